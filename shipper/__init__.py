@@ -1,0 +1,1 @@
+"""A log pipeline that accounts for every record: emit, tail, enrich, deliver, store, search."""

@@ -1,0 +1,100 @@
+"""
+The fields of a record in the store: the one list that enrichment, both stores and the docs share.
+
+A record keeps the names that the application wrote. A key that is not listed here is moved under
+`extra`, where it stays searchable whatever its type, and can never break the mapping of another
+record. ECS names that people and Kibana expect are aliases, not second copies.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """How a field is stored and what can be asked of it."""
+
+    KEYWORD = "keyword"  # one exact term; wildcards; terms, cardinality
+    TEXT = "text"  # words, lower-cased; phrases
+    INTEGER = "integer"  # signed 64 bit; ranges, all aggregations
+    FLOAT = "float"  # IEEE 754 double; ranges, all aggregations
+    DATE = "date"  # UTC, milliseconds; ranges, date_histogram
+    OBJECT = "object"  # keys inside are keywords or numbers, addressed as `object.key`
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field: what it holds, and what it means."""
+
+    name: str
+    kind: Kind
+    meaning: str
+
+
+FIELDS: dict[str, Field] = {
+    field.name: field
+    for field in (
+        Field("@timestamp", Kind.DATE, "when it happened; the time of reading if the line has none"),
+        Field("level", Kind.KEYWORD, "DEBUG, INFO, WARNING, ERROR or CRITICAL"),
+        Field("logger", Kind.KEYWORD, "name of the logger"),
+        Field("message", Kind.TEXT, "the message; the whole line if it is not JSON"),
+        Field("exc_info", Kind.TEXT, "traceback"),
+        Field("error_type", Kind.KEYWORD, "class of the exception"),
+        Field("request_id", Kind.KEYWORD, "X-Request-ID of the HTTP request"),
+        Field("workflow_id", Kind.KEYWORD, "workflow that the record is about"),
+        Field("execution_time_ms", Kind.FLOAT, "duration of a workflow execution"),
+        Field("status", Kind.KEYWORD, "outcome of a workflow execution"),
+        Field("method", Kind.KEYWORD, "HTTP method (access)"),
+        Field("path", Kind.KEYWORD, "path of the request (access)"),
+        Field("route", Kind.KEYWORD, "route template that answered (access)"),
+        Field("status_code", Kind.INTEGER, "HTTP status (access)"),
+        Field("duration_ms", Kind.FLOAT, "time to the end of the answer (access)"),
+        Field("client_ip", Kind.KEYWORD, "address of the client (access)"),
+        Field("user_agent", Kind.KEYWORD, "User-Agent header (access)"),
+        Field("run", Kind.KEYWORD, "ULID of the process start that wrote the record"),
+        Field("seq", Kind.INTEGER, "number of the record in its run: 0, 1, 2 …"),
+        Field("tags", Kind.KEYWORD, "what was odd about the line; several"),
+        Field("host", Kind.OBJECT, "host.name"),
+        Field("service", Kind.OBJECT, "service.name, service.environment, service.version"),
+        Field("event", Kind.OBJECT, "event.dataset, event.kind, event.category, event.created"),
+        Field("error", Kind.OBJECT, "error.category: user, server or workflow"),
+        Field("log", Kind.OBJECT, "log.file.path, log.offset; log.stream of a foreign line"),
+        Field("data_stream", Kind.OBJECT, "data_stream.type, .dataset, .namespace"),
+        Field("extra", Kind.OBJECT, "every key of the record that is not in this list"),
+    )
+}
+
+ALIASES: dict[str, str] = {
+    "timestamp": "@timestamp",
+    "log.level": "level",
+    "log.logger": "logger",
+    "error.type": "error_type",
+    "error.stack_trace": "exc_info",
+    "http.request.method": "method",
+    "http.request.id": "request_id",
+    "http.response.status_code": "status_code",
+    "http.route": "route",
+    "url.path": "path",
+    "client.ip": "client_ip",
+    "user_agent.original": "user_agent",
+    "event.sequence": "seq",
+}
+
+
+def resolve(name: str) -> tuple[str, Kind]:
+    """
+    Find the stored path and the kind of a field by the name that a user typed.
+
+    An alias leads to its field, `object.key` of a known object stays, `extra.x` and any unknown
+    name `x` both mean `extra.x`. The kind of a key inside an object is `Kind.OBJECT`: it holds
+    keywords or numbers, record by record.
+    """
+    name = ALIASES.get(name, name)
+    field = FIELDS.get(name)
+    if field is not None:
+        return name, field.kind
+    head = FIELDS.get(name.split(".", 1)[0])
+    if head is not None and head.kind is Kind.OBJECT:
+        return name, Kind.OBJECT
+    return f"extra.{name}", Kind.OBJECT

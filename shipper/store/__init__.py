@@ -1,0 +1,1 @@
+"""What can be asked of the stored records: search, count, aggregate, follow."""
