@@ -20,7 +20,8 @@ class Block:
     Whole lines of one file, as read at one go.
 
     `data` ends with a newline, except at the end of a file that was rotated away. `start` and
-    `end` are byte offsets in the file; `read_at` is the wall clock in epoch milliseconds.
+    `end` are byte offsets in the file; `read_at` is the wall clock in epoch milliseconds. A `cut`
+    block is one line that was too long: `data` is its beginning, `end` lies after all of it.
     """
 
     file: int
@@ -30,22 +31,26 @@ class Block:
     end: int
     data: bytes
     read_at: int
+    cut: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Events:
     """
     Records in columns of equal length, in the order of their file.
 
     `ids` is `<stream>-<position>`, `docs` a complete JSON object each (UTF-8, no newline),
     `times` the `@timestamp` in epoch milliseconds, `datasets` the part of the data stream's name
-    between `logs-` and the namespace.
+    between `logs-` and the namespace. `origins` holds the numbers of the records per run,
+    `tagged` counts the lines that were odd enough for a tag.
     """
 
     ids: list[str] = field(default_factory=list)
     docs: list[bytes] = field(default_factory=list)
     times: list[int] = field(default_factory=list)
     datasets: list[str] = field(default_factory=list)
+    origins: dict[str, list[int]] = field(default_factory=dict)
+    tagged: int = 0
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -1,0 +1,1 @@
+"""Lines to events: parse, time, host and service, dataset, error category, tags."""

@@ -1,0 +1,70 @@
+"""
+Where a record belongs and whose error it is: decided by the record, never by its file.
+
+An ERROR that the application wrote to both app.log and error.log is one record with one origin,
+so its dataset must not depend on which of the two was read first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+ACCESS = "orchestrator.access"
+WORKFLOW = "orchestrator.workflow"
+APP = "orchestrator.app"
+
+SEVERE = frozenset({"ERROR", "CRITICAL"})
+FAILED = frozenset({"failed", "failure", "error", "timeout"})
+
+# Event categories of ECS 9 by the last component of the logger's name.
+CATEGORIES = {
+    "access": ("web",),
+    "auth": ("authentication",),
+    "database": ("database",),
+    "slow_queries": ("database",),
+    "worker": ("process",),
+    "workflows": ("process",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What classification looks at; None where the record has no such field."""
+
+    logger: str | None
+    level: str | None
+    status: str | None
+    status_code: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """Dataset, ECS categories, and the error category: user, server, workflow or None."""
+
+    dataset: str
+    categories: tuple[str, ...]
+    error: str | None
+
+
+def classify(traits: Traits) -> Classification:
+    """Decide dataset, categories and error category of one record."""
+    parts = (traits.logger or "").split(".")
+    dataset = _dataset(parts, traits)
+    categories = CATEGORIES.get(parts[-1], ("web",) if dataset == ACCESS else ())
+    return Classification(dataset, categories, _error(dataset, traits))
+
+
+def _dataset(parts: list[str], traits: Traits) -> str:
+    if traits.status_code is not None or parts[-1] == "access":
+        return ACCESS
+    return WORKFLOW if "workflows" in parts or "workflow" in parts else APP
+
+
+def _error(dataset: str, traits: Traits) -> str | None:
+    if dataset == ACCESS:
+        code = traits.status_code or 0
+        return "server" if code >= 500 else "user" if code >= 400 else None
+    severe = traits.level in SEVERE
+    if dataset == WORKFLOW:
+        return "workflow" if severe or traits.status in FAILED else None
+    return "server" if severe else None
