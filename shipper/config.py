@@ -1,9 +1,9 @@
 """
 Every option once: its type, its default, what it means.
 
-`load` reads a file into `Config`; the reference (docs/configuration.md) is written from the same
-declarations by `reference`. A relative path is relative to the working directory. Nothing here
-looks at the environment, and no variable in the file is replaced.
+`load` reads a file into `Config`; docs/configuration.md is written from the same declarations. A
+relative path is relative to the working directory. Nothing here looks at the environment, and no
+variable in the file is replaced.
 """
 
 from __future__ import annotations
@@ -200,7 +200,7 @@ OUTPUTS = {"embedded": Section(EmbeddedOutput), "console": Section(ConsoleOutput
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """The whole file."""
+    """One pipeline: what is read, and where it goes."""
 
     service: Service = option(Section(Service), "The application.")
     namespace: str = option(

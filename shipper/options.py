@@ -75,7 +75,7 @@ class Kind(Protocol):
 
     @property
     def shown(self) -> str:
-        """Name the values that are taken, such as `a size such as 10 MiB`."""
+        """Name the values that are taken, such as `a size`."""
 
     def read(self, node: Node, place: str, faults: list[Fault]) -> Any:
         """Give the value; where it is wrong, add to `faults` and give anything."""
@@ -111,7 +111,7 @@ class Scalar:
                 raise ValueError(f'"{text}" is out of range; use {low} to {high}')
             return value
 
-        return Scalar(f"{self.shown}, from {low} to {high}", parse)
+        return Scalar(f"{self.shown} from {low} to {high}", parse)
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,9 +290,9 @@ def _parse_switch(text: str) -> bool:
 
 TEXT = text_matching(r"(?=.*\S)[^\x00-\x1f\x7f]+", "text")
 SWITCH = Scalar("true or false", _parse_switch)
-SECONDS = Scalar("seconds or a duration such as 500ms", _parse_seconds)
-DURATION = Scalar("a duration such as 30d", lambda text: round(parse_duration(text)))
-SIZE = Scalar("a size such as 10 MiB", parse_size)
+SECONDS = Scalar("seconds or a duration", _parse_seconds)
+DURATION = Scalar("a duration", lambda text: round(parse_duration(text)))
+SIZE = Scalar("a size", parse_size)
 
 
 def _compose(text: str) -> Node:

@@ -1,0 +1,62 @@
+# Needs Python 3.11 or newer with venv, and git; everything else is installed into .venv.
+# PYTHON names the interpreter that makes .venv; VENV names another folder for it.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test test-slow test-all lint format docs bench bench-smoke clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(VENV)/demo.stamp ## a real application, its load, the shipper and what arrives, live
+	$(BIN)/shipper demo
+
+test: $(VENV)/dev.stamp ## the default suite, within a minute
+	$(BIN)/pytest -m "not slow"
+
+test-slow: $(VENV)/dev.stamp ## the suites that take longer
+	$(BIN)/pytest -m slow --timeout 600
+
+test-all: test test-slow ## every suite
+
+lint: $(VENV)/dev.stamp ## ruff, the format, mypy
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(VENV)/dev.stamp ## let ruff mend what it can
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+docs: $(VENV)/dev.stamp ## write docs/configuration.md from the code
+	$(BIN)/python -c 'from shipper.reference import configuration; print(end=configuration())' \
+	  > docs/configuration.md
+
+BENCHES := bench.pipeline bench.store bench.emit bench.peers
+
+bench: $(VENV)/dev.stamp ## CPU seconds per million lines, lines/s, memory; beside other shippers
+	for bench in $(BENCHES); do $(BIN)/python -m $$bench || exit; done
+
+clean: ## remove what was made here, but for logs/ and var/
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/demo.stamp: pyproject.toml | $(BIN)/python
+	$(PIP) --editable '.[demo]'
+	@touch $@
+
+$(VENV)/dev.stamp: pyproject.toml | $(BIN)/python
+	$(PIP) --editable '.[dev]'
+	@touch $@ $(VENV)/demo.stamp
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "$(PYTHON) is missing or older than 3.11; use make PYTHON=python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "$(PYTHON) cannot make a venv; apt install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)

@@ -1,0 +1,74 @@
+"""Writes the configuration reference (docs/configuration.md) from the options themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from shipper.config import Config
+from shipper.options import Kind, ListOf, OneOf, Option, Section, options_of
+
+_HEAD = """\
+# Configuration
+
+One YAML file, `config/shipper.yml` unless `--config FILE` or the environment variable
+`SHIPPER_CONFIG` names another. The smallest one:
+
+```yaml
+service: {name: automation-orchestrator}
+inputs:
+  - paths: [logs/*.log]
+output: {embedded: {}}
+```
+
+- A relative path is relative to the working directory of the command.
+- `~` and `${VARIABLES}` are not replaced: a value that has one is a fault. The file is the whole
+  truth; make it with a tool of your choice where it must differ from machine to machine.
+- A duration is a number and `ms`, `s`, `m`, `h`, `d` or `w`, such as `500ms` or `30d`; where the
+  key ends in `_seconds`, a bare number of seconds will do. A size is a number and `KB`, `MB`, `GB`
+  or `TB` (powers of 1,000) or `KiB`, `MiB`, `GiB`, `TiB` (powers of 1,024); a bare number is bytes.
+- An unknown key, a key that is there twice and a YAML tag are faults. All faults are reported at
+  once, with place, line and remedy: `shipper check` shows them and what else may be in the way.
+"""
+
+_FOOT = """
+This page is written from `shipper/config.py` by `make docs`.
+"""
+
+
+def configuration() -> str:
+    """Give the text of docs/configuration.md."""
+    return _HEAD + "".join(_describe(Config, "", "The whole file")) + _FOOT
+
+
+def _describe(section: type[Any], place: str, title: str) -> Iterator[str]:
+    """Give the table of a section, then its sections, in the order of the file."""
+    yield f"\n## {title}\n\n{section.__doc__}\n\n"
+    yield "| key | value | default | meaning |\n|---|---|---|---|\n"
+    for found in options_of(section):
+        yield f"| `{place}{found.key}` | {_shown(found)} | {_default(found)} | {found.meaning} |\n"
+    for found in options_of(section):
+        for inner, below in _sections(found.kind, f"{place}{found.key}"):
+            yield from _describe(inner.type, f"{below}.", f"`{below}`")
+
+
+def _sections(kind: Kind, place: str) -> Iterator[tuple[Section, str]]:
+    if isinstance(kind, Section):
+        yield kind, place
+    elif isinstance(kind, ListOf):
+        yield from _sections(kind.item, f"{place}[]")
+    elif isinstance(kind, OneOf):
+        for name, section in kind.sections.items():
+            yield section, f"{place}.{name}"
+
+
+def _shown(found: Option) -> str:
+    return found.kind.shown.replace("|", "\\|")
+
+
+def _default(found: Option) -> str:
+    if found.default is None:
+        return "required"
+    if found.default in {"{}", "[]"}:
+        return "empty" if found.default == "[]" else "its defaults"
+    return found.default if " of " in found.default else f"`{found.default}`"
