@@ -1,0 +1,151 @@
+"""
+The command line: argv and environment in, calls, exit code out.
+
+    0  good        1  the answer is "no"        2  wrong use or config        3  cannot work now
+
+Only this module reads the environment and decides about colours, and only this package's commands
+print. A command is imported when it is called, so that `shipper --help` answers at once; it
+returns its exit code. What the user can mend is one message on stderr; a traceback is a fault of
+ours and shows with `--debug` for the others too. Ctrl-C and a reader that went away are quiet.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shutil
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from shipper.commands.invocation import Invocation
+from shipper.errors import ShipperError
+from shipper.view.text import safe
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+COMMANDS = {
+    "run": ("shipper.commands.run:run", "Ship what the application logs."),
+    "check": ("shipper.commands.check:check", "Find every fault before it costs a record."),
+    "status": ("shipper.commands.status:status", "Show how far each file is shipped."),
+    "search": ("shipper.commands.search:search", "Find, count, group or follow the records."),
+    "report": ("shipper.commands.report:report", "Write a summary of the records."),
+    "demo": ("shipper.commands.demo:demo", "Show it all at work on a real application."),
+}
+
+CANNOT_WORK_NOW = 3
+INTERRUPTED = 130  # as a shell reports SIGINT
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called; `--help` imports none."""
+
+    def __init__(self, *, table: Mapping[str, tuple[str, str]], **options: Any) -> None:
+        super().__init__(**options)
+        self.table = table
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """Give the names in the order of the table."""
+        return list(self.table)
+
+    def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
+        """Import the command of that name, None if there is none."""
+        if name not in self.table:
+            return None
+        module, _, attribute = self.table[name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands with the sentences of the table."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, sentence) for name, (_, sentence) in self.table.items()])
+
+    def invoke(self, ctx: click.Context) -> None:
+        """Run the command and turn what it returns or raises into the exit code."""
+        try:
+            code = super().invoke(ctx)
+            sys.stdout.flush()
+        except ShipperError as error:
+            code = _failed(ctx, str(error), error.exit_code)
+        except BrokenPipeError:
+            code = _reader_left()
+        except OSError as error:
+            code = _failed(ctx, _sentence(error), CANNOT_WORK_NOW)
+        except KeyboardInterrupt:
+            code = INTERRUPTED
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception:  # noqa: BLE001 - the last resort: exit 1 would mean "the answer is no"
+            traceback.print_exc()
+            code = CANNOT_WORK_NOW
+        ctx.exit(code or 0)
+
+
+def _failed(ctx: click.Context, message: str, code: int) -> int:
+    if ctx.obj.debug:
+        traceback.print_exc()
+    text = "\n".join(map(safe, message.splitlines()))
+    click.echo(f"shipper: {text}", err=True)
+    return code
+
+
+def _sentence(error: OSError) -> str:
+    place = f": {error.filename}" if error.filename else ""
+    return f"{error.strerror or error}{place}"
+
+
+def _reader_left() -> int:
+    # Python would flush the closed pipe once more at exit, and complain.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+@click.command(
+    cls=LazyGroup,
+    table=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 good; 1 the answer is no; 2 wrong use or config; 3 cannot work now. "
+    "`shipper COMMAND --help` has examples.",
+)
+@click.version_option(None, "--version", package_name="orchestrator-shipper", prog_name="shipper")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    envvar="SHIPPER_CONFIG",
+    default=Path("config/shipper.yml"),
+    show_default=True,
+    show_envvar=True,
+    help="The config; before or after the command.",
+)
+@click.option(
+    "--debug",
+    is_flag=True,
+    envvar="SHIPPER_DEBUG",
+    show_envvar=True,
+    help="Show a traceback with every error.",
+)
+@click.pass_context
+def main(ctx: click.Context, config: Path, *, debug: bool) -> None:
+    """Ship an application's log files into an index, every record once, and search them."""
+    interactive = sys.stdout.isatty()
+    plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+    ctx.color = interactive and not plain
+    ctx.obj = Invocation(
+        config=config,
+        debug=debug,
+        interactive=interactive,
+        colors=ctx.color,
+        width=shutil.get_terminal_size().columns,
+        clock=time.time,
+    )
+
+
+if __name__ == "__main__":
+    main()

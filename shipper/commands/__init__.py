@@ -1,0 +1,1 @@
+"""The commands: what each takes, which calls it makes, what it prints."""

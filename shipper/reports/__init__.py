@@ -1,0 +1,1 @@
+"""Summaries of the stored records: asked of a store, written as files."""

@@ -1,0 +1,124 @@
+"""
+The daily summary: the guide's keys, with numbers that mean what their names say.
+
+    total_requests      access records, not log lines
+    errors, warnings    records of level ERROR or CRITICAL, of level WARNING; each stored once,
+                        however many files the application wrote it to
+    success_rate        share (0 to 1) of the requests that were not answered with 5xx: a 4xx is the
+                        client's error
+    avg_response_time   mean `duration_ms` of the requests, in milliseconds
+    top_errors          error_type → count, most frequent first; they add up to `errors`
+
+A day is a day in UTC. A day without requests has the guide's start values, 0.0 and 0. The file is
+replaced whole or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from shipper.store.api import Average, Buckets, Filters, Number, Question, Selection, Terms
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from shipper.store.api import Answer, Store
+
+REQUESTS = "event.dataset:orchestrator.access"
+ERRORS = "level:ERROR OR level:CRITICAL"
+WARNINGS = "level:WARNING"
+FAILED = "status_code:[500 TO 599]"
+
+NO_TYPE = "unknown"
+_MOST_TYPES = 1000  # all types of a day; a bound, because error_type is the application's to choose
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class DailySummary:
+    """One day; the fields are the keys of the file, in its order."""
+
+    date: str
+    total_requests: int
+    errors: int
+    warnings: int
+    success_rate: float
+    avg_response_time: float
+    top_errors: dict[str, int]
+
+    def __str__(self) -> str:
+        """Say it on one line, as the guide's script does."""
+        return f"Daily Summary: {self.total_requests} requests, {self.errors} errors"
+
+
+def summarize(store: Store, day: date) -> DailySummary:
+    """Ask a store for the numbers of a day, in one request."""
+    since = (datetime(day.year, day.month, day.day, tzinfo=UTC) - _EPOCH) // timedelta(
+        milliseconds=1
+    )
+
+    def asked(query: str) -> Selection:
+        return Selection(query, since, since + 86_400_000)
+
+    requests, errors, warnings = store.ask(
+        [
+            Question(
+                asked(REQUESTS),
+                {"failed": Filters({"5xx": FAILED}), "mean": Average("duration_ms")},
+            ),
+            Question(asked(ERRORS), {"types": Terms("error_type", size=_MOST_TYPES)}),
+            Question(asked(WARNINGS)),
+        ]
+    )
+    failed = sum(bucket.count for bucket in _buckets(requests, "failed").buckets)
+    return DailySummary(
+        date=day.isoformat(),
+        total_requests=requests.total,
+        errors=errors.total,
+        warnings=warnings.total,
+        success_rate=round(1 - failed / requests.total, 4) if requests.total else 0.0,
+        avg_response_time=_mean(requests),
+        top_errors=_top_errors(errors),
+    )
+
+
+def write(summary: DailySummary, directory: Path) -> Path:
+    """Write `daily_summary_DATE.json` into the directory, made if missing; raises OSError."""
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / f"daily_summary_{summary.date}.json"
+    unfinished = path.with_suffix(f".json.{os.getpid()}")
+    try:
+        with unfinished.open("w", encoding="utf-8") as file:
+            json.dump(asdict(summary), file, indent=2)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return path
+
+
+def _mean(requests: Answer) -> float:
+    mean = requests.results["mean"]
+    assert isinstance(mean, Number)
+    return round(mean.value, 2) if mean.value is not None else 0
+
+
+def _top_errors(errors: Answer) -> dict[str, int]:
+    types = _buckets(errors, "types")
+    counts = {str(bucket.key): bucket.count for bucket in types.buckets}
+    without = errors.total - types.others - sum(counts.values())
+    if without > 0:
+        counts[NO_TYPE] = counts.get(NO_TYPE, 0) + without
+    return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
+
+
+def _buckets(answer: Answer, name: str) -> Buckets:
+    result = answer.results[name]
+    assert isinstance(result, Buckets)
+    return result

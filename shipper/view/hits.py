@@ -1,0 +1,93 @@
+"""
+Records as lines: one each for people, one JSON document each for programs.
+
+    2026-02-05T14:30:45.123Z ERROR    workflows  Workflow failed  workflow_id=w_1 request_id=r_2
+        TimeoutError: no answer in 5 s
+
+A person gets the fields that lead on (ids, outcome, times, what the application added) and the last
+line of a traceback; a program gets all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+from shipper.view.text import Paint, instant, plain, safe, safe_json
+
+if TYPE_CHECKING:
+    from shipper.store.api import Hit
+
+_SHOWN = (
+    "status_code",
+    "duration_ms",
+    "status",
+    "execution_time_ms",
+    "workflow_id",
+    "error_type",
+    "client_ip",
+    "request_id",
+    "tags",
+)
+
+
+def hit_json(hit: Hit) -> str:
+    """Write the record with its `_id` as one JSON object."""
+    return safe_json({"_id": hit.id, **hit.source})
+
+
+def hit_text(hit: Hit, paint: Paint) -> str:
+    """Write the record for a person; a traceback's last line goes below."""
+    source = hit.source
+    level = plain(source.get("level", "-"))
+    message = plain(source.get("message", ""))
+    parts = [
+        paint.dim(instant(hit.time)),
+        paint.level(f"{level:<8}", level),
+        f"{_origin(source):<9}",
+        message,
+        paint.dim(" ".join(_fields(source))),
+    ]
+    cause = _cause(source)
+    below = paint.level(f"\n    {cause}", level) if cause and cause not in message else ""
+    return " ".join(parts).rstrip() + below
+
+
+def _origin(source: Mapping[str, Any]) -> str:
+    """Name the logger without the service's name; the file of a line that has no logger."""
+    logger = source.get("logger")
+    if not isinstance(logger, str):
+        return safe(PurePath(str(_inner(source, "log", "file", "path") or "-")).name)
+    service = str(_inner(source, "service", "name") or "").replace("-", "_")
+    return safe(logger.removeprefix(f"{service}.") if service else logger)
+
+
+def _inner(source: Mapping[str, Any], *keys: str) -> Any:
+    value: Any = source
+    for key in keys:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+def _fields(source: Mapping[str, Any]) -> Iterator[str]:
+    for name in _SHOWN:
+        if source.get(name) not in (None, [], ""):
+            yield _field(name, source[name])
+    extra = source.get("extra")
+    for name, value in extra.items() if isinstance(extra, Mapping) else ():
+        yield _field(name, value)
+
+
+def _field(name: str, value: Any) -> str:
+    text = plain(",".join(map(str, value)) if isinstance(value, list) else value)
+    if isinstance(value, str) and (not text or any(mark in text for mark in ' "=')):
+        text = '"' + text.replace('"', '\\"') + '"'
+    return f"{safe(name)}={text}"
+
+
+def _cause(source: Mapping[str, Any]) -> str:
+    """Give the last line of the traceback: what was raised, and its message."""
+    trace = source.get("exc_info")
+    lines = trace.rstrip().splitlines() if isinstance(trace, str) else []
+    return safe(lines[-1].strip()) if lines else ""

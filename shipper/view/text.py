@@ -1,0 +1,128 @@
+"""
+Text for a terminal: safe, short, and the same everywhere.
+
+What a log line holds is never trusted: every character that could move the cursor, start an escape
+sequence or turn the direction of writing is shown as its escape.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+# C0, DEL and C1 controls; marks and overrides of direction; line separators; lone surrogates.
+_UNSAFE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+_NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_BLOCKS = " ▏▎▍▌▋▊▉"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LEVELS = {"CRITICAL": "1;31", "ERROR": "31", "WARNING": "33", "INFO": "32", "DEBUG": "2"}
+
+
+@dataclass(frozen=True, slots=True)
+class Paint:
+    """Colours, or none."""
+
+    on: bool
+
+    def dim(self, text: str) -> str:
+        """Make what repeats stand back."""
+        return self._paint(text, "2")
+
+    def strong(self, text: str) -> str:
+        """Make a heading stand out."""
+        return self._paint(text, "1")
+
+    def level(self, text: str, level: str) -> str:
+        """Colour by the level of a record; an unknown level stays as it is."""
+        return self._paint(text, _LEVELS.get(level, ""))
+
+    def _paint(self, text: str, code: str) -> str:
+        return f"\x1b[{code}m{text}\x1b[0m" if self.on and code and text else text
+
+
+def safe(text: str) -> str:
+    """Show control characters as escapes; the rest stays."""
+    return _UNSAFE.sub(_escape, text)
+
+
+def safe_json(value: Any) -> str:
+    """Write JSON on one line, with every unsafe character as a JSON escape."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def plain(value: Any) -> str:
+    """Show a field's value: text safe, whole floats without a fraction, the rest as JSON."""
+    if isinstance(value, str):
+        return safe(value)
+    if isinstance(value, float):
+        return f"{value:.3f}".rstrip("0").rstrip(".")
+    return safe_json(value)
+
+
+def instant(time: int, *, unit_ms: int = 1) -> str:
+    """
+    Write epoch milliseconds as ISO 8601 in UTC, to the day, minute, second or millisecond.
+
+    `unit_ms` is what the times are multiples of. Times outside the years 1 to 9999 stay numbers.
+    """
+    try:
+        moment = _EPOCH + timedelta(milliseconds=time)
+    except OverflowError:
+        return str(time)
+    if unit_ms % 86_400_000 == 0:
+        return moment.date().isoformat()
+    spec = "minutes" if unit_ms % 60_000 == 0 else "seconds" if unit_ms % 1000 == 0 else None
+    text = moment.replace(tzinfo=None).isoformat(timespec=spec or "milliseconds")
+    return f"{text}Z"
+
+
+def size(count: int) -> str:
+    """Write bytes with the unit that leaves at most four digits, such as `12.3 MiB`."""
+    amount = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(amount) < 1000:
+            return f"{amount:.0f} B" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1024
+    return f"{amount:.1f} TiB"
+
+
+def span(seconds: float) -> str:
+    """Write a duration with its largest unit, such as `12 s` or `3.5 h`."""
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.1f} s"
+
+
+def _escape(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return _NAMED.get(found[0]) or (f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}")
+
+
+def bar(share: float, width: int) -> str:
+    """Draw a share of 0 to 1 as a bar of at most `width` columns, never empty for a share."""
+    eighths = round(max(0.0, min(share, 1.0)) * width * 8)
+    if share > 0:
+        eighths = max(eighths, 1)
+    full, rest = divmod(eighths, 8)
+    return "█" * full + (_BLOCKS[rest] if rest else "")
+
+
+def table(rows: Sequence[Sequence[str]], *, right: Collection[int] = ()) -> list[str]:
+    """Line up cells in columns, two blanks apart; the columns numbered in `right` end flush."""
+    columns = []
+    for number, column in enumerate(zip(*rows, strict=True)):
+        width = max(map(len, column))
+        columns.append(
+            [cell.rjust(width) if number in right else cell.ljust(width) for cell in column]
+        )
+    return ["  ".join(row).rstrip() for row in zip(*columns, strict=True)]
