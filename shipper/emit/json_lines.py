@@ -1,0 +1,180 @@
+"""
+A record as one line of JSON, with the field names that people search for.
+
+    {"timestamp":"2026-02-05T14:30:45.123Z","level":"INFO","logger":"automation_orchestrator.workflows",
+     "message":"Workflow executed successfully","workflow_id":"workflow_123","execution_time_ms":245,
+     "status":"success","request_id":"req_abc123","run":"01KGQ5T4D3…","seq":17}
+
+Guarantees: whatever an application logs becomes exactly one valid line; a field without a value is
+left out; no extra can take the place of a field that is ours (it is kept as `extra_<name>`).
+
+Built on the msgspec formatter of python-json-logger: 4.4 µs a record against 9.0 µs of the one
+on `json`, and it takes non-finite floats, bytes, sets, dates and dataclasses as they come. The
+layout below is fixed, so that it costs 3.5 µs with `run` and `seq` (`python -m bench.emit`).
+"""
+
+from __future__ import annotations
+
+import logging
+import reprlib
+import time
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+from pythonjsonlogger.msgspec import MsgspecFormatter, msgspec_default
+
+from shipper.emit.context import REQUEST_ID, WORKFLOW_ID
+from shipper.emit.numbering import origin_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {
+    "asctime",
+    "message",
+    "taskName",
+    "color_message",  # uvicorn's copy of the message with terminal colours
+}
+_OURS = frozenset(
+    ("timestamp", "level", "logger", "message", "exc_info", "stack_info", "run", "seq"),
+)
+# Attributes of a record that a format string may ask for; the others are in the line anyway.
+_ON_REQUEST = frozenset(
+    (
+        *("created", "filename", "funcName", "levelno", "lineno", "module", "msecs", "pathname"),
+        *("process", "processName", "relativeCreated", "taskName", "thread", "threadName"),
+    ),
+)
+
+# A value that no encoder takes (a cycle, depth without end) is shown as this much of its repr.
+_shorten = reprlib.Repr()
+_shorten.maxlevel = 3
+_shorten.maxdict = _shorten.maxlist = _shorten.maxtuple = _shorten.maxset = 20
+_shorten.maxstring = _shorten.maxother = _shorten.maxlong = 1000
+
+
+class JsonFormatter(MsgspecFormatter):
+    """
+    Formats records for the files that the shipper reads.
+
+    Takes the arguments of `logging.Formatter`. The fields do not depend on the format string,
+    except that attributes of a LogRecord which it names, such as `%(process)d` or
+    `%(threadName)s`, are added under their own names.
+    """
+
+    def __init__(
+        self,
+        fmt: str | None = None,
+        datefmt: str | None = None,
+        style: Literal["%", "{", "$"] = "%",
+        validate: bool = True,  # noqa: FBT001, FBT002 - the order is logging.Formatter's
+    ) -> None:
+        super().__init__(fmt, datefmt, style, validate, json_default=_default)
+        self._requested = tuple(name for name in self._required_fields if name in _ON_REQUEST)
+        self._second = (0, "1970-01-01T00:00:00")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Format a record as one line, without the newline."""
+        fields = self._fields(record)
+        try:
+            return self.jsonify_log_record(fields)
+        except Exception:  # noqa: BLE001 - the values are the application's: anything can happen
+            return self.jsonify_log_record(self._encodable(fields))
+
+    def _fields(self, record: logging.LogRecord) -> dict[str, Any]:
+        fields: dict[str, Any] = {
+            "timestamp": self._timestamp(record.created),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": _message(record),
+        }
+        workflow_id, request_id = WORKFLOW_ID.get(), REQUEST_ID.get()
+        if workflow_id is not None:
+            fields["workflow_id"] = workflow_id
+        if request_id is not None:
+            fields["request_id"] = request_id
+        if record.exc_info or record.exc_text or record.stack_info:
+            self._add_stacks(fields, record)
+        for name in self._requested:
+            fields[name] = record.__dict__.get(name)
+        if isinstance(record.msg, dict):
+            _add_extras(fields, ((k, v) for k, v in record.msg.items() if k != "message"))
+        _add_extras(fields, record.__dict__.items())
+        fields["run"], fields["seq"] = origin_of(record)
+        return fields
+
+    def _timestamp(self, created: float) -> str:
+        """Write epoch seconds as UTC with milliseconds; the text of the last second is kept."""
+        # A float cannot hold most milliseconds; the hundredth makes up for what it falls short.
+        second, millisecond = divmod(int(created * 1000 + 0.01), 1000)
+        known, text = self._second
+        if second != known:
+            text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+            self._second = (second, text)
+        return f"{text}.{millisecond:03d}Z"
+
+    def _add_stacks(self, fields: dict[str, Any], record: logging.LogRecord) -> None:
+        if record.exc_info and record.exc_info[0] is not None:
+            fields["error_type"] = record.exc_info[0].__name__
+            if record.exc_text is None:
+                # As the formatters of logging do: the next handler finds it made.
+                record.exc_text = str(self.formatException(record.exc_info))
+        if record.exc_text:
+            fields["exc_info"] = record.exc_text
+        if record.stack_info:
+            fields["stack_info"] = self.formatStack(record.stack_info)
+
+    def _encodable(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """Keep every field that can be encoded by itself, and put text for the others."""
+        return {
+            _text(name): value if self._is_encodable(value) else _text(value)
+            for name, value in fields.items()
+        }
+
+    def _is_encodable(self, value: object) -> bool:
+        try:
+            self._encoder.encode(value)
+        except Exception:  # noqa: BLE001 - the values are the application's: anything can happen
+            return False
+        return True
+
+
+def _message(record: logging.LogRecord) -> str:
+    if isinstance(record.msg, dict):
+        return _text(record.msg.get("message", ""))
+    try:
+        return record.getMessage()
+    except Exception:  # noqa: BLE001 - arguments that do not fit are no reason to lose a record
+        return f"{_text(record.msg)} {_text(record.args)}"
+
+
+def _add_extras(fields: dict[str, Any], items: Iterable[tuple[Any, Any]]) -> None:
+    for key, value in items:
+        if key in _STANDARD or value is None:
+            continue
+        name = key if type(key) is str else _text(key)
+        if name.startswith("_"):
+            continue
+        fields[name if name not in _OURS else f"extra_{name}"] = value
+
+
+def _default(value: object) -> object:
+    """Encode what msgspec does not know: a number for subclasses of numbers, else text."""
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, int):
+        return int(value)
+    return msgspec_default(value)
+
+
+def _text(value: object) -> str:
+    """Describe any value in characters that UTF-8 can hold."""
+    try:
+        text = value if isinstance(value, str) else _repr_or_str(value)
+    except Exception:  # noqa: BLE001 - a broken __str__ must not cost the record
+        text = f"<{type(value).__name__}>"
+    return str.encode(text, "utf-8", "backslashreplace").decode()
+
+
+def _repr_or_str(value: object) -> str:
+    return _shorten.repr(value) if isinstance(value, (dict, list, tuple, set)) else str(value)
