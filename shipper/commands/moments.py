@@ -52,23 +52,18 @@ def parse_day(text: str, now: int) -> date:
         raise ValueError(told) from None
 
 
-class Typed(click.ParamType[Any]):
-    """A value whose parser gets the text and the time now, and raises ValueError."""
+def typed(parse: Callable[[str, int], Any]) -> Callable[..., Any]:
+    """Make an option's callback of a parser that gets the text and the time now."""
 
-    def __init__(self, name: str, parse: Callable[[str, int], Any]) -> None:
-        self.name = name
-        self._parse = parse
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Parse what was typed; what is parsed already stays."""
-        if not isinstance(value, str) or ctx is None:
-            return value
+    def callback(ctx: click.Context, _option: click.Parameter, text: str | None) -> Any:
         try:
-            return self._parse(value, ctx.obj.now())
+            return None if text is None else parse(text, ctx.obj.now())
         except ValueError as error:
-            self.fail(str(error), param, ctx)
+            raise click.BadParameter(str(error)) from None
+
+    return callback
 
 
-MOMENT = Typed("time", parse_moment)
-DAY = Typed("day", parse_day)
-SPAN = Typed("duration", lambda text, _now: parse_span(text))
+as_moment = typed(parse_moment)
+as_day = typed(parse_day)
+as_span = typed(lambda text, _now: parse_span(text))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from shipper.commands.invocation import Invocation, common_options, examples
-from shipper.commands.moments import DAY
+from shipper.commands.moments import as_day
 from shipper.commands.stores import open_store
 from shipper.reports import daily as reports
 
@@ -32,7 +32,7 @@ def report() -> None:
 @click.option(
     "--date",
     "day",
-    type=DAY,
+    callback=as_day,
     metavar="D",
     default="today",
     show_default=True,

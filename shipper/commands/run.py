@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from shipper.commands.invocation import Invocation, common_options, examples
-from shipper.commands.moments import SPAN
+from shipper.commands.moments import as_span
 from shipper.config import load
 from shipper.run import run as ship
 
@@ -19,7 +19,10 @@ from shipper.run import run as ship
 )
 @click.option("--once", is_flag=True, help="Ship what is in the files now, then exit.")
 @click.option(
-    "--timeout", type=SPAN, metavar="D", help="With --once: give up after this time, such as 60s."
+    "--timeout",
+    callback=as_span,
+    metavar="D",
+    help="With --once: give up after this time, such as 60s.",
 )
 @common_options
 @click.pass_obj

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shipper.commands.invocation import Invocation, common_options, examples
-from shipper.commands.moments import MOMENT, SPAN
+from shipper.commands.moments import as_moment, as_span
 from shipper.commands.stores import open_store
 from shipper.store.api import Buckets, DateHistogram, Question, Selection, Sort, Terms
 from shipper.view import buckets as view
@@ -81,8 +81,12 @@ class Wanted:
     )
 )
 @click.argument("query", nargs=-1)
-@click.option("--since", type=MOMENT, metavar="T", help="Not before: 15m, 2h, 7d ago or ISO 8601.")
-@click.option("--until", type=MOMENT, metavar="T", help="Before: 15m, 2h, 7d ago or ISO 8601.")
+@click.option(
+    "--since", callback=as_moment, metavar="T", help="Not before: 15m, 2h, 7d ago or ISO 8601."
+)
+@click.option(
+    "--until", callback=as_moment, metavar="T", help="Before: 15m, 2h, 7d ago or ISO 8601."
+)
 @click.option(
     "--limit",
     type=click.IntRange(min=1),
@@ -97,7 +101,7 @@ class Wanted:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.option("--count", is_flag=True, help="Only how many.")
 @click.option("--by", metavar="FIELD", help="Count per value of a field.")
-@click.option("--every", type=SPAN, metavar="D", help="Count per time slot, such as 1m.")
+@click.option("--every", callback=as_span, metavar="D", help="Count per time slot, such as 1m.")
 @click.option("--follow", is_flag=True, help="Show records as they arrive, until Ctrl-C.")
 @common_options
 @click.pass_obj
