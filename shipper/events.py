@@ -20,8 +20,9 @@ class Block:
     Whole lines of one file, as read at one go.
 
     `data` ends with a newline, except at the end of a file that was rotated away. `start` and
-    `end` are byte offsets in the file; `read_at` is the wall clock in epoch milliseconds. A `cut`
-    block is one line that was too long: `data` is its beginning, `end` lies after all of it.
+    `end` are byte offsets in the file; `read_at` is the wall clock in epoch milliseconds. Of a line
+    at most `limit` bytes are kept. A `cut` block is one line that is longer than that: `data` is
+    its beginning, `end` lies after all of it.
     """
 
     file: int
@@ -31,6 +32,7 @@ class Block:
     end: int
     data: bytes
     read_at: int
+    limit: int
     cut: bool = False
 
 
@@ -69,8 +71,10 @@ class Delivery:
     """
     What became of every event of a published batch.
 
-    Events that are named in neither list are accepted: the destination holds them.
+    Events that are named in neither list are accepted: the destination holds them. `commit`
+    numbers what the destination stored, where it numbers that (the embedded index does).
     """
 
     again: tuple[int, ...] = ()
     rejected: tuple[Rejection, ...] = ()
+    commit: int = 0

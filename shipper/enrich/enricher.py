@@ -44,15 +44,10 @@ class Surroundings:
 
 
 class Enricher:
-    """
-    Turn blocks into events.
+    """Turn blocks into events; used by one thread."""
 
-    `max_line_bytes` bounds what is kept of one line. Not safe for several threads.
-    """
-
-    def __init__(self, surroundings: Surroundings, *, max_line_bytes: int = 1 << 20) -> None:
+    def __init__(self, surroundings: Surroundings) -> None:
         self._surroundings = surroundings
-        self._max_line_bytes = max_line_bytes
         self._decoder = msgspec.json.Decoder(Record)
         self._seconds = Seconds()
         self._runs: set[str] = set()
@@ -65,7 +60,7 @@ class Enricher:
         work = _Work(self._surroundings, block, self._seconds, self._runs)
         records = self._decode(block, lines)
         if records is None:
-            self._one_by_one(lines, work)
+            self._one_by_one(block.limit, lines, work)
         else:
             work.splice(records, lines)
         if len(self._runs) > RUNS_REMEMBERED:
@@ -74,7 +69,7 @@ class Enricher:
 
     def _decode(self, block: Block, lines: Sequence[bytes]) -> list[Record] | None:
         """Decode all lines at once; None if any of them needs a closer look."""
-        if block.cut or max(map(len, lines), default=0) > self._max_line_bytes:
+        if block.cut or max(map(len, lines), default=0) > block.limit:
             return None
         try:
             records: list[Record] = self._decoder.decode_lines(block.data)
@@ -82,8 +77,7 @@ class Enricher:
             return None
         return records if len(records) == len(lines) else None  # blank lines are left out
 
-    def _one_by_one(self, lines: Sequence[bytes], work: _Work) -> None:
-        limit = self._max_line_bytes
+    def _one_by_one(self, limit: int, lines: Sequence[bytes], work: _Work) -> None:
         for line in lines:
             try:
                 records = [self._decoder.decode(line)] if len(line) <= limit else None

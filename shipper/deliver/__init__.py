@@ -1,0 +1,1 @@
+"""Events to batches to outputs: acks, retries, dead letters."""

@@ -1,0 +1,1 @@
+"""Files to lines: discovery, rotation, identity, the registry of positions."""

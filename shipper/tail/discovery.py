@@ -1,0 +1,102 @@
+"""
+Which files the inputs mean, now: patterns to paths.
+
+A rotated log belongs to its log: next to every file that a pattern matches, names that go on with
+a dot or a dash and digits (`app.log.1`, `app.log.2026-02-05`, `app.log-20260205`) are taken too,
+so that what was rotated while the shipper was down is still read. Compressed ones are not.
+
+A folder that is not there, or cannot be listed, matches nothing now and is looked at again in the
+next scan.
+"""
+
+# ruff: noqa: PTH112, PTH120, PTH119, PTH207, PTH100
+# Strings and scandir, not Path objects: every file is visited once a second.
+from __future__ import annotations
+
+import fnmatch
+import os
+import re
+from dataclasses import dataclass, field
+from glob import has_magic, iglob
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROTATED = re.compile(r"[.-]\d[\d_.T:-]*\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An absolute path of an input, and whether its name is that of a rotated file."""
+
+    path: str
+    stat: os.stat_result
+    rotated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Patterns:
+    """The paths of one input: glob patterns (`**` for any depth), and those to leave out."""
+
+    paths: tuple[str, ...]
+    exclude: tuple[str, ...] = ()
+    _regexes: dict[str, re.Pattern[str]] = field(default_factory=dict, repr=False)
+
+    def find(self) -> Iterator[Found]:
+        """Find the regular files that match now, each path once."""
+        done: set[str] = set()
+        for pattern in self.paths:
+            for found in self._find(pattern):
+                if found.path not in done and not self._excluded(found.path):
+                    done.add(found.path)
+                    yield found
+
+    def folders(self) -> set[str]:
+        """Give the folders in which something may match: where to listen for changes."""
+        folders: set[str] = set()
+        for pattern in self.paths:
+            folder = os.path.dirname(pattern) or "."
+            folders.update(iglob(folder, recursive=True) if has_magic(folder) else [folder])
+        return {folder for folder in folders if os.path.isdir(folder)}
+
+    def _find(self, pattern: str) -> Iterator[Found]:
+        folder, name = os.path.split(pattern)
+        folders = iglob(folder, recursive=True) if has_magic(folder) else [folder or "."]
+        for place in folders:
+            yield from self._list(place, name)
+
+    def _list(self, folder: str, pattern: str) -> Iterator[Found]:
+        regex = self._regex(pattern)
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    rotated = ROTATED.search(entry.name)
+                    is_live = regex.match(entry.name) is not None
+                    if is_live or (rotated and regex.match(entry.name[: rotated.start()])):
+                        found = _regular(entry, rotated=bool(rotated) and not is_live)
+                        if found:
+                            yield found
+        except OSError:
+            return  # not there now, or not to be listed: `check` says so
+
+    def _excluded(self, path: str) -> bool:
+        name = os.path.basename(path)
+        return any(
+            self._regex(pattern).match(path if "/" in pattern else name) for pattern in self.exclude
+        )
+
+    def _regex(self, pattern: str) -> re.Pattern[str]:
+        if pattern not in self._regexes:
+            self._regexes[pattern] = re.compile(fnmatch.translate(pattern))
+        return self._regexes[pattern]
+
+
+def _regular(entry: os.DirEntry[str], *, rotated: bool) -> Found | None:
+    """Stat the entry (through a link); None if it is no regular file or just went."""
+    try:
+        stat = entry.stat()
+    except OSError:
+        return None
+    is_file = (stat.st_mode & 0o170000) == 0o100000
+    return Found(os.path.abspath(entry.path), stat, rotated) if is_file else None

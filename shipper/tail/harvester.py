@@ -1,0 +1,143 @@
+"""
+The reader of one open file: bytes to blocks of whole lines.
+
+Before every read the first bytes of the file are compared with its fingerprint, and its size with
+the position: so a file that was truncated and written again is found out before a single wrong
+byte is taken, however fast it grew. The open descriptor keeps the inode: while a harvester lives,
+no other file can get it.
+
+A half-written last line waits for its end. It is given as it is only when the file was rotated
+away and has been quiet for a while: nobody will end it.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from shipper.events import Block
+from shipper.tail.identity import HEAD, fingerprint, stream_name
+
+if TYPE_CHECKING:
+    from shipper.tail.registry import FileRecord
+
+SETTLE_SECONDS = 5.0  # a writer that still has a rotated file open has come back by then
+
+STEP = 1 << 20  # bytes looked at in one go for the end of a line that is too long
+
+
+class Harvester:
+    """
+    One open file of an input; `position` is how far it was read, `record.offset` how far acked.
+
+    Raises OSError where the file cannot be opened.
+    """
+
+    def __init__(
+        self, record: FileRecord, path: str, *, host: str, max_line_bytes: int, now: float
+    ) -> None:
+        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._host = host
+        self._max_line_bytes = max_line_bytes
+        self._looked_to = 0  # how far the end of an over-long line was looked for
+        self.record = record
+        self.path = path
+        self.position = record.offset
+        self.size = 0
+        self.rotated = False
+        self.missing = False
+        self.grown_at = now
+
+    def is_same(self) -> bool:
+        """Tell whether the file still is what was read so far; raises OSError."""
+        self.size = os.fstat(self._fd).st_size
+        return self.size >= self.position and self.record.head.fits(self._fd)
+
+    def is_settled(self, now: float) -> bool:
+        """Tell whether nobody writes to the file any more, as far as one can tell."""
+        return self.rotated and now - self.grown_at >= SETTLE_SECONDS
+
+    def is_read(self) -> bool:
+        """Tell whether all that the file holds was read and acked."""
+        return self.position >= self.size and self.record.offset >= self.position
+
+    def has_grown(self) -> bool:
+        """Look at the size; tell whether there is something to read; raises OSError."""
+        self.size = os.fstat(self._fd).st_size
+        return self.size != self.position
+
+    def read(self, block_bytes: int, *, now: float, read_at: int) -> Block | None:
+        """
+        Read on; None if there is no whole line now.
+
+        `now` is the monotonic clock in seconds, `read_at` the wall clock in epoch milliseconds.
+        Call `is_same` before. Raises OSError.
+        """
+        wanted = min(block_bytes, self.size - self.position)
+        data = os.pread(self._fd, wanted, self.position) if wanted > 0 else b""
+        whole = data.rfind(b"\n") + 1
+        if whole:
+            return self._block(data[:whole], whole, now=now, read_at=read_at)
+        if not data:
+            return None
+        if len(data) == block_bytes or self._looked_to > self.position:
+            return self._long_line(now=now, read_at=read_at)
+        if not self.is_settled(now):
+            return None
+        return self._block(data, len(data), now=now, read_at=read_at)
+
+    def _long_line(self, *, now: float, read_at: int) -> Block | None:
+        """Read a line that is longer than a block, keep what may be kept of it."""
+        start = self.position
+        end = self._find_newline(max(self._looked_to, start))
+        if end is None:
+            if not self.is_settled(now):
+                return None
+            end = self._looked_to
+        self._looked_to = 0
+        length = end - start
+        data = os.pread(self._fd, min(length, self._max_line_bytes + 1), start)
+        cut = len(data.rstrip(b"\n")) > self._max_line_bytes
+        data = data[: self._max_line_bytes] if cut else data
+        return self._block(data, length, now=now, read_at=read_at, cut=cut)
+
+    def _find_newline(self, offset: int) -> int | None:
+        """Find the offset after the next newline; remember how far it was looked for."""
+        while True:
+            data = os.pread(self._fd, STEP, offset)
+            index = data.find(b"\n")
+            if index >= 0:
+                return offset + index + 1
+            offset += len(data)
+            self._looked_to = offset
+            if not data:
+                return None
+
+    def _block(
+        self, data: bytes, length: int, *, now: float, read_at: int, cut: bool = False
+    ) -> Block:
+        record, start = self.record, self.position
+        self.position = start + length
+        self.grown_at = now
+        if record.head.length < HEAD:
+            record.head = fingerprint(self._fd, min(HEAD, self.position))
+        if not record.stream:
+            head = os.pread(self._fd, HEAD, 0)
+            record.stream = stream_name(self._host, record.file, head, record.generation)
+        return Block(
+            file=record.id,
+            path=self.path,
+            stream=record.stream,
+            start=start,
+            end=self.position,
+            data=data,
+            read_at=read_at,
+            limit=self._max_line_bytes,
+            cut=cut,
+        )
+
+    def close(self) -> os.stat_result:
+        """Close the file; give what its stat said last."""
+        stat = os.fstat(self._fd)
+        os.close(self._fd)
+        return stat

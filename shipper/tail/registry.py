@@ -1,0 +1,233 @@
+"""
+The registry: durable positions. It may always lag behind what was delivered, never lead.
+
+One SQLite file in the data folder (WAL, synchronous=FULL), written by one process, at most about
+once a second. One `save` is one transaction: positions, the numbers that were taken, and the
+commit of the embedded index that accounts for them go together or not at all; what it writes has
+been acked before. So after a crash at any point the worst is that records are read again, and
+their origins absorb it.
+
+    files     one row per file: identity, fingerprint, stream of its foreign lines, acked offset
+    seen      one row per chunk of numbers of a run (format: shipper/deliver/seen.py)
+    streams   foreign stream → offset up to which the index is known to hold its lines
+    meta      version of this layout; `accounted`: commit of the embedded index
+
+A file that is not a registry, or one that SQLite finds damaged, is refused and never replaced:
+the message says how to set it aside. Without a registry everything is read again, and stored
+once all the same.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from shipper.errors import DataFolderError
+from shipper.tail.identity import Fingerprint, Identity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+VERSION = 1
+
+LAYOUT = """
+CREATE TABLE files (
+  id INTEGER PRIMARY KEY, device TEXT NOT NULL, inode TEXT NOT NULL,
+  head_length INTEGER NOT NULL, head_digest TEXT NOT NULL,
+  path TEXT NOT NULL, stream TEXT NOT NULL, generation INTEGER NOT NULL,
+  offset INTEGER NOT NULL, seen_at INTEGER NOT NULL);
+CREATE TABLE seen (
+  run TEXT NOT NULL, chunk INTEGER NOT NULL, low INTEGER NOT NULL, data BLOB NOT NULL,
+  saved_at INTEGER NOT NULL, PRIMARY KEY (run, chunk)) WITHOUT ROWID;
+CREATE TABLE streams (stream TEXT PRIMARY KEY, done INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
+
+@dataclass(slots=True)
+class FileRecord:
+    """
+    One file as the registry knows it; `id` is given by the registry and never used again.
+
+    `offset` is in bytes and acked. `stream` is empty until the file has a first line. `seen_at`
+    (epoch ms) is when the file was last there.
+    """
+
+    id: int
+    file: Identity
+    head: Fingerprint
+    path: str
+    stream: str
+    generation: int
+    offset: int
+    seen_at: int
+
+
+class SeenRow(NamedTuple):
+    """A chunk of the numbers of a run; see shipper/deliver/seen.py."""
+
+    run: str
+    low: int
+    chunk: int
+    data: bytes
+
+
+class Registry:
+    """The registry of one data folder; used by one thread."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with self._place():
+            new = not path.exists()
+            if new:
+                path.touch(mode=0o600)
+            self._db = sqlite3.connect(path, isolation_level=None)
+            try:
+                self._open()
+            except BaseException:
+                self._db.close()
+                raise
+
+    def _open(self) -> None:
+        db = self._db
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=FULL")
+        tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if tables == 0:
+            db.executescript("BEGIN;" + LAYOUT)
+            db.execute("INSERT INTO meta VALUES ('version', ?)", (VERSION,))
+            db.execute("COMMIT")
+        version = db.execute("SELECT value FROM meta WHERE key = 'version'").fetchone()
+        if version is None or version[0] != VERSION:
+            raise DataFolderError(
+                f"{self._path}: a registry of version {version and version[0]}, this shipper"
+                f" writes version {VERSION}; run the shipper that made it, or move the file away"
+                " (everything is then read again, and stored once all the same)"
+            )
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        """Say which file it is about, and what to do."""
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            remedy = (
+                "free some space or mend the permissions of the folder"
+                if isinstance(error, sqlite3.OperationalError)
+                else "move the file away: everything is then read again, and stored once all the"
+                " same"
+            )
+            raise DataFolderError(f"{self._path}: registry: {error}; {remedy}") from error
+        except OSError as error:
+            raise DataFolderError(
+                f"{self._path}: registry: {error.strerror}; mend the permissions of the folder"
+            ) from error
+
+    def files(self) -> list[FileRecord]:
+        """Give all files, in the order in which they were first seen."""
+        with self._place():
+            rows = self._db.execute(
+                "SELECT id, device, inode, head_length, head_digest, path, stream, generation,"
+                " offset, seen_at FROM files ORDER BY id"
+            ).fetchall()
+        return [
+            FileRecord(id, Identity(int(device), int(inode)), Fingerprint(length, digest), *rest)
+            for id, device, inode, length, digest, *rest in rows  # noqa: A001 -- the column
+        ]
+
+    def seen(self) -> list[SeenRow]:
+        """Give all numbers that were taken."""
+        with self._place():
+            return [
+                SeenRow(*row) for row in self._db.execute("SELECT run, low, chunk, data FROM seen")
+            ]
+
+    def streams(self) -> dict[str, int]:
+        """Give the offset up to which the index holds the lines of each foreign stream."""
+        with self._place():
+            return dict(self._db.execute("SELECT stream, done FROM streams"))
+
+    def accounted(self) -> int:
+        """Give the last commit of the embedded index that the numbers and streams cover."""
+        with self._place():
+            row = self._db.execute("SELECT value FROM meta WHERE key = 'accounted'").fetchone()
+        return row[0] if row else 0
+
+    def save(
+        self,
+        *,
+        files: Iterable[FileRecord] = (),
+        seen: Iterable[tuple[str, int, int, bytes]] = (),
+        streams: Iterable[tuple[str, int]] = (),
+        accounted: int | None = None,
+        now: int,
+    ) -> None:
+        """
+        Write what has changed, all or nothing; `now` is in epoch milliseconds.
+
+        Raises:
+            DataFolderError: nothing was written; the same can be saved again later.
+
+        """
+        with self._place():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                self._write(files, seen, streams, accounted, now)
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    def _write(
+        self,
+        files: Iterable[FileRecord],
+        seen: Iterable[tuple[str, int, int, bytes]],
+        streams: Iterable[tuple[str, int]],
+        accounted: int | None,
+        now: int,
+    ) -> None:
+        db = self._db
+        db.executemany(
+            "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                (
+                    file.id,
+                    str(file.file.device),  # text: both may use all of 64 bits
+                    str(file.file.inode),
+                    file.head.length,
+                    file.head.digest,
+                    file.path,
+                    file.stream,
+                    file.generation,
+                    file.offset,
+                    file.seen_at,
+                )
+                for file in files
+            ),
+        )
+        for run, low, chunk, data in seen:
+            db.execute("DELETE FROM seen WHERE run = ? AND chunk BETWEEN 0 AND ?", (run, low - 1))
+            db.execute(
+                "INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?, ?)", (run, chunk, low, data, now)
+            )
+        db.executemany("INSERT OR REPLACE INTO streams VALUES (?, ?)", streams)
+        if accounted is not None:
+            db.execute("INSERT OR REPLACE INTO meta VALUES ('accounted', ?)", (accounted,))
+
+    def forget(self, *, files: Iterable[int] = (), before: int) -> None:
+        """Drop these files, and the numbers of runs that had no change since `before` (ms)."""
+        with self._place():
+            self._db.executemany("DELETE FROM files WHERE id = ?", ((file,) for file in files))
+            self._db.execute(
+                "DELETE FROM seen WHERE run IN"
+                " (SELECT run FROM seen GROUP BY run HAVING max(saved_at) < ?)",
+                (before,),
+            )
+
+    def close(self) -> None:
+        """Close the file; a second call does nothing."""
+        self._db.close()

@@ -1,0 +1,274 @@
+"""
+All files of all inputs: which are open, which have something to read, which are done.
+
+The scan is the truth: it lists the folders, compares identities, and finds every new, renamed,
+truncated and vanished file. Hints of the kernel and looks at the size of files that grew lately
+only make reading start sooner; without them nothing is missed.
+
+A file stays open until it was rotated away, read to its end, acked and quiet for a while. So a
+rename chain `.1 → .2 → .3` needs no following, and a file that is deleted unread is still read:
+the open descriptor holds it. What was truncated, or another file under a used inode, becomes a
+new record and starts at 0; an ack for the old one can no longer move anything.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from shipper.tail.harvester import Harvester
+from shipper.tail.identity import Fingerprint, Identity, identity
+from shipper.tail.registry import FileRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from os import stat_result
+
+    from shipper.events import Block
+    from shipper.tail.discovery import Found, Patterns
+
+log = logging.getLogger(__name__)
+
+WARM_SECONDS = 2.0  # a file that grew this lately is looked at between the scans, too
+
+FORGET_AFTER_MS = 24 * 3600 * 1000  # a file that is nowhere any more is forgotten then
+
+
+@dataclass(frozen=True, slots=True)
+class InputFiles:
+    """The files of one input, and how long a line of theirs may be."""
+
+    patterns: Patterns
+    max_line_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Shelved:
+    """A file that was read to its end and closed: what its stat said then."""
+
+    record: FileRecord
+    size: int
+    changed: int
+
+
+class Tailer:
+    """
+    The harvesters of all inputs; used by one thread.
+
+    `records` is what the registry knows. `changed` holds the records that are new or moved since
+    `take_changes`, `dropped` the ids of those that are over.
+    """
+
+    def __init__(
+        self,
+        inputs: Iterable[InputFiles],
+        records: Iterable[FileRecord],
+        *,
+        host: str,
+        block_bytes: int,
+    ) -> None:
+        self._inputs = tuple(inputs)
+        self._host = host
+        self._block_bytes = block_bytes
+        self._records = {record.id: record for record in records}
+        self._known = {record.file: record for record in self._records.values()}
+        self._next_id = max(self._records, default=0) + 1
+        self._open: dict[Identity, Harvester] = {}
+        self._shelf: dict[Identity, _Shelved] = {}
+        self._ready: dict[Identity, None] = {}  # in the order in which they have to be read
+        self._refused: dict[str, str] = {}
+        self.changed: set[int] = set()
+        self.dropped: set[int] = set()
+
+    def scan(self, *, now: float, wall: int) -> None:
+        """Look at all folders; `now` is monotonic seconds, `wall` epoch milliseconds."""
+        found: dict[Identity, str] = {}
+        for source in self._inputs:
+            for file in sorted(source.patterns.find(), key=lambda file: file.stat.st_mtime_ns):
+                key = identity(file.stat)
+                if key not in found:
+                    found[key] = file.path
+                    self._meet(file, key, source, now, wall)
+        for key, harvester in list(self._open.items()):
+            harvester.missing = key not in found
+            harvester.rotated = harvester.rotated or harvester.missing
+            self._look(key, harvester)
+            self._retire(key, harvester, now)
+        self._forget(found, wall)
+
+    def _meet(self, file: Found, key: Identity, source: InputFiles, now: float, wall: int) -> None:
+        """Take notice of a file that is there; open it if it has something to say."""
+        harvester = self._open.get(key)
+        if harvester is None:
+            shelved = self._shelf.get(key)
+            if shelved and (shelved.size, shelved.changed) == _state(file.stat):
+                shelved.record.seen_at = wall
+                return
+            harvester = self._start(file, key, source, now, wall)
+            if harvester is None:
+                return
+        harvester.path = file.path
+        harvester.rotated = file.rotated
+        harvester.record.path = file.path
+        harvester.record.seen_at = wall
+
+    def _start(
+        self, file: Found, key: Identity, source: InputFiles, now: float, wall: int
+    ) -> Harvester | None:
+        self._shelf.pop(key, None)
+        known = self._known.get(key)
+        record = known or self._record(key, file.path, 0, wall)
+        try:
+            harvester = Harvester(
+                record,
+                file.path,
+                host=self._host,
+                max_line_bytes=source.max_line_bytes,
+                now=now,
+            )
+        except OSError as error:
+            if self._refused.get(file.path) != error.strerror:
+                self._refused[file.path] = str(error.strerror)
+                log.warning(
+                    "%s cannot be read: %s; it is tried again in every scan",
+                    file.path,
+                    error.strerror,
+                )
+            return None
+        if self._refused.pop(file.path, None):
+            log.info("%s can be read again", file.path)
+        self._register(key, record)
+        self._open[key] = harvester
+        self._ready[key] = None  # even if its size is as remembered: its head may not be
+        return harvester
+
+    def _record(self, key: Identity, path: str, generation: int, wall: int) -> FileRecord:
+        return FileRecord(0, key, Fingerprint(), path, "", generation, 0, wall)
+
+    def _register(self, key: Identity, record: FileRecord) -> None:
+        if not record.id:
+            record.id = self._next_id
+            self._next_id += 1
+            self.changed.add(record.id)
+        self._records[record.id] = record
+        self._known[key] = record
+
+    def _look(self, key: Identity, harvester: Harvester) -> None:
+        """See whether a file has something to read, and whether it still is the same file."""
+        try:
+            if harvester.has_grown():
+                self._ready[key] = None
+        except OSError as error:
+            log.warning("%s: %s; it is tried again in the next scan", harvester.path, error)
+
+    def _restart(self, key: Identity, harvester: Harvester, wall: int) -> None:
+        """Begin again with a file that was truncated, or is another one under the same inode."""
+        old = harvester.record
+        log.info("%s was truncated or replaced; it is read from its beginning", harvester.path)
+        new = self._record(key, harvester.path, old.generation + 1, wall)
+        self._drop(old)
+        self._register(key, new)
+        harvester.record = new
+        harvester.position = 0
+
+    def hint(self, paths: Iterable[str]) -> bool:
+        """Take hints that files have changed; tell whether any means a file not known yet."""
+        by_path = {harvester.path: key for key, harvester in self._open.items()}
+        unknown = False
+        for path in paths:
+            key = by_path.get(path)
+            if key is None:
+                unknown = True
+            else:
+                self._ready[key] = None
+        return unknown
+
+    def poll(self, now: float) -> bool:
+        """Look at the files that grew lately; tell whether there are any such files."""
+        warm = False
+        for key, harvester in self._open.items():
+            if now - harvester.grown_at < WARM_SECONDS:
+                warm = True
+                self._look(key, harvester)
+        return warm
+
+    def read(self, *, now: float, wall: int) -> Iterator[Block]:
+        """Give a block of every file that has one, each file once; raises nothing of a file."""
+        for key in list(self._ready):
+            harvester = self._open.get(key)
+            block = self._read(key, harvester, now, wall) if harvester else None
+            if block is None:
+                self._ready.pop(key, None)
+            else:
+                self.changed.add(block.file)
+                yield block
+
+    def _read(self, key: Identity, harvester: Harvester, now: float, wall: int) -> Block | None:
+        try:
+            if not harvester.is_same():
+                self._restart(key, harvester, wall)
+            return harvester.read(self._block_bytes, now=now, read_at=wall)
+        except OSError as error:
+            log.warning("%s: %s; it is tried again in the next scan", harvester.path, error)
+            return None
+
+    def ack(self, file: int, offset: int) -> None:
+        """Move the acked offset of a file; one that is over is left alone."""
+        record = self._records.get(file)
+        if record is not None and offset > record.offset:
+            record.offset = offset
+            self.changed.add(file)
+
+    def take_changes(self) -> tuple[list[FileRecord], list[int]]:
+        """Give the records to save and the ids to drop, and begin anew."""
+        records = [self._records[file] for file in sorted(self.changed) if file in self._records]
+        dropped = sorted(self.dropped)
+        self.changed, self.dropped = set(), set()
+        return records, dropped
+
+    def _retire(self, key: Identity, harvester: Harvester, now: float) -> None:
+        """Close a file that was rotated away, is read, acked and quiet."""
+        if not (harvester.is_settled(now) and harvester.is_read()):
+            return
+        stat = harvester.close()
+        del self._open[key]
+        self._ready.pop(key, None)
+        if harvester.missing:
+            self._drop(harvester.record)
+        else:
+            self._shelf[key] = _Shelved(harvester.record, *_state(stat))
+
+    def _drop(self, record: FileRecord) -> None:
+        self._records.pop(record.id, None)
+        if self._known.get(record.file) is record:
+            del self._known[record.file]
+        self._shelf.pop(record.file, None)
+        self.changed.discard(record.id)
+        self.dropped.add(record.id)
+
+    def _forget(self, found: dict[Identity, str], wall: int) -> None:
+        """Drop what the registry knows of files that have been nowhere for long."""
+        for record in list(self._records.values()):
+            if record.file in found or record.file in self._open:
+                continue
+            if wall - record.seen_at >= FORGET_AFTER_MS:
+                self._drop(record)
+
+    def unread_bytes(self) -> int:
+        """Count the bytes in open files that were not read yet."""
+        return sum(max(h.size - h.position, 0) for h in self._open.values())
+
+    def is_caught_up(self) -> bool:
+        """Tell whether nothing was found to read since the last looks."""
+        return not self._ready
+
+    def close(self) -> None:
+        """Close all files."""
+        for harvester in self._open.values():
+            harvester.close()
+        self._open.clear()
+
+
+def _state(stat: stat_result) -> tuple[int, int]:
+    return stat.st_size, stat.st_mtime_ns
