@@ -7,15 +7,18 @@ import json
 import logging
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, assert_never
+from typing import assert_never
 
-from examples.orchestrator.definitions import CallService, Delay, Transform, WriteRecord
-from examples.orchestrator.services import UnknownServiceError
-
-if TYPE_CHECKING:
-    from examples.orchestrator.database import Database
-    from examples.orchestrator.definitions import Action, Data
-    from examples.orchestrator.services import Services
+from examples.orchestrator.database import Database
+from examples.orchestrator.definitions import (
+    Action,
+    CallService,
+    Data,
+    Delay,
+    Transform,
+    WriteRecord,
+)
+from examples.orchestrator.services import Services, UnknownServiceError
 
 RETRY_SECONDS = 0.05  # before the second try; doubled before each further one
 

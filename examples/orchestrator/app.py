@@ -6,9 +6,9 @@ import asyncio
 import logging
 import os
 import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
@@ -26,9 +26,6 @@ from examples.orchestrator.settings import Settings
 from examples.orchestrator.workers import Scheduler, Worker
 from examples.orchestrator.workflows import Workflows
 from shipper import emit
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
 
 log = logging.getLogger("automation_orchestrator.api")
 

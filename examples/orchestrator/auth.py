@@ -7,11 +7,9 @@ import hmac
 import logging
 import secrets
 import time
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from examples.orchestrator.database import Database
-    from examples.orchestrator.faults import Faults
+from examples.orchestrator.database import Database
+from examples.orchestrator.faults import Faults
 
 DEMO_USERS = {"ada": "analytical-engine", "grace": "nanosecond", "edsger": "shortest-path"}
 

@@ -12,12 +12,9 @@ import logging
 import sqlite3
 import time
 from contextlib import closing
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from examples.orchestrator.faults import Faults
+from examples.orchestrator.faults import Faults
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS workflows (

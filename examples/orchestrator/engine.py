@@ -14,20 +14,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from examples.orchestrator.actions import MissingDataError, Tools, perform
-from examples.orchestrator.definitions import Workflow
-from examples.orchestrator.executions import Outcome
+from examples.orchestrator.definitions import Data, Workflow
+from examples.orchestrator.executions import Execution, Outcome
+from examples.orchestrator.faults import Faults
+from examples.orchestrator.workflows import Workflows
 from shipper import emit
-
-if TYPE_CHECKING:
-    from examples.orchestrator.definitions import Data
-    from examples.orchestrator.executions import Execution
-    from examples.orchestrator.faults import Faults
-    from examples.orchestrator.workflows import Workflows
 
 LIMIT_SECONDS = 45.0  # for all the actions of an execution
 

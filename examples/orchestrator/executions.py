@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import json
 import secrets
+import sqlite3
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    import sqlite3
-
-    from examples.orchestrator.database import Database
-    from examples.orchestrator.definitions import Data
+from examples.orchestrator.database import Database
+from examples.orchestrator.definitions import Data
 
 LOST_AFTER_SECONDS = 60.0  # longer than any execution may take (engine.LIMIT_SECONDS)
 

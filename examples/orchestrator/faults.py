@@ -13,13 +13,11 @@ from __future__ import annotations
 import json
 import os
 import random
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
 
 Rate = Annotated[float, Field(ge=0, le=1)]
 Fault = Literal[

@@ -13,13 +13,11 @@ import random
 import sys
 import time
 from collections import Counter, deque
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
 
 MAX_IN_FLIGHT = 200
 USERS = {"ada": "analytical-engine", "grace": "nanosecond", "edsger": "shortest-path"}

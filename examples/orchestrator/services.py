@@ -7,11 +7,9 @@ They are simulated in this process and answer in 5 to 80 ms, so that the example
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from examples.orchestrator.definitions import Data
-    from examples.orchestrator.faults import Faults
+from examples.orchestrator.definitions import Data
+from examples.orchestrator.faults import Faults
 
 SERVICES = frozenset({"billing", "crm", "mail", "warehouse"})
 HANG_SECONDS = 3600.0  # longer than any caller waits

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
 
-from examples.orchestrator.database import DatabaseUnavailableError
-from examples.orchestrator.executions import QueueFullError
-
-if TYPE_CHECKING:
-    from examples.orchestrator.database import Database
-    from examples.orchestrator.engine import Engine
-    from examples.orchestrator.executions import Executions
-    from examples.orchestrator.faults import Faults
-    from examples.orchestrator.workflows import Workflows
+from examples.orchestrator.database import Database, DatabaseUnavailableError
+from examples.orchestrator.engine import Engine
+from examples.orchestrator.executions import Executions, QueueFullError
+from examples.orchestrator.faults import Faults
+from examples.orchestrator.workflows import Workflows
 
 TICK_SECONDS = 1.0  # how exact schedules are, and the pause after a lost database
 TICKS_BETWEEN_CLEANUPS = 60

@@ -5,12 +5,9 @@ from __future__ import annotations
 import secrets
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from examples.orchestrator.database import Database
 from examples.orchestrator.definitions import SAMPLES, Schedule, Webhook, Workflow
-
-if TYPE_CHECKING:
-    from examples.orchestrator.database import Database
 
 
 @dataclass(frozen=True, slots=True)
