@@ -83,12 +83,15 @@ class Input:
 
     paths: tuple[str, ...] = option(
         ListOf(_GLOB, least=1),
-        "Files to read. `*`, `?` and `[…]` match within one folder, `**` any number of folders. "
-        "A rotated file is followed under its new name while that matches too, and to its end "
-        "when it does not.",
+        "Files to read. `*`, `?` and `[…]` match within one name, `**` any number of folders. "
+        "What a file is rotated to (`app.log.1`, `app.log-20260205`) is read with it, unless it "
+        "is compressed.",
     )
     exclude: tuple[str, ...] = option(
-        ListOf(_GLOB), "Files to leave out although `paths` matches them.", default="[]"
+        ListOf(_GLOB),
+        "Files to leave out although `paths` matches them; a pattern without `/` is held against "
+        "the name alone.",
+        default="[]",
     )
     max_line_bytes: int = option(
         SIZE.between("1 KiB", "8 MiB"),

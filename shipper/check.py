@@ -1,0 +1,334 @@
+"""
+Looks for what would keep the shipper from its work, before it costs a record.
+
+Every look gives findings: place in the config, what is so, and the remedy. Nothing is made or
+changed: a folder that is not there yet is judged by the folder above it. The clock and the files
+of the kernel are handed in.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import resource
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from glob import has_magic
+from pathlib import Path
+
+from shipper.config import Config, EmbeddedOutput
+from shipper.errors import ShipperError
+from shipper.store import open_embedded
+from shipper.tail.discovery import Found, Patterns
+from shipper.view.text import size
+
+ROOM_BYTES = 64 * 2**20  # the registry and dead letters of a bad day
+SPARE_FILES = 64  # what the index, the registry and the logs of our own keep open
+EARLIEST = 1_735_689_600  # 2025-01-01: a clock before that was never set
+CLOCK_SLACK = 300  # seconds that a file may seem to come from the future
+
+
+class Severity(StrEnum):
+    """What a finding means for the work."""
+
+    OK = "ok"  # as it should be
+    WARNING = "warning"  # works, but not as well or not for long
+    ERROR = "error"  # cannot work now
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found at a place of the config, and what to do about it."""
+
+    place: str
+    severity: Severity
+    fault: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What is asked of the machine: seconds since the epoch, and the folder of kernel settings."""
+
+    clock: Callable[[], float] = time.time
+    settings: Path = Path("/proc/sys/fs")
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """The config, the machine, and what every pattern of every input matches, by its place."""
+
+    config: Config
+    machine: Machine
+    matches: dict[str, tuple[str, list[Found]]]
+
+
+def check(config: Config, machine: Machine = Machine()) -> list[Finding]:
+    """Take every look, first along the config, then at the machine."""
+    scene = Scene(config, machine, _matches(config))
+    return [finding for look in LOOKS for finding in look(scene)]
+
+
+def _matches(config: Config) -> dict[str, tuple[str, list[Found]]]:
+    return {
+        f"inputs[{number}].paths[{index}]": (
+            pattern,
+            list(Patterns((pattern,), found.exclude).find()),
+        )
+        for number, found in enumerate(config.inputs)
+        for index, pattern in enumerate(found.paths)
+    }
+
+
+def look_at_inputs(scene: Scene) -> Iterator[Finding]:
+    """See whether the patterns match files that can be read."""
+    for place, (pattern, matches) in scene.matches.items():
+        folder = _folder_of(pattern)
+        if not os.path.isdir(folder):
+            yield Finding(
+                place,
+                Severity.WARNING,
+                f"there is no folder {folder}",
+                "start the application, which makes it, or mend the path",
+            )
+        elif not _may(folder, os.R_OK | os.X_OK):
+            yield Finding(
+                place,
+                Severity.ERROR,
+                f"the folder {folder} cannot be listed by {_user()}",
+                f"give {_user()} the right to read and enter it",
+            )
+        else:
+            yield from _look_at_files(place, pattern, matches)
+
+
+def _look_at_files(place: str, pattern: str, matches: list[Found]) -> Iterator[Finding]:
+    closed = [found.path for found in matches if not _may(found.path, os.R_OK)]
+    for path in closed:
+        yield Finding(
+            place,
+            Severity.ERROR,
+            f"{path} cannot be read by {_user()}",
+            f"give {_user()} the right to read it, such as by the group of the application",
+        )
+    if not matches:
+        yield Finding(
+            place,
+            Severity.WARNING,
+            f"{pattern} matches no file now",
+            "start the application, or mend the path",
+        )
+    elif not closed:
+        total = sum(found.stat.st_size for found in matches)
+        yield Finding(place, Severity.OK, f"files: {len(matches)}, {size(total)}")
+
+
+def look_at_overlaps(scene: Scene) -> Iterator[Finding]:
+    """See whether more than one input matches the same file."""
+    owners: dict[str, str] = {}
+    for place, (_pattern, matches) in scene.matches.items():
+        owner = place.partition(".")[0]
+        for found in matches:
+            first = owners.setdefault(found.path, owner)
+            if first != owner:
+                yield Finding(
+                    place,
+                    Severity.WARNING,
+                    f"{found.path} is matched by {first} too",
+                    "exclude it in one of them",
+                )
+
+
+def look_at_data_folder(scene: Scene) -> Iterator[Finding]:
+    """See whether the registry and the dead letters can be written, and read by us alone."""
+    place, folder = "data_dir", scene.config.data_dir
+    faults = list(_unwritable(place, folder))
+    yield from faults
+    if faults:
+        return
+    free = shutil.disk_usage(_existing(folder)).free
+    if free < ROOM_BYTES:
+        yield Finding(place, Severity.ERROR, f"only {size(free)} are free", "free some space")
+    if folder.exists() and folder.stat().st_mode & 0o077:
+        yield Finding(
+            place,
+            Severity.WARNING,
+            f"others may look into {folder}, and dead letters hold log lines",
+            f"chmod 700 {folder}",
+        )
+    if _is_locked(folder / "lock"):
+        yield Finding(
+            place,
+            Severity.WARNING,
+            f"a shipper is at work on {folder}; a second one would not start",
+            "stop it first, or give each its own data_dir",
+        )
+    else:
+        yield Finding(place, Severity.OK, f"{folder} can be written, {size(free)} free")
+
+
+def look_at_output(scene: Scene) -> Iterator[Finding]:
+    """See whether the output can take records."""
+    output = scene.config.output
+    if isinstance(output, EmbeddedOutput):
+        yield from _look_at_index(scene.config, output)
+    elif output.path != "-":
+        yield from _unwritable("output.console.path", Path(output.path).parent)
+
+
+def _look_at_index(config: Config, output: EmbeddedOutput) -> Iterator[Finding]:
+    place, folder = "output.embedded.path", output.path
+    if folder.absolute() == config.data_dir.absolute():
+        yield Finding(place, Severity.ERROR, "is the data_dir too", "give the index its own folder")
+    faults = list(_unwritable(place, folder))
+    yield from faults or _look_into_index(place, folder)
+    if faults:
+        return
+    room = shutil.disk_usage(_existing(folder)).free + _taken(folder)
+    if room < output.max_bytes:
+        yield Finding(
+            "output.embedded.max_size",
+            Severity.WARNING,
+            f"{size(output.max_bytes)} are more than the disk has left ({size(room)})",
+            "use less, or free some space",
+        )
+
+
+def _look_into_index(place: str, folder: Path) -> Iterator[Finding]:
+    if not folder.exists():
+        yield Finding(place, Severity.OK, f"{folder} can be made")
+        return
+    try:
+        open_embedded(folder).close()
+    except ShipperError as error:
+        yield Finding(place, Severity.ERROR, str(error), "see the message")
+    else:
+        yield Finding(place, Severity.OK, f"{folder} can be opened and written")
+
+
+def look_at_limits(scene: Scene) -> Iterator[Finding]:
+    """See whether the limits are high enough for these files and folders."""
+    files = {found.path for _pattern, matches in scene.matches.values() for found in matches}
+    needed = len(files) + SPARE_FILES
+    allowed, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if needed > allowed != resource.RLIM_INFINITY:
+        yield Finding(
+            "inputs",
+            Severity.ERROR,
+            f"{needed} open files are needed and {allowed} allowed",
+            f"raise the limit: ulimit -n {needed * 2}, or LimitNOFILE of the service",
+        )
+    folders = {
+        folder for found in scene.config.inputs for folder in Patterns(found.paths).folders()
+    }
+    watches = _setting(scene.machine, "inotify/max_user_watches")
+    if scene.config.tail.watch and len(folders) > watches:
+        yield Finding(
+            "tail.watch",
+            Severity.WARNING,
+            f"{len(folders)} folders are to be watched and the kernel allows {watches}",
+            f"sysctl fs.inotify.max_user_watches={len(folders) * 2}, or watch: false",
+        )
+
+
+def look_at_clock(scene: Scene) -> Iterator[Finding]:
+    """See whether the clock was set."""
+    now = scene.machine.clock()
+    newest = max(
+        (found.stat.st_mtime for _pattern, matches in scene.matches.values() for found in matches),
+        default=now,
+    )
+    if now < EARLIEST:
+        yield Finding("clock", Severity.ERROR, "the clock was never set", "set it, such as by NTP")
+    elif newest > now + CLOCK_SLACK:
+        yield Finding(
+            "clock",
+            Severity.WARNING,
+            f"a log file was written {newest - now:.0f} s in the future",
+            "set the clock of this machine, or of the one that owns the files",
+        )
+
+
+LOOKS: tuple[Callable[[Scene], Iterator[Finding]], ...] = (
+    look_at_inputs,
+    look_at_overlaps,
+    look_at_data_folder,
+    look_at_output,
+    look_at_limits,
+    look_at_clock,
+)
+
+
+def _unwritable(place: str, folder: Path) -> Iterator[Finding]:
+    """Say why nothing can be written to a folder, which need not be there yet."""
+    nearest = _existing(folder)
+    if not os.path.isdir(nearest):
+        yield Finding(place, Severity.ERROR, f"{nearest} is no folder", "name another path")
+    elif not _may(nearest, os.W_OK | os.X_OK):
+        yield Finding(
+            place,
+            Severity.ERROR,
+            f"{nearest} cannot be written by {_user()}",
+            f"give {_user()} the right to, or name another path",
+        )
+    elif os.statvfs(nearest).f_flag & os.ST_RDONLY:
+        yield Finding(
+            place, Severity.ERROR, f"{nearest} is on a read-only file system", "name another path"
+        )
+
+
+def _existing(path: Path) -> Path:
+    """Give the path, or the nearest one above it that exists."""
+    path = path.absolute()
+    return next(above for above in (path, *path.parents) if os.path.exists(above))
+
+
+def _taken(folder: Path) -> int:
+    """Add up the files of a folder while others may be deleting them."""
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(OSError):
+            total += path.stat().st_size
+    return total
+
+
+def _may(path: Path | str, mode: int) -> bool:
+    return os.access(path, mode, effective_ids=True)
+
+
+def _is_locked(lock: Path) -> bool:
+    """Tell whether a running shipper holds the lock; ours, shared, is gone at once."""
+    try:
+        with lock.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _folder_of(pattern: str) -> Path:
+    """Give the folder that has to be there: the part of the pattern before any wildcard."""
+    folder = Path()
+    for part in Path(pattern).parent.parts:
+        if has_magic(part):
+            break
+        folder /= part
+    return folder
+
+
+def _setting(machine: Machine, name: str) -> int:
+    """Read a kernel setting; where there is none, nothing is limited."""
+    try:
+        return int((machine.settings / name).read_text())
+    except (OSError, ValueError):
+        return 2**63
+
+
+def _user() -> str:
+    return f"user {os.geteuid()}"

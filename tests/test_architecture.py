@@ -1,0 +1,232 @@
+"""
+The shape of the house, read from the source: who may import whom, and how large things get.
+
+Sorted `__all__`, docstrings of the package and the number of parameters are ruff's to guard.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from statistics import median
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "shipper"
+CODE = [*PACKAGE.rglob("*.py")]
+ALL_CODE = [
+    path
+    for top in ("shipper", "tests", "bench", "examples")
+    for path in ROOT.glob(f"{top}/**/*.py")
+]
+
+SEAMS = {"errors", "events", "fields"}
+WRITER = "store.embedded.writer"
+
+# What each folder or module may import of ours besides itself. `a.b` allows that module only.
+MAY_IMPORT: dict[str, set[str]] = {
+    "__init__": set(),
+    "__main__": {"cli"},
+    "emit": set(),
+    "errors": set(),
+    "events": set(),
+    "fields": set(),
+    "options": set(),
+    "config": {"errors", "options"},
+    "reference": {"config", "options"},
+    "tail": SEAMS,
+    "enrich": SEAMS,
+    "store": {"errors", "fields"},
+    "deliver": {*SEAMS, "tail", "enrich", "config", WRITER},
+    "reports": {"errors", "fields", "store"},
+    "view": {"errors", "fields", "store.api", "status"},
+}
+
+# Where everything is put together; these may import anything but `cli`.
+COMPOSITION = {"check", "commands", "demo", "run", "status"}
+
+# Who asks the machine for the time or starts threads and processes, and why not somebody else.
+CLOCK_AND_THREADS = {
+    "run": "the shipper's composition",
+    "demo": "the demo's composition",
+    "cli": "gives the commands their clock",
+    "check": "asks the machine how it is",
+    "emit": "lives in the application, which has no composition of ours",
+    "tail.watch": "starts the thread of watchdog, which only sets a flag",
+}
+
+ENVIRONMENT = {"os.environ", "os.environb", "os.getenv", "sys.argv"}
+CLOCK = {
+    "datetime.date.today",
+    "datetime.datetime.now",
+    "datetime.datetime.today",
+    "datetime.datetime.utcnow",
+    "time.time",
+    "time.time_ns",
+}
+THREADS = {
+    "concurrent.futures.ProcessPoolExecutor",
+    "concurrent.futures.ThreadPoolExecutor",
+    "multiprocessing.Process",
+    "os.fork",
+    "subprocess.Popen",
+    "subprocess.run",
+    "threading.Thread",
+    "threading.Timer",
+    "watchdog.observers.Observer",
+}
+NO_NAME_AT_ALL = {"common", "helper", "helpers", "misc", "util", "utils"}
+
+MODULE_LINES = 600
+FUNCTION_LINES = 50
+MEDIAN_FUNCTION_LINES = 9
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(), str(path))
+
+
+def name_of(path: Path) -> str:
+    """Give `tail.registry` for shipper/tail/registry.py, `tail` for its __init__."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and parts[:-1] else parts)
+
+
+def ours(path: Path) -> Iterator[str]:
+    """Give the modules of ours that a module imports, anywhere in it."""
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        yield from (name.removeprefix("shipper.") for name in names if name.startswith("shipper."))
+
+
+def uses(path: Path, wanted: set[str]) -> Iterator[str]:
+    """Give `line: name` for every use of one of the dotted names, whatever it is imported as."""
+    known: dict[str, str] = {}
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Import):
+            known |= {alias.asname or alias.name: alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            known |= {
+                alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names
+            }
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Attribute | ast.Name):
+            head, dot, rest = ast.unparse(node).partition(".")
+            name = known.get(head, "") + dot + rest
+            if name in wanted:
+                yield f"{path.relative_to(ROOT)}:{node.lineno}: {name}"
+
+
+def functions_of(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return (
+        node
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    )
+
+
+def lines_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    assert function.end_lineno is not None
+    return function.end_lineno - function.lineno + 1
+
+
+@pytest.mark.parametrize("path", CODE, ids=name_of)
+def test_imports_keep_their_direction(path: Path) -> None:
+    """A folder imports only what stands below it in the house; nothing imports `cli`."""
+    module = name_of(path)
+    part = module.partition(".")[0]
+    found = {name for name in ours(path) if name.partition(".")[0] != part}
+
+    if part in COMPOSITION:
+        assert not {name for name in found if name.partition(".")[0] == "cli"}
+    elif part == "cli":
+        assert {name.partition(".")[0] for name in found} <= {"commands", "errors", "view"}
+    else:
+        allowed = MAY_IMPORT[part]
+        wrong = {
+            name
+            for name in found
+            if not any(name == each or name.startswith(f"{each}.") for each in allowed)
+        }
+        assert not wrong, f"shipper/{part} may import {sorted(allowed) or 'nothing of ours'}"
+
+
+@pytest.mark.parametrize("path", CODE, ids=name_of)
+def test_only_the_command_line_reads_the_environment(path: Path) -> None:
+    """`cli.py` alone reads argv and environment, so every other part can be called with values."""
+    found = list(uses(path, ENVIRONMENT))
+
+    assert found == [] or name_of(path) == "cli"
+
+
+@pytest.mark.parametrize("path", CODE, ids=name_of)
+def test_only_compositions_read_the_clock_or_start_threads(path: Path) -> None:
+    """A clock is handed in, so that a test can hand in another; threads have one owner."""
+    found = list(uses(path, CLOCK | THREADS))
+
+    assert found == [] or {name_of(path), name_of(path).partition(".")[0]} & {*CLOCK_AND_THREADS}
+
+
+@pytest.mark.parametrize("path", CODE, ids=name_of)
+def test_a_module_has_a_size(path: Path) -> None:
+    """A module has at most 600 lines, a function at most 50."""
+    assert len(path.read_text().splitlines()) <= MODULE_LINES
+    long = {each.name: lines_of(each) for each in functions_of(path)}
+    assert {name: lines for name, lines in long.items() if lines > FUNCTION_LINES} == {}
+
+
+def test_functions_are_short() -> None:
+    """Half of all functions have at most 9 lines."""
+    assert (
+        median(lines_of(each) for path in CODE for each in functions_of(path))
+        <= MEDIAN_FUNCTION_LINES
+    )
+
+
+def test_everything_has_a_name() -> None:
+    """No module or folder is called by what it is not about."""
+    assert {path for path in ALL_CODE if NO_NAME_AT_ALL & {path.stem, *path.parent.parts}} == set()
+
+
+@pytest.mark.parametrize(
+    "path", sorted(ROOT.glob("tests/**/test_*.py")), ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_every_test_states_its_rule(path: Path) -> None:
+    """The docstring of a test is the rule that it guards; that of a module, what they are about."""
+    silent = [
+        each.name
+        for each in functions_of(path)
+        if each.name.startswith("test_") and not ast.get_docstring(each)
+    ]
+    assert silent == []
+    assert ast.get_docstring(tree_of(path))
+
+
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("shipper.emit", "click rich tantivy watchdog yaml fastapi starlette asyncio"),
+        ("shipper.cli", "rich tantivy watchdog yaml msgspec fastapi asyncio sqlite3"),
+    ],
+)
+def test_an_import_brings_only_what_it_needs(module: str, heavy: str) -> None:
+    """The application pays for `emit` alone, and `shipper --help` answers at once."""
+    code = f"import sys, {module}; print(*sorted(set({heavy.split()}) & set(sys.modules)))"
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+
+    assert done.stdout.split() == []

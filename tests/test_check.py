@@ -1,0 +1,233 @@
+"""The look at config and machine: each fault has its place and a remedy, and nothing is changed."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import resource
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from shipper.check import Finding, Machine, Severity, check
+from shipper.config import Config, ConsoleOutput, EmbeddedOutput, Input, Output, Service
+
+NOW = 1_770_301_845.0
+NOBODY = 65534
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """Give a folder with `logs/app.log` that any user may enter, unlike pytest's own."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    (folder / "logs").mkdir()
+    write(folder / "logs/app.log", b"{}\n")
+    yield folder
+    shutil.rmtree(folder)
+
+
+def write(path: Path, data: bytes = b"", *, written: float = NOW) -> None:
+    path.write_bytes(data)
+    os.utime(path, (written, written))
+
+
+def config_in(
+    folder: Path, *paths: str, output: Output | None = None, inputs: tuple[Input, ...] = ()
+) -> Config:
+    patterns = tuple(str(folder / path) for path in paths or ("logs/*.log",))
+    return Config(
+        service=Service("app"),
+        data_dir=folder / "data",
+        inputs=inputs or (Input(patterns),),
+        output=output or EmbeddedOutput(folder / "index", max_bytes=1),
+    )
+
+
+def findings(config: Config, machine: Machine | None = None) -> list[Finding]:
+    return check(config, machine or Machine(clock=lambda: NOW))
+
+
+def faults(config: Config, machine: Machine | None = None) -> list[tuple[str, Severity, str]]:
+    found = [each for each in findings(config, machine) if each.severity is not Severity.OK]
+    assert all(each.remedy for each in found)
+    return [(each.place, each.severity, each.fault) for each in found]
+
+
+@contextmanager
+def as_nobody() -> Iterator[int]:
+    """Give up the rights of root, for which every file is open; give the user's number."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(NOBODY)
+    try:
+        yield os.geteuid()
+    finally:
+        os.seteuid(user)
+
+
+def test_all_is_well(place: Path) -> None:
+    """A config that works has a finding per place, and nothing is made by looking."""
+    found = findings(config_in(place))
+
+    assert [(each.place, each.severity) for each in found] == [
+        ("inputs[0].paths[0]", Severity.OK),
+        ("data_dir", Severity.OK),
+        ("output.embedded.path", Severity.OK),
+    ]
+    assert found[0].fault == "files: 1, 3 B"
+    assert sorted(os.listdir(place)) == ["logs"]
+
+
+def test_a_pattern_that_matches_nothing(place: Path) -> None:
+    """No file, or no folder yet, is a warning: the application may be started later."""
+    assert faults(config_in(place, "logs/*.txt", "nowhere/*/x.log", "*/app.log")) == [
+        (
+            "inputs[0].paths[0]",
+            Severity.WARNING,
+            f"{place}/logs/*.txt matches no file now",
+        ),
+        ("inputs[0].paths[1]", Severity.WARNING, f"there is no folder {place}/nowhere"),
+    ]
+
+
+def test_a_file_that_cannot_be_read(place: Path) -> None:
+    """Without the right to read, the error names the file and the user."""
+    (place / "logs/app.log").chmod(0)
+
+    with as_nobody() as user:
+        found = faults(config_in(place))
+
+    path = place / "logs/app.log"
+    assert found[0] == (
+        "inputs[0].paths[0]",
+        Severity.ERROR,
+        f"{path} cannot be read by user {user}",
+    )
+
+
+def test_a_folder_that_cannot_be_listed(place: Path) -> None:
+    """A folder that is closed to us hides its files; it is not "no file"."""
+    (place / "logs").chmod(0)
+
+    with as_nobody() as user:
+        found = faults(config_in(place))
+
+    told = f"the folder {place}/logs cannot be listed by user {user}"
+    assert found[0] == ("inputs[0].paths[0]", Severity.ERROR, told)
+
+
+def test_a_file_of_two_inputs(place: Path) -> None:
+    """A file that two inputs match is named with both; twice in one input is no fault."""
+    log, everything = str(place / "logs/app.log"), str(place / "logs/*")
+    twice = config_in(place, inputs=(Input((log, everything)), Input((everything,))))
+    excluded = config_in(place, inputs=(Input((log,)), Input((everything,), exclude=("app.log",))))
+
+    told = f"{log} is matched by inputs[0] too"
+    assert faults(twice) == [("inputs[1].paths[0]", Severity.WARNING, told)]
+    assert faults(excluded) == [
+        ("inputs[1].paths[0]", Severity.WARNING, f"{everything} matches no file now")
+    ]
+
+
+def test_a_data_folder_that_others_may_read(place: Path) -> None:
+    """Dead letters are log lines: their folder is for its owner alone."""
+    (place / "data").mkdir(mode=0o755)
+
+    (found,) = faults(config_in(place))
+
+    assert found[:2] == ("data_dir", Severity.WARNING)
+    assert "others may look into" in found[2]
+
+
+def test_folders_that_cannot_be_written(place: Path) -> None:
+    """A folder that is closed to us, or no folder at all, is an error for registry and index."""
+    write(place / "file")
+    in_a_file = config_in(place, output=EmbeddedOutput(place / "file/index"))
+
+    with as_nobody() as user:
+        closed = faults(config_in(Path("/proc")))
+        found = faults(in_a_file)
+
+    assert ("data_dir", Severity.ERROR, f"/proc cannot be written by user {user}") in closed
+    assert ("output.embedded.path", Severity.ERROR, f"{place}/file is no folder") in found
+
+
+def test_a_shipper_is_at_work(place: Path) -> None:
+    """The lock of a running shipper is seen, and still held afterwards."""
+    (place / "data").mkdir(mode=0o700)
+    with (place / "data/lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        (found,) = faults(config_in(place))
+    told = f"a shipper is at work on {place}/data; a second one would not start"
+
+    assert found == ("data_dir", Severity.WARNING, told)
+    assert faults(config_in(place)) == []
+
+
+def test_an_index_that_is_the_data_folder(place: Path) -> None:
+    """Index and registry have a folder each."""
+    config = config_in(place, output=EmbeddedOutput(place / "data", max_bytes=1))
+
+    assert faults(config) == [("output.embedded.path", Severity.ERROR, "is the data_dir too")]
+
+
+def test_an_index_larger_than_the_disk(place: Path) -> None:
+    """A size that the disk does not have would be met by a full disk, not by retention."""
+    (found,) = faults(config_in(place, output=EmbeddedOutput(place / "index", max_bytes=2**60)))
+
+    assert found[:2] == ("output.embedded.max_size", Severity.WARNING)
+    assert found[2].startswith("1048576.0 TiB are more than the disk has left (")
+
+
+def test_an_index_that_cannot_be_opened(place: Path) -> None:
+    """A damaged index is an error with the store's own words."""
+    part = place / "index/part-00000001"
+    part.mkdir(parents=True)
+    (part / "meta.json").write_text("{")
+
+    (found,) = faults(config_in(place))
+
+    assert found[:2] == ("output.embedded.path", Severity.ERROR)
+
+
+def test_console_output(place: Path) -> None:
+    """Standard output needs nothing, a file needs its folder."""
+    there = config_in(place, output=ConsoleOutput("json", "-"))
+    not_there = config_in(place, output=ConsoleOutput("json", str(place / "logs/app.log/out")))
+
+    assert faults(there) == []
+    assert faults(not_there) == [
+        ("output.console.path", Severity.ERROR, f"{place}/logs/app.log is no folder")
+    ]
+
+
+def test_limits_of_the_kernel(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Too few watches cost speed, too few open files cost records."""
+    settings = place / "settings"
+    (settings / "inotify").mkdir(parents=True)
+    (settings / "inotify/max_user_watches").write_text("0\n")
+    monkeypatch.setattr(resource, "getrlimit", lambda _limit: (16, 4096))
+
+    found = faults(config_in(place), Machine(clock=lambda: NOW, settings=settings))
+
+    assert found == [
+        ("inputs", Severity.ERROR, "65 open files are needed and 16 allowed"),
+        ("tail.watch", Severity.WARNING, "1 folders are to be watched and the kernel allows 0"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("now", "severity", "told"),
+    [
+        (0.0, Severity.ERROR, "the clock was never set"),
+        (NOW - 3600, Severity.WARNING, "a log file was written 3600 s in the future"),
+    ],
+)
+def test_a_clock_that_is_wrong(place: Path, now: float, severity: Severity, told: str) -> None:
+    """Times of records are compared with our clock: one that is off is told."""
+    assert faults(config_in(place), Machine(clock=lambda: now)) == [("clock", severity, told)]
