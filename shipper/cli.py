@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from shipper.commands.invocation import Invocation
+from shipper.commands.invocation import USUAL_CONFIG, Invocation
 from shipper.errors import ShipperError
 from shipper.view.text import safe
 
@@ -119,7 +119,7 @@ def _reader_left() -> int:
     type=click.Path(path_type=Path),
     metavar="FILE",
     envvar="SHIPPER_CONFIG",
-    default=Path("config/shipper.yml"),
+    default=USUAL_CONFIG,
     show_default=True,
     show_envvar=True,
     help="The config; before or after the command.",

@@ -11,6 +11,8 @@ import click
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+USUAL_CONFIG = Path("config/shipper.yml")
+
 Command = TypeVar("Command", bound="Callable[..., Any]")
 
 
@@ -29,6 +31,11 @@ class Invocation:
     colors: bool
     width: int
     clock: Callable[[], float]
+
+    @property
+    def usual_config(self) -> bool:
+        """Tell whether a command finds this config without being told."""
+        return self.config == USUAL_CONFIG
 
     def now(self) -> int:
         """Give the time in milliseconds since the epoch."""

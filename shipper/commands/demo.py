@@ -1,0 +1,126 @@
+"""`shipper demo`: the whole of it at work, in one terminal."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.live import Live
+
+from shipper.commands.invocation import Invocation, common_options, examples
+from shipper.demo import Plan
+from shipper.demo import demo as started
+from shipper.view.live import Place, picture_line, render
+
+if TYPE_CHECKING:
+    from shipper.demo import Demo
+    from shipper.view.live import Picture
+
+LINE_SECONDS = 2.0  # between two lines where there is no terminal to draw on
+
+
+@click.command(
+    epilog=examples(
+        "shipper demo",
+        "shipper demo --seconds 60 --rate 100",
+        "shipper demo --directory /tmp/demo",
+    )
+)
+@click.option("--seconds", type=click.FloatRange(min=1), metavar="N", help="End after so long.")
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0.1, max=1000),
+    metavar="N",
+    default=20,
+    show_default=True,
+    help="Requests a second to the application.",
+)
+@click.option(
+    "--directory",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    default=Path(),
+    help="Where logs/ and var/ are made; here if not given.",
+)
+@common_options
+@click.pass_obj
+def demo(invocation: Invocation, /, *, seconds: float | None, rate: float, directory: Path) -> int:
+    """
+    Show it all at work: an application under load, the shipper, what arrives.
+
+    Starts the example application with its log files in logs/, sends it requests, ships the files
+    and shows what can be searched, with the commands to type in a second terminal. Ctrl-C ends all
+    of it; the records stay in the index.
+    """
+    commands = _search_commands(invocation, directory)
+    plan = Plan(invocation.config.absolute(), rate, seconds)
+    directory.mkdir(parents=True, exist_ok=True)
+    os.chdir(directory)
+    click.echo("starting the application, the load and the shipper …", err=True)
+    try:
+        with started(plan) as running:
+            place = Place(running.url, rate, commands)
+            if invocation.interactive:
+                last = _on_a_terminal(running, place, colors=invocation.colors)
+            else:
+                last = _as_lines(running, place)
+    except KeyboardInterrupt:
+        return 0  # how a demo ends, also while it starts
+    click.echo(f"{last.total:,} records of this demo stay searchable:\n  {commands[0]}")
+    return 0
+
+
+def _on_a_terminal(running: Demo, place: Place, *, colors: bool) -> Picture:
+    with Live(console=Console(no_color=not colors), auto_refresh=False) as live:
+        with suppress(KeyboardInterrupt):
+            for picture in running.pictures():
+                live.update(render(picture, place), refresh=True)
+        last = running.finish()
+        live.update(render(last, place), refresh=True)
+    return last
+
+
+def _as_lines(running: Demo, place: Place) -> Picture:
+    click.echo(f"application at {place.url}; search with: {place.commands[0]}")
+    due = 0.0
+    with suppress(KeyboardInterrupt):
+        for picture in running.pictures():
+            if picture.elapsed >= due:
+                click.echo(picture_line(picture))
+                due = picture.elapsed + LINE_SECONDS
+    last = running.finish()
+    click.echo(picture_line(last))
+    return last
+
+
+def _search_commands(invocation: Invocation, directory: Path) -> list[str]:
+    """Write what to type in another terminal that is in the same folder as this one."""
+    words = [_program()]
+    if not invocation.usual_config:
+        words += ["--config", str(invocation.config.absolute())]
+    there = f"cd {shlex.quote(str(directory))} && " if directory != Path() else ""
+    return [
+        f"{there}{shlex.join(words)} search {question}"
+        for question in (
+            "'level:ERROR' --since 5m",
+            "'level:ERROR' --since 5m --by error_type",
+            "--follow",
+        )
+    ]
+
+
+def _program() -> str:
+    """Give `shipper` as it can be typed here: by its name, its path from here, or its full path."""
+    own = Path(sys.executable).with_name("shipper")
+    if not own.exists():
+        return "shipper"
+    if shutil.which("shipper") == str(own):
+        return "shipper"
+    return str(own.relative_to(Path.cwd())) if own.is_relative_to(Path.cwd()) else str(own)

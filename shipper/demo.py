@@ -1,0 +1,295 @@
+"""
+The whole of it at work: a real application under load, its log files shipped, what arrives.
+
+    load ──HTTP──► application ──► logs/*.log ──► shipper run ──► index ──► this process shows it
+
+Each of the three is a process of its own, in a session of its own, so that Ctrl-C reaches this one
+alone and the rest is stopped in the order of the flow: the load, the application, and the shipper
+only when it has delivered what they wrote. Whatever happens here, none of them is left behind.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from shipper.config import Config, EmbeddedOutput, load
+from shipper.errors import ConfigError, DataFolderError, ShipperError, StoreUnavailable
+from shipper.status import status
+from shipper.store import open_embedded
+from shipper.store.api import Buckets, DateHistogram, Question, Selection, Terms
+from shipper.tail.discovery import Patterns
+from shipper.view.live import Picture
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from shipper.store.api import Answer, Hit, Store
+
+LOGS = Path("logs")
+DATA = Path("var/orchestrator")
+OUTPUT = Path("var/demo")  # what the processes print
+USUAL_PORT = 8000
+START_SECONDS = 30.0  # a cold start of the application on a slow machine
+STOP_SECONDS = 5.0
+PICTURE_SECONDS = 0.5
+GRAPH_MS = 60_000
+LATE_MS = 1000  # the last second is still arriving; its count would always look low
+ENDLESS_SECONDS = 10 * 365 * 86_400
+
+ERRORS = "level:ERROR OR level:CRITICAL"
+
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to start: with this config, this many requests a second, for so long (None: no end)."""
+
+    config: Path
+    rate: float
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A process of the demo; what it prints is in a file."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    output: Path
+
+    def check(self) -> None:
+        """Raise ShipperError if it has ended."""
+        code = self.process.poll()
+        if code is not None:
+            last = self.output.read_text(errors="replace").strip().splitlines()[-1:]
+            told = f": {last[0]}" if last else ""
+            raise ShipperError(f"the {self.name} ended with {code}{told}; see {self.output}")
+
+    def stop(self) -> None:
+        """End it in good order, or else by force; a second call does nothing."""
+        try:
+            self.process.terminate()
+            self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            pass  # by force, then
+        finally:
+            if self.process.poll() is None:
+                self.process.kill()
+                self.process.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """A demo at work since `started` (epoch ms); the application answers at `url`."""
+
+    plan: Plan
+    config: Config
+    store: Store
+    load: Child
+    application: Child
+    shipper: Child
+    url: str
+    started: int
+
+    def pictures(self) -> Iterator[Picture]:
+        """Look twice a second until the time is over; raise ShipperError if a process ends."""
+        seconds = self.plan.seconds
+        while seconds is None or _now() - self.started < seconds * 1000:
+            for child in (self.load, self.application, self.shipper):
+                child.check()
+            yield self.look()
+            time.sleep(PICTURE_SECONDS)
+
+    def finish(self) -> Picture:
+        """Stop what writes, wait until the shipper has delivered all of it, and look once more."""
+        self.load.stop()
+        self.application.stop()
+        deadline = time.monotonic() + STOP_SECONDS
+        while (picture := self.look()).behind and time.monotonic() < deadline:
+            self.shipper.check()
+            time.sleep(0.05)
+        return picture
+
+    def look(self) -> Picture:
+        """Ask the index what has arrived, and the shipper how far it is."""
+        now = _now()
+        second = 1000
+        end = (now - LATE_MS) // second * second
+        recent = Selection(since=max(end - GRAPH_MS, self.started), until=end)
+        so_far = Selection(since=self.started)
+        graph, counts, errors = self.store.ask(
+            [
+                Question(recent, {"seconds": DateHistogram(second)}),
+                Question(so_far, {"datasets": Terms("event.dataset"), "levels": Terms("level")}),
+                Question(Selection(ERRORS, self.started), {"types": Terms("error_type")}),
+            ]
+        )
+        return Picture(
+            elapsed=(now - self.started) / 1000,
+            now=now,
+            total=counts.total,
+            per_second=[bucket.count for bucket in _buckets(graph, "seconds").buckets],
+            datasets={
+                name.removeprefix("orchestrator."): count
+                for name, count in _counts(counts, "datasets").items()
+            },
+            levels=_counts(counts, "levels"),
+            error_types=_counts(errors, "types"),
+            errors=self._last_errors(),
+            status=status(self.config),
+        )
+
+    def _last_errors(self) -> list[Hit]:
+        found = self.store.search(Selection(ERRORS, self.started), limit=5)
+        return list(found.hits)
+
+
+@contextmanager
+def demo(plan: Plan) -> Iterator[Demo]:
+    """
+    Start the application, the shipper and the load in the working directory; stop them at the end.
+
+    Raises:
+        ConfigError: the config has no index, or does not read the application's log files.
+        DataFolderError: a shipper runs there already.
+        ShipperError: the example application is not installed, or a process does not start.
+    """
+    config = load(plan.config)
+    if not isinstance(config.output, EmbeddedOutput):
+        raise ConfigError("the demo shows what is in the index; use a config with output.embedded")
+    found = status(config)
+    if found.running:
+        raise DataFolderError(
+            f"a shipper works on {config.data_dir} already (process {found.pid}); stop it first"
+        )
+    root = _example_root()
+    OUTPUT.mkdir(parents=True, exist_ok=True)
+    started = _now()
+    with _every_stop_as_ctrl_c(), ExitStack() as stack:
+        run = ["shipper", "--config", str(plan.config), "run"]
+        shipper = _start(stack, "shipper", run, Path.cwd())
+        application = _start(stack, "application", _application(), root)
+        url = _until(application, lambda: _address(application))
+        _check_inputs(config)
+        make_load = ["examples.orchestrator.load", "--url", url, "--rate", str(plan.rate)]
+        clients = _start(stack, "load", [*make_load, "--seconds", str(ENDLESS_SECONDS)], root)
+        path = config.output.path
+        store = stack.enter_context(closing(_until(shipper, lambda: _store(path))))
+        yield Demo(plan, config, store, clients, application, shipper, url, started)
+
+
+def _example_root() -> Path:
+    """Find the folder that holds `examples`, which only a checkout has."""
+    root = Path(__file__).parents[1]
+    if not (root / "examples/orchestrator/__main__.py").is_file():
+        raise ShipperError("the demo needs the example application; run it in a checkout (git)")
+    missing = [name for name in ("fastapi", "uvicorn", "httpx") if find_spec(name) is None]
+    if missing:
+        raise ShipperError(f"the demo needs {', '.join(missing)}; pip install -e '.[demo]'")
+    return root
+
+
+def _application() -> list[str]:
+    logs, data = LOGS.absolute(), DATA.absolute()
+    port = str(_free_port())
+    return ["examples.orchestrator", "--port", port, "--logs", str(logs), "--data", str(data)]
+
+
+def _free_port() -> int:
+    """Give the usual port, or 0 (any) where another program has it."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", USUAL_PORT))
+        except OSError:
+            return 0
+        return USUAL_PORT
+
+
+def _start(stack: ExitStack, name: str, module: list[str], directory: Path) -> Child:
+    output = OUTPUT / f"{name}.out"
+    with output.open("wb") as file:
+        process = subprocess.Popen(  # noqa: S603 - our own modules
+            [sys.executable, "-m", *module],
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    child = Child(name, process, output)
+    stack.callback(child.stop)
+    return child
+
+
+def _until(child: Child, ready: Callable[[], Found | None]) -> Found:
+    """Wait until a process that starts has brought forth what `ready` looks for."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        child.check()
+        found = ready()
+        if found is not None:
+            return found
+        time.sleep(0.05)
+    raise ShipperError(f"the {child.name} did not start in {START_SECONDS:g} s; see {child.output}")
+
+
+def _address(application: Child) -> str | None:
+    found = re.search(r"http://[^\s,]+", application.output.read_text(errors="replace"))
+    return found[0] if found else None
+
+
+def _store(path: Path) -> Store | None:
+    try:
+        return open_embedded(path)
+    except StoreUnavailable:
+        return None  # the shipper has not made it yet
+
+
+def _check_inputs(config: Config) -> None:
+    """Refuse a config that would never see the application's files."""
+    found = (f for one in config.inputs for f in Patterns(one.paths, one.exclude).find())
+    read = {Path(one.path).resolve().parent for one in found}
+    if LOGS.resolve() not in read:
+        raise ConfigError(
+            f"no input of the config reads the demo's files in {LOGS}; add the path {LOGS}/*.log"
+        )
+
+
+@contextmanager
+def _every_stop_as_ctrl_c() -> Iterator[None]:
+    """End in good order when told to, or when the terminal is closed, too."""
+    before = {
+        number: signal.signal(number, signal.default_int_handler)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _now() -> int:
+    return int(time.time() * 1000)
+
+
+def _counts(answer: Answer, name: str) -> dict[str, int]:
+    return {str(bucket.key): bucket.count for bucket in _buckets(answer, name).buckets}
+
+
+def _buckets(answer: Answer, name: str) -> Buckets:
+    result = answer.results[name]
+    assert isinstance(result, Buckets)
+    return result

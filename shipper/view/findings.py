@@ -1,0 +1,31 @@
+"""What a check found: one line each, faults with their remedy, and the verdict."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shipper.check import Severity
+from shipper.view.text import Paint, safe
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shipper.check import Finding
+
+_LEVELS = {Severity.OK: "INFO", Severity.WARNING: "WARNING", Severity.ERROR: "ERROR"}
+
+
+def findings_text(findings: Sequence[Finding], paint: Paint) -> list[str]:
+    """Show every finding, and at the end how many there are of each severity."""
+    counts = [
+        f"{count} {severity}{'s' if count != 1 else ''}"
+        for severity in (Severity.ERROR, Severity.WARNING)
+        if (count := sum(finding.severity is severity for finding in findings))
+    ]
+    return [*(_line(finding, paint) for finding in findings), ", ".join(counts) or "all is well"]
+
+
+def _line(finding: Finding, paint: Paint) -> str:
+    severity = paint.level(f"{finding.severity:<7}", _LEVELS[finding.severity])
+    remedy = f"; {safe(finding.remedy)}" if finding.remedy else ""
+    return f"{severity}  {safe(finding.place)}: {safe(finding.fault)}{remedy}"
