@@ -1,9 +1,10 @@
 """
 A record as one line of JSON, with the field names that people search for.
 
-    {"timestamp":"2026-02-05T14:30:45.123Z","level":"INFO","logger":"automation_orchestrator.workflows",
-     "message":"Workflow executed successfully","workflow_id":"workflow_123","execution_time_ms":245,
-     "status":"success","request_id":"req_abc123","run":"01KGQ5T4D3…","seq":17}
+    {"timestamp":"2026-02-05T14:30:45.123Z","level":"INFO",
+     "logger":"automation_orchestrator.workflows","message":"Workflow executed successfully",
+     "request_id":"req_abc123","workflow_id":"workflow_123","execution_time_ms":245,
+     "status":"success","run":"01KGQ5T4D3…","seq":17}
 
 Guarantees: whatever an application logs becomes exactly one valid line; a field without a value is
 left out; no extra can take the place of a field that is ours (it is kept as `extra_<name>`).
@@ -20,7 +21,6 @@ import reprlib
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
-import msgspec
 from pythonjsonlogger.msgspec import MsgspecFormatter, msgspec_default
 
 from shipper.emit.context import REQUEST_ID, WORKFLOW_ID

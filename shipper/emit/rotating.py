@@ -1,0 +1,62 @@
+"""The handler for log files: safe with several processes, and it never fails its caller."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+from shipper.emit.appending import Appender
+from shipper.emit.losses import Reason, count, reason_of
+
+
+class ProcessSafeRotatingFileHandler(logging.Handler):
+    """
+    Takes the place of `logging.handlers.RotatingFileHandler`, with the same arguments.
+
+    Any number of processes may write the same file; see `appending` for what is promised.
+    A record that cannot be written is counted in `emit.failures()` and dropped; nothing is raised
+    or printed, whatever `logging.raiseExceptions` says. The file is opened with the first record.
+
+    Raises:
+        ValueError: a mode other than "a" or an encoding other than UTF-8 is asked for.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917 - as RotatingFileHandler's
+        self,
+        filename: str | os.PathLike[str],
+        mode: str = "a",
+        maxBytes: int = 10 * 1024 * 1024,  # noqa: N803 - the names are RotatingFileHandler's
+        backupCount: int = 5,  # noqa: N803
+        encoding: str | None = None,
+        delay: bool = True,  # noqa: FBT001, FBT002
+    ) -> None:
+        super().__init__()
+        if mode != "a":
+            raise ValueError(f"mode {mode!r} would erase the lines of other processes; use 'a'")
+        if (encoding or "utf-8").lower().replace("_", "-") not in ("utf-8", "utf8"):
+            raise ValueError(f"encoding {encoding!r} is not possible; log files are UTF-8")
+        del delay  # always
+        self.baseFilename = os.path.abspath(filename)
+        self._appender = Appender(Path(self.baseFilename), maxBytes, backupCount)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the record, or count why not."""
+        try:
+            line = f"{self.format(record)}\n".encode("utf-8", "backslashreplace")
+        except Exception:  # noqa: BLE001 - a formatter may raise anything
+            count(Reason.FORMAT)
+            return
+        try:
+            self._appender.append(line)
+        except OSError as error:
+            count(reason_of(error))
+
+    def close(self) -> None:
+        """Close the file; a record that still comes opens it again."""
+        self.acquire()
+        try:
+            self._appender.close()
+        finally:
+            self.release()
+        super().close()
