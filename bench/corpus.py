@@ -106,19 +106,18 @@ def _error(pools: _Pools, bits: int) -> str:
     return (
         f'"level":"ERROR","logger":"automation_orchestrator.workflows",'
         f'"message":"Workflow failed at action {bits >> 8 & 15}",'
-        f'"workflow_id":"workflow_{bits >> 12 & 511}","execution_time_ms":{bits >> 21 & 8191},'
-        f'"status":"failed","request_id":"{_request_id(bits)}",'
-        f'"error_type":"{name}","exc_info":"{trace}"'
+        f'"workflow_id":"workflow_{bits >> 12 & 511}","request_id":"{_request_id(bits)}",'
+        f'"error_type":"{name}","exc_info":"{trace}",'
+        f'"execution_time_ms":{bits >> 21 & 8191},"status":"failed"'
     )
 
 
 def _event(_pools: _Pools, bits: int) -> str:
     level, logger, message = _EVENTS[bits & 3]
-    ended = f'"execution_time_ms":{bits >> 21 & 1023},"status":"success",' if not bits & 3 else ""
+    ended = "" if bits & 3 else f',"execution_time_ms":{bits >> 21 & 1023},"status":"success"'
     return (
         f'"level":"{level}","logger":"automation_orchestrator.{logger}","message":"{message}",'
-        f'"workflow_id":"workflow_{bits >> 12 & 511}",{ended}'
-        f'"request_id":"{_request_id(bits)}"'
+        f'"workflow_id":"workflow_{bits >> 12 & 511}","request_id":"{_request_id(bits)}"{ended}'
     )
 
 

@@ -44,7 +44,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "store": {"errors", "fields"},
     "deliver": {*SEAMS, "tail", "enrich", "config", WRITER},
     "reports": {"errors", "fields", "store"},
-    "view": {"errors", "fields", "store.api", "status"},
+    "view": {"check", "errors", "fields", "status", "store.api"},
 }
 
 # Where everything is put together; these may import anything but `cli`.
