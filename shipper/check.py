@@ -8,7 +8,6 @@ of the kernel are handed in.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import resource
 import shutil
@@ -22,6 +21,7 @@ from pathlib import Path
 
 from shipper.config import Config, EmbeddedOutput
 from shipper.errors import ShipperError
+from shipper.folder import holder_of
 from shipper.store import open_embedded
 from shipper.tail.discovery import Found, Patterns
 from shipper.view.text import size
@@ -160,11 +160,12 @@ def look_at_data_folder(scene: Scene) -> Iterator[Finding]:
             f"others may look into {folder}, and dead letters hold log lines",
             f"chmod 700 {folder}",
         )
-    if _is_locked(folder / "lock"):
+    holder = holder_of(folder)
+    if holder is not None:
         yield Finding(
             place,
             Severity.WARNING,
-            f"a shipper is at work on {folder}; a second one would not start",
+            f"a shipper (process {holder}) is at work on {folder}; a second one would not start",
             "stop it first, or give each its own data_dir",
         )
     else:
@@ -298,18 +299,6 @@ def _taken(folder: Path) -> int:
 
 def _may(path: Path | str, mode: int) -> bool:
     return os.access(path, mode, effective_ids=True)
-
-
-def _is_locked(lock: Path) -> bool:
-    """Tell whether a running shipper holds the lock; ours, shared, is gone at once."""
-    try:
-        with lock.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
 
 
 def _folder_of(pattern: str) -> Path:

@@ -36,6 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "events": set(),
     "fields": set(),
+    "folder": {"errors"},
     "options": set(),
     "config": {"errors", "options"},
     "reference": {"config", "options"},

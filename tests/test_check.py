@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import resource
 import shutil
@@ -15,6 +14,7 @@ import pytest
 
 from shipper.check import Finding, Machine, Severity, check
 from shipper.config import Config, ConsoleOutput, EmbeddedOutput, Input, Output, Service
+from shipper.folder import hold, holder_of
 
 NOW = 1_770_301_845.0
 NOBODY = 65534
@@ -159,11 +159,13 @@ def test_folders_that_cannot_be_written(place: Path) -> None:
 
 def test_a_shipper_is_at_work(place: Path) -> None:
     """The lock of a running shipper is seen, and still held afterwards."""
-    (place / "data").mkdir(mode=0o700)
-    with (place / "data/lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with hold(place / "data"):
         (found,) = faults(config_in(place))
-    told = f"a shipper is at work on {place}/data; a second one would not start"
+        assert holder_of(place / "data") == os.getpid()
+    told = (
+        f"a shipper (process {os.getpid()}) is at work on {place}/data; "
+        "a second one would not start"
+    )
 
     assert found == ("data_dir", Severity.WARNING, told)
     assert faults(config_in(place)) == []

@@ -1,0 +1,79 @@
+"""The docs are complete: whatever a user can set, type or search for is written down."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from shipper.cli import main
+from shipper.fields import ALIASES, FIELDS
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/**/*.md"))]
+PAGES += [*ROOT.glob("bench/*.md"), *ROOT.glob("examples/**/*.md")]
+
+
+def commands(
+    command: click.Command, name: str, context: click.Context | None = None
+) -> Iterator[tuple[str, click.Command]]:
+    """Give every command with its full name, groups too."""
+    yield name, command
+    if isinstance(command, click.Group):
+        here = click.Context(command, info_name=name, parent=context)
+        for below in command.list_commands(here):
+            found = command.get_command(here, below)
+            assert found is not None
+            yield from commands(found, f"{name} {below}", here)
+
+
+def anchors(page: Path) -> set[str]:
+    """Give the anchors of a page's headings, made as code hosts make them."""
+    titles = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def undocumented(text: str, name: str, command: click.Command) -> Iterator[str]:
+    """Give what is missing of a command: its heading, or options in its section."""
+    section = re.search(rf"^#+ `{name}.*$([\s\S]*?)(?=^#+ `shipper|\Z)", text, re.MULTILINE)
+    shared = {"--config", "--debug"} if name != "shipper" else set()
+    flags = {flag for each in command.params for flag in each.opts if flag.startswith("--")}
+    if section is None:
+        yield f"a heading `{name}`"
+    else:
+        yield from (f"{name} {flag}" for flag in flags - shared if flag not in section[1])
+
+
+def test_every_command_is_documented() -> None:
+    """docs/commands.md has a heading per command, and every option below it."""
+    text = (ROOT / "docs/commands.md").read_text()
+
+    missing = [
+        told for name, each in commands(main, "shipper") for told in undocumented(text, name, each)
+    ]
+
+    assert missing == []
+
+
+def test_every_field_is_documented() -> None:
+    """docs/search.md names every field of a stored record, and every alias."""
+    text = (ROOT / "docs/search.md").read_text()
+
+    assert {name for name in {*FIELDS, *ALIASES} if f"`{name}`" not in text} == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    """A link within the repository leads to a file, and to a heading that is there."""
+    broken = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        found = (page.parent / path) if path else page
+        if not found.exists() or (anchor and anchor not in anchors(found)):
+            broken.append(target)
+    assert broken == []
