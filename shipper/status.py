@@ -9,7 +9,28 @@ never fsynced: it is a view, not a promise).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+import sqlite3
+from collections import deque
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from shipper import folder
+from shipper.enrich import clock
+from shipper.errors import DataFolderError
+from shipper.tail.discovery import Patterns
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from shipper.config import Config
+
+RATE_MS = 10_000  # the span over which the rates are means
+
+FIRST_LINE = 1 << 16  # bytes read to find the time of the first line that is not acked
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +39,8 @@ class FileStatus:
     One file: bytes in all, bytes acked (`offset`), bytes `behind`.
 
     `oldest_unacked` is the `@timestamp` (epoch ms) of the first record that is not acked, None
-    where there is none. `state` is `current`, `behind`, `rotated` (read to its end or not, its
-    name belongs to another file now), `gone` or `unreadable`.
+    where there is none or it cannot be read. `state` is `current`, `behind`, `gone` (deleted or
+    moved away; the shipper still has it open until it is read) or `unreadable`.
     """
 
     path: str
@@ -30,7 +51,7 @@ class FileStatus:
     state: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Counters:
     """What became of the events since the shipper started; `*_bytes` are bytes."""
 
@@ -51,7 +72,7 @@ class Status:
 
     `running` tells whether a shipper holds the data folder now, `pid` which process. The rates
     are means over about the last 10 s. Everything older than `watermark` (epoch ms) is
-    searchable.
+    searchable; None where that is not known.
     """
 
     running: bool
@@ -63,3 +84,137 @@ class Status:
     bytes_per_second: float
     watermark: int | None
     last_error: str | None
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """What a running shipper tells of itself; times in epoch milliseconds."""
+
+    at: int
+    started: int
+    counters: Counters
+    events_per_second: float = 0.0
+    bytes_per_second: float = 0.0
+    last_error: str | None = None
+
+
+class Rates:
+    """Means over the last seconds."""
+
+    def __init__(self) -> None:
+        self._points: deque[tuple[int, int, int]] = deque()
+
+    def snapshot(
+        self, at: int, started: int, counters: Counters, last_error: str | None
+    ) -> Snapshot:
+        """Make the snapshot of this moment."""
+        points = self._points
+        points.append((at, counters.acked, counters.read_bytes))
+        while points[0][0] < at - RATE_MS:
+            points.popleft()
+        first_at, acked, read_bytes = points[0]
+        seconds = max(at - first_at, 1) / 1000
+        return Snapshot(
+            at,
+            started,
+            replace(counters),
+            (counters.acked - acked) / seconds,
+            (counters.read_bytes - read_bytes) / seconds,
+            last_error,
+        )
+
+
+def write_snapshot(path: Path, snapshot: Snapshot) -> None:
+    """Replace the snapshot on disk; raises OSError."""
+    new = path.with_suffix(".new")
+    new.write_bytes(msgspec.json.encode(snapshot))
+    new.replace(path)
+
+
+def _read_snapshot(path: Path) -> Snapshot | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Snapshot)
+    except (OSError, msgspec.DecodeError):
+        return None  # never ran, or of another version: there is nothing to show
+
+
+def status(config: Config) -> Status:
+    """
+    Look at the data folder and the files.
+
+    Raises:
+        DataFolderError: the registry is there but cannot be read.
+
+    """
+    pid = folder.holder_of(config.data_dir)
+    snapshot = _read_snapshot(config.data_dir / folder.STATUS)
+    files = tuple(_files(config))
+    return Status(
+        running=pid is not None,
+        pid=pid or None,
+        started=snapshot.started if snapshot and pid is not None else None,
+        files=files,
+        counters=snapshot.counters if snapshot else Counters(),
+        events_per_second=snapshot.events_per_second if snapshot and pid is not None else 0.0,
+        bytes_per_second=snapshot.bytes_per_second if snapshot and pid is not None else 0.0,
+        watermark=_watermark(files, snapshot),
+        last_error=snapshot.last_error if snapshot else None,
+    )
+
+
+def _watermark(files: tuple[FileStatus, ...], snapshot: Snapshot | None) -> int | None:
+    """Give the time of the oldest record that is not searchable, or of the last look."""
+    if snapshot is None:
+        return None
+    behind = [file for file in files if file.behind]
+    times = [file.oldest_unacked for file in behind if file.oldest_unacked is not None]
+    return None if len(times) < len(behind) else min([snapshot.at, *times])
+
+
+def _files(config: Config) -> list[FileStatus]:
+    """Judge the files that are there, and those that only the registry knows."""
+    known = _positions(config.data_dir / folder.REGISTRY)
+    statuses = []
+    for source in config.inputs:
+        for found in Patterns(source.paths, source.exclude).find():
+            key = found.stat.st_dev, found.stat.st_ino
+            _path, offset = known.pop(key, ("", 0))
+            statuses.append(_judge(found.path, found.stat.st_size, offset))
+    statuses += [
+        FileStatus(path, offset, offset, 0, None, "gone") for path, offset in known.values()
+    ]
+    return sorted(statuses, key=lambda file: file.path)
+
+
+def _judge(path: str, size: int, offset: int) -> FileStatus:
+    if offset > size:
+        offset = 0  # truncated since
+    behind = size - offset
+    if not os.access(path, os.R_OK):
+        return FileStatus(path, size, offset, behind, None, "unreadable")
+    oldest = _time_at(path, offset) if behind else None
+    return FileStatus(path, size, offset, behind, oldest, "behind" if behind else "current")
+
+
+def _time_at(path: str, offset: int) -> int | None:
+    """Read the time of the record that begins at an offset."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(offset)
+            record = msgspec.json.decode(file.readline(FIRST_LINE))
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return clock.parse(record.get("timestamp")) if isinstance(record, dict) else None
+
+
+def _positions(path: Path) -> dict[tuple[int, int], tuple[str, int]]:
+    """Read (device, inode) → (path, offset) beside a running shipper."""
+    if not path.exists():
+        return {}
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+            rows = db.execute("SELECT device, inode, path, offset FROM files ORDER BY id")
+            return {
+                (int(device), int(inode)): (name, offset) for device, inode, name, offset in rows
+            }
+    except sqlite3.Error as error:
+        raise DataFolderError(f"{path}: registry: {error}; see `shipper check`") from error

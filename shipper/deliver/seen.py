@@ -14,15 +14,17 @@ a test or a mark is a single index operation in Python. Memory is bounded by the
 records.
 
 On disk, a row per chunk: `bytes` of 4,096 (a byte per number, 1 = taken) or shorter: the missing
-numbers as little-endian 16-bit offsets. `low` says that every number below it is taken.
+numbers as little-endian 16-bit offsets. `low` says that every chunk below it is full; a row with
+chunk -1 carries nothing else.
 """
 
 from __future__ import annotations
 
 import sys
 from array import array
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from shipper.tail.registry import SeenRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -30,16 +32,6 @@ if TYPE_CHECKING:
 SIZE = 4096
 FULL = b"\1" * SIZE
 SETTLED = 64  # chunks behind the newest number before one with gaps is packed: 256 KiB a run
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A chunk as it is saved; `chunk` -1 carries `low` alone."""
-
-    run: str
-    low: int
-    chunk: int
-    data: bytes
 
 
 class Numbers:
@@ -145,13 +137,13 @@ class Seen:
         """Mark records as taken; give the numbers of those that were taken before."""
         return self._runs.setdefault(run, Numbers()).take(numbers) if numbers else []
 
-    def changes(self) -> Iterator[Row]:
+    def changes(self) -> Iterator[SeenRow]:
         """Give the rows that changed since the last call."""
         for run, numbers in self._runs.items():
             for chunk, data in numbers.changes():
-                yield Row(run, numbers.low, chunk, data)
+                yield SeenRow(run, numbers.low, chunk, data)
 
-    def restore(self, rows: Iterable[Row]) -> None:
+    def restore(self, rows: Iterable[SeenRow]) -> None:
         """Take in what was saved."""
         for row in rows:
             self._runs.setdefault(row.run, Numbers()).restore(row.low, row.chunk, row.data)

@@ -9,7 +9,6 @@ A folder that is not there, or cannot be listed, matches nothing now and is look
 next scan.
 """
 
-# ruff: noqa: PTH112, PTH120, PTH119, PTH207, PTH100
 # Strings and scandir, not Path objects: every file is visited once a second.
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from shipper.errors import DataFolderError
@@ -73,6 +73,36 @@ class SeenRow(NamedTuple):
     low: int
     chunk: int
     data: bytes
+
+
+@dataclass(slots=True)
+class Changes:
+    """
+    What the registry has to be told.
+
+    `dropped` are ids of files that are over; `accounted` stays as it is where it is None.
+    """
+
+    files: dict[int, FileRecord] = field(default_factory=dict)
+    dropped: set[int] = field(default_factory=set)
+    seen: dict[tuple[str, int], SeenRow] = field(default_factory=dict)
+    streams: dict[str, int] = field(default_factory=dict)
+    accounted: int | None = None
+
+    def add_files(self, records: Iterable[FileRecord], dropped: Iterable[int]) -> None:
+        """Add records that moved and files that are over."""
+        self.files.update((record.id, record) for record in records)
+        for file in dropped:
+            self.dropped.add(file)
+            self.files.pop(file, None)
+
+    def add_seen(self, rows: Iterable[SeenRow]) -> None:
+        """Add chunks; a newer one takes the place of an older one."""
+        self.seen.update(((row.run, row.chunk), row) for row in rows)
+
+    def is_empty(self) -> bool:
+        """Tell whether there is nothing worth a commit."""
+        return not (self.files or self.dropped or self.seen or self.streams)
 
 
 class Registry:
@@ -156,15 +186,7 @@ class Registry:
             row = self._db.execute("SELECT value FROM meta WHERE key = 'accounted'").fetchone()
         return row[0] if row else 0
 
-    def save(
-        self,
-        *,
-        files: Iterable[FileRecord] = (),
-        seen: Iterable[tuple[str, int, int, bytes]] = (),
-        streams: Iterable[tuple[str, int]] = (),
-        accounted: int | None = None,
-        now: int,
-    ) -> None:
+    def save(self, changes: Changes, now: int) -> None:
         """
         Write what has changed, all or nothing; `now` is in epoch milliseconds.
 
@@ -175,23 +197,17 @@ class Registry:
         with self._place():
             self._db.execute("BEGIN IMMEDIATE")
             try:
-                self._write(files, seen, streams, accounted, now)
+                self._write_files(changes)
+                self._write_seen(changes, now)
+                self._write_accounts(changes)
                 self._db.execute("COMMIT")
             except BaseException:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
 
-    def _write(
-        self,
-        files: Iterable[FileRecord],
-        seen: Iterable[tuple[str, int, int, bytes]],
-        streams: Iterable[tuple[str, int]],
-        accounted: int | None,
-        now: int,
-    ) -> None:
-        db = self._db
-        db.executemany(
+    def _write_files(self, changes: Changes) -> None:
+        self._db.executemany(
             "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 (
@@ -206,22 +222,34 @@ class Registry:
                     file.offset,
                     file.seen_at,
                 )
-                for file in files
+                for file in changes.files.values()
             ),
         )
-        for run, low, chunk, data in seen:
-            db.execute("DELETE FROM seen WHERE run = ? AND chunk BETWEEN 0 AND ?", (run, low - 1))
-            db.execute(
+        self._db.executemany(
+            "DELETE FROM files WHERE id = ?", ((file,) for file in changes.dropped)
+        )
+
+    def _write_seen(self, changes: Changes, now: int) -> None:
+        for run, low, chunk, data in sorted(changes.seen.values(), key=lambda row: row.low):
+            self._db.execute(
+                "DELETE FROM seen WHERE run = ? AND chunk BETWEEN 0 AND ?", (run, low - 1)
+            )
+            self._db.execute(
                 "INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?, ?)", (run, chunk, low, data, now)
             )
-        db.executemany("INSERT OR REPLACE INTO streams VALUES (?, ?)", streams)
-        if accounted is not None:
-            db.execute("INSERT OR REPLACE INTO meta VALUES ('accounted', ?)", (accounted,))
 
-    def forget(self, *, files: Iterable[int] = (), before: int) -> None:
-        """Drop these files, and the numbers of runs that had no change since `before` (ms)."""
+    def _write_accounts(self, changes: Changes) -> None:
+        self._db.executemany(
+            "INSERT OR REPLACE INTO streams VALUES (?, ?)", changes.streams.items()
+        )
+        if changes.accounted is not None:
+            self._db.execute(
+                "INSERT OR REPLACE INTO meta VALUES ('accounted', ?)", (changes.accounted,)
+            )
+
+    def forget(self, *, before: int) -> None:
+        """Drop the numbers of runs that had no change since `before` (epoch ms)."""
         with self._place():
-            self._db.executemany("DELETE FROM files WHERE id = ?", ((file,) for file in files))
             self._db.execute(
                 "DELETE FROM seen WHERE run IN"
                 " (SELECT run FROM seen GROUP BY run HAVING max(saved_at) < ?)",

@@ -1,0 +1,98 @@
+"""
+Each record once: what was taken before is dropped on its way from enrichment to the queue.
+
+Two ways lead to a second copy. The application wrote a record to two files: its (run, seq) was
+taken already. Or a crash fell between the commit of the index and the save of the registry: the
+lines are read again, but the index holds them; `recover` asks it at the start.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shipper.deliver.seen import Seen
+from shipper.enrich.origin import is_run
+from shipper.events import Events
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from shipper.deliver.batch import Batch
+    from shipper.events import Block
+    from shipper.tail.registry import SeenRow
+
+
+class Dedupe:
+    """
+    What was read, and what of it was acked; used by one thread.
+
+    `streams` says per foreign stream up to which byte the index holds its lines.
+    """
+
+    def __init__(self, saved: Iterable[SeenRow], streams: dict[str, int]) -> None:
+        rows = list(saved)
+        self._read, self._acked = Seen(), Seen()
+        self._read.restore(rows)
+        self._acked.restore(rows)
+        self.streams = streams
+
+    def recover(self, held: Iterable[tuple[str, Sequence[int]]]) -> int:
+        """Take in origins (stream, positions) that the output holds; give how many."""
+        count = 0
+        for stream, positions in held:
+            count += len(positions)
+            if is_run(stream):
+                self._read.take(stream, list(positions))
+                self._acked.take(stream, list(positions))
+            elif positions:
+                self.streams[stream] = max(self.streams.get(stream, 0), max(positions) + 1)
+        return count
+
+    def filter(self, block: Block, events: Events) -> tuple[Events, int]:
+        """Give the events that were not taken before, and how many were."""
+        again: dict[str, int] = {}
+        for run, numbers in events.origins.items():
+            for number in self._read.take(run, numbers):
+                origin = f"{run}-{number}"
+                again[origin] = again.get(origin, 0) + 1
+        held = self.streams.get(block.stream, 0)
+        if held > block.start:
+            again |= {f"{block.stream}-{at}": 1 for at in _positions(block.stream, events, held)}
+        return (_without(events, again), sum(again.values())) if again else (events, 0)
+
+    def ack(self, batch: Batch) -> None:
+        """Count the records of a batch as taken for good."""
+        for parcel in batch.parcels:
+            for run, numbers in parcel.events.origins.items():
+                self._acked.take(run, numbers)
+
+    def changes(self) -> list[SeenRow]:
+        """Give the rows to save since the last call."""
+        return list(self._acked.changes())
+
+
+def _positions(stream: str, events: Events, below: int) -> list[int]:
+    """Give the positions of foreign lines that lie below an offset."""
+    prefix = stream + "-"
+    found = [int(id[len(prefix) :]) for id in events.ids if id.startswith(prefix)]  # noqa: A001
+    return [position for position in found if position < below]
+
+
+def _without(events: Events, again: dict[str, int]) -> Events:
+    """Leave out events, each as often as it is named, the last copies first."""
+    left = dict(again)
+    keep = []
+    for index in reversed(range(len(events))):
+        if left.get(events.ids[index], 0):
+            left[events.ids[index]] -= 1
+        else:
+            keep.append(index)
+    keep.reverse()
+    return Events(
+        [events.ids[i] for i in keep],
+        [events.docs[i] for i in keep],
+        [events.times[i] for i in keep],
+        [events.datasets[i] for i in keep],
+        events.origins,
+        events.tagged,
+    )

@@ -1,0 +1,69 @@
+"""
+Outputs: destinations for batches.
+
+An output tries once and reports; retries and their delays belong to the publisher. Adding one is
+a module in `outputs/`, a line in `OUTPUTS`, a section in `shipper.config`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol, cast
+
+from shipper.config import ConsoleOutput, EmbeddedOutput
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from shipper.config import Config
+    from shipper.deliver.batch import Batch
+    from shipper.events import Delivery
+
+OUTPUTS = {
+    ConsoleOutput: "shipper.deliver.outputs.console:ConsoleWriter",
+    EmbeddedOutput: "shipper.deliver.outputs.embedded:EmbeddedIndex",
+}
+
+
+class Output(Protocol):
+    """A destination for batches; one thread calls it, so it needs no locks."""
+
+    def publish(self, batch: Batch) -> Delivery:
+        """
+        Send one batch and say what became of every event in it.
+
+        When this returns, the events that are not named in the answer are safe at the
+        destination, also if this machine loses power then.
+
+        Raises:
+            OutputUnavailable: nothing is known of any event; all have to be sent again.
+
+        """
+
+    def held_after(self, commit: int) -> Iterator[tuple[str, Sequence[int]]]:
+        """
+        Give the origins (stream, positions) stored after that commit; called before any publish.
+
+        An output that absorbs a resend by `_id` gives nothing.
+        """
+
+    def commit(self) -> int:
+        """Give the number of the last commit; 0 where the output has none."""
+
+    def tend(self, now_ms: int) -> None:
+        """Do what has to be done now and then (retention); raises OutputUnavailable."""
+
+    def close(self) -> None:
+        """Let go of what is open; a second call does nothing."""
+
+
+def open_output(config: Config) -> Output:
+    """
+    Open the output of the config.
+
+    Raises:
+        ShipperError: it cannot work now; the message says where and what to do.
+
+    """
+    module, name = OUTPUTS[type(config.output)].split(":")
+    return cast("Output", getattr(import_module(module), name)(config))

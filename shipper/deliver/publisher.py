@@ -1,0 +1,264 @@
+"""
+The publisher: takes what was read, and holds it until every event is answered for.
+
+In order, for each batch: publish → what the output wants again is sent again, with growing
+pauses, for ever → what it refused is sent once more, wrapped → what it refuses then is buried,
+fsynced → ack. An ack says that all events of the batch are stored or buried. Wrong credentials, a
+full disk and an output that is down are reasons to wait, never to drop.
+
+The queue is bounded in bytes. When it is full, `put` waits, and so does reading.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from shipper.deliver.batch import Batch, Ledger, Parcel, batch_of
+from shipper.deliver.wrap import wrap
+from shipper.errors import OutputUnavailable, ShipperError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from shipper.config import Delivery as Settings
+    from shipper.deliver.deadletters import DeadLetters
+    from shipper.deliver.output import Output
+    from shipper.events import Delivery, Rejection
+
+log = logging.getLogger(__name__)
+
+TEND_SECONDS = 60.0  # between two house-keepings of the output
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of the events; written by the publisher's thread alone."""
+
+    acked: int = 0
+    wrapped: int = 0
+    dead_letters: int = 0
+    retries: int = 0
+    last_error: str | None = None
+
+
+class Stopped(Exception):  # noqa: N818 -- a signal, not an error
+    """The publisher was told to give up; what is under way stays unacked."""
+
+
+class Publisher:
+    """
+    Publishes parcels in the order in which they were put.
+
+    `put`, `take_acked` and `is_idle` are for the reading thread, `run` is the body of the
+    publishing thread. `clock` is the wall clock in epoch milliseconds. `failure` is what ended
+    `run` early.
+    """
+
+    def __init__(
+        self,
+        output: Output,
+        dead_letters: DeadLetters,
+        settings: Settings,
+        *,
+        clock: Callable[[], int],
+        acked: Callable[[], None],
+    ) -> None:
+        self._output = output
+        self._dead_letters = dead_letters
+        self._settings = settings
+        self._clock = clock
+        self._notify_acked = acked
+        self._condition = threading.Condition()
+        self._queue: deque[tuple[float, Parcel]] = deque()  # guarded by _condition
+        self._queued_bytes = 0  # guarded by _condition
+        self._busy = False  # guarded by _condition
+        self._draining = False  # guarded by _condition
+        self._ledger = Ledger()  # guarded by _condition
+        self._abandon = threading.Event()
+        self._number = 0
+        self._commit = 0
+        self._next_tend = 0.0
+        self.tally = Tally()
+        self.failure: BaseException | None = None
+
+    def put(self, parcel: Parcel, timeout: float) -> bool:
+        """Hand over a parcel; False if the queue had no room within `timeout` seconds."""
+        with self._condition:
+            if not self._condition.wait_for(lambda: self._has_room(parcel), timeout):
+                return False
+            self._queue.append((time.monotonic(), parcel))
+            self._queued_bytes += parcel.size
+            self._condition.notify_all()
+            return True
+
+    def _has_room(self, parcel: Parcel) -> bool:
+        total = self._queued_bytes + parcel.size
+        return not self._queue or total <= self._settings.queue_bytes
+
+    def take_acked(self) -> list[tuple[Batch, int]]:
+        """Give the acked batches (with their commits) by which positions may move now."""
+        with self._condition:
+            return self._ledger.take()
+
+    def is_idle(self) -> bool:
+        """Tell whether nothing is queued or under way."""
+        with self._condition:
+            return not self._queue and not self._busy
+
+    def drain(self) -> None:
+        """Publish what is queued without waiting for more, then end."""
+        with self._condition:
+            self._draining = True
+            self._condition.notify_all()
+
+    def abandon(self) -> None:
+        """End now, at the next pause; what is under way stays unacked."""
+        self._abandon.set()
+        self.drain()
+
+    def run(self) -> None:
+        """Publish until drained or abandoned."""
+        try:
+            while (batch := self._next_batch()) is not None:
+                self._tend()
+                if batch.ids:
+                    self._deliver(batch)
+                self._ack(batch)
+        except Stopped:
+            log.debug("given up with a batch under way")
+        except ShipperError as error:
+            self.failure = error
+        except BaseException as error:  # a fault of ours: the main thread must not wait for ever
+            self.failure = error
+            raise
+        finally:
+            with self._condition:
+                self._busy = False
+                self._condition.notify_all()
+            self._notify_acked()
+
+    def _next_batch(self) -> Batch | None:
+        """Gather parcels until a batch is full or its oldest parcel has waited long enough."""
+        with self._condition:
+            self._busy = False
+            while not self._condition.wait_for(lambda: self._queue or self._draining, TEND_SECONDS):
+                self._tend()
+            if not self._queue or self._abandon.is_set():
+                return None
+            self._busy = True
+            settings = self._settings
+            deadline = self._queue[0][0] + settings.linger_seconds
+            self._condition.wait_for(
+                lambda: self._draining or self._queued_bytes >= settings.batch_bytes,
+                max(deadline - time.monotonic(), 0),
+            )
+            parcels = [self._pop()]
+            size = parcels[0].size
+            while self._queue and size + self._queue[0][1].size <= settings.batch_bytes:
+                parcels.append(self._pop())
+                size += parcels[-1].size
+            self._condition.notify_all()
+        batch = batch_of(self._number, parcels)
+        self._number += 1
+        return batch
+
+    def _tend(self) -> None:
+        """Let the output do its house-keeping, about once a minute."""
+        if time.monotonic() < self._next_tend:
+            return
+        self._next_tend = time.monotonic() + TEND_SECONDS
+        try:
+            self._output.tend(self._clock())
+        except OutputUnavailable as error:
+            self._complain(error)
+
+    def _pop(self) -> Parcel:
+        parcel = self._queue.popleft()[1]
+        self._queued_bytes -= parcel.size
+        return parcel
+
+    def _deliver(self, batch: Batch) -> None:
+        """Get every event of the batch stored or buried."""
+        for part, rejections in self._insist(batch):
+            log.warning(
+                "%d events were refused and are sent once more as text; the first: %s",
+                len(rejections),
+                rejections[0].reason,
+            )
+            self.tally.wrapped += len(rejections)
+            for again, refused in self._insist(wrap(part, rejections)):
+                ids = {again.ids[rejection.index] for rejection in refused}
+                self._bury(part, [r for r in rejections if part.ids[r.index] in ids])
+
+    def _insist(self, batch: Batch) -> list[tuple[Batch, tuple[Rejection, ...]]]:
+        """Publish until nothing is owed; give what was refused for good, by try."""
+        refused = []
+        failures = 0
+        while True:
+            delivery = self._try(batch)
+            if delivery is not None:
+                self._commit = delivery.commit
+                if delivery.rejected:
+                    refused.append((batch, delivery.rejected))
+                if not delivery.again:
+                    return refused
+                batch = batch.part(delivery.again)
+            failures += 1
+            self._pause(failures)
+
+    def _try(self, batch: Batch) -> Delivery | None:
+        """Publish once; None if nothing is known of any event."""
+        try:
+            delivery = self._output.publish(batch)
+        except OutputUnavailable as error:
+            self._complain(error)
+            return None
+        if self.tally.last_error is not None:
+            log.info("the output works again")
+            self.tally.last_error = None
+        return delivery
+
+    def _bury(self, batch: Batch, rejections: list[Rejection]) -> None:
+        """Write dead letters; a disk that is full is waited for."""
+        failures = 0
+        while True:
+            try:
+                self._dead_letters.bury(batch, rejections, self._clock())
+            except OutputUnavailable as error:
+                self._complain(error)
+                failures += 1
+                self._pause(failures)
+            else:
+                self.tally.dead_letters += len(rejections)
+                log.error(
+                    "%d events were refused for good and are dead letters now", len(rejections)
+                )
+                return
+
+    def _complain(self, error: OutputUnavailable) -> None:
+        """Log a failure when it is a new one."""
+        if self.tally.last_error != str(error):
+            log.warning("%s; nothing is lost, it is tried again", error)
+        self.tally.last_error = str(error)
+
+    def _pause(self, failures: int) -> None:
+        """Wait before the next try; raises Stopped if there shall be none."""
+        self.tally.retries += 1
+        settings = self._settings
+        longest = min(
+            settings.backoff_seconds * 2 ** min(failures - 1, 30), settings.backoff_max_seconds
+        )
+        if self._abandon.wait(longest * random.uniform(0.5, 1.0)):  # noqa: S311 -- jitter
+            raise Stopped
+
+    def _ack(self, batch: Batch) -> None:
+        with self._condition:
+            self._ledger.ack(batch, self._commit)
+        self.tally.acked += len(batch)
+        self._notify_acked()

@@ -1,0 +1,87 @@
+"""
+The data folder: one shipper at a time, and what lies where.
+
+    lock                held (flock) by the running shipper, with its process id as content
+    registry.db         durable positions (shipper/tail/registry.py)
+    deadletters.ndjson  events refused for good (shipper/deliver/deadletters.py)
+    status.json         a view of the running shipper (shipper/status.py)
+
+The lock goes with the process, however it ends; nothing has to be cleaned up after a crash.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from shipper.errors import DataFolderError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+LOCK = "lock"
+REGISTRY = "registry.db"
+DEAD_LETTERS = "deadletters.ndjson"
+STATUS = "status.json"
+
+
+@contextmanager
+def hold(folder: Path) -> Iterator[None]:
+    """
+    Make the data folder if need be, and hold its lock.
+
+    Raises:
+        DataFolderError: another shipper holds it, or it cannot be written.
+
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fd = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise DataFolderError(
+            f"cannot use the data folder {folder}: {error.strerror}; mend its permissions or set"
+            " another data_dir"
+        ) from error
+    try:
+        _lock(fd, folder)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _lock(fd: int, folder: Path) -> None:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        holder = os.pread(fd, 32, 0).decode(errors="replace").strip() or "unknown"
+        raise DataFolderError(
+            f"another shipper (process {holder}) uses the data folder {folder}; stop it first, or"
+            " set another data_dir"
+        ) from error
+    try:
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+    except OSError as error:
+        raise DataFolderError(
+            f"cannot write the data folder {folder}: {error.strerror}; free some space"
+        ) from error
+
+
+def holder_of(folder: Path) -> int | None:
+    """Give the process id of the shipper that holds the data folder; None if there is none."""
+    try:
+        fd = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        text = os.pread(fd, 32, 0).decode(errors="replace").strip()
+        return int(text) if text.isdigit() else 0
+    else:
+        return None
+    finally:
+        os.close(fd)
