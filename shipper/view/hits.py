@@ -47,7 +47,7 @@ def hit_text(hit: Hit, paint: Paint) -> str:
         paint.level(f"{level:<8}", level),
         f"{_origin(source):<9}",
         message,
-        paint.dim(" ".join(_fields(source))),
+        paint.dim(" ".join(_fields(source, message))),
     ]
     cause = _cause(source)
     below = paint.level(f"\n    {cause}", level) if cause and cause not in message else ""
@@ -70,13 +70,15 @@ def _inner(source: Mapping[str, Any], *keys: str) -> Any:
     return value
 
 
-def _fields(source: Mapping[str, Any]) -> Iterator[str]:
-    for name in _SHOWN:
-        if source.get(name) not in (None, [], ""):
-            yield _field(name, source[name])
+def _fields(source: Mapping[str, Any], message: str) -> Iterator[str]:
+    """Write the fields that lead on, but for those whose value the message says already."""
     extra = source.get("extra")
-    for name, value in extra.items() if isinstance(extra, Mapping) else ():
-        yield _field(name, value)
+    fields = [(name, source.get(name)) for name in _SHOWN]
+    fields += extra.items() if isinstance(extra, Mapping) else ()
+    said = set(message.split())
+    for name, value in fields:
+        if value not in (None, [], "") and plain(value) not in said:
+            yield _field(name, value)
 
 
 def _field(name: str, value: Any) -> str:

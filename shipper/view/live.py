@@ -70,8 +70,8 @@ def picture_line(picture: Picture) -> str:
     datasets = ", ".join(f"{name} {count:,}" for name, count in picture.datasets.items())
     errors = picture.levels.get("ERROR", 0) + picture.levels.get("CRITICAL", 0)
     return (
-        f"{picture.elapsed:.0f} s: {picture.total:,} records searchable "
-        f"({datasets or 'none yet'}), {picture.rate:.0f}/s, {errors:,} errors, {size(picture.behind)} behind"
+        f"{picture.elapsed:.0f} s: {picture.total:,} records ({datasets or 'none yet'}), "
+        f"{picture.rate:.0f}/s, {errors:,} errors, {size(picture.behind)} behind"
     )
 
 

@@ -103,3 +103,10 @@ def test_fields_of_a_surprising_shape_are_shown_all_the_same() -> None:
     line = hit_text(hit(level=3, logger=7, message=None, service="x", extra="y", log=[]), PLAIN)
 
     assert line == "2026-02-05T14:30:45.123Z 3        -         null"
+
+
+def test_what_the_message_says_is_not_said_again() -> None:
+    """An access record tells its status once."""
+    line = hit_text(hit(message="GET /health 200", status_code=200, duration_ms=2.5), PLAIN)
+
+    assert line.endswith("GET /health 200 duration_ms=2.5")
