@@ -6,20 +6,29 @@ import argparse
 import os
 import socket
 import sys
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from examples.orchestrator.app import install
+from examples.orchestrator.database import DatabaseUnavailableError
 from examples.orchestrator.faults import PROFILES, FaultRates, parse
 from examples.orchestrator.settings import MODES, Settings
 
 
-def main() -> None:
-    """Serve until a signal ends it."""
-    options = _options()
-    settings = Settings(
+def main() -> int:
+    """Serve until a signal ends it; 3 if that cannot begin."""
+    try:
+        usual = Settings.from_environment(os.environ)
+    except ValueError as error:
+        sys.stderr.write(f"wrong setting in the environment: {error}\n")
+        return 2
+    options = _options(usual)
+    settings = replace(
+        usual,
         logs=options.logs.absolute(),
         data=options.data.absolute(),
         mode=options.mode,
@@ -27,17 +36,24 @@ def main() -> None:
         queue_workers=options.queue_workers,
     )
     os.environ.update(settings.to_environment())
-    install(settings)
-    with socket.create_server((options.host, options.port), backlog=2048) as listener:
+    try:
+        install(settings)
+        listener = socket.create_server((options.host, options.port), backlog=2048)
+    except (OSError, DatabaseUnavailableError) as error:
+        sys.stderr.write(f"cannot start on {options.host}:{options.port}: {error}\n")
+        return 3
+    with listener:
+        # asyncio does this itself only for sockets that name their protocol, as this one does not;
+        # without it an answer in two packets takes 40 ms.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         host, port = listener.getsockname()[:2]
-        sys.stdout.write(
-            f"Automation Orchestrator on http://{host}:{port}, logs in {options.logs}\n"
-        )
+        where = f"http://{host}:{port}, logs in {settings.logs}"
+        sys.stdout.write(f"Automation Orchestrator on {where}\n")
         sys.stdout.flush()
-        _serve(listener, processes=options.workers)
+        return _serve(listener, processes=options.workers)
 
 
-def _serve(listener: socket.socket, *, processes: int) -> None:
+def _serve(listener: socket.socket, *, processes: int) -> int:
     config = uvicorn.Config(
         "examples.orchestrator.app:create_app_from_environment",
         factory=True,
@@ -47,12 +63,14 @@ def _serve(listener: socket.socket, *, processes: int) -> None:
     )
     if processes > 1:
         Multiprocess(config, sockets=[listener]).run()
-    else:
-        uvicorn.Server(config).run(sockets=[listener])
+        return 0
+    server = uvicorn.Server(config)
+    with suppress(KeyboardInterrupt):  # comes again when uvicorn has shut down
+        server.run(sockets=[listener])
+    return 0 if server.started else 3
 
 
-def _options() -> argparse.Namespace:
-    usual = Settings.from_environment(os.environ)
+def _options(usual: Settings) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m examples.orchestrator",
         description="A small workflow application that logs through shipper.emit.",
@@ -96,4 +114,4 @@ def _switches() -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

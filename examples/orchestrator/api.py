@@ -37,12 +37,12 @@ class Orchestrator:
     traffic: health.Traffic
 
 
-def _orchestrator(request: Request) -> Orchestrator:
+async def _orchestrator(request: Request) -> Orchestrator:
     parts: Orchestrator = request.app.state.orchestrator
     return parts
 
 
-def _has_no_bug(parts: Parts) -> None:
+async def _has_no_bug(parts: Parts) -> None:
     if parts.faults.strikes("server_error"):
         parts.faults.run_into_a_bug()
 

@@ -89,8 +89,8 @@ async def _live(app: FastAPI) -> AsyncIterator[None]:
     parts.database.open()
     tools = Tools(parts.database, Services(parts.faults))
     engine = Engine(parts.workflows, tools, parts.faults)
-    worker = Worker(parts.executions, engine, parts.faults, poll_seconds=settings.poll_seconds)
-    scheduler = Scheduler(parts.workflows, parts.executions, parts.database)
+    worker = Worker(parts.executions, engine, parts.faults, settings)
+    scheduler = Scheduler(parts.workflows, parts.executions, parts.database, settings)
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         for number in range(settings.queue_workers):

@@ -71,11 +71,20 @@ class Database:
         self._anchor: sqlite3.Connection | None = None
 
     def open(self) -> None:
-        """Make the tables that are missing."""
-        # Kept open: when its last connection closes, SQLite writes the whole log back.
-        self._anchor = sqlite3.connect(self._path, timeout=LOCK_SECONDS)
-        self._anchor.execute("PRAGMA journal_mode = WAL")
-        self._anchor.executescript(SCHEMA)
+        """
+        Make the tables that are missing.
+
+        Raises:
+            DatabaseUnavailableError: the file cannot be made, or is no database.
+
+        """
+        try:
+            # Kept open: when its last connection closes, SQLite writes the whole log back.
+            self._anchor = sqlite3.connect(self._path, timeout=LOCK_SECONDS)
+            self._anchor.execute("PRAGMA journal_mode = WAL")
+            self._anchor.executescript(SCHEMA)
+        except sqlite3.Error as error:
+            raise DatabaseUnavailableError(f"{self._path}: {error}") from error
 
     def close(self) -> None:
         """Let go of the file."""

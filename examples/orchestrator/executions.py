@@ -3,7 +3,7 @@ The queue: executions that were asked for, and what became of them.
 
     submit ──► queued ──take──► running ──finish──► success | failed
                  ▲                 │
-                 └─── put_back ────┘   the process that ran it is gone
+                 └─── put_back ────┘   whoever ran it could not say how it ended
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ class Executions:
         return int(rows[0]["n"])
 
     def put_back(self) -> list[str]:
-        """Queue the executions again whose process died, and list their ids."""
+        """Queue again what was taken and never finished, and list the ids."""
         rows = self._database.run(
             """
             UPDATE executions SET status = 'queued'

@@ -19,8 +19,11 @@ from typing import Any
 
 import httpx
 
+from examples.orchestrator.auth import DEMO_USERS
+
 MAX_IN_FLIGHT = 200
-USERS = {"ada": "analytical-engine", "grace": "nanosecond", "edsger": "shortest-path"}
+WORKFLOWS = ("workflow_welcome_mail", "workflow_invoice_import", "workflow_customer_sync")
+WORKFLOWS_KEPT = 5  # of those that the load creates; the oldest is deleted first
 BROWSERS = (
     "Mozilla/5.0 (X11; Linux x86_64; rv:147.0) Gecko/20100101 Firefox/147.0",
     "Mozilla/5.0 (Macintosh; Intel Mac OS X 15_3) AppleWebKit/605.1.15 Safari/605.1.15",
@@ -63,7 +66,6 @@ class Visitor:
         self.summary = Summary()
         self._client = client
         self._random = rng
-        self._workflows: deque[str] = deque(["workflow_welcome_mail"], maxlen=50)
         self._created: deque[str] = deque()
         self._executions: deque[str] = deque(maxlen=50)
         self._token = ""
@@ -100,14 +102,14 @@ class Visitor:
         return answer.json() if answer.is_success and answer.content else None
 
     async def _list(self) -> None:
-        found = await self._send("GET", "/api/workflows?limit=10")
-        self._workflows.extend(workflow["workflow_id"] for workflow in found or ())
+        await self._send("GET", "/api/workflows?limit=10")
 
     async def _show(self) -> None:
-        await self._send("GET", f"/api/workflows/{self._random.choice(self._workflows)}")
+        workflow_id = self._random.choice((*WORKFLOWS, *self._created))
+        await self._send("GET", f"/api/workflows/{workflow_id}")
 
     async def _run(self) -> None:
-        workflow_id = self._random.choice(self._workflows)
+        workflow_id = self._random.choice(WORKFLOWS)
         body = {"data": {"amount": self._random.randint(1, 5000), "customer": "C-1001"}}
         execution = await self._send("POST", f"/api/workflows/{workflow_id}/run", body)
         if execution:
@@ -133,20 +135,19 @@ class Visitor:
             self._created.append(workflow["workflow_id"])
 
     async def _delete(self) -> None:
-        if self._created:
-            await self._send(
-                "DELETE", f"/api/workflows/{self._created.popleft()}", None, self._token
-            )
+        if len(self._created) > WORKFLOWS_KEPT:
+            path = f"/api/workflows/{self._created.popleft()}"
+            await self._send("DELETE", path, token=self._token)
 
     async def _login(self) -> None:
-        username = self._random.choice(list(USERS))
-        body = {"username": username, "password": USERS[username]}
+        username, password = self._random.choice(list(DEMO_USERS.items()))
+        body = {"username": username, "password": password}
         session = await self._send("POST", "/api/login", body)
         if session:
             self._token = session["token"]
 
     async def _login_badly(self) -> None:
-        username = self._random.choice((*USERS, "root", "admin"))
+        username = self._random.choice((*DEMO_USERS, "root", "admin"))
         await self._send("POST", "/api/login", {"username": username, "password": "123456"})
 
     async def _ask_for_nothing(self) -> None:
@@ -193,7 +194,7 @@ def main() -> int:
     add("--url", default="http://127.0.0.1:8000", help="the orchestrator (%(default)s)")
     add("--rate", type=float, default=50, help="requests a second (%(default)s)")
     add("--seconds", type=float, default=30, help="for how long (%(default)s)")
-    add("--seed", type=int, help="makes the same requests again")
+    add("--seed", type=int, help="draws the same requests again")
     options = parser.parse_args()
     work = make_load(options.url, rate=options.rate, seconds=options.seconds, seed=options.seed)
     try:
@@ -201,6 +202,8 @@ def main() -> int:
     except httpx.TransportError as error:
         sys.stderr.write(f"nothing answers at {options.url}: {error}; is the application up?\n")
         return 3
+    except KeyboardInterrupt:
+        return 130
     sys.stdout.write(f"{summary}\n")
     return 0
 

@@ -9,9 +9,9 @@ from examples.orchestrator.database import Database, DatabaseUnavailableError
 from examples.orchestrator.engine import Engine
 from examples.orchestrator.executions import Executions, QueueFullError
 from examples.orchestrator.faults import Faults
+from examples.orchestrator.settings import Settings
 from examples.orchestrator.workflows import Workflows
 
-TICK_SECONDS = 1.0  # how exact schedules are, and the pause after a lost database
 TICKS_BETWEEN_CLEANUPS = 60
 GROWING_ABOVE = 20  # executions that wait: fewer may wait for a moment without being worth a word
 
@@ -22,21 +22,21 @@ class Worker:
     """Takes executions from the queue and has them executed, one at a time."""
 
     def __init__(
-        self, executions: Executions, engine: Engine, faults: Faults, *, poll_seconds: float
+        self, executions: Executions, engine: Engine, faults: Faults, settings: Settings
     ) -> None:
         self._executions = executions
         self._engine = engine
         self._faults = faults
-        self._poll_seconds = poll_seconds
+        self._settings = settings
 
     async def run(self, number: int, stop: asyncio.Event) -> None:
         """Work until `stop` is set; the execution in hand is finished first."""
         log.info("Worker started", extra={"worker": number})
         while not stop.is_set():
             try:
-                pause = 0.0 if await self._work_once() else self._poll_seconds
+                pause = 0.0 if await self._work_once() else self._settings.poll_seconds
             except DatabaseUnavailableError:
-                pause = TICK_SECONDS
+                pause = self._settings.tick_seconds
             await _wait(stop, pause)
         log.info("Worker stopped", extra={"worker": number})
 
@@ -54,15 +54,22 @@ class Worker:
 class Scheduler:
     """Queues what a schedule starts, and keeps the queue in order."""
 
-    def __init__(self, workflows: Workflows, executions: Executions, database: Database) -> None:
+    def __init__(
+        self,
+        workflows: Workflows,
+        executions: Executions,
+        database: Database,
+        settings: Settings,
+    ) -> None:
         self._workflows = workflows
         self._executions = executions
         self._database = database
+        self._tick_seconds = settings.tick_seconds
         self._depth = 0
         self._ticks = 0
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Look at the schedules and the queue once a second until `stop` is set."""
+        """Look at the schedules and the queue every so often until `stop` is set."""
         while not stop.is_set():
             try:
                 await asyncio.to_thread(self._tick)
@@ -70,7 +77,7 @@ class Scheduler:
                 log.warning("Schedules wait for the database")
             except QueueFullError:
                 log.warning("Queue is full, a scheduled run was left out")
-            await _wait(stop, TICK_SECONDS)
+            await _wait(stop, self._tick_seconds)
 
     def _tick(self) -> None:
         for workflow_id in self._workflows.take_due():

@@ -84,7 +84,12 @@ class Running:
 async def running(folder: Path, faults: str = "none", **settings: Any) -> AsyncIterator[Running]:
     """Install and run the application in a folder."""
     wanted = Settings(
-        logs=folder, data=folder / "data", faults=faults, poll_seconds=0.01, **settings
+        logs=folder,
+        data=folder / "data",
+        faults=faults,
+        poll_seconds=0.01,
+        tick_seconds=0.05,
+        **settings,
     )
     install(wanted)
     app = create_app(wanted)
