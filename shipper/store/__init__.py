@@ -1,1 +1,22 @@
 """What can be asked of the stored records: search, count, aggregate, follow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from shipper.store.api import Store
+
+
+def open_embedded(path: Path) -> Store:
+    """
+    Open the embedded index at `path` for asking; its writer may be at work in another process.
+
+    Raises:
+        StoreUnavailable: there is no index.
+    """
+    from shipper.store.embedded.reader import EmbeddedStore  # noqa: PLC0415 - only who asks pays
+
+    return EmbeddedStore(path)

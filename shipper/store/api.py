@@ -8,7 +8,8 @@ question raises `QueryError`; it never gives the answer to another question.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as default
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -57,7 +58,7 @@ class Terms:
 
     field: str
     size: int = 10
-    aggregations: Mapping[str, Aggregation] = field(default_factory=dict)
+    aggregations: Mapping[str, Aggregation] = default(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class DateHistogram:
     """
 
     interval_ms: int
-    aggregations: Mapping[str, Aggregation] = field(default_factory=dict)
+    aggregations: Mapping[str, Aggregation] = default(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ class Filters:
     """Counts per named query of the query language."""
 
     queries: Mapping[str, str]
-    aggregations: Mapping[str, Aggregation] = field(default_factory=dict)
+    aggregations: Mapping[str, Aggregation] = default(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,7 @@ class Bucket:
 
     key: str | int | float
     count: int
-    results: Mapping[str, Result] = field(default_factory=dict)
+    results: Mapping[str, Result] = default(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +146,7 @@ class Question:
     """Aggregations over one selection; many questions go out as one request."""
 
     selection: Selection
-    aggregations: Mapping[str, Aggregation] = field(default_factory=dict)
+    aggregations: Mapping[str, Aggregation] = default(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

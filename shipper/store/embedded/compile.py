@@ -1,0 +1,254 @@
+"""
+Queries for tantivy from the tree of a query.
+
+Nothing that a user typed is ever parsed by tantivy, but for ranges inside `extra`, where the path
+is escaped and the bounds are numbers. Keys of envelopes are compared here, once per envelope.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING, Final
+
+from tantivy import FieldType, Occur, Query
+
+from shipper.errors import QueryError
+from shipper.fields import Kind
+from shipper.store import query as q
+from shipper.store.embedded.document import MARK, mark, mend_key
+from shipper.store.embedded.envelope import HAS, Leaf
+from shipper.store.embedded.schema import COLUMNS, word_analyzer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import tantivy
+
+    from shipper.store.api import Selection
+    from shipper.store.embedded.view import View
+
+MAX_VALUES: Final = 65_000  # that a wildcard inside `extra` is compared with
+
+
+def compile_selection(selection: Selection, view: View) -> Query:
+    """Make the query for a selection; QueryError where it can't be asked."""
+    return _all_of([compile_node(q.parse(selection.query), view), _time_query(selection, view)])
+
+
+def _time_query(selection: Selection, view: View) -> Query:
+    since, until = selection.since, selection.until
+    bounds = q.Range("@timestamp", Kind.DATE, since, until, upper_included=False)
+    return _range(bounds, view)
+
+
+def compile_node(node: q.Node, view: View) -> Query:  # noqa: PLR0911 - one per node
+    """Make the query for a tree."""
+    match node:
+        case q.All():
+            return Query.all_query()
+        case q.And(items):
+            return _all_of([compile_node(item, view) for item in items])
+        case q.Or(items):
+            return _any_of([compile_node(item, view) for item in items])
+        case q.Not(item):
+            return Query.boolean_query(
+                [(Occur.Must, Query.all_query()), (Occur.MustNot, compile_node(item, view))]
+            )
+        case q.Match():
+            return _match(node, view)
+        case q.Wildcard():
+            return _wildcard(node, view)
+        case q.Range():
+            return _range(node, view)
+        case q.Exists():
+            return _exists(node, view)
+
+
+def _all_of(queries: Sequence[Query]) -> Query:
+    return Query.boolean_query([(Occur.Must, query) for query in queries])
+
+
+def _any_of(queries: Sequence[Query]) -> Query:
+    if not queries:
+        return Query.empty_query()
+    return Query.boolean_query([(Occur.Should, query) for query in queries])
+
+
+def _match(node: q.Match, view: View) -> Query:
+    field, value = node.field, node.value
+    if node.kind is Kind.TEXT:
+        return _phrase(field, str(value), view)
+    if node.kind is Kind.KEYWORD:
+        return Query.term_query(view.schema, field, value)
+    if node.kind is not Kind.OBJECT:
+        return _range(q.Range(field, node.kind, _number(value), _number(value)), view)
+    values = _readings(str(value))
+    if in_extra(field):
+        terms = [mark(v) if isinstance(v, str) else v for v in values]
+        path = extra_path(field)
+        return _any_of([Query.term_query(view.schema, path, term) for term in terms])
+    return _of_envelopes(view, field, lambda leaf: any(_equal(leaf, v) for v in values))
+
+
+def _number(value: q.Value) -> int | float:
+    if isinstance(value, str):
+        raise TypeError(value)
+    return value
+
+
+def _readings(text: str) -> list[Leaf]:
+    """Give what a value of an object may be: the text, and the number or boolean it writes."""
+    number = q.number_of(text)
+    readings: list[Leaf] = [text]
+    if number is not None:
+        readings.append(number)
+    if text in ("true", "false"):
+        readings.append(text == "true")
+    return readings
+
+
+def _equal(leaf: Leaf, value: Leaf) -> bool:
+    """Compare as JSON does: a boolean is no number, and 5.0 is 5."""
+    if isinstance(leaf, bool) or isinstance(value, bool):
+        return leaf is value
+    return leaf == value
+
+
+def _phrase(field: str, text: str, view: View) -> Query:
+    words = _analyzer().analyze(text)
+    if not words:  # all of them too long to be indexed
+        return Query.empty_query()
+    if len(words) == 1:
+        return Query.term_query(view.schema, field, words[0])
+    return Query.phrase_query(view.schema, field, list(words))
+
+
+@cache
+def _analyzer() -> tantivy.TextAnalyzer:
+    return word_analyzer()
+
+
+def _wildcard(node: q.Wildcard, view: View) -> Query:
+    expression = "".join(_regex_step(step) for step in q.steps_of(node.pattern))
+    if node.kind is not Kind.OBJECT:
+        try:
+            return Query.regex_query(view.schema, node.field, f"(?s){expression}")
+        except ValueError as error:
+            raise QueryError(f"the pattern {node.field}:{node.pattern} is too large") from error
+    matches = re.compile(expression, re.DOTALL).fullmatch
+    if not in_extra(node.field):
+        return _of_envelopes(
+            view, node.field, lambda leaf: isinstance(leaf, str) and bool(matches(leaf))
+        )
+    found = [text for text in _extra_texts(node.field, view) if matches(text)]
+    terms = [mark(text) for text in found]
+    return Query.term_set_query(view.schema, extra_path(node.field), terms)
+
+
+def _regex_step(step: str | None) -> str:
+    if step is None:
+        return ".*"
+    if step == "":
+        return "."
+    return step if step.isalnum() else f"\\x{{{ord(step):x}}}"
+
+
+def _extra_texts(field: str, view: View) -> list[str]:
+    """List the texts under a key of `extra`; QueryError if they are too many."""
+    terms = {"field": extra_path(field), "size": MAX_VALUES, "segment_size": MAX_VALUES}
+    answer = view.searcher.aggregate(Query.all_query(), {"x": {"terms": terms}})["x"]
+    if answer["sum_other_doc_count"]:
+        raise QueryError(
+            f"{field} has more than {MAX_VALUES} values, too many for a wildcard; "
+            "ask for a whole value"
+        )
+    keys = (bucket["key"] for bucket in answer["buckets"])
+    return [key.removeprefix(MARK) for key in keys if isinstance(key, str)]
+
+
+def _range(node: q.Range, view: View) -> Query:
+    if node.kind is Kind.OBJECT:
+        if in_extra(node.field):
+            return _extra_range(node, view)
+        return _of_envelopes(view, node.field, lambda leaf: _within(leaf, node))
+    type_ = FieldType.Float if node.kind is Kind.FLOAT else FieldType.Integer
+    if node.lower is None and node.upper is None:
+        return _exists(q.Exists(node.field, node.kind), view)
+    return Query.range_query(
+        view.schema,
+        column_of(node.field),
+        type_,
+        node.lower,
+        node.upper,
+        node.lower_included,
+        node.upper_included,
+    )
+
+
+def _within(leaf: Leaf, node: q.Range) -> bool:
+    if isinstance(leaf, (str, bool)):
+        return False
+    above = node.lower is None or leaf > node.lower or (node.lower_included and leaf == node.lower)
+    below = node.upper is None or leaf < node.upper or (node.upper_included and leaf == node.upper)
+    return above and below
+
+
+def _extra_range(node: q.Range, view: View) -> Query:
+    """Make a range inside `extra`, which tantivy offers only by its parser."""
+    path = "".join(c if c.isalnum() or c in "._" else f"\\{c}" for c in extra_path(node.field))
+    lower = "*" if node.lower is None else str(node.lower)
+    upper = "*" if node.upper is None else str(node.upper)
+    opening, closing = "{["[node.lower_included], "}]"[node.upper_included]
+    try:
+        return view.index.parse_query(f"{path}:{opening}{lower} TO {upper}{closing}")
+    except ValueError as error:
+        raise QueryError(f"the key {node.field} can't be asked for a range") from error
+
+
+def _exists(node: q.Exists, view: View) -> Query:
+    field = node.field
+    if field == "@timestamp":
+        return Query.all_query()
+    if node.kind is Kind.TEXT:
+        return _of_envelopes(view, HAS, lambda leaf: leaf == field)
+    if node.kind is not Kind.OBJECT:
+        return Query.exists_query(column_of(field))
+    if in_extra(field):
+        return Query.exists_query(extra_path(field), json_subpaths=True)
+    columns = [column for path, column in COLUMNS.items() if path.startswith(f"{field}.")]
+    below = [
+        envelope.number
+        for envelope in view.envelopes.values()
+        if any(path == field or path.startswith(f"{field}.") for path in envelope.leaves)
+    ]
+    return _any_of([_numbers(view, below), *map(Query.exists_query, columns)])
+
+
+def _of_envelopes(view: View, path: str, holds: Callable[[Leaf], bool]) -> Query:
+    """Make the query for the records in whose envelope some value at `path` holds."""
+    return _numbers(
+        view,
+        [e.number for e in view.envelopes.values() if any(map(holds, e.leaves.get(path, ())))],
+    )
+
+
+def _numbers(view: View, numbers: Sequence[int]) -> Query:
+    if len(numbers) == len(view.envelopes):
+        return Query.all_query()
+    return Query.term_set_query(view.schema, "_envelope", numbers)
+
+
+def column_of(field: str) -> str:
+    """Give the fast column that holds a field."""
+    return COLUMNS.get(field, field)
+
+
+def in_extra(field: str) -> bool:
+    """Tell whether a field of an object is a key of `extra`."""
+    return field == "extra" or field.startswith("extra.")
+
+
+def extra_path(field: str) -> str:
+    """Give the path inside tantivy's JSON field of a key of `extra`."""
+    return mend_key(field)

@@ -1,0 +1,256 @@
+"""
+A document as it comes to the store, as it goes into tantivy.
+
+One decode and one encode per record: known fields pass as they are, the objects shrink to the
+number of their envelope (envelope.py), `extra` is made searchable and keeps its own text beside.
+A document that does not fit is refused with the reason, and costs only itself.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+import msgspec
+from msgspec import Raw
+
+from shipper.fields import FIELDS, Kind
+from shipper.store.embedded import envelope
+from shipper.store.instants import parse_span
+
+# tantivy takes a string inside JSON that looks like a time for one, and keeps only its second.
+# Behind this mark it stays a string.
+MARK: Final = "\x01"
+_MARKED: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]|\x01")
+
+# Text of `extra` that can't go to tantivy as it is: escapes, times, empty or odd keys.
+_NEEDS_CARE: Final = re.compile(rb'\\|"\d{4}-\d\d-\d\d[Tt ]|""|\.\.|"\.|\."')
+_MAX_PLAIN_BYTES: Final = 4096
+_ODD_IN_KEY: Final = re.compile(r"[\x00\x01\\]")
+MAX_EXTRA_DEPTH: Final = 60  # what is deeper is kept, but not searchable; tantivy ends at 128
+
+_ABSENT: Final = Raw()
+
+
+class Refused(Exception):  # noqa: N818 - an answer, no fault
+    """Say that a document can't be stored, ever."""
+
+
+class _Event(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    dataset: Raw = _ABSENT
+    kind: Raw = _ABSENT
+    category: Raw = _ABSENT
+    created: str | None = None
+
+
+class _Log(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    file: Raw = _ABSENT
+    stream: Raw = _ABSENT
+    offset: int | None = None
+
+
+_NO_EVENT: Final = _Event()
+_NO_LOG: Final = _Log()
+_TYPES: Final[dict[Kind, Any]] = {
+    Kind.KEYWORD: str | None,
+    Kind.TEXT: str | None,
+    Kind.INTEGER: int | None,
+    Kind.FLOAT: float | None,
+}
+_SEVERAL: Final = "tags"  # the only field that holds a list
+
+_INTERNAL_INTEGERS: Final = {
+    name: f"_{name}" for name in ("ms", "order", "envelope", "position", "created", "offset")
+}
+
+# Known fields as they come; then what only tantivy sees. Defaults are left out on the way there.
+_Document: Final[Any] = msgspec.defstruct(
+    "_Document",
+    [
+        *(
+            (f.name, list[str] | None if f.name == _SEVERAL else _TYPES[f.kind], None)
+            for f in FIELDS.values()
+            if f.kind in _TYPES
+        ),
+        *((name, Raw, _ABSENT) for name in ("host", "service", "error", "data_stream", "extra")),
+        ("event", _Event | None, None),
+        ("log", _Log | None, None),
+        *((name, int | None, None) for name in _INTERNAL_INTEGERS),
+        *((name, str | None, None) for name in ("stream", "definition")),
+        ("extra_text", bytes | None, None),
+    ],
+    gc=False,
+    omit_defaults=True,
+    rename=_INTERNAL_INTEGERS
+    | {"stream": "_stream", "definition": "_envelopes", "extra_text": "_extra"},
+)
+
+
+class Encoder:
+    """
+    Make tantivy's JSON of the documents of one part.
+
+    `envelopes` are those that the part holds: JSON text → number. The first document that has a
+    new one defines it.
+    """
+
+    def __init__(self, envelopes: dict[str, int]) -> None:
+        self._by_text = envelopes
+        self._by_parts: dict[tuple[Any, ...], int] = {}
+        self._defined: str | None = None
+        self._created: tuple[str | None, int | None] = (None, None)
+        self._decode = msgspec.json.Decoder(_Document).decode
+        self._encode = msgspec.json.Encoder().encode
+
+    @property
+    def envelopes(self) -> int:
+        """How many envelopes the part has."""
+        return len(self._by_text)
+
+    def encode(self, origin: str, doc: bytes, ms: int, order: int) -> str:
+        """
+        Make the JSON of one document.
+
+        Raises:
+            Refused: the document or its id is not what a store takes.
+        """
+        self._defined = None
+        try:
+            document = self._decode(doc)
+            document.ms = ms
+            document.order = order
+            if origin == f"{document.run}-{document.seq}":
+                document.stream = document.position = None
+            else:
+                document.stream, document.position = split_id(origin)
+            self._fold_objects(document)
+            document.extra_text = None
+            if document.extra is not _ABSENT:
+                document.extra_text = bytes(document.extra)
+                document.extra = _searchable(document.extra_text)
+            text: str = self._encode(document).decode()
+        except (ValueError, TypeError, RecursionError) as error:
+            self.take_back()
+            raise Refused(str(error)) from error
+        return text
+
+    def take_back(self) -> None:
+        """Forget what the last document defined, as it was not stored."""
+        if self._defined is not None:
+            number = self._by_text.pop(self._defined)
+            self._by_parts = {k: v for k, v in self._by_parts.items() if v != number}
+            self._defined = None
+
+    def _fold_objects(self, document: Any) -> None:
+        """Put the number of the envelope, and two columns, in place of the objects."""
+        event, log = document.event or _NO_EVENT, document.log or _NO_LOG
+        parts = (
+            bytes(document.host),
+            bytes(document.service),
+            bytes(document.error),
+            bytes(document.data_stream),
+            bytes(event.dataset),
+            bytes(event.kind),
+            bytes(event.category),
+            bytes(log.file),
+            bytes(log.stream),
+            document.message is not None,
+            document.exc_info is not None,
+        )
+        number = self._by_parts.get(parts)
+        document.definition = None
+        if number is None:
+            text = _envelope_text(*parts)
+            number = self._by_text.get(text)
+            if number is None:
+                number = max(self._by_text.values(), default=-1) + 1
+                document.definition = envelope.term(number, text)
+                self._by_text[text] = number
+                self._defined = text
+            self._by_parts[parts] = number
+        document.envelope = number
+        if event.created != self._created[0]:
+            self._created = event.created, _instant(event.created)
+        document.created = self._created[1]
+        document.offset = log.offset
+        document.host = document.service = document.error = document.data_stream = _ABSENT
+        document.event = document.log = None
+
+
+def split_id(origin: str) -> tuple[str, int]:
+    """Take an `_id` apart into stream and position; ValueError if it is none."""
+    stream, dash, position = origin.rpartition("-")
+    if not (stream and dash and position.isascii() and position.isdigit()):
+        raise ValueError(f"the id {origin!r} is not <stream>-<position>")
+    return stream, int(position)
+
+
+def _instant(text: str | None) -> int | None:
+    if text is None:
+        return None
+    span = parse_span(text)
+    if span is None:
+        raise ValueError(f"event.created {text!r} is not an ISO 8601 time")
+    return span[0]
+
+
+def _envelope_text(*parts: Any) -> str:
+    host, service, error, data_stream, dataset, kind, category, file, stream = map(
+        _value, parts[:9]
+    )
+    objects = {
+        "host": host,
+        "service": service,
+        "event": _object(dataset=dataset, kind=kind, category=category),
+        "error": error,
+        "log": _object(file=file, stream=stream),
+        "data_stream": data_stream,
+    }
+    has = [name for name, there in zip(envelope.TEXTS, parts[9:], strict=True) if there]
+    content = {envelope.HAS: has, **(_object(**objects) or {})}
+    text = msgspec.json.encode(content, order="deterministic").decode()
+    if len(text.encode()) > envelope.MAX_BYTES:
+        raise ValueError("host, service, event, error, log and data_stream are too large together")
+    return text
+
+
+def _value(raw: bytes) -> Any:
+    return msgspec.json.decode(raw) if raw else None
+
+
+def _object(**keys: Any) -> dict[str, Any] | None:
+    return {key: value for key, value in keys.items() if value is not None} or None
+
+
+def _searchable(raw: bytes) -> Raw:
+    """Give the JSON of `extra` in the form that tantivy indexes."""
+    if raw == b"null":
+        return _ABSENT
+    if len(raw) <= _MAX_PLAIN_BYTES and _is_plain(raw):
+        return Raw(raw)
+    return Raw(msgspec.json.encode(_mend(msgspec.json.decode(raw), MAX_EXTRA_DEPTH)))
+
+
+def _is_plain(raw: bytes) -> bool:
+    opened = raw.count(b"{") + raw.count(b"[")
+    return opened <= MAX_EXTRA_DEPTH and _NEEDS_CARE.search(raw) is None
+
+
+def _mend(value: Any, depth: int) -> Any:
+    if isinstance(value, str):
+        return mark(value)
+    if isinstance(value, dict):
+        return {mend_key(k): _mend(v, depth - 1) for k, v in value.items()} if depth else None
+    if isinstance(value, list):
+        return [_mend(v, depth - 1) for v in value] if depth else None
+    return value
+
+
+def mark(text: str) -> str:
+    """Give the term under which a string of `extra` is found."""
+    return MARK + text if _MARKED.match(text) else text
+
+
+def mend_key(key: str) -> str:
+    """Give the path under which a key of `extra` is found: no empty or odd steps."""
+    return ".".join(_ODD_IN_KEY.sub("_", step) or "_" for step in key.split("."))

@@ -1,0 +1,69 @@
+"""The origins of stored records: which (stream, position) a range of commits holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from tantivy import FieldType, Occur, Order, Query
+
+from shipper.errors import StoreUnavailable
+from shipper.store.embedded.schema import ORDER_BITS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import tantivy
+
+PORTION: Final = 50_000  # positions at a time: about 10 MB
+MAX_STREAMS: Final = 65_000
+
+
+def origins_between(
+    index: tantivy.Index, first: int, last: int
+) -> Iterator[tuple[str, Sequence[int]]]:
+    """Give stream and positions of the records of the commits `first` to `last`, in portions."""
+    searcher, schema = index.searcher(), index.schema
+    commits = Query.range_query(
+        schema,
+        "_order",
+        FieldType.Integer,
+        first << ORDER_BITS,
+        ((last + 1) << ORDER_BITS) - 1,
+    )
+    foreign = Query.exists_query("_stream")
+    own = Query.boolean_query([(Occur.Must, commits), (Occur.MustNot, foreign)])
+    for field, position, records in (("run", "seq", own), ("_stream", "_position", commits)):
+        for stream in _values(searcher, records, field):
+            term = Query.term_query(schema, field, stream)
+            of_stream = Query.boolean_query([(Occur.Must, records), (Occur.Must, term)])
+            for positions in _positions(searcher, schema, of_stream, position):
+                yield stream, positions
+
+
+def _values(searcher: tantivy.Searcher, records: Query, field: str) -> list[str]:
+    terms = {"field": field, "size": MAX_STREAMS, "segment_size": MAX_STREAMS}
+    answer = searcher.aggregate(records, {"x": {"terms": terms}})["x"]
+    if answer["sum_other_doc_count"]:
+        raise StoreUnavailable(f"more than {MAX_STREAMS} values of {field} are new in the index")
+    return [bucket["key"] for bucket in answer["buckets"]]
+
+
+def _positions(
+    searcher: tantivy.Searcher, schema: tantivy.Schema, records: Query, field: str
+) -> Iterator[Sequence[int]]:
+    after = -1
+    while True:
+        rest = Query.boolean_query(
+            [
+                (Occur.Must, records),
+                (Occur.Must, Query.range_query(schema, field, FieldType.Integer, after + 1)),
+            ]
+        )
+        found = searcher.search(
+            rest, PORTION, count=False, order_by_field=field, order=Order.Asc
+        ).hits
+        if not found:
+            return
+        positions = [value for value, _ in found]
+        yield positions
+        after = positions[-1]

@@ -1,0 +1,145 @@
+"""
+The embedded index as a store that can be asked, from any process.
+
+Every question looks at the folder anew, so a record is there as soon as its commit is done. The
+parts are asked one after the other and their answers put together.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from tantivy import FieldType, Occur, Order, Query
+
+from shipper.errors import QueryError
+from shipper.store.api import Answer, Hits, Question, Selection, Sort
+from shipper.store.embedded.aggregate import answer_all
+from shipper.store.embedded.compile import compile_selection
+from shipper.store.embedded.hits import Place, StoredHits
+from shipper.store.embedded.view import View, Views
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    import tantivy
+
+    from shipper.store.api import Hit
+
+MAX_LIMIT: Final = 1_000_000
+PORTION: Final = 10_000  # records that `follow` gives at a time
+
+
+class EmbeddedStore:
+    """
+    Ask the index at `path`.
+
+    Raises:
+        StoreUnavailable: there is none.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._views = Views(path)
+        self._views.current()
+
+    def search(self, selection: Selection, *, limit: int, sort: Sort = Sort.DESC) -> Hits:
+        """Give the first `limit` records of the selection in that order; at most a million."""
+        if not 0 <= limit <= MAX_LIMIT:
+            raise QueryError(f"the limit {limit} is not between 0 and {MAX_LIMIT}")
+        queries = [(view, compile_selection(selection, view)) for view in self._views.current()]
+        counts = [_count(view, query) for view, query in queries]
+        found: list[tuple[int, int, Place]] = []
+        sign = 1 if sort is Sort.ASC else -1
+        for (view, query), count in zip(queries, counts, strict=True):
+            if count and limit:
+                first = _first(view, query, min(limit, count), sort)
+                found += [(sign * ms, order, place) for ms, order, place in first]
+        found.sort(key=lambda hit: hit[:2])
+        return Hits(StoredHits([place for _, _, place in found[:limit]]), sum(counts))
+
+    def count(self, selection: Selection) -> int:
+        """Count the records of the selection."""
+        views = self._views.current()
+        return sum(_count(view, compile_selection(selection, view)) for view in views)
+
+    def ask(self, questions: Sequence[Question]) -> list[Answer]:
+        """Answer many questions on one state of the index."""
+        return answer_all(questions, self._views.current())
+
+    def follow(self, selection: Selection) -> Iterator[Sequence[Hit]]:
+        """Give the records that become searchable from now on, each once, as they arrive."""
+        seen = _newest(self._views.current())
+        return self._follow(selection, seen)
+
+    def close(self) -> None:
+        """Let go of what is open; a second call does nothing."""
+        self._views.close()
+
+    def _follow(self, selection: Selection, seen: int) -> Iterator[Sequence[Hit]]:
+        while True:
+            views = self._views.current()
+            newest = _newest(views)
+            if newest < seen:  # another index has taken the place of the one before
+                seen = -1
+            places: list[Place] = []
+            for view in views:
+                after = _between(view, "_order", seen + 1, newest)
+                new = _both(compile_selection(selection, view), after)
+                hits = _in_order(view, new, "_order", _count(view, new), Order.Asc)
+                places += [(view, address) for _, address in hits]
+            seen = newest
+            for start in range(0, max(len(places), 1), PORTION):
+                yield list(StoredHits(places[start : start + PORTION]))
+
+
+def _count(view: View, query: Query) -> int:
+    # By a column, so that nothing is scored; tantivy panics at a limit of 0.
+    found: Any = view.searcher.search(query, 1, order_by_field="_order")
+    return int(found.count)  # the stubs of tantivy don't know `count`
+
+
+def _in_order(
+    view: View, query: Query, column: str, limit: int, order: Order
+) -> list[tuple[int, tantivy.DocAddress]]:
+    if limit == 0:
+        return []
+    found = view.searcher.search(query, limit, count=False, order_by_field=column, order=order)
+    return found.hits
+
+
+def _first(view: View, query: Query, limit: int, sort: Sort) -> list[tuple[int, int, Place]]:
+    """
+    Give time, order and place of the first records of one part.
+
+    tantivy breaks ties by where a merge has put a record. So if the last time in the answer is
+    shared by records that did not fit in, those of that time are asked for again, in their order.
+    """
+    order = Order.Asc if sort is Sort.ASC else Order.Desc
+    hits = _in_order(view, query, "_ms", limit, order)
+    last = hits[-1][0]
+    at_last = _both(query, _between(view, "_ms", last, last))
+    inside = [hit for hit in hits if hit[0] != last]
+    if _count(view, at_last) > len(hits) - len(inside):
+        edge = _in_order(view, at_last, "_order", limit - len(inside), Order.Asc)
+        hits = [*inside, *((last, address) for _, address in edge)]
+    addresses = [address for _, address in hits]
+    orders = view.searcher.fast_field_values("_order", addresses)
+    return [
+        (ms, order, (view, address))
+        for (ms, address), order in zip(hits, orders, strict=True)
+        if isinstance(order, int)
+    ]
+
+
+def _both(one: Query, other: Query) -> Query:
+    return Query.boolean_query([(Occur.Must, one), (Occur.Must, other)])
+
+
+def _between(view: View, column: str, first: int, last: int) -> Query:
+    return Query.range_query(view.schema, column, FieldType.Integer, first, last)
+
+
+def _newest(views: Sequence[View]) -> int:
+    """Give the highest `_order` of all parts; -1 if they are empty."""
+    tops = (_in_order(view, Query.all_query(), "_order", 1, Order.Desc) for view in views)
+    return max((top[0][0] for top in tops if top), default=-1)

@@ -1,0 +1,76 @@
+"""
+The fields of a part: where each piece of a document goes in tantivy, and why there.
+
+    known keyword          raw term, fast column, stored      exact match, wildcards, terms
+    known text             words with positions, stored       words, phrases
+    known number           fast column                        ranges, aggregations
+    host, service, event,  `_envelope`: the number of the     one number a record instead of a
+    error, log,            combination of their values; the   dozen constants; a query on them is
+    data_stream            first record that has it carries   answered on the few combinations
+                           its JSON in `_envelopes`
+    event.created          `_created`, epoch ms               they differ record by record
+    log.offset             `_offset`
+    extra                  JSON: raw terms, fast columns;     what a number or a date looked like
+                           its own text in `_extra`, stored   is not lost
+
+    _ms        `@timestamp` in epoch milliseconds (tantivy's own dates keep whole seconds only)
+    _order     number of the commit << 32 | index in it: the order in which records were stored
+    _stream    } origin of a record whose `_id` is not `<run>-<seq>`
+    _position  }
+
+An `_id` is not stored as such: it is put together from `run` and `seq`, or from `_stream` and
+`_position`. `VERSION` goes up with every change here that the parts on a disk contradict.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import tantivy
+
+from shipper.fields import FIELDS, Kind
+
+VERSION: Final = 1
+
+KEYWORDS: Final = tuple(f.name for f in FIELDS.values() if f.kind is Kind.KEYWORD)
+TEXTS: Final = tuple(f.name for f in FIELDS.values() if f.kind is Kind.TEXT)
+INTEGERS: Final = tuple(f.name for f in FIELDS.values() if f.kind is Kind.INTEGER)
+FLOATS: Final = tuple(f.name for f in FIELDS.values() if f.kind is Kind.FLOAT)
+
+# Fields whose column has another name.
+COLUMNS: Final = {"@timestamp": "_ms", "event.created": "_created", "log.offset": "_offset"}
+
+ORDER_BITS: Final = 32
+MAX_TERM_BYTES: Final = 65_530  # tantivy leaves longer terms out of the index
+
+WORDS: Final = "words"
+MAX_WORD_BYTES: Final = 255
+
+
+def word_analyzer() -> tantivy.TextAnalyzer:
+    """Give the analysis of text fields: runs of letters and digits, lower-cased."""
+    builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
+    builder = builder.filter(tantivy.Filter.remove_long(MAX_WORD_BYTES + 1))
+    return builder.filter(tantivy.Filter.lowercase()).build()
+
+
+def build_schema() -> tantivy.Schema:
+    """Build the schema of a new part."""
+    builder = tantivy.SchemaBuilder()
+    for name in (*KEYWORDS, "_stream"):
+        builder.add_text_field(
+            name, stored=True, fast=True, tokenizer_name="raw", index_option="basic"
+        )
+    for name in TEXTS:
+        builder.add_text_field(name, stored=True, tokenizer_name=WORDS)
+    for name in (*INTEGERS, "_ms", "_order", "_created", "_offset", "_position"):
+        builder.add_integer_field(name, fast=True)
+    for name in FLOATS:
+        builder.add_float_field(name, fast=True)
+    builder.add_integer_field("_envelope", fast=True, indexed=True)
+    builder.add_text_field("_envelopes", tokenizer_name="raw", index_option="basic")
+    builder.add_json_field(
+        "extra", fast=True, tokenizer_name="raw", index_option="basic", expand_dots_enabled=True
+    )
+    builder.add_bytes_field("_extra", stored=True)
+    return builder.build()

@@ -1,0 +1,91 @@
+"""One part as a question sees it: a fixed set of records, whatever the writer does meanwhile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from shipper.store.embedded import parts
+from shipper.store.embedded.envelope import Envelope, parse_envelope, read_envelopes
+from shipper.store.embedded.parts import Part
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import tantivy
+
+ATTEMPTS = 5  # a merge may replace files between two steps of opening
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The records of a part at one moment."""
+
+    part: Part
+    index: tantivy.Index
+    searcher: tantivy.Searcher
+    envelopes: Mapping[int, Envelope]
+
+    @property
+    def schema(self) -> tantivy.Schema:
+        """The fields of the part."""
+        return self.index.schema
+
+
+class Views:
+    """The parts of an index, kept open between questions."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._indexes: dict[Part, tantivy.Index] = {}
+        self._envelopes: dict[Part, dict[int, Envelope]] = {}
+
+    def current(self) -> list[View]:
+        """
+        Give the parts as of now, oldest first.
+
+        Raises:
+            StoreUnavailable: there is no index, or a part of it can't be read.
+        """
+        try:
+            found = parts.list_parts(self._root)
+        except OSError as error:
+            raise parts.no_index(self._root, error) from error
+        for gone in self._indexes.keys() - set(found):
+            del self._indexes[gone]
+            self._envelopes.pop(gone, None)
+        views = (self._view(part) for part in found)
+        return [view for view in views if view is not None]
+
+    def close(self) -> None:
+        """Let go of all parts."""
+        self._indexes.clear()
+        self._envelopes.clear()
+
+    def _view(self, part: Part) -> View | None:
+        """Open a part as of now; None if it was dropped in the meantime."""
+        for attempt in range(ATTEMPTS):
+            try:
+                return self._open(part)
+            except FileNotFoundError:
+                return None
+            except (ValueError, OSError) as error:
+                self._indexes.pop(part, None)
+                if not part.path.exists():
+                    return None
+                if attempt == ATTEMPTS - 1:
+                    raise parts.unreadable(part.path, error) from error
+        return None
+
+    def _open(self, part: Part) -> View:
+        index = self._indexes.get(part)
+        if index is None:
+            index = self._indexes[part] = parts.open_index(part)
+        index.reload()
+        searcher = index.searcher()
+        known = self._envelopes.setdefault(part, {})
+        for number, text in read_envelopes(searcher).items():
+            if number not in known:
+                known[number] = parse_envelope(number, text)
+        return View(part, index, searcher, known)

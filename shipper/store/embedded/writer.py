@@ -1,0 +1,323 @@
+"""
+The one writer of the embedded index.
+
+What survives a crash: exactly the calls of `write` that returned. A call is one commit of
+tantivy: new files synced, then `meta.json` renamed over the old one. Killed before the rename,
+nothing of the call is there at the next start; killed after it, all of it is, though the caller
+was not told. The caller finds out by `origins_after(the last commit it knows of)`.
+
+Commits are numbered 1, 2, 3 … over all parts, whatever is dropped. A call that fails is undone
+before the next one begins, so it may be repeated as it is or in other portions.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from typing import TYPE_CHECKING, Final
+
+import tantivy
+
+from shipper.errors import StoreUnavailable
+from shipper.store.embedded import parts
+from shipper.store.embedded.document import Encoder, Refused
+from shipper.store.embedded.envelope import read_envelopes
+from shipper.store.embedded.origins import origins_between
+from shipper.store.embedded.parts import Part
+from shipper.store.embedded.schema import ORDER_BITS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+MIB: Final = 1 << 20
+MIN_HEAP_BYTES: Final = 15_000_000  # tantivy takes no less; more makes it no faster (measured)
+MAX_ENVELOPES: Final = 10_000  # per part: a query on objects looks at each
+
+# What tantivy says of a document that it refuses; anything else it says is a failure.
+_REFUSALS: Final = ("could not be parsed", "not valid JSON")
+
+
+class EmbeddedWriter:
+    """
+    Store records and drop old ones.
+
+    Used by one thread. `keep_seconds` and `max_bytes` bound what `retain` leaves; parts are
+    rolled so that there are about 20 to 30 of them.
+    """
+
+    def __init__(
+        self, path: Path, *, keep_seconds: int, max_bytes: int, heap_bytes: int = MIN_HEAP_BYTES
+    ) -> None:
+        """
+        Open the index for writing, made if it is not there.
+
+        Raises:
+            StoreUnavailable: the folder can't be used, is in use, or holds what can't be read.
+        """
+        self._root = path
+        self._keep_ms = keep_seconds * 1000
+        self._max_bytes = max_bytes
+        self._heap_bytes = heap_bytes
+        self._part_bytes = min(max(max_bytes // 20, 8 * MIB), 1024 * MIB)
+        self._lock = _lock(path)
+        self._active: _Active | None = None
+        self._newest_ms: dict[Part, int] = {}
+        try:
+            parts.delete_left_overs(path)
+            self.commit = self._last_commit()
+            self._open_newest()
+        except OSError as error:
+            self.close()
+            raise _unusable(path, error) from error
+        except StoreUnavailable:
+            self.close()
+            raise
+
+    def write(
+        self, ids: Sequence[str], docs: Sequence[bytes], times: Sequence[int]
+    ) -> list[tuple[int, str]]:
+        """
+        Store records, all but the refused ones, durably when it returns.
+
+        `times` are epoch milliseconds. Gives index and reason of each record that can never be
+        stored.
+
+        Raises:
+            StoreUnavailable: nothing of this call is stored, and it may be repeated.
+        """
+        try:
+            active = self._ready()
+            refused = active.add(ids, docs, times, self.commit + 1)
+            active.commit()
+        except (OSError, ValueError) as error:
+            self._abandon()
+            raise _unusable(self._root, error) from error
+        self.commit += 1
+        return refused
+
+    def origins_after(self, commit: int) -> Iterator[tuple[str, Sequence[int]]]:
+        """Give stream and positions of all that was stored after that commit, in portions."""
+        for part in parts.list_parts(self._root):
+            yield from origins_between(parts.open_index(part), commit + 1, self.commit)
+
+    def retain(self, now_ms: int) -> None:
+        """
+        Roll and drop parts by age and size.
+
+        A part goes when its newest record, or the last write to it, is older than is to be kept,
+        and the oldest parts go while all are larger than allowed.
+
+        Raises:
+            StoreUnavailable: a part can't be dropped.
+        """
+        try:
+            self._retain(now_ms)
+        except (OSError, ValueError) as error:
+            raise _unusable(self._root, error) from error
+
+    def size_bytes(self) -> int:
+        """Tell the size of the index on the disk."""
+        return sum(part.size_bytes() for part in parts.list_parts(self._root))
+
+    @property
+    def documents(self) -> int:
+        """How many records the index holds."""
+        found = parts.list_parts(self._root)
+        return sum(_searcher(parts.open_index(part)).num_docs for part in found)
+
+    def close(self) -> None:
+        """Let go of the index; a second call does nothing."""
+        self._abandon()
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def _ready(self) -> _Active:
+        """Give the part that takes records now."""
+        active = self._active
+        if active is None:  # the call before failed: find out what is on the disk, and undo it
+            active = self._open_newest()
+        if active.part.size_bytes() >= self._part_bytes or active.envelopes >= MAX_ENVELOPES:
+            active = self._roll()
+        return active
+
+    def _open_newest(self) -> _Active:
+        found = parts.list_parts(self._root)
+        part = found[-1] if found else parts.create_part(self._root, 1, self.commit)
+        self._active = _Active(part, self._heap_bytes)
+        if self._active.undo_after(self.commit):
+            # The undone records may have defined envelopes, which go with them in some later
+            # merge: a part that starts afresh can't miss them.
+            self._roll()
+        return self._active
+
+    def _roll(self) -> _Active:
+        active, self._active = self._active, None
+        if active is not None:
+            active.finish()
+        number = parts.list_parts(self._root)[-1].number + 1
+        part = parts.create_part(self._root, number, self.commit)
+        self._active = _Active(part, self._heap_bytes)
+        return self._active
+
+    def _abandon(self) -> None:
+        active, self._active = self._active, None
+        if active is not None:
+            active.abandon()
+
+    def _last_commit(self) -> int:
+        last = 0
+        for part in parts.list_parts(self._root):
+            index = parts.open_index(part)
+            last = max(last, part.manifest().commits_before, _last_order(index) >> ORDER_BITS)
+        return last
+
+    def _retain(self, now_ms: int) -> None:
+        active = self._ready()
+        oldest_kept = now_ms - self._keep_ms
+        if now_ms - active.part.created_ms() > self._keep_ms // 30 and active.documents:
+            self._roll()
+        found = parts.list_parts(self._root)[:-1]  # the newest stays, empty or not
+        for part in [p for p in found if self._expires_ms(p) < oldest_kept]:
+            self._drop(part)
+        self._drop_by_size()
+
+    def _drop_by_size(self) -> None:
+        found = parts.list_parts(self._root)
+        sizes = [part.size_bytes() for part in found]
+        excess = sum(sizes) - self._max_bytes
+        for part, size in zip(found[:-1], sizes, strict=False):
+            if excess <= 0:
+                return
+            self._drop(part)
+            excess -= size
+
+    def _drop(self, part: Part) -> None:
+        self._newest_ms.pop(part, None)
+        parts.drop_part(part)
+
+    def _expires_ms(self, part: Part) -> int:
+        """Tell the age of a part that is not written any more, as an instant."""
+        newest = self._newest_ms.get(part)
+        if newest is None:
+            found = _maximum(parts.open_index(part), "_ms")
+            newest = part.written_ms() if found is None else min(found, part.written_ms())
+            self._newest_ms[part] = newest
+        return newest
+
+
+class _Active:
+    """The part that takes records, with tantivy's writer for it."""
+
+    def __init__(self, part: Part, heap_bytes: int) -> None:
+        self.part = part
+        self._index = parts.open_index(part)
+        try:
+            self._writer: tantivy.IndexWriter | None = self._index.writer(heap_bytes, 1)
+        except ValueError as error:
+            raise parts.unreadable(part.path, error) from error
+        texts = read_envelopes(_searcher(self._index))
+        self._encoder = Encoder({text: number for number, text in texts.items()})
+
+    @property
+    def envelopes(self) -> int:
+        return self._encoder.envelopes
+
+    @property
+    def documents(self) -> int:
+        return _searcher(self._index).num_docs
+
+    def add(
+        self, ids: Sequence[str], docs: Sequence[bytes], times: Sequence[int], commit: int
+    ) -> list[tuple[int, str]]:
+        """Add records to the commit of that number; give index and reason of the refused."""
+        refused = []
+        encode, add_json = self._encoder.encode, self._open_writer().add_json
+        order = commit << ORDER_BITS
+        for index, (origin, doc, ms) in enumerate(zip(ids, docs, times, strict=True)):
+            try:
+                text = encode(origin, doc, ms, order + index)
+            except Refused as reason:
+                refused.append((index, str(reason)))
+                continue
+            try:
+                add_json(text)
+            except ValueError as error:
+                if not any(sign in str(error) for sign in _REFUSALS):
+                    raise
+                self._encoder.take_back()
+                refused.append((index, str(error)))
+        return refused
+
+    def commit(self) -> None:
+        self._open_writer().commit()
+
+    def undo_after(self, commit: int) -> bool:
+        """Remove what was stored after that commit; tell whether there was any."""
+        if _last_order(self._index) >> ORDER_BITS <= commit:
+            return False
+        after = tantivy.Query.range_query(
+            self._index.schema, "_order", tantivy.FieldType.Integer, (commit + 1) << ORDER_BITS
+        )
+        writer = self._open_writer()
+        writer.delete_documents_by_query(after)
+        writer.commit()
+        return True
+
+    def finish(self) -> None:
+        """Let merges end: nobody opens this part for writing again to clean up after them."""
+        writer, self._writer = self._open_writer(), None
+        writer.wait_merging_threads()
+
+    def abandon(self) -> None:
+        """Give up what is not committed, and tantivy's lock."""
+        self._writer = None
+
+    def _open_writer(self) -> tantivy.IndexWriter:
+        if self._writer is None:
+            raise StoreUnavailable(f"the index part {self.part.path} is closed")
+        return self._writer
+
+
+def _lock(path: Path) -> int:
+    """Make the folder and take its lock, which ends with the process."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _unusable(path, error) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise StoreUnavailable(
+            f"cannot write the index {path}: another shipper writes it; stop that one first"
+        ) from error
+    return descriptor
+
+
+def _unusable(path: Path, error: Exception) -> StoreUnavailable:
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return StoreUnavailable(
+        f"cannot write the index {path}: {reason}; "
+        "check that it is a folder of this user on a disk with free space"
+    )
+
+
+def _searcher(index: tantivy.Index) -> tantivy.Searcher:
+    index.reload()
+    return index.searcher()
+
+
+def _last_order(index: tantivy.Index) -> int:
+    """Give the highest `_order` of a part, 0 if it is empty."""
+    found = _searcher(index).search(
+        tantivy.Query.all_query(), 1, count=False, order_by_field="_order"
+    )
+    return found.hits[0][0] if found.hits else 0
+
+
+def _maximum(index: tantivy.Index, field: str) -> int | None:
+    found = _searcher(index).search(tantivy.Query.all_query(), 1, count=False, order_by_field=field)
+    return found.hits[0][0] if found.hits else None
