@@ -30,12 +30,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 COMMANDS = {
-    "run": ("shipper.commands.run:run", "Ship what the application logs."),
+    "run": (
+        "shipper.commands.run:run",
+        "Ship what the application logs, until it is told to stop.",
+    ),
     "check": ("shipper.commands.check:check", "Find every fault before it costs a record."),
     "status": ("shipper.commands.status:status", "Show how far each file is shipped."),
-    "search": ("shipper.commands.search:search", "Find, count, group or follow the records."),
+    "search": ("shipper.commands.search:search", "Find, count, group or follow records."),
     "report": ("shipper.commands.report:report", "Write a summary of the records."),
-    "demo": ("shipper.commands.demo:demo", "Show it all at work on a real application."),
+    "demo": ("shipper.commands.demo:demo", "Show it all at work on an application under load."),
 }
 
 CANNOT_WORK_NOW = 3
@@ -107,6 +110,7 @@ def _reader_left() -> int:
 
 
 @click.command(
+    "shipper",
     cls=LazyGroup,
     table=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -37,7 +37,7 @@ def test_every_command_has_help_with_examples(path: tuple[str, ...]) -> None:
     result = CliRunner().invoke(main, [*path, "--help"])
 
     assert result.exit_code == 0
-    assert f"\nExamples:\n  shipper {path[0]}" in result.output
+    assert f"\n  Examples:\n    shipper {path[0]}" in result.output
     assert all(option.help for option in ALL[path].params if isinstance(option, click.Option))
 
 

@@ -53,7 +53,7 @@ LINE_SECONDS = 2.0  # between two lines where there is no terminal to draw on
 @click.pass_obj
 def demo(invocation: Invocation, /, *, seconds: float | None, rate: float, directory: Path) -> int:
     """
-    Show it all at work: an application under load, the shipper, what arrives.
+    Show it all at work on an application under load.
 
     Starts the example application with its log files in logs/, sends it requests, ships the files
     and shows what can be searched, with the commands to type in a second terminal. Ctrl-C ends all

@@ -24,7 +24,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 def parse_moment(text: str, now: int) -> int:
     """Give epoch milliseconds; ValueError with the fault and the remedy otherwise."""
     if re.fullmatch(r"\s*[\d.]+\s*[a-z]+\s*", text):
-        return now - parse_span(text)
+        return now - round(parse_duration(text) * 1000)
     try:
         moment = datetime.fromisoformat(text.strip())
     except ValueError:
@@ -35,8 +35,11 @@ def parse_moment(text: str, now: int) -> int:
 
 
 def parse_span(text: str) -> int:
-    """Give the milliseconds of a duration such as `1m`; ValueError otherwise."""
-    return round(parse_duration(text) * 1000)
+    """Give the milliseconds of a duration such as `1m`, at least 1; ValueError otherwise."""
+    milliseconds = round(parse_duration(text) * 1000)
+    if milliseconds < 1:
+        raise ValueError(f'"{text}" is no time at all; use at least 1ms')
+    return milliseconds
 
 
 def parse_day(text: str, now: int) -> date:

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import logging
+import time
+
 import click
 
 from shipper.commands.invocation import Invocation, common_options, examples
 from shipper.commands.moments import as_span
 from shipper.config import load
 from shipper.run import run as ship
+from shipper.view.text import safe
+
+
+class SafeFormatter(logging.Formatter):
+    """Tells what the shipper says of itself, in UTC; parts of it come from log lines."""
+
+    converter = staticmethod(time.gmtime)
+    default_time_format = "%Y-%m-%dT%H:%M:%S"
+    default_msec_format = "%s.%03dZ"
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write the record with its control characters as escapes."""
+        return "\n".join(map(safe, super().format(record).splitlines()))
 
 
 @click.command(
@@ -28,11 +44,15 @@ from shipper.run import run as ship
 @click.pass_obj
 def run(invocation: Invocation, *, once: bool, timeout: int | None) -> int:
     """
-    Ship what the application logs, until SIGTERM or Ctrl-C.
+    Ship what the application logs, until it is told to stop.
 
-    Either ends it in good order: what was read is delivered and the positions are saved.
+    SIGTERM or Ctrl-C ends it in good order: what was read is delivered and the positions are saved.
     """
     if timeout is not None and not once:
         raise click.UsageError("--timeout is the limit of --once; use both or none")
+    handler = logging.StreamHandler()
+    handler.setFormatter(SafeFormatter("%(asctime)s %(levelname)s %(message)s"))
+    level = logging.DEBUG if invocation.debug else logging.INFO
+    logging.basicConfig(level=level, handlers=[handler])
     seconds = None if timeout is None else timeout / 1000
     return ship(load(invocation.config), once=once, timeout_seconds=seconds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -107,12 +108,13 @@ class Wanted:
 @click.pass_obj
 def search(invocation: Invocation, /, **options: Any) -> int:
     """
-    Find, count, group or follow the records that match QUERY.
+    Find, count, group or follow records.
 
-    QUERY is made of field:value, ranges, AND, OR, NOT, "phrases" and wildcards (docs/search.md);
+    QUERY has field:value, ranges, AND, OR, NOT, "phrases" and wildcards (docs/search.md);
     without it every record matches. Times are UTC. Exits with 1 when nothing matches.
     """
     wanted = Wanted(**options)
+    _check_slots(wanted, invocation)
     with open_store(invocation) as store:
         if wanted.follow:
             return _follow(store, wanted, invocation)
@@ -165,7 +167,6 @@ def _by(store: Store, wanted: Wanted, field: str, invocation: Invocation) -> int
 
 
 def _every(store: Store, wanted: Wanted, interval: int, invocation: Invocation) -> int:
-    _check_slots(wanted, interval, invocation)
     histogram = DateHistogram(interval)
     (answer,) = store.ask([Question(wanted.selection, {"slots": histogram})])
     if not answer.total:
@@ -181,7 +182,6 @@ def _every(store: Store, wanted: Wanted, interval: int, invocation: Invocation) 
 def _by_every(
     store: Store, wanted: Wanted, field: str, interval: int, invocation: Invocation
 ) -> int:
-    _check_slots(wanted, interval, invocation)
     histogram = DateHistogram(interval)
     terms = Terms(field, wanted.limit or 10, {"slots": histogram})
     (answer,) = store.ask([Question(wanted.selection, {"slots": histogram, "values": terms})])
@@ -201,18 +201,16 @@ def _by_every(
 
 def _follow(store: Store, wanted: Wanted, invocation: Invocation) -> int:
     """Show the last records, then every new one once; the first step of `follow` sets the mark."""
-    arriving = store.follow(wanted.selection)
-    first = next(arriving, ())
-    shown = store.search(wanted.selection, limit=wanted.limit or 10).hits[::-1]
-    _print(_rendered(shown, wanted, invocation))
-    known = {hit.id for hit in shown}
-    try:
+    with suppress(KeyboardInterrupt):  # how following ends
+        arriving = store.follow(wanted.selection)
+        first = next(arriving)
+        shown = store.search(wanted.selection, limit=wanted.limit or 10).hits[::-1]
+        _print(_rendered(shown, wanted, invocation))
+        known = {hit.id for hit in shown}
         for hits in itertools.chain([first], arriving):
             _print(_rendered([hit for hit in hits if hit.id not in known], wanted, invocation))
             if not hits:
                 time.sleep(POLL_SECONDS)
-    except KeyboardInterrupt:
-        pass  # how following ends
     return FOUND
 
 
@@ -237,9 +235,9 @@ def _bounds(wanted: Wanted, invocation: Invocation) -> tuple[int, ...]:
     return (wanted.since, max(last, wanted.since))
 
 
-def _check_slots(wanted: Wanted, interval: int, invocation: Invocation) -> None:
+def _check_slots(wanted: Wanted, invocation: Invocation) -> None:
     bounds = _bounds(wanted, invocation)
-    slots = (bounds[-1] - bounds[0]) // interval if bounds else 0
+    slots = (bounds[-1] - bounds[0]) // wanted.every if bounds and wanted.every else 0
     if slots > MOST_SLOTS:
         raise click.UsageError(
             f"--every makes {slots:,} slots, {MOST_SLOTS:,} can be shown; "
