@@ -20,7 +20,9 @@ def status_text(status: Status, now: int, paint: Paint) -> list[str]:
     """Show everything; ages are told against `now` (epoch ms)."""
     lines = [_headline(status), *_files(status, now, paint)]
     if status.running or status.counters.read_bytes:
-        lines += ["", _totals(status.counters), _rates(status)]
+        lines += ["", _totals(status.counters)]
+    if status.running:
+        lines.append(_rates(status))
     if status.watermark is not None:
         lines.append(f"searchable up to {_when(status.watermark, now)}")
     if status.last_error:

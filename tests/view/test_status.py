@@ -1,0 +1,91 @@
+"""Tests of how the state of the shipper is told."""
+
+from __future__ import annotations
+
+import json
+
+from shipper.check import Finding, Severity
+from shipper.status import Counters, FileStatus, Status
+from shipper.view.findings import findings_text
+from shipper.view.status import status_json, status_text
+from shipper.view.text import Paint
+
+PLAIN = Paint(on=False)
+NOW = 1_770_301_845_123  # 2026-02-05T14:30:45.123Z
+
+RUNNING = Status(
+    running=True,
+    pid=42,
+    started=NOW - 60_000,
+    files=(
+        FileStatus("logs/app.log", 2048, 1024, 1024, NOW - 1500, "behind"),
+        FileStatus("logs/\x1b[2J.log", 10, 10, 0, None, "current"),
+    ),
+    counters=Counters(read_bytes=4096, events=1234, acked=1200, duplicates=30, dead_letters=4),
+    events_per_second=20.04,
+    bytes_per_second=2048.0,
+    watermark=NOW - 1500,
+    last_error="disk \x1b[1mfull",
+)
+
+
+def test_the_state_is_told_from_file_to_index() -> None:
+    """Where each file stands, what became of the events, how fast, how fresh, what is wrong."""
+    assert status_text(RUNNING, NOW, PLAIN) == [
+        "running since 2026-02-05T14:29:45Z, process 42",
+        "",
+        "file                 size   offset   behind  oldest unacked                        state",
+        "logs/app.log      2.0 KiB  1.0 KiB  1.0 KiB  2026-02-05T14:30:43.623Z (1.5 s ago)  behind",
+        r"logs/\x1b[2J.log     10 B     10 B      0 B  "
+        "-                                     current",
+        "",
+        "1,234 events read (4.0 KiB), 1,200 acked, 30 duplicates left out, 4 dead letters",
+        "20.0 events/s, 2.0 KiB/s",
+        "searchable up to 2026-02-05T14:30:43.623Z (1.5 s ago)",
+        r"last error: disk \x1b[1mfull",
+    ]
+
+
+def test_a_shipper_that_never_ran_has_little_to_tell() -> None:
+    """No zeros that look like measurements."""
+    never = Status(
+        running=False,
+        pid=None,
+        started=None,
+        files=(),
+        counters=Counters(),
+        events_per_second=0.0,
+        bytes_per_second=0.0,
+        watermark=None,
+        last_error=None,
+    )
+
+    assert status_text(never, NOW, PLAIN) == ["no shipper is running", "no file was found yet"]
+
+
+def test_json_has_everything() -> None:
+    """A program reads bytes and epoch milliseconds, under the names of the dataclass."""
+    told = json.loads(status_json(RUNNING))
+
+    assert told["files"][0]["behind"] == 1024
+    assert told["counters"]["dead_letters"] == 4
+    assert told["watermark"] == NOW - 1500
+
+
+def test_findings_end_with_the_verdict() -> None:
+    """Each finding has its place and remedy; the last line counts what is wrong."""
+    findings = [
+        Finding("data_dir", Severity.OK, "can be written"),
+        Finding("inputs[0]", Severity.WARNING, "matches \x1b[m nothing", "mend the path"),
+        Finding("clock", Severity.ERROR, "was never set", "set it"),
+        Finding("x", Severity.ERROR, "y", "z"),
+    ]
+
+    assert findings_text(findings, PLAIN) == [
+        "ok       data_dir: can be written",
+        r"warning  inputs[0]: matches \x1b[m nothing; mend the path",
+        "error    clock: was never set; set it",
+        "error    x: y; z",
+        "2 errors, 1 warning",
+    ]
+    assert findings_text(findings[:1], PLAIN)[-1] == "all is well"
