@@ -37,23 +37,26 @@ def main() -> int:
     )
     os.environ.update(settings.to_environment())
     try:
-        install(settings)
-        listener = socket.create_server((options.host, options.port), backlog=2048)
+        with socket.create_server((options.host, options.port), backlog=2048) as listener:
+            install(settings)  # not before the port is ours: another one may run on this data
+            _announce(listener, settings)
+            return _serve(listener, processes=options.workers)
     except (OSError, DatabaseUnavailableError) as error:
-        sys.stderr.write(f"cannot start on {options.host}:{options.port}: {error}\n")
+        sys.stderr.write(f"cannot run on {options.host}:{options.port}: {error}\n")
         return 3
-    with listener:
-        # asyncio does this itself only for sockets that name their protocol, as this one does not;
-        # without it an answer in two packets takes 40 ms.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        host, port = listener.getsockname()[:2]
-        where = f"http://{host}:{port}, logs in {settings.logs}"
-        sys.stdout.write(f"Automation Orchestrator on {where}\n")
-        sys.stdout.flush()
-        return _serve(listener, processes=options.workers)
+
+
+def _announce(listener: socket.socket, settings: Settings) -> None:
+    host, port = listener.getsockname()[:2]
+    where = f"http://{host}:{port}, logs in {settings.logs}"
+    sys.stdout.write(f"Automation Orchestrator on {where}\n")
+    sys.stdout.flush()
 
 
 def _serve(listener: socket.socket, *, processes: int) -> int:
+    # asyncio does this only for sockets that name their protocol, which this one does not; without
+    # it an answer in two packets takes 40 ms.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     config = uvicorn.Config(
         "examples.orchestrator.app:create_app_from_environment",
         factory=True,

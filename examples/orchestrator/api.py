@@ -21,7 +21,7 @@ from examples.orchestrator.executions import Execution, Executions
 from examples.orchestrator.faults import FaultRates, Faults
 from examples.orchestrator.settings import Settings
 from examples.orchestrator.workflows import StoredWorkflow, Workflows
-from shipper.emit.context import REQUEST_ID
+from shipper import emit
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ async def _has_no_bug(parts: Parts) -> None:
 
 
 async def _request_id() -> str | None:
-    return REQUEST_ID.get()
+    return emit.REQUEST_ID.get()
 
 
 Parts = Annotated[Orchestrator, Depends(_orchestrator)]

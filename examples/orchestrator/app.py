@@ -109,8 +109,8 @@ async def _count_and_catch(
     """
     Count every answer, and turn a bug into a logged 500.
 
-    The bug is logged here, once, within the request's context; left to the server it would be
-    logged outside of it, without the request's id.
+    Left to the server, a bug would be logged under the server's name and answered without JSON;
+    caught here it is logged once, as ours.
     """
     started = time.perf_counter()
     try:

@@ -2,6 +2,7 @@
 One execution, from start to outcome, with the records that tell its story.
 
     INFO   Workflow started
+    DEBUG  Action begins                    action, keys; of each action
     INFO   Workflow executed successfully   execution_time_ms, status=success
     ERROR  Workflow execution failed        execution_time_ms, status=failed, error_type, exc_info
 
@@ -70,6 +71,7 @@ class Engine:
         workflow = _parse(stored)
         data: Data = execution.data
         for action in workflow.actions:
+            log.debug("Action begins", extra={"action": action.type, "keys": sorted(data)})
             data = await perform(action, data, execution.execution_id, self._tools)
 
 
