@@ -16,12 +16,14 @@ from __future__ import annotations
 
 from shipper.emit.access import AccessLogMiddleware
 from shipper.emit.configuring import configure
-from shipper.emit.context import bind
+from shipper.emit.context import REQUEST_ID, WORKFLOW_ID, bind
 from shipper.emit.json_lines import JsonFormatter
 from shipper.emit.losses import failures
 from shipper.emit.rotating import ProcessSafeRotatingFileHandler
 
 __all__ = [
+    "REQUEST_ID",
+    "WORKFLOW_ID",
     "AccessLogMiddleware",
     "JsonFormatter",
     "ProcessSafeRotatingFileHandler",

@@ -23,7 +23,7 @@ Guarantees:
 
 Locks are flock(2): a lock ends with its process, and holds only on a local file system. A file that
 is written without a pause outgrows its limit until no other process is just writing: by 0.2 to
-0.5 MB when 4 processes do nothing but log.
+1.3 MB when 4 processes do nothing but log on 2 busy cores.
 """
 
 from __future__ import annotations
@@ -43,6 +43,9 @@ _LOCK_PAUSE_SECONDS = 0.001
 # How often the file may be rotated away between opening and locking it; then it is a file system
 # whose identities change by themselves, and the line goes where it can.
 _OPEN_TRIES = 20
+# A line over a page boundary grows in two steps, between which others can see it; with as many
+# processes in turn, this often. One look too few would only leave an empty line.
+_LOOKS = 5
 _UNKNOWN = -1
 
 
@@ -139,7 +142,7 @@ class Appender:
 
     def _write(self, fd: int, size: int, line: bytes) -> None:
         # If the file ends where our last line did, nobody wrote meanwhile and it ends in a newline.
-        if size not in (self._end, 0) and not _ends_in_newline(fd, size):
+        if size != self._end and not _ends_in_newline(fd):
             line = b"\n" + line
         self._end = _UNKNOWN
         written = os.write(fd, line)
@@ -192,8 +195,15 @@ def _unlock(fd: int) -> None:
         return  # there was none
 
 
-def _ends_in_newline(fd: int, size: int) -> bool:
-    return os.pread(fd, 1, size - 1) == b"\n"
+def _ends_in_newline(fd: int) -> bool:
+    """Tell whether a new line may start here, and not behind the half of another."""
+    for _ in range(_LOOKS):
+        size = os.fstat(fd).st_size
+        if size == 0 or os.pread(fd, 1, size - 1) == b"\n":
+            return True
+        # Half, or being written at this moment? An empty write waits its turn behind the writer.
+        os.write(fd, b"")
+    return False
 
 
 _appenders: weakref.WeakSet[Appender] = weakref.WeakSet()

@@ -7,12 +7,9 @@ the application starts by hand begins without them.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
 WORKFLOW_ID: ContextVar[str | None] = ContextVar("workflow_id", default=None)

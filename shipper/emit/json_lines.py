@@ -19,15 +19,12 @@ from __future__ import annotations
 import logging
 import reprlib
 import time
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pythonjsonlogger.msgspec import MsgspecFormatter, msgspec_default
 
 from shipper.emit.context import REQUEST_ID, WORKFLOW_ID
 from shipper.emit.numbering import origin_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {
     "asctime",
@@ -98,8 +95,12 @@ class JsonFormatter(MsgspecFormatter):
         for name in self._requested:
             fields[name] = record.__dict__.get(name)
         if isinstance(record.msg, dict):
-            _add_extras(fields, ((k, v) for k, v in record.msg.items() if k != "message"))
-        _add_extras(fields, record.__dict__.items())
+            for name, value in record.msg.items():
+                if name != "message":
+                    _add(fields, name, value)
+        for name, value in record.__dict__.items():
+            if name not in _STANDARD:
+                _add(fields, name, value)
         fields["run"], fields["seq"] = origin_of(record)
         return fields
 
@@ -148,13 +149,11 @@ def _message(record: logging.LogRecord) -> str:
         return f"{_text(record.msg)} {_text(record.args)}"
 
 
-def _add_extras(fields: dict[str, Any], items: Iterable[tuple[Any, Any]]) -> None:
-    for key, value in items:
-        if key in _STANDARD or value is None:
-            continue
-        name = key if type(key) is str else _text(key)
-        if name.startswith("_"):
-            continue
+def _add(fields: dict[str, Any], name: object, value: object) -> None:
+    if value is None:
+        return
+    name = name if type(name) is str else _text(name)
+    if not name.startswith("_"):
         fields[name if name not in _OURS else f"extra_{name}"] = value
 
 

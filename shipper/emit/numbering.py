@@ -14,12 +14,10 @@ Guarantees, which everything that counts records later stands on:
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import time
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    import logging
+from typing import NamedTuple
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _ATTRIBUTE = "_emit_origin"

@@ -1,0 +1,95 @@
+"""run and seq: every record has one origin, and no two have the same."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import threading
+from pathlib import Path
+
+from emit_files import handler_for, origins, read, record_of
+
+from shipper.emit.json_lines import JsonFormatter
+from shipper.emit.numbering import Origin, origin_of, ulid
+
+
+def test_a_ulid_sorts_by_time_and_has_26_characters() -> None:
+    """A run is a ULID: 48 bits of milliseconds first, then 80 bits of chance, in base 32."""
+    assert ulid(0, bytes(10)) == "0" * 26
+    assert ulid(2**48 - 1, b"\xff" * 10) == "7" + "Z" * 25
+    assert ulid(1, bytes(10)) > ulid(0, b"\xff" * 10)
+    # The example of the ULID specification.
+    assert ulid(1469918176385, bytes(10)).startswith("01ARYZ6S41")
+
+
+def test_a_record_keeps_the_origin_that_it_got_first() -> None:
+    """A record that is in two files has the same run and seq in both."""
+    record = record_of()
+    first = json.loads(JsonFormatter().format(record))
+    second = json.loads(JsonFormatter().format(record))
+
+    assert (first["run"], first["seq"]) == (second["run"], second["seq"])
+    assert re.fullmatch("[0-9A-HJKMNP-TV-Z]{26}", first["run"])
+
+
+def test_seq_counts_the_records_that_are_written(tmp_path: Path) -> None:
+    """A record that no handler writes takes no seq: a gap is a record that was lost."""
+    handler = handler_for(tmp_path / "app.log")
+    handler.setLevel("WARNING")
+    loud, quiet, again = record_of("a"), record_of("b"), record_of("c")
+    loud.levelno = again.levelno = 30
+
+    for record in (loud, quiet, again):
+        if record.levelno >= handler.level:
+            handler.handle(record)
+    handler.close()
+
+    one, two = read(tmp_path / "app.log")
+    assert two["seq"] == one["seq"] + 1
+
+
+def test_an_extra_cannot_forge_an_origin() -> None:
+    """The origin on a record counts only if it was put there by numbering itself."""
+    assert isinstance(origin_of(record_of(_emit_origin=("FORGED", 1))), Origin)
+
+
+def test_threads_share_a_run_without_sharing_a_seq(tmp_path: Path) -> None:
+    """Every number is given once, however many threads log."""
+    handler = handler_for(tmp_path / "app.log")
+
+    def work() -> None:
+        for _ in range(200):
+            handler.handle(record_of())
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    handler.close()
+
+    found = origins(tmp_path / "app.log")
+    assert len(found) == 800
+    assert set(found.values()) == {1}
+    assert len({run for run, _ in found}) == 1
+
+
+def test_a_forked_child_starts_a_run_of_its_own(tmp_path: Path) -> None:
+    """A child has another run, which starts at 0, and its lines do not disturb the parent's."""
+    handler = handler_for(tmp_path / "app.log")
+    handler.handle(record_of("parent"))
+
+    child = os.fork()
+    if child == 0:
+        handler.handle(record_of("child"))
+        handler.handle(record_of("child"))
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    handler.handle(record_of("parent"))
+    handler.close()
+
+    before, first, second, after = read(tmp_path / "app.log")
+    assert before["run"] == after["run"] != first["run"] == second["run"]
+    assert after["seq"] == before["seq"] + 1
+    assert (first["seq"], second["seq"]) == (0, 1)
