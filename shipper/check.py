@@ -13,22 +13,24 @@ import resource
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from glob import has_magic
 from pathlib import Path
 
 from shipper.config import Config, EmbeddedOutput
-from shipper.errors import ShipperError
-from shipper.folder import holder_of
+from shipper.errors import DataFolderError, StoreUnavailable
+from shipper.status import status
 from shipper.store import open_embedded
+from shipper.store.api import Selection
 from shipper.tail.discovery import Found, Patterns
 from shipper.view.text import size
 
 ROOM_BYTES = 64 * 2**20  # the registry and dead letters of a bad day
 SPARE_FILES = 64  # what the index, the registry and the logs of our own keep open
 EARLIEST = 1_735_689_600  # 2025-01-01: a clock before that was never set
+COMPRESSED = {".bz2", ".gz", ".lz4", ".xz", ".zip", ".zst"}
 CLOCK_SLACK = 300  # seconds that a file may seem to come from the future
 
 
@@ -115,6 +117,14 @@ def _look_at_files(place: str, pattern: str, matches: list[Found]) -> Iterator[F
             f"{path} cannot be read by {_user()}",
             f"give {_user()} the right to read it, such as by the group of the application",
         )
+    packed = [found.path for found in matches if Path(found.path).suffix in COMPRESSED]
+    if packed:
+        yield Finding(
+            place,
+            Severity.WARNING,
+            f"{packed[0]} is compressed and would be read as text",
+            f"exclude: ['*{Path(packed[0]).suffix}']",
+        )
     if not matches:
         yield Finding(
             place,
@@ -160,12 +170,21 @@ def look_at_data_folder(scene: Scene) -> Iterator[Finding]:
             f"others may look into {folder}, and dead letters hold log lines",
             f"chmod 700 {folder}",
         )
-    holder = holder_of(folder)
-    if holder is not None:
+    try:
+        found = status(scene.config)
+    except DataFolderError as error:
+        yield Finding(
+            place,
+            Severity.ERROR,
+            str(error).partition("; ")[0],
+            "move it away: everything is then read again, and stored once all the same",
+        )
+        return
+    if found.running:
         yield Finding(
             place,
             Severity.WARNING,
-            f"a shipper (process {holder}) is at work on {folder}; a second one would not start",
+            f"a shipper (process {found.pid}) is at work on {folder}; a second one would not start",
             "stop it first, or give each its own data_dir",
         )
     else:
@@ -200,28 +219,30 @@ def _look_at_index(config: Config, output: EmbeddedOutput) -> Iterator[Finding]:
 
 
 def _look_into_index(place: str, folder: Path) -> Iterator[Finding]:
-    if not folder.exists():
+    if not folder.exists() or not os.listdir(folder):
         yield Finding(place, Severity.OK, f"{folder} can be made")
         return
     try:
-        open_embedded(folder).close()
-    except ShipperError as error:
-        yield Finding(place, Severity.ERROR, str(error), "see the message")
+        with closing(open_embedded(folder)) as store:
+            records = store.count(Selection())
+    except StoreUnavailable as error:
+        fault, _, remedy = str(error).partition("; ")
+        yield Finding(place, Severity.ERROR, fault, remedy or "move it away, or mend it")
     else:
-        yield Finding(place, Severity.OK, f"{folder} can be opened and written")
+        yield Finding(place, Severity.OK, f"{folder} can be written and holds {records:,} records")
 
 
 def look_at_limits(scene: Scene) -> Iterator[Finding]:
     """See whether the limits are high enough for these files and folders."""
     files = {found.path for _pattern, matches in scene.matches.values() for found in matches}
     needed = len(files) + SPARE_FILES
-    allowed, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    _soft, allowed = resource.getrlimit(resource.RLIMIT_NOFILE)  # `run` takes all it may have
     if needed > allowed != resource.RLIM_INFINITY:
         yield Finding(
             "inputs",
             Severity.ERROR,
             f"{needed} open files are needed and {allowed} allowed",
-            f"raise the limit: ulimit -n {needed * 2}, or LimitNOFILE of the service",
+            f"raise the hard limit to {needed * 2}, such as by LimitNOFILE of the service",
         )
     folders = {
         folder for found in scene.config.inputs for folder in Patterns(found.paths).folders()

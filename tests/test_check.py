@@ -14,7 +14,7 @@ import pytest
 
 from shipper.check import Finding, Machine, Severity, check
 from shipper.config import Config, ConsoleOutput, EmbeddedOutput, Input, Output, Service
-from shipper.folder import hold, holder_of
+from shipper.folder import hold
 
 NOW = 1_770_301_845.0
 NOBODY = 65534
@@ -158,10 +158,9 @@ def test_folders_that_cannot_be_written(place: Path) -> None:
 
 
 def test_a_shipper_is_at_work(place: Path) -> None:
-    """The lock of a running shipper is seen, and still held afterwards."""
+    """The lock of a running shipper is seen, and gone when it is gone."""
     with hold(place / "data"):
         (found,) = faults(config_in(place))
-        assert holder_of(place / "data") == os.getpid()
     told = (
         f"a shipper (process {os.getpid()}) is at work on {place}/data; "
         "a second one would not start"
@@ -169,6 +168,32 @@ def test_a_shipper_is_at_work(place: Path) -> None:
 
     assert found == ("data_dir", Severity.WARNING, told)
     assert faults(config_in(place)) == []
+
+
+def test_a_registry_that_is_damaged(place: Path) -> None:
+    """A registry that cannot be read is named with the remedy, and left as it is."""
+    (place / "data").mkdir(mode=0o700)
+    write(place / "data/registry.db", b"no registry" * 1000)
+
+    (found,) = faults(config_in(place))
+
+    assert found[:2] == ("data_dir", Severity.ERROR)
+    assert "registry.db: registry: file is not a database" in found[2]
+    assert (place / "data/registry.db").read_bytes() == b"no registry" * 1000
+
+
+def test_a_compressed_file(place: Path) -> None:
+    """What was compressed would be stored as thousands of odd lines."""
+    write(place / "logs/app.log.2.gz")
+
+    assert faults(config_in(place, "logs/*")) == [
+        (
+            "inputs[0].paths[0]",
+            Severity.WARNING,
+            f"{place}/logs/app.log.2.gz is compressed and would be read as text",
+        )
+    ]
+    assert faults(config_in(place, "logs/*.log")) == []
 
 
 def test_an_index_that_is_the_data_folder(place: Path) -> None:
@@ -187,10 +212,10 @@ def test_an_index_larger_than_the_disk(place: Path) -> None:
 
 
 def test_an_index_that_cannot_be_opened(place: Path) -> None:
-    """A damaged index is an error with the store's own words."""
+    """A damaged index is an error with the words of the store, and a remedy."""
     part = place / "index/part-00000001"
     part.mkdir(parents=True)
-    (part / "meta.json").write_text("{")
+    (part / "part.json").write_text("{")
 
     (found,) = faults(config_in(place))
 
@@ -213,7 +238,7 @@ def test_limits_of_the_kernel(place: Path, monkeypatch: pytest.MonkeyPatch) -> N
     settings = place / "settings"
     (settings / "inotify").mkdir(parents=True)
     (settings / "inotify/max_user_watches").write_text("0\n")
-    monkeypatch.setattr(resource, "getrlimit", lambda _limit: (16, 4096))
+    monkeypatch.setattr(resource, "getrlimit", lambda _limit: (8, 16))
 
     found = faults(config_in(place), Machine(clock=lambda: NOW, settings=settings))
 
