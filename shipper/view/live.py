@@ -140,22 +140,23 @@ def _column(name: str, counts: Mapping[str, int]) -> Table:
     return table
 
 
-def _errors(hits: Sequence[Hit]) -> Table:
-    table = Table.grid(padding=(0, 2))
-    for style in ("dim", "red", "", "dim"):
-        table.add_column(style=style, no_wrap=True, overflow="ellipsis")
-    table.add_row(Text("last errors", style="bold"))
-    for hit in hits:
-        source = hit.source
-        table.add_row(
-            instant(hit.time)[11:23],
-            Text(plain(source.get("error_type", "-"))),
-            Text(plain(source.get("message", ""))),
-        )
-    return table
+def _errors(hits: Sequence[Hit]) -> Group:
+    return Group(Text("last errors", style="bold"), *map(_error, hits))
+
+
+def _error(hit: Hit) -> Text:
+    source = hit.source
+    parts = [
+        (instant(hit.time)[11:23], "dim"),
+        (plain(source.get("error_type", source.get("level", "-"))), "red"),
+        (plain(source.get("message", "")), ""),
+        (plain(source.get("workflow_id", "")), "dim"),
+    ]
+    line = Text("  ", no_wrap=True, overflow="ellipsis")
+    return line.append_text(Text(" ").join(Text(*part) for part in parts))
 
 
 def _commands(commands: Sequence[str]) -> Text:
     lines = [("in a second terminal:", "bold"), *((f"  {safe(line)}", "cyan") for line in commands)]
     lines.append(("Ctrl-C ends the demo", "dim"))
-    return Text("\n", no_wrap=True).join(Text(line, style=style) for line, style in lines)
+    return Text("\n").join(Text(line, style=style) for line, style in lines)

@@ -18,8 +18,8 @@ RUNNING = Status(
     pid=42,
     started=NOW - 60_000,
     files=(
-        FileStatus("logs/app.log", 2048, 1024, 1024, NOW - 1500, "behind"),
-        FileStatus("logs/\x1b[2J.log", 10, 10, 0, None, "current"),
+        FileStatus("logs/a.log", 2048, 1024, 1024, NOW - 1500, "behind"),
+        FileStatus("\x1b[m.log", 10, 10, 0, None, "current"),
     ),
     counters=Counters(read_bytes=4096, events=1234, acked=1200, duplicates=30, dead_letters=4),
     events_per_second=20.04,
@@ -34,10 +34,9 @@ def test_the_state_is_told_from_file_to_index() -> None:
     assert status_text(RUNNING, NOW, PLAIN) == [
         "running since 2026-02-05T14:29:45Z, process 42",
         "",
-        "file                 size   offset   behind  oldest unacked                        state",
-        "logs/app.log      2.0 KiB  1.0 KiB  1.0 KiB  2026-02-05T14:30:43.623Z (1.5 s ago)  behind",
-        r"logs/\x1b[2J.log     10 B     10 B      0 B  "
-        "-                                     current",
+        "file           size   offset   behind  oldest unacked                        state",
+        "logs/a.log  2.0 KiB  1.0 KiB  1.0 KiB  2026-02-05T14:30:43.623Z (1.5 s ago)  behind",
+        r"\x1b[m.log     10 B     10 B      0 B  -                                     current",
         "",
         "1,234 events read (4.0 KiB), 1,200 acked, 30 duplicates left out, 4 dead letters",
         "20.0 events/s, 2.0 KiB/s",
