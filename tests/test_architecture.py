@@ -164,6 +164,13 @@ def test_imports_keep_their_direction(path: Path) -> None:
         assert not wrong, f"shipper/{part} may import {sorted(allowed) or 'nothing of ours'}"
 
 
+def test_the_example_uses_what_an_application_uses() -> None:
+    """The example imports `shipper.emit` and no other part of ours."""
+    found = {name for path in ROOT.glob("examples/**/*.py") for name in ours(path)}
+
+    assert {name.partition(".")[0] for name in found} == {"emit"}
+
+
 @pytest.mark.parametrize("path", CODE, ids=name_of)
 def test_only_the_command_line_reads_the_environment(path: Path) -> None:
     """`cli.py` alone reads argv and environment, so every other part can be called with values."""
