@@ -184,7 +184,7 @@ class OneOf:
     def read(self, node: Node, place: str, faults: list[Fault]) -> Any:
         """Build the section that was chosen."""
         pairs = _read_pairs(node, place, self.sections, faults)
-        if len(pairs) != 1 and not _is_other(node):
+        if not _is_other(node) and (len(pairs) > 1 or not node.value):
             told = f"has {', '.join(pairs) or 'nothing'}; use {self.shown}"
             faults.append(_fault(node, place, told))
         chosen = [

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shipper.config import (
     Config,
@@ -217,6 +220,22 @@ def test_all_faults_are_reported_at_once() -> None:
 def test_each_fault_has_its_place(line: str, fault: str) -> None:
     """Whatever stands in the file, the answer is a fault with its place, never a traceback."""
     assert any(found.startswith(fault) for found in faults(line)), faults(line)
+
+
+WORDS = st.sampled_from(
+    [*"{}[]:,&*!|>-?#%@`'\"\n \t~0", "paths", "embedded: ", "!!python/name:os.system", "1e999"]
+)
+
+
+@given(st.lists(st.tuples(st.integers(0, 80), WORDS | st.text(max_size=3)), max_size=5))
+def test_no_text_is_too_odd(changes: list[tuple[int, str]]) -> None:
+    """Any text is either a config or a list of faults, whatever was put into it."""
+    text = SMALLEST
+    for place, inserted in changes:
+        text = text[:place] + inserted + text[place:]
+
+    with suppress(InvalidOptionsError):
+        assert isinstance(read(text), Config)
 
 
 def test_options_that_do_not_go_together() -> None:
