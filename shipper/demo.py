@@ -10,6 +10,7 @@ only when it has delivered what they wrote. Whatever happens here, none of them 
 
 from __future__ import annotations
 
+import math
 import re
 import signal
 import socket
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from shipper.store.api import Answer, Hit, Store
 
+ROOT = Path(__file__).parents[1]  # of the checkout, where `examples` is
 LOGS = Path("logs")
 DATA = Path("var/orchestrator")
 OUTPUT = Path("var/demo")  # what the processes print
@@ -104,8 +106,8 @@ class Demo:
 
     def pictures(self) -> Iterator[Picture]:
         """Look twice a second until the time is over; raise ShipperError if a process ends."""
-        seconds = self.plan.seconds
-        while seconds is None or _now() - self.started < seconds * 1000:
+        end = time.monotonic() + (self.plan.seconds or math.inf)
+        while time.monotonic() < end:
             for child in (self.load, self.application, self.shipper):
                 child.check()
             yield self.look()
@@ -116,10 +118,10 @@ class Demo:
         self.load.stop()
         self.application.stop()
         deadline = time.monotonic() + STOP_SECONDS
-        while (picture := self.look()).behind and time.monotonic() < deadline:
+        while time.monotonic() < deadline and any(f.behind for f in status(self.config).files):
             self.shipper.check()
             time.sleep(0.05)
-        return picture
+        return self.look()
 
     def look(self) -> Picture:
         """Ask the index what has arrived, and the shipper how far it is."""
@@ -173,31 +175,29 @@ def demo(plan: Plan) -> Iterator[Demo]:
         raise DataFolderError(
             f"a shipper works on {config.data_dir} already (process {found.pid}); stop it first"
         )
-    root = _example_root()
+    _check_example()
     OUTPUT.mkdir(parents=True, exist_ok=True)
     started = _now()
     with _every_stop_as_ctrl_c(), ExitStack() as stack:
         run = ["shipper", "--config", str(plan.config), "run"]
         shipper = _start(stack, "shipper", run, Path.cwd())
-        application = _start(stack, "application", _application(), root)
+        application = _start(stack, "application", _application(), ROOT)
         url = _until(application, lambda: _address(application))
         _check_inputs(config)
         make_load = ["examples.orchestrator.load", "--url", url, "--rate", str(plan.rate)]
-        clients = _start(stack, "load", [*make_load, "--seconds", str(ENDLESS_SECONDS)], root)
+        clients = _start(stack, "load", [*make_load, "--seconds", str(ENDLESS_SECONDS)], ROOT)
         path = config.output.path
         store = stack.enter_context(closing(_until(shipper, lambda: _store(path))))
         yield Demo(plan, config, store, clients, application, shipper, url, started)
 
 
-def _example_root() -> Path:
-    """Find the folder that holds `examples`, which only a checkout has."""
-    root = Path(__file__).parents[1]
-    if not (root / "examples/orchestrator/__main__.py").is_file():
+def _check_example() -> None:
+    """Look for what the application needs; an installed wheel does not have it."""
+    if not (ROOT / "examples/orchestrator/__main__.py").is_file():
         raise ShipperError("the demo needs the example application; run it in a checkout (git)")
     missing = [name for name in ("fastapi", "uvicorn", "httpx") if find_spec(name) is None]
     if missing:
         raise ShipperError(f"the demo needs {', '.join(missing)}; pip install -e '.[demo]'")
-    return root
 
 
 def _application() -> list[str]:
@@ -246,8 +246,9 @@ def _until(child: Child, ready: Callable[[], Found | None]) -> Found:
 
 
 def _address(application: Child) -> str | None:
+    """Give the address when the application has told it and has begun to log."""
     found = re.search(r"http://[^\s,]+", application.output.read_text(errors="replace"))
-    return found[0] if found else None
+    return found[0] if found and any(LOGS.glob("*.log")) else None
 
 
 def _store(path: Path) -> Store | None:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 _STEPS = "▁▂▃▄▅▆▇█"
 _STYLES = {"CRITICAL": "bold red", "ERROR": "red", "WARNING": "yellow", "INFO": "green"}
-_ROWS = 6
+_ROWS = 5
+_ERRORS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,7 @@ def _column(name: str, counts: Mapping[str, int]) -> Table:
 
 
 def _errors(hits: Sequence[Hit]) -> Group:
-    return Group(Text("last errors", style="bold"), *map(_error, hits))
+    return Group(Text("last errors", style="bold"), *map(_error, hits[:_ERRORS]))
 
 
 def _error(hit: Hit) -> Text:

@@ -27,7 +27,7 @@ PICTURE = Picture(
     per_second=[0, 10, 20, 40, 80, 60, 40],
     datasets={"access": 8000, "workflow": 4000, "app": 345},
     levels={"INFO": 12_000, "WARNING": 300, "ERROR": 40, "CRITICAL": 5},
-    error_types={"ActionTimeoutError": 30, "MissingDataError": 10, "OperationalError": 5},
+    error_types={f"ActionTimeoutError{number}": 30 - number for number in range(9)},
     errors=[Hit(f"run-{number}", NOW - number * 1500, ERROR) for number in range(5)],
     status=Status(
         running=True,
@@ -42,7 +42,9 @@ PICTURE = Picture(
     ),
 )
 
-PLACE = Place("http://127.0.0.1:8000", 20.0, [".venv/bin/shipper search 'level:ERROR' --since 5m"])
+PLACE = Place(
+    "http://127.0.0.1:8000", 20.0, [".venv/bin/shipper search 'level:ERROR' --since 5m"] * 3
+)
 
 
 def drawn(picture: Picture, *, width: int = 80) -> list[str]:
