@@ -27,7 +27,7 @@ from shipper.config import Config, EmbeddedOutput, load
 from shipper.errors import ConfigError, DataFolderError, ShipperError, StoreUnavailable
 from shipper.status import status
 from shipper.store import open_embedded
-from shipper.store.api import Buckets, DateHistogram, Question, Selection, Terms
+from shipper.store.api import DateHistogram, Question, Selection, Terms, buckets_of
 from shipper.tail.discovery import Patterns
 from shipper.view.live import Picture
 
@@ -141,7 +141,7 @@ class Demo:
             elapsed=(now - self.started) / 1000,
             now=now,
             total=counts.total,
-            per_second=[bucket.count for bucket in _buckets(graph, "seconds").buckets],
+            per_second=[bucket.count for bucket in buckets_of(graph, "seconds").buckets],
             datasets={
                 name.removeprefix("orchestrator."): count
                 for name, count in _counts(counts, "datasets").items()
@@ -287,10 +287,4 @@ def _now() -> int:
 
 
 def _counts(answer: Answer, name: str) -> dict[str, int]:
-    return {str(bucket.key): bucket.count for bucket in _buckets(answer, name).buckets}
-
-
-def _buckets(answer: Answer, name: str) -> Buckets:
-    result = answer.results[name]
-    assert isinstance(result, Buckets)
-    return result
+    return {str(bucket.key): bucket.count for bucket in buckets_of(answer, name).buckets}

@@ -13,7 +13,7 @@ import click
 from shipper.commands.invocation import Invocation, common_options, examples
 from shipper.commands.moments import as_moment, as_span
 from shipper.commands.stores import open_store
-from shipper.store.api import Buckets, DateHistogram, Question, Selection, Sort, Terms
+from shipper.store.api import DateHistogram, Question, Selection, Sort, Terms, buckets_of
 from shipper.view import buckets as view
 from shipper.view.hits import hit_json, hit_text
 from shipper.view.text import Paint
@@ -21,7 +21,7 @@ from shipper.view.text import Paint
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from shipper.store.api import Answer, Bucket, Hit, Store
+    from shipper.store.api import Hit, Store
 
 FOUND, NOTHING_FOUND = 0, 1
 POLL_SECONDS = 0.2
@@ -153,7 +153,7 @@ def _count(store: Store, wanted: Wanted) -> int:
 def _by(store: Store, wanted: Wanted, field: str, invocation: Invocation) -> int:
     terms = Terms(field, size=wanted.limit or 10)
     (answer,) = store.ask([Question(wanted.selection, {"values": terms})])
-    values = _buckets(answer, "values")
+    values = buckets_of(answer, "values")
     if not values.buckets:
         if answer.total:
             click.echo(f"shipper: none of {answer.total:,} records has {field}", err=True)
@@ -171,7 +171,7 @@ def _every(store: Store, wanted: Wanted, interval: int, invocation: Invocation) 
     (answer,) = store.ask([Question(wanted.selection, {"slots": histogram})])
     if not answer.total:
         return NOTHING_FOUND
-    slots = view.Slots.between(_buckets(answer, "slots"), interval, _bounds(wanted, invocation))
+    slots = view.Slots.between(buckets_of(answer, "slots"), interval, _bounds(wanted, invocation))
     if wanted.as_json:
         _print(view.slots_json(slots))
     else:
@@ -185,12 +185,12 @@ def _by_every(
     histogram = DateHistogram(interval)
     terms = Terms(field, wanted.limit or 10, {"slots": histogram})
     (answer,) = store.ask([Question(wanted.selection, {"slots": histogram, "values": terms})])
-    values = _buckets(answer, "values").buckets
+    values = buckets_of(answer, "values").buckets
     if not values:
         return NOTHING_FOUND
-    slots = view.Slots.between(_buckets(answer, "slots"), interval, _bounds(wanted, invocation))
+    slots = view.Slots.between(buckets_of(answer, "slots"), interval, _bounds(wanted, invocation))
     series = [
-        view.Series(str(value.key), view.counts_of(_buckets(value, "slots"))) for value in values
+        view.Series(str(value.key), view.counts_of(buckets_of(value, "slots"))) for value in values
     ]
     if wanted.as_json:
         _print(view.grid_json(slots, series))
@@ -243,9 +243,3 @@ def _check_slots(wanted: Wanted, invocation: Invocation) -> None:
             f"--every makes {slots:,} slots, {MOST_SLOTS:,} can be shown; "
             "use a longer --every or a later --since"
         )
-
-
-def _buckets(answer: Answer | Bucket, name: str) -> Buckets:
-    result = answer.results[name]
-    assert isinstance(result, Buckets)
-    return result

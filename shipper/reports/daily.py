@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from shipper.store.api import Average, Buckets, Filters, Number, Question, Selection, Terms
+from shipper.store.api import Average, Filters, Number, Question, Selection, Terms, buckets_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,7 +74,7 @@ def summarize(store: Store, day: date) -> DailySummary:
             Question(asked(WARNINGS)),
         ]
     )
-    failed = sum(bucket.count for bucket in _buckets(requests, "failed").buckets)
+    failed = sum(bucket.count for bucket in buckets_of(requests, "failed").buckets)
     return DailySummary(
         date=day.isoformat(),
         total_requests=requests.total,
@@ -110,15 +110,9 @@ def _mean(requests: Answer) -> float:
 
 
 def _top_errors(errors: Answer) -> dict[str, int]:
-    types = _buckets(errors, "types")
+    types = buckets_of(errors, "types")
     counts = {str(bucket.key): bucket.count for bucket in types.buckets}
     without = errors.total - types.others - sum(counts.values())
     if without > 0:
         counts[NO_TYPE] = counts.get(NO_TYPE, 0) + without
     return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
-
-
-def _buckets(answer: Answer, name: str) -> Buckets:
-    result = answer.results[name]
-    assert isinstance(result, Buckets)
-    return result

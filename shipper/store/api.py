@@ -157,6 +157,13 @@ class Answer:
     results: Mapping[str, Result]
 
 
+def buckets_of(answer: Answer | Bucket, name: str) -> Buckets:
+    """Give what was asked for under `name` by Terms, DateHistogram or Filters."""
+    result = answer.results[name]
+    assert isinstance(result, Buckets), f"{name} was asked for as something else"
+    return result
+
+
 class Store(Protocol):
     """
     A store that can be asked; used by one thread at a time.
