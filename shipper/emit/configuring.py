@@ -42,6 +42,7 @@ _REPLACED = {
     "pythonjsonlogger.msgspec.MsgspecFormatter": _FORMATTER,
     "pythonjsonlogger.orjson.OrjsonFormatter": _FORMATTER,
 }
+_SECTIONS = ("formatters", "filters", "handlers", "loggers", "root")
 _UVICORN: dict[str, Any] = {
     "uvicorn": {"level": "INFO", "handlers": [], "propagate": True},
     "uvicorn.error": {"level": "INFO", "handlers": [], "propagate": True},
@@ -161,26 +162,26 @@ def _read(path: Path, place: str) -> dict[str, Any]:
     if not isinstance(settings, dict):
         # Not a TypeError: the fault is the file's, not the caller's.
         raise ValueError(f"cannot use {place}: its JSON is not an object")  # noqa: TRY004
+    wrong = [name for name in _SECTIONS if not isinstance(settings.get(name, {}), dict)]
+    if wrong:
+        raise ValueError(f"cannot use {place}: {', '.join(wrong)} is not an object")
     return settings
 
 
 def _with_ours(settings: dict[str, Any], directory: Path) -> dict[str, Any]:
     """Put our classes in place of those they stand for, and add uvicorn's loggers if not named."""
-    for item in (*_objects(settings.get("formatters")), *_objects(settings.get("handlers"))):
+    for item in (*_objects(settings, "formatters"), *_objects(settings, "handlers")):
         for key in ("class", "()"):
             if item.get(key) in _REPLACED:
                 item[key] = _REPLACED[item[key]]
         if isinstance(item.get("filename"), str):
             item["filename"] = os.fspath(directory / item["filename"])
-    loggers = settings.setdefault("loggers", {})
-    if isinstance(loggers, dict):
-        for name, routing in _UVICORN.items():
-            loggers.setdefault(name, routing)
+    settings["loggers"] = {**_UVICORN, **settings.get("loggers", {})}
     return settings
 
 
 def _prepare_folders(settings: dict[str, Any], place: str) -> None:
-    for handler in _objects(settings.get("handlers")):
+    for handler in _objects(settings, "handlers"):
         filename = handler.get("filename")
         if not isinstance(filename, str):
             continue
@@ -195,10 +196,9 @@ def _prepare_folders(settings: dict[str, Any], place: str) -> None:
             raise type(error)(sentence) from error
 
 
-def _objects(section: object) -> list[dict[str, Any]]:
+def _objects(settings: dict[str, Any], section: str) -> list[dict[str, Any]]:
     """Take the objects of a section; what else is in it, dictConfig will name."""
-    values = section.values() if isinstance(section, dict) else ()
-    return [value for value in values if isinstance(value, dict)]
+    return [value for value in settings.get(section, {}).values() if isinstance(value, dict)]
 
 
 def _explain(error: Exception) -> str:
