@@ -12,6 +12,7 @@ ours and shows with `--debug` for the others too. Ctrl-C and a reader that went 
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import shutil
 import sys
@@ -138,6 +139,8 @@ def _reader_left() -> int:
 @click.pass_context
 def main(ctx: click.Context, config: Path, *, debug: bool) -> None:
     """Ship an application's log files into an index, every record once, and search them."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # not every terminal knows every letter
     interactive = sys.stdout.isatty()
     plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
     ctx.color = interactive and not plain

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -226,6 +227,46 @@ def test_an_output_that_keeps_nothing_cannot_be_searched(tmp_path: Path) -> None
 
     assert result.exit_code == 2
     assert "use output.embedded" in result.stderr
+
+
+def on_a_terminal(config: Path, **environment: str) -> str:
+    """Search as a user at a terminal does; give what the terminal gets."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "shipper", "--config", str(config), "search", "level:ERROR"]
+    with open(theirs, "wb") as terminal, open(ours, "rb", buffering=0) as screen:
+        subprocess.run(
+            command,
+            stdout=terminal,
+            stdin=subprocess.DEVNULL,
+            check=True,
+            timeout=60,
+            env={**os.environ, "TERM": "xterm", "NO_COLOR": "", **environment},
+        )
+        return screen.read(100_000).decode()
+
+
+def test_colours_are_for_terminals_that_want_them(config: Path) -> None:
+    """A pipe gets text alone, and so does whoever sets NO_COLOR or has a dumb terminal."""
+    coloured = on_a_terminal(config)
+
+    assert "\x1b[31mERROR" in coloured
+    assert coloured.count("\x1b") == coloured.count("\x1b[")  # nothing but colours
+    assert r"Task \x1b[2Jfailed" in coloured
+    assert "\x1b" not in on_a_terminal(config, NO_COLOR="1")
+    assert "\x1b" not in on_a_terminal(config, TERM="dumb")
+
+
+def test_a_terminal_that_lacks_letters_gets_escapes(config: Path) -> None:
+    """An old locale is no reason to fail over a bar or an umlaut."""
+    done = subprocess.run(
+        [sys.executable, "-m", "shipper", "--config", str(config), "search", "--by", "level"],
+        capture_output=True,
+        check=False,
+        timeout=60,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )
+
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 class Following:

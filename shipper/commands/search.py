@@ -21,7 +21,7 @@ from shipper.view.text import Paint
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from shipper.store.api import Hit, Store
+    from shipper.store.api import Answer, Hit, Store
 
 FOUND, NOTHING_FOUND = 0, 1
 POLL_SECONDS = 0.2
@@ -92,7 +92,8 @@ class Wanted:
     "--limit",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Records shown (50), values of --by (10), or records that --follow starts with (10).",
+    help="Records shown (50), values of --by (10), or records that --follow begins with (10, "
+    "or 1000 with --since).",
 )
 @click.option(
     "--sort",
@@ -155,9 +156,7 @@ def _by(store: Store, wanted: Wanted, field: str, invocation: Invocation) -> int
     (answer,) = store.ask([Question(wanted.selection, {"values": terms})])
     values = buckets_of(answer, "values")
     if not values.buckets:
-        if answer.total:
-            click.echo(f"shipper: none of {answer.total:,} records has {field}", err=True)
-        return NOTHING_FOUND
+        return _nothing_has(field, answer)
     if wanted.as_json:
         _print(view.shares_json(values, answer.total))
     else:
@@ -187,7 +186,7 @@ def _by_every(
     (answer,) = store.ask([Question(wanted.selection, {"slots": histogram, "values": terms})])
     values = buckets_of(answer, "values").buckets
     if not values:
-        return NOTHING_FOUND
+        return _nothing_has(field, answer)
     slots = view.Slots.between(buckets_of(answer, "slots"), interval, _bounds(wanted, invocation))
     series = [
         view.Series(str(value.key), view.counts_of(buckets_of(value, "slots"))) for value in values
@@ -199,12 +198,19 @@ def _by_every(
     return FOUND
 
 
+def _nothing_has(field: str, answer: Answer) -> int:
+    if answer.total:  # a mistyped field, perhaps
+        click.echo(f"shipper: none of {answer.total:,} records has {field}", err=True)
+    return NOTHING_FOUND
+
+
 def _follow(store: Store, wanted: Wanted, invocation: Invocation) -> int:
     """Show the last records, then every new one once; the first step of `follow` sets the mark."""
+    before = wanted.limit or (10 if wanted.since is None else 1000)
     with suppress(KeyboardInterrupt):  # how following ends
         arriving = store.follow(wanted.selection)
         first = next(arriving)
-        shown = store.search(wanted.selection, limit=wanted.limit or 10).hits[::-1]
+        shown = store.search(wanted.selection, limit=before).hits[::-1]
         _print(_rendered(shown, wanted, invocation))
         known = {hit.id for hit in shown}
         for hits in itertools.chain([first], arriving):
