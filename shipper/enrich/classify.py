@@ -29,12 +29,12 @@ CATEGORIES = {
 
 @dataclass(frozen=True, slots=True)
 class Traits:
-    """What classification looks at; None where the record has no such field."""
+    """What classification looks at; empty or 0 where the record has no such field."""
 
-    logger: str | None
-    level: str | None
-    status: str | None
-    status_code: int | None
+    logger: str = ""
+    level: str = ""
+    status: str = ""
+    status_code: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +48,21 @@ class Classification:
 
 def classify(traits: Traits) -> Classification:
     """Decide dataset, categories and error category of one record."""
-    parts = (traits.logger or "").split(".")
+    parts = traits.logger.split(".")
     dataset = _dataset(parts, traits)
     categories = CATEGORIES.get(parts[-1], ("web",) if dataset == ACCESS else ())
     return Classification(dataset, categories, _error(dataset, traits))
 
 
 def _dataset(parts: list[str], traits: Traits) -> str:
-    if traits.status_code is not None or parts[-1] == "access":
+    if traits.status_code or parts[-1] == "access":
         return ACCESS
     return WORKFLOW if "workflows" in parts or "workflow" in parts else APP
 
 
 def _error(dataset: str, traits: Traits) -> str | None:
     if dataset == ACCESS:
-        code = traits.status_code or 0
+        code = traits.status_code
         return "server" if code >= 500 else "user" if code >= 400 else None
     severe = traits.level in SEVERE
     if dataset == WORKFLOW:

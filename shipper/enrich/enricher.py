@@ -175,7 +175,7 @@ class _Work:
             self._runs.add(run)
         return self.events.origins.setdefault(run, [])
 
-    def _tail(self, key: tuple[str | None, str | None, int | None, str | None]) -> tuple[str, str]:
+    def _tail(self, key: tuple[str, str, int, str]) -> tuple[str, str]:
         """Make dataset and spliced text for (logger, level, status_code, status)."""
         logger, level, status_code, status = key
         classification = classify(Traits(logger, level, status, status_code))

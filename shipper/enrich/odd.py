@@ -83,7 +83,7 @@ def mend(line: bytes, limit: int, *, cut: bool, at_start: bool, read_at: int) ->
 
 def _plain(text: str, tags: list[str], read_at: int) -> Mended:
     fields = {"message": text, "tags": tags}
-    return Mended(fields, read_at, None, Traits(None, None, None, None))
+    return Mended(fields, read_at, None, Traits())
 
 
 def _object(text: str) -> dict[str, Any]:
@@ -153,7 +153,10 @@ def _record(record: dict[str, Any], tags: list[str], read_at: int) -> Mended:
     if tags:
         fields["tags"] = list(dict.fromkeys(tags))
     traits = Traits(
-        fields.get("logger"), fields.get("level"), fields.get("status"), fields.get("status_code")
+        fields.get("logger", ""),
+        fields.get("level", ""),
+        fields.get("status", ""),
+        fields.get("status_code", 0),
     )
     return Mended(fields, read_at if time is None else time, origin, traits)
 

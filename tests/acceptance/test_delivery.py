@@ -23,7 +23,7 @@ def test_what_the_application_writes_can_be_searched_within_a_second(site: Site)
     """A record is found within a second of its write, while the shipper runs."""
     (site.logs / "app.log").touch()
     shipper = site.start()
-    wait_until(lambda: (site.folder / "var/shipper/status.json").exists())
+    wait_until((site.folder / "var/shipper/status.json").exists)
     site.log_through_emit(max_bytes=10 * MIB, backups=5)
 
     site.write(1).wait()
@@ -70,8 +70,9 @@ def test_four_processes_on_the_same_files_are_shipped_whole(site: Site) -> None:
 
     assert done.returncode == 0, done.stderr
     origins = site.origins()
-    assert len({run for run, _seq in origins}) == 4
-    assert origins == Counter({(run, seq): 1 for run, _ in origins for seq in range(50_000)})
+    runs = {run for run, _seq in origins}
+    assert len(runs) == 4
+    assert origins == Counter((run, seq) for run in runs for seq in range(50_000))
 
 
 def test_a_registry_deleted_by_hand_doubles_nothing(site: Site) -> None:
@@ -159,7 +160,7 @@ def test_sigterm_flushes_and_ends_well(site: Site) -> None:
 def test_a_second_shipper_on_the_same_data_folder_is_refused(site: Site) -> None:
     """Two shippers can't share a data folder: the second says who has it, and exits with 3."""
     shipper = site.start()
-    wait_until(lambda: (site.folder / "var/shipper/status.json").exists())
+    wait_until((site.folder / "var/shipper/status.json").exists)
 
     done = site.run("run", "--once")
 
