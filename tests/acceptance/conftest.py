@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.acceptance.site import Site
+from tests.acceptance.server import Site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.acceptance.site import documents, kill, wait_until
+from tests.acceptance.server import documents, kill, wait_until
 
 if TYPE_CHECKING:
-    from tests.acceptance.site import Site
+    from tests.acceptance.server import Site
 
 MIB = 1 << 20
 
