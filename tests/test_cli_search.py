@@ -14,10 +14,10 @@ from queue import Empty, Queue
 from typing import Any
 
 import pytest
-from cli_index import MINUTE, START, access, config_in, record, store_records
 from click.testing import CliRunner, Result
 
 from shipper.cli import main
+from tests.cli_index import MINUTE, START, access, config_in, record, store_records
 
 RECORDS = [
     record(START + 1 * MINUTE, "INFO", "Worker started"),

@@ -14,11 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from cli_index import config_in
 from click.testing import CliRunner
 
 from shipper import folder
 from shipper.cli import main
+from tests.cli_index import config_in
 
 LIMIT_SECONDS = 60.0
 MARK = "DEMO_OF_A_TEST"

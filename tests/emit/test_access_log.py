@@ -11,11 +11,11 @@ from typing import Any
 
 import httpx
 import pytest
-from emit_files import count_from_zero, handler_for, logging_put_back, read
 from fastapi import APIRouter, BackgroundTasks, FastAPI, HTTPException
 
 from shipper import emit
 from shipper.emit.access import App, Message, Receive, Scope, Send
+from tests.emit.emit_files import count_from_zero, handler_for, logging_put_back, read
 
 
 class Log:

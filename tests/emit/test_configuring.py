@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from emit_files import logging_put_back, read
 
 from shipper import emit
+from tests.emit.emit_files import logging_put_back, read
 
 GUIDE = Path(__file__).parents[2] / "config" / "logging_config.json"
 

@@ -12,12 +12,12 @@ from http import HTTPStatus
 from typing import Any
 
 import pytest
-from emit_files import record_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shipper import emit
 from shipper.emit import JsonFormatter
+from tests.emit.emit_files import record_of
 
 
 def line_of(record: logging.LogRecord) -> dict[str, Any]:
@@ -121,9 +121,10 @@ def test_an_error_type_of_ones_own_wins() -> None:
 def test_exc_info_without_an_exception_is_left_out() -> None:
     """`exc_info=True` where nothing was raised is no exception."""
     record = record_of()
-    record.exc_info = (None, None, None)
+    for nothing in ((None, None, None), True):
+        record.exc_info = nothing  # type: ignore[assignment]
 
-    assert not {"exc_info", "error_type"} & set(line_of(record))
+        assert not {"exc_info", "error_type"} & set(line_of(record))
 
 
 def test_the_stack_is_shown_when_asked_for() -> None:

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import emit_files
 import pytest
-from emit_files import handler_for, read, record_of
 
 from shipper import emit
 from shipper.emit import losses
+from tests.emit.emit_files import handler_for, read, record_of
 
 
 @pytest.fixture(autouse=True)

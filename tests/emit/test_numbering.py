@@ -8,10 +8,9 @@ import re
 import threading
 from pathlib import Path
 
-from emit_files import handler_for, origins, read, record_of
-
 from shipper.emit.json_lines import JsonFormatter
 from shipper.emit.numbering import Origin, origin_of, ulid
+from tests.emit.emit_files import handler_for, origins, read, record_of
 
 
 def test_a_ulid_sorts_by_time_and_has_26_characters() -> None:

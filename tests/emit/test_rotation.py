@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 
 import pytest
-from emit_files import family, handler_for, origins, read, record_of
 
 from shipper.emit import ProcessSafeRotatingFileHandler
+from tests.emit.emit_files import family, handler_for, origins, read, record_of
 
 
 def write(handler: logging.Handler, count: int) -> None:

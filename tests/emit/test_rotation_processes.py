@@ -6,12 +6,13 @@ import fcntl
 import multiprocessing
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
-from emit_files import family, handler_for, origins, read, record_of
 
 from shipper import emit
+from tests.emit.emit_files import family, handler_for, origins, read, record_of
 
 
 def work(path: Path, count: int, max_bytes: int) -> None:
@@ -91,11 +92,15 @@ def test_a_process_stopped_while_rotating_stops_nobody_else(tmp_path: Path) -> N
     handler.handle(record_of())
     with path.open("rb") as stopped_process:
         fcntl.flock(stopped_process, fcntl.LOCK_EX)
+        start = time.perf_counter()
         for _ in range(500):
             handler.handle(record_of())
+        waited = time.perf_counter() - start
+    handler.handle(record_of())
     handler.close()
 
-    assert len(read(path)) == 501
+    assert len(read(path)) == 502
+    assert 0.02 <= waited < 5
 
 
 def test_a_killed_process_leaves_no_lock(tmp_path: Path) -> None:

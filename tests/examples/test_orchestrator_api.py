@@ -6,7 +6,8 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from orchestrator_running import Running, running
+
+from tests.examples.orchestrator_running import Running, running
 
 WORKFLOW = {
     "name": "Register a lead",

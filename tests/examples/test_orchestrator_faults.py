@@ -6,9 +6,9 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from orchestrator_running import running
 
 from examples.orchestrator.faults import PROFILES, FaultRates, Faults, parse
+from tests.examples.orchestrator_running import running
 
 CALLS_CRM = {
     "name": "Ask the CRM",
