@@ -1,17 +1,236 @@
-"""Aggregations (being built)."""
+"""
+Aggregations: each run of a question (plan.py) as one request per part, the answers into tallies.
+
+A request that would take tantivy more buckets or memory than it allows is split in two by time.
+As all tallies add up, that changes nothing in the result.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from tantivy import Order, Query
 
 from shipper.errors import QueryError
+from shipper.fields import Kind
+from shipper.store import query as q
+from shipper.store.api import (
+    Answer,
+    Average,
+    Cardinality,
+    DateHistogram,
+    Percentiles,
+    Question,
+    Terms,
+)
+from shipper.store.embedded.compile import (
+    column_of,
+    compile_node,
+    compile_selection,
+    extra_path,
+    in_extra,
+)
+from shipper.store.embedded.document import MARK
+from shipper.store.embedded.magnitude import magnitude
+from shipper.store.embedded.plan import Children, Node, check, runs
+from shipper.store.embedded.schema import magnitude_column
+from shipper.store.embedded.tally import MAX_VALUES, Key, Tallies, results
+from shipper.store.embedded.view import View, both
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
 
-    from shipper.store.api import Answer, Question
-    from shipper.store.embedded.view import View
+Body = dict[str, Any]
+
+# What tantivy says when a request is too large for it.
+_TOO_LARGE: Final = ("bucket limit was exceeded", "memory limit was exceeded")
 
 
-def answer_all(questions: Sequence[Question], views: Sequence[View]) -> list[Answer]:
-    raise QueryError("not yet")
+class _TooLarge(Exception):  # noqa: N818 - the request is to be split
+    """Say that a part can't answer a request exactly at one go."""
+
+
+def answer(question: Question, views: Sequence[View]) -> Answer:
+    """
+    Answer a question.
+
+    Raises:
+        QueryError: a field or a query of it can't be asked so, or has too many values.
+    """
+    check(question.aggregations)
+    tallies = Tallies()
+    total = 0
+    for run in runs(question.aggregations):
+        for view in views:
+            query = compile_selection(question.selection, view)
+            for text in run.filters:
+                query = both(query, compile_node(q.parse(text), view))
+            count = view.count(query)
+            if not run.filters:
+                total += count
+            if count and run.nodes:
+                _Request(view, run.nodes).tally(query, count, tallies)
+    return Answer(total, results(question.aggregations, tallies, question.selection))
+
+
+class _Request:
+    """The nodes of a run, asked of one part."""
+
+    def __init__(self, view: View, nodes: Children) -> None:
+        self._view = view
+        self._nodes = nodes
+        self._body = _bodies(nodes)
+
+    def tally(self, query: Query, count: int, tallies: Tallies) -> None:
+        """Ask about the records of a query, `count` of them, and add the answer up."""
+        try:
+            found = self._ask(query)
+        except _TooLarge as too_large:
+            for half in self._halves(query, too_large):
+                in_half = self._view.count(half)
+                if in_half:
+                    self.tally(half, in_half, tallies)
+        else:
+            _collect(self._view, self._nodes, {**found, "doc_count": count}, tallies)
+
+    def _ask(self, query: Query) -> Body:
+        if not self._body:  # only named filters, and nothing within them
+            return {}
+        try:
+            found = self._view.searcher.aggregate(query, self._body)
+        except ValueError as error:
+            if any(sign in str(error) for sign in _TOO_LARGE):
+                raise _TooLarge from error
+            raise
+        if any(_is_cut(answer) for answer in found.values()):
+            raise _TooLarge
+        return found
+
+    def _halves(self, query: Query, error: _TooLarge) -> Iterator[Query]:
+        """Split the records of a query in two by time."""
+        view = self._view
+        first = view.first(query, "_ms", 1, Order.Asc)[0][0]
+        last = view.first(query, "_ms", 1, Order.Desc)[0][0]
+        if first == last:
+            raise QueryError(
+                "one millisecond holds more values than can be counted; narrow the query"
+            ) from error
+        middle = (first + last) // 2
+        yield both(query, view.between("_ms", first, middle))
+        yield both(query, view.between("_ms", middle + 1, last))
+
+
+def _is_cut(answer: Body) -> bool:
+    """Tell whether tantivy left out terms, here or in any bucket."""
+    if answer.get("sum_other_doc_count"):
+        return True
+    return any(
+        _is_cut(below)
+        for bucket in answer.get("buckets", ())
+        for below in bucket.values()
+        if isinstance(below, dict)
+    )
+
+
+# Requests.
+
+
+def _bodies(nodes: Children, at: str = "") -> Body:
+    """Make the aggregations of one level; a chosen filter's stand beside their neighbours."""
+    bodies: Body = {}
+    for index, node in enumerate(nodes.values()):
+        name = f"{at}{index}"
+        if node.chosen is not None:
+            bodies |= _bodies(node.children, f"{name}.")
+            continue
+        bodies[name] = _body(node)
+        if node.children:
+            bodies[name]["aggs"] = _bodies(node.children)
+        if _has_magnitudes(node):
+            bodies[f"{name}.stats"] = {"stats": {"field": node.field[0]}}
+    return {name: body for name, body in bodies.items() if body}
+
+
+def _body(node: Node) -> Body:
+    match node.aggregation:
+        case DateHistogram(interval_ms=interval):
+            # Empty slots are filled in later; tantivy would take memory for each.
+            return {"histogram": {"field": "_ms", "interval": interval, "min_doc_count": 1}}
+        case Average():
+            return {"stats": {"field": _values_of(*node.field)}}
+        case _ if _has_magnitudes(node):
+            return _all_terms(magnitude_column(node.field[0]))
+        case _:
+            return _all_terms(_values_of(*node.field))
+
+
+def _all_terms(column: str) -> Body:
+    return {"terms": {"field": column, "size": MAX_VALUES, "segment_size": MAX_VALUES}}
+
+
+def _has_magnitudes(node: Node) -> bool:
+    return isinstance(node.aggregation, Percentiles) and node.field[1] is Kind.FLOAT
+
+
+def _values_of(field: str, kind: Kind) -> str:
+    """Give the column whose values tell those of a field."""
+    if kind is not Kind.OBJECT:
+        return column_of(field)
+    return extra_path(field) if in_extra(field) else "_envelope"
+
+
+# Answers.
+
+
+def _collect(view: View, nodes: Children, level: Body, tallies: Tallies, at: str = "") -> None:
+    """Add the answers of one level, which are those about `doc_count` records."""
+    for index, (name, node) in enumerate(nodes.items()):
+        answer_ = level.get(f"{at}{index}", {})
+        match node.aggregation:
+            case _ if node.chosen is not None:
+                count = level["doc_count"] if node.counted else 0
+                below = tallies.counts_of(name).add(node.chosen, count)
+                _collect(view, node.children, level, below, f"{at}{index}.")
+            case Terms() | DateHistogram() | Cardinality():
+                for bucket in answer_["buckets"]:
+                    count = bucket["doc_count"] if node.counted else 0
+                    for key in _keys(view, node, bucket):
+                        below = tallies.counts_of(name).add(key, count)
+                        _collect(view, node.children, bucket, below)
+            case Percentiles():
+                _collect_magnitudes(node, answer_, tallies, name)
+                _collect_sum(level.get(f"{at}{index}.stats", {}), tallies, name)
+            case Average():
+                _collect_sum(answer_, tallies, name)
+
+
+def _keys(view: View, node: Node, bucket: Body) -> Sequence[Key]:
+    """Give the values that a bucket stands for."""
+    key: Key = bucket["key"]
+    if isinstance(node.aggregation, DateHistogram):
+        return [int(key)]
+    field, kind = node.field
+    if kind is not Kind.OBJECT:
+        return [key]
+    if in_extra(field):
+        value: Key = bucket.get("key_as_string", key)  # a boolean
+        return [value.removeprefix(MARK) if isinstance(value, str) else value]
+    leaves = view.envelopes[int(key)].leaves.get(field, ())
+    return list({str(leaf).lower() if isinstance(leaf, bool) else leaf for leaf in leaves})
+
+
+def _collect_magnitudes(node: Node, answer_: Body, tallies: Tallies, name: str) -> None:
+    counts, sum_ = tallies.counts_of(name), tallies.sum_of(name)
+    for bucket in answer_["buckets"]:
+        key, count = bucket["key"], bucket["doc_count"]
+        if _has_magnitudes(node):
+            counts.add(key, count)
+        elif not isinstance(key, str) and "key_as_string" not in bucket:
+            counts.add(magnitude(key), count)
+            sum_.add(count, key * count, key, key)
+
+
+def _collect_sum(stats: Mapping[str, Any], tallies: Tallies, name: str) -> None:
+    if stats:
+        tallies.sum_of(name).add(stats["count"], stats["sum"], stats["min"], stats["max"])

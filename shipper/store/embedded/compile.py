@@ -7,7 +7,9 @@ is escaped and the bounds are numbers. Keys of envelopes are compared here, once
 
 from __future__ import annotations
 
+import math
 import re
+from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from shipper.store.embedded.view import View
 
 MAX_VALUES: Final = 65_000  # that a wildcard inside `extra` is compared with
+MAX_EXTRA_BOUND: Final = 2**52  # above it every float is whole
 
 
 def compile_selection(selection: Selection, view: View) -> Query:
@@ -168,21 +171,21 @@ def _extra_texts(field: str, view: View) -> list[str]:
 
 
 def _range(node: q.Range, view: View) -> Query:
-    if node.kind is Kind.OBJECT:
-        if in_extra(node.field):
-            return _extra_range(node, view)
+    if node.kind is Kind.OBJECT and not in_extra(node.field):
         return _of_envelopes(view, node.field, lambda leaf: _within(leaf, node))
     type_ = FieldType.Float if node.kind is Kind.FLOAT else FieldType.Integer
     if node.lower is None and node.upper is None:
         return _exists(q.Exists(node.field, node.kind), view)
+    if node.kind is Kind.OBJECT:
+        return _extra_range(node, view)
     return Query.range_query(
         view.schema,
         column_of(node.field),
         type_,
         node.lower,
         node.upper,
-        node.lower_included,
-        node.upper_included,
+        node.lower_included or node.lower is None,
+        node.upper_included or node.upper is None,
     )
 
 
@@ -195,15 +198,32 @@ def _within(leaf: Leaf, node: q.Range) -> bool:
 
 
 def _extra_range(node: q.Range, view: View) -> Query:
-    """Make a range inside `extra`, which tantivy offers only by its parser."""
+    """
+    Make a range inside `extra`, which tantivy offers only through its parser.
+
+    It compares rightly only if both bounds have one type and the parser takes a whole number for
+    an integer. So every bound moves to its neighbour among the floats, which is never whole.
+    """
     path = "".join(c if c.isalnum() or c in "._" else f"\\{c}" for c in extra_path(node.field))
-    lower = "*" if node.lower is None else str(node.lower)
-    upper = "*" if node.upper is None else str(node.upper)
-    opening, closing = "{["[node.lower_included], "}]"[node.upper_included]
+    lower, upper = "[* TO", "*]"
+    if node.lower is not None:
+        opening = "{" if node.lower_included else "["
+        lower = f"{opening}{_neighbour(node.field, node.lower, below=node.lower_included)} TO"
+    if node.upper is not None:
+        closing = "}" if node.upper_included else "]"
+        upper = f"{_neighbour(node.field, node.upper, below=not node.upper_included)}{closing}"
     try:
-        return view.index.parse_query(f"{path}:{opening}{lower} TO {upper}{closing}")
+        return view.index.parse_query(f"{path}:{lower} {upper}")
     except ValueError as error:
         raise QueryError(f"the key {node.field} can't be asked for a range") from error
+
+
+def _neighbour(field: str, bound: float, *, below: bool) -> str:
+    if abs(bound) >= MAX_EXTRA_BOUND:
+        raise QueryError(f"ranges of {field} end at {MAX_EXTRA_BOUND}; leave the bound out")
+    direction = -1 if below else 1
+    value = direction * 1e-300 if bound == 0 else math.nextafter(bound, direction * math.inf)
+    return format(Decimal(value), "f")
 
 
 def _exists(node: q.Exists, view: View) -> Query:

@@ -16,6 +16,8 @@ from msgspec import Raw
 
 from shipper.fields import FIELDS, Kind
 from shipper.store.embedded import envelope
+from shipper.store.embedded.magnitude import magnitude
+from shipper.store.embedded.schema import FLOATS, magnitude_column
 from shipper.store.instants import parse_span
 
 # tantivy takes a string inside JSON that looks like a time for one, and keeps only its second.
@@ -23,8 +25,9 @@ from shipper.store.instants import parse_span
 MARK: Final = "\x01"
 _MARKED: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]|\x01")
 
-# Text of `extra` that can't go to tantivy as it is: escapes, times, empty or odd keys.
-_NEEDS_CARE: Final = re.compile(rb'\\|"\d{4}-\d\d-\d\d[Tt ]|""|\.\.|"\.|\."')
+# Text of `extra` that can't go to tantivy as it is: escapes, times, empty or odd keys, numbers
+# that don't fit into 64 bits.
+_NEEDS_CARE: Final = re.compile(rb'\\|"\d{4}-\d\d-\d\d[Tt ]|""|\.\.|"\.|\."|\d{19}|\d[eE]\+?\d\d')
 _MAX_PLAIN_BYTES: Final = 4096
 _ODD_IN_KEY: Final = re.compile(r"[\x00\x01\\]")
 MAX_EXTRA_DEPTH: Final = 60  # what is deeper is kept, but not searchable; tantivy ends at 128
@@ -63,6 +66,8 @@ _INTERNAL_INTEGERS: Final = {
     name: f"_{name}" for name in ("ms", "order", "envelope", "position", "created", "offset")
 }
 
+_MAGNITUDES: Final = {name: magnitude_column(name) for name in FLOATS}
+
 # Known fields as they come; then what only tantivy sees. Defaults are left out on the way there.
 _Document: Final[Any] = msgspec.defstruct(
     "_Document",
@@ -78,6 +83,7 @@ _Document: Final[Any] = msgspec.defstruct(
         *((name, int | None, None) for name in _INTERNAL_INTEGERS),
         *((name, str | None, None) for name in ("stream", "definition")),
         ("extra_text", bytes | None, None),
+        *((name, int | None, None) for name in _MAGNITUDES.values()),
     ],
     gc=False,
     omit_defaults=True,
@@ -124,6 +130,9 @@ class Encoder:
             else:
                 document.stream, document.position = split_id(origin)
             self._fold_objects(document)
+            for name, column in _MAGNITUDES.items():
+                number = getattr(document, name)
+                setattr(document, column, None if number is None else magnitude(number))
             document.extra_text = None
             if document.extra is not _ABSENT:
                 document.extra_text = bytes(document.extra)
@@ -243,6 +252,8 @@ def _mend(value: Any, depth: int) -> Any:
         return {mend_key(k): _mend(v, depth - 1) for k, v in value.items()} if depth else None
     if isinstance(value, list):
         return [_mend(v, depth - 1) for v in value] if depth else None
+    if isinstance(value, (int, float)) and not -(2**63) <= value < 2**63:
+        return str(value)  # no column of tantivy holds both these and ordinary numbers
     return value
 
 

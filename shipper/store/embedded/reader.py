@@ -7,22 +7,20 @@ parts are asked one after the other and their answers put together.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from tantivy import FieldType, Occur, Order, Query
+from tantivy import Order, Query
 
 from shipper.errors import QueryError
 from shipper.store.api import Answer, Hits, Question, Selection, Sort
-from shipper.store.embedded.aggregate import answer_all
+from shipper.store.embedded.aggregate import answer
 from shipper.store.embedded.compile import compile_selection
 from shipper.store.embedded.hits import Place, StoredHits
-from shipper.store.embedded.view import View, Views
+from shipper.store.embedded.view import View, Views, both
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
-
-    import tantivy
 
     from shipper.store.api import Hit
 
@@ -47,7 +45,7 @@ class EmbeddedStore:
         if not 0 <= limit <= MAX_LIMIT:
             raise QueryError(f"the limit {limit} is not between 0 and {MAX_LIMIT}")
         queries = [(view, compile_selection(selection, view)) for view in self._views.current()]
-        counts = [_count(view, query) for view, query in queries]
+        counts = [view.count(query) for view, query in queries]
         found: list[tuple[int, int, Place]] = []
         sign = 1 if sort is Sort.ASC else -1
         for (view, query), count in zip(queries, counts, strict=True):
@@ -60,11 +58,12 @@ class EmbeddedStore:
     def count(self, selection: Selection) -> int:
         """Count the records of the selection."""
         views = self._views.current()
-        return sum(_count(view, compile_selection(selection, view)) for view in views)
+        return sum(view.count(compile_selection(selection, view)) for view in views)
 
     def ask(self, questions: Sequence[Question]) -> list[Answer]:
         """Answer many questions on one state of the index."""
-        return answer_all(questions, self._views.current())
+        views = self._views.current()
+        return [answer(question, views) for question in questions]
 
     def follow(self, selection: Selection) -> Iterator[Sequence[Hit]]:
         """Give the records that become searchable from now on, each once, as they arrive."""
@@ -83,28 +82,13 @@ class EmbeddedStore:
                 seen = -1
             places: list[Place] = []
             for view in views:
-                after = _between(view, "_order", seen + 1, newest)
-                new = _both(compile_selection(selection, view), after)
-                hits = _in_order(view, new, "_order", _count(view, new), Order.Asc)
+                after = view.between("_order", seen + 1, newest)
+                new = both(compile_selection(selection, view), after)
+                hits = view.first(new, "_order", view.count(new), Order.Asc)
                 places += [(view, address) for _, address in hits]
             seen = newest
             for start in range(0, max(len(places), 1), PORTION):
                 yield list(StoredHits(places[start : start + PORTION]))
-
-
-def _count(view: View, query: Query) -> int:
-    # By a column, so that nothing is scored; tantivy panics at a limit of 0.
-    found: Any = view.searcher.search(query, 1, order_by_field="_order")
-    return int(found.count)  # the stubs of tantivy don't know `count`
-
-
-def _in_order(
-    view: View, query: Query, column: str, limit: int, order: Order
-) -> list[tuple[int, tantivy.DocAddress]]:
-    if limit == 0:
-        return []
-    found = view.searcher.search(query, limit, count=False, order_by_field=column, order=order)
-    return found.hits
 
 
 def _first(view: View, query: Query, limit: int, sort: Sort) -> list[tuple[int, int, Place]]:
@@ -115,12 +99,12 @@ def _first(view: View, query: Query, limit: int, sort: Sort) -> list[tuple[int, 
     shared by records that did not fit in, those of that time are asked for again, in their order.
     """
     order = Order.Asc if sort is Sort.ASC else Order.Desc
-    hits = _in_order(view, query, "_ms", limit, order)
+    hits = view.first(query, "_ms", limit, order)
     last = hits[-1][0]
-    at_last = _both(query, _between(view, "_ms", last, last))
+    at_last = both(query, view.between("_ms", last, last))
     inside = [hit for hit in hits if hit[0] != last]
-    if _count(view, at_last) > len(hits) - len(inside):
-        edge = _in_order(view, at_last, "_order", limit - len(inside), Order.Asc)
+    if view.count(at_last) > len(hits) - len(inside):
+        edge = view.first(at_last, "_order", limit - len(inside), Order.Asc)
         hits = [*inside, *((last, address) for _, address in edge)]
     addresses = [address for _, address in hits]
     orders = view.searcher.fast_field_values("_order", addresses)
@@ -131,15 +115,7 @@ def _first(view: View, query: Query, limit: int, sort: Sort) -> list[tuple[int, 
     ]
 
 
-def _both(one: Query, other: Query) -> Query:
-    return Query.boolean_query([(Occur.Must, one), (Occur.Must, other)])
-
-
-def _between(view: View, column: str, first: int, last: int) -> Query:
-    return Query.range_query(view.schema, column, FieldType.Integer, first, last)
-
-
 def _newest(views: Sequence[View]) -> int:
     """Give the highest `_order` of all parts; -1 if they are empty."""
-    tops = (_in_order(view, Query.all_query(), "_order", 1, Order.Desc) for view in views)
+    tops = (view.first(Query.all_query(), "_order", 1, Order.Desc) for view in views)
     return max((top[0][0] for top in tops if top), default=-1)

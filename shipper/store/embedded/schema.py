@@ -4,6 +4,7 @@ The fields of a part: where each piece of a document goes in tantivy, and why th
     known keyword          raw term, fast column, stored      exact match, wildcards, terms
     known text             words with positions, stored       words, phrases
     known number           fast column                        ranges, aggregations
+    known float            and `_magnitude_…` beside it       percentiles
     host, service, event,  `_envelope`: the number of the     one number a record instead of a
     error, log,            combination of their values; the   dozen constants; a query on them is
     data_stream            first record that has it carries   answered on the few combinations
@@ -47,6 +48,11 @@ WORDS: Final = "words"
 MAX_WORD_BYTES: Final = 255
 
 
+def magnitude_column(field: str) -> str:
+    """Give the column that holds the magnitude of a field's number (magnitude.py)."""
+    return f"_magnitude_{field}"
+
+
 def word_analyzer() -> tantivy.TextAnalyzer:
     """Give the analysis of text fields: runs of letters and digits, lower-cased."""
     builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
@@ -67,6 +73,7 @@ def build_schema() -> tantivy.Schema:
         builder.add_integer_field(name, fast=True)
     for name in FLOATS:
         builder.add_float_field(name, fast=True)
+        builder.add_integer_field(magnitude_column(name), fast=True)
     builder.add_integer_field("_envelope", fast=True, indexed=True)
     builder.add_text_field("_envelopes", tokenizer_name="raw", index_option="basic")
     builder.add_json_field(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from tantivy import DocAddress, FieldType, Occur, Order, Query
 
 from shipper.store.embedded import parts
 from shipper.store.embedded.envelope import Envelope, parse_envelope, read_envelopes
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import tantivy
+
+Placed = tuple[int, DocAddress]
 
 ATTEMPTS = 5  # a merge may replace files between two steps of opening
 
@@ -31,6 +35,30 @@ class View:
     def schema(self) -> tantivy.Schema:
         """The fields of the part."""
         return self.index.schema
+
+    def count(self, query: Query) -> int:
+        """Count the records of a query."""
+        # Ordered by a column, so that nothing is scored; tantivy panics at a limit of 0.
+        found: Any = self.searcher.search(query, 1, order_by_field="_order")
+        return int(found.count)  # the stubs of tantivy don't know `count`
+
+    def first(self, query: Query, column: str, limit: int, order: Order) -> list[Placed]:
+        """Give the first records by a column: its value and the address of each."""
+        if limit == 0:
+            return []
+        found = self.searcher.search(query, limit, count=False, order_by_field=column, order=order)
+        return found.hits
+
+    def between(self, column: str, first: int | None, last: int | None) -> Query:
+        """Make the query for an integer column between two numbers, both included."""
+        if first is None and last is None:
+            return Query.all_query()
+        return Query.range_query(self.schema, column, FieldType.Integer, first, last)
+
+
+def both(one: Query, other: Query) -> Query:
+    """Make the query that holds where both do."""
+    return Query.boolean_query([(Occur.Must, one), (Occur.Must, other)])
 
 
 class Views:

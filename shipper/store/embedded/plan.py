@@ -1,0 +1,150 @@
+"""
+What to ask each part, so that the answers can be put together exactly.
+
+Every aggregation becomes one that adds up over parts: counts per value, sums, counts per magnitude
+(see magnitude.py) in place of percentiles. tantivy knows no named filters for our queries, so each
+path through named filters is a run of its own, with its queries added to the selection:
+
+    {a: Terms(aggregations={f: Filters({x: qx}), p: Average})}
+      run 1  no filter     a > p
+      run 2  qx            a > (f.x)          gives counts to f.x, not to a
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from dataclasses import field as default
+
+from shipper.errors import QueryError
+from shipper.fields import Kind
+from shipper.store.api import (
+    Aggregation,
+    Average,
+    Cardinality,
+    DateHistogram,
+    Filters,
+    Percentiles,
+    Terms,
+)
+from shipper.store.embedded.compile import in_extra
+from shipper.store.query import find_field
+
+Children = Mapping[str, "Node"]
+
+_HERE = ""  # name of a node until its parent gives it the right one
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """
+    One aggregation in a run, under the name that the question gave it.
+
+    `chosen` is the name of the filter that the run is about, where `aggregation` is Filters. A
+    node that is not `counted` only leads to its children: another run gives its counts.
+    """
+
+    aggregation: Aggregation
+    chosen: str | None = None
+    counted: bool = True
+    children: Children = default(default_factory=dict)
+
+    @property
+    def field(self) -> tuple[str, Kind]:
+        """The path and the kind of the field that the aggregation looks at."""
+        return field_of(self.aggregation)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One request to every part: queries that narrow the selection, and what to ask."""
+
+    filters: tuple[str, ...]
+    nodes: Children
+
+
+def runs(aggregations: Mapping[str, Aggregation]) -> Iterator[Run]:
+    """Give the runs that answer these aggregations; the first has no filter."""
+    yield Run((), _unfiltered(aggregations))
+    for name, aggregation in aggregations.items():
+        for run in _filtered(aggregation):
+            yield Run(run.filters, {name: run.nodes[_HERE]})
+
+
+def _unfiltered(aggregations: Mapping[str, Aggregation]) -> Children:
+    return {
+        name: Node(aggregation, children=_unfiltered(below(aggregation)))
+        for name, aggregation in aggregations.items()
+        if not isinstance(aggregation, Filters)
+    }
+
+
+def _filtered(aggregation: Aggregation) -> Iterator[Run]:
+    """Give the runs through the named filters at and below an aggregation."""
+    if isinstance(aggregation, Filters):
+        for chosen, query in aggregation.queries.items():
+            for run in runs(aggregation.aggregations):
+                node = Node(aggregation, chosen, not run.filters, run.nodes)
+                yield Run((query, *run.filters), {_HERE: node})
+        return
+    for run in runs(below(aggregation)):
+        if run.filters:
+            yield Run(run.filters, {_HERE: Node(aggregation, counted=False, children=run.nodes)})
+
+
+def below(aggregation: Aggregation) -> Mapping[str, Aggregation]:
+    """Give what is asked within each bucket of an aggregation."""
+    if isinstance(aggregation, (Terms, DateHistogram, Filters)):
+        return aggregation.aggregations
+    return {}
+
+
+def field_of(aggregation: Aggregation) -> tuple[str, Kind]:
+    """Give the path and the kind of the field that an aggregation looks at."""
+    if isinstance(aggregation, (DateHistogram, Filters)):
+        return "@timestamp", Kind.DATE
+    return find_field(aggregation.field)
+
+
+def check(aggregations: Mapping[str, Aggregation]) -> None:
+    """
+    Find what can't be asked before anything is.
+
+    Raises:
+        QueryError: a field is not of the kind that its aggregation needs, or a number is wrong.
+    """
+    for aggregation in aggregations.values():
+        match aggregation:
+            case DateHistogram(interval_ms=interval) if interval <= 0:
+                raise QueryError(f"slots of {interval} ms can't be counted; use 1 or more")
+            case Terms(size=size) if size <= 0:
+                raise QueryError(f"the first {size} values can't be given; use 1 or more")
+            case Percentiles(percents=percents) if not all(0 <= p <= 100 for p in percents):
+                raise QueryError("percentiles lie between 0 and 100")
+            case Terms() | Cardinality():
+                _check_values(*field_of(aggregation))
+            case Percentiles() | Average():
+                _check_numbers(*field_of(aggregation))
+            case _:
+                pass
+        check(below(aggregation))
+
+
+def _check_values(field: str, kind: Kind) -> None:
+    if kind is Kind.TEXT:
+        raise QueryError(f"{field} is text and has no values to count; filter by its words")
+    if kind is Kind.DATE:
+        raise QueryError(f"{field} is a time; count it by slots of a date histogram")
+    _check_key(field, kind)
+
+
+def _check_numbers(field: str, kind: Kind) -> None:
+    _check_key(field, kind)
+    in_object = kind is Kind.OBJECT and in_extra(field)
+    if not in_object and kind not in (Kind.INTEGER, Kind.FLOAT):
+        raise QueryError(f"{field} holds no numbers; ask for one that does, as duration_ms")
+
+
+def _check_key(field: str, kind: Kind) -> None:
+    if kind is Kind.OBJECT and "." not in field:
+        raise QueryError(f"{field} is an object; name a key of it, as {field}.name")

@@ -1,0 +1,164 @@
+"""
+Sums of answers: what parts and runs said so far, and the result when all have spoken.
+
+Everything here adds up, so neither the number nor the order of the parts can be seen in a result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from shipper.errors import QueryError
+from shipper.store.api import (
+    Aggregation,
+    Average,
+    Bucket,
+    Buckets,
+    Cardinality,
+    DateHistogram,
+    Filters,
+    Number,
+    Percentiles,
+    PercentileValues,
+    Result,
+    Selection,
+    Terms,
+)
+from shipper.store.embedded.magnitude import percentile
+
+Key = str | int | float
+
+MAX_SLOTS: Final = 100_000
+MAX_VALUES: Final = 65_000
+
+
+@dataclass(slots=True)
+class Sum:
+    """Count and sum of numbers, the smallest and the largest."""
+
+    count: int = 0
+    total: float = 0.0
+    least: float = float("inf")
+    most: float = float("-inf")
+
+    def add(self, count: int, total: float, least: float | None, most: float | None) -> None:
+        """Add numbers; `least` and `most` are None if there are none."""
+        self.count += count
+        self.total += total
+        if least is not None and most is not None:
+            self.least = min(self.least, least)
+            self.most = max(self.most, most)
+
+
+@dataclass(slots=True)
+class Counts:
+    """Records per key, and what was asked within each."""
+
+    counts: dict[Key, int] = field(default_factory=dict)
+    below: dict[Key, Tallies] = field(default_factory=dict)
+
+    def add(self, key: Key, count: int) -> Tallies:
+        """Add to the count of a key; give what is tallied within it."""
+        self.counts[key] = self.counts.get(key, 0) + count
+        return self.below.setdefault(key, Tallies())
+
+
+@dataclass(slots=True)
+class Tallies:
+    """What was tallied at one level, by the name of the aggregation."""
+
+    counts: dict[str, Counts] = field(default_factory=dict)
+    sums: dict[str, Sum] = field(default_factory=dict)
+
+    def counts_of(self, name: str) -> Counts:
+        """Give the counts of an aggregation."""
+        return self.counts.setdefault(name, Counts())
+
+    def sum_of(self, name: str) -> Sum:
+        """Give the sum of an aggregation."""
+        return self.sums.setdefault(name, Sum())
+
+
+def results(
+    aggregations: Mapping[str, Aggregation], tallies: Tallies, selection: Selection
+) -> dict[str, Result]:
+    """Give the results of one level."""
+    return {
+        name: _result(aggregation, tallies.counts_of(name), tallies.sum_of(name), selection)
+        for name, aggregation in aggregations.items()
+    }
+
+
+def _result(aggregation: Aggregation, counts: Counts, sum_: Sum, selection: Selection) -> Result:
+    match aggregation:
+        case Terms():
+            return _terms(aggregation, counts, selection)
+        case DateHistogram():
+            keys = _slots(aggregation.interval_ms, counts, selection)
+            return Buckets([_bucket(key, aggregation, counts, selection) for key in keys])
+        case Filters():
+            names = aggregation.queries
+            return Buckets([_bucket(name, aggregation, counts, selection) for name in names])
+        case Percentiles():
+            return _percentiles(aggregation, counts, sum_)
+        case Average():
+            return Number(sum_.total / sum_.count if sum_.count else None)
+        case Cardinality():
+            limit_values(aggregation.field, len(counts.counts))
+            return Number(len(counts.counts))
+
+
+def _terms(aggregation: Terms, counts: Counts, selection: Selection) -> Buckets:
+    limit_values(aggregation.field, len(counts.counts))
+    by_count = sorted(counts.counts.items(), key=lambda kc: (-kc[1], isinstance(kc[0], str), kc[0]))
+    first = by_count[: aggregation.size]
+    others = sum(count for _, count in by_count[aggregation.size :])
+    return Buckets([_bucket(key, aggregation, counts, selection) for key, _ in first], others)
+
+
+def _bucket(
+    key: Key, aggregation: Terms | DateHistogram | Filters, counts: Counts, selection: Selection
+) -> Bucket:
+    below = counts.below.get(key, Tallies())
+    within = results(aggregation.aggregations, below, selection)
+    return Bucket(key, counts.counts.get(key, 0), within)
+
+
+def _slots(interval: int, counts: Counts, selection: Selection) -> range:
+    """Give the beginnings of all slots between the first and the last, with the empty ones."""
+    if selection.since is not None and selection.until is not None:
+        first, last = selection.since, selection.until - 1
+        if first > last:
+            return range(0)
+    elif counts.counts:
+        times = [int(key) for key in counts.counts]
+        first, last = min(times), max(times)
+    else:
+        return range(0)
+    slots = range(first // interval * interval, last + 1, interval)
+    if len(slots) > MAX_SLOTS:
+        raise QueryError(
+            f"a histogram of {len(slots)} slots is too long ({MAX_SLOTS} are the most); "
+            "take longer slots or a shorter time"
+        )
+    return slots
+
+
+def _percentiles(aggregation: Percentiles, counts: Counts, sum_: Sum) -> PercentileValues:
+    by_magnitude = {int(key): count for key, count in counts.counts.items()}
+    values: dict[float, float | None] = {}
+    for percent in aggregation.percents:
+        value = percentile(by_magnitude, percent)
+        values[percent] = None if value is None else min(max(value, sum_.least), sum_.most)
+    return PercentileValues(values)
+
+
+def limit_values(field_name: str, values: int) -> None:
+    """Raise `QueryError` where a field has too many values to count them exactly."""
+    if values > MAX_VALUES:
+        raise QueryError(
+            f"{field_name} has more than {MAX_VALUES} values in this selection, too many to count "
+            "exactly; narrow the query or the time"
+        )
