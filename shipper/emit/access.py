@@ -129,6 +129,13 @@ class _Exchange:
 
     def _log(self, status: int, error_type: str | None = None) -> None:
         self._is_logged = True
+        try:
+            extra = self._fields(status, error_type)
+            _logger.info("%s %s %d", self._method, self._path, status, extra=extra)
+        except Exception:  # noqa: BLE001 - a handler or filter of the application may raise anything
+            count(Reason.LOGGER)
+
+    def _fields(self, status: int, error_type: str | None) -> dict[str, Any]:
         end = time.perf_counter() if self._end is None else self._end
         fields = {
             "method": self._method,
@@ -141,11 +148,7 @@ class _Exchange:
             "request_id": self._request_id,
             "error_type": error_type,
         }
-        extra = {name: value for name, value in fields.items() if value not in (None, "")}
-        try:
-            _logger.info("%s %s %d", self._method, self._path, status, extra=extra)
-        except Exception:  # noqa: BLE001 - a handler or filter of the application may raise anything
-            count(Reason.LOGGER)
+        return {name: value for name, value in fields.items() if value not in (None, "")}
 
 
 def _ends_answer(message: Message) -> bool:

@@ -175,17 +175,19 @@ class Appender:
         return self._path.with_name(f"{self._path.name}.{number}")
 
     def _lock(self, fd: int) -> None:
-        for _ in range(_LOCK_TRIES if self._lock_answers else 1):
+        tries = _LOCK_TRIES if self._lock_answers else 0
+        for left in range(tries, -1, -1):
             try:
                 fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
-                time.sleep(_LOCK_PAUSE_SECONDS)
+                self._lock_answers = left > 0
             except OSError:
                 return  # no locks on this file system: it is not rotated either
             else:
                 self._lock_answers = True
                 return
-        self._lock_answers = False
+            if left:
+                time.sleep(_LOCK_PAUSE_SECONDS)
 
 
 def _unlock(fd: int) -> None:

@@ -116,7 +116,7 @@ class JsonFormatter(MsgspecFormatter):
         return f"{text}.{millisecond:03d}Z"
 
     def _add_stacks(self, fields: dict[str, Any], record: logging.LogRecord) -> None:
-        if record.exc_info and record.exc_info[0] is not None:
+        if isinstance(record.exc_info, tuple) and record.exc_info[0] is not None:
             fields["error_type"] = record.exc_info[0].__name__
             if record.exc_text is None:
                 # As the formatters of logging do: the next handler finds it made.

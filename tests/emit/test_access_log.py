@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -312,14 +312,10 @@ def test_other_connections_pass_through(log: Log, kind: str) -> None:
         raise AssertionError
 
     scope: Scope = {"type": kind}
-    asyncio.run(_await(emit.AccessLogMiddleware(app)(scope, receive, send)))
+    asyncio.run(emit.AccessLogMiddleware(app)(scope, receive, send))
 
     assert seen == [scope, receive, send]
     assert log.records() == []
-
-
-async def _await(work: Awaitable[None]) -> None:
-    await work
 
 
 def templated() -> FastAPI:

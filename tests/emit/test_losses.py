@@ -10,11 +10,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import emit_files
 import pytest
 
 from shipper import emit
 from shipper.emit import losses
+from tests.emit import emit_files
 from tests.emit.emit_files import handler_for, read, record_of
 
 
