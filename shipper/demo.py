@@ -178,14 +178,15 @@ def demo(plan: Plan) -> Iterator[Demo]:
     _check_example()
     OUTPUT.mkdir(parents=True, exist_ok=True)
     started = _now()
-    with _every_stop_as_ctrl_c(), ExitStack() as stack:
-        run = ["shipper", "--config", str(plan.config), "run"]
-        shipper = _start(stack, "shipper", run, Path.cwd())
-        application = _start(stack, "application", _application(), ROOT)
+    interruptions = Interruptions()
+    with interruptions.handled(), ExitStack() as stack:
+        start = Starter(stack, interruptions).start
+        shipper = start("shipper", ["shipper", "--config", str(plan.config), "run"], Path.cwd())
+        application = start("application", _application(), ROOT)
         url = _until(application, lambda: _address(application))
         _check_inputs(config)
-        make_load = ["examples.orchestrator.load", "--url", url, "--rate", str(plan.rate)]
-        clients = _start(stack, "load", [*make_load, "--seconds", str(ENDLESS_SECONDS)], ROOT)
+        visits = ["--url", url, "--rate", str(plan.rate), "--seconds", str(ENDLESS_SECONDS)]
+        clients = start("load", ["examples.orchestrator.load", *visits], ROOT)
         path = config.output.path
         store = stack.enter_context(closing(_until(shipper, lambda: _store(path))))
         yield Demo(plan, config, store, clients, application, shipper, url, started)
@@ -217,20 +218,28 @@ def _free_port() -> int:
         return USUAL_PORT
 
 
-def _start(stack: ExitStack, name: str, module: list[str], directory: Path) -> Child:
-    output = OUTPUT / f"{name}.out"
-    with output.open("wb") as file:
-        process = subprocess.Popen(  # noqa: S603 - our own modules
-            [sys.executable, "-m", *module],
-            cwd=directory,
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    child = Child(name, process, output)
-    stack.callback(child.stop)
-    return child
+@dataclass(frozen=True, slots=True)
+class Starter:
+    """Starts processes that are stopped when the stack is left, the last one first."""
+
+    stack: ExitStack
+    interruptions: Interruptions
+
+    def start(self, name: str, module: list[str], directory: Path) -> Child:
+        """Run a Python module in a session of its own, where no Ctrl-C reaches it."""
+        output = OUTPUT / f"{name}.out"
+        with output.open("wb") as file, self.interruptions.held():
+            process = subprocess.Popen(  # noqa: S603 - our own modules
+                [sys.executable, "-m", *module],
+                cwd=directory,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            child = Child(name, process, output)
+            self.stack.callback(child.stop)
+        return child
 
 
 def _until(child: Child, ready: Callable[[], Found | None]) -> Found:
@@ -268,18 +277,43 @@ def _check_inputs(config: Config) -> None:
         )
 
 
-@contextmanager
-def _every_stop_as_ctrl_c() -> Iterator[None]:
-    """End in good order when told to, or when the terminal is closed, too."""
-    before = {
-        number: signal.signal(number, signal.default_int_handler)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+class Interruptions:
+    """
+    Ctrl-C, SIGTERM and SIGHUP (the terminal was closed), all as KeyboardInterrupt.
+
+    None of them comes between the start of a process and the note that it has to be stopped.
+    """
+
+    def __init__(self) -> None:
+        self._held = False
+        self._pending = False
+
+    @contextmanager
+    def handled(self) -> Iterator[None]:
+        """Handle the signals, until the block ends."""
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        before = {number: signal.signal(number, self._interrupt) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Interrupt after the block, not in it."""
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+        if self._pending:
+            raise KeyboardInterrupt
+
+    def _interrupt(self, _number: int, _frame: object) -> None:
+        if not self._held:
+            raise KeyboardInterrupt
+        self._pending = True
 
 
 def _now() -> int:

@@ -34,7 +34,7 @@ def a_few_days(seed: int) -> list[dict[str, Any]]:
     """Make records over three days, some on the very edges of the day in question."""
     rng = random.Random(seed)
     times = [START - 1, START, START + DAY_MS - 1, START + DAY_MS]
-    times += [START + rng.randrange(-DAY_MS, 2 * DAY_MS) for _ in range(600)]
+    times += [START + rng.randrange(-DAY_MS, 2 * DAY_MS) for _ in range(900)]
     levels = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
     types = [None, "TimeoutError", "ValueError", "unknown"]
     made = []
