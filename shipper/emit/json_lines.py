@@ -94,7 +94,7 @@ class JsonFormatter(MsgspecFormatter):
         if record.exc_info or record.exc_text or record.stack_info:
             self._add_stacks(fields, record)
         for name in self._requested:
-            fields[name] = record.__dict__.get(name)
+            _add(fields, name, record.__dict__.get(name))
         if isinstance(record.msg, dict):
             for name, value in record.msg.items():
                 if name != "message":
