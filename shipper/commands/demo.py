@@ -38,7 +38,7 @@ LINE_SECONDS = 2.0  # between two lines where there is no terminal to draw on
     "--rate",
     type=click.FloatRange(min=0.1, max=1000),
     metavar="N",
-    default=20,
+    default=50,
     show_default=True,
     help="Requests a second to the application.",
 )
@@ -103,9 +103,10 @@ def _as_lines(running: Demo, place: Place) -> Picture:
 def _search_commands(invocation: Invocation, directory: Path) -> list[str]:
     """Write what to type in another terminal that is in the same folder as this one."""
     words = [_program()]
-    if not invocation.usual_config:
+    elsewhere = directory != Path()
+    if elsewhere or not invocation.usual_config:
         words += ["--config", str(invocation.config.absolute())]
-    there = f"cd {shlex.quote(str(directory))} && " if directory != Path() else ""
+    there = f"cd {shlex.quote(str(directory))} && " if elsewhere else ""
     return [
         f"{there}{shlex.join(words)} search {question}"
         for question in (

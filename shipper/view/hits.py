@@ -50,7 +50,8 @@ def hit_text(hit: Hit, paint: Paint) -> str:
         paint.dim(" ".join(_fields(source, message))),
     ]
     cause = _cause(source)
-    below = paint.level(f"\n    {cause}", level) if cause and cause not in message else ""
+    told = cause in message or cause == source.get("error_type")
+    below = "" if told else paint.level(f"\n    {cause}", level)
     return " ".join(parts).rstrip() + below
 
 

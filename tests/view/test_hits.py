@@ -49,6 +49,7 @@ def test_a_traceback_is_told_by_its_last_line() -> None:
         "\n    TimeoutError: no answer"
     )
     assert "\n" not in hit_text(hit(message="TimeoutError: no answer", exc_info=trace), PLAIN)
+    assert "\n" not in hit_text(hit(error_type="KeyError", exc_info="x\nKeyError\n"), PLAIN)
 
 
 def test_a_line_that_is_no_record_shows_its_file() -> None:
