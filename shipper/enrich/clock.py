@@ -22,7 +22,7 @@ class Seconds(dict[str, int]):
     LIMIT = 4096  # seconds remembered: more than an hour, 0.5 MB
 
     def __missing__(self, text: str) -> int:
-        if len(text) != 19 or text[10] != "T":
+        if len(text) != 19 or text[10] != "T" or not text.isascii():
             raise KeyError(text)
         try:
             moment = datetime.strptime(text + "Z", "%Y-%m-%dT%H:%M:%S%z")

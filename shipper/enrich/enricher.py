@@ -20,7 +20,7 @@ import msgspec
 from shipper.enrich import odd
 from shipper.enrich.classify import Classification, Traits, classify
 from shipper.enrich.clock import FRACTIONS, Seconds, iso
-from shipper.enrich.origin import MAX_SEQ, is_run
+from shipper.enrich.origin import is_run
 from shipper.enrich.record import Record
 from shipper.events import Block, Events
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MISFITS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+BEGIN = b'{"timestamp":"'  # of every line that `emit` writes
 
 RUNS_REMEMBERED = 4096  # runs that were found well formed; a host has a few alive at a time
 
@@ -60,7 +62,7 @@ class Enricher:
         work = _Work(self._surroundings, block, self._seconds, self._runs)
         records = self._decode(block, lines)
         if records is None:
-            self._one_by_one(block.limit, lines, work)
+            self._one_by_one(block, lines, work)
         else:
             work.splice(records, lines)
         if len(self._runs) > RUNS_REMEMBERED:
@@ -71,22 +73,34 @@ class Enricher:
         """Decode all lines at once; None if any of them needs a closer look."""
         if block.cut or max(map(len, lines), default=0) > block.limit:
             return None
+        # The decoder takes several records on one line, and one on several lines; so it is not
+        # enough that there are as many records as lines. A line with these ends has a whole one.
+        whole = block.data.startswith(BEGIN) and block.data.endswith((b"}\n", b"}"))
+        if not whole or block.data.count(b"}\n" + BEGIN) != len(lines) - 1:
+            return None
         try:
             records: list[Record] = self._decoder.decode_lines(block.data)
         except MISFITS:
             return None
-        return records if len(records) == len(lines) else None  # blank lines are left out
+        return records if len(records) == len(lines) else None
 
-    def _one_by_one(self, limit: int, lines: Sequence[bytes], work: _Work) -> None:
+    def _one_by_one(self, block: Block, lines: Sequence[bytes], work: _Work) -> None:
         for line in lines:
-            try:
-                records = [self._decoder.decode(line)] if len(line) <= limit else None
-            except MISFITS:
-                records = None
+            records = None
+            if line.startswith(BEGIN) and line.endswith(b"}"):
+                records = self._decode_one(block, line)
             if records is None:
-                work.mend(line, limit)
+                work.mend(line, block.limit)
             else:
                 work.splice(records, (line,))
+
+    def _decode_one(self, block: Block, line: bytes) -> list[Record] | None:
+        if block.cut or len(line) > block.limit:
+            return None
+        try:
+            return [self._decoder.decode(line)]
+        except MISFITS:
+            return None
 
 
 class _Work:
@@ -110,7 +124,7 @@ class _Work:
         ids, docs, times, datasets = events.ids, events.docs, events.times, events.datasets
         seconds, fractions, tails = self._seconds, FRACTIONS, self._tails
         offset = self._offset
-        run = ""
+        run: str | None = None
         numbers: list[int] = []
         for record, line in zip(records, lines, strict=True):
             timestamp, seq = record.timestamp, record.seq
@@ -120,10 +134,6 @@ class _Work:
                     numbers = self._numbers(record.run)
                     run = record.run
             except KeyError:  # a time or run that `emit` doesn't write
-                fits = False
-            else:  # its number and its braces, too
-                fits = 0 <= seq < MAX_SEQ and line[0] == 0x7B and line[-1] == 0x7D
-            if not fits:
                 self._offset = offset
                 self.mend(line, len(line))
                 offset = self._offset
@@ -131,7 +141,8 @@ class _Work:
             key = (record.logger, record.level, record.status_code, record.status)
             dataset, tail = tails.get(key) or self._tail(key)
             ids.append(f"{run}-{seq}")
-            docs.append(line[:-1] + f',"@timestamp":"{timestamp}{tail}{offset}}}}}'.encode())
+            # its first key is `timestamp`, which `@timestamp` stands for in the store
+            docs.append(b'{"@' + line[2:-1] + f"{tail}{offset}}}}}".encode())
             times.append(time)
             datasets.append(dataset)
             numbers.append(seq)
@@ -181,7 +192,7 @@ class _Work:
         classification = classify(Traits(logger, level, status, status_code))
         context = msgspec.json.encode(self._context(classification)).decode()
         path = msgspec.json.encode(self._block.path).decode()
-        tail = f'",{context[1:-1]},"log":{{"file":{{"path":{path}}},"offset":'
+        tail = f',{context[1:-1]},"log":{{"file":{{"path":{path}}},"offset":'
         self._tails[key] = classification.dataset, tail
         return classification.dataset, tail
 
