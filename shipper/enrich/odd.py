@@ -15,6 +15,7 @@ surrogates) becomes text. The tags say why:
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
 from dataclasses import dataclass
@@ -27,13 +28,18 @@ from shipper.enrich.classify import Traits
 from shipper.enrich.origin import is_run, is_seq
 from shipper.fields import FIELDS, Kind
 
+UTF8 = codecs.getincrementaldecoder("utf-8")
+
 BOM = b"\xef\xbb\xbf"
 
 MAX_DEPTH = 20  # Elasticsearch's default limit of object depth in a mapping
 INT64 = 2**63
 
 # What enrichment writes; a line that brings one of its own keeps it under `extra`.
-OURS = frozenset(name for name, field in FIELDS.items() if field.kind is Kind.OBJECT) | {"tags"}
+OURS = frozenset(name for name, field in FIELDS.items() if field.kind is Kind.OBJECT) | {
+    "tags",
+    "@timestamp",
+}
 
 TIME_KEYS = ("timestamp", "@timestamp", "time", "ts")
 
@@ -65,20 +71,23 @@ def mend(line: bytes, limit: int, *, cut: bool, at_start: bool, read_at: int) ->
     line = line.removesuffix(b"\r")
     if cut or len(line) > limit:
         tags.append("truncated")
-        # a character cut in half at the end is no fault of the file
-        text = line[:limit].decode(errors="ignore")
-        return _plain(text, tags, read_at)
-    try:
-        text = line.decode()
-    except UnicodeDecodeError:
-        tags.append("invalid_utf8")
-        text = line.decode(errors="replace")
+        return _plain(_text(line[:limit], tags, cut=True), tags, read_at)
+    text = _text(line, tags, cut=False)
     try:
         record = _object(text)
     except _NotARecordError as odd:
         tags.append(str(odd))
         return _plain(text, tags, read_at)
     return _record(record, tags, read_at)
+
+
+def _text(data: bytes, tags: list[str], *, cut: bool) -> str:
+    """Decode UTF-8; a character cut in half at the end of a `cut` line is no fault of the file."""
+    try:
+        return UTF8().decode(data, final=not cut)
+    except UnicodeDecodeError:
+        tags.append("invalid_utf8")
+        return UTF8("replace").decode(data, final=not cut)
 
 
 def _plain(text: str, tags: list[str], read_at: int) -> Mended:
