@@ -37,10 +37,13 @@ docs: $(VENV)/dev.stamp ## write docs/configuration.md from the code
 	$(BIN)/python -c 'from shipper.reference import configuration; print(end=configuration())' \
 	  > docs/configuration.md
 
-BENCHES := bench.pipeline bench.store bench.emit bench.peers
+LINES ?= 1000000
 
 bench: $(VENV)/dev.stamp ## CPU seconds per million lines, lines/s, memory; beside other shippers
-	for bench in $(BENCHES); do $(BIN)/python -m $$bench || exit; done
+	$(BIN)/python -m bench.pipeline $(LINES)
+	$(BIN)/python -m bench.store $(LINES)
+	$(BIN)/python -m bench.emit
+	$(BIN)/python -m bench.peers $(LINES)
 
 clean: ## remove what was made here, but for logs/ and var/
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
