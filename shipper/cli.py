@@ -114,7 +114,7 @@ def _reader_left() -> int:
     "shipper",
     cls=LazyGroup,
     table=COMMANDS,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["--help", "-h"]},
     epilog="Exit codes: 0 good; 1 the answer is no; 2 wrong use or config; 3 cannot work now. "
     "`shipper COMMAND --help` has examples.",
 )

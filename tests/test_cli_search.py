@@ -187,6 +187,7 @@ def test_by_and_every_count_per_slot_and_value(config: Path) -> None:
         ["--every", "1s", "--since", "7d"],
         ["--every", "0s"],
         ["--limit", "0"],
+        ["--since", "1h", "--until", "2h"],
         ["--sort", "up"],
     ],
 )
@@ -197,6 +198,7 @@ def test_options_that_mean_nothing_together_are_refused(config: Path, args: list
     assert result.exit_code == 2
     assert result.stdout == ""
     assert "Error: " in result.stderr
+    assert "Try 'shipper search --help'" in result.stderr
 
 
 def test_a_query_that_cannot_be_answered_exits_with_2(config: Path) -> None:

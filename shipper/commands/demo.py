@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -102,8 +101,8 @@ def _as_lines(running: Demo, place: Place) -> Picture:
 
 def _search_commands(invocation: Invocation, directory: Path) -> list[str]:
     """Write what to type in another terminal that is in the same folder as this one."""
-    words = [_program()]
     elsewhere = directory != Path()
+    words = [_program(elsewhere=elsewhere)]
     if elsewhere or not invocation.usual_config:
         words += ["--config", str(invocation.config.absolute())]
     there = f"cd {shlex.quote(str(directory))} && " if elsewhere else ""
@@ -117,11 +116,10 @@ def _search_commands(invocation: Invocation, directory: Path) -> list[str]:
     ]
 
 
-def _program() -> str:
-    """Give `shipper` as it can be typed here: by its name, its path from here, or its full path."""
+def _program(*, elsewhere: bool) -> str:
+    """Write how to call this very program in a terminal that knows of no virtual environment."""
     own = Path(sys.executable).with_name("shipper")
-    if not own.exists():
+    if sys.prefix == sys.base_prefix or not own.exists():
         return "shipper"
-    if shutil.which("shipper") == str(own):
-        return "shipper"
-    return str(own.relative_to(Path.cwd())) if own.is_relative_to(Path.cwd()) else str(own)
+    here = Path.cwd()
+    return str(own.relative_to(here)) if own.is_relative_to(here) and not elsewhere else str(own)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
 USUAL_CONFIG = Path("config/shipper.yml")
 
 Command = TypeVar("Command", bound="Callable[..., Any]")
@@ -64,9 +65,14 @@ def common_options(command: Command) -> Command:
 
 
 def _overrule(ctx: click.Context, option: click.Parameter, value: Any) -> None:
-    if value is not None and option.name is not None:
+    if value and option.name:
         ctx.obj = dataclasses.replace(ctx.obj, **{option.name: value})
         ctx.find_root().obj = ctx.obj
+
+
+def refuse(message: str) -> NoReturn:
+    """Say what is wrong with the command line, with the way to the command's help."""
+    raise click.UsageError(message, click.get_current_context())
 
 
 def examples(*lines: str) -> str:

@@ -7,7 +7,7 @@ import time
 
 import click
 
-from shipper.commands.invocation import Invocation, common_options, examples
+from shipper.commands.invocation import Invocation, common_options, examples, refuse
 from shipper.commands.moments import as_span
 from shipper.config import load
 from shipper.run import run as ship
@@ -49,7 +49,7 @@ def run(invocation: Invocation, *, once: bool, timeout: int | None) -> int:
     SIGTERM or Ctrl-C ends it in good order: what was read is delivered and the positions are saved.
     """
     if timeout is not None and not once:
-        raise click.UsageError("--timeout is the limit of --once; use both or none")
+        refuse("--timeout is the limit of --once; use both or none")
     handler = logging.StreamHandler()
     handler.setFormatter(SafeFormatter("%(asctime)s %(levelname)s %(message)s"))
     level = logging.DEBUG if invocation.debug else logging.INFO

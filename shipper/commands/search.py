@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from shipper.commands.invocation import Invocation, common_options, examples
+from shipper.commands.invocation import Invocation, common_options, examples, refuse
 from shipper.commands.moments import as_moment, as_span
 from shipper.commands.stores import open_store
 from shipper.store.api import DateHistogram, Question, Selection, Sort, Terms, buckets_of
@@ -44,7 +44,7 @@ class Wanted:
     follow: bool
 
     def __post_init__(self) -> None:
-        """Refuse options that do not go together."""
+        """Refuse what does not go together."""
         given = {
             "--follow": self.follow,
             "--count": self.count,
@@ -63,7 +63,10 @@ class Wanted:
         for option, others in excluded.items():
             clash = next((other for other in others if given[option] and given[other]), None)
             if clash:
-                raise click.UsageError(f"{option} and {clash} do not go together; use one of them")
+                refuse(f"{option} and {clash} do not go together; use one of them")
+
+        if self.since is not None and self.until is not None and self.since >= self.until:
+            refuse("--since is not before --until; no record can be between them")
 
     @property
     def selection(self) -> Selection:
@@ -245,7 +248,7 @@ def _check_slots(wanted: Wanted, invocation: Invocation) -> None:
     bounds = _bounds(wanted, invocation)
     slots = (bounds[-1] - bounds[0]) // wanted.every if bounds and wanted.every else 0
     if slots > MOST_SLOTS:
-        raise click.UsageError(
+        refuse(
             f"--every makes {slots:,} slots, {MOST_SLOTS:,} can be shown; "
             "use a longer --every or a later --since"
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from shipper.config import Config, EmbeddedOutput, load
+from shipper.config import EmbeddedOutput, load
 from shipper.errors import ConfigError
 from shipper.store import open_embedded
 
@@ -24,13 +24,9 @@ def open_store(invocation: Invocation) -> AbstractContextManager[Store]:
         ConfigError: the config is wrong, or its output keeps nothing.
         StoreUnavailable: there is nothing to read yet, or it cannot be read now.
     """
-    return closing(store_of(load(invocation.config)))
-
-
-def store_of(config: Config) -> Store:
-    """Open the store of a config that is loaded already."""
-    if not isinstance(config.output, EmbeddedOutput):
+    output = load(invocation.config).output
+    if not isinstance(output, EmbeddedOutput):
         raise ConfigError(
             "the output of this config only writes, nothing can be searched; use output.embedded"
         )
-    return open_embedded(config.output.path)
+    return closing(open_embedded(output.path))
