@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from shipper.store.api import Average, Filters, Number, Question, Selection, Terms, buckets_of
@@ -34,8 +34,8 @@ WARNINGS = "level:WARNING"
 FAILED = "status_code:[500 TO 599]"
 
 NO_TYPE = "unknown"
+_DAY_MS = 86_400_000
 _MOST_TYPES = 1000  # all types of a day; a bound, because error_type is the application's to choose
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +57,10 @@ class DailySummary:
 
 def summarize(store: Store, day: date) -> DailySummary:
     """Ask a store for the numbers of a day, in one request."""
-    since = (datetime(day.year, day.month, day.day, tzinfo=UTC) - _EPOCH) // timedelta(
-        milliseconds=1
-    )
+    since = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000
 
     def asked(query: str) -> Selection:
-        return Selection(query, since, since + 86_400_000)
+        return Selection(query, since, since + _DAY_MS)
 
     requests, errors, warnings = store.ask(
         [
@@ -80,7 +78,7 @@ def summarize(store: Store, day: date) -> DailySummary:
         total_requests=requests.total,
         errors=errors.total,
         warnings=warnings.total,
-        success_rate=round(1 - failed / requests.total, 4) if requests.total else 0.0,
+        success_rate=round(1 - failed / requests.total, 6) if requests.total else 0.0,
         avg_response_time=_mean(requests),
         top_errors=_top_errors(errors),
     )

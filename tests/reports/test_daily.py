@@ -69,7 +69,7 @@ def test_every_number_is_right(tmp_path: Path) -> None:
     assert summary.total_requests == len(requests) > 50
     assert summary.errors == len(errors) > 50
     assert summary.warnings == sum(each["level"] == "WARNING" for each in of_day) > 20
-    assert summary.success_rate == pytest.approx(len(good) / len(requests), abs=0.0001)
+    assert summary.success_rate == pytest.approx(len(good) / len(requests), abs=0.000001)
     assert summary.avg_response_time == pytest.approx(mean, abs=0.01)
     assert summary.top_errors == Counter(each.get("error_type", "unknown") for each in errors)
     assert list(summary.top_errors.values()) == sorted(summary.top_errors.values(), reverse=True)
