@@ -2,9 +2,9 @@
 The handler for log files: safe with several processes, and it never fails its caller.
 
 Its own and no library's, by measuring: 4 processes that write 40,000 records to one file rotated at
-1 MiB spend 22 to 27 µs CPU on each here and lose none; with concurrent-log-handler 38 to 47 µs, and
-each waits for the others' lock; with RotatingFileHandler 28 µs, and up to 14,343 are lost
-(`python -m bench.emit`).
+1 MiB spend 22 to 34 µs CPU on each here and lose none; with concurrent-log-handler 38 to 47 µs, and
+each waits for the others' lock; with RotatingFileHandler 28 to 39 µs, and 3,578 to 14,343 are lost
+(`python -m bench.emit`; the spread is that of a machine with other work).
 """
 
 from __future__ import annotations

@@ -130,6 +130,17 @@ def test_a_half_written_line_does_not_swallow_the_next(tmp_path: Path) -> None:
     assert [line[-1:] for line in lines[1::2] + lines[4:]] == [b"}", b"}", b"}"]
 
 
+def test_a_pipe_is_written_as_it_is() -> None:
+    """A file name may lead to something without a size or a position, such as /dev/stdout."""
+    reading, writing = os.pipe()
+    handler = handler_for(Path(f"/proc/self/fd/{writing}"), max_bytes=100, backup_count=5)
+    write(handler, 3)
+    handler.close()
+    os.close(writing)
+    with open(reading, "rb") as pipe:
+        assert pipe.read().count(b"}\n") == 3
+
+
 def test_a_closed_handler_opens_again(tmp_path: Path) -> None:
     """A record that comes after logging was shut down is not lost."""
     handler = handler_for(tmp_path / "app.log")

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from shipper import emit
+from shipper.emit.appending import Appender
 from tests.emit.emit_files import family, handler_for, origins, read, record_of
 
 
@@ -71,7 +72,7 @@ def test_two_handlers_on_one_file_agree(tmp_path: Path) -> None:
 
 
 def test_nobody_rotates_a_file_that_is_being_written(tmp_path: Path) -> None:
-    """While another process holds the file, it grows over its limit instead, without waiting."""
+    """While another process holds the file, it grows over its limit instead."""
     path = tmp_path / "app.log"
     handler = handler_for(path, max_bytes=500, backup_count=9)
     handler.handle(record_of("x" * 400))
@@ -101,6 +102,31 @@ def test_a_process_stopped_while_rotating_stops_nobody_else(tmp_path: Path) -> N
 
     assert len(read(path)) == 502
     assert 0.02 <= waited < 5
+
+
+class Overtaken(Appender):
+    """Another process leaves half a line after this one looked at the file."""
+
+    half = b""
+
+    def _live_size(self) -> int | None:
+        size = super()._live_size()
+        with self._path.open("ab") as other_process:
+            other_process.write(self.half)
+        self.half = b""
+        return size
+
+
+def test_a_line_behind_a_half_that_just_appeared_is_written_again(tmp_path: Path) -> None:
+    """A process killed at the same moment costs its own line, never that of a neighbour."""
+    appender = Overtaken(tmp_path / "app.log", 0, 0)
+    appender.append(b"one\n")
+    appender.half = b"ha"
+    appender.append(b"two\n")
+    appender.append(b"three\n")
+    appender.close()
+
+    assert (tmp_path / "app.log").read_bytes() == b"one\nhatwo\ntwo\nthree\n"
 
 
 def test_a_killed_process_leaves_no_lock(tmp_path: Path) -> None:
