@@ -32,7 +32,7 @@ from shipper.store.embedded.compile import (
     in_extra,
 )
 from shipper.store.embedded.document import MARK
-from shipper.store.embedded.magnitude import magnitude
+from shipper.store.embedded.magnitude import middle
 from shipper.store.embedded.plan import Children, Node, check, runs
 from shipper.store.embedded.schema import magnitude_column
 from shipper.store.embedded.tally import MAX_VALUES, Key, Tallies, results
@@ -199,7 +199,7 @@ def _collect(view: View, nodes: Children, level: Body, tallies: Tallies, at: str
                         below = tallies.counts_of(name).add(key, count)
                         _collect(view, node.children, bucket, below)
             case Percentiles():
-                _collect_magnitudes(node, answer_, tallies, name)
+                _collect_numbers(node, answer_, tallies, name)
                 _collect_sum(level.get(f"{at}{index}.stats", {}), tallies, name)
             case Average():
                 _collect_sum(answer_, tallies, name)
@@ -220,14 +220,14 @@ def _keys(view: View, node: Node, bucket: Body) -> Sequence[Key]:
     return list({str(leaf).lower() if isinstance(leaf, bool) else leaf for leaf in leaves})
 
 
-def _collect_magnitudes(node: Node, answer_: Body, tallies: Tallies, name: str) -> None:
+def _collect_numbers(node: Node, answer_: Body, tallies: Tallies, name: str) -> None:
     counts, sum_ = tallies.counts_of(name), tallies.sum_of(name)
     for bucket in answer_["buckets"]:
         key, count = bucket["key"], bucket["doc_count"]
         if _has_magnitudes(node):
-            counts.add(key, count)
+            counts.add(middle(key), count)
         elif not isinstance(key, str) and "key_as_string" not in bucket:
-            counts.add(magnitude(key), count)
+            counts.add(key, count)
             sum_.add(count, key * count, key, key)
 
 

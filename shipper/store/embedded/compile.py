@@ -133,13 +133,13 @@ def _analyzer() -> tantivy.TextAnalyzer:
 
 
 def _wildcard(node: q.Wildcard, view: View) -> Query:
-    expression = "".join(_regex_step(step) for step in q.steps_of(node.pattern))
     if node.kind is not Kind.OBJECT:
         try:
+            expression = _regex(node.pattern, lambda c: f"\\x{{{ord(c):x}}}")
             return Query.regex_query(view.schema, node.field, f"(?s){expression}")
         except ValueError as error:
             raise QueryError(f"the pattern {node.field}:{node.pattern} is too large") from error
-    matches = re.compile(expression, re.DOTALL).fullmatch
+    matches = re.compile(_regex(node.pattern, re.escape), re.DOTALL).fullmatch
     if not in_extra(node.field):
         return _of_envelopes(
             view, node.field, lambda leaf: isinstance(leaf, str) and bool(matches(leaf))
@@ -149,12 +149,10 @@ def _wildcard(node: q.Wildcard, view: View) -> Query:
     return Query.term_set_query(view.schema, extra_path(node.field), terms)
 
 
-def _regex_step(step: str | None) -> str:
-    if step is None:
-        return ".*"
-    if step == "":
-        return "."
-    return step if step.isalnum() else f"\\x{{{ord(step):x}}}"
+def _regex(pattern: str, literal: Callable[[str], str]) -> str:
+    """Write a wildcard pattern as a regular expression, `literal` its other characters."""
+    forms = {None: ".*", "": "."}
+    return "".join(forms.get(step) or literal(str(step)) for step in q.steps_of(pattern))
 
 
 def _extra_texts(field: str, view: View) -> list[str]:

@@ -135,8 +135,7 @@ class Encoder:
                 setattr(document, column, None if number is None else magnitude(number))
             document.extra_text = None
             if document.extra is not _ABSENT:
-                document.extra_text = bytes(document.extra)
-                document.extra = _searchable(document.extra_text)
+                _prepare_extra(document)
             text: str = self._encode(document).decode()
         except (ValueError, TypeError, RecursionError) as error:
             self.take_back()
@@ -231,10 +230,17 @@ def _object(**keys: Any) -> dict[str, Any] | None:
     return {key: value for key, value in keys.items() if value is not None} or None
 
 
+def _prepare_extra(document: Any) -> None:
+    raw = bytes(document.extra)
+    if raw == b"null":
+        document.extra = _ABSENT
+    else:
+        document.extra_text = raw
+        document.extra = _searchable(raw)
+
+
 def _searchable(raw: bytes) -> Raw:
     """Give the JSON of `extra` in the form that tantivy indexes."""
-    if raw == b"null":
-        return _ABSENT
     if len(raw) <= _MAX_PLAIN_BYTES and _is_plain(raw):
         return Raw(raw)
     return Raw(msgspec.json.encode(_mend(msgspec.json.decode(raw), MAX_EXTRA_DEPTH)))

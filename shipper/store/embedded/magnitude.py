@@ -37,18 +37,16 @@ def middle(step: int) -> float:
     return math.copysign(math.exp(min(exponent, _LARGEST)), step)
 
 
-def percentile(counts: Mapping[int, int], percent: float) -> float | None:
+def percentile(counts: Mapping[float, int], percent: float) -> float | None:
     """
-    Give the number that at least `percent` % of the counted are not larger than.
+    Give the smallest number that at least `percent` % of the counted are not larger than.
 
-    None where nothing was counted.
+    `counts` are per number; None where nothing was counted.
     """
     total = sum(counts.values())
-    if not total:
-        return None
     rank = max(1, math.ceil(percent / 100 * total))
-    for step in sorted(counts):
-        rank -= counts[step]
+    for number in sorted(counts):
+        rank -= counts[number]
         if rank <= 0:
-            break
-    return middle(step)
+            return number
+    return None

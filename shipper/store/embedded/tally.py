@@ -147,10 +147,10 @@ def _slots(interval: int, counts: Counts, selection: Selection) -> range:
 
 
 def _percentiles(aggregation: Percentiles, counts: Counts, sum_: Sum) -> PercentileValues:
-    by_magnitude = {int(key): count for key, count in counts.counts.items()}
+    by_number = {float(key): count for key, count in counts.counts.items()}
     values: dict[float, float | None] = {}
     for percent in aggregation.percents:
-        value = percentile(by_magnitude, percent)
+        value = percentile(by_number, percent)
         values[percent] = None if value is None else min(max(value, sum_.least), sum_.most)
     return PercentileValues(values)
 

@@ -1,0 +1,284 @@
+"""
+A store as plain as can be: a list of records that is walked through for every question.
+
+It does not know the query language: tests give it a predicate for each query text they use, so it
+shares nothing with the code under test but the words of the api.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from store_records import Record
+
+from shipper.fields import ALIASES
+from shipper.store.api import (
+    Aggregation,
+    Average,
+    Bucket,
+    Buckets,
+    Cardinality,
+    DateHistogram,
+    Filters,
+    Number,
+    Percentiles,
+    PercentileValues,
+    Result,
+    Selection,
+    Sort,
+    Terms,
+)
+
+Predicate = Callable[[Record], bool]
+
+
+def values(record: Record, path: str) -> list[Any]:
+    """Give all strings, numbers and booleans of a record at a dotted path."""
+    return list(_walk(record.fields, ALIASES.get(path, path)))
+
+
+def _walk(value: Any, path: str) -> Iterable[Any]:
+    if isinstance(value, list):
+        for below in value:
+            yield from _walk(below, path)
+    elif not path:
+        if not isinstance(value, dict) and value is not None:
+            yield value
+    elif isinstance(value, dict):
+        for key, below in value.items():
+            if path == key:
+                yield from _walk(below, "")
+            elif path.startswith(f"{key}."):
+                yield from _walk(below, path[len(key) + 1 :])
+
+
+def leaves(value: Any) -> int:
+    """Count what can be found below a value."""
+    if isinstance(value, dict):
+        return sum(map(leaves, value.values()))
+    if isinstance(value, list):
+        return sum(map(leaves, value))
+    return value is not None
+
+
+# Predicates.
+
+
+def has(path: str, value: Any) -> Predicate:
+    """Say whether a keyword or number is this."""
+
+    def holds(record: Record) -> bool:
+        return any(_same(found, value) for found in values(record, path))
+
+    return holds
+
+
+def _same(found: Any, value: Any) -> bool:
+    return isinstance(found, bool) == isinstance(value, bool) and found == value
+
+
+def any_of(*predicates: Predicate) -> Predicate:
+    """Say whether one of them holds."""
+    return lambda record: any(holds(record) for holds in predicates)
+
+
+def all_of(*predicates: Predicate) -> Predicate:
+    """Say whether all of them hold."""
+    return lambda record: all(holds(record) for holds in predicates)
+
+
+def no(predicate: Predicate) -> Predicate:
+    """Say whether it does not hold."""
+    return lambda record: not predicate(record)
+
+
+def words(text: str) -> list[str]:
+    """Take a text apart as the stores do."""
+    return [word.lower() for word in re.findall(r"[^\W_]+", text)]
+
+
+def says(path: str, phrase: str) -> Predicate:
+    """Say whether the words stand in a row in a text."""
+    wanted = words(phrase)
+
+    def holds(record: Record) -> bool:
+        return any(
+            found[start : start + len(wanted)] == wanted
+            for text in values(record, path)
+            for found in [words(text)]
+            for start in range(len(found))
+        )
+
+    return holds
+
+
+def like(path: str, regex: str) -> Predicate:
+    """Say whether a string has a form."""
+    form = re.compile(regex, re.DOTALL)
+    return lambda record: any(
+        isinstance(found, str) and form.fullmatch(found) is not None
+        for found in values(record, path)
+    )
+
+
+def word_like(path: str, regex: str) -> Predicate:
+    """Say whether a word of a text has a form."""
+    return lambda record: any(
+        re.fullmatch(regex, word) for text in values(record, path) for word in words(text)
+    )
+
+
+def within(path: str, lower: float, upper: float) -> Predicate:
+    """Say whether a number lies between two, both included."""
+    return lambda record: any(
+        not isinstance(found, (str, bool)) and lower <= found <= upper
+        for found in values(record, path)
+    )
+
+
+def time_within(lower: float, upper: float) -> Predicate:
+    """Say whether the time lies between two, both included."""
+    return lambda record: lower <= record.time <= upper
+
+
+def exists(path: str) -> Predicate:
+    """Say whether there is a value at or below the path."""
+
+    def holds(record: Record) -> bool:
+        return bool(leaves(_below(record.fields, path)))
+
+    return holds
+
+
+def _below(value: Any, path: str) -> Any:
+    if not path:
+        return value
+    if isinstance(value, list):
+        return [_below(item, path) for item in value]
+    if isinstance(value, dict):
+        return [
+            _below(below, path[len(key) + 1 :])
+            for key, below in value.items()
+            if path == key or path.startswith(f"{key}.")
+        ]
+    return None
+
+
+# Questions.
+
+
+@dataclass
+class Reference:
+    """The records in the order they were stored, and what each query text means."""
+
+    records: Sequence[Record]
+    meanings: Mapping[str, Predicate] = field(default_factory=dict)
+
+    def select(self, selection: Selection) -> list[Record]:
+        """Give the records of a selection in the order they were stored."""
+        meaning = self.meanings[selection.query] if selection.query else lambda _: True
+        since = -math.inf if selection.since is None else selection.since
+        until = math.inf if selection.until is None else selection.until
+        return [r for r in self.records if since <= r.time < until and meaning(r)]
+
+    def search(self, selection: Selection, limit: int, sort: Sort) -> list[str]:
+        """Give the ids of the hits."""
+        sign = 1 if sort is Sort.ASC else -1
+        found = sorted(self.select(selection), key=lambda r: sign * r.time)
+        return [r.id for r in found[:limit]]
+
+    def ask(self, selection: Selection, asked: Mapping[str, Aggregation]) -> dict[str, Result]:
+        """Answer aggregations."""
+        return self._results(asked, self.select(selection), selection)
+
+    def _results(
+        self, asked: Mapping[str, Aggregation], records: list[Record], selection: Selection
+    ) -> dict[str, Result]:
+        return {name: self._result(a, records, selection) for name, a in asked.items()}
+
+    def _result(self, a: Aggregation, records: list[Record], selection: Selection) -> Result:
+        match a:
+            case Terms():
+                return self._terms(a, records, selection)
+            case DateHistogram():
+                return self._histogram(a, records, selection)
+            case Filters():
+                buckets = []
+                for name, query in a.queries.items():
+                    found = [r for r in records if self.meanings[query](r)]
+                    below = self._results(a.aggregations, found, selection)
+                    buckets.append(Bucket(name, len(found), below))
+                return Buckets(buckets)
+            case Percentiles():
+                return _percentiles(a, _numbers(records, a.field))
+            case Average():
+                numbers = [n for r in records for n in values(r, a.field) if _is_number(n)]
+                return Number(sum(numbers) / len(numbers) if numbers else None)
+            case Cardinality():
+                return Number(len({key for r in records for key in _keys(r, a.field)}))
+
+    def _terms(self, a: Terms, records: list[Record], selection: Selection) -> Buckets:
+        by_key: dict[Any, list[Record]] = {}
+        for record in records:
+            for key in _keys(record, a.field):
+                by_key.setdefault(key, []).append(record)
+        ordered = sorted(by_key.items(), key=lambda kr: (-len(kr[1]), isinstance(kr[0], str), kr[0]))
+        first, rest = ordered[: a.size], ordered[a.size :]
+        return Buckets(
+            [Bucket(k, len(rs), self._results(a.aggregations, rs, selection)) for k, rs in first],
+            sum(len(rs) for _, rs in rest),
+        )
+
+    def _histogram(self, a: DateHistogram, records: list[Record], selection: Selection) -> Buckets:
+        step = a.interval_ms
+        by_slot: dict[int, list[Record]] = {}
+        for record in records:
+            by_slot.setdefault(record.time // step * step, []).append(record)
+        if selection.since is not None and selection.until is not None:
+            slots = range(selection.since // step * step, selection.until, step)
+        else:
+            slots = range(min(by_slot, default=0), max(by_slot, default=-1) + 1, step)
+        return Buckets(
+            [
+                Bucket(
+                    slot,
+                    len(by_slot.get(slot, [])),
+                    self._results(a.aggregations, by_slot.get(slot, []), selection),
+                )
+                for slot in slots
+            ]
+        )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 2**63
+
+
+def _numbers(records: list[Record], path: str) -> list[float]:
+    """Give the numbers of a field, each once per record."""
+    return sorted(n for r in records for n in {x for x in values(r, path) if _is_number(x)})
+
+
+def _keys(record: Record, path: str) -> set[Any]:
+    keys = set()
+    for value in values(record, path):
+        if isinstance(value, bool):
+            keys.add(str(value).lower())
+        elif isinstance(value, str) or _is_number(value):
+            keys.add(value)
+        else:  # more than 64 bits hold
+            keys.add(str(value))
+    return {key for key in keys if not isinstance(key, str) or len(key.encode()) <= 65_530}
+
+
+def _percentiles(a: Percentiles, numbers: list[float]) -> PercentileValues:
+    def rank(percent: float) -> float | None:
+        if not numbers:
+            return None
+        return numbers[max(1, math.ceil(percent / 100 * len(numbers))) - 1]
+
+    return PercentileValues({percent: rank(percent) for percent in a.percents})

@@ -1,0 +1,313 @@
+"""
+What every store has to answer, on ordinary and hostile records.
+
+Another store joins by a line in STORES: a function that loads records, given in portions, into an
+empty store at a folder or under a name of its own, and opens it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from store_meanings import MEANINGS
+from store_records import HOSTILE, NOON, ORDINARY, Record, write_parts
+from store_reference import Reference
+
+from shipper.errors import QueryError
+from shipper.fields import FIELDS
+from shipper.store import open_embedded
+from shipper.store.api import (
+    Aggregation,
+    Average,
+    Bucket,
+    Buckets,
+    Cardinality,
+    DateHistogram,
+    Filters,
+    Number,
+    Percentiles,
+    PercentileValues,
+    Question,
+    Result,
+    Selection,
+    Sort,
+    Store,
+    Terms,
+)
+
+Load = Callable[[Path, Sequence[Sequence[Record]]], Store]
+
+
+def load_embedded(path: Path, portions: Sequence[Sequence[Record]]) -> Store:
+    write_parts(path / "index", portions)
+    return open_embedded(path / "index")
+
+
+STORES: dict[str, Load] = {"embedded": load_embedded}
+
+ALL = [*ORDINARY, *HOSTILE]
+REFERENCE = Reference(ALL, MEANINGS)
+
+
+@pytest.fixture(scope="module", params=[(name, n) for name in STORES for n in (1, 3)], ids=str)
+def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """The records in one portion, and again in three."""
+    name, portions = request.param
+    size = -(-len(ALL) // portions)
+    cut = [ALL[start : start + size] for start in range(0, len(ALL), size)]
+    loaded = STORES[name](tmp_path_factory.mktemp(name), cut)
+    yield loaded
+    loaded.close()
+
+
+@pytest.mark.parametrize("query", MEANINGS)
+def test_a_query_finds_what_it_says(store: Store, query: str) -> None:
+    """Every documented form finds exactly the records that plain Python finds."""
+    selection = Selection(query)
+
+    found = store.search(selection, limit=1000, sort=Sort.ASC)
+
+    assert [hit.id for hit in found.hits] == REFERENCE.search(selection, 1000, Sort.ASC)
+    assert found.total == store.count(selection) == len(REFERENCE.select(selection))
+
+
+def test_the_queries_are_no_empty_promises() -> None:
+    """Nearly every query of the table finds some records and leaves others out."""
+    trivial = [q for q in MEANINGS if len(REFERENCE.select(Selection(q))) in (0, len(ALL))]
+
+    assert len(trivial) < len(MEANINGS) / 5
+
+
+@pytest.mark.parametrize("sort", list(Sort))
+@pytest.mark.parametrize("limit", [0, 1, 3, 7, 8, 9, 10, 15, 20, 1000])
+def test_hits_come_in_order(store: Store, sort: Sort, limit: int) -> None:
+    """Hits are ordered by time, equal times as they were stored, wherever the limit cuts."""
+    found = store.search(Selection(), limit=limit, sort=sort)
+
+    assert [hit.id for hit in found.hits] == REFERENCE.search(Selection(), limit, sort)
+    assert found.total == len(ALL)
+
+
+@pytest.mark.parametrize(
+    ("since", "until"),
+    [(NOON, None), (None, NOON), (NOON + 90_001, NOON + 90_002), (NOON, NOON), (NOON + 5, NOON)],
+)
+def test_time_bounds_are_exact_to_the_millisecond(
+    store: Store, since: int | None, until: int | None
+) -> None:
+    """`since` is included, `until` is not, also when they stand in each other's way."""
+    selection = Selection("", since, until)
+
+    assert store.count(selection) == len(REFERENCE.select(selection))
+
+
+def test_a_record_comes_back_as_it_was(store: Store) -> None:
+    """A hit gives every field with its value and type, unknown keys and odd texts included."""
+    hits = {hit.id: hit for hit in store.search(Selection(), limit=1000).hits}
+
+    for written in ALL:
+        assert hits[written.id].time == written.time
+        assert hits[written.id].source == expected(written)
+
+
+def expected(written: Record) -> dict[str, Any]:
+    """Give the fields as a store gives them back: what is not known or empty is left out."""
+    fields = {k: v for k, v in written.fields.items() if k in FIELDS and v not in ([], {})}
+    time = written.time
+    moment = f"{datetime.fromtimestamp(time // 1000, UTC):%Y-%m-%dT%H:%M:%S}.{time % 1000:03d}Z"
+    return {"timestamp": moment, "@timestamp": moment, **fields}
+
+
+LEVELS = Terms("level")
+AGGREGATIONS: dict[str, tuple[Selection, Aggregation]] = {
+    "terms": (Selection(), LEVELS),
+    "terms of a few": (Selection(), Terms("path", 2)),
+    "terms of several values": (Selection(), Terms("tags")),
+    "terms of an alias": (Selection(), Terms("http.response.status_code")),
+    "terms of a number": (Selection(), Terms("duration_ms")),
+    "terms of an object": (Selection(), Terms("event.dataset")),
+    "terms of a list in an object": (Selection(), Terms("event.category")),
+    "terms of an offset": (Selection(), Terms("log.offset", 3)),
+    "terms of unknown keys": (Selection(), Terms("extra.tenant")),
+    "terms of mixed types": (Selection(), Terms("extra.n", 20)),
+    "terms of mixed lists": (Selection(), Terms("extra.m", 20)),
+    "terms of booleans": (Selection(), Terms("extra.flag")),
+    "terms of dates": (Selection(), Terms("extra.when")),
+    "terms of nothing": (Selection(), Terms("extra.nowhere")),
+    "terms of a query": (Selection("level:ERROR"), Terms("error_type")),
+    "terms in terms": (
+        Selection(),
+        Terms("event.dataset", 2, {"levels": LEVELS, "mean": Average("duration_ms")}),
+    ),
+    "histogram": (Selection("", NOON - 1, NOON + 120_000), DateHistogram(7_000)),
+    "open histogram": (Selection("status_code:*"), DateHistogram(1_500)),
+    "histogram of nothing": (Selection("extra.nowhere:1"), DateHistogram(1_500)),
+    "bounded histogram of nothing": (
+        Selection("extra.nowhere:1", NOON, NOON + 10_000),
+        DateHistogram(1_500),
+    ),
+    "half bounded histogram": (Selection("host:*", NOON), DateHistogram(30_000)),
+    "nested histogram": (
+        Selection("", NOON, NOON + 100_000),
+        DateHistogram(10_000, {"levels": LEVELS, "p": Percentiles("duration_ms")}),
+    ),
+    "histogram in terms": (
+        Selection("host:* -extra:*", NOON),
+        Terms("host.name", 5, {"t": DateHistogram(2_000), "n": Cardinality("level")}),
+    ),
+    "filters": (Selection(), Filters({"errors": "level:ERROR", "all": "*", "none": "extra.x:y"})),
+    "filters with": (
+        Selection("status_code:*"),
+        Filters(
+            {"bad": "status_code:>=500", "good": "status_code:<300"},
+            {"p": Percentiles("duration_ms", (0, 50, 100)), "routes": Terms("route")},
+        ),
+    ),
+    "filters in histogram": (
+        Selection("", NOON, NOON + 100_000),
+        DateHistogram(50_000, {"f": Filters({"errors": "level:ERROR"}), "l": LEVELS}),
+    ),
+    "filters in filters in terms": (
+        Selection(),
+        Terms(
+            "event.dataset",
+            10,
+            {
+                "f": Filters(
+                    {"errors": "level:ERROR", "all": "*"},
+                    {"g": Filters({"time": "error_type:TimeoutError"}, {"l": LEVELS}), "l": LEVELS},
+                )
+            },
+        ),
+    ),
+    "percentiles": (Selection(), Percentiles("duration_ms", (0, 10, 50, 90, 99.9, 100))),
+    "percentiles of integers": (Selection(), Percentiles("status_code")),
+    "percentiles of unknown keys": (Selection(), Percentiles("extra.n", (0, 50, 100))),
+    "percentiles of nothing": (Selection("level:DEBUG"), Percentiles("duration_ms")),
+    "average": (Selection(), Average("duration_ms")),
+    "average of integers": (Selection(), Average("status_code")),
+    "average of unknown keys": (Selection(), Average("extra.m")),
+    "average of nothing": (Selection("level:DEBUG"), Average("duration_ms")),
+    "cardinality": (Selection(), Cardinality("path")),
+    "cardinality in an object": (Selection(), Cardinality("host.name")),
+    "cardinality of unknown keys": (Selection(), Cardinality("extra.m")),
+    "cardinality of nothing": (Selection(), Cardinality("extra.nowhere")),
+}
+
+
+@pytest.mark.parametrize("name", AGGREGATIONS)
+def test_an_aggregation_gives_the_right_numbers(store: Store, name: str) -> None:
+    """Every aggregation gives what plain Python gives, percentiles within 1 %."""
+    selection, aggregation = AGGREGATIONS[name]
+
+    answer = store.ask([Question(selection, {"x": aggregation})])[0]
+
+    assert answer.total == len(REFERENCE.select(selection))
+    assert_equal(answer.results["x"], REFERENCE.ask(selection, {"x": aggregation})["x"])
+
+
+def test_many_questions_are_answered_in_their_order(store: Store) -> None:
+    """Questions don't get into each other's way, nor do names within one."""
+    asked = [
+        Question(selection, {name: aggregation, "l": LEVELS, "n": Cardinality("path")})
+        for name, (selection, aggregation) in AGGREGATIONS.items()
+    ]
+
+    answers = store.ask([*asked, Question(Selection("level:ERROR"))])
+
+    for question, answer in zip(asked, answers, strict=False):
+        wanted = REFERENCE.ask(question.selection, question.aggregations)
+        for name, result in wanted.items():
+            assert_equal(answer.results[name], result)
+    assert answers[-1].total == len(REFERENCE.select(Selection("level:ERROR")))
+    assert answers[-1].results == {}
+
+
+def assert_equal(found: Result, wanted: Result) -> None:
+    """Compare two results, numbers by what is promised of them."""
+    assert type(found) is type(wanted)
+    if isinstance(found, Buckets) and isinstance(wanted, Buckets):
+        assert [(b.key, b.count) for b in found.buckets] == [(b.key, b.count) for b in wanted.buckets]
+        assert found.others == wanted.others
+        for one, other in zip(found.buckets, wanted.buckets, strict=True):
+            assert_buckets_equal(one, other)
+    elif isinstance(found, PercentileValues) and isinstance(wanted, PercentileValues):
+        assert found.values == {
+            percent: value if value is None else pytest.approx(value, rel=0.01)
+            for percent, value in wanted.values.items()
+        }
+    elif isinstance(found, Number) and isinstance(wanted, Number):
+        assert found.value == pytest.approx(wanted.value)
+
+
+def assert_buckets_equal(found: Bucket, wanted: Bucket) -> None:
+    assert found.results.keys() == wanted.results.keys()
+    for name, result in wanted.results.items():
+        assert_equal(found.results[name], result)
+
+
+@pytest.mark.parametrize(
+    ("aggregation", "fault"),
+    [
+        (Terms("message"), "message is text"),
+        (Cardinality("exc_info"), "exc_info is text"),
+        (Terms("@timestamp"), "date histogram"),
+        (Terms("host"), "host is an object"),
+        (Terms("level", 0), "use 1 or more"),
+        (DateHistogram(0), "use 1 or more"),
+        (DateHistogram(1), "too long"),
+        (Percentiles("level"), "level holds no numbers"),
+        (Percentiles("@timestamp"), "holds no numbers"),
+        (Percentiles("duration_ms", (101,)), "between 0 and 100"),
+        (Average("service.version"), "holds no numbers"),
+        (Filters({"a": "level:"}), "level has no value"),
+        (Terms("level", 3, {"x": Average("message")}), "holds no numbers"),
+    ],
+)
+def test_what_can_not_be_counted_is_an_error(
+    store: Store, aggregation: Aggregation, fault: str
+) -> None:
+    """A question that has no right answer is refused, never answered another way."""
+    with pytest.raises(QueryError, match=fault):
+        store.ask([Question(Selection(), {"x": aggregation})])
+
+
+@pytest.mark.parametrize("load", STORES.values(), ids=STORES)
+def test_an_empty_store_has_no_records(load: Load, tmp_path: Path) -> None:
+    """Nothing stored is no error: no hits, no buckets, no numbers."""
+    store = load(tmp_path, [[]])
+    asked = {"t": LEVELS, "a": Average("duration_ms"), "p": Percentiles("duration_ms", (50,))}
+
+    answer = store.ask([Question(Selection(), asked)])[0]
+
+    assert store.search(Selection(), limit=10).total == 0
+    assert answer.total == 0
+    assert answer.results == REFERENCE_OF_NOTHING.ask(Selection(), asked)
+    store.close()
+    store.close()
+
+
+REFERENCE_OF_NOTHING = Reference([])
+
+
+def test_hits_can_be_taken_piecewise(store: Store) -> None:
+    """The hits are a sequence: by index, by slice, again and again."""
+    hits = store.search(Selection(), limit=1000).hits
+
+    everything = list(hits)
+
+    assert hits[0] == everything[0]
+    assert list(hits[2:5]) == everything[2:5]
+    assert list(hits) == everything
+    assert len(hits) == len(ALL)
+
+
+@pytest.mark.parametrize("limit", [-1, 1_000_001])
+def test_limits_have_limits(store: Store, limit: int) -> None:
+    """A limit that makes no sense, or would take all memory, is refused."""
+    with pytest.raises(QueryError, match="limit"):
+        store.search(Selection(), limit=limit)
