@@ -44,9 +44,10 @@ class Harvester:
         self.path = path
         self.position = record.offset
         self.size = 0
-        self.rotated = False
         self.missing = False
         self.grown_at = now
+        self._rotated_at: float | None = None
+        self._looked_at = (-1, -1)  # size and time of change at the last look
 
     def is_same(self) -> bool:
         """Tell whether the file still is what was read so far; raises OSError."""
@@ -55,16 +56,39 @@ class Harvester:
 
     def is_settled(self, now: float) -> bool:
         """Tell whether nobody writes to the file any more, as far as one can tell."""
-        return self.rotated and now - self.grown_at >= SETTLE_SECONDS
+        if self._rotated_at is None:
+            return False
+        return now - max(self.grown_at, self._rotated_at) >= SETTLE_SECONDS
 
     def is_read(self) -> bool:
         """Tell whether all that the file holds was read and acked."""
         return self.position >= self.size and self.record.offset >= self.position
 
-    def has_grown(self) -> bool:
-        """Look at the size; tell whether there is something to read; raises OSError."""
-        self.size = os.fstat(self._fd).st_size
-        return self.size != self.position
+    def has_grown(self, now: float) -> bool:
+        """
+        Look at the file; tell whether there may be something to read; raises OSError.
+
+        That is so as well when it was written to and has the size it had: it may have been
+        truncated in between.
+        """
+        stat = os.fstat(self._fd)
+        before, self._looked_at = self._looked_at, (stat.st_size, stat.st_mtime_ns)
+        if stat.st_size != before[0]:
+            self.grown_at = now
+        self.size = stat.st_size
+        return self.size != self.position or self._looked_at != before
+
+    def set_rotated(self, now: float, *, rotated: bool) -> None:
+        """Note whether the file was rotated away; the pause of its writer begins then."""
+        if not rotated:
+            self._rotated_at = None
+        elif self._rotated_at is None:
+            self._rotated_at = now
+
+    def restart(self, record: FileRecord) -> None:
+        """Begin again at the start, under another record."""
+        self.record = record
+        self.position = self._looked_to = 0
 
     def read(self, block_bytes: int, *, now: float, read_at: int) -> Block | None:
         """
@@ -126,7 +150,7 @@ class Harvester:
             record.stream = stream_name(self._host, record.file, head, record.generation)
         return Block(
             file=record.id,
-            path=self.path,
+            path=record.path,
             stream=record.stream,
             start=start,
             end=self.position,

@@ -92,8 +92,9 @@ class Tailer:
                     self._meet(file, key, source, now, wall)
         for key, harvester in list(self._open.items()):
             harvester.missing = key not in found
-            harvester.rotated = harvester.rotated or harvester.missing
-            self._look(key, harvester)
+            if harvester.missing:
+                harvester.set_rotated(now, rotated=True)
+            self._look(key, harvester, now)
             self._retire(key, harvester, now)
         self._forget(found, wall)
 
@@ -109,8 +110,8 @@ class Tailer:
             if harvester is None:
                 return
         harvester.path = file.path
-        harvester.rotated = file.rotated
-        harvester.record.path = file.path
+        harvester.set_rotated(now, rotated=file.rotated)
+        harvester.record.path = file.shown
         harvester.record.seen_at = wall
 
     def _start(
@@ -118,7 +119,7 @@ class Tailer:
     ) -> Harvester | None:
         self._shelf.pop(key, None)
         known = self._known.get(key)
-        record = known or self._record(key, file.path, 0, wall)
+        record = known or self._record(key, file.shown, 0, wall)
         try:
             harvester = Harvester(
                 record,
@@ -154,10 +155,10 @@ class Tailer:
         self._records[record.id] = record
         self._known[key] = record
 
-    def _look(self, key: Identity, harvester: Harvester) -> None:
+    def _look(self, key: Identity, harvester: Harvester, now: float) -> None:
         """See whether a file has something to read, and whether it still is the same file."""
         try:
-            if harvester.has_grown():
+            if harvester.has_grown(now):
                 self._ready[key] = None
         except OSError as error:
             log.warning("%s: %s; it is tried again in the next scan", harvester.path, error)
@@ -166,11 +167,10 @@ class Tailer:
         """Begin again with a file that was truncated, or is another one under the same inode."""
         old = harvester.record
         log.info("%s was truncated or replaced; it is read from its beginning", harvester.path)
-        new = self._record(key, harvester.path, old.generation + 1, wall)
+        new = self._record(key, old.path, old.generation + 1, wall)
         self._drop(old)
         self._register(key, new)
-        harvester.record = new
-        harvester.position = 0
+        harvester.restart(new)
 
     def hint(self, paths: Iterable[str]) -> bool:
         """Take hints that files have changed; tell whether any means a file not known yet."""
@@ -190,7 +190,7 @@ class Tailer:
         for key, harvester in self._open.items():
             if now - harvester.grown_at < WARM_SECONDS:
                 warm = True
-                self._look(key, harvester)
+                self._look(key, harvester, now)
         return warm
 
     def read(self, *, now: float, wall: int) -> Iterator[Block]:
@@ -228,13 +228,18 @@ class Tailer:
         return records, dropped
 
     def _retire(self, key: Identity, harvester: Harvester, now: float) -> None:
-        """Close a file that was rotated away, is read, acked and quiet."""
+        """
+        Close a file that was rotated away, is read, acked and quiet.
+
+        Its position is dropped only if no name leads to it any more: a folder that cannot be
+        listed for a moment would else have all of its files read again.
+        """
         if not (harvester.is_settled(now) and harvester.is_read()):
             return
         stat = harvester.close()
         del self._open[key]
         self._ready.pop(key, None)
-        if harvester.missing:
+        if harvester.missing and not stat.st_nlink:
             self._drop(harvester.record)
         else:
             self._shelf[key] = _Shelved(harvester.record, *_state(stat))
