@@ -33,6 +33,11 @@ class Found:
     stat: os.stat_result
     rotated: bool
 
+    @property
+    def shown(self) -> str:
+        """Give the path as text that any reader takes: a name may have bytes that are no UTF-8."""
+        return os.fsencode(self.path).decode(errors="replace")
+
 
 @dataclass(frozen=True, slots=True)
 class Patterns:
@@ -47,7 +52,7 @@ class Patterns:
         done: set[str] = set()
         for pattern in self.paths:
             for found in self._find(pattern):
-                if found.path not in done and not self._excluded(found.path):
+                if found.path not in done and not self._excluded(found):
                     done.add(found.path)
                     yield found
 
@@ -79,11 +84,16 @@ class Patterns:
         except OSError:
             return  # not there now, or not to be listed: `check` says so
 
-    def _excluded(self, path: str) -> bool:
-        name = os.path.basename(path)
-        return any(
-            self._regex(pattern).match(path if "/" in pattern else name) for pattern in self.exclude
-        )
+    def _excluded(self, found: Found) -> bool:
+        """Tell whether the path, or the one that it was rotated from, is to be left out."""
+        paths = [found.path, ROTATED.sub("", found.path)] if found.rotated else [found.path]
+        return any(self._matches(path, pattern) for pattern in self.exclude for path in paths)
+
+    def _matches(self, path: str, pattern: str) -> bool:
+        if "/" not in pattern:
+            return self._regex(pattern).match(os.path.basename(path)) is not None
+        patterns = pattern, os.path.abspath(pattern)
+        return any(self._regex(each).match(path) for each in patterns)
 
     def _regex(self, pattern: str) -> re.Pattern[str]:
         if pattern not in self._regexes:
