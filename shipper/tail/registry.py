@@ -122,15 +122,25 @@ class Registry:
                 raise
 
     def _open(self) -> None:
+        """Look whose file it is before anything is written to it."""
         db = self._db
+        tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master")]
+        if tables:
+            self._check_version(tables)
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
-        tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if tables == 0:
+        if not tables:
             db.executescript("BEGIN;" + LAYOUT)
             db.execute("INSERT INTO meta VALUES ('version', ?)", (VERSION,))
             db.execute("COMMIT")
-        version = db.execute("SELECT value FROM meta WHERE key = 'version'").fetchone()
+
+    def _check_version(self, tables: list[str]) -> None:
+        if not {"files", "meta"} <= {*tables}:
+            raise DataFolderError(
+                f"{self._path}: is a database, but no registry; move the file away, or set another"
+                " data_dir"
+            )
+        version = self._db.execute("SELECT value FROM meta WHERE key = 'version'").fetchone()
         if version is None or version[0] != VERSION:
             raise DataFolderError(
                 f"{self._path}: a registry of version {version and version[0]}, this shipper"
