@@ -21,7 +21,7 @@ import msgspec
 from shipper import folder
 from shipper.enrich import clock
 from shipper.errors import DataFolderError
-from shipper.tail.discovery import Patterns
+from shipper.tail.discovery import Found, Patterns
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -173,25 +173,30 @@ def _watermark(files: tuple[FileStatus, ...], snapshot: Snapshot | None) -> int 
 def _files(config: Config) -> list[FileStatus]:
     """Judge the files that are there, and those that only the registry knows."""
     known = _positions(config.data_dir / folder.REGISTRY)
+    met: set[tuple[int, int]] = set()  # a file may have several names, or be in several inputs
     statuses = []
     for source in config.inputs:
         for found in Patterns(source.paths, source.exclude).find():
             key = found.stat.st_dev, found.stat.st_ino
+            if key in met:
+                continue
+            met.add(key)
             _path, offset = known.pop(key, ("", 0))
-            statuses.append(_judge(found.path, found.stat.st_size, offset))
+            statuses.append(_judge(found, offset))
     statuses += [
         FileStatus(path, offset, offset, 0, None, "gone") for path, offset in known.values()
     ]
     return sorted(statuses, key=lambda file: file.path)
 
 
-def _judge(path: str, size: int, offset: int) -> FileStatus:
+def _judge(found: Found, offset: int) -> FileStatus:
+    path, size = found.shown, found.stat.st_size
     if offset > size:
         offset = 0  # truncated since
     behind = size - offset
-    if not os.access(path, os.R_OK):
+    if not os.access(found.path, os.R_OK):
         return FileStatus(path, size, offset, behind, None, "unreadable")
-    oldest = _time_at(path, offset) if behind else None
+    oldest = _time_at(found.path, offset) if behind else None
     return FileStatus(path, size, offset, behind, oldest, "behind" if behind else "current")
 
 
