@@ -127,7 +127,7 @@ class Delivery:
     batch_bytes: int = option(
         SIZE.between("64 KiB", "64 MiB"),
         "A batch is published when it has this many bytes of log lines …",
-        default="8 MiB",
+        default="2 MiB",
     )
     linger_seconds: float = option(
         SECONDS.between("0s", "1m"),
@@ -138,7 +138,7 @@ class Delivery:
         SIZE.between("64 KiB", "1 GiB"),
         "Bytes of log lines that wait between reading and publishing; when they are reached, "
         "reading waits.",
-        default="16 MiB",
+        default="4 MiB",
     )
     backoff_seconds: float = option(
         SECONDS.between("10ms", "1h"),

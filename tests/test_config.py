@@ -62,9 +62,9 @@ def test_what_is_left_out_has_its_default() -> None:
 
     assert config.tail == Tail(scan_seconds=1.0, block_bytes=2**20, watch=True)
     assert config.delivery == Delivery(
-        batch_bytes=8 * 2**20,
+        batch_bytes=2 * 2**20,
         linger_seconds=0.3,
-        queue_bytes=16 * 2**20,
+        queue_bytes=4 * 2**20,
         backoff_seconds=0.5,
         backoff_max_seconds=30.0,
         stop_seconds=30.0,

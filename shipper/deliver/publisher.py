@@ -78,6 +78,7 @@ class Publisher:
         self._queue: deque[tuple[float, Parcel]] = deque()  # guarded by _condition
         self._queued_bytes = 0  # guarded by _condition
         self._busy = False  # guarded by _condition
+        self._full = False  # guarded by _condition
         self._draining = False  # guarded by _condition
         self._ledger = Ledger()  # guarded by _condition
         self._abandon = threading.Event()
@@ -90,8 +91,11 @@ class Publisher:
     def put(self, parcel: Parcel, timeout: float) -> bool:
         """Hand over a parcel; False if the queue had no room within `timeout` seconds."""
         with self._condition:
-            if not self._condition.wait_for(lambda: self._has_room(parcel), timeout):
-                return False
+            if not self._has_room(parcel):
+                self._full = True  # more cannot come: a batch must not wait for it
+                self._condition.notify_all()
+                if not self._condition.wait_for(lambda: self._has_room(parcel), timeout):
+                    return False
             self._queue.append((time.monotonic(), parcel))
             self._queued_bytes += parcel.size
             self._condition.notify_all()
@@ -155,7 +159,7 @@ class Publisher:
             settings = self._settings
             deadline = self._queue[0][0] + settings.linger_seconds
             self._condition.wait_for(
-                lambda: self._draining or self._queued_bytes >= settings.batch_bytes,
+                lambda: self._draining or self._full or self._queued_bytes >= settings.batch_bytes,
                 max(deadline - time.monotonic(), 0),
             )
             parcels = [self._pop()]
@@ -163,6 +167,7 @@ class Publisher:
             while self._queue and size + self._queue[0][1].size <= settings.batch_bytes:
                 parcels.append(self._pop())
                 size += parcels[-1].size
+            self._full = False
             self._condition.notify_all()
         batch = batch_of(self._number, parcels)
         self._number += 1

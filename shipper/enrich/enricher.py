@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 MISFITS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 BEGIN = b'{"timestamp":"'  # of every line that `emit` writes
+RENAMED = b'{"@timestamp":"'  # it is the same time, and the store needs it under this name
 
 RUNS_REMEMBERED = 4096  # runs that were found well formed; a host has a few alive at a time
 
@@ -56,49 +57,49 @@ class Enricher:
 
     def enrich(self, block: Block) -> Events:
         """Make the events of one block."""
-        lines = block.data.split(b"\n")
-        if not lines[-1]:
-            lines.pop()
         work = _Work(self._surroundings, block, self._seconds, self._runs)
-        records = self._decode(block, lines)
-        if records is None:
-            self._one_by_one(block, lines, work)
-        else:
-            work.splice(records, lines)
+        if not self._whole(block, work):
+            for line in block.data.removesuffix(b"\n").split(b"\n"):
+                self._line(line, block, work)
         if len(self._runs) > RUNS_REMEMBERED:
             self._runs.clear()
         return work.events
 
-    def _decode(self, block: Block, lines: Sequence[bytes]) -> list[Record] | None:
-        """Decode all lines at once; None if any of them needs a closer look."""
-        if block.cut or max(map(len, lines), default=0) > block.limit:
-            return None
+    def _whole(self, block: Block, work: _Work) -> bool:
+        """Splice all lines at once; False, and nothing done, if any needs a closer look."""
+        data = block.data
+        lines = data.count(b"\n")
+        if block.cut or not data.startswith(BEGIN) or not data.endswith(b"}\n"):
+            return False
+        renamed = data.replace(b"\n" + BEGIN, b"\n" + RENAMED)
+        heads = renamed.split(b"}\n")
+        heads.pop()
         # The decoder takes several records on one line, and one on several lines; so it is not
         # enough that there are as many records as lines. A line with these ends has a whole one.
-        whole = block.data.startswith(BEGIN) and block.data.endswith((b"}\n", b"}"))
-        if not whole or block.data.count(b"}\n" + BEGIN) != len(lines) - 1:
-            return None
+        if len(renamed) != len(data) + lines - 1 or len(heads) != lines:
+            return False
+        if len(data) > block.limit and max(map(len, heads)) >= block.limit:
+            return False
+        heads[0] = RENAMED + heads[0][len(BEGIN) :]
         try:
-            records: list[Record] = self._decoder.decode_lines(block.data)
+            records: list[Record] = self._decoder.decode_lines(data)
         except MISFITS:
-            return None
-        return records if len(records) == len(lines) else None
+            return False
+        return len(records) == lines and work.splice(records, heads)
 
-    def _one_by_one(self, block: Block, lines: Sequence[bytes], work: _Work) -> None:
-        for line in lines:
-            records = None
-            if line.startswith(BEGIN) and line.endswith(b"}"):
-                records = self._decode_one(block, line)
-            if records is None:
-                work.mend(line, block.limit)
-            else:
-                work.splice(records, (line,))
+    def _line(self, line: bytes, block: Block, work: _Work) -> None:
+        """Splice one line, or mend it."""
+        record = None
+        if line.startswith(BEGIN) and line.endswith(b"}"):
+            record = self._decode(line, block)
+        if record is None or not work.splice((record,), (RENAMED + line[len(BEGIN) : -1],)):
+            work.mend(line, block.limit)
 
-    def _decode_one(self, block: Block, line: bytes) -> list[Record] | None:
+    def _decode(self, line: bytes, block: Block) -> Record | None:
         if block.cut or len(line) > block.limit:
             return None
         try:
-            return [self._decoder.decode(line)]
+            return self._decoder.decode(line)
         except MISFITS:
             return None
 
@@ -116,38 +117,45 @@ class _Work:
         self._runs = runs
         self._offset = block.start
         self._created = iso(block.read_at)
-        self._tails: dict[tuple[object, ...], tuple[str, str]] = {}
+        self._tails: dict[tuple[str, str, int, str], tuple[str, str]] = {}
 
-    def splice(self, records: Sequence[Record], lines: Sequence[bytes]) -> None:
-        """Add records that are well formed: their own bytes, and the enrichment behind them."""
-        events = self.events
-        ids, docs, times, datasets = events.ids, events.docs, events.times, events.datasets
-        seconds, fractions, tails = self._seconds, FRACTIONS, self._tails
-        offset = self._offset
+    def splice(self, records: Sequence[Record], heads: Sequence[bytes]) -> bool:
+        """
+        Add records that are well formed: their own bytes, and the enrichment behind them.
+
+        `heads` are the lines, renamed, without their closing brace. False, and nothing added, if
+        one of them has a time or a run that `emit` doesn't write.
+        """
+        seconds, fractions, tails, offset = self._seconds, FRACTIONS, self._tails, self._offset
+        ids, docs, times, datasets = [], [], [], []
+        origins: dict[str, list[int]] = {}
         run: str | None = None
         numbers: list[int] = []
-        for record, line in zip(records, lines, strict=True):
-            timestamp, seq = record.timestamp, record.seq
-            try:
-                time = seconds[timestamp[:19]] + fractions[timestamp[19:]]
+        try:
+            for record, head in zip(records, heads, strict=True):
+                timestamp, seq = record.timestamp, record.seq
+                times.append(seconds[timestamp[:19]] + fractions[timestamp[19:]])
                 if record.run != run:
-                    numbers = self._numbers(record.run)
-                    run = record.run
-            except KeyError:  # a time or run that `emit` doesn't write
-                self._offset = offset
-                self.mend(line, len(line))
-                offset = self._offset
-                continue
-            key = (record.logger, record.level, record.status_code, record.status)
-            dataset, tail = tails.get(key) or self._tail(key)
-            ids.append(f"{run}-{seq}")
-            # its first key is `timestamp`, which `@timestamp` stands for in the store
-            docs.append(b'{"@' + line[2:-1] + f"{tail}{offset}}}}}".encode())
-            times.append(time)
-            datasets.append(dataset)
-            numbers.append(seq)
-            offset += len(line) + 1
+                    run = self._checked(record.run)
+                    numbers = origins.setdefault(run, [])
+                numbers.append(seq)
+                key = (record.logger, record.level, record.status_code, record.status)
+                dataset, tail = tails.get(key) or self._tail(key)
+                ids.append(f"{run}-{seq}")
+                docs.append(head + f"{tail}{offset}}}}}".encode())
+                datasets.append(dataset)
+                offset += len(head) + 1  # brace and newline more than the head, an @ less
+        except KeyError:
+            return False
+        events = self.events
+        events.ids += ids
+        events.docs += docs
+        events.times += times
+        events.datasets += datasets
+        for known, taken in origins.items():
+            events.origins.setdefault(known, []).extend(taken)
         self._offset = offset
+        return True
 
     def mend(self, line: bytes, limit: int) -> None:
         """Add one line that is odd in some way; a blank one only moves the offset."""
@@ -178,13 +186,13 @@ class _Work:
         self.events.datasets.append(classification.dataset)
         self.events.tagged += "tags" in mended.fields
 
-    def _numbers(self, run: str) -> list[int]:
-        """Give the list that collects the numbers of this run; KeyError if it is none."""
+    def _checked(self, run: str) -> str:
+        """Give the run back; KeyError if it is none."""
         if run not in self._runs:
             if not is_run(run):
                 raise KeyError(run)
             self._runs.add(run)
-        return self.events.origins.setdefault(run, [])
+        return run
 
     def _tail(self, key: tuple[str, str, int, str]) -> tuple[str, str]:
         """Make dataset and spliced text for (logger, level, status_code, status)."""
