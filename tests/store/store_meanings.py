@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from store_records import DAY, NOON
-from store_reference import (
+from tests.store.store_records import DAY, NOON
+from tests.store.store_reference import (
     Predicate,
     all_of,
     any_of,
@@ -18,6 +18,7 @@ from store_reference import (
 )
 
 INF = float("inf")
+TRUE, FALSE = True, False
 TEXTS = ("message", "exc_info")
 KEYWORDS = ("request_id", "workflow_id", "error_type", "run")
 
@@ -85,7 +86,9 @@ MEANINGS: dict[str, Predicate] = {
     "error_type:*Error": like("error_type", ".*Error"),
     "message:work*": word_like("message", "work.*"),
     "message:WORK?LOW": word_like("message", "work.low"),
-    "conn*": any_of(*(word_like(t, "conn.*") for t in TEXTS), *(like(k, "conn.*") for k in KEYWORDS)),
+    "conn*": any_of(
+        *(word_like(t, "conn.*") for t in TEXTS), *(like(k, "conn.*") for k in KEYWORDS)
+    ),
     "req_000?": any_of(*(like(k, "req_000.") for k in KEYWORDS)),
     "log.file.path:*access*": like("log.file.path", ".*access.*"),
     "extra.tenant:ac*": like("extra.tenant", "ac.*"),
@@ -122,7 +125,9 @@ MEANINGS: dict[str, Predicate] = {
     "@timestamp:>2026-02-05T12:00:01": time_within(NOON + 2000, INF),
     "@timestamp:<2026-02-05": time_within(-INF, NOON - DAY / 2 - 1),
     "@timestamp:<=2026-02-05": time_within(-INF, NOON + DAY / 2 - 1),
-    "@timestamp:[2026-02-05T13:00:00+01:00 TO 2026-02-05T12:00:02Z}": time_within(NOON, NOON + 1999),
+    "@timestamp:[2026-02-05T13:00:00+01:00 TO 2026-02-05T12:00:02Z}": time_within(
+        NOON, NOON + 1999
+    ),
     "@timestamp:*": everything,
     "event.created:[2026-02-05T12:00:00.300Z TO 2026-02-05T12:00:00.600Z]": any_of(
         has("event.created", "2026-02-05T12:00:00.300Z"),
@@ -180,8 +185,8 @@ MEANINGS: dict[str, Predicate] = {
     "extra.m.deep:er": has("extra.m.deep", "er"),
     "extra.m.a.b:nested": has("extra.m.a.b", "nested"),
     "extra.m.a.b:8": has("extra.m.a.b", 8),
-    "extra.flag:true": any_of(has("extra.flag", True), has("extra.flag", "true")),
-    "extra.flag:false": has("extra.flag", False),
+    "extra.flag:true": any_of(has("extra.flag", TRUE), has("extra.flag", "true")),
+    "extra.flag:false": has("extra.flag", FALSE),
     'extra.when:"2026-02-05T14:30:45Z"': has("extra.when", "2026-02-05T14:30:45Z"),
     "extra.when:2026-02-05T15:30:45.123456789+01:00": has(
         "extra.when", "2026-02-05T15:30:45.123456789+01:00"
@@ -220,6 +225,8 @@ MEANINGS: dict[str, Predicate] = {
     "refused AND NOT level:ERROR": all_of(REFUSED, no(ERROR)),
     "level:(ERROR OR CRITICAL)": any_of(ERROR, has("level", "CRITICAL")),
     "level:(NOT ERROR)": no(ERROR),
-    "message:(workflow -failed)": all_of(says("message", "workflow"), no(says("message", "failed"))),
+    "message:(workflow -failed)": all_of(
+        says("message", "workflow"), no(says("message", "failed"))
+    ),
     "level:IN [error 'CRITICAL']": any_of(ERROR, has("level", "CRITICAL")),
 }

@@ -1,4 +1,4 @@
-"""Records that the tests of the stores load: ordinary ones, and what no application should write."""
+"""Records that the tests of the stores load: ordinary ones, and what nobody should write."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ ORDINARY = [
         execution_time_ms=1250,
         status="failed",
         error_type="TimeoutError",
-        exc_info='Traceback (most recent call last):\n  File "x.py", line 3\nTimeoutError: no answer',
+        exc_info='Traceback (most recent call last):\n  File "x.py"\nTimeoutError: no answer',
         request_id="req_0006",
         **enriched("workflow", 77, "workflow"),
     ),
@@ -117,7 +117,9 @@ ORDINARY = [
 HOSTILE = [
     record(20, level=None, message=None, status_code=None, extra=None),
     record(21, message="ends with backslash \\ and \"quotes\" 'here'\n\ttabs", tags=[]),
-    record(22, message="ünïcödé ΑΒΓ 日本語 straße 🎉", path="/a b/(c)/[d]/{e}/*?", extra={"k": "é"}),
+    record(
+        22, message="ünïcödé ΑΒΓ 日本語 straße 🎉", path="/a b/(c)/[d]/{e}/*?", extra={"k": "é"}
+    ),
     record(23, message="x" * 100_000, error_type="y" * 70_000, extra={"z": "w" * 70_000}),
     record(24, extra={"n": 5, "m": "5", "tenant": "acme", "flag": True, "nothing": None}),
     record(25, extra={"n": 5.0, "m": 5, "tenant": "Acme Inc", "flag": False}),
@@ -128,12 +130,16 @@ HOSTILE = [
     record(30, extra={"when": "2026-02-05T14:30:45Z", "a b": "spaced", "ä-ö": 1, "": "empty"}),
     record(31, extra={"\x01odd": 1, "back\\slash": "b\\s", "dot.": 1, ".": 2, "q\"'": "x"}),
     record(32, extra={"level": 7, "message": "shadow", "text": "\x01marked", "nul": "a\x00b"}),
-    record(33, extra={"ab": 1, "abc": {"d": 1}, "list": [{"x": 1}, {"x": 2}], "empty": {}, "l": []}),
+    record(
+        33, extra={"ab": 1, "abc": {"d": 1}, "list": [{"x": 1}, {"x": 2}], "empty": {}, "l": []}
+    ),
     record(34, extra={"n": 0, "neg": -1, "pct": 99.5, "huge_list": list(range(50))}),
     foreign("0123456789abcdef0123", 0, message="plain text line", tags=["not_json"]),
     foreign("0123456789abcdef0123", 812, message="another, with req_0003 in it", tags=["a"]),
     foreign("with-dash", 5, NOON + 1, run="not a run", seq=5, message="odd run"),
-    Record(f"{RUN}-40", f'{{"level":"INFO","level":"ERROR","run":"{RUN}","seq":40}}'.encode(), NOON),
+    Record(
+        f"{RUN}-40", f'{{"level":"INFO","level":"ERROR","run":"{RUN}","seq":40}}'.encode(), NOON
+    ),
     record(41, 0, message="the epoch"),
     record(42, 4_102_444_799_999, message="far ahead"),
     record(43, NOON + 1, seq_=1, message="a a b a"),
@@ -167,7 +173,9 @@ def write_parts(path: Path, parts: Sequence[Sequence[Record]], batch: int = 7) -
 
 def write(writer: EmbeddedWriter, records: Sequence[Record]) -> list[tuple[int, str]]:
     """Write records in one commit."""
-    return writer.write([r.id for r in records], [r.doc for r in records], [r.time for r in records])
+    return writer.write(
+        [r.id for r in records], [r.doc for r in records], [r.time for r in records]
+    )
 
 
 def roll(writer: EmbeddedWriter, path: Path) -> None:

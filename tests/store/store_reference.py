@@ -13,8 +13,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from store_records import Record
-
 from shipper.fields import ALIASES
 from shipper.store.api import (
     Aggregation,
@@ -32,6 +30,7 @@ from shipper.store.api import (
     Sort,
     Terms,
 )
+from tests.store.store_records import Record
 
 Predicate = Callable[[Record], bool]
 
@@ -226,7 +225,9 @@ class Reference:
         for record in records:
             for key in _keys(record, a.field):
                 by_key.setdefault(key, []).append(record)
-        ordered = sorted(by_key.items(), key=lambda kr: (-len(kr[1]), isinstance(kr[0], str), kr[0]))
+        ordered = sorted(
+            by_key.items(), key=lambda kr: (-len(kr[1]), isinstance(kr[0], str), kr[0])
+        )
         first, rest = ordered[: a.size], ordered[a.size :]
         return Buckets(
             [Bucket(k, len(rs), self._results(a.aggregations, rs, selection)) for k, rs in first],

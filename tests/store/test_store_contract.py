@@ -13,9 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from store_meanings import MEANINGS
-from store_records import HOSTILE, NOON, ORDINARY, Record, write_parts
-from store_reference import Reference
 
 from shipper.errors import QueryError
 from shipper.fields import FIELDS
@@ -38,6 +35,9 @@ from shipper.store.api import (
     Store,
     Terms,
 )
+from tests.store.store_meanings import MEANINGS
+from tests.store.store_records import HOSTILE, NOON, ORDINARY, Record, write_parts
+from tests.store.store_reference import Reference
 
 Load = Callable[[Path, Sequence[Sequence[Record]]], Store]
 
@@ -54,7 +54,9 @@ REFERENCE = Reference(ALL, MEANINGS)
 
 
 @pytest.fixture(scope="module", params=[(name, n) for name in STORES for n in (1, 3)], ids=str)
-def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+def store(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Store]:
     """The records in one portion, and again in three."""
     name, portions = request.param
     size = -(-len(ALL) // portions)
@@ -231,7 +233,9 @@ def assert_equal(found: Result, wanted: Result) -> None:
     """Compare two results, numbers by what is promised of them."""
     assert type(found) is type(wanted)
     if isinstance(found, Buckets) and isinstance(wanted, Buckets):
-        assert [(b.key, b.count) for b in found.buckets] == [(b.key, b.count) for b in wanted.buckets]
+        assert [(b.key, b.count) for b in found.buckets] == [
+            (b.key, b.count) for b in wanted.buckets
+        ]
         assert found.others == wanted.others
         for one, other in zip(found.buckets, wanted.buckets, strict=True):
             assert_buckets_equal(one, other)
@@ -280,7 +284,11 @@ def test_what_can_not_be_counted_is_an_error(
 def test_an_empty_store_has_no_records(load: Load, tmp_path: Path) -> None:
     """Nothing stored is no error: no hits, no buckets, no numbers."""
     store = load(tmp_path, [[]])
-    asked = {"t": LEVELS, "a": Average("duration_ms"), "p": Percentiles("duration_ms", (50,))}
+    asked: dict[str, Aggregation] = {
+        "t": LEVELS,
+        "a": Average("duration_ms"),
+        "p": Percentiles("duration_ms", (50,)),
+    }
 
     answer = store.ask([Question(Selection(), asked)])[0]
 

@@ -1,0 +1,228 @@
+"""Readers beside a writer: what they see, when, and what they say when there is nothing."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shipper.errors import QueryError, StoreUnavailable
+from shipper.store import open_embedded
+from shipper.store.api import (
+    Aggregation,
+    Bucket,
+    Buckets,
+    Cardinality,
+    DateHistogram,
+    Number,
+    Percentiles,
+    PercentileValues,
+    Question,
+    Selection,
+    Terms,
+)
+from shipper.store.embedded import aggregate, parts, tally
+from shipper.store.embedded.reader import EmbeddedStore
+from shipper.store.embedded.writer import EmbeddedWriter
+from tests.store.store_records import KEEP_SECONDS, NOON, record, roll, write, write_parts
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "index"
+
+
+@pytest.fixture
+def writer(path: Path) -> Iterator[EmbeddedWriter]:
+    opened = EmbeddedWriter(path, keep_seconds=KEEP_SECONDS, max_bytes=1 << 30)
+    yield opened
+    opened.close()
+
+
+def test_no_index_is_an_error_that_says_how_to_get_one(path: Path) -> None:
+    """Where there is no index, the place and the command are named."""
+    with pytest.raises(StoreUnavailable, match=r"no index at .*index.*shipper run"):
+        open_embedded(path)
+
+
+def test_an_index_that_went_away_is_an_error(path: Path, writer: EmbeddedWriter) -> None:
+    """A reader that stays open says when the index is gone."""
+    store = open_embedded(path)
+    shutil.rmtree(path)
+
+    with pytest.raises(StoreUnavailable, match="no index"):
+        store.count(Selection())
+
+
+def test_a_commit_is_seen_at_once(path: Path, writer: EmbeddedWriter) -> None:
+    """Every open reader finds a record as soon as the call that wrote it has returned."""
+    readers = [open_embedded(path), open_embedded(path)]
+
+    for number in range(10):
+        write(writer, [record(number, host={"name": f"h{number}"})])
+        if number % 4 == 3:
+            roll(writer, path)
+        for reader in readers:
+            assert reader.count(Selection()) == number + 1
+            assert reader.count(Selection(f"host.name:h{number}")) == 1
+
+
+def test_follow_gives_each_new_record_once(path: Path, writer: EmbeddedWriter) -> None:
+    """What was there before is left out; the rest comes in the order it was stored, once."""
+    write(writer, [record(0, level="ERROR")])
+    store = open_embedded(path)
+    steps = store.follow(Selection("level:ERROR"))
+    assert next(steps) == []
+
+    write(writer, [record(1, NOON + 9, level="ERROR"), record(2, level="INFO")])
+    write(writer, [record(3, NOON - 9, level="ERROR")])
+    assert [hit.id.rpartition("-")[2] for hit in next(steps)] == ["1", "3"]
+    assert next(steps) == []
+
+    roll(writer, path)
+    write(writer, [record(4, level="ERROR")])
+    assert [hit.id.rpartition("-")[2] for hit in next(steps)] == ["4"]
+    assert next(steps) == []
+
+
+def test_follow_begins_when_it_is_asked_for(path: Path, writer: EmbeddedWriter) -> None:
+    """A record that comes between the question and the first step is new."""
+    steps = open_embedded(path).follow(Selection())
+    write(writer, [record(0)])
+
+    assert len(next(steps)) == 1
+
+
+def test_follow_gives_many_records_in_portions(
+    path: Path, writer: EmbeddedWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A flood comes in portions, in order, none lost between them."""
+    monkeypatch.setattr("shipper.store.embedded.reader.PORTION", 4)
+    steps = open_embedded(path).follow(Selection())
+    write(writer, [record(i) for i in range(10)])
+
+    found = [[hit.source["seq"] for hit in next(steps)] for _ in range(4)]
+
+    assert found == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9], []]
+
+
+def test_follow_goes_on_in_a_new_index(path: Path) -> None:
+    """When the index was thrown away, all records of the new one are new."""
+    write_parts(path, [[record(i) for i in range(30)]])
+    store = open_embedded(path)
+    steps = store.follow(Selection())
+    assert next(steps) == []
+    shutil.rmtree(path)
+    write_parts(path, [[record(7)]])
+
+    assert [hit.source["seq"] for hit in next(steps)] == [7]
+
+
+def test_hits_outlive_their_part(path: Path) -> None:
+    """What a search found can be read even if retention has dropped it since."""
+    write_parts(path, [[record(i) for i in range(5)], [record(9)]])
+    found = open_embedded(path).search(Selection(), limit=10)
+    parts.drop_part(parts.list_parts(path)[0])
+
+    assert sorted(hit.source["seq"] for hit in found.hits) == [0, 1, 2, 3, 4, 9]
+
+
+def test_parts_come_and_go_while_readers_ask(path: Path, writer: EmbeddedWriter) -> None:
+    """Readers never fail, nor see part of a commit, while the writer commits, rolls and drops."""
+    failures: list[BaseException] = []
+    stop = threading.Event()
+
+    def ask() -> None:
+        store = open_embedded(path)
+        try:
+            while not stop.is_set():
+                found = store.search(Selection(), limit=1000)
+                assert found.total % 20 == 0
+                assert len(list(found.hits)) == min(found.total, 1000)
+                answer = store.ask([Question(Selection(), {"t": Terms("host.name", 100)})])[0]
+                assert answer.total % 20 == 0
+        except BaseException as error:  # noqa: BLE001 - it fails the test below
+            failures.append(error)
+
+    readers = [threading.Thread(target=ask) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    for batch in range(60):
+        write(writer, [record(20 * batch + i, host={"name": f"h{batch}"}) for i in range(20)])
+        if batch % 6 == 5:
+            roll(writer, path)
+            found = parts.list_parts(path)
+            if len(found) > 3:
+                parts.drop_part(found[0])
+    stop.set()
+    for reader in readers:
+        reader.join(30)
+
+    assert failures == []
+
+
+def test_a_part_that_vanishes_between_listing_and_opening_is_left_out(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part that was dropped a moment ago is no error."""
+    write_parts(path, [[record(0)], [record(1)]])
+    listed = parts.list_parts(path)
+    parts.drop_part(listed[0])
+    monkeypatch.setattr(parts, "list_parts", lambda _: listed)
+
+    assert EmbeddedStore(path).count(Selection()) == 1
+
+
+# Limits of exactness.
+
+
+def test_too_many_values_are_an_error(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Terms and cardinality are exact, or refused."""
+    few = 10
+    monkeypatch.setattr(tally, "MAX_VALUES", few)
+    monkeypatch.setattr(aggregate, "MAX_VALUES", few)
+    same = [record(i, NOON + i, path=f"/{i % few}") for i in range(40)]
+    write_parts(path, [same[:20], same[20:], [record(99, NOON + 99, path="/10")]])
+    store = open_embedded(path)
+    asked: dict[str, Aggregation] = {"t": Terms("path", 3), "n": Cardinality("path")}
+
+    with pytest.raises(QueryError, match="path has more than 10 values"):
+        store.ask([Question(Selection(), asked)])
+
+    answer = store.ask([Question(Selection("", None, NOON + 99), asked)])[0]
+    assert answer.results["n"] == Number(few)
+
+
+@pytest.mark.slow
+def test_a_request_that_is_too_large_is_split_by_time(path: Path) -> None:
+    """More buckets than tantivy gives at once come in several requests, and add up."""
+    records = [
+        record(i, NOON + 10 * (i // 40), duration_ms=1.1 ** (i % 40), level="INFO")
+        for i in range(80_000)
+    ]
+    write_parts(path, [records], batch=20_000)
+    asked = {"h": DateHistogram(10, {"p": Percentiles("duration_ms", (100,))})}
+
+    answer = open_embedded(path).ask([Question(Selection(), asked)])[0]
+
+    largest: Any = pytest.approx(1.1**39, rel=0.01)
+    top = {"p": PercentileValues({100: largest})}
+    assert answer.results["h"] == Buckets([Bucket(NOON + 10 * i, 40, top) for i in range(2000)])
+
+
+def test_percentiles_are_the_same_in_one_part_and_in_many(tmp_path: Path) -> None:
+    """How records are spread over parts does not show in a percentile."""
+    values = [1.017**i for i in range(400)]
+    records = [record(i, NOON + i, duration_ms=v) for i, v in enumerate(values)]
+    asked = {"p": Percentiles("duration_ms", tuple(range(0, 101, 5)))}
+    answers = []
+    for number in (1, 2, 5):
+        index = tmp_path / str(number)
+        write_parts(index, [records[i::number] for i in range(number)], batch=100)
+        answers.append(open_embedded(index).ask([Question(Selection(), asked)]))
+
+    assert answers[0] == answers[1] == answers[2]

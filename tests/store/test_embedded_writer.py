@@ -1,0 +1,507 @@
+"""The writer: what is stored, what survives, what is dropped, what it says when it can't."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from shipper.errors import StoreUnavailable
+from shipper.store import open_embedded
+from shipper.store.api import Selection
+from shipper.store.embedded import parts, schema
+from shipper.store.embedded.writer import MIB, EmbeddedWriter
+from tests.store.store_records import (
+    DAY,
+    DEEP,
+    KEEP_SECONDS,
+    NOON,
+    RUN,
+    Record,
+    foreign,
+    record,
+    roll,
+    write,
+)
+
+GIB = 1 << 30
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "some" / "index"
+
+
+@pytest.fixture
+def writer(path: Path) -> Iterator[EmbeddedWriter]:
+    opened = open_writer(path)
+    yield opened
+    opened.close()
+
+
+def open_writer(
+    path: Path, keep_seconds: int = KEEP_SECONDS, max_bytes: int = GIB
+) -> EmbeddedWriter:
+    return EmbeddedWriter(path, keep_seconds=keep_seconds, max_bytes=max_bytes)
+
+
+def stored(path: Path) -> list[str]:
+    """Give the ids of all records, sorted."""
+    store = open_embedded(path)
+    found = sorted(hit.id for hit in store.search(Selection(), limit=100_000).hits)
+    store.close()
+    return found
+
+
+def ids(records: Sequence[Record]) -> list[str]:
+    return sorted(r.id for r in records)
+
+
+def some(count: int, start: int = 0, **fields: Any) -> list[Record]:
+    return [record(start + i, NOON + i, message=f"record {i}", **fields) for i in range(count)]
+
+
+def test_what_was_written_is_there_after_a_restart(path: Path) -> None:
+    """Records of calls that returned are there for the next writer and for every reader."""
+    for start in (0, 3, 6):
+        writer = open_writer(path)
+        assert write(writer, some(3, start)) == []
+        assert stored(path) == ids(some(start + 3))
+        assert writer.documents == start + 3
+        assert writer.commit == start / 3 + 1
+        writer.close()
+        writer.close()
+
+
+def test_only_its_user_reads_the_index(writer: EmbeddedWriter, path: Path) -> None:
+    """The folders are closed to others, whatever the umask."""
+    write(writer, some(1))
+
+    assert path.stat().st_mode & 0o777 == 0o700
+    assert all(part.path.stat().st_mode & 0o777 == 0o700 for part in parts.list_parts(path))
+    assert (path / "lock").stat().st_mode & 0o077 == 0
+
+
+REFUSED = [
+    (b'{"level":5}', "level"),
+    (b'{"status_code":"abc"}', "status_code"),
+    (b'{"status_code":9223372036854775808}', "i64"),
+    (b'{"tags":"a"}', "tags"),
+    (b'{"extra":5}', "extra"),
+    (b'{"message":"\xff"}', "utf-8"),
+    (b'{"message":"half', "truncated"),
+    (b"[1]", "object"),
+    (b"", "truncated"),
+    (b'{"event":{"created":"yesterday"}}', "event.created"),
+    (b'{"event":{"colour":"red"}}', "colour"),
+    (b'{"host":{"name":"%s"}}' % (b"h" * 70_000), "too large"),
+]
+
+
+def test_a_refused_record_costs_only_itself(writer: EmbeddedWriter, path: Path) -> None:
+    """What can't be stored is told with its place and reason; its neighbours are stored."""
+    bad = [foreign_bytes(i, doc) for i, (doc, _) in enumerate(REFUSED)]
+    good = some(len(bad), host={"name": "h"})
+    both = [r for pair in zip(good, bad, strict=True) for r in pair]
+
+    refused = write(writer, both)
+
+    assert [index for index, _ in refused] == list(range(1, len(both), 2))
+    for (_, reason), (_, word) in zip(refused, REFUSED, strict=True):
+        assert word.lower() in reason.lower()
+    assert stored(path) == ids(good)
+
+
+def foreign_bytes(offset: int, doc: bytes) -> Record:
+    return Record(f"stream-{offset}", doc, NOON)
+
+
+def test_a_refused_record_does_not_define_the_objects_of_others(
+    writer: EmbeddedWriter, path: Path
+) -> None:
+    """The first record with new objects may be refused; the next one has them all the same."""
+    objects = b'"host":{"name":"h1"}'
+    refused = write(
+        writer,
+        [
+            foreign_bytes(0, b'{"status_code":9223372036854775808,%s}' % objects),
+            foreign_bytes(1, b'{"event":{"created":"?"},%s}' % objects),
+            foreign_bytes(2, b"{%s}" % objects),
+        ],
+    )
+
+    hits = list(open_embedded(path).search(Selection("host.name:h1"), limit=5).hits)
+
+    assert [index for index, _ in refused] == [0, 1]
+    assert [(hit.id, hit.source["host"]) for hit in hits] == [("stream-2", {"name": "h1"})]
+
+
+@pytest.mark.parametrize("bad", ["", "x", "-5", "a-", "a-x", "a--", "a-٣"])
+def test_an_id_is_a_stream_and_a_position(writer: EmbeddedWriter, bad: str) -> None:
+    """Another id could not be given back, so it is refused."""
+    assert [index for index, _ in write(writer, [Record(bad, b"{}", NOON)])] == [0]
+
+
+def test_very_deep_values_are_kept(writer: EmbeddedWriter, path: Path) -> None:
+    """Nesting beyond what can be searched is stored and given back."""
+    assert write(writer, [DEEP]) == []
+
+    hit = open_embedded(path).search(Selection("extra.top:1"), limit=1).hits[0]
+
+    assert hit.source["extra"] == DEEP.fields["extra"]
+
+
+def test_origins_are_told_by_commit(path: Path) -> None:
+    """`origins_after` gives every stream and position stored later, over all parts."""
+    writer = open_writer(path)
+    write(writer, [*some(5), foreign("f-1", 17), foreign("f-1", 4)])
+    roll(writer, path)
+    write(writer, [*some(2, 5), foreign("g", 2**40), Record("x-9", b'{"run":"r","seq":3}', NOON)])
+    write(writer, [])
+    write(writer, [record(0, run="another")])
+
+    assert origins(writer, 0) == {
+        RUN: list(range(7)),
+        "f-1": [4, 17],
+        "g": [2**40],
+        "x": [9],
+        "another": [0],
+    }
+    assert origins(writer, 1) == {RUN: [5, 6], "g": [2**40], "x": [9], "another": [0]}
+    assert origins(writer, 2) == origins(writer, 3) == {"another": [0]}
+    assert origins(writer, writer.commit) == {}
+    writer.close()
+
+
+def origins(writer: EmbeddedWriter, commit: int) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for stream, positions in writer.origins_after(commit):
+        found.setdefault(stream, []).extend(positions)
+    return found
+
+
+def test_many_origins_come_in_portions(
+    writer: EmbeddedWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Millions of origins need no more memory than one portion of them."""
+    monkeypatch.setattr("shipper.store.embedded.origins.PORTION", 3)
+    write(writer, some(10))
+
+    portions = [list(positions) for _, positions in writer.origins_after(0)]
+
+    assert portions == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9]]
+
+
+def test_there_is_one_writer(writer: EmbeddedWriter, path: Path) -> None:
+    """A second writer is told so at once, and the first goes on."""
+    with pytest.raises(StoreUnavailable, match="another shipper"):
+        open_writer(path)
+
+    write(writer, some(1))
+
+
+# Retention.
+
+
+def test_old_parts_go_as_a_whole(path: Path) -> None:
+    """A part goes when its newest record is too old; numbers of commits go on all the same."""
+    writer = open_writer(path, keep_seconds=10 * 86_400)
+    write(writer, [record(0, NOON - DAY), record(1, NOON)])
+    age_parts(path, NOON - 2 * DAY, NOON)
+    writer.retain(NOON)  # older than a thirtieth of what is kept: a new part begins
+    write(writer, [record(2, NOON + DAY)])
+    assert len(parts.list_parts(path)) == 2
+
+    writer.retain(NOON + 10 * DAY)
+    assert stored(path) == ids([record(0), record(1), record(2)])
+    writer.retain(NOON + 10 * DAY + 1)
+    assert stored(path) == [f"{RUN}-2"]
+    age_parts(path, NOON - 30 * DAY, NOON - 30 * DAY)
+    writer.retain(NOON + 12 * DAY)
+    assert stored(path) == []
+    writer.close()
+
+    writer = open_writer(path)
+    assert writer.commit == 2
+    write(writer, some(1))
+    assert origins(writer, 2) == {RUN: [0]}
+    writer.close()
+
+
+def age_parts(path: Path, made: int, written: int) -> None:
+    """Make the parts look made and written at other times than now."""
+    for part in parts.list_parts(path):
+        for name, ms in (("part.json", made), ("meta.json", written)):
+            os.utime(part.path / name, (ms / 1000, ms / 1000))
+
+
+def test_a_clock_that_runs_ahead_keeps_no_part_for_ever(path: Path) -> None:
+    """Records from the future go when the part was last written so long ago."""
+    writer = open_writer(path, keep_seconds=86_400)
+    write(writer, [record(0, NOON + 900 * DAY)])
+    age_parts(path, NOON, NOON)
+    writer.retain(NOON + DAY)
+    writer.retain(NOON + 2 * DAY)
+
+    assert stored(path) == []
+    writer.close()
+
+
+def test_an_empty_part_is_not_rolled(writer: EmbeddedWriter, path: Path) -> None:
+    """Nothing to keep makes no new parts, however long it lasts."""
+    writer.retain(NOON + 10_000 * DAY)
+    writer.retain(NOON + 20_000 * DAY)
+
+    assert len(parts.list_parts(path)) == 1
+
+
+@pytest.mark.slow
+def test_size_is_bounded(path: Path) -> None:
+    """Parts are rolled by size, and the oldest go when all are too large together."""
+    limit = 3 * 8 * MIB
+    writer = open_writer(path, max_bytes=limit)
+    noise = random.Random(1)
+    sizes = []
+    for batch in range(40):
+        texts = [noise.randbytes(1000).hex() for _ in range(1000)]
+        write(writer, [record(1000 * batch + i, NOON, message=t) for i, t in enumerate(texts)])
+        writer.retain(NOON)
+        sizes.append(writer.size_bytes())
+
+    assert max(sizes) <= limit
+    assert max(sizes) > limit / 2
+    kept = [int(name.rpartition("-")[2]) for name in stored(path)]
+    assert sorted(kept) == list(range(min(kept), 40_000))
+    writer.close()
+
+
+@pytest.mark.parametrize("left", ["part-00000002.new", "part-00000001.gone"])
+def test_left_overs_of_a_crash_are_cleared(path: Path, left: str) -> None:
+    """A part half made or half deleted is no part, and gone after the next start."""
+    writer = open_writer(path)
+    write(writer, some(3))
+    writer.close()
+    (path / left).mkdir()
+    (path / left / "meta.json").write_text("{")
+
+    assert stored(path) == ids(some(3))
+    writer = open_writer(path)
+    assert not (path / left).exists()
+    roll(writer, path)
+    writer.close()
+
+
+# Failures.
+
+
+def test_a_call_that_failed_is_undone(path: Path) -> None:
+    """
+    A commit that took place although the call failed is undone before the next begins.
+
+    The objects that its records defined are not forgotten with it.
+    """
+    writer = open_writer(path)
+    write(writer, some(3))
+    batch = some(5, 3, host={"name": "new"})
+    writer.commit -= 1  # as if it had not come to know of its last commit
+    write(writer, some(1, 100))
+    writer.commit -= 1
+    writer._abandon()
+
+    write(writer, batch)
+
+    assert stored(path) == ids(batch)
+    found = open_embedded(path).count(Selection("host.name:new"))
+    assert found == len(batch)
+    writer.close()
+
+
+def test_a_full_disk_stores_nothing_and_is_got_over(tmp_path: Path) -> None:
+    """When the disk is full the call fails as a whole; it succeeds as soon as there is space."""
+    script = f"""
+import resource
+import signal
+from pathlib import Path
+from tests.store.store_records import record, write
+from shipper.errors import StoreUnavailable
+from shipper.store.embedded.writer import EmbeddedWriter
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+writer = EmbeddedWriter(Path({str(tmp_path / "index")!r}), keep_seconds=10**9, max_bytes=1 << 30)
+def batch(start):
+    return [record(start + i, message=f"{{start + i}} " + "x y z " * 400) for i in range(3000)]
+write(writer, batch(0))
+hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+for attempt in range(2):
+    try:
+        write(writer, batch(3000))
+    except StoreUnavailable as error:
+        print(error)
+        assert "free space" in str(error), error
+    else:
+        raise SystemExit("it did not fail")
+resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+assert write(writer, batch(3000)) == []
+assert writer.documents == 6000, writer.documents
+writer.close()
+"""
+    run_script(script)
+
+    store = open_embedded(tmp_path / "index")
+    assert store.count(Selection()) == 6000
+    assert store.count(Selection("message:5999")) == 1
+
+
+def run_script(script: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_a_corrupt_part_is_named(path: Path) -> None:
+    """A part that can't be read is an error that names it and the remedy; it stays as it is."""
+    writer = open_writer(path)
+    write(writer, some(3))
+    writer.close()
+    meta = parts.list_parts(path)[0].path / "meta.json"
+    sound = meta.read_bytes()
+    meta.write_text("{")
+
+    with pytest.raises(StoreUnavailable, match=r"part-00000001.*move this folder"):
+        open_writer(path)
+    with pytest.raises(StoreUnavailable, match=r"part-00000001.*move this folder"):
+        open_embedded(path)
+
+    meta.write_bytes(sound)
+    assert stored(path) == ids(some(3))
+
+
+def test_an_index_of_another_version_is_left_alone(path: Path) -> None:
+    """A part with another schema is refused with the versions and the remedy."""
+    open_writer(path).close()
+    manifest = parts.list_parts(path)[0].path / "part.json"
+    manifest.write_bytes(msgspec.json.encode(parts.Manifest(schema.VERSION + 1, 0)))
+
+    with pytest.raises(StoreUnavailable, match=r"another version.*move the index folder"):
+        open_writer(path)
+    with pytest.raises(StoreUnavailable, match="another version"):
+        open_embedded(path)
+
+
+def test_a_place_that_is_no_folder_is_an_error(tmp_path: Path) -> None:
+    """Something else in the index's place is named, and left as it is."""
+    file = tmp_path / "file"
+    file.write_text("mine")
+
+    with pytest.raises(StoreUnavailable, match=str(file)):
+        open_writer(file)
+    with pytest.raises(StoreUnavailable, match=str(file)):
+        open_writer(file / "below")
+    with pytest.raises(StoreUnavailable, match=str(file)):
+        open_embedded(file)
+    assert file.read_text() == "mine"
+
+
+# Crashes.
+
+CRASHER = """
+from pathlib import Path
+from tests.store.store_records import KEEP_SECONDS, record, roll, write
+from shipper.store.embedded.writer import EmbeddedWriter
+path = Path(PATH)
+writer = EmbeddedWriter(path, keep_seconds=KEEP_SECONDS, max_bytes=1 << 30)
+start = writer.documents
+for batch in range(1000):
+    first = start + 50 * batch
+    write(writer, [record(first + i, host={"name": f"h{batch}"}) for i in range(50)])
+    print(first + 50, flush=True)
+    if batch % 5 == 4:
+        roll(writer, path)
+"""
+
+
+def test_kill_9_leaves_what_was_committed(tmp_path: Path) -> None:
+    """Killed at any moment, the index has every call that returned, and none in part."""
+    path = tmp_path / "index"
+    script = CRASHER.replace("PATH", repr(str(path)))
+    chance = random.Random(7)
+    for _ in range(6):
+        told = crash(script, chance.uniform(0.02, 0.35))
+
+        writer = open_writer(path)
+        found = origins(writer, 0).get(RUN, [])
+        assert writer.documents == len(found)
+        writer.close()
+        assert sorted(found) == list(range(len(found)))
+        assert len(found) % 50 == 0
+        assert told <= len(found) <= told + 50
+        assert open_embedded(path).count(Selection("NOT host:*")) == 0
+
+
+def crash(script: str, seconds: float) -> int:
+    """Run a script, kill it that long after its first line; give the last number it told."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    lines = [process.stdout.readline()]
+    time.sleep(seconds)  # the moment of the crash is the input of this test
+    process.send_signal(signal.SIGKILL)
+    lines += process.stdout.read().splitlines()
+    process.wait(10)
+    process.stdout.close()
+    whole = [line for line in lines if line.strip().isdigit()]
+    return int(whole[-1]) if whole else 0
+
+
+@pytest.mark.parametrize("step", ["mkdir", "rename", "rmtree", "index"])
+def test_a_crash_between_the_steps_of_rolling_and_dropping(
+    path: Path, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever making or dropping a part stops, the next start finds a sound index."""
+    writer = open_writer(path, keep_seconds=86_400)
+    write(writer, some(3))
+    age_parts(path, NOON, NOON)
+    targets = {
+        "mkdir": "pathlib.Path.mkdir",
+        "rename": "pathlib.Path.rename",
+        "rmtree": "shutil.rmtree",
+        "index": "shipper.store.embedded.parts.build_schema",
+    }
+
+    def stop(*_: object, **__: object) -> None:
+        raise OSError("the lights went out")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(targets[step], stop)
+        with pytest.raises(StoreUnavailable, match="lights"):
+            writer.retain(NOON + 3 * DAY)
+    writer.close()
+
+    assert stored(path) in ([], ids(some(3)))
+    writer = open_writer(path, keep_seconds=86_400)
+    writer.retain(NOON + 3 * DAY)
+    assert stored(path) == []
+    write(writer, some(2))
+    assert stored(path) == ids(some(2))
+    assert writer.commit == 2
+    writer.close()

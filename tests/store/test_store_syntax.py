@@ -1,0 +1,125 @@
+"""The query language: what a text becomes, and where an error points."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shipper.errors import QueryError
+from shipper.fields import Kind
+from shipper.store.query import And, Match, Not, Or, Range, Wildcard, parse
+
+A, B, C = (Match("tags", Kind.KEYWORD, x) for x in "abc")
+
+
+@pytest.mark.parametrize(
+    ("text", "tree"),
+    [
+        ("tags:a tags:b", And((A, B))),
+        ("tags:a AND tags:b", And((A, B))),
+        ("tags:a tags:b OR tags:c", Or((And((A, B)), C))),
+        ("tags:a OR tags:b tags:c", Or((A, And((B, C))))),
+        ("tags:(a OR b) tags:c", And((Or((A, B)), C))),
+        ("tags:a NOT tags:b", And((A, Not(B)))),
+        ("tags:a -tags:b", And((A, Not(B)))),
+        ("+tags:a", A),
+        ("((tags:a))", A),
+        ("tags:IN [a b]", Or((A, B))),
+        ("tags:IN [ 'a' \"b\" ]", Or((A, B))),
+        ("tags:a\n\tOR\ntags:b", Or((A, B))),
+        ("tags:ORDER", Match("tags", Kind.KEYWORD, "ORDER")),
+        ("tags:-5", Match("tags", Kind.KEYWORD, "-5")),
+        ("tags:a:b", Match("tags", Kind.KEYWORD, "a:b")),
+        ('tags:"a\\"b\\\\c\\d"', Match("tags", Kind.KEYWORD, 'a"b\\c\\d')),
+        ("tags:a\\*b*", Wildcard("tags", Kind.KEYWORD, "a\\*b*")),
+        ("tags:a\\\\*", Wildcard("tags", Kind.KEYWORD, "a\\\\*")),
+        ("tags:a\\*", Match("tags", Kind.KEYWORD, "a*")),
+        ("tags:/a/", Match("tags", Kind.KEYWORD, "/a/")),
+        ("x:1", Match("extra.x", Kind.OBJECT, "1")),
+        ("seq:{1 TO 2]", Range("seq", Kind.INTEGER, 1, 2, lower_included=False)),
+        ("seq:>-5", Range("seq", Kind.INTEGER, -5, None, lower_included=False)),
+    ],
+)
+def test_a_text_becomes_a_tree(text: str, tree: object) -> None:
+    """Terms beside each other mean AND, which binds tighter than OR."""
+    assert parse(text) == tree
+
+
+@pytest.mark.parametrize(
+    ("text", "fault", "at"),
+    [
+        ("status_code:abc", "status_code is an integer", 12),
+        ("level:ERROR status_code:5*", "status_code is an integer", 24),
+        ("status_code:1.5", "is an integer", 12),
+        ("status_code:99999999999999999999", "is an integer", 12),
+        ("duration_ms:fast", "duration_ms is a number", 12),
+        ("duration_ms:nan", "duration_ms is a number", 12),
+        ("@timestamp:yesterday", "@timestamp is a time", 11),
+        ("@timestamp:2026-02-30", "@timestamp is a time", 11),
+        ("level:[A TO B]", "level is text", 7),
+        ("message:[a TO b]", "message is text", 9),
+        ("extra.x:[a TO b]", "a range needs numbers", 9),
+        ("message:--", "searched by its words", 8),
+        ("message:a.b*", "searched by its words", 8),
+        ("host:web", "host is an object", 0),
+        ("level:", "level has no value", 0),
+        ("(level:)", "level has no value", 1),
+        ("(a", "not closed", 0),
+        ("a)", "closes nothing", 1),
+        ("()", "a term is missing", 1),
+        ("a AND", "a term is missing", 5),
+        ("AND a", "a term is missing", 0),
+        ("a OR OR b", "a term is missing", 5),
+        ("NOT", "a term is missing", 3),
+        ("a - b", "stands alone", 2),
+        ('"a', "not closed", 0),
+        ('"a"~2', "attached", 3),
+        ('"a"*', "attached", 3),
+        ("a~", "fuzzy", 0),
+        ("a~1", "fuzzy", 0),
+        ("a^2", "fuzzy", 0),
+        ("path:/a.*/", "regular expressions", 5),
+        ("a && b", "no operator", 2),
+        ("a || b", "no operator", 2),
+        ("!a", "no operator", 0),
+        ("http://x", "URL", 5),
+        ("[1 TO 2]", "needs a field", 0),
+        (">5", "needs a field", 0),
+        ("IN [a]", "needs a field", 0),
+        ("level:IN a", "needs a list", 9),
+        ("level:IN []", "is empty", 9),
+        ("level:IN [a", "not closed", 9),
+        ("seq:[1 2]", "no range", 0),
+        ("seq:[1 TO 2", "not closed", 0),
+        ("seq:[1 TO ", "not closed", 0),
+        ("seq:>", "bound is missing", 5),
+        ("a\\", "backslash", 0),
+        ("(" * 51 + "a" + ")" * 51, "deep", 50),
+        ("a " * 1025, "terms", 2048),
+    ],
+)
+def test_an_error_points_at_its_place(text: str, fault: str, at: int) -> None:
+    """What can't be asked is told with the place and a remedy, never answered otherwise."""
+    with pytest.raises(QueryError, match=fault) as caught:
+        parse(text)
+
+    reason, line, caret = str(caught.value).split("\n")
+    assert ";" in reason
+    assert caret.index("^") == 2 + min(at, 60)
+    assert line[2:] in text.replace("\n", " ") or len(text) > 60
+
+
+def test_a_query_has_a_length() -> None:
+    """A text that nobody typed is refused before it costs anything."""
+    with pytest.raises(QueryError, match="characters"):
+        parse("a" * 70_000)
+
+
+@given(st.text(alphabet="ab:*?\\\"'()[]{}<>=+-/ ANDORTI~^!&|.\n", max_size=40))
+def test_any_text_is_a_query_or_an_error(text: str) -> None:
+    """No text breaks the parser."""
+    with suppress(QueryError):
+        parse(text)
