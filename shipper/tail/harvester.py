@@ -52,7 +52,8 @@ class Harvester:
     def is_same(self) -> bool:
         """Tell whether the file still is what was read so far; raises OSError."""
         self.size = os.fstat(self._fd).st_size
-        return self.size >= self.position and self.record.head.fits(self._fd)
+        seen = max(self.position, self._looked_to)
+        return self.size >= seen and self.record.head.fits(self._fd)
 
     def is_settled(self, now: float) -> bool:
         """Tell whether nobody writes to the file any more, as far as one can tell."""
@@ -135,6 +136,7 @@ class Harvester:
             offset += len(data)
             self._looked_to = offset
             if not data:
+                self._grow_head(offset)
                 return None
 
     def _block(
@@ -143,8 +145,7 @@ class Harvester:
         record, start = self.record, self.position
         self.position = start + length
         self.grown_at = now
-        if record.head.length < HEAD:
-            record.head = fingerprint(self._fd, min(HEAD, self.position))
+        self._grow_head(self.position)
         if not record.stream:
             head = os.pread(self._fd, HEAD, 0)
             record.stream = stream_name(self._host, record.file, head, record.generation)
@@ -159,6 +160,11 @@ class Harvester:
             limit=self._max_line_bytes,
             cut=cut,
         )
+
+    def _grow_head(self, seen: int) -> None:
+        """Let the fingerprint cover what was seen of the file."""
+        if self.record.head.length < HEAD:
+            self.record.head = fingerprint(self._fd, min(HEAD, seen))
 
     def close(self) -> os.stat_result:
         """Close the file; give what its stat said last."""
