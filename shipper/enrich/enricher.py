@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 MISFITS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 BEGIN = b'{"timestamp":"'  # of every line that `emit` writes
-RENAMED = b'{"@timestamp":"'  # it is the same time, and the store needs it under this name
+RENAMED = b'{"@timestamp":"'  # the same time, under the name that the store needs
+END = b"}\n"
+AROUND = len(BEGIN) + 1  # bytes of a line, but for its newline, around its body
 
 RUNS_REMEMBERED = 4096  # runs that were found well formed; a host has a few alive at a time
 
@@ -68,31 +70,31 @@ class Enricher:
     def _whole(self, block: Block, work: _Work) -> bool:
         """Splice all lines at once; False, and nothing done, if any needs a closer look."""
         data = block.data
+        if block.cut or not data.startswith(BEGIN) or not data.endswith(END):
+            return False
+        # One split takes off what every line begins and ends with. The decoder takes several
+        # records on one line, and one on several lines: so lines, pieces and records must be as
+        # many. A line with these ends has a whole record at least.
+        bodies = data.split(END + BEGIN)
         lines = data.count(b"\n")
-        if block.cut or not data.startswith(BEGIN) or not data.endswith(b"}\n"):
+        if len(bodies) != lines:
             return False
-        renamed = data.replace(b"\n" + BEGIN, b"\n" + RENAMED)
-        heads = renamed.split(b"}\n")
-        heads.pop()
-        # The decoder takes several records on one line, and one on several lines; so it is not
-        # enough that there are as many records as lines. A line with these ends has a whole one.
-        if len(renamed) != len(data) + lines - 1 or len(heads) != lines:
+        bodies[0] = bodies[0][len(BEGIN) :]
+        bodies[-1] = bodies[-1][: -len(END)]
+        if len(data) > block.limit and max(map(len, bodies)) > block.limit - AROUND:
             return False
-        if len(data) > block.limit and max(map(len, heads)) >= block.limit:
-            return False
-        heads[0] = RENAMED + heads[0][len(BEGIN) :]
         try:
             records: list[Record] = self._decoder.decode_lines(data)
         except MISFITS:
             return False
-        return len(records) == lines and work.splice(records, heads)
+        return len(records) == lines and work.splice(records, bodies)
 
     def _line(self, line: bytes, block: Block, work: _Work) -> None:
         """Splice one line, or mend it."""
         record = None
         if line.startswith(BEGIN) and line.endswith(b"}"):
             record = self._decode(line, block)
-        if record is None or not work.splice((record,), (RENAMED + line[len(BEGIN) : -1],)):
+        if record is None or not work.splice((record,), (line[len(BEGIN) : -1],)):
             work.mend(line, block.limit)
 
     def _decode(self, line: bytes, block: Block) -> Record | None:
@@ -119,12 +121,12 @@ class _Work:
         self._created = iso(block.read_at)
         self._tails: dict[tuple[str, str, int, str], tuple[str, str]] = {}
 
-    def splice(self, records: Sequence[Record], heads: Sequence[bytes]) -> bool:
+    def splice(self, records: Sequence[Record], bodies: Sequence[bytes]) -> bool:
         """
         Add records that are well formed: their own bytes, and the enrichment behind them.
 
-        `heads` are the lines, renamed, without their closing brace. False, and nothing added, if
-        one of them has a time or a run that `emit` doesn't write.
+        `bodies` are the lines without what every line begins and ends with. False, and nothing
+        added, if one of them has a time or a run that `emit` doesn't write.
         """
         seconds, fractions, tails, offset = self._seconds, FRACTIONS, self._tails, self._offset
         ids, docs, times, datasets = [], [], [], []
@@ -132,7 +134,7 @@ class _Work:
         run: str | None = None
         numbers: list[int] = []
         try:
-            for record, head in zip(records, heads, strict=True):
+            for record, body in zip(records, bodies, strict=True):
                 timestamp, seq = record.timestamp, record.seq
                 times.append(seconds[timestamp[:19]] + fractions[timestamp[19:]])
                 if record.run != run:
@@ -142,9 +144,9 @@ class _Work:
                 key = (record.logger, record.level, record.status_code, record.status)
                 dataset, tail = tails.get(key) or self._tail(key)
                 ids.append(f"{run}-{seq}")
-                docs.append(head + f"{tail}{offset}}}}}".encode())
+                docs.append(RENAMED + body + f"{tail}{offset}}}}}".encode())
                 datasets.append(dataset)
-                offset += len(head) + 1  # brace and newline more than the head, an @ less
+                offset += len(body) + AROUND + 1
         except KeyError:
             return False
         events = self.events
