@@ -73,7 +73,7 @@ class Patterns:
     def _list(self, folder: str, pattern: str) -> Iterator[Found]:
         regex = self._regex(pattern)
         try:
-            with os.scandir(folder) as entries:
+            with os.scandir(os.path.abspath(folder)) as entries:
                 for entry in entries:
                     rotated = ROTATED.search(entry.name)
                     is_live = regex.match(entry.name) is not None
@@ -108,4 +108,4 @@ def _regular(entry: os.DirEntry[str], *, rotated: bool) -> Found | None:
     except OSError:
         return None
     is_file = (stat.st_mode & 0o170000) == 0o100000
-    return Found(os.path.abspath(entry.path), stat, rotated) if is_file else None
+    return Found(entry.path, stat, rotated) if is_file else None

@@ -11,12 +11,12 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import NamedTuple
 
 HEAD = 1024  # bytes that a full-grown fingerprint covers, as in Filebeat and Vector
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """Device and inode: the same file whatever it is called."""
 
     device: int

@@ -109,9 +109,10 @@ class Tailer:
             harvester = self._start(file, key, source, now, wall)
             if harvester is None:
                 return
-        harvester.path = file.path
         harvester.set_rotated(now, rotated=file.rotated)
-        harvester.record.path = file.shown
+        if harvester.path != file.path:
+            harvester.path = file.path
+            harvester.record.path = file.shown
         harvester.record.seen_at = wall
 
     def _start(
@@ -139,6 +140,7 @@ class Tailer:
             return None
         if self._refused.pop(file.path, None):
             log.info("%s can be read again", file.path)
+        record.path = file.shown
         self._register(key, record)
         self._open[key] = harvester
         self._ready[key] = None  # even if its size is as remembered: its head may not be
