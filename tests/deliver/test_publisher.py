@@ -1,0 +1,376 @@
+"""The publisher: every event is answered for before its ack, whatever the output does."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from shipper.config import Delivery as Settings
+from shipper.deliver.deadletters import DeadLetters
+from shipper.deliver.publisher import Publisher
+from shipper.errors import OutputUnavailable, ShipperError
+from shipper.events import Delivery, Rejection
+from tests.deliver.delivering import NOW, ScriptedOutput, document_of, parcel_of, seqs_of
+
+LIMIT = 20.0  # seconds that a thread may take on a busy machine
+DOWN = OutputUnavailable("the output is down")
+
+
+def settings_of(
+    batch_bytes: int = 10, linger: float = 0.0, queue_bytes: int = 1000, backoff: float = 0.001
+) -> Settings:
+    return Settings(
+        batch_bytes=batch_bytes,
+        linger_seconds=linger,
+        queue_bytes=queue_bytes,
+        backoff_seconds=backoff,
+        backoff_max_seconds=4 * backoff,
+    )
+
+
+class Publishing:
+    """A publisher with its parts; `acks` are the numbers of events at each notice."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *script: Delivery | Exception | Callable[..., Delivery],
+        settings: Settings | None = None,
+        clock: Callable[[], int] = lambda: NOW,
+    ) -> None:
+        self.output = ScriptedOutput(*script)
+        self.letters = folder / "letters" / "deadletters.ndjson"
+        self.letters.parent.mkdir(exist_ok=True)
+        self.buried_at_ack: list[int] = []
+        self.publisher = Publisher(
+            self.output,
+            DeadLetters(self.letters),
+            settings or settings_of(),
+            clock=clock,
+            acked=self._on_ack,
+        )
+
+    def _on_ack(self) -> None:
+        self.buried_at_ack.append(len(self.buried()))
+
+    def put(self, *seqs: int, size: int = 10, timeout: float = 0.0) -> bool:
+        return self.publisher.put(parcel_of(*seqs, size=size), timeout)
+
+    def run(self) -> None:
+        """Publish what was put, in this thread."""
+        self.publisher.drain()
+        self.publisher.run()
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        thread = threading.Thread(target=self.publisher.run)
+        thread.start()
+        try:
+            yield
+        finally:
+            self.publisher.abandon()
+            thread.join(LIMIT)
+            assert not thread.is_alive()
+
+    def wait_for(self, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + LIMIT
+        while not condition():
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+
+    def acked(self) -> list[list[int]]:
+        return [seqs_of(batch) for batch, _commit in self.publisher.take_acked()]
+
+    def buried(self) -> list[dict[str, object]]:
+        if not self.letters.exists():
+            return []
+        return [msgspec.json.decode(line) for line in self.letters.read_bytes().splitlines()]
+
+
+def test_in_the_order_of_reading(tmp_path: Path) -> None:
+    """Parcels are published in the order in which they were put, each once, and acked so."""
+    publishing = Publishing(tmp_path)
+    for seq in range(5):
+        assert publishing.put(seq)
+    assert not publishing.publisher.is_idle()
+    publishing.run()
+    assert publishing.output.sent == publishing.acked() == [[seq] for seq in range(5)]
+    assert publishing.publisher.is_idle()
+    assert publishing.publisher.tally.acked == 5
+    assert publishing.publisher.tally.retries == 0
+
+
+def test_batches_are_bounded(tmp_path: Path) -> None:
+    """A batch takes as many parcels as fit; one that is larger than a batch goes alone."""
+    publishing = Publishing(tmp_path, settings=settings_of(batch_bytes=100))
+    for seq, size in enumerate([40, 60, 1, 500, 99, 1, 1]):
+        assert publishing.put(seq, size=size)
+    publishing.run()
+    assert publishing.output.sent == [[0, 1], [2], [3], [4, 5], [6]]
+
+
+def test_the_commit_comes_with_the_ack(tmp_path: Path) -> None:
+    """An ack tells the commit that holds its batch."""
+    publishing = Publishing(tmp_path, Delivery(commit=7), Delivery(commit=9))
+    publishing.put(1)
+    publishing.put(2)
+    publishing.run()
+    assert [commit for _batch, commit in publishing.publisher.take_acked()] == [7, 9]
+
+
+def test_nothing_to_publish(tmp_path: Path) -> None:
+    """A block of which all was taken before is acked without a try."""
+    publishing = Publishing(tmp_path)
+    publishing.put()
+    publishing.run()
+    assert publishing.output.tries == []
+    assert publishing.acked() == [[]]
+
+
+def test_an_output_that_is_down(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The same batch is tried until it is accepted; nothing behind it overtakes."""
+    caplog.set_level(logging.INFO)
+    publishing = Publishing(tmp_path, *[DOWN] * 5)
+    publishing.put(1, 2)
+    publishing.put(3)
+    publishing.run()
+    assert publishing.output.sent == [[1, 2]] * 6 + [[3]]
+    assert publishing.acked() == [[1, 2], [3]]
+    assert publishing.publisher.tally.retries == 5
+    assert publishing.publisher.tally.last_error is None
+    said = [record.message for record in caplog.records]
+    assert said == [
+        "the output is down; nothing is lost, it is tried again",
+        "the output works again",
+    ]
+
+
+def test_pauses_grow_to_a_limit(tmp_path: Path) -> None:
+    """The pause doubles from failure to failure, with jitter, up to the longest."""
+    times: list[float] = []
+
+    def fail(_batch: object) -> Delivery:
+        times.append(time.monotonic())
+        raise DOWN
+
+    publishing = Publishing(tmp_path, *[fail] * 6, settings=settings_of(backoff=0.02))
+    publishing.put(1)
+    publishing.run()
+    pauses = [later - earlier for earlier, later in itertools.pairwise(times)]
+    for pause, longest in zip(pauses, [0.02, 0.04, 0.08, 0.08, 0.08], strict=True):
+        assert pause >= longest / 2
+
+
+def test_only_what_is_owed_is_sent_again(tmp_path: Path) -> None:
+    """What was accepted is not sent again with what was not."""
+    script = Delivery(again=(0, 2, 3)), DOWN, Delivery(again=(1,))
+    publishing = Publishing(tmp_path, *script)
+    publishing.put(10, 11, 12, 13)
+    publishing.run()
+    assert publishing.output.sent == [[10, 11, 12, 13], [10, 12, 13], [10, 12, 13], [12]]
+    assert publishing.acked() == [[10, 11, 12, 13]]
+
+
+def test_refused_events_are_wrapped(tmp_path: Path) -> None:
+    """A refused event is sent once more, as text; then it is no dead letter."""
+    refusal = Delivery(rejected=(Rejection(1, "mapping conflict"),))
+    publishing = Publishing(tmp_path, refusal)
+    publishing.put(10, 11, 12)
+    publishing.run()
+    assert publishing.output.sent == [[10, 11, 12], [11]]
+    wrapped = msgspec.json.decode(publishing.output.tries[1].docs[0])
+    assert wrapped["tags"] == ["rejected"]
+    assert wrapped["message"] == document_of(11).decode()
+    assert publishing.buried() == []
+    assert publishing.acked() == [[10, 11, 12]]
+    tally = publishing.publisher.tally
+    assert (tally.acked, tally.wrapped, tally.dead_letters) == (3, 1, 0)
+
+
+def test_what_is_refused_twice_is_buried_before_its_ack(tmp_path: Path) -> None:
+    """A dead letter is on the disk when its batch is acked, with its own document and reason."""
+    publishing = Publishing(
+        tmp_path,
+        Delivery(rejected=(Rejection(0, "first"), Rejection(2, "second"))),
+        Delivery(rejected=(Rejection(1, "too large"),)),
+    )
+    publishing.put(10, 11, 12)
+    publishing.run()
+    (letter,) = publishing.buried()
+    assert letter["_id"] == publishing.output.tries[0].ids[2]
+    assert letter["reason"] == "second"
+    assert letter["document"] == msgspec.json.decode(document_of(12))
+    assert publishing.buried_at_ack[0] == 1
+    assert publishing.acked() == [[10, 11, 12]]
+    tally = publishing.publisher.tally
+    assert (tally.wrapped, tally.dead_letters) == (2, 1)
+
+
+def test_refused_and_owed_at_once(tmp_path: Path) -> None:
+    """Each event has its own fate, over all tries: stored, wrapped or buried; none is forgotten."""
+    publishing = Publishing(
+        tmp_path,
+        Delivery(again=(1, 2), rejected=(Rejection(0, "a"),)),
+        Delivery(again=(0,), rejected=(Rejection(1, "b"),)),
+        Delivery(),
+        Delivery(again=(0,)),  # the wrapped event of the first try
+        Delivery(rejected=(Rejection(0, "no"),)),
+    )
+    publishing.put(10, 11, 12)
+    publishing.run()
+    assert publishing.output.sent == [[10, 11, 12], [11, 12], [11], [10], [10], [12]]
+    assert [letter["reason"] for letter in publishing.buried()] == ["a"]
+    assert publishing.acked() == [[10, 11, 12]]
+
+
+def test_a_full_disk_for_dead_letters(tmp_path: Path) -> None:
+    """A dead letter that cannot be kept is waited for: there is no ack without it."""
+    calls = 0
+
+    def clock() -> int:  # asked once for each try to bury
+        nonlocal calls
+        calls += 1
+        if calls == 5:
+            publishing.letters.parent.mkdir()
+        return NOW
+
+    refusal = Delivery(rejected=(Rejection(0, "no"),))
+    publishing = Publishing(tmp_path, refusal, refusal, clock=clock)
+    publishing.letters.parent.rmdir()
+    publishing.put(1)
+    publishing.run()
+    assert len(publishing.buried()) == 1
+    assert publishing.buried_at_ack[0] == 1
+    assert publishing.publisher.tally.retries >= 2
+
+
+def test_the_queue_is_bounded(tmp_path: Path) -> None:
+    """When the queue has its bytes, `put` says so; one parcel may always wait."""
+    publishing = Publishing(tmp_path, settings=settings_of(queue_bytes=100))
+    assert publishing.put(1, size=500)
+    assert not publishing.put(2, size=1)
+    other = Publishing(tmp_path, settings=settings_of(queue_bytes=100))
+    assert other.put(1, size=60)
+    assert other.put(2, size=40)
+    assert not other.put(3, size=1)
+
+
+def test_put_waits_for_room(tmp_path: Path) -> None:
+    """Reading goes on as soon as there is room."""
+    publishing = Publishing(tmp_path, settings=settings_of(queue_bytes=10))
+    assert publishing.put(1)
+    with publishing.running():
+        assert publishing.put(2, timeout=LIMIT)
+        assert publishing.put(3, timeout=LIMIT)
+        publishing.wait_for(publishing.publisher.is_idle)
+    assert publishing.output.sent == [[1], [2], [3]]
+
+
+def test_a_full_queue_ends_the_wait_for_more(tmp_path: Path) -> None:
+    """A batch does not wait for what cannot come."""
+    settings = settings_of(batch_bytes=100, linger=1000.0, queue_bytes=100)
+    publishing = Publishing(tmp_path, settings=settings)
+    with publishing.running():
+        assert publishing.put(1, size=60)
+        assert publishing.put(2, size=60, timeout=LIMIT)
+    assert publishing.output.sent[0] == [1]
+
+
+def test_a_batch_waits_for_more(tmp_path: Path) -> None:
+    """A batch that is not full lingers; when it is full, it goes at once."""
+    settings = settings_of(batch_bytes=30, linger=1000.0)
+    publishing = Publishing(tmp_path, settings=settings)
+    with publishing.running():
+        for seq in range(3):
+            assert publishing.output.tries == []
+            publishing.put(seq)
+        publishing.wait_for(lambda: publishing.output.sent == [[0, 1, 2]])
+
+
+def test_a_batch_does_not_wait_for_ever(tmp_path: Path) -> None:
+    """After its time a batch goes, however small it is."""
+    publishing = Publishing(tmp_path, settings=settings_of(batch_bytes=1000, linger=0.01))
+    with publishing.running():
+        publishing.put(1)
+        publishing.wait_for(lambda: publishing.output.sent == [[1]])
+
+
+def test_drain_does_not_linger(tmp_path: Path) -> None:
+    """At the end there is no more to wait for."""
+    publishing = Publishing(tmp_path, settings=settings_of(batch_bytes=1000, linger=1000.0))
+    publishing.put(1)
+    publishing.put(2)
+    publishing.run()
+    assert publishing.output.sent == [[1, 2]]
+
+
+def test_abandon_leaves_it_unacked(tmp_path: Path) -> None:
+    """Told to give up, it ends at the next pause; what was not accepted is not acked."""
+    publishing = Publishing(tmp_path, Delivery(), *[DOWN] * 10_000)
+    publishing.put(1)
+    publishing.put(2)
+    publishing.put(3)
+    with publishing.running():
+        publishing.wait_for(lambda: len(publishing.output.tries) >= 3)
+    assert publishing.acked() == [[1]]
+    assert publishing.publisher.failure is None
+    assert publishing.publisher.tally.last_error == str(DOWN)
+
+
+def test_a_pause_can_be_abandoned(tmp_path: Path) -> None:
+    """A long pause does not hold up the end."""
+    settings = settings_of(backoff=1000.0)
+    publishing = Publishing(tmp_path, *[DOWN] * 10, settings=settings)
+    publishing.put(1)
+    with publishing.running():
+        publishing.wait_for(lambda: len(publishing.output.tries) == 1)
+    assert publishing.acked() == []
+
+
+def test_a_failure_ends_it(tmp_path: Path) -> None:
+    """An output that can never work again ends the publisher: the main thread is told."""
+    failure = ShipperError("closed by its reader")
+    publishing = Publishing(tmp_path, Delivery(), failure)
+    publishing.put(1)
+    publishing.put(2)
+    publishing.run()
+    assert publishing.publisher.failure is failure
+    assert publishing.acked() == [[1]]
+    assert len(publishing.buried_at_ack) == 2  # the one ack, and the end
+
+
+def test_a_fault_of_ours_ends_it(tmp_path: Path) -> None:
+    """A fault is not swallowed, and nobody waits for a thread that is gone."""
+    publishing = Publishing(tmp_path, ValueError("a fault"))
+    publishing.put(1)
+    with pytest.raises(ValueError, match="a fault"):
+        publishing.run()
+    assert isinstance(publishing.publisher.failure, ValueError)
+    assert publishing.acked() == []
+    assert publishing.buried_at_ack == [0]
+
+
+def test_house_keeping(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The output is tended now and then, not with each batch; its failure stops nothing."""
+
+    class Untidy(ScriptedOutput):
+        def tend(self, now_ms: int) -> None:
+            super().tend(now_ms)
+            raise OutputUnavailable("cannot drop the oldest part")
+
+    publishing = Publishing(tmp_path)
+    untidy = publishing.publisher._output = Untidy()
+    for seq in range(3):
+        publishing.put(seq)
+    publishing.run()
+    assert untidy.tended == [NOW]
+    assert untidy.sent == [[0], [1], [2]]
+    assert "cannot drop the oldest part; nothing is lost" in caplog.text

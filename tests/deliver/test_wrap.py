@@ -1,0 +1,73 @@
+"""The wrapped form: found whatever was wrong, and no store refuses it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shipper.deliver.batch import Batch
+from shipper.deliver.outputs.embedded import EmbeddedIndex
+from shipper.deliver.wrap import MAX_REASON, wrap
+from shipper.events import Rejection
+from tests.deliver.delivering import TIME, TIME_MS, document_of, simple_batch
+from tests.deliver.test_outputs import embedded
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
+    max_leaves=10,
+)
+
+
+def batch_with(extra: Any) -> Batch:
+    batch = simple_batch(0, 1)
+    docs = [document_of(0), document_of(1, extra={"x": extra}, message=["not", "text"])]
+    return Batch(0, batch.parcels, batch.ids, docs, batch.times, batch.datasets)
+
+
+def test_the_form() -> None:
+    """The whole document is the message; the reason and the tag tell what happened."""
+    batch = simple_batch(7, 8, 9, number=3)
+    wrapped = wrap(batch, (Rejection(2, "mapping conflict"), Rejection(0, "x" * 10_000)))
+    assert (wrapped.number, wrapped.parcels) == (3, batch.parcels)
+    assert wrapped.ids == [batch.ids[2], batch.ids[0]]
+    assert wrapped.times == [TIME_MS] * 2
+    first, second = map(msgspec.json.decode, wrapped.docs)
+    assert first == {
+        "@timestamp": TIME,
+        "message": document_of(9).decode(),
+        "tags": ["rejected"],
+        "level": "INFO",
+        "host": {"name": "web-1"},
+        "log": {"file": {"path": "/a.log"}, "offset": 9},
+        "error": {"type": "rejected", "message": "mapping conflict"},
+    }
+    assert second["error"]["message"] == "x" * MAX_REASON
+
+
+@given(JSON)
+def test_nothing_of_the_document_is_a_field_but_the_known(extra: Any) -> None:
+    """Whatever the document holds, its wrapped form has texts where texts are due, and no more."""
+    (doc,) = map(msgspec.json.decode, wrap(batch_with(extra), (Rejection(1, "r"),)).docs)
+    assert {*doc} == {"@timestamp", "message", "tags", "host", "log", "level", "error"}
+    assert msgspec.json.decode(doc["message"])["extra"] == {"x": extra}
+
+
+def test_a_store_takes_it(tmp_path: Path) -> None:
+    """What the embedded index refuses, it takes when it is wrapped."""
+    index = EmbeddedIndex(embedded(tmp_path))
+    batch = batch_with("x")
+    refused = index.publish(batch)
+    assert [rejection.index for rejection in refused.rejected] == [1]
+    assert index.publish(wrap(batch, refused.rejected)).rejected == ()
+    index.close()
