@@ -137,6 +137,7 @@ MEANINGS: dict[str, Predicate] = {
     "log.offset:[1 TO 600]": within("log.offset", 1, 600),
     # there or not
     "exc_info:*": exists("exc_info"),
+    "request_id:*": exists("request_id"),
     "status_code:*": exists("status_code"),
     "host:*": exists("host"),
     "host:* -extra:*": all_of(exists("host"), no(exists("extra"))),

@@ -33,10 +33,11 @@ from shipper.store.embedded.compile import (
 )
 from shipper.store.embedded.document import MARK
 from shipper.store.embedded.magnitude import middle
-from shipper.store.embedded.plan import Children, Node, check, runs
+from shipper.store.embedded.plan import Children, Node, runs
 from shipper.store.embedded.schema import magnitude_column
 from shipper.store.embedded.tally import MAX_VALUES, Key, Tallies, results
 from shipper.store.embedded.view import View, both
+from shipper.store.questions import check
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -19,7 +19,7 @@ from shipper.errors import QueryError
 from shipper.fields import Kind
 from shipper.store import query as q
 from shipper.store.embedded.document import MARK, mark, mend_key
-from shipper.store.embedded.envelope import HAS, Leaf
+from shipper.store.embedded.envelope import HAS, TOLD, Leaf
 from shipper.store.embedded.schema import COLUMNS, word_analyzer
 
 if TYPE_CHECKING:
@@ -228,7 +228,7 @@ def _exists(node: q.Exists, view: View) -> Query:
     field = node.field
     if field == "@timestamp":
         return Query.all_query()
-    if node.kind is Kind.TEXT:
+    if field in TOLD:
         return _of_envelopes(view, HAS, lambda leaf: leaf == field)
     if node.kind is not Kind.OBJECT:
         return Query.exists_query(column_of(field))

@@ -164,6 +164,7 @@ class Encoder:
             bytes(log.stream),
             document.message is not None,
             document.exc_info is not None,
+            document.request_id is not None,
         )
         number = self._by_parts.get(parts)
         document.definition = None
@@ -214,7 +215,7 @@ def _envelope_text(*parts: Any) -> str:
         "log": _object(file=file, stream=stream),
         "data_stream": data_stream,
     }
-    has = [name for name, there in zip(envelope.TEXTS, parts[9:], strict=True) if there]
+    has = [name for name, there in zip(envelope.TOLD, parts[9:], strict=True) if there]
     content = {envelope.HAS: has, **(_object(**objects) or {})}
     text = msgspec.json.encode(content, order="deterministic").decode()
     if len(text.encode()) > envelope.MAX_BYTES:

@@ -17,9 +17,9 @@ import msgspec
 if TYPE_CHECKING:
     import tantivy
 
-# Text fields have no fast column that could tell whether a record has them: the envelope does.
+# These have no fast column that could tell whether a record has them: the envelope does.
 HAS: Final = "_has"
-TEXTS: Final = ("message", "exc_info")
+TOLD: Final = ("message", "exc_info", "request_id")
 
 MAX_BYTES: Final = 60_000  # a term has to hold it
 

@@ -135,15 +135,13 @@ def create_part(root: Path, number: int, commits_before: int) -> Part:
 
 
 def drop_part(part: Part) -> None:
-    """Take a part out of the index, then delete it."""
-    gone = part.path.with_suffix(".gone")
-    part.path.rename(gone)
+    """Take a part out of the index; its files go with `delete_left_overs`."""
+    part.path.rename(part.path.with_suffix(".gone"))
     _sync(part.path.parent)
-    shutil.rmtree(gone)
 
 
 def delete_left_overs(root: Path) -> None:
-    """Delete what a crash left half made or half deleted."""
+    """Delete what was dropped, and what a crash left half made or half deleted."""
     for name in os.listdir(root):
         if _LEFT_OVER.fullmatch(name):
             shutil.rmtree(root / name)

@@ -16,19 +16,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from dataclasses import field as default
 
-from shipper.errors import QueryError
 from shipper.fields import Kind
-from shipper.store.api import (
-    Aggregation,
-    Average,
-    Cardinality,
-    DateHistogram,
-    Filters,
-    Percentiles,
-    Terms,
-)
-from shipper.store.embedded.compile import in_extra
-from shipper.store.query import find_field
+from shipper.store.api import Aggregation, Filters
+from shipper.store.questions import below, field_of
 
 Children = Mapping[str, "Node"]
 
@@ -90,61 +80,3 @@ def _filtered(aggregation: Aggregation) -> Iterator[Run]:
     for run in runs(below(aggregation)):
         if run.filters:
             yield Run(run.filters, {_HERE: Node(aggregation, counted=False, children=run.nodes)})
-
-
-def below(aggregation: Aggregation) -> Mapping[str, Aggregation]:
-    """Give what is asked within each bucket of an aggregation."""
-    if isinstance(aggregation, (Terms, DateHistogram, Filters)):
-        return aggregation.aggregations
-    return {}
-
-
-def field_of(aggregation: Aggregation) -> tuple[str, Kind]:
-    """Give the path and the kind of the field that an aggregation looks at."""
-    if isinstance(aggregation, (DateHistogram, Filters)):
-        return "@timestamp", Kind.DATE
-    return find_field(aggregation.field)
-
-
-def check(aggregations: Mapping[str, Aggregation]) -> None:
-    """
-    Find what can't be asked before anything is.
-
-    Raises:
-        QueryError: a field is not of the kind that its aggregation needs, or a number is wrong.
-    """
-    for aggregation in aggregations.values():
-        match aggregation:
-            case DateHistogram(interval_ms=interval) if interval <= 0:
-                raise QueryError(f"slots of {interval} ms can't be counted; use 1 or more")
-            case Terms(size=size) if size <= 0:
-                raise QueryError(f"the first {size} values can't be given; use 1 or more")
-            case Percentiles(percents=percents) if not all(0 <= p <= 100 for p in percents):
-                raise QueryError("percentiles lie between 0 and 100")
-            case Terms() | Cardinality():
-                _check_values(*field_of(aggregation))
-            case Percentiles() | Average():
-                _check_numbers(*field_of(aggregation))
-            case _:
-                pass
-        check(below(aggregation))
-
-
-def _check_values(field: str, kind: Kind) -> None:
-    if kind is Kind.TEXT:
-        raise QueryError(f"{field} is text and has no values to count; filter by its words")
-    if kind is Kind.DATE:
-        raise QueryError(f"{field} is a time; count it by slots of a date histogram")
-    _check_key(field, kind)
-
-
-def _check_numbers(field: str, kind: Kind) -> None:
-    _check_key(field, kind)
-    in_object = kind is Kind.OBJECT and in_extra(field)
-    if not in_object and kind not in (Kind.INTEGER, Kind.FLOAT):
-        raise QueryError(f"{field} holds no numbers; ask for one that does, as duration_ms")
-
-
-def _check_key(field: str, kind: Kind) -> None:
-    if kind is Kind.OBJECT and "." not in field:
-        raise QueryError(f"{field} is an object; name a key of it, as {field}.name")

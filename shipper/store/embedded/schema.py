@@ -30,6 +30,7 @@ from typing import Final
 import tantivy
 
 from shipper.fields import FIELDS, Kind
+from shipper.store.questions import UNGROUPED
 
 VERSION: Final = 1
 
@@ -64,8 +65,9 @@ def build_schema() -> tantivy.Schema:
     """Build the schema of a new part."""
     builder = tantivy.SchemaBuilder()
     for name in (*KEYWORDS, "_stream"):
+        fast = name != UNGROUPED  # a column of values that are all different costs most of all
         builder.add_text_field(
-            name, stored=True, fast=True, tokenizer_name="raw", index_option="basic"
+            name, stored=True, fast=fast, tokenizer_name="raw", index_option="basic"
         )
     for name in TEXTS:
         builder.add_text_field(name, stored=True, tokenizer_name=WORDS)

@@ -182,6 +182,7 @@ class EmbeddedWriter:
         for part in [p for p in found if self._expires_ms(p) < oldest_kept]:
             self._drop(part)
         self._drop_by_size()
+        parts.delete_left_overs(self._root)
 
     def _drop_by_size(self) -> None:
         found = parts.list_parts(self._root)
