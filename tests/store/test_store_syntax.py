@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -110,6 +112,18 @@ def test_an_error_points_at_its_place(text: str, fault: str, at: int) -> None:
     assert ";" in reason
     assert caret.index("^") == 2 + min(at, 60)
     assert line[2:] in text.replace("\n", " ") or len(text) > 60
+
+
+def documented_queries() -> list[str]:
+    text = (Path(__file__).parents[2] / "docs/search.md").read_text()
+    table = text.split("| you type |")[1].split("\n\n")[0]
+    return re.findall(r"`([^`]+)`", "\n".join(row.split("|")[1] for row in table.split("\n")[2:]))
+
+
+@pytest.mark.parametrize("text", documented_queries())
+def test_what_the_docs_show_is_a_query(text: str) -> None:
+    """Every query in the table of docs/search.md can be typed as it stands there."""
+    parse(text)
 
 
 def test_a_query_has_a_length() -> None:
