@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -31,6 +33,20 @@ def test_the_form(tmp_path: Path) -> None:
         for seq, reason in [(7, "too large"), (5, 'a "quoted"\nreason')]
     ]
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_letters_are_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When `bury` returns, all of the letters were synced to the disk."""
+    path = tmp_path / "letters"
+    synced = []
+
+    def fsync(fd: int, real: Callable[[int], None] = os.fsync) -> None:
+        real(fd)
+        synced.append((os.path.samestat(os.fstat(fd), path.stat()), os.fstat(fd).st_size))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    DeadLetters(path).bury(simple_batch(5, 6, 7), REASONS, NOW)
+    assert synced == [(True, path.stat().st_size)]
 
 
 def test_a_letter_can_be_sent_again(tmp_path: Path) -> None:

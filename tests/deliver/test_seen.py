@@ -16,8 +16,8 @@ SMALL = st.integers(0, 3 * SIZE)
 EDGES = st.sampled_from([0, 1, SIZE - 1, SIZE, SIZE + 1, 2 * SIZE, 100 * SIZE, 2**53 - 1, 2**31])
 RANGES = st.builds(
     lambda start, length: list(range(start, start + length)),
-    SMALL | EDGES.filter(lambda edge: edge < 2**53 - 1),
-    st.integers(1, 2 * SIZE + 2),
+    st.sampled_from([0, SIZE]) | SMALL | EDGES.filter(lambda edge: edge < 2**53 - 1),
+    st.sampled_from([SIZE, 2 * SIZE]) | st.integers(1, 2 * SIZE + 2),
 )
 CALLS = st.tuples(
     st.sampled_from([RUN, OTHER_RUN]), RANGES | st.lists(SMALL | EDGES, min_size=1, max_size=40)
@@ -85,6 +85,16 @@ def test_a_crash_loses_only_what_was_not_saved(tmp_path: Path) -> None:
     after.restore(registry.seen())
     assert after.take(RUN, [1, 2, 3, 4, 5, 6]) == [1, 2, 5]
     registry.close()
+
+
+def test_what_is_full_stays_taken() -> None:
+    """A chunk that is held no more, as all of it is taken, is taken."""
+    numbers = Numbers()
+    everything = [*range(3 * SIZE)]
+    assert numbers.take(everything) == []
+    assert numbers.take(everything) == everything
+    assert numbers.take(everything[1::2]) == everything[1::2]
+    assert numbers.take([2 * SIZE, 3 * SIZE, 0]) == [2 * SIZE, 0]
 
 
 def test_no_numbers() -> None:

@@ -166,6 +166,18 @@ def test_a_full_disk(registry: Registry, path: Path) -> None:
     assert len(registry.files()) == 5000
 
 
+def test_a_save_that_fails_halfway(registry: Registry) -> None:
+    """Whatever ends a save, nothing of it is saved."""
+    registry.save(changes_of(1), WALL)
+    changes = changes_of(2)
+    changes.streams["another"] = 2**70  # more than SQLite holds; it is written after the files
+    with pytest.raises(OverflowError):
+        registry.save(changes, WALL)
+    assert steps_in(registry) == {1}
+    registry.save(changes_of(2), WALL)
+    assert steps_in(registry) == {2}
+
+
 def test_a_registry_that_cannot_be_written(path: Path) -> None:
     """While another process holds the file, a save fails as a whole, and can be tried again."""
     registry = Registry(path)
