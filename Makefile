@@ -35,7 +35,8 @@ format: $(VENV)/dev.stamp ## let ruff mend what it can
 
 docs: $(VENV)/dev.stamp ## write docs/configuration.md from the code
 	$(BIN)/python -c 'from shipper.reference import configuration; print(end=configuration())' \
-	  > docs/configuration.md
+	  > docs/configuration.md.new
+	mv docs/configuration.md.new docs/configuration.md
 
 LINES ?= 1000000
 
