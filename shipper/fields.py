@@ -35,7 +35,9 @@ class Field:
 FIELDS: dict[str, Field] = {
     field.name: field
     for field in (
-        Field("@timestamp", Kind.DATE, "when it happened; the time of reading if the line has none"),
+        Field(
+            "@timestamp", Kind.DATE, "when it happened; the time of reading if the line has none"
+        ),
         Field("level", Kind.KEYWORD, "DEBUG, INFO, WARNING, ERROR or CRITICAL"),
         Field("logger", Kind.KEYWORD, "name of the logger"),
         Field("message", Kind.TEXT, "the message; the whole line if it is not JSON"),
