@@ -236,7 +236,8 @@ class Pipeline:
             self._dedupe.ack(batch)
             for parcel in batch.parcels:
                 self._tailer.ack(parcel.file, parcel.end)
-            self._unsaved.accounted = commit or None
+            if commit:
+                self._unsaved.accounted = commit
         now = time.monotonic()
         if now >= self._next_save:
             self._next_save = now + SAVE_SECONDS
