@@ -19,7 +19,7 @@ from enum import StrEnum
 from glob import has_magic
 from pathlib import Path
 
-from shipper.config import Config, EmbeddedOutput
+from shipper.config import Config, ConsoleOutput, EmbeddedOutput
 from shipper.errors import DataFolderError, StoreUnavailable
 from shipper.status import status
 from shipper.store import open_embedded
@@ -196,7 +196,7 @@ def look_at_output(scene: Scene) -> Iterator[Finding]:
     output = scene.config.output
     if isinstance(output, EmbeddedOutput):
         yield from _look_at_index(scene.config, output)
-    elif output.path != "-":
+    elif isinstance(output, ConsoleOutput) and output.path != "-":
         yield from _unwritable("output.console.path", Path(output.path).parent)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from shipper.errors import ConfigError
 from shipper.options import (
+    COUNT,
     DURATION,
     SECONDS,
     SIZE,
@@ -37,12 +38,15 @@ __all__ = [
     "Config",
     "ConsoleOutput",
     "Delivery",
+    "ElasticsearchOutput",
     "EmbeddedOutput",
     "Host",
     "Input",
+    "LogstashOutput",
     "Output",
     "Service",
     "Tail",
+    "Tls",
     "load",
     "parse_duration",
     "parse_size",
@@ -54,6 +58,27 @@ _NAMESPACE = text_matching(
 _GLOB = text_matching(r"(?!~)[^\x00]*[^\x00/]", "the path of a file, with * ? [ ] ** as wildcards")
 _PATH_TEXT = text_matching(r"(?!~)[^\x00]+", "a path; ~ is not replaced")
 _PATH = Scalar("a path", lambda text: Path(_PATH_TEXT.parse(text)))
+_HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)"
+_PORT = r":(?:[1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5])"  # to 65535
+_ADDRESS = text_matching(_HOST + _PORT, "host:port, such as logs1:5044")
+
+
+def _parse_url(text: str) -> str:
+    if "@" in text:  # the fault must not show it
+        raise ValueError("has a user or password; use username and password_file, or api_key_file")
+    url: str = _URL_TEXT.parse(text)
+    return url.rstrip("/")
+
+
+_URL_TEXT = text_matching(
+    rf"https?://{_HOST}{_PORT}(?:/[\w.~/-]*)?",
+    "http:// or https://, host and port, such as https://es1:9200",
+)
+_URL = Scalar(_URL_TEXT.shown, _parse_url)
+
+
+def _none() -> None:
+    """Stand for an option that was left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,9 +221,133 @@ class ConsoleOutput:
     )
 
 
-Output = EmbeddedOutput | ConsoleOutput
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """How a connection is made secret, and who is at its other end."""
 
-OUTPUTS = {"embedded": Section(EmbeddedOutput), "console": Section(ConsoleOutput)}
+    ca: Path | None = option(
+        _PATH,
+        "PEM file with the certificates that are trusted, instead of those of this machine.",
+        default="none",
+        factory=_none,
+    )
+    certificate: Path | None = option(
+        _PATH,
+        "PEM file with the certificate (and its chain) that this side shows, where it has to.",
+        default="none",
+        factory=_none,
+    )
+    key: Path | None = option(
+        _PATH, "PEM file with the key of `certificate`.", default="none", factory=_none
+    )
+    enabled: bool = option(
+        SWITCH, "`false`: everything goes in clear text, passwords too.", default="true"
+    )
+    verify: bool = option(
+        SWITCH,
+        "`false`: whoever answers is trusted, whatever its certificate. For a test, never longer.",
+        default="true",
+    )
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """Give (key, fault; remedy) for values that do not go together."""
+        if (self.certificate is None) != (self.key is None):
+            missing = "certificate" if self.certificate is None else "key"
+            yield missing, "is missing; use both certificate and key, or neither"
+
+
+@dataclass(frozen=True, slots=True)
+class LogstashOutput:
+    """Ships to the `beats` input of Logstash (Lumberjack v2), which acknowledges every window."""
+
+    hosts: tuple[str, ...] = option(
+        ListOf(_ADDRESS, least=1),
+        "Logstash servers. One is used until it fails; then the next one, at once.",
+    )
+    tls: Tls = option(Section(Tls), "The connection.", default="{}")
+    compression_level: int = option(
+        COUNT.between("0", "3"),
+        "`0` sends as it is; `1` is quickest, `3` smallest.",
+        default="1",
+    )
+    window_events: int = option(
+        COUNT.between("1", "65536"),
+        "Most events that are sent before an ack is waited for; after a failure it is fewer, "
+        "until it works again.",
+        default="4096",
+    )
+    connect_seconds: float = option(
+        SECONDS.between("0.1s", "10m"), "How long a connection may take to be made.", default="10s"
+    )
+    ack_seconds: float = option(
+        SECONDS.between("0.1s", "1h"),
+        "How long the server may be silent; while it is blocked it says so every few seconds, "
+        "which counts as a sign of life.",
+        default="1m",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ElasticsearchOutput:
+    """Ships to Elasticsearch; `shipper setup` makes the templates and roles that it needs."""
+
+    hosts: tuple[str, ...] = option(
+        ListOf(_URL, least=1),
+        "Addresses of nodes, all http or all https. They take turns; one that fails is left out "
+        "for a while.",
+    )
+    api_key_file: Path | None = option(
+        _PATH,
+        "File with an API key as Elasticsearch gives it out (`encoded`). It is read again when it "
+        "is refused, so a new key needs no restart.",
+        default="none",
+        factory=_none,
+    )
+    username: str | None = option(
+        TEXT, "User, where there is no API key.", default="none", factory=_none
+    )
+    password_file: Path | None = option(
+        _PATH,
+        "File with the password of `username`; read again when it is refused.",
+        default="none",
+        factory=_none,
+    )
+    tls: Tls = option(Section(Tls), "The connection, where the addresses are https.", default="{}")
+    compression_level: int = option(
+        COUNT.between("0", "3"),
+        "`0` sends as it is; `1` is quickest, `3` smallest.",
+        default="1",
+    )
+    request_bytes: int = option(
+        SIZE.between("64 KiB", "100 MiB"),
+        "A request has at most this many bytes before compression, unless one record has more.",
+        default="5 MiB",
+    )
+    request_seconds: float = option(
+        SECONDS.between("1s", "1h"), "How long a request may take.", default="30s"
+    )
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """Give (key, fault; remedy) for values that do not go together."""
+        if len({url.partition(":")[0] for url in self.hosts}) > 1:
+            yield "hosts", "has http and https; use one of them"
+        if (self.username is None) != (self.password_file is None):
+            missing = "username" if self.username is None else "password_file"
+            yield missing, "is missing; use both username and password_file, or neither"
+        if self.api_key_file is not None and self.username is not None:
+            yield "api_key_file", "is there with username; use one of them"
+        if not self.tls.enabled:
+            yield "tls", "is not enabled here by a switch; use https or http in hosts"
+
+
+Output = EmbeddedOutput | ConsoleOutput | LogstashOutput | ElasticsearchOutput
+
+OUTPUTS = {
+    "embedded": Section(EmbeddedOutput),
+    "console": Section(ConsoleOutput),
+    "logstash": Section(LogstashOutput),
+    "elasticsearch": Section(ElasticsearchOutput),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

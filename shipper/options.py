@@ -288,9 +288,16 @@ def _parse_switch(text: str) -> bool:
     return _SWITCH[text.lower()]
 
 
+def _parse_count(text: str) -> int:
+    if re.fullmatch(r"\d{1,9}", text, re.ASCII) is None:
+        raise ValueError(f'"{text}" is no whole number; use digits alone')
+    return int(text)
+
+
 TEXT = text_matching(r"(?=.*\S)[^\x00-\x1f\x7f]+", "text")
 SWITCH = Scalar("true or false", _parse_switch)
 SECONDS = Scalar("seconds or a duration", _parse_seconds)
+COUNT = Scalar("a whole number", _parse_count)
 DURATION = Scalar("a duration", lambda text: round(parse_duration(text)))
 SIZE = Scalar("a size", parse_size)
 

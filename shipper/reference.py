@@ -35,6 +35,8 @@ _FOOT = """
 This page is written from `shipper/config.py` by `make docs`.
 """
 
+_IN_WORDS = {"{}": "its defaults", "[]": "empty", "none": "none"}  # defaults nobody would write
+
 
 def configuration() -> str:
     """Give the text of docs/configuration.md."""
@@ -69,6 +71,6 @@ def _shown(found: Option) -> str:
 def _default(found: Option) -> str:
     if found.default is None:
         return "required"
-    if found.default in {"{}", "[]"}:
-        return "empty" if found.default == "[]" else "its defaults"
+    if found.default in _IN_WORDS:
+        return _IN_WORDS[found.default]
     return found.default if " of " in found.default else f"`{found.default}`"

@@ -14,11 +14,14 @@ from shipper.config import (
     Config,
     ConsoleOutput,
     Delivery,
+    ElasticsearchOutput,
     EmbeddedOutput,
     Host,
     Input,
+    LogstashOutput,
     Service,
     Tail,
+    Tls,
     load,
     parse_duration,
     parse_size,
@@ -86,6 +89,98 @@ def test_the_output_is_chosen_by_its_key() -> None:
     text = SMALLEST.replace("{embedded: {}}", "{console: {format: bulk, path: out.ndjson}}")
 
     assert read(text).output == ConsoleOutput(format="bulk", path="out.ndjson")
+
+
+def test_servers_are_given_by_their_addresses() -> None:
+    """One host, or several; all else has a default that is safe."""
+    logstash = read(SMALLEST.replace("embedded: {}", 'logstash: {hosts: ["a:5044", "[::1]:1"]}'))
+    search = read(SMALLEST.replace("embedded: {}", 'elasticsearch: {hosts: ["https://es1:9200/"]}'))
+
+    assert logstash.output == LogstashOutput(("a:5044", "[::1]:1"), Tls(None, None, None))
+    assert search.output == ElasticsearchOutput(("https://es1:9200",), None, None, None, Tls())
+    assert Tls().enabled
+    assert Tls().verify
+
+
+def test_an_output_with_all_its_options() -> None:
+    """Secrets are named by their files, and a certificate goes with its key."""
+    text = (
+        "elasticsearch: {hosts: [https://es1:9200, https://es2:9200/es], username: shipper, "
+        "password_file: /run/secrets/es, tls: {ca: ca.pem, certificate: c.pem, key: k.pem}, "
+        "compression_level: 0, request_bytes: 1 MiB, request_seconds: 5}"
+    )
+    assert read(SMALLEST.replace("embedded: {}", text)).output == ElasticsearchOutput(
+        ("https://es1:9200", "https://es2:9200/es"),
+        username="shipper",
+        password_file=Path("/run/secrets/es"),
+        tls=Tls(Path("ca.pem"), Path("c.pem"), Path("k.pem")),
+        compression_level=0,
+        request_bytes=2**20,
+        request_seconds=5.0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("output", "fault"),
+    [
+        ("logstash: {hosts: []}", "logstash.hosts (line 3): is empty"),
+        ("logstash: {hosts: [logs1]}", 'logstash.hosts[0] (line 3): "logs1" cannot be used; use'),
+        ("logstash: {hosts: [a:70000]}", 'logstash.hosts[0] (line 3): "a:70000" cannot be used'),
+        ("logstash: {hosts: [https://a:1]}", "logstash.hosts[0] (line 3): "),
+        (
+            "logstash: {hosts: [a:1], compression_level: 4}",
+            'logstash.compression_level (line 3): "4" is out of range; use 0 to 3',
+        ),
+        (
+            "logstash: {hosts: [a:1], window_events: 1.5}",
+            'logstash.window_events (line 3): "1.5" is no whole number; use digits alone',
+        ),
+        (
+            "logstash: {hosts: [a:1], tls: {certificate: a.pem}}",
+            "logstash.tls.key (line 3): is missing; use both certificate and key, or neither",
+        ),
+        (
+            "logstash: {hosts: [a:1], tls: {key: a.pem}}",
+            "logstash.tls.certificate (line 3): is missing",
+        ),
+        ("elasticsearch: {hosts: [es1:9200]}", "elasticsearch.hosts[0] (line 3): "),
+        ("elasticsearch: {hosts: [https://es1]}", "elasticsearch.hosts[0] (line 3): "),
+        (
+            "elasticsearch: {hosts: [http://a:1, https://a:1]}",
+            "elasticsearch.hosts (line 3): has http and https; use one of them",
+        ),
+        (
+            "elasticsearch: {hosts: [http://a:1], username: u}",
+            "elasticsearch.password_file (line 3): is missing; use both",
+        ),
+        (
+            "elasticsearch: {hosts: [http://a:1], password_file: u}",
+            "elasticsearch.username (line 3): is missing; use both",
+        ),
+        (
+            "elasticsearch: {hosts: [http://a:1], api_key_file: k, username: u, password_file: p}",
+            "elasticsearch.api_key_file (line 3): is there with username; use one of them",
+        ),
+        (
+            "elasticsearch: {hosts: [http://a:1], tls: {enabled: false}}",
+            "elasticsearch.tls (line 3): is not enabled here by a switch; use https or http",
+        ),
+    ],
+)
+def test_each_fault_of_a_server_has_its_place(output: str, fault: str) -> None:
+    """An address without a port, half a pair of files or two ways to log in are faults."""
+    found = faults(SMALLEST.replace("embedded: {}", output))
+
+    assert any(each.startswith(f"output.{fault}") for each in found), found
+
+
+def test_a_password_in_an_address_is_not_shown() -> None:
+    """A secret that stands in the config by mistake is not repeated in the fault."""
+    text = 'elasticsearch: {hosts: ["https://elastic:hunter2@es1:9200"]}'
+    (fault,) = faults(SMALLEST.replace("embedded: {}", text))
+
+    assert "hunter2" not in fault
+    assert "use username and password_file, or api_key_file" in fault
 
 
 @pytest.mark.parametrize(
@@ -182,7 +277,10 @@ def test_all_faults_are_reported_at_once() -> None:
             "delivery (line 11): is a list; use a section with the keys batch_bytes, "
             "linger_seconds, queue_bytes, backoff_seconds, backoff_max_seconds, stop_seconds"
         ),
-        "output (line 12): has embedded, console; use exactly one of: embedded, console",
+        (
+            "output (line 12): has embedded, console; "
+            "use exactly one of: embedded, console, logstash, elasticsearch"
+        ),
         'output.embedded.keep (line 12): "30" is no duration; use a number and ms, s, m, h, d or w',
         'output.console.format (line 12): "xml" cannot be used; use json or bulk',
     ]
@@ -206,7 +304,7 @@ def test_all_faults_are_reported_at_once() -> None:
         ("data_dir: ~/shipper", 'data_dir (line 1): "~/shipper" cannot be used; use a path'),
         ("inputs: [{paths: [logs/]}]", 'inputs[0].paths[0] (line 1): "logs/" cannot be used'),
         ("output: {}", "output (line 1): has nothing; use exactly one of"),
-        ("output: {elastic: {}}", "output.elastic (line 1): unknown key; use one of: embedded"),
+        ("output: {elastic: {}}", "output.elastic (line 1): unknown key; use elasticsearch"),
         (
             "data_dir: !!python/object/apply:os.system [false]",
             "data_dir (line 1): is tagged python/object/apply:os.system, and tags are not used",
