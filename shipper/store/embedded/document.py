@@ -4,6 +4,15 @@ A document as it comes to the store, as it goes into tantivy.
 One decode and one encode per record: known fields pass as they are, the objects shrink to the
 number of their envelope (envelope.py), `extra` is made searchable and keeps its own text beside.
 A document that does not fit is refused with the reason, and costs only itself.
+
+Enrichment puts the objects last, and `log.offset` at the very end, so all but these digits is the
+same in record after record:
+
+    {"level":"INFO", … ,"host":{"name":"web-1"}, … ,"log":{"file":{"path":"a.log"},"offset":4711}}
+    └── head ──────────┘└── tail ─────────────────────────────────────────────────────┘
+
+A tail that was seen before is not decoded again. It is taken for one only if it holds nothing but
+the objects, and the head is an object that holds none; any other document is decoded as a whole.
 """
 
 from __future__ import annotations
@@ -92,6 +101,21 @@ _Document: Final[Any] = msgspec.defstruct(
 )
 
 
+_TAIL_BEGINS: Final = b',"host":{'
+_TAIL_ENDS: Final = b'"offset":'
+_AFTER_TAIL: Final = b"}}"
+_MAX_TAILS: Final = 4096  # to remember; each block of a file has its own few, by `event.created`
+
+
+class _Tail(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    host: Raw
+    log: _Log
+    service: Raw = _ABSENT
+    error: Raw = _ABSENT
+    data_stream: Raw = _ABSENT
+    event: _Event | None = None
+
+
 class Encoder:
     """
     Make tantivy's JSON of the documents of one part.
@@ -103,9 +127,10 @@ class Encoder:
     def __init__(self, envelopes: dict[str, int]) -> None:
         self._by_text = envelopes
         self._by_parts: dict[tuple[Any, ...], int] = {}
+        self._by_tail: dict[tuple[bytes, bool, bool, bool], tuple[int, int | None]] = {}
         self._defined: str | None = None
-        self._created: tuple[str | None, int | None] = (None, None)
         self._decode = msgspec.json.Decoder(_Document).decode
+        self._decode_tail = msgspec.json.Decoder(_Tail).decode
         self._encode = msgspec.json.Encoder().encode
 
     @property
@@ -122,17 +147,17 @@ class Encoder:
         """
         self._defined = None
         try:
-            document = self._decode(doc)
+            document = self._decode_head(doc) or self._decode_whole(doc)
             document.ms = ms
             document.order = order
             if origin == f"{document.run}-{document.seq}":
                 document.stream = document.position = None
             else:
                 document.stream, document.position = split_id(origin)
-            self._fold_objects(document)
             for name, column in _MAGNITUDES.items():
                 number = getattr(document, name)
-                setattr(document, column, None if number is None else magnitude(number))
+                if number is not None:
+                    setattr(document, column, magnitude(number))
             document.extra_text = None
             if document.extra is not _ABSENT:
                 _prepare_extra(document)
@@ -147,10 +172,29 @@ class Encoder:
         if self._defined is not None:
             number = self._by_text.pop(self._defined)
             self._by_parts = {k: v for k, v in self._by_parts.items() if v != number}
+            self._by_tail.clear()
             self._defined = None
 
-    def _fold_objects(self, document: Any) -> None:
-        """Put the number of the envelope, and two columns, in place of the objects."""
+    def _decode_head(self, doc: bytes) -> Any:
+        """Decode a document whose tail is known; None if it is not, or nothing is sure."""
+        begin, end = doc.rfind(_TAIL_BEGINS), doc.rfind(_TAIL_ENDS) + len(_TAIL_ENDS)
+        digits = doc[end:-2]
+        if not (0 < begin < end and digits.isdigit() and doc.endswith(_AFTER_TAIL)):
+            return None
+        try:
+            document = self._decode(doc[:begin] + b"}")
+        except ValueError:
+            return None
+        known = self._by_tail.get((doc[begin:end], *_told(document)))
+        if known is None or _has_objects(document):
+            return None
+        document.envelope, document.created = known
+        document.offset = int(digits)
+        document.definition = None
+        return document
+
+    def _decode_whole(self, doc: bytes) -> Any:
+        document = self._decode(doc)
         event, log = document.event or _NO_EVENT, document.log or _NO_LOG
         parts = (
             bytes(document.host),
@@ -162,12 +206,20 @@ class Encoder:
             bytes(event.category),
             bytes(log.file),
             bytes(log.stream),
-            document.message is not None,
-            document.exc_info is not None,
-            document.request_id is not None,
+            *_told(document),
         )
-        number = self._by_parts.get(parts)
         document.definition = None
+        document.created = _instant(event.created)
+        document.offset = log.offset
+        document.envelope = self._number(parts, document)
+        document.host = document.service = document.error = document.data_stream = _ABSENT
+        document.event = document.log = None
+        self._learn_tail(doc, document)
+        return document
+
+    def _number(self, parts: tuple[Any, ...], document: Any) -> int:
+        """Give the number of an envelope; a new one is defined by the document."""
+        number = self._by_parts.get(parts)
         if number is None:
             text = _envelope_text(*parts)
             number = self._by_text.get(text)
@@ -177,13 +229,36 @@ class Encoder:
                 self._by_text[text] = number
                 self._defined = text
             self._by_parts[parts] = number
-        document.envelope = number
-        if event.created != self._created[0]:
-            self._created = event.created, _instant(event.created)
-        document.created = self._created[1]
-        document.offset = log.offset
-        document.host = document.service = document.error = document.data_stream = _ABSENT
-        document.event = document.log = None
+        return number
+
+    def _learn_tail(self, doc: bytes, document: Any) -> None:
+        begin, end = doc.rfind(_TAIL_BEGINS), doc.rfind(_TAIL_ENDS) + len(_TAIL_ENDS)
+        if not 0 < begin < end:
+            return
+        try:
+            self._decode_tail(b"{" + doc[begin + 1 : end] + b"0" + _AFTER_TAIL)
+        except ValueError:
+            return
+        if len(self._by_tail) >= _MAX_TAILS:
+            self._by_tail.clear()
+        key = (doc[begin:end], *_told(document))
+        self._by_tail[key] = document.envelope, document.created
+
+
+def _told(document: Any) -> tuple[bool, bool, bool]:
+    """Tell which of the fields `envelope.TOLD` the document has."""
+    return (
+        document.message is not None,
+        document.exc_info is not None,
+        document.request_id is not None,
+    )
+
+
+def _has_objects(document: Any) -> bool:
+    return not (
+        document.host is document.service is document.error is document.data_stream is _ABSENT
+        and document.event is document.log is None
+    )
 
 
 def split_id(origin: str) -> tuple[str, int]:
