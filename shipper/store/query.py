@@ -19,6 +19,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, NoReturn
 
 from shipper.errors import QueryError
@@ -124,6 +125,7 @@ class Exists:
 Node = All | And | Or | Not | Match | Wildcard | Range | Exists
 
 
+@lru_cache(maxsize=256)  # every part of an index asks for the tree of the same text
 def parse(text: str) -> Node:
     """
     Read a query.

@@ -112,14 +112,16 @@ def test_follow_gives_many_records_in_portions(
 
 def test_follow_goes_on_in_a_new_index(path: Path) -> None:
     """When the index was thrown away, all records of the new one are new."""
-    write_parts(path, [[record(i) for i in range(30)]])
+    write_parts(path, [[record(i, host={"name": "old"}) for i in range(30)]])
     store = open_embedded(path)
     steps = store.follow(Selection())
     assert next(steps) == []
     shutil.rmtree(path)
-    write_parts(path, [[record(7)]])
+    write_parts(path, [[record(7, host={"name": "new"})]])
 
-    assert [hit.source["seq"] for hit in next(steps)] == [7]
+    assert [(hit.source["seq"], hit.source["host"]) for hit in next(steps)] == [
+        (7, {"name": "new"})
+    ]
 
 
 def test_hits_outlive_their_part(path: Path) -> None:

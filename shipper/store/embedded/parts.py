@@ -50,6 +50,11 @@ class Part:
     number: int
     path: Path
 
+    def identity(self) -> tuple[int, int]:
+        """Tell this part from another that had the same name before."""
+        stat = (self.path / "part.json").stat()
+        return stat.st_ino, stat.st_mtime_ns
+
     def created_ms(self) -> int:
         """Tell when the part was made, in epoch milliseconds by the clock of the disk."""
         return (self.path / "part.json").stat().st_mtime_ns // 1_000_000
@@ -123,6 +128,8 @@ def create_part(root: Path, number: int, commits_before: int) -> Part:
     """Make an empty part, on the disk with all that belongs to it before it gets its name."""
     path = root / f"part-{number:08d}"
     new = path.with_suffix(".new")
+    if new.exists():  # the try before this one failed half-way
+        shutil.rmtree(new)
     new.mkdir(mode=0o700)
     tantivy.Index(build_schema(), path=str(new))
     manifest = new / "part.json"

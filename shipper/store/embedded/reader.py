@@ -75,13 +75,16 @@ class EmbeddedStore:
         self._views.close()
 
     def _follow(self, selection: Selection, seen: int) -> Iterator[Sequence[Hit]]:
+        known: set[tuple[int, int]] = set()
         while True:
             views = self._views.current()
-            newest = _newest(views)
-            if newest < seen:  # another index has taken the place of the one before
-                seen = -1
+            parts = {view.identity for view in views}
+            if parts != known and _newest(views) < seen:
+                seen = -1  # another index has taken the place of the one before
+            known = parts
+            newest = _newest(views, seen)
             places: list[Place] = []
-            for view in views:
+            for view in views if newest > seen else ():
                 after = view.between("_order", seen + 1, newest)
                 new = both(compile_selection(selection, view), after)
                 hits = view.first(new, "_order", view.count(new), Order.Asc)
@@ -115,7 +118,10 @@ def _first(view: View, query: Query, limit: int, sort: Sort) -> list[tuple[int, 
     ]
 
 
-def _newest(views: Sequence[View]) -> int:
-    """Give the highest `_order` of all parts; -1 if they are empty."""
-    tops = (view.first(Query.all_query(), "_order", 1, Order.Desc) for view in views)
-    return max((top[0][0] for top in tops if top), default=-1)
+def _newest(views: Sequence[View], seen: int = -1) -> int:
+    """Give the highest `_order` of all parts; `seen` if there is none above it."""
+    tops = (
+        view.first(view.between("_order", seen + 1, None), "_order", 1, Order.Desc)
+        for view in views
+    )
+    return max((top[0][0] for top in tops if top), default=seen)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from tantivy import DocAddress, FieldType, Occur, Order, Query
 
@@ -26,7 +26,7 @@ ATTEMPTS = 5  # a merge may replace files between two steps of opening
 class View:
     """The records of a part at one moment."""
 
-    part: Part
+    identity: tuple[int, int]
     index: tantivy.Index
     searcher: tantivy.Searcher
     envelopes: Mapping[int, Envelope]
@@ -38,9 +38,8 @@ class View:
 
     def count(self, query: Query) -> int:
         """Count the records of a query."""
-        # Ordered by a column, so that nothing is scored; tantivy panics at a limit of 0.
-        found: Any = self.searcher.search(query, 1, order_by_field="_order")
-        return int(found.count)  # the stubs of tantivy don't know `count`
+        # A tenth of the time of a search, which has to keep the best hits (measured).
+        return int(self.searcher.aggregate(query, {"x": {"filter": "*"}})["x"]["doc_count"])
 
     def first(self, query: Query, column: str, limit: int, order: Order) -> list[Placed]:
         """Give the first records by a column: its value and the address of each."""
@@ -61,13 +60,21 @@ def both(one: Query, other: Query) -> Query:
     return Query.boolean_query([(Occur.Must, one), (Occur.Must, other)])
 
 
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A part that stays open; another index may put another part in its place."""
+
+    identity: tuple[int, int]
+    index: tantivy.Index
+    envelopes: dict[int, Envelope] = field(default_factory=dict)
+
+
 class Views:
     """The parts of an index, kept open between questions."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._indexes: dict[Part, tantivy.Index] = {}
-        self._envelopes: dict[Part, dict[int, Envelope]] = {}
+        self._opened: dict[Part, _Opened] = {}
 
     def current(self) -> list[View]:
         """
@@ -80,16 +87,14 @@ class Views:
             found = parts.list_parts(self._root)
         except OSError as error:
             raise parts.no_index(self._root, error) from error
-        for gone in self._indexes.keys() - set(found):
-            del self._indexes[gone]
-            self._envelopes.pop(gone, None)
+        for gone in self._opened.keys() - set(found):
+            del self._opened[gone]
         views = (self._view(part) for part in found)
         return [view for view in views if view is not None]
 
     def close(self) -> None:
         """Let go of all parts."""
-        self._indexes.clear()
-        self._envelopes.clear()
+        self._opened.clear()
 
     def _view(self, part: Part) -> View | None:
         """Open a part as of now; None if it was dropped in the meantime."""
@@ -99,7 +104,7 @@ class Views:
             except FileNotFoundError:
                 return None
             except (ValueError, OSError) as error:
-                self._indexes.pop(part, None)
+                self._opened.pop(part, None)
                 if not part.path.exists():
                     return None
                 if attempt == ATTEMPTS - 1:
@@ -107,13 +112,13 @@ class Views:
         return None
 
     def _open(self, part: Part) -> View:
-        index = self._indexes.get(part)
-        if index is None:
-            index = self._indexes[part] = parts.open_index(part)
-        index.reload()
-        searcher = index.searcher()
-        known = self._envelopes.setdefault(part, {})
+        identity = part.identity()
+        opened = self._opened.get(part)
+        if opened is None or opened.identity != identity:
+            opened = self._opened[part] = _Opened(identity, parts.open_index(part))
+        opened.index.reload()
+        searcher = opened.index.searcher()
         for number, text in read_envelopes(searcher).items():
-            if number not in known:
-                known[number] = parse_envelope(number, text)
-        return View(part, index, searcher, known)
+            if number not in opened.envelopes:
+                opened.envelopes[number] = parse_envelope(number, text)
+        return View(identity, opened.index, searcher, opened.envelopes)
