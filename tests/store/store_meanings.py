@@ -92,6 +92,9 @@ MEANINGS: dict[str, Predicate] = {
     "req_000?": any_of(*(like(k, "req_000.") for k in KEYWORDS)),
     "log.file.path:*access*": like("log.file.path", ".*access.*"),
     "extra.tenant:ac*": like("extra.tenant", "ac.*"),
+    "extra.tenant:*c*e*": like("extra.tenant", ".*c.*e.*"),
+    "extra.tenant:?c*": like("extra.tenant", ".c.*"),
+    "extra.z:*w*w*w*w*w*w*w*w*x": no(everything),
     "extra.tenant:*": exists("extra.tenant"),
     "extra.when:2026-02-05T*": like("extra.when", "2026-02-05T.*"),
     # numbers

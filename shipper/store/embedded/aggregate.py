@@ -187,23 +187,23 @@ def _values_of(field: str, kind: Kind) -> str:
 def _collect(view: View, nodes: Children, level: Body, tallies: Tallies, at: str = "") -> None:
     """Add the answers of one level, which are those about `doc_count` records."""
     for index, (name, node) in enumerate(nodes.items()):
-        answer_ = level.get(f"{at}{index}", {})
+        found = level.get(f"{at}{index}", {})
         match node.aggregation:
             case _ if node.chosen is not None:
                 count = level["doc_count"] if node.counted else 0
                 below = tallies.counts_of(name).add(node.chosen, count)
                 _collect(view, node.children, level, below, f"{at}{index}.")
             case Terms() | DateHistogram() | Cardinality():
-                for bucket in answer_["buckets"]:
+                for bucket in found["buckets"]:
                     count = bucket["doc_count"] if node.counted else 0
                     for key in _keys(view, node, bucket):
                         below = tallies.counts_of(name).add(key, count)
                         _collect(view, node.children, bucket, below)
             case Percentiles():
-                _collect_numbers(node, answer_, tallies, name)
+                _collect_numbers(node, found, tallies, name)
                 _collect_sum(level.get(f"{at}{index}.stats", {}), tallies, name)
             case Average():
-                _collect_sum(answer_, tallies, name)
+                _collect_sum(found, tallies, name)
 
 
 def _keys(view: View, node: Node, bucket: Body) -> Sequence[Key]:
@@ -221,9 +221,9 @@ def _keys(view: View, node: Node, bucket: Body) -> Sequence[Key]:
     return list({str(leaf).lower() if isinstance(leaf, bool) else leaf for leaf in leaves})
 
 
-def _collect_numbers(node: Node, answer_: Body, tallies: Tallies, name: str) -> None:
+def _collect_numbers(node: Node, found: Body, tallies: Tallies, name: str) -> None:
     counts, sum_ = tallies.counts_of(name), tallies.sum_of(name)
-    for bucket in answer_["buckets"]:
+    for bucket in found["buckets"]:
         key, count = bucket["key"], bucket["doc_count"]
         if _has_magnitudes(node):
             counts.add(middle(key), count)

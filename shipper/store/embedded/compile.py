@@ -135,11 +135,10 @@ def _analyzer() -> tantivy.TextAnalyzer:
 def _wildcard(node: q.Wildcard, view: View) -> Query:
     if node.kind is not Kind.OBJECT:
         try:
-            expression = _regex(node.pattern, lambda c: f"\\x{{{ord(c):x}}}")
-            return Query.regex_query(view.schema, node.field, f"(?s){expression}")
+            return Query.regex_query(view.schema, node.field, _automaton(node.pattern))
         except ValueError as error:
             raise QueryError(f"the pattern {node.field}:{node.pattern} is too large") from error
-    matches = re.compile(_regex(node.pattern, re.escape), re.DOTALL).fullmatch
+    matches = _matcher(node.pattern).fullmatch
     if not in_extra(node.field):
         return _of_envelopes(
             view, node.field, lambda leaf: isinstance(leaf, str) and bool(matches(leaf))
@@ -149,22 +148,39 @@ def _wildcard(node: q.Wildcard, view: View) -> Query:
     return Query.term_set_query(view.schema, extra_path(node.field), terms)
 
 
-def _regex(pattern: str, literal: Callable[[str], str]) -> str:
-    """Write a wildcard pattern as a regular expression, `literal` its other characters."""
+def _automaton(pattern: str) -> str:
+    """Write a wildcard pattern as a regular expression for tantivy."""
     forms = {None: ".*", "": "."}
-    return "".join(forms.get(step) or literal(str(step)) for step in q.steps_of(pattern))
+    steps = (forms.get(step) or f"\\x{{{ord(str(step)):x}}}" for step in q.steps_of(pattern))
+    return f"(?s){''.join(steps)}"
+
+
+def _matcher(pattern: str) -> re.Pattern[str]:
+    """Write a wildcard pattern as a regular expression that never tries a `*` twice."""
+    chunks = [""]
+    for step in q.steps_of(pattern):
+        if step is None:
+            chunks.append("")
+        else:
+            chunks[-1] += re.escape(step) or "."
+    first, *others = chunks
+    middle = "".join(f"(?>.*?{chunk})" for chunk in others[:-1])
+    return re.compile(f"{first}{middle}.*{others[-1]}" if others else first, re.DOTALL)
 
 
 def _extra_texts(field: str, view: View) -> list[str]:
     """List the texts under a key of `extra`; QueryError if they are too many."""
     terms = {"field": extra_path(field), "size": MAX_VALUES, "segment_size": MAX_VALUES}
-    answer = view.searcher.aggregate(Query.all_query(), {"x": {"terms": terms}})["x"]
-    if answer["sum_other_doc_count"]:
-        raise QueryError(
-            f"{field} has more than {MAX_VALUES} values, too many for a wildcard; "
-            "ask for a whole value"
-        )
-    keys = (bucket["key"] for bucket in answer["buckets"])
+    too_many = QueryError(
+        f"{field} has more than {MAX_VALUES} values, too many for a wildcard; ask for a whole one"
+    )
+    try:
+        found = view.searcher.aggregate(Query.all_query(), {"x": {"terms": terms}})["x"]
+    except ValueError as error:  # numbers and texts together are more than tantivy gives
+        raise too_many from error
+    if found["sum_other_doc_count"]:
+        raise too_many
+    keys = (bucket["key"] for bucket in found["buckets"])
     return [key.removeprefix(MARK) for key in keys if isinstance(key, str)]
 
 

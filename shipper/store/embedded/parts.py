@@ -164,8 +164,8 @@ def no_index(root: Path, error: OSError) -> StoreUnavailable:
 def unreadable(path: Path, error: Exception) -> StoreUnavailable:
     """Make the error for a part that can't be read."""
     return StoreUnavailable(
-        f"cannot read the index part {path}: {error}; if the disk is sound, move this folder "
-        "away (its records are lost to the search) and start again"
+        f"cannot read the index at {path}: {error}; if the disk is sound, move this folder away "
+        "(its records are lost to the search) and start again"
     )
 
 

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tantivy import Order, Query
+from tantivy import Order
 
 from shipper.errors import QueryError
 from shipper.store.api import Answer, Hits, Question, Selection, Sort
 from shipper.store.embedded.aggregate import answer
 from shipper.store.embedded.compile import compile_selection
 from shipper.store.embedded.hits import Place, StoredHits
-from shipper.store.embedded.view import View, Views, both
+from shipper.store.embedded.view import View, Views, both, readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from tantivy import Query
 
     from shipper.store.api import Hit
 
@@ -37,6 +39,7 @@ class EmbeddedStore:
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._views = Views(path)
         self._views.current()
 
@@ -44,30 +47,36 @@ class EmbeddedStore:
         """Give the first `limit` records of the selection in that order; at most a million."""
         if not 0 <= limit <= MAX_LIMIT:
             raise QueryError(f"the limit {limit} is not between 0 and {MAX_LIMIT}")
-        queries = [(view, compile_selection(selection, view)) for view in self._views.current()]
-        counts = [view.count(query) for view, query in queries]
         found: list[tuple[int, int, Place]] = []
+        total = 0
         sign = 1 if sort is Sort.ASC else -1
-        for (view, query), count in zip(queries, counts, strict=True):
-            if count and limit:
-                first = _first(view, query, min(limit, count), sort)
-                found += [(sign * ms, order, place) for ms, order, place in first]
+        with readable(self._path):
+            for view in self._views.current():
+                query = compile_selection(selection, view)
+                count = view.count(query)
+                total += count
+                if count and limit:
+                    first = _first(view, query, min(limit, count), sort)
+                    found += [(sign * ms, order, place) for ms, order, place in first]
         found.sort(key=lambda hit: hit[:2])
-        return Hits(StoredHits([place for _, _, place in found[:limit]]), sum(counts))
+        return Hits(StoredHits([place for _, _, place in found[:limit]]), total)
 
     def count(self, selection: Selection) -> int:
         """Count the records of the selection."""
-        views = self._views.current()
-        return sum(view.count(compile_selection(selection, view)) for view in views)
+        with readable(self._path):
+            views = self._views.current()
+            return sum(view.count(compile_selection(selection, view)) for view in views)
 
     def ask(self, questions: Sequence[Question]) -> list[Answer]:
         """Answer many questions on one state of the index."""
-        views = self._views.current()
-        return [answer(question, views) for question in questions]
+        with readable(self._path):
+            views = self._views.current()
+            return [answer(question, views) for question in questions]
 
     def follow(self, selection: Selection) -> Iterator[Sequence[Hit]]:
         """Give the records that become searchable from now on, each once, as they arrive."""
-        seen = _newest(self._views.current())
+        with readable(self._path):
+            seen = _newest(self._views.current())
         return self._follow(selection, seen)
 
     def close(self) -> None:
@@ -77,21 +86,28 @@ class EmbeddedStore:
     def _follow(self, selection: Selection, seen: int) -> Iterator[Sequence[Hit]]:
         known: set[tuple[int, int]] = set()
         while True:
-            views = self._views.current()
-            parts = {view.identity for view in views}
-            if parts != known and _newest(views) < seen:
-                seen = -1  # another index has taken the place of the one before
-            known = parts
-            newest = _newest(views, seen)
-            places: list[Place] = []
-            for view in views if newest > seen else ():
-                after = view.between("_order", seen + 1, newest)
-                new = both(compile_selection(selection, view), after)
-                hits = view.first(new, "_order", view.count(new), Order.Asc)
-                places += [(view, address) for _, address in hits]
-            seen = newest
+            with readable(self._path):
+                views = self._views.current()
+                parts = {view.identity for view in views}
+                if parts != known and _newest(views) < seen:
+                    seen = -1  # another index has taken the place of the one before
+                known = parts
+                newest = _newest(views, seen)
+                places = _after(views, selection, seen, newest) if newest > seen else []
+                seen = newest
             for start in range(0, max(len(places), 1), PORTION):
                 yield list(StoredHits(places[start : start + PORTION]))
+
+
+def _after(views: Sequence[View], selection: Selection, seen: int, newest: int) -> list[Place]:
+    """Give the places of the records stored after `seen`, in that order."""
+    places: list[Place] = []
+    for view in views:
+        after = view.between("_order", seen + 1, newest)
+        new = both(compile_selection(selection, view), after)
+        hits = view.first(new, "_order", view.count(new), Order.Asc)
+        places += [(view, address) for _, address in hits]
+    return places
 
 
 def _first(view: View, query: Query, limit: int, sort: Sort) -> list[tuple[int, int, Place]]:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tantivy import DocAddress, FieldType, Occur, Order, Query
 
+from shipper.errors import StoreUnavailable
 from shipper.store.embedded import parts
 from shipper.store.embedded.envelope import Envelope, parse_envelope, read_envelopes
 from shipper.store.embedded.parts import Part
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     import tantivy
@@ -53,6 +55,15 @@ class View:
         if first is None and last is None:
             return Query.all_query()
         return Query.range_query(self.schema, column, FieldType.Integer, first, last)
+
+
+@contextmanager
+def readable(root: Path) -> Iterator[None]:
+    """Turn what tantivy says of a file that it can't read into `StoreUnavailable`."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        raise parts.unreadable(root, error) from error
 
 
 def both(one: Query, other: Query) -> Query:
@@ -103,12 +114,15 @@ class Views:
                 return self._open(part)
             except FileNotFoundError:
                 return None
-            except (ValueError, OSError) as error:
+            except (ValueError, OSError, StoreUnavailable) as error:
                 self._opened.pop(part, None)
                 if not part.path.exists():
                     return None
-                if attempt == ATTEMPTS - 1:
-                    raise parts.unreadable(part.path, error) from error
+                if attempt < ATTEMPTS - 1:
+                    continue
+                if isinstance(error, StoreUnavailable):
+                    raise
+                raise parts.unreadable(part.path, error) from error
         return None
 
     def _open(self, part: Part) -> View:

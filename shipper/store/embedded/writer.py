@@ -98,7 +98,7 @@ class EmbeddedWriter:
 
     def origins_after(self, commit: int) -> Iterator[tuple[str, Sequence[int]]]:
         """Give stream and positions of all that was stored after that commit, in portions."""
-        for part in parts.list_parts(self._root):
+        for part in self._parts():
             yield from origins_between(parts.open_index(part), commit + 1, self.commit)
 
     def retain(self, now_ms: int) -> None:
@@ -118,13 +118,12 @@ class EmbeddedWriter:
 
     def size_bytes(self) -> int:
         """Tell the size of the index on the disk."""
-        return sum(part.size_bytes() for part in parts.list_parts(self._root))
+        return sum(part.size_bytes() for part in self._parts())
 
     @property
     def documents(self) -> int:
         """How many records the index holds."""
-        found = parts.list_parts(self._root)
-        return sum(_searcher(parts.open_index(part)).num_docs for part in found)
+        return sum(_searcher(parts.open_index(part)).num_docs for part in self._parts())
 
     def close(self) -> None:
         """Let go of the index; a second call does nothing."""
@@ -132,6 +131,12 @@ class EmbeddedWriter:
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+
+    def _parts(self) -> list[Part]:
+        try:
+            return parts.list_parts(self._root)
+        except OSError as error:
+            raise _unusable(self._root, error) from error
 
     def _ready(self) -> _Active:
         """Give the part that takes records now."""
@@ -170,7 +175,7 @@ class EmbeddedWriter:
         last = 0
         for part in parts.list_parts(self._root):
             index = parts.open_index(part)
-            last = max(last, part.manifest().commits_before, _last_order(index) >> ORDER_BITS)
+            last = max(last, part.manifest().commits_before, _last_commit(index))
         return last
 
     def _retain(self, now_ms: int) -> None:
@@ -256,7 +261,7 @@ class _Active:
 
     def undo_after(self, commit: int) -> bool:
         """Remove what was stored after that commit; tell whether there was any."""
-        if _last_order(self._index) >> ORDER_BITS <= commit:
+        if _last_commit(self._index) <= commit:
             return False
         after = tantivy.Query.range_query(
             self._index.schema, "_order", tantivy.FieldType.Integer, (commit + 1) << ORDER_BITS
@@ -311,14 +316,12 @@ def _searcher(index: tantivy.Index) -> tantivy.Searcher:
     return index.searcher()
 
 
-def _last_order(index: tantivy.Index) -> int:
-    """Give the highest `_order` of a part, 0 if it is empty."""
-    found = _searcher(index).search(
-        tantivy.Query.all_query(), 1, count=False, order_by_field="_order"
-    )
-    return found.hits[0][0] if found.hits else 0
+def _last_commit(index: tantivy.Index) -> int:
+    """Give the number of the last commit in a part, 0 if it is empty."""
+    return (_maximum(index, "_order") or 0) >> ORDER_BITS
 
 
-def _maximum(index: tantivy.Index, field: str) -> int | None:
-    found = _searcher(index).search(tantivy.Query.all_query(), 1, count=False, order_by_field=field)
+def _maximum(index: tantivy.Index, column: str) -> int | None:
+    everything = tantivy.Query.all_query()
+    found = _searcher(index).search(everything, 1, count=False, order_by_field=column)
     return found.hits[0][0] if found.hits else None
