@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,10 @@ LOCK = "lock"
 REGISTRY = "registry.db"
 DEAD_LETTERS = "deadletters.ndjson"
 STATUS = "status.json"
+
+# Whoever looks who holds the lock has it shared for a moment; a shipper that starts waits that out.
+LOCK_TRIES = 5
+LOCK_PAUSE_SECONDS = 0.02
 
 
 @contextmanager
@@ -53,14 +58,19 @@ def hold(folder: Path) -> Iterator[None]:
 
 
 def _lock(fd: int, folder: Path) -> None:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        holder = os.pread(fd, 32, 0).decode(errors="replace").strip() or "unknown"
-        raise DataFolderError(
-            f"another shipper (process {holder}) uses the data folder {folder}; stop it first, or"
-            " set another data_dir"
-        ) from error
+    for left in reversed(range(LOCK_TRIES)):
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if left:
+                time.sleep(LOCK_PAUSE_SECONDS)
+                continue
+            holder = os.pread(fd, 32, 0).decode(errors="replace").strip() or "unknown"
+            raise DataFolderError(
+                f"another shipper (process {holder}) uses the data folder {folder}; stop it"
+                " first, or set another data_dir"
+            ) from error
+        break
     try:
         os.ftruncate(fd, 0)
         os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)

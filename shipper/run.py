@@ -128,6 +128,7 @@ class Pipeline:
         return Tailer(
             inputs,
             self._registry.files(),
+            self._registry.retired(),
             host=config.host.name,
             block_bytes=config.tail.block_bytes,
         )
@@ -263,6 +264,7 @@ class Pipeline:
         counters.dead_letters = tally.dead_letters
         counters.retries = tally.retries
         snapshot = self._rates.snapshot(wall(), self._started, counters, tally.last_error)
+        snapshot.held = self._tailer.held()
         try:
             write_snapshot(self._config.data_dir / folder.STATUS, snapshot)
         except OSError as error:

@@ -86,8 +86,12 @@ class Status:
     last_error: str | None
 
 
-class Snapshot(msgspec.Struct, frozen=True):
-    """What a running shipper tells of itself; times in epoch milliseconds."""
+class Snapshot(msgspec.Struct):
+    """
+    What a running shipper tells of itself; times in epoch milliseconds.
+
+    `held` gives path → bytes not acked of files that are gone but still open.
+    """
 
     at: int
     started: int
@@ -95,6 +99,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     events_per_second: float = 0.0
     bytes_per_second: float = 0.0
     last_error: str | None = None
+    held: dict[str, int] = {}
 
 
 class Rates:
@@ -147,7 +152,8 @@ def status(config: Config) -> Status:
     """
     pid = folder.holder_of(config.data_dir)
     snapshot = _read_snapshot(config.data_dir / folder.STATUS)
-    files = tuple(_files(config))
+    held = snapshot.held if snapshot and pid is not None else {}
+    files = tuple(_files(config, held))
     return Status(
         running=pid is not None,
         pid=pid or None,
@@ -170,8 +176,8 @@ def _watermark(files: tuple[FileStatus, ...], snapshot: Snapshot | None) -> int 
     return None if len(times) < len(behind) else min([snapshot.at, *times])
 
 
-def _files(config: Config) -> list[FileStatus]:
-    """Judge the files that are there, and those that only the registry knows."""
+def _files(config: Config, held: dict[str, int]) -> list[FileStatus]:
+    """Judge the files that are there, and those that are gone."""
     known = _positions(config.data_dir / folder.REGISTRY)
     met: set[tuple[int, int]] = set()  # a file may have several names, or be in several inputs
     statuses = []
@@ -183,9 +189,9 @@ def _files(config: Config) -> list[FileStatus]:
             met.add(key)
             _path, offset = known.pop(key, ("", 0))
             statuses.append(_judge(found, offset))
-    statuses += [
-        FileStatus(path, offset, offset, 0, None, "gone") for path, offset in known.values()
-    ]
+    for path, offset in known.values():
+        behind = held.get(path, 0)
+        statuses.append(FileStatus(path, offset + behind, offset, behind, None, "gone"))
     return sorted(statuses, key=lambda file: file.path)
 
 

@@ -129,11 +129,13 @@ class Publisher:
     def run(self) -> None:
         """Publish until drained or abandoned."""
         try:
-            while (batch := self._next_batch()) is not None:
+            while self._has_work():
                 self._tend()
-                if batch.ids:
-                    self._deliver(batch)
-                self._ack(batch)
+                batch = self._next_batch()
+                if batch is not None:
+                    if batch.ids:
+                        self._deliver(batch)
+                    self._ack(batch)
         except Stopped:
             log.debug("given up with a batch under way")
         except ShipperError as error:
@@ -147,15 +149,19 @@ class Publisher:
                 self._condition.notify_all()
             self._notify_acked()
 
-    def _next_batch(self) -> Batch | None:
-        """Gather parcels until a batch is full or its oldest parcel has waited long enough."""
+    def _has_work(self) -> bool:
+        """Wait for a parcel, or for the time to tend the output; False at the end."""
         with self._condition:
             self._busy = False
-            while not self._condition.wait_for(lambda: self._queue or self._draining, TEND_SECONDS):
-                self._tend()
-            if not self._queue or self._abandon.is_set():
+            self._condition.wait_for(lambda: self._queue or self._draining, TEND_SECONDS)
+            self._busy = bool(self._queue)
+            return not self._abandon.is_set() and not (self._draining and not self._queue)
+
+    def _next_batch(self) -> Batch | None:
+        """Gather parcels until a batch is full or its oldest has waited long enough; or None."""
+        with self._condition:
+            if not self._queue:
                 return None
-            self._busy = True
             settings = self._settings
             deadline = self._queue[0][0] + settings.linger_seconds
             self._condition.wait_for(

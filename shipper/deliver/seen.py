@@ -9,19 +9,17 @@ positions, and a new process starts with it as both.
 
 A run's numbers come nearly in order and nearly without gaps, from several files at a different
 pace. They are held in chunks of 4,096: one byte a number while a chunk fills up; nothing once it
-is full; a short list of the missing ones when it lies far behind. One byte a number beats a bit:
-a test or a mark is a single index operation in Python. Memory is bounded by the gaps, not by the
-records.
+is full; compressed when it lies far behind the newest number, or when other runs are busy now.
+One byte a number beats a bit: a test or a mark is a single index operation in Python. Memory is
+bounded by the gaps and the runs, not by the records.
 
-On disk, a row per chunk: `bytes` of 4,096 (a byte per number, 1 = taken) or shorter: the missing
-numbers as little-endian 16-bit offsets. `low` says that every chunk below it is full; a row with
-chunk -1 carries nothing else.
+On disk, a row per chunk: its 4,096 bytes (1 = taken) deflated (RFC 1950), nothing for a full one.
+`low` says that every chunk below it is full; a row with chunk -1 carries nothing else.
 """
 
 from __future__ import annotations
 
-import sys
-from array import array
+import zlib
 from typing import TYPE_CHECKING
 
 from shipper.tail.registry import SeenRow
@@ -32,6 +30,7 @@ if TYPE_CHECKING:
 SIZE = 4096
 FULL = b"\1" * SIZE
 SETTLED = 64  # chunks behind the newest number before one with gaps is packed: 256 KiB a run
+BUSY_RUNS = 64  # runs whose chunks are not packed: the processes that write now
 
 
 class Numbers:
@@ -102,17 +101,23 @@ class Numbers:
         for index in list(self._filling):
             chunk = self._chunks[index]
             if chunk.find(0) < 0:
-                self._chunks[index] = FULL
+                self._chunks[index] = b""
             elif index < newest - SETTLED:
                 self._chunks[index] = _pack(chunk)
             else:
                 continue
             self._filling.remove(index)
-        while self._chunks.get(self.low) is FULL:
+        while self._chunks.get(self.low) == b"":
             del self._chunks[self.low]
             self._dirty.discard(self.low)
             self._dirty.add(-1)
             self.low += 1
+
+    def pack(self) -> None:
+        """Pack everything: the run is not busy now."""
+        for index in self._filling:
+            self._chunks[index] = _pack(self._chunks[index])
+        self._filling.clear()
 
     def changes(self) -> Iterator[tuple[int, bytes]]:
         """Give (chunk, data) of all that changed since the last call; -1 for `low`."""
@@ -124,7 +129,7 @@ class Numbers:
         """Take in a saved row."""
         self.low = max(self.low, low)
         if chunk >= 0:
-            self._chunks[chunk] = data or FULL
+            self._chunks[chunk] = data
 
 
 class Seen:
@@ -132,10 +137,19 @@ class Seen:
 
     def __init__(self) -> None:
         self._runs: dict[str, Numbers] = {}
+        self._busy: dict[str, None] = {}  # in the order in which they were taken from last
 
     def take(self, run: str, numbers: Sequence[int]) -> list[int]:
         """Mark records as taken; give the numbers of those that were taken before."""
-        return self._runs.setdefault(run, Numbers()).take(numbers) if numbers else []
+        if not numbers:
+            return []
+        self._busy.pop(run, None)
+        self._busy[run] = None
+        if len(self._busy) > BUSY_RUNS:
+            idle = next(iter(self._busy))
+            del self._busy[idle]
+            self._runs[idle].pack()
+        return self._runs.setdefault(run, Numbers()).take(numbers)
 
     def changes(self) -> Iterator[SeenRow]:
         """Give the rows that changed since the last call."""
@@ -150,26 +164,12 @@ class Seen:
 
 
 def _pack(chunk: bytes | bytearray) -> bytes:
-    """Write the missing numbers of a chunk, or the chunk where that is shorter."""
-    if len(chunk) < SIZE or chunk.count(0) >= SIZE // 2:
+    """Write a chunk as it is saved; a packed one is given as it is."""
+    if len(chunk) != SIZE:
         return bytes(chunk)
-    if chunk.find(0) < 0:
-        return b""
-    missing = array("H", [i for i, taken in enumerate(chunk) if not taken])
-    if sys.byteorder == "big":
-        missing.byteswap()
-    return missing.tobytes()
+    return zlib.compress(chunk, 1) if chunk.find(0) >= 0 else b""
 
 
 def _unpack(data: bytes) -> bytearray:
-    """Read what `_pack` wrote."""
-    if len(data) == SIZE:
-        return bytearray(data)
-    chunk = bytearray(FULL)
-    missing = array("H")
-    missing.frombytes(data)
-    if sys.byteorder == "big":
-        missing.byteswap()
-    for number in missing:
-        chunk[number] = 0
-    return chunk
+    """Read what `_pack` wrote; raises zlib.error for anything else."""
+    return bytearray(zlib.decompress(data) if data else FULL)

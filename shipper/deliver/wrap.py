@@ -34,11 +34,14 @@ def wrap(batch: Batch, rejections: tuple[Rejection, ...]) -> Batch:
 
 
 def _wrapped(document: bytes, time: int, reason: str) -> bytes:
-    fields = msgspec.json.decode(document)
+    try:
+        fields = msgspec.json.decode(document, type=dict[str, msgspec.Raw])
+    except msgspec.DecodeError:
+        fields = {}  # whatever it is, its text is kept
     return msgspec.json.encode(
         {
             "@timestamp": iso(time),
-            "message": document.decode(),
+            "message": document.decode(errors="replace"),
             "tags": ["rejected"],
             **{key: fields[key] for key in KEPT if key in fields},
             "error": {"type": "rejected", "message": reason},

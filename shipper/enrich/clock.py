@@ -47,7 +47,8 @@ def parse(value: object) -> int | None:
     """
     Read a time as epoch milliseconds: ISO 8601 text (no zone means UTC) or epoch seconds.
 
-    Numbers beyond the year 5138 in seconds are taken as milliseconds. Anything else, and any
+    A number from 1e9 (the year 2001) to 1e11 is taken as seconds, one from 1e12 to 1e14 as
+    milliseconds: a smaller one is a duration that has the name of a time. Anything else, and any
     time outside the years 1970 to 2199, gives None.
     """
     if isinstance(value, str):
@@ -60,8 +61,10 @@ def parse(value: object) -> int | None:
             epoch_ms = int(moment.timestamp() * 1000 + 0.5)
         except OverflowError:
             return None
-    elif isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e14:
-        epoch_ms = int(value if value >= 1e11 else value * 1000)
+    elif isinstance(value, int | float) and not isinstance(value, bool) and 1e9 <= value < 1e11:
+        epoch_ms = int(value * 1000)
+    elif isinstance(value, int | float) and 1e12 <= value < 1e14:
+        epoch_ms = int(value)
     else:
         return None
     return epoch_ms if EARLIEST <= epoch_ms < LATEST else None

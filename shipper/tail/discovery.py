@@ -3,7 +3,8 @@ Which files the inputs mean, now: patterns to paths.
 
 A rotated log belongs to its log: next to every file that a pattern matches, names that go on with
 a dot or a dash and digits (`app.log.1`, `app.log.2026-02-05`, `app.log-20260205`) are taken too,
-so that what was rotated while the shipper was down is still read. Compressed ones are not.
+so that what was rotated while the shipper was down is still read. Compressed ones are not, whatever
+the pattern.
 
 A folder that is not there, or cannot be listed, matches nothing now and is looked at again in the
 next scan.
@@ -21,6 +22,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zip")
 
 ROTATED = re.compile(r"[.-]\d[\d_.T:-]*\Z")
 
@@ -75,10 +78,10 @@ class Patterns:
         try:
             with os.scandir(os.path.abspath(folder)) as entries:
                 for entry in entries:
-                    rotated = ROTATED.search(entry.name)
-                    is_live = regex.match(entry.name) is not None
-                    if is_live or (rotated and regex.match(entry.name[: rotated.start()])):
-                        found = _regular(entry, rotated=bool(rotated) and not is_live)
+                    suffix = ROTATED.search(entry.name)
+                    rotated = suffix is not None and bool(regex.match(entry.name[: suffix.start()]))
+                    if rotated or regex.match(entry.name):
+                        found = _regular(entry, rotated=rotated)
                         if found:
                             yield found
         except OSError:
@@ -107,5 +110,5 @@ def _regular(entry: os.DirEntry[str], *, rotated: bool) -> Found | None:
         stat = entry.stat()
     except OSError:
         return None
-    is_file = (stat.st_mode & 0o170000) == 0o100000
+    is_file = (stat.st_mode & 0o170000) == 0o100000 and not entry.name.endswith(COMPRESSED)
     return Found(entry.path, stat, rotated) if is_file else None

@@ -16,9 +16,11 @@ import os
 from typing import TYPE_CHECKING
 
 from shipper.events import Block
-from shipper.tail.identity import HEAD, fingerprint, stream_name
+from shipper.tail.identity import HEAD, fingerprint
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from shipper.tail.registry import FileRecord
 
 SETTLE_SECONDS = 5.0  # a writer that still has a rotated file open has come back by then
@@ -30,14 +32,21 @@ class Harvester:
     """
     One open file of an input; `position` is how far it was read, `record.offset` how far acked.
 
-    Raises OSError where the file cannot be opened.
+    `name_stream` names the stream of a file by its first bytes. Raises OSError where the file
+    cannot be opened.
     """
 
     def __init__(
-        self, record: FileRecord, path: str, *, host: str, max_line_bytes: int, now: float
+        self,
+        record: FileRecord,
+        path: str,
+        *,
+        name_stream: Callable[[FileRecord, bytes], str],
+        max_line_bytes: int,
+        now: float,
     ) -> None:
         self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        self._host = host
+        self._name_stream = name_stream
         self._max_line_bytes = max_line_bytes
         self._looked_to = 0  # how far the end of an over-long line was looked for
         self.record = record
@@ -147,8 +156,7 @@ class Harvester:
         self.grown_at = now
         self._grow_head(self.position)
         if not record.stream:
-            head = os.pread(self._fd, HEAD, 0)
-            record.stream = stream_name(self._host, record.file, head, record.generation)
+            record.stream = self._name_stream(record, os.pread(self._fd, HEAD, 0))
         return Block(
             file=record.id,
             path=record.path,

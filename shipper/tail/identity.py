@@ -52,7 +52,8 @@ def stream_name(host: str, file: Identity, head: bytes, generation: int) -> str:
 
     Made of what lasts (host, device, inode, the first line), so that a registry lost by accident
     gives the same names again and the resent lines meet their own `_id`. `generation` tells
-    apart what cannot be told by these: a file that was truncated and begins with the same line.
+    apart what cannot be told by these: a file that was truncated, or that got the inode of a
+    deleted one, and begins with the same line.
     """
     line = head.split(b"\n", 1)[0]
     text = f"{host}\0{file.device}\0{file.inode}\0{generation}\0".encode() + line

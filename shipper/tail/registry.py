@@ -10,6 +10,7 @@ their origins absorb it.
     files     one row per file: identity, fingerprint, stream of its foreign lines, acked offset
     seen      one row per chunk of numbers of a run (format: shipper/deliver/seen.py)
     streams   foreign stream → offset up to which the index is known to hold its lines
+    retired   streams of files that are over: no other file may get such a name
     meta      version of this layout; `accounted`: commit of the embedded index
 
 A file that is not a registry, or one that SQLite finds damaged, is refused and never replaced:
@@ -43,6 +44,7 @@ CREATE TABLE seen (
   run TEXT NOT NULL, chunk INTEGER NOT NULL, low INTEGER NOT NULL, data BLOB NOT NULL,
   saved_at INTEGER NOT NULL, PRIMARY KEY (run, chunk)) WITHOUT ROWID;
 CREATE TABLE streams (stream TEXT PRIMARY KEY, done INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE retired (stream TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 """
 
@@ -80,21 +82,25 @@ class Changes:
     """
     What the registry has to be told.
 
-    `dropped` are ids of files that are over; `accounted` stays as it is where it is None.
+    `dropped` are ids of files that are over, `retired` the streams of such files; `accounted`
+    stays as it is where it is None.
     """
 
     files: dict[int, FileRecord] = field(default_factory=dict)
     dropped: set[int] = field(default_factory=set)
     seen: dict[tuple[str, int], SeenRow] = field(default_factory=dict)
     streams: dict[str, int] = field(default_factory=dict)
+    retired: set[str] = field(default_factory=set)
     accounted: int | None = None
 
-    def add_files(self, records: Iterable[FileRecord], dropped: Iterable[int]) -> None:
-        """Add records that moved and files that are over."""
-        self.files.update((record.id, record) for record in records)
-        for file in dropped:
-            self.dropped.add(file)
-            self.files.pop(file, None)
+    def add_files(self, moved: Iterable[FileRecord], over: Iterable[FileRecord]) -> None:
+        """Add records that moved and those of files that are over."""
+        self.files.update((record.id, record) for record in moved)
+        for record in over:
+            self.dropped.add(record.id)
+            self.files.pop(record.id, None)
+            if record.stream:
+                self.retired.add(record.stream)
 
     def add_seen(self, rows: Iterable[SeenRow]) -> None:
         """Add chunks; a newer one takes the place of an older one."""
@@ -190,6 +196,11 @@ class Registry:
         with self._place():
             return dict(self._db.execute("SELECT stream, done FROM streams"))
 
+    def retired(self) -> set[str]:
+        """Give the streams of files that are over."""
+        with self._place():
+            return {stream for (stream,) in self._db.execute("SELECT stream FROM retired")}
+
     def accounted(self) -> int:
         """Give the last commit of the embedded index that the numbers and streams cover."""
         with self._place():
@@ -209,7 +220,7 @@ class Registry:
             try:
                 self._write_files(changes)
                 self._write_seen(changes, now)
-                self._write_accounts(changes)
+                self._write_streams(changes, now)
                 self._db.execute("COMMIT")
             except BaseException:
                 if self._db.in_transaction:
@@ -248,7 +259,11 @@ class Registry:
                 "INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?, ?)", (run, chunk, low, data, now)
             )
 
-    def _write_accounts(self, changes: Changes) -> None:
+    def _write_streams(self, changes: Changes, now: int) -> None:
+        self._db.executemany(
+            "INSERT OR REPLACE INTO retired VALUES (?, ?)",
+            ((stream, now) for stream in changes.retired),
+        )
         self._db.executemany(
             "INSERT OR REPLACE INTO streams VALUES (?, ?)", changes.streams.items()
         )
@@ -258,8 +273,9 @@ class Registry:
             )
 
     def forget(self, *, before: int) -> None:
-        """Drop the numbers of runs that had no change since `before` (epoch ms)."""
+        """Drop the numbers of runs, and retired streams, without change since `before` (ms)."""
         with self._place():
+            self._db.execute("DELETE FROM retired WHERE at < ?", (before,))
             self._db.execute(
                 "DELETE FROM seen WHERE run IN"
                 " (SELECT run FROM seen GROUP BY run HAVING max(saved_at) < ?)",

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shipper.tail.harvester import Harvester
-from shipper.tail.identity import Fingerprint, Identity, identity
+from shipper.tail.identity import Fingerprint, Identity, identity, stream_name
 from shipper.tail.registry import FileRecord
 
 if TYPE_CHECKING:
@@ -56,14 +56,14 @@ class Tailer:
     """
     The harvesters of all inputs; used by one thread.
 
-    `records` is what the registry knows. `changed` holds the records that are new or moved since
-    `take_changes`, `dropped` the ids of those that are over.
+    `records` is what the registry knows, `retired` the streams of files that are over.
     """
 
     def __init__(
         self,
         inputs: Iterable[InputFiles],
         records: Iterable[FileRecord],
+        retired: Iterable[str] = (),
         *,
         host: str,
         block_bytes: int,
@@ -78,8 +78,9 @@ class Tailer:
         self._shelf: dict[Identity, _Shelved] = {}
         self._ready: dict[Identity, None] = {}  # in the order in which they have to be read
         self._refused: dict[str, str] = {}
-        self.changed: set[int] = set()
-        self.dropped: set[int] = set()
+        self._streams = {record.stream for record in self._records.values()} | set(retired)
+        self._changed: set[int] = set()
+        self._over: list[FileRecord] = []
 
     def scan(self, *, now: float, wall: int) -> None:
         """Look at all folders; `now` is monotonic seconds, `wall` epoch milliseconds."""
@@ -125,7 +126,7 @@ class Tailer:
             harvester = Harvester(
                 record,
                 file.path,
-                host=self._host,
+                name_stream=self._name_stream,
                 max_line_bytes=source.max_line_bytes,
                 now=now,
             )
@@ -146,6 +147,15 @@ class Tailer:
         self._ready[key] = None  # even if its size is as remembered: its head may not be
         return harvester
 
+    def _name_stream(self, record: FileRecord, head: bytes) -> str:
+        """Name a stream as no file was named before, in this folder's memory."""
+        while True:
+            name = stream_name(self._host, record.file, head, record.generation)
+            if name not in self._streams:
+                self._streams.add(name)
+                return name
+            record.generation += 1
+
     def _record(self, key: Identity, path: str, generation: int, wall: int) -> FileRecord:
         return FileRecord(0, key, Fingerprint(), path, "", generation, 0, wall)
 
@@ -153,7 +163,7 @@ class Tailer:
         if not record.id:
             record.id = self._next_id
             self._next_id += 1
-            self.changed.add(record.id)
+            self._changed.add(record.id)
         self._records[record.id] = record
         self._known[key] = record
 
@@ -203,7 +213,7 @@ class Tailer:
             if block is None:
                 self._ready.pop(key, None)
             else:
-                self.changed.add(block.file)
+                self._changed.add(block.file)
                 yield block
 
     def _read(self, key: Identity, harvester: Harvester, now: float, wall: int) -> Block | None:
@@ -220,14 +230,14 @@ class Tailer:
         record = self._records.get(file)
         if record is not None and offset > record.offset:
             record.offset = offset
-            self.changed.add(file)
+            self._changed.add(file)
 
-    def take_changes(self) -> tuple[list[FileRecord], list[int]]:
-        """Give the records to save and the ids to drop, and begin anew."""
-        records = [self._records[file] for file in sorted(self.changed) if file in self._records]
-        dropped = sorted(self.dropped)
-        self.changed, self.dropped = set(), set()
-        return records, dropped
+    def take_changes(self) -> tuple[list[FileRecord], list[FileRecord]]:
+        """Give the records that are new or have moved, and those that are over; begin anew."""
+        moved = [self._records[file] for file in sorted(self._changed) if file in self._records]
+        over, self._over = self._over, []
+        self._changed = set()
+        return moved, over
 
     def _retire(self, key: Identity, harvester: Harvester, now: float) -> None:
         """
@@ -251,8 +261,8 @@ class Tailer:
         if self._known.get(record.file) is record:
             del self._known[record.file]
         self._shelf.pop(record.file, None)
-        self.changed.discard(record.id)
-        self.dropped.add(record.id)
+        self._changed.discard(record.id)
+        self._over.append(record)
 
     def _forget(self, found: dict[Identity, str], wall: int) -> None:
         """Drop what the registry knows of files that have been nowhere for long."""
@@ -262,9 +272,13 @@ class Tailer:
             if wall - record.seen_at >= FORGET_AFTER_MS:
                 self._drop(record)
 
-    def unread_bytes(self) -> int:
-        """Count the bytes in open files that were not read yet."""
-        return sum(max(h.size - h.position, 0) for h in self._open.values())
+    def held(self) -> dict[str, int]:
+        """Give path → bytes that are not acked, of the files that only open descriptors hold."""
+        return {
+            harvester.record.path: max(harvester.size - harvester.record.offset, 0)
+            for harvester in self._open.values()
+            if harvester.missing
+        }
 
     def is_caught_up(self) -> bool:
         """Tell whether nothing was found to read since the last looks."""

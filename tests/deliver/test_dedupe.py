@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 from shipper.deliver.batch import Batch, Parcel, batch_of
 from shipper.deliver.dedupe import Dedupe
 from shipper.events import Events
@@ -125,7 +127,9 @@ def test_foreign_lines_that_the_index_holds() -> None:
 
 def test_records_beside_held_foreign_lines() -> None:
     """What the index holds of a stream says nothing of records with a run in the same block."""
-    dedupe = Dedupe([SeenRow(RUN, 0, 0, bytes([0, 1]) + bytes(4094))], {STREAM: 1000})
+    dedupe = Dedupe(
+        [SeenRow(RUN, 0, 0, zlib.compress(bytes([0, 1]) + bytes(4094)))], {STREAM: 1000}
+    )
     events = foreign_events(0, 20)
     mixed = events_of(1, 2)
     for name in ("ids", "docs", "times", "datasets"):

@@ -35,7 +35,7 @@ class Reader:
         self.wall = WALL
         self._registry = Registry(folder / "registry.db")
         paths = tuple(str(folder / pattern) for pattern in patterns or ("*.log",))
-        self._inputs = [InputFiles(Patterns(paths, exclude), max_line_bytes)]
+        self.inputs = [InputFiles(Patterns(paths, exclude), max_line_bytes)]
         self._block_bytes = block_bytes
         self._last: dict[int, int] = {}
         self.tailer = self._start()
@@ -43,7 +43,8 @@ class Reader:
     def _start(self) -> Tailer:
         records = self._registry.files()
         self._last = {record.id: record.offset for record in records}
-        return Tailer(self._inputs, records, host=HOST, block_bytes=self._block_bytes)
+        retired = self._registry.retired()
+        return Tailer(self.inputs, records, retired, host=HOST, block_bytes=self._block_bytes)
 
     def save(self) -> None:
         changes = Changes()

@@ -13,9 +13,14 @@ from hypothesis import strategies as st
 from shipper.enrich.enricher import Enricher, Surroundings
 from shipper.events import Block
 from shipper.tail.harvester import SETTLE_SECONDS, Harvester
-from shipper.tail.identity import HEAD, Fingerprint, identity
+from shipper.tail.identity import HEAD, Fingerprint, identity, stream_name
 from shipper.tail.registry import FileRecord
 from tests.tail.tailing import HOST, WALL, append
+
+
+def named(record: FileRecord, head: bytes) -> str:
+    return stream_name(HOST, record.file, head, record.generation)
+
 
 LIMIT = 32
 BLOCK = 64
@@ -29,7 +34,9 @@ class Reading:
         self.now = 0.0
         self._block_bytes = block_bytes
         record = FileRecord(1, identity(path.stat()), Fingerprint(), str(path), "", 0, 0, WALL)
-        self.harvester = Harvester(record, str(path), host=HOST, max_line_bytes=LIMIT, now=0.0)
+        self.harvester = Harvester(
+            record, str(path), name_stream=named, max_line_bytes=LIMIT, now=0.0
+        )
 
     def read(self) -> Block | None:
         self.harvester.has_grown(self.now)
@@ -238,13 +245,13 @@ def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
     """A file that is not there, or is none, is the caller's to wait for."""
     record = FileRecord(1, identity(tmp_path.stat()), Fingerprint(), "", "", 0, 0, WALL)
     with pytest.raises(FileNotFoundError):
-        Harvester(record, str(tmp_path / "no"), host=HOST, max_line_bytes=1, now=0)
+        Harvester(record, str(tmp_path / "no"), name_stream=named, max_line_bytes=1, now=0)
 
 
 def test_close_gives_the_last_state(reading: Reading) -> None:
     """What a file's stat said at its close tells later whether it has changed."""
     put(reading, b"abc\n")
     other = Harvester(
-        reading.harvester.record, reading.harvester.path, host=HOST, max_line_bytes=1, now=0
+        reading.harvester.record, reading.harvester.path, name_stream=named, max_line_bytes=1, now=0
     )
     assert other.close().st_size == 4

@@ -106,7 +106,7 @@ def test_changes_add_up() -> None:
     changes.add_files([record_of(1, 1), record_of(2, 1)], [])
     changes.add_seen([SeenRow(RUN, 0, 0, b"old"), SeenRow(RUN, 0, 1, b"")])
     assert not changes.is_empty()
-    changes.add_files([record_of(1, 2)], [2])
+    changes.add_files([record_of(1, 2)], [record_of(2, 1)])
     changes.add_seen([SeenRow(RUN, 0, 0, b"new")])
     assert [file.offset for file in changes.files.values()] == [2]
     assert changes.dropped == {2}
@@ -330,7 +330,7 @@ def test_saves_in_any_portions(
             for number, offset, drop in steps[start : start + portion]:
                 gone |= {number} if drop else set()
                 kept = [] if number in gone else [record_of(number, offset)]
-                changes.add_files(kept, [number] if drop else [])
+                changes.add_files(kept, [record_of(number, 0)] if drop else [])
             registry.save(changes, WALL)
         states.append(registry.files())
         registry.close()

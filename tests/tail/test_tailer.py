@@ -12,8 +12,8 @@ import pytest
 
 from shipper.tail.identity import Fingerprint, identity
 from shipper.tail.registry import Changes, FileRecord, Registry
-from shipper.tail.tailer import FORGET_AFTER_MS, WARM_SECONDS
-from tests.tail.tailing import WALL, Reader, append, lines_of, open_folder, unprivileged
+from shipper.tail.tailer import FORGET_AFTER_MS, WARM_SECONDS, Tailer
+from tests.tail.tailing import HOST, WALL, Reader, append, lines_of, open_folder, unprivileged
 
 
 @pytest.fixture
@@ -550,13 +550,42 @@ def test_files_take_turns(reader: Reader, tmp_path: Path) -> None:
     assert {block.data[:5] for block in first} == {b"large", b"small"}
 
 
-def test_unread_bytes(reader: Reader, log: Path) -> None:
-    """What is known to be there and was not read is counted."""
+def test_what_only_a_descriptor_holds(reader: Reader, log: Path) -> None:
+    """A file that is gone is told with its unacked bytes, as long as it is open."""
     append(log, b"x" * 9 + b"\n")
     reader.scan()
-    assert reader.tailer.unread_bytes() == 10
-    reader.read()
-    assert reader.tailer.unread_bytes() == 0
+    assert reader.tailer.held() == {}
+    log.unlink()
+    reader.scan()
+    assert reader.tailer.held() == {str(log): 10}
+
+
+def test_a_stream_name_is_never_given_twice(reader: Reader, log: Path) -> None:
+    """A file that was truncated and begins as before is another stream, also after a crash."""
+    names = []
+    for _ in range(3):
+        append(log, b"started\n")
+        (block,) = reader.take()
+        names.append(block.stream)
+        reader.save()
+        os.truncate(log, 0)
+        reader.take()
+        reader.save()
+        reader.crash()
+    assert len(set(names)) == 3
+
+
+def test_a_used_inode_with_the_same_first_line(reader: Reader, log: Path) -> None:
+    """A file that got the inode and the first line of a deleted one is another stream."""
+    append(log, b"started\n")
+    (block,) = reader.take()
+    old = reader.saved()[0]
+    later = Tailer(reader.inputs, [], {block.stream}, host=HOST, block_bytes=64)
+    later.scan(now=reader.now, wall=WALL)
+    (again,) = later.read(now=reader.now, wall=WALL)
+    later.close()
+    assert (again.start, old.stream) == (0, block.stream)
+    assert again.stream != block.stream
 
 
 def test_a_name_that_is_no_utf8(reader: Reader, tmp_path: Path) -> None:
