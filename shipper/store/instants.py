@@ -8,6 +8,11 @@ from typing import Final
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MS: Final = timedelta(milliseconds=1)
+
+# The years 1 to 9999, which is what can be written.
+EARLIEST: Final = -62_135_596_800_000
+LATEST: Final = 253_402_300_799_999
+
 _FORM: Final = re.compile(
     r"(?P<day>\d{4}-\d\d-\d\d)"
     r"(?:[Tt ](?P<minute>\d\d:\d\d)(?::(?P<second>\d\d)(?P<fraction>\.\d{1,9})?)?"
@@ -18,7 +23,7 @@ _FORM: Final = re.compile(
 def iso(epoch_ms: int) -> str:
     """Write epoch milliseconds as `2026-02-05T14:30:45.123Z`."""
     moment = _EPOCH + timedelta(milliseconds=epoch_ms)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{epoch_ms % 1000:03d}Z"
+    return f"{moment.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
 
 
 def parse_span(text: str) -> tuple[int, int] | None:

@@ -27,7 +27,7 @@ from shipper.fields import FIELDS, Kind
 from shipper.store.embedded import envelope
 from shipper.store.embedded.magnitude import magnitude
 from shipper.store.embedded.schema import FLOATS, magnitude_column
-from shipper.store.instants import parse_span
+from shipper.store.instants import EARLIEST, LATEST, parse_span
 
 # tantivy takes a string inside JSON that looks like a time for one, and keeps only its second.
 # Behind this mark it stays a string.
@@ -147,6 +147,8 @@ class Encoder:
         """
         self._defined = None
         try:
+            if not EARLIEST <= ms <= LATEST:
+                raise ValueError(f"the time {ms} ms is beyond the years 1 to 9999")
             document = self._decode_head(doc) or self._decode_whole(doc)
             document.ms = ms
             document.order = order
