@@ -146,9 +146,9 @@ class Encoder:
             Refused: the document or its id is not what a store takes.
         """
         self._defined = None
+        if not EARLIEST <= ms <= LATEST:
+            raise Refused(f"the time {ms} ms is beyond the years 1 to 9999")
         try:
-            if not EARLIEST <= ms <= LATEST:
-                raise ValueError(f"the time {ms} ms is beyond the years 1 to 9999")
             document = self._decode_head(doc) or self._decode_whole(doc)
             document.ms = ms
             document.order = order
