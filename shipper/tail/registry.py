@@ -34,6 +34,18 @@ if TYPE_CHECKING:
 
 VERSION = 1
 
+# Faults of the disk or the folder, not of the file.
+OUTSIDE = frozenset(
+    (
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_READONLY,
+    )
+)
+
 LAYOUT = """
 CREATE TABLE files (
   id INTEGER PRIMARY KEY, device TEXT NOT NULL, inode TEXT NOT NULL,
@@ -160,9 +172,11 @@ class Registry:
         try:
             yield
         except sqlite3.DatabaseError as error:
+            # the low byte is the primary code: https://sqlite.org/rescode.html
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
             remedy = (
                 "free some space or mend the permissions of the folder"
-                if isinstance(error, sqlite3.OperationalError)
+                if code in OUTSIDE
                 else "move the file away: everything is then read again, and stored once all the"
                 " same"
             )
