@@ -10,7 +10,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast
 
-from shipper.config import ConsoleOutput, EmbeddedOutput
+from shipper.config import ConsoleOutput, EmbeddedOutput, LogstashOutput
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 OUTPUTS = {
     ConsoleOutput: "shipper.deliver.outputs.console:ConsoleWriter",
     EmbeddedOutput: "shipper.deliver.outputs.embedded:EmbeddedIndex",
+    LogstashOutput: "shipper.deliver.outputs.logstash:Logstash",
 }
 
 

@@ -1,0 +1,238 @@
+"""
+Output `logstash`: windows over Lumberjack to the `beats` input of one or more Logstash.
+
+A batch goes out window by window, each to the next host that works. An event is accepted when its
+ack came; without one it is sent again, perhaps to another host, and the `_id` absorbs the double.
+
+    cut after a window of many   half the window, at once, on a new connection: if one event is
+                                 to blame, it stands alone in a dozen steps
+    cut twice after a window     is it the event or the host? The witness, an event that was
+    of one                       accepted before, goes to the same host. If it passes, the event
+                                 has a strike and is left for the next publish; if not, the host
+                                 is down
+    the third strike             the event is rejected, and the rest goes on
+    anything else                the host is down: the next one, at once
+
+So no outage condemns an event, whatever it looks like. A strike is for an event that was cut off
+alone, twice in a row, on connections of its own, by a host that then takes another; and there are
+pauses of the publisher between strikes. A host that failed rests, each time longer, but for the
+case that all of them do.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from shipper.config import LogstashOutput
+from shipper.deliver.connecting import ConnectionFailed, connect
+from shipper.deliver.lumberjack import encode_window
+from shipper.deliver.lumberjack_connection import Answer, Connection, Outcome
+from shipper.errors import OutputUnavailable
+from shipper.events import Delivery, Rejection
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from shipper.config import Config
+    from shipper.deliver.batch import Batch
+
+CUTS = 2  # in a row; a server that cuts every second connection makes none
+STRIKES = 3
+REST_SECONDS = 1.0  # of a host after its first failure; doubles with each
+LONGEST_REST_SECONDS = 60.0
+WINDOW_BYTES = 4 << 20  # of documents, unless one has more: what Logstash unpacks at once
+
+
+@dataclass(slots=True)
+class Host:
+    """One Logstash: its connection, if any, and how it has been of late."""
+
+    address: str
+    connection: Connection | None = None
+    failures: int = 0
+    rests_until: float = 0.0
+
+    def works(self) -> None:
+        """Note that it took something."""
+        self.failures = 0
+        self.rests_until = 0.0
+
+    def fails(self, now: float) -> None:
+        """Let it rest, twice as long as the last time."""
+        self.drop()
+        rest = min(REST_SECONDS * 2 ** min(self.failures, 30), LONGEST_REST_SECONDS)
+        self.failures += 1
+        self.rests_until = now + rest
+
+    def drop(self) -> None:
+        """Close its connection."""
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
+
+
+@dataclass(slots=True)
+class Course:
+    """
+    How far one publish has come.
+
+    Everything before `start` is accepted, but for what is `aside` (it has a strike) or `rejected`.
+    `cuts` counts by host how often the event at `start` was cut off alone; `down` are the hosts
+    that cannot take it; `reasons` says by host what was wrong.
+    """
+
+    start: int = 0
+    aside: list[int] = field(default_factory=list)
+    rejected: list[Rejection] = field(default_factory=list)
+    cuts: Counter[str] = field(default_factory=Counter)
+    down: set[str] = field(default_factory=set)
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    def advance(self, events: int) -> None:
+        """Go on behind so many events."""
+        self.start += events
+        self.cuts.clear()
+        self.down.clear()
+
+
+class Logstash:
+    """Ships to the hosts of the config; nothing is opened before the first publish."""
+
+    def __init__(self, config: Config) -> None:
+        output = config.output
+        assert isinstance(output, LogstashOutput)
+        self._settings = output
+        self._hosts = [Host(address) for address in output.hosts]
+        self._turn = 0
+        self._size = output.window_events
+        self._witness: tuple[str, bytes] | None = None
+        self._strikes: dict[str, int] = {}
+
+    def publish(self, batch: Batch) -> Delivery:
+        """Send a batch window by window; see `Output`."""
+        if self._strikes:
+            owed = set(batch.ids)
+            self._strikes = {id_: count for id_, count in self._strikes.items() if id_ in owed}
+        course = Course()
+        while course.start < len(batch) and (host := self._choose(course)) is not None:
+            self._go_on(host, batch, course)
+        again = (*course.aside, *range(course.start, len(batch)))
+        if again and len(again) == len(batch):
+            raise OutputUnavailable("; ".join(course.reasons.values()) or "the output is closed")
+        return Delivery(again=again, rejected=tuple(course.rejected))
+
+    def _choose(self, course: Course) -> Host | None:
+        """Give the next host in turn; a resting one only where there is no other."""
+        able = [host for host in self._hosts if host.address not in course.down]
+        if not able:
+            return None
+        now = time.monotonic()
+        awake = [host for host in able if host.rests_until <= now]
+        self._turn += 1
+        if awake:
+            return awake[self._turn % len(awake)]
+        return min(able, key=lambda host: host.rests_until)
+
+    def _go_on(self, host: Host, batch: Batch, course: Course) -> None:
+        """Send the next window to this host, and draw the conclusions."""
+        start, end = course.start, self._end_of_window(batch, course.start)
+        answer = self._send(host, batch.ids[start:end], batch.docs[start:end])
+        if answer.acked:
+            course.advance(answer.acked)
+            self._witness = batch.ids[course.start - 1], batch.docs[course.start - 1]
+        if answer.outcome is Outcome.ACKED:
+            self._size = min(2 * self._size, self._settings.window_events)
+        elif answer.outcome is not Outcome.STALE:
+            self._size = max((end - start) // 2, 1)
+            course.reasons[host.address] = f"{host.address} {answer.reason}"
+            if answer.outcome is Outcome.DOWN:
+                course.down.add(host.address)
+            elif end - start == 1:
+                self._suspect(host, batch, course)
+
+    def _end_of_window(self, batch: Batch, start: int) -> int:
+        end = min(start + self._size, len(batch))
+        while end - start > 1 and sum(map(len, batch.docs[start:end])) > WINDOW_BYTES:
+            end = start + (end - start) // 2
+        return end
+
+    def _send(self, host: Host, ids: Sequence[str], docs: Sequence[bytes]) -> Answer:
+        """Send one window to a host, and remember how it went."""
+        try:
+            connection = self._connection_to(host)
+        except ConnectionFailed as error:
+            answer = Answer(Outcome.DOWN, reason=str(error))
+        else:
+            window = encode_window(ids, docs, self._settings.compression_level)
+            answer = connection.send(window, len(ids))
+        if answer.outcome is Outcome.ACKED:
+            host.works()
+        elif answer.outcome is Outcome.STALE:
+            host.drop()
+        else:
+            host.fails(time.monotonic())
+        return answer
+
+    def _connection_to(self, host: Host) -> Connection:
+        if host.connection is not None and not host.connection.is_usable():
+            host.drop()
+        if host.connection is None:
+            settings = self._settings
+            connected = connect(host.address, settings.tls, settings.connect_seconds)
+            host.connection = Connection(connected, host.address, settings.ack_seconds)
+        return host.connection
+
+    def _suspect(self, host: Host, batch: Batch, course: Course) -> None:
+        """Find out who is to blame that the next event was cut off alone: the event or the host."""
+        index, id_ = course.start, batch.ids[course.start]
+        course.cuts[host.address] += 1
+        if course.cuts[host.address] < CUTS:
+            return
+        if not self._takes_another(host, batch, index):
+            course.down.add(host.address)
+            return
+        strikes = self._strikes.pop(id_, 0) + 1
+        told = f"{host.address} ended the connection at this event alone, and takes others"
+        if strikes == STRIKES:
+            course.rejected.append(Rejection(index, f"{told}; {strikes} times"))
+        else:
+            self._strikes[id_] = strikes
+            course.aside.append(index)
+            course.reasons[host.address] = f"{told}: {id_}; it is tried {STRIKES} times"
+        course.advance(1)
+
+    def _takes_another(self, host: Host, batch: Batch, index: int) -> bool:
+        """
+        Send the witness to a host, on a connection of its own.
+
+        Before anything was accepted, another event of the batch is the witness. It is sent once
+        more in its turn, as any event after a lost ack.
+        """
+        if self._witness is not None:
+            id_, doc = self._witness
+        elif len(batch) > 1:
+            other = index - 1 if index else len(batch) - 1
+            id_, doc = batch.ids[other], batch.docs[other]
+        else:
+            return False
+        return self._send(host, [id_], [doc]).outcome is Outcome.ACKED
+
+    def held_after(self, commit: int) -> Iterator[tuple[str, Sequence[int]]]:  # noqa: ARG002 -- protocol
+        """Give nothing: a resend is absorbed by its `_id`."""
+        return iter(())
+
+    def commit(self) -> int:
+        """Give 0: there are no commits."""
+        return 0
+
+    def tend(self, now_ms: int) -> None:
+        """Do nothing: nothing is kept."""
+
+    def close(self) -> None:
+        """Close all connections; nothing is sent any more."""
+        hosts, self._hosts = self._hosts, []
+        for host in hosts:
+            host.drop()
