@@ -37,7 +37,7 @@ try:
     )
     from urllib3 import HTTPSConnectionPool
 
-    from elasticsearch import Elasticsearch
+    from elasticsearch import Elasticsearch, UnsupportedProductError
 except ModuleNotFoundError as error:
     raise ShipperError(
         "the client of Elasticsearch is not installed; "
@@ -146,7 +146,9 @@ class Cluster:
         kind, reason = error_of(error.body)
         told = f"{_address(error.meta.node)} answered {status}"
         told += f" ({kind}: {reason})" if kind else ""
-        if status == 401:
+        if isinstance(error, UnsupportedProductError):
+            told += "; is it Elasticsearch?"
+        elif status == 401:
             told += f"; mend {self._place_of_login()}"
         elif status == 403:
             told += "; give the user or key the role that `shipper setup` makes"

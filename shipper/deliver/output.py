@@ -10,7 +10,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast
 
-from shipper.config import ConsoleOutput, EmbeddedOutput, LogstashOutput
+from shipper.config import ConsoleOutput, ElasticsearchOutput, EmbeddedOutput, LogstashOutput
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 OUTPUTS = {
     ConsoleOutput: "shipper.deliver.outputs.console:ConsoleWriter",
+    ElasticsearchOutput: "shipper.deliver.outputs.elasticsearch:DataStreams",
     EmbeddedOutput: "shipper.deliver.outputs.embedded:EmbeddedIndex",
     LogstashOutput: "shipper.deliver.outputs.logstash:Logstash",
 }

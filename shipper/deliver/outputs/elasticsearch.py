@@ -1,0 +1,257 @@
+"""
+Output `elasticsearch`: `_bulk` requests to the data streams `logs-orchestrator.*`.
+
+Every event is a `create` with an `_id` made of its origin, so an event that is sent again is
+refused (409), which is a success: the stream holds it. The ack means that the primary shard and
+all replicas in sync have it in their translog.
+
+    201, 409 version conflict         accepted
+    201 with failure_store: used      rejected: it lies in the failure store, where no query looks
+    429, 5xx, 401, 403, read-only …   again: it is not the event's fault
+    400 and the like                  rejected, with type and reason
+    413                               the request is sent in pieces; an event alone: rejected
+    any other answer, or none         nothing is known: again
+
+A request has at most `request_bytes`; after a 413, or a 429 of the whole request, half as many,
+growing again with every batch that is taken. `filter_path` trims the answer; where it says that
+nothing failed, it is not parsed.
+https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-bulk
+https://www.elastic.co/docs/manage-data/data-store/data-streams/failure-store
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from shipper.config import ElasticsearchOutput
+from shipper.deliver.bulk import bulk_body
+from shipper.elastic import MAX_REASON, Cluster, ElasticFailure
+from shipper.errors import OutputUnavailable
+from shipper.events import Delivery, Rejection
+
+try:
+    from isal.igzip import compress
+except ModuleNotFoundError:  # slower, and no less right
+    from gzip import compress  # type: ignore[assignment] # it has the same parameters
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from shipper.config import Config
+    from shipper.deliver.batch import Batch
+
+log = logging.getLogger(__name__)
+
+PARAMETERS = {
+    "filter_path": "errors,items.*.status,items.*.error.type,items.*.error.reason,"
+    "items.*.failure_store",
+    "require_data_stream": "true",  # without templates, no index with guessed types is made
+}
+HEADERS = {"accept": "application/json", "content-type": "application/x-ndjson"}
+NOTHING_FAILED = b'{"errors":false'
+LEAST_REQUEST_BYTES = 64 * 1024
+ACTION_BYTES = 64  # of an action line, besides dataset, namespace and id
+
+HELD = "version_conflict_engine_exception"  # there is a document with this `_id`
+NO_TEMPLATE = "index_not_found_exception"
+
+# What is no fault of the event although the status is 4xx: all of it can be mended.
+NOT_THE_EVENT = {
+    "cluster_block_exception",  # read-only index
+    "index_closed_exception",
+    NO_TEMPLATE,
+    "security_exception",
+    "validation_exception",  # too many shards
+}
+
+
+class Failure(msgspec.Struct, gc=False):
+    """Why an event was not stored."""
+
+    type: str = ""
+    reason: str = ""
+
+
+class Item(msgspec.Struct, gc=False):
+    """What became of an event."""
+
+    status: int
+    error: Failure | None = None
+    failure_store: str = ""
+
+
+class Answer(msgspec.Struct, gc=False):
+    """The answer to a request, an item for each event in their order."""
+
+    errors: bool
+    items: list[dict[str, Item]] = []
+
+
+_decode = msgspec.json.Decoder(Answer).decode
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of the events of a batch so far, by their index in it."""
+
+    accepted: int = 0
+    again: list[int] = field(default_factory=list)
+    rejected: list[Rejection] = field(default_factory=list)
+    reason: str = ""  # why the first of `again` was not taken
+
+
+class TooLargeError(Exception):
+    """The request has more bytes than are taken."""
+
+
+class DataStreams:
+    """Writes to the data streams of the records."""
+
+    def __init__(self, config: Config) -> None:
+        output = config.output
+        assert isinstance(output, ElasticsearchOutput)
+        self._namespace = config.namespace
+        self._level = output.compression_level
+        self._most_bytes = output.request_bytes
+        self._request_bytes = output.request_bytes  # now
+        self._cluster = Cluster(output, raw=True)
+
+    def publish(self, batch: Batch) -> Delivery:
+        """Send a batch in as many requests as it needs; see `Output`."""
+        outcome = Outcome()
+        try:
+            for start, end in self._pieces(batch):
+                self._send(batch, start, end, outcome)
+        except ElasticFailure as failure:
+            if failure.status == 429:
+                self._ask_for_less(self._request_bytes)
+            answered = outcome.accepted + len(outcome.again) + len(outcome.rejected)
+            outcome.again.extend(range(answered, len(batch)))
+            outcome.reason = outcome.reason or str(failure)
+        else:
+            self._request_bytes = min(self._request_bytes * 9 // 8, self._most_bytes)
+        if len(outcome.again) == len(batch):
+            raise OutputUnavailable(outcome.reason)
+        if outcome.again:
+            log.debug("%d events have to be sent again: %s", len(outcome.again), outcome.reason)
+        return Delivery(tuple(outcome.again), tuple(outcome.rejected))
+
+    def _pieces(self, batch: Batch) -> Iterator[tuple[int, int]]:
+        """Cut a batch into ranges of indexes whose requests have no more bytes than allowed."""
+        fixed = ACTION_BYTES + len(self._namespace) + max(map(len, batch.datasets))
+        total = sum(map(len, batch.docs)) + sum(map(len, batch.ids)) + fixed * len(batch)
+        if total <= self._request_bytes:
+            yield 0, len(batch)
+            return
+        ends = list(
+            accumulate(
+                len(doc) + len(id_) + fixed for doc, id_ in zip(batch.docs, batch.ids, strict=True)
+            )
+        )
+        start, before = 0, 0
+        for index, end in enumerate(ends):
+            if end - before > self._request_bytes and index > start:
+                yield start, index
+                start, before = index, ends[index - 1]
+        yield start, len(batch)
+
+    def _send(self, batch: Batch, start: int, end: int, outcome: Outcome) -> None:
+        """Send the events from `start` up to `end`, in halves if they are too many."""
+        part = batch if end - start == len(batch) else batch.part(range(start, end))
+        try:
+            answer = self._post(bulk_body(part, self._namespace))
+        except TooLargeError as error:
+            if end - start == 1:
+                outcome.rejected.append(Rejection(start, str(error)))
+                return
+            middle = (start + end) // 2
+            self._ask_for_less(sum(map(len, part.docs)))
+            self._send(batch, start, middle, outcome)
+            self._send(batch, middle, end, outcome)
+        else:
+            self._sort(answer, start, end, outcome)
+
+    def _ask_for_less(self, refused_bytes: int) -> None:
+        self._request_bytes = max(refused_bytes // 2, LEAST_REQUEST_BYTES)
+
+    def _post(self, body: bytes) -> bytes:
+        """
+        Make one request, and give the answer.
+
+        Raises:
+            TooLargeError: it has to be made in pieces.
+            ElasticFailure: nothing is known of its events.
+        """
+        headers = HEADERS
+        if self._level:
+            body = compress(body, self._level)
+            headers = {**HEADERS, "content-encoding": "gzip"}
+        try:
+            answer = self._cluster.ask(
+                lambda client: client.perform_request(
+                    "POST", "/_bulk", params=PARAMETERS, headers=headers, body=body
+                )
+            )
+        except ElasticFailure as failure:
+            if failure.status != 413:
+                raise
+            raise TooLargeError(str(failure)) from None
+        content: bytes = answer.body
+        return content
+
+    def _sort(self, content: bytes, start: int, end: int, outcome: Outcome) -> None:
+        """Note what became of each event."""
+        if content.startswith(NOTHING_FAILED) and b'"failure_store":"used"' not in content:
+            outcome.accepted += end - start
+            return
+        try:
+            answer = _decode(content)
+        except msgspec.DecodeError as error:
+            raise ElasticFailure(f"{self._cluster.name} answered with no bulk answer") from error
+        if len(answer.items) != end - start:
+            raise ElasticFailure(
+                f"{self._cluster.name} answered for {len(answer.items)} of {end - start} events"
+            )
+        for index, each in enumerate(answer.items, start):
+            (item,) = each.values()
+            self._sort_item(index, item, outcome)
+
+    def _sort_item(self, index: int, item: Item, outcome: Outcome) -> None:
+        error = item.error or Failure()
+        if item.failure_store == "used":
+            reason = "failure_store: it was put there, and no search finds it; ask it for the cause"
+            outcome.rejected.append(Rejection(index, reason))
+        elif item.status < 300 or (item.status == 409 and error.type == HELD):
+            outcome.accepted += 1
+        elif (
+            item.status in {401, 403, 409, 429} or item.status >= 500 or error.type in NOT_THE_EVENT
+        ):
+            outcome.again.append(index)
+            outcome.reason = outcome.reason or self._why(item.status, error)
+        else:
+            outcome.rejected.append(Rejection(index, f"{error.type}: {error.reason[:MAX_REASON]}"))
+
+    def _why(self, status: int, error: Failure) -> str:
+        told = f"{self._cluster.name} answered {status}"
+        told += f" ({error.type}: {error.reason[:MAX_REASON]})"
+        return told + ("; run `shipper setup`" if error.type == NO_TEMPLATE else "")
+
+    def held_after(self, commit: int) -> Iterator[tuple[str, Sequence[int]]]:  # noqa: ARG002 -- a resend is absorbed
+        """Give nothing; see `Output`."""
+        return iter(())
+
+    def commit(self) -> int:
+        """Give 0: there are no commits."""
+        return 0
+
+    def tend(self, now_ms: int) -> None:
+        """Do nothing: the life cycle of a data stream is its own."""
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._cluster.close()
