@@ -15,12 +15,20 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from enum import StrEnum
 from glob import has_magic
 from pathlib import Path
 
-from shipper.config import Config, ConsoleOutput, EmbeddedOutput
+from shipper.config import (
+    Config,
+    ConsoleOutput,
+    ElasticsearchOutput,
+    EmbeddedOutput,
+    LogstashOutput,
+)
 from shipper.errors import DataFolderError, StoreUnavailable
+from shipper.findings import Finding, Severity
+from shipper.reach.elasticsearch import look_at_elasticsearch
+from shipper.reach.logstash import look_at_logstash
 from shipper.status import status
 from shipper.store import open_embedded
 from shipper.store.api import Selection
@@ -30,26 +38,7 @@ from shipper.view.text import size
 ROOM_BYTES = 64 * 2**20  # the registry and dead letters of a bad day
 SPARE_FILES = 64  # what the index, the registry and the logs of our own keep open
 EARLIEST = 1_735_689_600  # 2025-01-01: a clock before that was never set
-COMPRESSED = {".bz2", ".gz", ".lz4", ".xz", ".zip", ".zst"}
 CLOCK_SLACK = 300  # seconds that a file may seem to come from the future
-
-
-class Severity(StrEnum):
-    """What a finding means for the work."""
-
-    OK = "ok"  # as it should be
-    WARNING = "warning"  # works, but not as well or not for long
-    ERROR = "error"  # cannot work now
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What was found at a place of the config, and what to do about it."""
-
-    place: str
-    severity: Severity
-    fault: str
-    remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +105,6 @@ def _look_at_files(place: str, pattern: str, matches: list[Found]) -> Iterator[F
             Severity.ERROR,
             f"{path} cannot be read by {_user()}",
             f"give {_user()} the right to read it, such as by the group of the application",
-        )
-    packed = [found.path for found in matches if Path(found.path).suffix in COMPRESSED]
-    if packed:
-        yield Finding(
-            place,
-            Severity.WARNING,
-            f"{packed[0]} is compressed and would be read as text",
-            f"exclude: ['*{Path(packed[0]).suffix}']",
         )
     if not matches:
         yield Finding(
@@ -194,10 +175,15 @@ def look_at_data_folder(scene: Scene) -> Iterator[Finding]:
 def look_at_output(scene: Scene) -> Iterator[Finding]:
     """See whether the output can take records."""
     output = scene.config.output
-    if isinstance(output, EmbeddedOutput):
-        yield from _look_at_index(scene.config, output)
-    elif isinstance(output, ConsoleOutput) and output.path != "-":
-        yield from _unwritable("output.console.path", Path(output.path).parent)
+    match output:
+        case EmbeddedOutput():
+            yield from _look_at_index(scene.config, output)
+        case LogstashOutput():
+            yield from look_at_logstash(output, scene.machine.clock())
+        case ElasticsearchOutput():
+            yield from look_at_elasticsearch(output, scene.machine.clock())
+        case ConsoleOutput() if output.path != "-":
+            yield from _unwritable("output.console.path", Path(output.path).parent)
 
 
 def _look_at_index(config: Config, output: EmbeddedOutput) -> Iterator[Finding]:

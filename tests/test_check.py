@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from shipper.check import Finding, Machine, Severity, check
+from shipper.check import Machine, check
 from shipper.config import Config, ConsoleOutput, EmbeddedOutput, Input, Output, Service
+from shipper.findings import Finding, Severity
 from shipper.folder import hold
 
 NOW = 1_770_301_845.0
@@ -180,20 +181,6 @@ def test_a_registry_that_is_damaged(place: Path) -> None:
     assert found[:2] == ("data_dir", Severity.ERROR)
     assert "registry.db: registry: file is not a database" in found[2]
     assert (place / "data/registry.db").read_bytes() == b"no registry" * 1000
-
-
-def test_a_compressed_file(place: Path) -> None:
-    """What was compressed would be stored as thousands of odd lines."""
-    write(place / "logs/app.log.2.gz")
-
-    assert faults(config_in(place, "logs/*")) == [
-        (
-            "inputs[0].paths[0]",
-            Severity.WARNING,
-            f"{place}/logs/app.log.2.gz is compressed and would be read as text",
-        )
-    ]
-    assert faults(config_in(place, "logs/*.log")) == []
 
 
 def test_an_index_that_is_the_data_folder(place: Path) -> None:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zip")
+COMPRESSED = (".gz", ".bz2", ".lz4", ".xz", ".zip", ".zst")
 
 ROTATED = re.compile(r"[.-]\d[\d_.T:-]*\Z")
 

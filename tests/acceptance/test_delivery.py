@@ -147,6 +147,7 @@ def test_sigterm_flushes_and_ends_well(site: Site) -> None:
     """Told to stop, the shipper publishes what it has read, saves, and exits with 0."""
     site.log_through_emit(max_bytes=10 * MIB, backups=5)
     shipper = site.start()
+    wait_until((site.folder / "var/shipper/status.json").exists)
     site.write(300).wait()
     wait_until(lambda: site.count() > 0)
 
