@@ -37,6 +37,12 @@ describe() { # describe FOLDER NAME CLASS VERSION: how the server finds a module
     >"$1/modules/$2/plugin-descriptor.properties"
 }
 
+build_module() { # build_module FOLDER NAME CLASS VERSION: one of ours
+  describe "$1" "$2" "testnode.$3" "$4"
+  "$jdk/bin/javac" -nowarn -cp "$1/lib/*" -d "$1/$2" "$here/src/testnode/$3.java"
+  "$jdk/bin/jar" cf "$1/modules/$2/$2.jar" -C "$1/$2" .
+}
+
 sort_jars() { # sort_jars FOLDER: a module has its jars to itself, the server has the rest
   local jar x_pack=$1/modules/x-pack-core netty=$1/modules/transport-netty4
   for jar in "$1"/all/*.jar; do
@@ -54,18 +60,17 @@ sort_jars() { # sort_jars FOLDER: a module has its jars to itself, the server ha
 lay_out() {
   local new=$dist.new.$$ version zstd
   rm -rf "$new"
-  mkdir -p "$new"/{all,lib,native,app,root,modules/{transport-netty4,x-pack-core,root-endpoint}}
+  mkdir -p "$new"/{all,lib,native,app,modules/{transport-netty4,x-pack-core,root-endpoint,analysis}}
   fetch "$new" -o || fetch "$new" || { cat "$new/mvn.log" >&2; die "Maven could not fetch the jars"; }
   sort_jars "$new"
   version=$(basename "$new"/lib/elasticsearch-[0-9]*.jar .jar)
   version=${version#elasticsearch-}
   describe "$new" transport-netty4 org.elasticsearch.transport.netty4.Netty4Plugin "$version"
   describe "$new" x-pack-core org.elasticsearch.xpack.core.XPackPlugin "$version"
-  describe "$new" root-endpoint testnode.RootEndpoint "$version"
   "$jdk/bin/javac" -nowarn -cp "$new/lib/*" -d "$new/app" "$here/src/EsNode.java"
   "$jdk/bin/jar" cf "$new/lib/es-node.jar" -C "$new/app" .
-  "$jdk/bin/javac" -nowarn -cp "$new/lib/*" -d "$new/root" "$here/src/testnode/RootEndpoint.java"
-  "$jdk/bin/jar" cf "$new/modules/root-endpoint/root-endpoint.jar" -C "$new/root" .
+  build_module "$new" root-endpoint RootEndpoint "$version"
+  build_module "$new" analysis Analysis "$version"
   # the server compresses with the system's zstd (Debian: libzstd1, which is always there)
   zstd=$(ls /usr/lib/*-linux-gnu/libzstd.so.1 /lib/*-linux-gnu/libzstd.so.1 2>/dev/null | head -1)
   cp -L "$zstd" "$new/native/libzstd.so"
