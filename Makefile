@@ -17,7 +17,7 @@ run: $(VENV)/demo.stamp ## a real application, its load, the shipper and what ar
 	$(BIN)/shipper demo
 
 test: $(VENV)/dev.stamp ## the default suite, within a minute
-	$(BIN)/pytest -n auto -m "not slow"
+	$(BIN)/pytest -n auto --dist loadgroup -m "not slow"
 
 test-slow: $(VENV)/dev.stamp ## the suites that take longer
 	$(BIN)/pytest -m slow --timeout 600
