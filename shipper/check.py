@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from glob import has_magic
+from importlib import import_module
 from pathlib import Path
 
 from shipper.config import (
@@ -27,7 +28,6 @@ from shipper.config import (
 )
 from shipper.errors import DataFolderError, StoreUnavailable
 from shipper.findings import Finding, Severity
-from shipper.reach.elasticsearch import look_at_elasticsearch
 from shipper.reach.logstash import look_at_logstash
 from shipper.status import status
 from shipper.store import open_embedded
@@ -181,7 +181,9 @@ def look_at_output(scene: Scene) -> Iterator[Finding]:
         case LogstashOutput():
             yield from look_at_logstash(output, scene.machine.clock())
         case ElasticsearchOutput():
-            yield from look_at_elasticsearch(output, scene.machine.clock())
+            # The client of Elasticsearch is an extra, and slow to import.
+            way = import_module("shipper.reach.elasticsearch")
+            yield from way.look_at_elasticsearch(output, scene.machine.clock())
         case ConsoleOutput() if output.path != "-":
             yield from _unwritable("output.console.path", Path(output.path).parent)
 

@@ -36,6 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "events": set(),
     "fields": set(),
+    "findings": set(),
     "folder": {"errors"},
     "options": set(),
     "config": {"errors", "options"},
@@ -45,8 +46,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "enrich": SEAMS,
     "store": {"errors", "fields", "config", "elastic"},
     "deliver": {*SEAMS, "tail", "enrich", "config", "elastic", WRITER},
+    "reach": {"config", "elastic", "errors", "findings"},
     "reports": {"errors", "fields", "store"},
-    "view": {"check", "errors", "fields", "status", "store.api"},
+    "view": {"errors", "fields", "findings", "status", "store.api"},
 }
 
 # Where everything is put together; these may import anything but `cli`.

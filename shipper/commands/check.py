@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from shipper.check import Severity
 from shipper.check import check as look
 from shipper.commands.invocation import Invocation, common_options, examples
 from shipper.config import load
+from shipper.findings import Severity
 from shipper.view.findings import findings_text
 from shipper.view.text import Paint
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shipper.check import Severity
+from shipper.findings import Severity
 from shipper.view.text import Paint, safe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shipper.check import Finding
+    from shipper.findings import Finding
 
 _LEVELS = {Severity.OK: "INFO", Severity.WARNING: "WARNING", Severity.ERROR: "ERROR"}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from shipper.check import Finding, Severity
+from shipper.findings import Finding, Severity
 from shipper.status import Counters, FileStatus, Status
 from shipper.view.findings import findings_text
 from shipper.view.status import status_json, status_text
