@@ -15,6 +15,7 @@ from tantivy import Order, Query
 from shipper.errors import QueryError
 from shipper.fields import Kind
 from shipper.store import query as q
+from shipper.store.answers import MAX_VALUES, Key
 from shipper.store.api import (
     Answer,
     Average,
@@ -35,7 +36,7 @@ from shipper.store.embedded.document import MARK
 from shipper.store.embedded.magnitude import middle
 from shipper.store.embedded.plan import Children, Node, runs
 from shipper.store.embedded.schema import magnitude_column
-from shipper.store.embedded.tally import MAX_VALUES, Key, Tallies, results
+from shipper.store.embedded.tally import Tallies, results
 from shipper.store.embedded.view import View, both
 from shipper.store.questions import check
 

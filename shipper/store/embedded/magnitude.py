@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping
 from typing import Final
 
 WIDTH: Final = 1.0198
@@ -35,18 +34,3 @@ def middle(step: int) -> float:
         return 0.0
     exponent = (abs(step) - _SHIFT + 0.5) * _LOG_WIDTH
     return math.copysign(math.exp(min(exponent, _LARGEST)), step)
-
-
-def percentile(counts: Mapping[float, int], percent: float) -> float | None:
-    """
-    Give the smallest number that at least `percent` % of the counted are not larger than.
-
-    `counts` are per number; None where nothing was counted.
-    """
-    total = sum(counts.values())
-    rank = max(1, math.ceil(percent / 100 * total))
-    for number in sorted(counts):
-        rank -= counts[number]
-        if rank <= 0:
-            return number
-    return None

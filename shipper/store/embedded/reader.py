@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from tantivy import Order
 
-from shipper.errors import QueryError
+from shipper.store.answers import check_limit
 from shipper.store.api import Answer, Hits, Question, Selection, Sort
 from shipper.store.embedded.aggregate import answer
 from shipper.store.embedded.compile import compile_selection
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from shipper.store.api import Hit
 
-MAX_LIMIT: Final = 1_000_000
 PORTION: Final = 10_000  # records that `follow` gives at a time
 
 
@@ -45,8 +44,7 @@ class EmbeddedStore:
 
     def search(self, selection: Selection, *, limit: int, sort: Sort = Sort.DESC) -> Hits:
         """Give the first `limit` records of the selection in that order; at most a million."""
-        if not 0 <= limit <= MAX_LIMIT:
-            raise QueryError(f"the limit {limit} is not between 0 and {MAX_LIMIT}")
+        check_limit(limit)
         found: list[tuple[int, int, Place]] = []
         total = 0
         sign = 1 if sort is Sort.ASC else -1

@@ -8,9 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
 
-from shipper.errors import QueryError
+from shipper.store.answers import (
+    MAX_VALUES,
+    Key,
+    by_frequency,
+    percentile,
+    slots_between,
+    too_many_values,
+)
 from shipper.store.api import (
     Aggregation,
     Average,
@@ -26,12 +32,6 @@ from shipper.store.api import (
     Selection,
     Terms,
 )
-from shipper.store.embedded.magnitude import percentile
-
-Key = str | int | float
-
-MAX_SLOTS: Final = 100_000
-MAX_VALUES: Final = 65_000
 
 
 @dataclass(slots=True)
@@ -96,7 +96,8 @@ def _result(aggregation: Aggregation, counts: Counts, sum_: Sum, selection: Sele
         case Terms():
             return _terms(aggregation, counts, selection)
         case DateHistogram():
-            keys = _slots(aggregation.interval_ms, counts, selection)
+            times = [int(key) for key in counts.counts]
+            keys = slots_between(aggregation.interval_ms, times, selection)
             return Buckets([_bucket(key, aggregation, counts, selection) for key in keys])
         case Filters():
             names = aggregation.queries
@@ -112,7 +113,7 @@ def _result(aggregation: Aggregation, counts: Counts, sum_: Sum, selection: Sele
 
 def _terms(aggregation: Terms, counts: Counts, selection: Selection) -> Buckets:
     limit_values(aggregation.field, len(counts.counts))
-    by_count = sorted(counts.counts.items(), key=lambda kc: (-kc[1], isinstance(kc[0], str), kc[0]))
+    by_count = by_frequency(counts.counts)
     first = by_count[: aggregation.size]
     others = sum(count for _, count in by_count[aggregation.size :])
     return Buckets([_bucket(key, aggregation, counts, selection) for key, _ in first], others)
@@ -124,26 +125,6 @@ def _bucket(
     below = counts.below.get(key, Tallies())
     within = results(aggregation.aggregations, below, selection)
     return Bucket(key, counts.counts.get(key, 0), within)
-
-
-def _slots(interval: int, counts: Counts, selection: Selection) -> range:
-    """Give the beginnings of all slots between the first and the last, with the empty ones."""
-    if selection.since is not None and selection.until is not None:
-        first, last = selection.since, selection.until - 1
-        if first > last:
-            return range(0)
-    elif counts.counts:
-        times = [int(key) for key in counts.counts]
-        first, last = min(times), max(times)
-    else:
-        return range(0)
-    slots = range(first // interval * interval, last + 1, interval)
-    if len(slots) > MAX_SLOTS:
-        raise QueryError(
-            f"a histogram of {len(slots)} slots is too long ({MAX_SLOTS} are the most); "
-            "take longer slots or a shorter time"
-        )
-    return slots
 
 
 def _percentiles(aggregation: Percentiles, counts: Counts, sum_: Sum) -> PercentileValues:
@@ -158,7 +139,4 @@ def _percentiles(aggregation: Percentiles, counts: Counts, sum_: Sum) -> Percent
 def limit_values(field_name: str, values: int) -> None:
     """Raise `QueryError` where a field has too many values to count them exactly."""
     if values > MAX_VALUES:
-        raise QueryError(
-            f"{field_name} has more than {MAX_VALUES} values in this selection, too many to count "
-            "exactly; narrow the query or the time"
-        )
+        raise too_many_values(field_name, MAX_VALUES)
