@@ -81,6 +81,7 @@ class Pipeline:
         self._registry = Registry(config.data_dir / folder.REGISTRY)
         self._output: Output = open_output(config)
         self._unsaved = Changes()
+        self._fault: str | None = None  # why the registry could not be saved last
         self._dedupe = self._recover()
         self._tailer = self._make_tailer()
         self._watch = Watch(self._wake)
@@ -254,8 +255,11 @@ class Pipeline:
             if not unsaved.is_empty():
                 self._registry.save(unsaved, wall())
                 self._unsaved = Changes()
+                self._fault = None
         except DataFolderError as error:
-            log.warning("%s; nothing is lost, it is tried again", error)
+            if self._fault is None:
+                log.warning("%s; nothing is lost, it is tried again", error)
+            self._fault = str(error)
 
     def _tell(self) -> None:
         tally, counters = self._publisher.tally, self._counters
@@ -263,7 +267,8 @@ class Pipeline:
         counters.wrapped = tally.wrapped
         counters.dead_letters = tally.dead_letters
         counters.retries = tally.retries
-        snapshot = self._rates.snapshot(wall(), self._started, counters, tally.last_error)
+        fault = tally.last_error or self._fault
+        snapshot = self._rates.snapshot(wall(), self._started, counters, fault)
         snapshot.held = self._tailer.held()
         try:
             write_snapshot(self._config.data_dir / folder.STATUS, snapshot)

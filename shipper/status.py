@@ -3,8 +3,8 @@ How far the shipper is: what `shipper status` shows.
 
 Made from what is on disk, so that it can be asked while the shipper runs and when it doesn't:
 positions from the registry, sizes from the files, counters and rates from the snapshot that a
-running shipper writes about once a second (`status.json` in the data folder, replaced by rename,
-never fsynced: it is a view, not a promise).
+running shipper writes about once a second (`status.json` in the data folder, in place and never
+fsynced: it is a view, not a promise).
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from shipper.config import Config
 
 RATE_MS = 10_000  # the span over which the rates are means
+
+PAGE = 4096  # read and written at one go
 
 FIRST_LINE = 1 << 16  # bytes read to find the time of the first line that is not acked
 
@@ -129,10 +131,20 @@ class Rates:
 
 
 def write_snapshot(path: Path, snapshot: Snapshot) -> None:
-    """Replace the snapshot on disk; raises OSError."""
-    new = path.with_suffix(".new")
-    new.write_bytes(msgspec.json.encode(snapshot))
-    new.replace(path)
+    """
+    Write the snapshot over the one before; raises OSError.
+
+    In place, padded to whole pages: so a full disk, which is when the status matters most, cannot
+    keep it from being told.
+    """
+    data = msgspec.json.encode(snapshot)
+    data = data.ljust(-(-len(data) // PAGE) * PAGE)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.pwrite(fd, data, 0)
+        os.ftruncate(fd, len(data))
+    finally:
+        os.close(fd)
 
 
 def _read_snapshot(path: Path) -> Snapshot | None:
