@@ -59,6 +59,7 @@ end
 # The record of a line, or nil and the reason in `tags`.
 def parsed(line, tags)
   value = JSON.parse(line, max_nesting: 20, object_class: ForeignKeys, create_additions: false)
+  raise JSON::ParserError, "a number beyond all numbers" unless finite?(value)
   return value if value.is_a?(Hash)
 
   tags << "not_an_object"
@@ -72,6 +73,15 @@ rescue JSON::NestingError
 rescue JSON::ParserError, EncodingError
   tags << "not_json"
   nil
+end
+
+def finite?(value)
+  case value
+  when Hash then value.each_value.all? { |item| finite?(item) }
+  when Array then value.all? { |item| finite?(item) }
+  when Float then value.finite?
+  else true
+  end
 end
 
 # Fields of known name and type, everything else, and the time in epoch milliseconds or nil.
@@ -120,13 +130,14 @@ def take_time(record, extra)
   nil
 end
 
-# A time of the years 1970 to 2199 in epoch milliseconds; nil for anything else.
+# A time of the years 1970 to 2199 in epoch milliseconds; nil for anything else. A number may be of
+# seconds or of milliseconds; a small one is a duration that has the name of a time.
 def milliseconds(value)
   time =
     case value
     when String then from_text(value)
-    when Numeric
-      (value >= 1e11 ? value : value * 1000).to_i if value >= 0 && value < 1e14
+    when 1e9...1e11 then (value * 1000).to_i
+    when 1e12...1e14 then value.to_i
     end
   time if time && time >= 0 && time < 7_258_118_400_000
 end
@@ -165,7 +176,6 @@ def indexable(value)
   when Hash then value.compact.to_h { |key, item| [key, indexable(item)] }
   when Array then value.compact.map { |item| indexable(item) }
   when Integer then value.between?(-2**63, 2**63 - 1) ? value : value.to_s
-  when Float then value.finite? ? value : value.to_s
   else value
   end
 end

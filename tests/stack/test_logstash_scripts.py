@@ -1,0 +1,213 @@
+"""
+The scripts of the pipelines, run on Ruby: they make what the shipper makes.
+
+What is not run here is Logstash itself: its Event is stood in for by `run_scripts.rb`, so how a
+codec or an output treats an event is not seen.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import string
+from typing import Any
+
+import pytest
+
+from shipper.deliver.batch import Parcel, batch_of
+from shipper.deliver.wrap import wrap
+from shipper.enrich.clock import iso
+from shipper.enrich.enricher import Enricher, Surroundings
+from shipper.events import Block, Events, Rejection
+from shipper.fields import FIELDS
+from tests.stack.ruby import run_script
+
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
+SENDER = "10.0.0.7"
+READ_AT = 1_770_301_850_000
+RUN = "01JKABCDEFGHJKMNPQRSTVWXYZ"
+PARAMS = {"namespace": "blue", "service": "orchestrator", "environment": "staging"}
+SURROUNDINGS = Surroundings(SENDER, "orchestrator", "staging", "unknown", "blue")
+
+LOGGERS = [
+    *("automation_orchestrator.access", "automation_orchestrator.workflows", "a.workflow.b"),
+    *("automation_orchestrator.worker", "slow_queries", "a.auth", "database", "x", "", "access."),
+]
+VALUES: list[Any] = [
+    *("text", "", "5", 5, 0, -1, 404, 500, 399, 2**53, 2**63, -(2**63), 10**30, 1.5, 1e300, 2e308),
+    *(True, None, [], [1, None, "x"], {}, {"a": {"b": None, "c": 1}}, RUN, RUN.lower(), "é\u2028🙂"),
+]
+TIMES: list[Any] = [
+    *("2026-02-05T14:30:45.123Z", "2026-02-05T14:30:45Z", "2026-02-05 14:30:45+01:00"),
+    *("2026-02-05T14:30:45.1236", "2026-02-05T14:30", "2026-02-05", "2026-02-05T23:59:59.999999Z"),
+    *("2026-02-29T00:00:00Z", "2026-13-01T00:00:00Z", "2026-02-05T25:00:00Z", "yesterday", ""),
+    *("1969-12-31T23:59:59Z", "2200-01-01T00:00:00Z", "2026-02-05T14:30:45.1-0530"),
+    *(1_770_301_845, 1_770_301_845.5, 1_770_301_845_123, 0, -1, 1e14, True, None, {}, [1]),
+]
+LINES = [
+    "plain text",
+    "",
+    "  \t ",
+    "\ufeff" + json.dumps({"message": "after a byte order mark"}),
+    json.dumps({"message": "windows"}) + "\r",
+    "42",
+    "null",
+    "[1,2,3]",
+    '"a string"',
+    '{"half": ',
+    '{"a":NaN}',
+    '{"a":1e400}',
+    '{"a":{"b":[1e400]}}',
+    '{"a":1,"a":2}',
+    '{"a":{"b":[{"c":1,"c":1}]}}',
+    '{"a":' * 19 + "[1]" + "}" * 19,
+    '{"a":' * 20 + "[1]" + "}" * 20,
+    "[" * 10_000,
+    "é" * 1000,
+]
+
+
+def records() -> list[dict[str, Any]]:
+    """Give records that are odd in every place, and many that are odd in several."""
+    found: list[dict[str, Any]] = [{key: value} for key in FIELDS for value in VALUES]
+    found += [{key: time} for key in ("timestamp", "@timestamp", "time", "ts") for time in TIMES]
+    found += [{"timestamp": bad, "time": good} for bad in ("x", {}) for good in TIMES]
+    found += [
+        {"logger": logger, "level": level, "status": status, "status_code": code}
+        for logger in LOGGERS
+        for level in ("INFO", "ERROR", "CRITICAL", "error")
+        for status in ("success", "failed", "timeout", "FAILED")
+        for code in (0, 200, 404, 503, "500")
+    ]
+    found += [{"run": RUN, "seq": seq} for seq in VALUES]
+    found += [{"run": run, "seq": 7} for run in [*VALUES, "8" + RUN[1:], RUN + "\n", RUN[:-1]]]
+    chance = random.Random(20260205)
+    keys = [*FIELDS, "timestamp", "time", "a.b", "a[b]", "", "@metadata", "@version", "ünïcode"]
+    for _ in range(300):
+        chosen = chance.sample(keys, chance.randint(1, 8))
+        found.append({key: chance.choice([*VALUES, *TIMES, *LOGGERS]) for key in chosen})
+    return found
+
+
+def lines() -> list[str]:
+    chance = random.Random(7)
+    noise = ["".join(chance.choices(string.printable, k=40)) for _ in range(50)]
+    return LINES + noise + [json.dumps(record, ensure_ascii=False) for record in records()]
+
+
+def arriving(line: str, **brought: Any) -> dict[str, Any]:
+    fields = {"@timestamp": iso(READ_AT), "message": line, "event": {"original": line}, **brought}
+    return {"fields": fields, "metadata": {"input": {"tcp": {"source": {"ip": SENDER}}}}}
+
+
+def shipped(line: str) -> tuple[str, dict[str, Any]] | None:
+    """Give origin and document as the shipper makes them, but for what only a file has."""
+    data = line.encode() + b"\n"
+    block = Block(1, "x.log", "stream", 0, len(data), data, READ_AT, 1 << 20)
+    events = Enricher(SURROUNDINGS).enrich(block)
+    if not events.docs:
+        return None
+    document = json.loads(events.docs[0])
+    del document["log"]
+    return events.ids[0], document
+
+
+def test_foreign_lines_become_what_the_shipper_makes_of_them() -> None:
+    """Whatever a sender writes, port 5000 and a shipper store the same fields under the same run."""
+    # A line of several lines of text is several lines to both.
+    given = [line for line in lines() if "\n" not in line and "\x0b" not in line]
+    came = run_script("foreign.rb", PARAMS, [arriving(line) for line in given])
+
+    for line, found in zip(given, came, strict=True):
+        expected = shipped(line)
+        if expected is None:
+            assert found is None, line
+            continue
+        origin, document = expected
+        assert found is not None, line
+        assert found["fields"].pop("@version") == "1"
+        assert found["fields"] == document, line
+        is_run = origin.startswith(RUN)
+        assert found["metadata"].get("origin") == (origin if is_run else None), line
+
+
+def test_the_identity_of_a_foreign_line() -> None:
+    """A line with a time is the same when it is sent again; one without is not; senders differ."""
+    timed, untimed = '{"timestamp":"2026-02-05T14:30:45.123Z"}', "still alive"
+    later = "2026-02-05T15:00:00.000Z"
+    other = arriving(timed)
+    other["metadata"]["input"]["tcp"]["source"]["ip"] = "10.0.0.8"
+    events = [
+        *(arriving(timed), arriving(timed, **{"@timestamp": later}), other),
+        *(arriving(untimed), arriving(untimed, **{"@timestamp": later}), arriving(untimed)),
+    ]
+
+    first, again, elsewhere, text, text_later, text_again = (
+        event["metadata"]["identity"] for event in run_script("foreign.rb", PARAMS, events)
+    )
+
+    assert first == again
+    assert first != elsewhere
+    assert text == text_again  # out of the queue on disk a second time
+    assert text != text_later
+
+
+def test_what_a_foreign_beat_brings() -> None:
+    """Fields of another shipper are kept under `extra`, where they break no mapping."""
+    (found,) = run_script(
+        "foreign.rb", PARAMS, [arriving("text", host={"name": "web"}, tags=["t"], agent="beat")]
+    )
+
+    assert found["fields"]["extra"] == {"host": {"name": "web"}, "agent": "beat"}
+    assert found["fields"]["host"] == {"name": SENDER}
+    assert found["fields"]["tags"] == ["not_json"]
+
+
+def test_dead_letters_are_wrapped_as_the_shipper_wraps() -> None:
+    """A record that was refused has the same last form, whoever delivered it."""
+    documents = [
+        json.loads(doc)
+        for line in ('{"level":"ERROR","logger":"a","x":1}', "text", '{"status_code":500}')
+        for doc in Enricher(SURROUNDINGS)
+        .enrich(Block(1, "x.log", "s", 0, 1, line.encode() + b"\n", READ_AT, 1 << 20))
+        .docs
+    ]
+    reason = "mapper_parsing_exception: no " + "x" * 2000
+    told = f'status: 400, action: ["create", {{…}}, response: {{…], response: {reason}'
+    events = [
+        {
+            "fields": {**document, "@version": "1"},
+            "metadata": {"origin": "a-1", "dead_letter_queue": {"reason": told}},
+        }
+        for document in documents
+    ]
+
+    found = run_script("wrap.rb", {"namespace": "blue"}, events)
+
+    docs = [json.dumps(document).encode() for document in documents]
+    ids, times = ["a-1"] * len(docs), [READ_AT] * len(docs)
+    events_in = Events(ids, docs, times, ["orchestrator.app"] * len(docs))
+    batch = batch_of(0, [Parcel(events_in, 1, 0, 10)])
+    rejections = tuple(Rejection(i, f"response: {reason}") for i in range(len(documents)))
+    for came, expected in zip(found, wrap(batch, rejections).docs, strict=True):
+        wrapped = json.loads(expected)
+        assert json.loads(came["fields"].pop("message")) == json.loads(wrapped.pop("message"))
+        assert {**came["fields"], "@timestamp": ""} == {**wrapped, "@timestamp": ""}
+        assert came["metadata"]["origin"] == "a-1"
+
+
+def test_a_dead_letter_of_any_shape() -> None:
+    """What was refused before it was made into a document has a data stream all the same."""
+    events = [
+        {"fields": {"@timestamp": iso(READ_AT), "message": "x", "host": "h"}, "metadata": {}},
+        {"fields": {"@timestamp": iso(READ_AT), "data_stream": {"dataset": 5}}, "metadata": {}},
+    ]
+
+    for found in run_script("wrap.rb", {"namespace": "blue"}, events):
+        fields = found["fields"]
+        assert fields["data_stream"]["dataset"] == "orchestrator.app"
+        assert fields["data_stream"]["namespace"] == "blue"
+        assert fields["tags"] == ["rejected"]
+        assert fields["error"]["type"] == "rejected"
+        assert "host" not in fields
