@@ -21,6 +21,7 @@ case that all of them do.
 
 from __future__ import annotations
 
+import random
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -209,17 +210,19 @@ class Logstash:
         """
         Send the witness to a host, on a connection of its own.
 
-        Before anything was accepted, another event of the batch is the witness. It is sent once
-        more in its turn, as any event after a lost ack.
+        Before anything was accepted, any other event of the batch has to do. It is sent once more
+        in its turn, as any event after a lost ack.
         """
-        if self._witness is not None:
-            id_, doc = self._witness
-        elif len(batch) > 1:
-            other = index - 1 if index else len(batch) - 1
-            id_, doc = batch.ids[other], batch.docs[other]
-        else:
+        witness = self._witness
+        if witness is None:
+            if len(batch) == 1:
+                return False
+            other = random.choice([i for i in range(len(batch)) if i != index])  # noqa: S311
+            witness = batch.ids[other], batch.docs[other]
+        if self._send(host, witness[:1], witness[1:]).outcome is not Outcome.ACKED:
             return False
-        return self._send(host, [id_], [doc]).outcome is Outcome.ACKED
+        self._witness = witness
+        return True
 
     def held_after(self, commit: int) -> Iterator[tuple[str, Sequence[int]]]:  # noqa: ARG002 -- protocol
         """Give nothing: a resend is absorbed by its `_id`."""
