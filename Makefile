@@ -8,7 +8,8 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-slow test-all lint format docs bench bench-smoke clean
+.PHONY: help run test test-slow test-all lint format docs bench bench-smoke clean \
+  stack-env stack-up stack-check stack-down
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +46,22 @@ bench: $(VENV)/dev.stamp ## CPU seconds per million lines, lines/s, memory; besi
 	$(BIN)/python -m bench.store $(LINES)
 	$(BIN)/python -m bench.emit
 	$(BIN)/python -m bench.peers $(LINES)
+
+STACK ?= secure
+COMPOSE := docker compose -f docker-compose-monitoring.yml \
+  $(if $(filter insecure,$(STACK)),-f docker-compose-insecure.yml)
+
+stack-env: ## .env with random passwords for the stack of docker-compose-monitoring.yml, once
+	@bash stack/env.sh .env.example .env
+
+stack-up: ## Elasticsearch, Logstash, Kibana; STACK=insecure: without passwords and TLS
+	$(COMPOSE) up --detach --wait
+
+stack-check: ## ask each part of the stack how it is
+	@bash stack/check.sh $(COMPOSE)
+
+stack-down: ## stop the stack; the data stay in its volumes
+	$(COMPOSE) down
 
 clean: ## remove what was made here, but for logs/ and var/
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
