@@ -36,6 +36,7 @@ COMMANDS = {
         "Ship what the application logs, until it is told to stop.",
     ),
     "check": ("shipper.commands.check:check", "Find every fault before it costs a record."),
+    "setup": ("shipper.commands.setup:setup", "Install or update what Elasticsearch needs."),
     "status": ("shipper.commands.status:status", "Show how far each file is shipped."),
     "search": ("shipper.commands.search:search", "Find, count, group or follow records."),
     "report": ("shipper.commands.report:report", "Write a summary of the records."),
