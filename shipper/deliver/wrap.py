@@ -44,6 +44,7 @@ def _wrapped(document: bytes, time: int, reason: str) -> bytes:
             "message": document.decode(errors="replace"),
             "tags": ["rejected"],
             **{key: fields[key] for key in KEPT if key in fields},
-            "error": {"type": "rejected", "message": reason},
+            "error_type": "rejected",  # `error.type` is an alias of it, which no store can be given
+            "error": {"message": reason},
         }
     )

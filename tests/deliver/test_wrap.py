@@ -50,7 +50,8 @@ def test_the_form() -> None:
         "level": "INFO",
         "host": {"name": "web-1"},
         "log": {"file": {"path": "/a.log"}, "offset": 9},
-        "error": {"type": "rejected", "message": "mapping conflict"},
+        "error_type": "rejected",
+        "error": {"message": "mapping conflict"},
     }
     assert second["error"]["message"] == "x" * MAX_REASON
 
@@ -59,7 +60,8 @@ def test_the_form() -> None:
 def test_nothing_of_the_document_is_a_field_but_the_known(extra: Any) -> None:
     """Whatever the document holds, its wrapped form has texts where texts are due, and no more."""
     (doc,) = map(msgspec.json.decode, wrap(batch_with(extra), (Rejection(1, "r"),)).docs)
-    assert {*doc} == {"@timestamp", "message", "tags", "host", "log", "level", "error"}
+    known = {"@timestamp", "message", "tags", "host", "log", "level", "error_type", "error"}
+    assert {*doc} == known
     assert msgspec.json.decode(doc["message"])["extra"] == {"x": extra}
 
 
