@@ -82,7 +82,7 @@ def _show(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
     except OSError as error:
         raise ConnectionFailed(
             f"is not tried: cannot use {certificate} with {key}: {_reason(error)}; see"
-            f" {OPTIONS}.certificate and {OPTIONS}.key (it may have no password)"
+            f" {OPTIONS}.certificate and {OPTIONS}.key (a key with a password cannot be used)"
         ) from error
 
 
