@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-pytest_plugins = ["tests.servers.elasticsearch"]
+pytest_plugins = ["tests.servers.elasticsearch", "tests.servers.lumberjack"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
