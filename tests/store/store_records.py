@@ -120,7 +120,7 @@ HOSTILE = [
     record(
         22, message="ünïcödé ΑΒΓ 日本語 straße 🎉", path="/a b/(c)/[d]/{e}/*?", extra={"k": "é"}
     ),
-    record(23, message="x" * 100_000, error_type="y" * 70_000, extra={"z": "w" * 70_000}),
+    record(23, message="x" * 100_000, error_type="y" * 70_000, extra={"z": "w" * 70_000, "a": 1}),
     record(24, extra={"n": 5, "m": "5", "tenant": "acme", "flag": True, "nothing": None}),
     record(25, extra={"n": 5.0, "m": 5, "tenant": "Acme Inc", "flag": False}),
     record(26, extra={"n": -2.5, "m": [1, "two", 3.5, None, [7, {"deep": "er"}]], "flag": "true"}),
@@ -134,6 +134,8 @@ HOSTILE = [
         33, extra={"ab": 1, "abc": {"d": 1}, "list": [{"x": 1}, {"x": 2}], "empty": {}, "l": []}
     ),
     record(34, extra={"n": 0, "neg": -1, "pct": 99.5, "huge_list": list(range(50))}),
+    record(35, extra={"n": "0", "flag": ["false", 1], "code": ["007", 7], "v": "1.10"}),
+    record(36, extra={"v": [1.1, 1.1, "1.1"], "code": ["1e3", "7.0"], "tenant": "-0", "m": "NaN"}),
     foreign("0123456789abcdef0123", 0, message="plain text line", tags=["not_json"]),
     foreign("0123456789abcdef0123", 812, message="another, with req_0003 in it", tags=["a"]),
     foreign("with-dash", 5, NOON + 1, run="not a run", seq=5, message="odd run"),

@@ -7,6 +7,7 @@ shares nothing with the code under test but the words of the api.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -37,7 +38,28 @@ Predicate = Callable[[Record], bool]
 
 def values(record: Record, path: str) -> list[Any]:
     """Give all strings, numbers and booleans of a record at a dotted path."""
-    return list(_walk(record.fields, ALIASES.get(path, path)))
+    found = _walk(record.fields, ALIASES.get(path, path))
+    return [_read(value) if path.startswith("extra.") else value for value in found]
+
+
+def _read(value: Any) -> Any:
+    """Take a text under `extra` for the number or boolean that it is written like."""
+    try:
+        meant = json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+    if isinstance(meant, bool):
+        return meant
+    if not _is_number(meant) or value not in (meant, json.dumps(meant), json.dumps(float(meant))):
+        return value
+    return meant
+
+
+def _written(value: Any) -> str:
+    """Write a value as JSON does, whole numbers as integers."""
+    if isinstance(value, str):
+        return value
+    return json.dumps(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
 def _walk(value: Any, path: str) -> Iterable[Any]:
@@ -119,8 +141,9 @@ def like(path: str, regex: str) -> Predicate:
     """Say whether a string has a form."""
     form = re.compile(regex, re.DOTALL)
     return lambda record: any(
-        isinstance(found, str) and form.fullmatch(found) is not None
+        form.fullmatch(_written(found)) is not None
         for found in values(record, path)
+        if isinstance(found, str) or path.startswith("extra.")
     )
 
 
@@ -145,9 +168,11 @@ def time_within(lower: float, upper: float) -> Predicate:
 
 
 def exists(path: str) -> Predicate:
-    """Say whether there is a value at or below the path."""
+    """Say whether there is a value at the path, or below it but for keys of `extra`."""
 
     def holds(record: Record) -> bool:
+        if path.startswith("extra."):
+            return bool(values(record, path))
         return bool(leaves(_below(record.fields, path)))
 
     return holds
@@ -215,7 +240,7 @@ class Reference:
             case Percentiles():
                 return _percentiles(a, _numbers(records, a.field))
             case Average():
-                numbers = [n for r in records for n in values(r, a.field) if _is_number(n)]
+                numbers = _numbers(records, a.field)
                 return Number(sum(numbers) / len(numbers) if numbers else None)
             case Cardinality():
                 return Number(len({key for r in records for key in _keys(r, a.field)}))

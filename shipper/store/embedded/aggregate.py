@@ -14,6 +14,7 @@ from tantivy import Order, Query
 
 from shipper.errors import QueryError
 from shipper.fields import Kind
+from shipper.store import free
 from shipper.store import query as q
 from shipper.store.answers import MAX_VALUES, Key
 from shipper.store.api import (
@@ -30,9 +31,8 @@ from shipper.store.embedded.compile import (
     compile_node,
     compile_selection,
     extra_path,
-    in_extra,
+    value_of,
 )
-from shipper.store.embedded.document import MARK
 from shipper.store.embedded.magnitude import middle
 from shipper.store.embedded.plan import Children, Node, runs
 from shipper.store.embedded.schema import magnitude_column
@@ -159,7 +159,7 @@ def _body(node: Node) -> Body:
         case DateHistogram(interval_ms=interval):
             # Empty slots are filled in later; tantivy would take memory for each.
             return {"histogram": {"field": "_ms", "interval": interval, "min_doc_count": 1}}
-        case Average():
+        case Average() if not free.in_extra(node.field[0]):
             return {"stats": {"field": _values_of(*node.field)}}
         case _ if _has_magnitudes(node):
             return _all_terms(magnitude_column(node.field[0]))
@@ -179,7 +179,7 @@ def _values_of(field: str, kind: Kind) -> str:
     """Give the column whose values tell those of a field."""
     if kind is not Kind.OBJECT:
         return column_of(field)
-    return extra_path(field) if in_extra(field) else "_envelope"
+    return extra_path(field) if free.in_extra(field) else "_envelope"
 
 
 # Answers.
@@ -203,6 +203,8 @@ def _collect(view: View, nodes: Children, level: Body, tallies: Tallies, at: str
             case Percentiles():
                 _collect_numbers(node, found, tallies, name)
                 _collect_sum(level.get(f"{at}{index}.stats", {}), tallies, name)
+            case Average() if free.in_extra(node.field[0]):
+                _collect_numbers(node, found, tallies, name)
             case Average():
                 _collect_sum(found, tallies, name)
 
@@ -215,9 +217,9 @@ def _keys(view: View, node: Node, bucket: Body) -> Sequence[Key]:
     field, kind = node.field
     if kind is not Kind.OBJECT:
         return [key]
-    if in_extra(field):
-        value: Key = bucket.get("key_as_string", key)  # a boolean
-        return [value.removeprefix(MARK) if isinstance(value, str) else value]
+    if free.in_extra(field):
+        value = value_of(bucket)
+        return [free.write(value) if isinstance(value, bool) else value]
     leaves = view.envelopes[int(key)].leaves.get(field, ())
     return list({str(leaf).lower() if isinstance(leaf, bool) else leaf for leaf in leaves})
 

@@ -8,22 +8,22 @@ is escaped and the bounds are numbers. Keys of envelopes are compared here, once
 from __future__ import annotations
 
 import math
-import re
 from decimal import Decimal
 from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tantivy import FieldType, Occur, Query
 
 from shipper.errors import QueryError
 from shipper.fields import Kind
+from shipper.store import free
 from shipper.store import query as q
 from shipper.store.embedded.document import MARK, mark, mend_key
 from shipper.store.embedded.envelope import HAS, TOLD, Leaf
 from shipper.store.embedded.schema import COLUMNS, word_analyzer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import tantivy
 
@@ -87,7 +87,7 @@ def _match(node: q.Match, view: View) -> Query:
     if node.kind is not Kind.OBJECT:
         return _range(q.Range(field, node.kind, _number(value), _number(value)), view)
     values = _readings(str(value))
-    if in_extra(field):
+    if free.in_extra(field):
         terms = [mark(v) if isinstance(v, str) else v for v in values]
         path = extra_path(field)
         return _any_of([Query.term_query(view.schema, path, term) for term in terms])
@@ -105,7 +105,7 @@ def _readings(text: str) -> list[Leaf]:
     number = q.number_of(text)
     readings: list[Leaf] = [text]
     if number is not None:
-        readings.append(number)
+        readings += [number, str(number)]  # as text where it does not fit into 64 bits
     if text in ("true", "false"):
         readings.append(text == "true")
     return readings
@@ -138,14 +138,21 @@ def _wildcard(node: q.Wildcard, view: View) -> Query:
             return Query.regex_query(view.schema, node.field, _automaton(node.pattern))
         except ValueError as error:
             raise QueryError(f"the pattern {node.field}:{node.pattern} is too large") from error
-    matches = _matcher(node.pattern).fullmatch
-    if not in_extra(node.field):
+    matches = free.matcher(node.pattern).fullmatch
+    if not free.in_extra(node.field):
         return _of_envelopes(
             view, node.field, lambda leaf: isinstance(leaf, str) and bool(matches(leaf))
         )
-    found = [text for text in _extra_texts(node.field, view) if matches(text)]
-    terms = [mark(text) for text in found]
-    return Query.term_set_query(view.schema, extra_path(node.field), terms)
+    path = extra_path(node.field)
+    found = [each for each in _extra_values(node.field, view) if matches(free.write(each))]
+    texts = [mark(each) for each in found if isinstance(each, str)]
+    others = [each for each in found if not isinstance(each, str)]
+    return _any_of(
+        [
+            Query.term_set_query(view.schema, path, texts),
+            *(Query.term_query(view.schema, path, each) for each in others),
+        ]
+    )
 
 
 def _automaton(pattern: str) -> str:
@@ -155,21 +162,8 @@ def _automaton(pattern: str) -> str:
     return f"(?s){''.join(steps)}"
 
 
-def _matcher(pattern: str) -> re.Pattern[str]:
-    """Write a wildcard pattern as a regular expression that never tries a `*` twice."""
-    chunks = [""]
-    for step in q.steps_of(pattern):
-        if step is None:
-            chunks.append("")
-        else:
-            chunks[-1] += re.escape(step) or "."
-    first, *others = chunks
-    middle = "".join(f"(?>.*?{chunk})" for chunk in others[:-1])
-    return re.compile(f"{first}{middle}.*{others[-1]}" if others else first, re.DOTALL)
-
-
-def _extra_texts(field: str, view: View) -> list[str]:
-    """List the texts under a key of `extra`; QueryError if they are too many."""
+def _extra_values(field: str, view: View) -> list[free.Value]:
+    """List the values under a key of `extra`; QueryError if they are too many."""
     terms = {"field": extra_path(field), "size": MAX_VALUES, "segment_size": MAX_VALUES}
     too_many = QueryError(
         f"{field} has more than {MAX_VALUES} values, too many for a wildcard; ask for a whole one"
@@ -180,13 +174,20 @@ def _extra_texts(field: str, view: View) -> list[str]:
         raise too_many from error
     if found["sum_other_doc_count"]:
         raise too_many
-    keys = (bucket["key"] for bucket in found["buckets"])
-    return [key.removeprefix(MARK) for key in keys if isinstance(key, str)]
+    return [value_of(bucket) for bucket in found["buckets"]]
+
+
+def value_of(bucket: Mapping[str, Any]) -> free.Value:
+    """Give the value that a bucket of a key of `extra` stands for."""
+    key: str | float = bucket["key"]
+    if "key_as_string" in bucket:
+        return bool(key)
+    return key.removeprefix(MARK) if isinstance(key, str) else key
 
 
 def _range(node: q.Range, view: View) -> Query:
-    if node.kind is Kind.OBJECT and not in_extra(node.field):
-        return _of_envelopes(view, node.field, lambda leaf: _within(leaf, node))
+    if node.kind is Kind.OBJECT and not free.in_extra(node.field):
+        return _of_envelopes(view, node.field, lambda leaf: free.within(leaf, node))
     type_ = FieldType.Float if node.kind is Kind.FLOAT else FieldType.Integer
     if node.lower is None and node.upper is None:
         return _exists(q.Exists(node.field, node.kind), view)
@@ -201,14 +202,6 @@ def _range(node: q.Range, view: View) -> Query:
         node.lower_included or node.lower is None,
         node.upper_included or node.upper is None,
     )
-
-
-def _within(leaf: Leaf, node: q.Range) -> bool:
-    if isinstance(leaf, (str, bool)):
-        return False
-    above = node.lower is None or leaf > node.lower or (node.lower_included and leaf == node.lower)
-    below = node.upper is None or leaf < node.upper or (node.upper_included and leaf == node.upper)
-    return above and below
 
 
 def _extra_range(node: q.Range, view: View) -> Query:
@@ -248,8 +241,8 @@ def _exists(node: q.Exists, view: View) -> Query:
         return _of_envelopes(view, HAS, lambda leaf: leaf == field)
     if node.kind is not Kind.OBJECT:
         return Query.exists_query(column_of(field))
-    if in_extra(field):
-        return Query.exists_query(extra_path(field), json_subpaths=True)
+    if free.in_extra(field):
+        return Query.exists_query(extra_path(field), json_subpaths=field == "extra")
     columns = [column for path, column in COLUMNS.items() if path.startswith(f"{field}.")]
     below = [
         envelope.number
@@ -276,11 +269,6 @@ def _numbers(view: View, numbers: Sequence[int]) -> Query:
 def column_of(field: str) -> str:
     """Give the fast column that holds a field."""
     return COLUMNS.get(field, field)
-
-
-def in_extra(field: str) -> bool:
-    """Tell whether a field of an object is a key of `extra`."""
-    return field == "extra" or field.startswith("extra.")
 
 
 def extra_path(field: str) -> str:

@@ -24,6 +24,7 @@ import msgspec
 from msgspec import Raw
 
 from shipper.fields import FIELDS, Kind
+from shipper.store import free
 from shipper.store.embedded import envelope
 from shipper.store.embedded.magnitude import magnitude
 from shipper.store.embedded.schema import FLOATS, magnitude_column
@@ -34,9 +35,9 @@ from shipper.store.instants import EARLIEST, LATEST, parse_span
 MARK: Final = "\x01"
 _MARKED: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]|\x01")
 
-# Text of `extra` that can't go to tantivy as it is: escapes, times, empty or odd keys, numbers
-# that don't fit into 64 bits.
-_NEEDS_CARE: Final = re.compile(rb'\\|"\d{4}-\d\d-\d\d[Tt ]|""|\.\.|"\.|\."|\d{19}|\d[eE]\+?\d\d')
+# Text of `extra` that can't go to tantivy as it is: escapes, texts that may write a time, a number
+# or a boolean, empty or odd keys, numbers that don't fit into 64 bits.
+_NEEDS_CARE: Final = re.compile(rb'\\|"-?\d|"true"|"false"|""|\.\.|"\.|\."|\d{19}|\d[eE]\+?\d\d')
 _MAX_PLAIN_BYTES: Final = 4096
 _ODD_IN_KEY: Final = re.compile(r"[\x00\x01\\]")
 MAX_EXTRA_DEPTH: Final = 60  # what is deeper is kept, but not searchable; tantivy ends at 128
@@ -331,7 +332,8 @@ def _is_plain(raw: bytes) -> bool:
 
 def _mend(value: Any, depth: int) -> Any:
     if isinstance(value, str):
-        return mark(value)
+        read = free.read(value)
+        return mark(read) if isinstance(read, str) else read
     if isinstance(value, dict):
         return {mend_key(k): _mend(v, depth - 1) for k, v in value.items()} if depth else None
     if isinstance(value, list):

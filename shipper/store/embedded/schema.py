@@ -11,8 +11,9 @@ The fields of a part: where each piece of a document goes in tantivy, and why th
                            its JSON in `_envelopes`
     event.created          `_created`, epoch ms               they differ record by record
     log.offset             `_offset`
-    extra                  JSON: raw terms, fast columns;     what a number or a date looked like
-                           its own text in `_extra`, stored   is not lost
+    extra                  JSON: raw terms, fast columns,     what a value looked like is not lost
+                           values as free.py reads them;
+                           its own text in `_extra`, stored
 
     _ms        `@timestamp` in epoch milliseconds (tantivy's own dates keep whole seconds only)
     _order     number of the commit << 32 | index in it: the order in which records were stored
@@ -32,7 +33,7 @@ import tantivy
 from shipper.fields import FIELDS, Kind
 from shipper.store.questions import UNGROUPED
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 KEYWORDS: Final = tuple(f.name for f in FIELDS.values() if f.kind is Kind.KEYWORD)
 TEXTS: Final = tuple(f.name for f in FIELDS.values() if f.kind is Kind.TEXT)
