@@ -20,7 +20,7 @@ from pathlib import Path
 
 from bench import corpus, pipeline
 from bench.harness import Result, table
-from tests.servers.lumberjack import Receiver
+from tests.servers.lumberjack import NoReceiverError, Receiver, build
 
 DOWN_SECONDS = 10.0
 
@@ -63,6 +63,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
     parser.add_argument("lines", type=int, nargs="?", default=1_000_000)
     lines = parser.parse_args().lines
+    try:
+        build()
+    except NoReceiverError as error:
+        print(f"left out: {error}")
+        return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         log = folder / "corpus.log"

@@ -262,7 +262,8 @@ class LogstashOutput:
 
     hosts: tuple[str, ...] = option(
         ListOf(_ADDRESS, least=1),
-        "Logstash servers. One is used until it fails; then the next one, at once.",
+        "Logstash servers. They take turns, window by window; one that fails is left out for a "
+        "while.",
     )
     tls: Tls = option(Section(Tls), "The connection.", default="{}")
     compression_level: int = option(

@@ -129,6 +129,26 @@ def test_a_shipper_that_is_killed_and_restarted(
     assert set(receiver.origins()) == owed
 
 
+def test_a_blocked_output_does_not_keep_a_stop(site: Site, start_lumberjack: StartReceiver) -> None:
+    """While the receiver holds a window and sends ack 0, SIGTERM ends the shipper all the same."""
+    receiver = start_lumberjack("-ack-delay", "60s", "-keepalive", "50ms")
+    ship_to(site, receiver)
+    site.config.write_text(
+        site.config.read_text().replace("delivery: {", "delivery: {stop_seconds: 0.3s, ")
+    )
+    owed = fill(site, 100)
+    shipper = site.start()
+    wait_for(receiver, 99)
+
+    shipper.send_signal(signal.SIGTERM)
+
+    assert shipper.wait(10) == 0
+    receiver.kill()
+    receiver.start()
+    assert site.run("run", "--once", "--timeout", "20s").returncode == 0
+    assert receiver.origins() == Counter([*owed, *owed])
+
+
 class Certificates:
     """Files of a throw-away CA in the folder of the site."""
 

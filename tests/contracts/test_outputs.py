@@ -47,7 +47,7 @@ class Subject:
 
     `stored` gives the documents that the destination holds, by `_id`. Where there can be such:
     `fail` and `mend` begin and end an outage; `secretive` has files that hold nothing but
-    `SECRET`, and cannot work with them.
+    `SECRET`, and cannot work with them; `refused` are fields that no event may have.
     """
 
     output: Output
@@ -55,6 +55,7 @@ class Subject:
     fail: Callable[[], None] | None = None
     mend: Callable[[], None] | None = None
     secretive: Output | None = None
+    refused: dict[str, Any] | None = None
 
 
 def console(folder: Path, _stack: ExitStack) -> Subject:
@@ -79,7 +80,8 @@ def embedded(folder: Path, _stack: ExitStack) -> Subject:
                 for hit in found.hits
             }
 
-    return Subject(EmbeddedOutput(path, max_bytes=1 << 26), stored)
+    refused = {"status_code": "no number"}
+    return Subject(EmbeddedOutput(path, max_bytes=1 << 26), stored, refused=refused)
 
 
 def logstash(folder: Path, stack: ExitStack) -> Subject:
@@ -202,6 +204,21 @@ def test_any_text_arrives_as_it_is(running: Running) -> None:
     (document,) = running.subject.stored().values()
     assert document["message"] == HOSTILE["message"]
     assert document["extra"] == HOSTILE["extra"]
+
+
+def test_what_is_refused_is_named_and_costs_no_neighbour(running: Running) -> None:
+    """A refused event is named by its index, with a reason; all others are held."""
+    refused = running.subject.refused
+    if refused is None:
+        pytest.skip("it refuses nothing by itself")
+    good = simple_batch(1, 2, 3)
+    docs = [good.docs[0], document_of(2, **refused), good.docs[2]]
+
+    delivery = running.output.publish(Batch(0, (), good.ids, docs, good.times, good.datasets))
+
+    assert delivery.again == ()
+    assert [(each.index, bool(each.reason)) for each in delivery.rejected] == [(1, True)]
+    assert running.subject.stored() == owed(good.part([0, 2]))
 
 
 def test_house_keeping_changes_nothing(running: Running) -> None:

@@ -179,13 +179,16 @@ class Logstash:
         return answer
 
     def _connection_to(self, host: Host) -> Connection:
-        if host.connection is not None and not host.connection.is_usable():
+        connection = host.connection
+        if connection is not None and not connection.is_usable():
             host.drop()
-        if host.connection is None:
+            connection = None
+        if connection is None:
             settings = self._settings
             connected = connect(host.address, settings.tls, settings.connect_seconds)
-            host.connection = Connection(connected, host.address, settings.ack_seconds)
-        return host.connection
+            connection = Connection(connected, host.address, settings.ack_seconds)
+            host.connection = connection
+        return connection
 
     def _suspect(self, host: Host, batch: Batch, course: Course) -> None:
         """Find out who is to blame that the next event was cut off alone: the event or the host."""
