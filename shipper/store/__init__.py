@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from shipper.config import ElasticsearchOutput
     from shipper.store.api import Store
 
 
@@ -20,3 +21,16 @@ def open_embedded(path: Path) -> Store:
     from shipper.store.embedded.reader import EmbeddedStore  # noqa: PLC0415 - only who asks pays
 
     return EmbeddedStore(path)
+
+
+def open_elasticsearch(output: ElasticsearchOutput, namespace: str = "*") -> Store:
+    """
+    Open the data streams `logs-orchestrator.*` of a namespace, `*` for all, for asking.
+
+    Raises:
+        ShipperError: the client is not installed, or a file of the config cannot be used.
+    """
+    from shipper.elastic import Cluster  # noqa: PLC0415 - the client is an extra
+    from shipper.store.elasticsearch.search import ElasticsearchStore  # noqa: PLC0415
+
+    return ElasticsearchStore(Cluster(output, raw=True), namespace)

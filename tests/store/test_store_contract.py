@@ -1,22 +1,19 @@
 """
 What every store has to answer, on ordinary and hostile records.
 
-Another store joins by a line in STORES: a function that loads records, given in portions, into an
-empty store at a folder or under a name of its own, and opens it.
+Another store joins by a line in STORES (store_loading.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from shipper.errors import QueryError
 from shipper.fields import FIELDS
-from shipper.store import open_embedded
 from shipper.store.api import (
     Aggregation,
     Average,
@@ -35,33 +32,28 @@ from shipper.store.api import (
     Store,
     Terms,
 )
+from tests.store.store_loading import STORES, Load
 from tests.store.store_meanings import MEANINGS
-from tests.store.store_records import HOSTILE, NOON, ORDINARY, Record, write_parts
+from tests.store.store_records import HOSTILE, NOON, ORDINARY, Record
 from tests.store.store_reference import Reference
-
-Load = Callable[[Path, Sequence[Sequence[Record]]], Store]
-
-
-def load_embedded(path: Path, portions: Sequence[Sequence[Record]]) -> Store:
-    write_parts(path / "index", portions)
-    return open_embedded(path / "index")
-
-
-STORES: dict[str, Load] = {"embedded": load_embedded}
 
 ALL = [*ORDINARY, *HOSTILE]
 REFERENCE = Reference(ALL, MEANINGS)
 
 
-@pytest.fixture(scope="module", params=[(name, n) for name in STORES for n in (1, 3)], ids=str)
-def store(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Store]:
+@pytest.fixture(scope="module", params=[1, 3], ids="in {}".format)
+def portions(request: pytest.FixtureRequest) -> int:
     """The records in one portion, and again in three."""
-    name, portions = request.param
+    number: int = request.param
+    return number
+
+
+@pytest.fixture(scope="module", params=STORES)
+def store(request: pytest.FixtureRequest, portions: int) -> Iterator[Store]:
+    """Each of the stores."""
+    load: Load = request.param
     size = -(-len(ALL) // portions)
-    cut = [ALL[start : start + size] for start in range(0, len(ALL), size)]
-    loaded = STORES[name](tmp_path_factory.mktemp(name), cut)
+    loaded = load(request, [ALL[start : start + size] for start in range(0, len(ALL), size)])
     yield loaded
     loaded.close()
 
@@ -138,6 +130,8 @@ AGGREGATIONS: dict[str, tuple[Selection, Aggregation]] = {
     "terms of mixed types": (Selection(), Terms("extra.n", 20)),
     "terms of mixed lists": (Selection(), Terms("extra.m", 20)),
     "terms of booleans": (Selection(), Terms("extra.flag")),
+    "terms of texts that look like numbers": (Selection(), Terms("extra.code")),
+    "terms of versions": (Selection(), Terms("extra.v", 1)),
     "terms of dates": (Selection(), Terms("extra.when")),
     "terms of nothing": (Selection(), Terms("extra.nowhere")),
     "terms of a query": (Selection("level:ERROR"), Terms("error_type")),
@@ -193,6 +187,7 @@ AGGREGATIONS: dict[str, tuple[Selection, Aggregation]] = {
     "average": (Selection(), Average("duration_ms")),
     "average of integers": (Selection(), Average("status_code")),
     "average of unknown keys": (Selection(), Average("extra.m")),
+    "average of a list": (Selection(), Average("extra.v")),
     "average of nothing": (Selection("level:DEBUG"), Average("duration_ms")),
     "cardinality": (Selection(), Cardinality("path")),
     "cardinality in an object": (Selection(), Cardinality("host.name")),
@@ -282,10 +277,10 @@ def test_what_can_not_be_counted_is_an_error(
         store.ask([Question(Selection(), {"x": aggregation})])
 
 
-@pytest.mark.parametrize("load", STORES.values(), ids=STORES)
-def test_an_empty_store_has_no_records(load: Load, tmp_path: Path) -> None:
+@pytest.mark.parametrize("load", STORES)
+def test_an_empty_store_has_no_records(load: Load, request: pytest.FixtureRequest) -> None:
     """Nothing stored is no error: no hits, no buckets, no numbers."""
-    store = load(tmp_path, [[]])
+    store = load(request, [[]])
     asked: dict[str, Aggregation] = {
         "t": LEVELS,
         "a": Average("duration_ms"),

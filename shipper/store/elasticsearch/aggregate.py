@@ -1,0 +1,262 @@
+"""
+Aggregations as Elasticsearch makes them, and its answers in the form that all stores give.
+
+What Elasticsearch offers is not always what is asked for:
+
+    Terms         exact only if no shard leaves a value out: each gives up to 65,000
+    Cardinality   an estimate: the values are counted here instead
+    Percentiles   interpolates, or takes the rank below (see `_percents`)
+    DateHistogram has a bucket for each empty slot: they are filled in here
+    keys of extra texts: counted by value, and read here
+
+https://www.elastic.co/docs/reference/aggregations/search-aggregations-bucket-terms-aggregation
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
+
+from shipper.errors import QueryError
+from shipper.fields import Kind
+from shipper.store import free
+from shipper.store.answers import (
+    MAX_VALUES,
+    Key,
+    by_frequency,
+    percentile,
+    rank_of,
+    slots_between,
+    too_many_values,
+)
+from shipper.store.api import (
+    Aggregation,
+    Average,
+    Bucket,
+    Buckets,
+    Cardinality,
+    DateHistogram,
+    Filters,
+    Number,
+    Percentiles,
+    PercentileValues,
+    Result,
+    Selection,
+    Terms,
+)
+from shipper.store.elasticsearch.compile import Body
+from shipper.store.questions import below, field_of
+
+Aggregations = Mapping[str, Aggregation]
+
+HALVES: Final = 24  # ranks are right among up to 2**24 numbers
+
+
+def list_values(field: str) -> Body:
+    """Make the aggregation that gives every value of a field."""
+    return {"terms": {"field": field, "size": MAX_VALUES, "shard_size": MAX_VALUES}}
+
+
+def values_listed(field: str, found: Body) -> list[Body]:
+    """Give the buckets of `list_values`; QueryError if they are not all."""
+    if found.get("sum_other_doc_count") or found.get("doc_count_error_upper_bound"):
+        raise too_many_values(field)
+    buckets: list[Body] = found.get("buckets", [])
+    return buckets
+
+
+# Requests.
+
+
+def bodies(aggregations: Aggregations, compile_query: Callable[[str], Body]) -> Body:
+    """Make the aggregations of one level; they are named by their position."""
+    made: Body = {}
+    for index, aggregation in enumerate(aggregations.values()):
+        body = _body(aggregation, compile_query)
+        within = bodies(below(aggregation), compile_query)
+        made[str(index)] = {**body, "aggs": within} if within else body
+        if _by_histogram(aggregation):
+            made[f"{index}.stats"] = {"stats": {"field": field_of(aggregation)[0]}}
+    return made
+
+
+def _body(aggregation: Aggregation, compile_query: Callable[[str], Body]) -> Body:
+    field, _ = field_of(aggregation)
+    match aggregation:
+        case Terms(size=size) if not free.in_extra(field):
+            size = min(size, MAX_VALUES)
+            return {"terms": {"field": field, "size": size, "shard_size": MAX_VALUES}}
+        case DateHistogram(interval_ms=interval):
+            slots = {"field": field, "fixed_interval": f"{interval}ms", "min_doc_count": 1}
+            return {"date_histogram": slots}
+        case Filters(queries=queries):
+            return {"filters": {"filters": [compile_query(query) for query in queries.values()]}}
+        case Percentiles() if _by_histogram(aggregation):
+            return _hdr(aggregation)
+        case Average() if not free.in_extra(field):
+            return {"stats": {"field": field}}
+        case _:
+            return list_values(field)
+
+
+def _by_histogram(aggregation: Aggregation) -> bool:
+    return isinstance(aggregation, Percentiles) and not free.in_extra(field_of(aggregation)[0])
+
+
+def _hdr(aggregation: Percentiles) -> Body:
+    """
+    Make the percentiles by an HDR histogram, whose error is less than 1 %.
+
+    It knows no negative numbers, and would fail at the first.
+    """
+    field, kind = field_of(aggregation)
+    digits = 3 if kind is Kind.INTEGER else 2
+    percents = sorted({each for percent in aggregation.percents for each in _percents(percent)})
+    hdr = {"number_of_significant_value_digits": digits}
+    asked = {"field": field, "percents": percents, "keyed": False, "hdr": hdr}
+    return {"filter": {"range": {field: {"gte": 0}}}, "aggs": {"p": {"percentiles": asked}}}
+
+
+def _percents(percent: float) -> list[float]:
+    """
+    Give the percents to ask for, of which one has the right rank however many numbers there are.
+
+    A percentile is the number of rank ⌈p·n⌉, but the histogram gives that of rank ⌊p·n + ½⌋: one
+    too low where p·n has a fraction below ½. A little more than p has the right one, if that
+    little is between half a rank and one: 50/2^k percent are, for 2^k ≤ n < 2^(k+1).
+    """
+    more = (percent + 50 / 2**k for k in range(HALVES))
+    return [float(percent), *(each for each in more if each <= 100)]
+
+
+# Answers.
+
+
+def results(aggregations: Aggregations, level: Body, selection: Selection) -> dict[str, Result]:
+    """Give the results of one level: those of the whole selection, or within a bucket."""
+    return {
+        name: _result(aggregation, str(index), level, selection)
+        for index, (name, aggregation) in enumerate(aggregations.items())
+    }
+
+
+def _result(  # noqa: PLR0911 - one per aggregation
+    aggregation: Aggregation, name: str, level: Body, selection: Selection
+) -> Result:
+    found: Body = level.get(name, {})
+    field, kind = field_of(aggregation)
+    match aggregation:
+        case Terms():
+            return _terms(aggregation, found, selection)
+        case DateHistogram():
+            return _histogram(aggregation, found, selection)
+        case Filters(queries=queries):
+            chosen = found.get("buckets") or [{}] * len(queries)
+            pairs = zip(queries, chosen, strict=True)
+            return Buckets([_bucket(key, aggregation, [b], selection) for key, b in pairs])
+        case Percentiles() if _by_histogram(aggregation):
+            return _of_hdr(aggregation, found, level.get(f"{name}.stats", {}), kind)
+        case Percentiles(percents=percents):
+            numbers = _numbers(field, found)
+            return PercentileValues({p: percentile(numbers, p) for p in percents})
+        case Average() if free.in_extra(field):
+            return Number(_mean(_numbers(field, found)))
+        case Average():
+            return Number(found["sum"] / found["count"] if found.get("count") else None)
+        case Cardinality():
+            return Number(len(_by_value(field, values_listed(field, found))))
+
+
+def _bucket(
+    key: Key,
+    aggregation: Terms | DateHistogram | Filters,
+    found: Sequence[Body],
+    selection: Selection,
+) -> Bucket:
+    """Make a bucket of those found for a key, of which there are several only under `extra`."""
+    count = sum(bucket.get("doc_count", 0) for bucket in found)
+    if len(found) > 1 and aggregation.aggregations:
+        raise QueryError(
+            f"{key} is written in several ways in one of the fields, so what is within it can't "
+            "be counted; ask for it by a query, without counting by its values"
+        )
+    level = found[0] if found else {}
+    return Bucket(key, count, results(aggregation.aggregations, level, selection))
+
+
+def _terms(aggregation: Terms, found: Body, selection: Selection) -> Buckets:
+    field, _ = field_of(aggregation)
+    if not free.in_extra(field):
+        if found.get("doc_count_error_upper_bound"):
+            raise too_many_values(field)
+        buckets = found.get("buckets", ())
+        made = [_bucket(bucket["key"], aggregation, [bucket], selection) for bucket in buckets]
+        return Buckets(made, found.get("sum_other_doc_count", 0))
+    by_value = _by_value(field, values_listed(field, found))
+    counts = {key: sum(b["doc_count"] for b in buckets) for key, buckets in by_value.items()}
+    ordered = by_frequency(counts)
+    first, others = ordered[: aggregation.size], ordered[aggregation.size :]
+    made = [_bucket(key, aggregation, by_value[key], selection) for key, _ in first]
+    return Buckets(made, sum(count for _, count in others))
+
+
+def _by_value(field: str, buckets: Iterable[Body]) -> dict[Key, list[Body]]:
+    """Sort buckets by the value that their key stands for."""
+    found: dict[Key, list[Body]] = {}
+    for bucket in buckets:
+        key = bucket["key"]
+        if free.in_extra(field):
+            value = free.read(key)
+            key = free.write(value) if isinstance(value, bool) else value
+        found.setdefault(key, []).append(bucket)
+    return found
+
+
+def _histogram(aggregation: DateHistogram, found: Body, selection: Selection) -> Buckets:
+    by_time = {int(bucket["key"]): bucket for bucket in found.get("buckets", ())}
+    slots = slots_between(aggregation.interval_ms, by_time.keys(), selection)
+    return Buckets(
+        [
+            _bucket(slot, aggregation, [by_time[slot]] if slot in by_time else [], selection)
+            for slot in slots
+        ]
+    )
+
+
+def _of_hdr(aggregation: Percentiles, found: Body, stats: Body, kind: Kind) -> PercentileValues:
+    total = stats.get("count", 0)
+    if not total:
+        return PercentileValues(dict.fromkeys(aggregation.percents))
+    if stats["min"] < 0:
+        raise QueryError(
+            f"Elasticsearch has no percentiles of negative numbers, and {aggregation.field} has "
+            f"some here; leave them out by {aggregation.field}:>=0"
+        )
+    by_percent = {each["key"]: each["value"] for each in found["p"]["values"]}
+    values: dict[float, float | None] = {}
+    for percent in aggregation.percents:
+        value = by_percent[_percent_of_rank(percent, total)]
+        value = min(max(value, stats["min"]), stats["max"])
+        values[percent] = int(value) if kind is Kind.INTEGER else value
+    return PercentileValues(values)
+
+
+def _percent_of_rank(percent: float, total: int) -> float:
+    """Choose the percent that has the right rank among so many numbers."""
+    rank, percents = rank_of(percent, total), _percents(percent)
+    fits = (each for each in percents if max(1, int(each / 100 * total + 0.5)) == rank)
+    return next(fits, percents[0])
+
+
+def _numbers(field: str, found: Body) -> dict[float, int]:
+    """Give the numbers among the values of a key of `extra`, and how many records have each."""
+    counts: dict[float, int] = {}
+    for value, buckets in _by_value(field, values_listed(field, found)).items():
+        if not isinstance(value, str):
+            counts[value] = sum(bucket["doc_count"] for bucket in buckets)
+    return counts
+
+
+def _mean(counts: Mapping[float, int]) -> float | None:
+    total = sum(counts.values())
+    return sum(number * count for number, count in counts.items()) / total if total else None

@@ -1,0 +1,153 @@
+"""
+Elasticsearch's queries from the tree of a query.
+
+Only term-level queries and `match_phrase` are made, so nothing that a user typed is parsed there.
+Keys under `extra` are one `flattened` field, which knows whole values only: for a range or a
+wildcard the values of the key have to be listed first (`keys_to_list`), and the query names those
+that fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from shipper.fields import Kind
+from shipper.store import free
+from shipper.store import query as q
+from shipper.store.api import Selection
+
+Body = dict[str, Any]
+Values = Mapping[str, Sequence[str]]  # key of `extra` → the texts that its values are written as
+
+# What the mapping has in the objects that enrichment adds. The objects hold aliases, too, so
+# whether a record has an object can't be asked of the object itself.
+KEYS_OF_OBJECTS: Final = (
+    "host.name",
+    "service.name",
+    "service.environment",
+    "service.version",
+    "event.dataset",
+    "event.kind",
+    "event.category",
+    "event.created",
+    "error.category",
+    "error.message",
+    "log.file.path",
+    "log.offset",
+    "log.stream",
+    "data_stream.type",
+    "data_stream.dataset",
+    "data_stream.namespace",
+)
+NOTHING: Final[Body] = {"match_none": {}}
+
+# Not `match_all`: for that, 9.5 takes a short cut that ignores all but the first sort value.
+EVERYTHING: Final[Body] = {"exists": {"field": "@timestamp"}}
+
+
+def keys_to_list(node: q.Node) -> Iterator[str]:
+    """Give the keys of `extra` whose values `compile_node` has to know."""
+    match node:
+        case q.And(items) | q.Or(items):
+            for item in items:
+                yield from keys_to_list(item)
+        case q.Not(item):
+            yield from keys_to_list(item)
+        case q.Wildcard(field=field) if free.in_extra(field):
+            yield field
+        case q.Range(field=field, lower=lower, upper=upper) if free.in_extra(field):
+            if lower is not None or upper is not None:
+                yield field
+        case _:
+            pass
+
+
+def compile_selection(selection: Selection, node: q.Node, values: Values) -> Body:
+    """Make the query for a selection, whose query text `node` is."""
+    return _all_of([compile_node(node, values), *bounds(selection)])
+
+
+def bounds(selection: Selection) -> list[Body]:
+    """Make the queries for the time bounds of a selection."""
+    since, until = selection.since, selection.until
+    if since is None and until is None:
+        return []
+    limits = q.Range("@timestamp", Kind.DATE, since, until, upper_included=False)
+    return [_range(limits, {})]
+
+
+def compile_node(node: q.Node, values: Values) -> Body:  # noqa: PLR0911 - one per node
+    """Make the query for a tree; `values` are those of the keys that `keys_to_list` gives."""
+    match node:
+        case q.All():
+            return EVERYTHING
+        case q.And(items):
+            return _all_of([compile_node(item, values) for item in items])
+        case q.Or(items):
+            return _any_of([compile_node(item, values) for item in items])
+        case q.Not(item):
+            return {"bool": {"must_not": [compile_node(item, values)]}}
+        case q.Match():
+            return _match(node)
+        case q.Wildcard():
+            return _wildcard(node, values)
+        case q.Range():
+            return _range(node, values)
+        case q.Exists():
+            return _exists(node)
+
+
+def _all_of(queries: Sequence[Body]) -> Body:
+    return queries[0] if len(queries) == 1 else {"bool": {"filter": queries}}
+
+
+def _any_of(queries: Sequence[Body]) -> Body:
+    return {"bool": {"should": queries, "minimum_should_match": 1}}
+
+
+def _match(node: q.Match) -> Body:
+    if node.kind is Kind.TEXT:
+        return {"match_phrase": {node.field: node.value}}
+    if not free.in_extra(node.field):
+        return {"term": {node.field: node.value}}
+    number = q.number_of(str(node.value))
+    texts = set() if number is None else free.spellings(number)
+    return {"terms": {node.field: sorted({str(node.value), *texts})}}
+
+
+def _wildcard(node: q.Wildcard, values: Values) -> Body:
+    if not free.in_extra(node.field):
+        return {"wildcard": {node.field: {"value": node.pattern}}}
+    matches = free.matcher(node.pattern).fullmatch
+    return {
+        "terms": {node.field: [t for t in values[node.field] if matches(free.write(free.read(t)))]}
+    }
+
+
+def _range(node: q.Range, values: Values) -> Body:
+    if node.lower is None and node.upper is None:
+        return _exists(q.Exists(node.field, node.kind))
+    if free.in_extra(node.field):
+        texts = [text for text in values[node.field] if free.within(free.read(text), node)]
+        return {"terms": {node.field: texts}}
+    if node.kind is Kind.OBJECT:
+        return NOTHING  # these keys hold texts
+    limits: Body = {"format": "epoch_millis"} if node.kind is Kind.DATE else {}
+    if node.lower is not None:
+        limits["gte" if node.lower_included else "gt"] = node.lower
+    if node.upper is not None:
+        limits["lte" if node.upper_included else "lt"] = node.upper
+    return {"range": {node.field: limits}}
+
+
+def _exists(node: q.Exists) -> Body:
+    field = node.field
+    if free.in_extra(field):
+        return {"exists": {"field": field}}
+    if node.kind is Kind.OBJECT:
+        below = [key for key in KEYS_OF_OBJECTS if key == field or key.startswith(f"{field}.")]
+        return _any_of([{"exists": {"field": key}} for key in below]) if below else NOTHING
+    if node.kind is Kind.KEYWORD:  # a value that is too long to be indexed is there all the same
+        return _any_of([{"exists": {"field": field}}, {"term": {"_ignored": field}}])
+    return {"exists": {"field": field}}

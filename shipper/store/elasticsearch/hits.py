@@ -1,0 +1,51 @@
+"""Hits in the form that all stores give, made of what Elasticsearch returns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import overload
+
+import msgspec
+
+from shipper.fields import FIELDS
+from shipper.store.api import Hit
+from shipper.store.elasticsearch.requests import Found
+from shipper.store.instants import iso
+
+
+@dataclass(frozen=True, slots=True)
+class LazyHits(Sequence[Hit]):
+    """Hits whose fields stay text until they are looked at."""
+
+    found: Sequence[Found]
+
+    def __len__(self) -> int:
+        return len(self.found)
+
+    @overload
+    def __getitem__(self, index: int) -> Hit: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Hit]: ...
+    def __getitem__(self, index: int | slice) -> Hit | Sequence[Hit]:
+        if isinstance(index, slice):
+            return LazyHits(self.found[index])
+        return hit_of(self.found[index])
+
+    def __iter__(self) -> Iterator[Hit]:
+        return map(hit_of, self.found)
+
+
+def hit_of(found: Found) -> Hit:
+    """
+    Make a hit; its first sort value is its time.
+
+    What the embedded index does not keep is left out here, too: unknown keys beside `extra`,
+    nulls, and lists and objects without content.
+    """
+    time = int(found.sort[0])
+    source = msgspec.json.decode(found.source)
+    fields = {"timestamp": iso(time), "@timestamp": iso(time)}
+    known = ((name, source.get(name)) for name in FIELDS if name != "@timestamp")
+    fields |= {name: value for name, value in known if value is not None and value not in ([], {})}
+    return Hit(found.id, time, fields)

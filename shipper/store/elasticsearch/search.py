@@ -1,0 +1,163 @@
+"""
+Elasticsearch as a store that can be asked.
+
+A record is found as soon as its shard has refreshed, about a second after it was sent. Hits of
+equal time stay in the order in which they were stored in their data stream (`_seq_no`). Up to
+10,000 hits are one request; for more, a point in time holds still what is paged through.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+from urllib.parse import quote
+
+from shipper.elastic import Cluster
+from shipper.store import query as q
+from shipper.store.answers import check_limit
+from shipper.store.api import Aggregation, Answer, Filters, Hit, Hits, Question, Selection, Sort
+from shipper.store.elasticsearch import aggregate
+from shipper.store.elasticsearch.compile import (
+    Body,
+    Values,
+    bounds,
+    compile_node,
+    compile_selection,
+    keys_to_list,
+)
+from shipper.store.elasticsearch.follow import Follower
+from shipper.store.elasticsearch.hits import LazyHits
+from shipper.store.elasticsearch.requests import Found, Requests
+from shipper.store.questions import below, check
+
+PAGE: Final = 10_000  # hits of one request; `index.max_result_window` of an index that nobody set
+KEEP_ALIVE: Final = "2m"  # of a point in time, between two pages
+
+
+class ElasticsearchStore:
+    """Ask the data streams of a namespace, `*` for all of them."""
+
+    def __init__(self, cluster: Cluster, namespace: str = "*") -> None:
+        self._requests = Requests(cluster, namespace)
+
+    def search(self, selection: Selection, *, limit: int, sort: Sort = Sort.DESC) -> Hits:
+        """Give the first `limit` records of the selection in that order; at most a million."""
+        check_limit(limit)
+        body: Body = {
+            "query": self._query(selection),
+            "sort": [{"@timestamp": sort.value}, {"_index": "asc"}, {"_seq_no": "asc"}],
+        }
+        if limit > PAGE:
+            return self._pages(body, limit)
+        (response,) = self._requests.search([{**body, "size": limit, "track_total_hits": True}])
+        return Hits(LazyHits(response.hits.hits), response.total)
+
+    def count(self, selection: Selection) -> int:
+        """Count the records of the selection."""
+        body: Body = {"query": self._query(selection), "size": 0, "track_total_hits": True}
+        return self._requests.search([body])[0].total
+
+    def ask(self, questions: Sequence[Question]) -> list[Answer]:
+        """Answer many questions in one request, after one that lists values if any has to know."""
+        for question in questions:
+            check(question.aggregations)
+        if not questions:
+            return []
+        listed = self._list_values(questions)
+        bodies = [
+            _question_body(question, values)
+            for question, values in zip(questions, listed, strict=True)
+        ]
+        responses = self._requests.search(bodies)
+        return [
+            Answer(
+                response.total,
+                aggregate.results(question.aggregations, response.aggregations, question.selection),
+            )
+            for question, response in zip(questions, responses, strict=True)
+        ]
+
+    def follow(self, selection: Selection) -> Iterator[Sequence[Hit]]:
+        """Give the records that become searchable from now on, each once, as they arrive."""
+        self._query(selection)  # a fault shows at once
+        follower = Follower(self._requests, lambda: self._query(selection))
+        return follower.steps()
+
+    def close(self) -> None:
+        """Let go of what is open; a second call does nothing."""
+        self._requests.close()
+
+    def _query(self, selection: Selection) -> Body:
+        (values,) = self._list_values([Question(selection)])
+        return compile_selection(selection, q.parse(selection.query), values)
+
+    def _list_values(self, questions: Sequence[Question]) -> list[Values]:
+        """List the values of the keys of `extra` that each question has to know."""
+        keys = [sorted(set(_keys_of(question))) for question in questions]
+        wanted = [(i, key) for i, found in enumerate(keys) for key in found]
+        values: list[dict[str, list[str]]] = [{} for _ in questions]
+        if wanted:
+            asked = [_values_body(questions[index].selection, key) for index, key in wanted]
+            for (index, key), response in zip(wanted, self._requests.search(asked), strict=True):
+                listed = aggregate.values_listed(key, response.aggregations.get("v", {}))
+                values[index][key] = [bucket["key"] for bucket in listed]
+        return [*values]
+
+    def _pages(self, body: Body, limit: int) -> Hits:
+        opened = self._requests.request(
+            "POST", f"/{quote(self._requests.pattern, safe='*')}/_pit?keep_alive={KEEP_ALIVE}"
+        )
+        pit = json.loads(opened)["id"]
+        found: list[Found] = []
+        total = 0
+        try:
+            while len(found) < limit:
+                page: Body = {
+                    **body,
+                    "target": {},
+                    "pit": {"id": pit, "keep_alive": KEEP_ALIVE},
+                    "size": min(PAGE, limit - len(found)),
+                    "track_total_hits": not found,
+                }
+                if found:
+                    page["search_after"] = found[-1].sort
+                (response,) = self._requests.search([page])
+                pit = response.pit_id or pit
+                total = total if found else response.total
+                found += response.hits.hits
+                if len(response.hits.hits) < PAGE:
+                    break
+        finally:
+            self._requests.request("DELETE", "/_pit", json.dumps({"id": pit}).encode())
+        return Hits(LazyHits(found), total)
+
+
+def _question_body(question: Question, values: Values) -> Body:
+    body: Body = {
+        "query": compile_selection(question.selection, q.parse(question.selection.query), values),
+        "size": 0,
+        "track_total_hits": True,
+    }
+    if question.aggregations:
+        body["aggs"] = aggregate.bodies(
+            question.aggregations, lambda text: compile_node(q.parse(text), values)
+        )
+    return body
+
+
+def _values_body(selection: Selection, key: str) -> Body:
+    query = {"bool": {"filter": [{"exists": {"field": key}}, *bounds(selection)]}}
+    return {"query": query, "size": 0, "aggs": {"v": aggregate.list_values(key)}}
+
+
+def _keys_of(question: Question) -> Iterator[str]:
+    for text in (question.selection.query, *_filters_of(question.aggregations.values())):
+        yield from keys_to_list(q.parse(text))
+
+
+def _filters_of(aggregations: Iterable[Aggregation]) -> Iterator[str]:
+    for aggregation in aggregations:
+        if isinstance(aggregation, Filters):
+            yield from aggregation.queries.values()
+        yield from _filters_of(below(aggregation).values())
