@@ -32,8 +32,8 @@ kibana='get() {
 logstash='get() { curl --silent --fail "http://127.0.0.1:9600$1" || { echo no answer; return 1; }; }; '
 
 ask elasticsearch elasticsearch "$elasticsearch"'get "/_cat/health?h=status,node.total"'
-ask licence elasticsearch "$elasticsearch"'get "/_license?filter_path=license.type"'
-ask template elasticsearch "$elasticsearch"'get "/_index_template/logs-orchestrator?filter_path=*.name"'
+ask licence elasticsearch "$elasticsearch"'get "/_license?filter_path=license.type" | tr -d " \n"'
+ask template elasticsearch "$elasticsearch"'get "/_index_template/logs-orchestrator?filter_path=*.name" | tr -d " \n"'
 ask records elasticsearch "$elasticsearch"'get "/_cat/count/logs-orchestrator.*-*?h=count"'
 ask logstash logstash "$logstash"'get /_health_report | grep -o "\"status\" *: *\"[a-z]*\"" | head -n 1'
 ask queue logstash "$logstash"'get /_node/stats/pipelines/main | grep -o "\"queue_size_in_bytes\" *: *[0-9]*" | head -n 1'

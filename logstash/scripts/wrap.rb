@@ -13,21 +13,25 @@ def filter(event)
   event.remove("@version")
   whole = event.to_json
   document = event.to_hash
-  kept = document.select do |key, value|
-    (@objects.include?(key) && value.is_a?(Hash)) || (@texts.include?(key) && value.is_a?(String))
-  end
+  # What has no origin did not come as far as to get fields of known types.
+  kept = event.get("[@metadata][origin]") ? document.select { |key, value| known?(key, value) } : {}
   dropped = document.keys - kept.keys - ["@timestamp"]
   dropped.each { |key| event.remove("[#{key}]") }
 
   event.set("message", whole)
   event.set("tags", ["rejected"])
-  event.set("error", { "type" => "rejected", "message" => reason(event) })
+  event.set("error_type", "rejected") # `error.type` is an alias of it, which cannot be written to
+  event.set("error", { "message" => reason(event) })
   name = event.get("[data_stream][dataset]")
   unless name.is_a?(String) && event.get("[data_stream][namespace]").is_a?(String)
     stream = { "type" => "logs", "dataset" => "orchestrator.app", "namespace" => @namespace }
     event.set("data_stream", stream)
   end
   [event]
+end
+
+def known?(key, value)
+  (@objects.include?(key) && value.is_a?(Hash)) || (@texts.include?(key) && value.is_a?(String))
 end
 
 # What Elasticsearch said; Logstash puts the whole event before it.

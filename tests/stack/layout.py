@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from logstash_pipeline_parser import Pipeline
+from logstash_pipeline_parser import Pipeline  # type: ignore[import-untyped]
 
 ROOT = Path(__file__).parent.parent.parent
 COMPOSE = ROOT / "docker-compose-monitoring.yml"

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from logstash_pipeline_parser import Pipeline
+from logstash_pipeline_parser import Pipeline  # type: ignore[import-untyped]
 
 from shipper.config import load
 from shipper.enrich import classify
@@ -65,7 +65,7 @@ def test_a_pipeline_parses(path: Path) -> None:
 def test_every_option_is_documented(file: str, plugin: Plugin) -> None:
     """An option that a plugin doesn't have keeps the whole pipeline from starting."""
     known = PLUGINS[plugin.section, plugin.name] | COMMON[plugin.section]
-    kinds = {
+    kinds: dict[str, type | tuple[type, ...]] = {
         STRING: str,
         NUMBER: int,
         BOOLEAN: (bool, str),
