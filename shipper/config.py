@@ -350,6 +350,8 @@ OUTPUTS = {
     "elasticsearch": Section(ElasticsearchOutput),
 }
 
+SEARCHES = {"elasticsearch": Section(ElasticsearchOutput)}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
@@ -373,6 +375,14 @@ class Config:
     tail: Tail = option(Section(Tail), "How it is read.", default="{}")
     delivery: Delivery = option(Section(Delivery), "How it is handed over.", default="{}")
     output: Output = option(OneOf(OUTPUTS), "Where it goes.")
+    search: ElasticsearchOutput | None = option(
+        OneOf(SEARCHES),
+        "Where `shipper search` and `shipper report` ask, if not where the output writes: with "
+        "`output.logstash` they need it, with `output.elasticsearch` where only another user may "
+        "read.",
+        default="none",
+        factory=_none,
+    )
 
 
 def load(path: Path) -> Config:
