@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import struct
 from itertools import repeat
-from operator import add
+from operator import add, itemgetter
 from typing import TYPE_CHECKING
 
 try:
@@ -45,6 +45,8 @@ _WINDOW = struct.Struct(">2sI")
 _COMPRESSED = struct.Struct(">2sI")
 _EVENT = struct.Struct(">2sII")
 _ACK = struct.Struct(">2sI")
+
+_BODY = itemgetter(slice(None, -1))
 
 CHUNK_EVENTS = 256  # made and compressed at a time: what fits into the caches
 TLS_ALERT = b"\x15\x03"  # how a server that wants TLS answers clear text
@@ -77,7 +79,7 @@ def _event_frames(ids: Sequence[str], docs: Sequence[bytes], before: int) -> byt
     and the tail closes it again.
     """
     tails = '"}}\n,"@metadata":{"origin":"'.join(["", *ids, ""]).encode().split(b"\n")[1:-1]
-    bodies = [doc[:-1] for doc in docs]
+    bodies = [*map(_BODY, docs)]
     numbers = range(before + 1, before + len(bodies) + 1)
     lengths = map(add, map(len, bodies), map(len, tails))
     parts = [b""] * (3 * len(bodies))

@@ -155,9 +155,10 @@ def start_lumberjack(tmp_path: Path) -> Iterator[StartReceiver]:
 def main() -> None:
     """Run a receiver on port 5044 until Ctrl-C; what it receives is added to the file."""
     receiver = Receiver(Path(sys.argv[1]), "127.0.0.1:5044")
-    receiver.start("-lifetime", "24h")
-    print(receiver.address, flush=True)  # noqa: T201 -- that is its purpose
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        receiver.start("-lifetime", "24h")
+        print(receiver.address, flush=True)  # noqa: T201 -- that is its purpose
         signal.pause()
     except KeyboardInterrupt:
         receiver.stop()
