@@ -10,8 +10,7 @@ RUN python -m venv /opt/shipper
 COPY pyproject.toml README.md /src/
 COPY shipper /src/shipper
 RUN /opt/shipper/bin/pip install "/src[elasticsearch,logstash]" \
- && /opt/shipper/bin/pip uninstall --yes pip setuptools \
- && find /opt/shipper -name '__pycache__' -prune -exec rm -rf {} +
+ && /opt/shipper/bin/pip uninstall --yes pip setuptools
 
 FROM python:3.11-slim
 RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin shipper \

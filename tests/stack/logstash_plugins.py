@@ -189,5 +189,5 @@ SETTINGS = {
     *("queue.checkpoint.acks", "queue.checkpoint.writes", "queue.compression"),
     *("dead_letter_queue.enable", "dead_letter_queue.max_bytes", "dead_letter_queue.retain.age"),
     *("dead_letter_queue.storage_policy", "dead_letter_queue.flush_interval"),
-    *("api.enabled", "api.http.host", "api.http.port", "xpack.monitoring.enabled", "log.level"),
+    *("api.enabled", "api.http.host", "api.http.port", "log.level"),
 }
