@@ -38,6 +38,8 @@ def connect(address: str, tls: Tls, seconds: float) -> socket.socket:
         plain = socket.create_connection((host, int(port)), seconds)
     except OSError as error:
         raise ConnectionFailed(why(error)) from error
+    except UnicodeError as error:
+        raise ConnectionFailed("is no name that there can be; see output.logstash.hosts") from error
     plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if context is None:
         return plain

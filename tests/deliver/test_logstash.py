@@ -291,6 +291,15 @@ def test_an_ipv6_address_has_brackets() -> None:
         output.publish(batch_to(1))
 
 
+def test_a_name_that_there_cannot_be() -> None:
+    """A name that DNS would not even take is told like one that it does not know."""
+    with (
+        logstash("logs1..example:5044") as output,
+        pytest.raises(OutputUnavailable, match=r"is no name that there can be"),
+    ):
+        output.publish(batch_to(1))
+
+
 def test_nothing_is_opened_before_the_first_publish() -> None:
     """A host that is down, or files that are missing, are reasons to wait, not to stop."""
     output = open_output(config_of("127.0.0.1:1", tls=Tls()))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import struct
+import subprocess
+import sys
 import zlib
 from io import BytesIO
 
@@ -58,6 +60,20 @@ def test_events_are_numbered_anew_in_each_window(count: int, level: int) -> None
         {"message": f"Käse {n} \U0001f9c0", "@metadata": {"origin": f"run-{n}"}}
         for n in range(count)
     ]
+
+
+def test_without_the_quick_compressor() -> None:
+    """Where `isal` is not installed, zlib makes a window of the same events."""
+    code = """if True:
+        import sys
+        sys.modules["isal"] = None
+        from shipper.deliver.lumberjack import encode_window
+        sys.stdout.buffer.write(encode_window(["run-0"], [b'{"message":"a"}'], 1))
+    """
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+
+    assert decode(done.stdout) == [json.loads(TOLD)]
 
 
 def test_an_ack_of_the_last_number_is_an_ack_of_the_count() -> None:
