@@ -15,6 +15,7 @@ import trustme
 from bench import corpus
 from tests.acceptance.server import Site, kill, wait_until
 from tests.servers.lumberjack import Receiver, StartReceiver
+from tests.servers.lumberjack_scripted import ScriptedServer, accept, poisoned, scripted
 
 pytestmark = pytest.mark.server
 
@@ -32,8 +33,10 @@ output:
 """
 
 
-def ship_to(site: Site, receiver: Receiver, *, tls: str = "{enabled: false}") -> None:
-    site.config.write_text(CONFIG.format(hosts=receiver.address, tls=tls))
+def ship_to(
+    site: Site, server: Receiver | ScriptedServer, *, tls: str = "{enabled: false}"
+) -> None:
+    site.config.write_text(CONFIG.format(hosts=server.address, tls=tls))
 
 
 def fill(site: Site, count: int) -> set[str]:
@@ -147,6 +150,41 @@ def test_a_blocked_output_does_not_keep_a_stop(site: Site, start_lumberjack: Sta
     receiver.start()
     assert site.run("run", "--once", "--timeout", "20s").returncode == 0
     assert receiver.origins() == Counter([*owed, *owed])
+
+
+def test_a_poison_event_is_taken_out(site: Site) -> None:
+    """One event at which the server always resets is a dead letter; all others are delivered."""
+    owed = fill(site, 2000)
+    bad = f"{corpus.RUN}-777"
+    with scripted(always=poisoned(bad)) as server:
+        ship_to(site, server)
+
+        done = site.run("run", "--once", "--timeout", "30s")
+
+    assert done.returncode == 0, done.stderr
+    assert set(server.stored) == owed - {bad}
+    letter = json.loads((site.folder / "var/shipper/deadletters.ndjson").read_text())
+    assert letter["_id"] == bad
+    assert status(site)["counters"]["dead_letters"] == 1
+
+
+def test_a_window_full_of_poison(site: Site) -> None:
+    """Where nothing was ever taken it is an outage: told, nothing dropped, over by itself."""
+    owed = fill(site, 300)
+    with scripted(always=poisoned(*owed)) as server:
+        ship_to(site, server)
+        shipper = site.start()
+        wait_until(lambda: "ended the connection before the ack" in last_error(site))
+        wait_until(lambda: status(site)["counters"]["retries"] > 5)
+        assert server.stored.total() == 0
+
+        server.always = accept
+
+        wait_until(lambda: set(server.stored) == owed)
+        wait_until(lambda: status(site)["last_error"] is None)
+        assert shipper.poll() is None
+    counters = status(site)["counters"]
+    assert (counters["wrapped"], counters["dead_letters"]) == (0, 0)
 
 
 class Certificates:
