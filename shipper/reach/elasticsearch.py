@@ -39,6 +39,8 @@ CLOCK_SLACK = 30  # seconds that two clocks may differ by before windows of time
 def look_at_elasticsearch(output: ElasticsearchOutput, now: float) -> Iterator[Finding]:
     """Take every hop to every node. `now` is in epoch seconds."""
     yield from look_at_tls(f"{PLACE}.tls", output.tls, now)
+    faults = list(_look_at_files(output))
+    yield from faults
     has_login = output.api_key_file is not None or output.username is not None
     for index, url in enumerate(output.hosts):
         place = f"{PLACE}.hosts[{index}]"
@@ -55,8 +57,18 @@ def look_at_elasticsearch(output: ElasticsearchOutput, now: float) -> Iterator[F
         except HopFailed as failed:
             yield Finding(place, Severity.ERROR, failed.fault, failed.remedy)
         else:
-            yield from _look_at_node(place, node, now)
+            if not faults:
+                yield from _look_at_node(place, node, now)
             yield from ends_soon(place, f"the certificate of {host}", line.ends, now)
+
+
+def _look_at_files(output: ElasticsearchOutput) -> Iterator[Finding]:
+    """See whether secrets and certificates can be read."""
+    try:
+        Cluster(output).close()
+    except ShipperError as error:
+        fault, _, remedy = str(error).partition("; ")
+        yield Finding(PLACE, Severity.ERROR, fault, remedy)
 
 
 def _reach(host: str, port: int, node: ElasticsearchOutput) -> Line:
@@ -69,12 +81,7 @@ def _reach(host: str, port: int, node: ElasticsearchOutput) -> Line:
 
 def _look_at_node(place: str, node: ElasticsearchOutput, now: float) -> Iterator[Finding]:
     """Ask one node what only an answer can tell."""
-    try:
-        cluster = Cluster(node)
-    except ShipperError as error:
-        fault, _, remedy = str(error).partition("; ")
-        yield Finding(PLACE, Severity.ERROR, fault, remedy)
-        return
+    cluster = Cluster(node)
     try:
         yield from _look_at_answers(place, cluster, now)
     except ElasticFailure as failure:

@@ -112,12 +112,14 @@ def test_credentials_that_are_refused(tmp_path: Path, status: int, remedy: str) 
 
 
 def test_a_secret_that_is_not_there(tmp_path: Path) -> None:
-    """A key file that is missing is named."""
+    """A key file that is missing is named, also when there is no node to show it to."""
     with cluster(READY) as url:
         ((severity, told),) = faults(look(url, key=tmp_path / "key"))
+    with_no_node = faults(look(url, key=tmp_path / "key"))
 
     assert severity is Severity.ERROR
     assert told.startswith(f"cannot read {tmp_path}/key: No such file")
+    assert next(each for _, each in with_no_node) == told
 
 
 def test_a_template_that_is_missing() -> None:
