@@ -21,6 +21,7 @@ class ForeignKeys < Hash
 end
 
 def register(params)
+  @longest_line = 1024 * 1024 # bytes, as the shipper's max_line_bytes
   @namespace = params.fetch("namespace")
   @service = {
     "name" => params.fetch("service"),
@@ -48,11 +49,14 @@ def filter(event)
   return [] if line.strip.empty?
 
   tags = []
-  record = parsed(line, tags)
+  if line.bytesize > @longest_line
+    tags << "truncated"
+    line = line.byteslice(0, @longest_line).scrub("")
+  else
+    record = parsed(line, tags)
+  end
   fields, extra, time = record ? sorted(record, tags) : [{ "message" => line }, {}, nil]
-  others = brought(event)
-  extra = others.merge(extra)
-  put(event, raw, fields, extra, time, tags)
+  put(event, raw, fields, brought(event).merge(extra), time, tags)
   [event]
 end
 
