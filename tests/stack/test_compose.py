@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from shipper.config import load
+from tests.stack.composing import read_compose
 from tests.stack.layout import COMPOSE, ENVIRONMENT, INSECURE, ROOT, compose, settings, variables
 
 SERVICES: dict[str, dict[str, Any]] = compose()["services"]
@@ -188,23 +186,42 @@ def test_configs_of_the_shipper_are_valid(name: str, *, is_secret: bool) -> None
     assert config.inputs[0].paths == ("/logs/*.log",)
 
 
+@pytest.fixture
+def environment(tmp_path: Path) -> Path:
+    """Give an env file as `make stack-env` makes it, with a secret that YAML could misread."""
+    path = tmp_path / "env"
+    path.write_text(re.sub(r"=$", "=0123e4567", ENVIRONMENT.read_text(), flags=re.MULTILINE))
+    return path
+
+
+@pytest.mark.server
+@pytest.mark.slow
 @pytest.mark.parametrize("files", [(COMPOSE,), (COMPOSE, INSECURE)], ids=["secure", "insecure"])
-def test_compose_itself_reads_the_files(files: tuple[Path, ...], tmp_path: Path) -> None:
-    """`docker compose config` takes them, alone and with the override."""
-    docker = shutil.which("docker") or "/bin/false"
-    asked = [docker, "compose", "version"]
-    if subprocess.run(asked, capture_output=True, check=False).returncode != 0:
-        pytest.skip("there is no docker client with the plugin compose")
-    environment = tmp_path / "env"
-    environment.write_text(re.sub(r"=$", "=x" * 20, ENVIRONMENT.read_text(), flags=re.MULTILINE))
-    chosen = [part for file in files for part in ("-f", str(file))]
+def test_compose_itself_reads_the_files(files: tuple[Path, ...], environment: Path) -> None:
+    """Docker Compose takes them, alone and with the override, and every value arrives as text."""
+    services = read_compose(files, environment)["services"]
 
-    done = subprocess.run(
-        [docker, "compose", *chosen, "--env-file", environment, "config"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    assert set(services) == set(SERVICES)
+    assert services["elasticsearch"]["environment"]["ELASTIC_PASSWORD"] == "0123e4567"
+    assert services["kibana"]["image"].endswith(f":{settings()['STACK_VERSION']}")
+    assert {
+        port["host_ip"] for service in services.values() for port in service.get("ports", ())
+    } == {"127.0.0.1"}
 
-    assert done.returncode == 0, done.stderr
-    assert {"elasticsearch", "logstash", "kibana"} <= set(yaml.safe_load(done.stdout)["services"])
+
+@pytest.mark.server
+@pytest.mark.slow
+def test_the_insecure_variant(environment: Path) -> None:
+    """The override turns off everything that is security, and nothing else."""
+    services = read_compose((COMPOSE, INSECURE), environment)["services"]
+
+    security = "xpack.security.enabled"
+    assert services["elasticsearch"]["environment"][security] == "false"
+    assert services["setup"]["environment"]["SECURITY"] == "false"
+    assert services["logstash"]["environment"]["BEATS_TLS"] == "false"
+    assert services["kibana"]["environment"]["SERVER_SSL_ENABLED"] == "false"
+    assert not re.search("https://(elasticsearch|localhost)", json.dumps(services))
+    assert len(services["logstash"]["ports"]) == 2
+    mounted = [mount["source"] for mount in services["shipper"]["volumes"]]
+    assert str(ROOT / "stack/shipper-insecure.yml") in mounted
+    assert str(ROOT / "stack/shipper.yml") not in mounted
