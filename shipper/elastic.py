@@ -12,6 +12,7 @@ Importing this module imports the client, which is an extra: import it where it 
 
 from __future__ import annotations
 
+import logging
 import socket
 import ssl
 from collections.abc import Callable
@@ -45,6 +46,9 @@ except ModuleNotFoundError as error:
     ) from error
 
 Answer = TypeVar("Answer")
+
+# It logs every request, and warns of what is raised here anyway.
+logging.getLogger("elastic_transport").setLevel(logging.ERROR)
 
 OPTIONS = "output.elasticsearch"
 MAX_REASON = 500  # characters; Elasticsearch may quote a lot

@@ -33,6 +33,7 @@ IMAGE = os.environ.get("SHIPPER_TEST_ELASTICSEARCH_IMAGE", "elasticsearch:9.5.3"
 RUNNER = Path(__file__).parent / "elasticsearch_node" / "run_es.sh"
 CACHE = Path(__file__).parent.parent.parent / ".cache" / "elasticsearch-node"
 READY_SECONDS = 120  # the first start of all fetches the jars
+QUICK_START = "-XX:TieredStopAtLevel=1"  # of more worth to a test than speed
 PORTS = "logs/http.ports"
 
 
@@ -43,10 +44,13 @@ class NoServerError(Exception):
 class LocalNode:
     """A node of this machine in its own folder; the same folder keeps data and address."""
 
-    def __init__(self, home: Path, *, settings: str = "", port: int = 0) -> None:
+    def __init__(
+        self, home: Path, *, settings: str = "", port: int = 0, full_speed: bool = False
+    ) -> None:
         self.home = home
         self.port = port
         self._settings = settings
+        self._options = "" if full_speed else QUICK_START
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -54,13 +58,19 @@ class LocalNode:
         """Give the address; the port is known once the node was started."""
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def pid(self) -> int:
+        """Give the id of its process."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         """Start it, and return when it answers; raises NoServerError."""
         assert self._process is None
         self.home.mkdir(parents=True, exist_ok=True)
         (self.home / PORTS).unlink(missing_ok=True)
         environment = {
-            "ES_JAVA_OPTS": "-XX:TieredStopAtLevel=1",  # a quick start, of more worth than speed
+            "ES_JAVA_OPTS": self._options,
             **os.environ,
             "ES_DIST": str(CACHE),
             "ES_YML": self._settings,
