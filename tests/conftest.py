@@ -1,8 +1,13 @@
-"""Fixtures of real servers; tests that need one share a worker, so that it starts only once."""
+"""What all tests share: fixtures of real servers, which start once, and hypothesis without a clock."""
 
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes says what else the machine does, and nothing of the code.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 pytest_plugins = ["tests.servers.elasticsearch", "tests.servers.lumberjack"]
 
