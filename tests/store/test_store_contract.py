@@ -1,7 +1,7 @@
 """
 What every store has to answer, on ordinary and hostile records.
 
-Another store joins by a line in STORES (store_loading.py).
+Another store joins by a loader (store_loading.py) and lines in STORES and IN_PORTIONS.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from shipper.store.api import (
     Store,
     Terms,
 )
-from tests.store.store_loading import STORES, Load
+from tests.store.store_loading import STORES, Load, load_elasticsearch, load_embedded
 from tests.store.store_meanings import MEANINGS
 from tests.store.store_records import HOSTILE, NOON, ORDINARY, Record
 from tests.store.store_reference import Reference
@@ -41,17 +41,17 @@ ALL = [*ORDINARY, *HOSTILE]
 REFERENCE = Reference(ALL, MEANINGS)
 
 
-@pytest.fixture(scope="module", params=[1, 3], ids="in {}".format)
-def portions(request: pytest.FixtureRequest) -> int:
-    """The records in one portion, and again in three."""
-    number: int = request.param
-    return number
+IN_PORTIONS = [
+    pytest.param((load_embedded, 1), id="embedded in 1"),
+    pytest.param((load_embedded, 3), id="embedded in 3"),
+    pytest.param((load_elasticsearch, 3), id="elasticsearch in 3", marks=pytest.mark.server),
+]
 
 
-@pytest.fixture(scope="module", params=STORES)
-def store(request: pytest.FixtureRequest, portions: int) -> Iterator[Store]:
-    """Each of the stores."""
-    load: Load = request.param
+@pytest.fixture(scope="module", params=IN_PORTIONS)
+def store(request: pytest.FixtureRequest) -> Iterator[Store]:
+    """The records in each of the stores, in one portion or several."""
+    load, portions = request.param
     size = -(-len(ALL) // portions)
     loaded = load(request, [ALL[start : start + size] for start in range(0, len(ALL), size)])
     yield loaded

@@ -1,12 +1,14 @@
-"""Random queries over random records: the embedded index against plain Python."""
+"""Random queries over random records: the stores against plain Python."""
 
 from __future__ import annotations
 
 import tempfile
+import uuid
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+import pytest
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from shipper.store import open_embedded
@@ -20,8 +22,10 @@ from shipper.store.api import (
     Question,
     Selection,
     Sort,
+    Store,
     Terms,
 )
+from tests.store.store_loading import Node
 from tests.store.store_records import NOON, Record, record, write_parts
 from tests.store.store_reference import (
     Predicate,
@@ -143,36 +147,69 @@ def joined(parts: st.SearchStrategy[tuple[str, Predicate]]) -> st.SearchStrategy
 queries = st.recursive(terms_of_known() | terms_of_extra(), joined, max_leaves=5)
 
 
-@given(st.data(), record_lists(), st.lists(queries, min_size=1, max_size=6), st.integers(1, 3))
+cases = st.tuples(
+    record_lists(),
+    st.lists(queries, min_size=1, max_size=6),
+    st.sampled_from(KEYS),
+    st.integers(1, 3),
+)
+Case = tuple[list[Record], list[tuple[str, Predicate]], str, int]
+
+
+@given(cases)
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
 )
-def test_random_queries_agree(
-    data: st.DataObject, records: list[Record], asked: list[tuple[str, Predicate]], parts: int
-) -> None:
+def test_random_queries_agree(case: Case) -> None:
     """Any query over any records finds and counts the same as plain Python, in any parts."""
-    meanings = {"*": lambda _: True, **dict(asked)}
-    reference = Reference(records, meanings)
+    records, asked, key, parts = case
     size = -(-len(records) // parts)
     portions = [records[i : i + size] for i in range(0, len(records), size)]
-    key = field_name(data.draw(st.sampled_from(KEYS))).replace("\\", "")
     with tempfile.TemporaryDirectory() as folder:
         write_parts(Path(folder) / "index", portions, batch=2)
-        store = open_embedded(Path(folder) / "index")
-        aggregations: dict[str, Aggregation] = {
-            "t": Terms(key, 3, {"n": Cardinality("path"), "h": DateHistogram(1000)}),
-            "h": DateHistogram(700, {"f": Filters({"q": asked[0][0]}, {"l": Terms("level")})}),
-            "p": Percentiles(key, (0, 50, 100)),
-            "d": Percentiles("duration_ms", (0, 50, 100)),
-            "a": Average(key),
-            "o": Terms("host.name", 5, {"t": Terms("tags")}),
-        }
-        for query in meanings:
-            selection = Selection(query)
-            found = [hit.id for hit in store.search(selection, limit=5, sort=Sort.DESC).hits]
-            assert found == reference.search(selection, 5, Sort.DESC), query
-            answer = store.ask([Question(selection, aggregations)])[0]
-            assert answer.total == len(reference.select(selection)), query
-            for name, wanted in reference.ask(selection, aggregations).items():
-                assert_equal(answer.results[name], wanted)
-        store.close()
+        agree(open_embedded(Path(folder) / "index"), records, asked, key)
+
+
+@pytest.mark.server
+@given(cases)
+@settings(
+    max_examples=10,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate],  # shrinking would take minutes
+)
+def test_random_queries_agree_in_elasticsearch(elasticsearch_url: str, case: Case) -> None:
+    """Elasticsearch gives the same as plain Python, too."""
+    records, asked, key, _ = case
+    assume(not any("cpus" in query for query, _ in asked))  # has no place in the mapping
+    node = Node(elasticsearch_url, uuid.uuid4().hex)
+    node.send(records)
+    agree(node.open(), records, asked, key)
+
+
+def agree(
+    store: Store, records: list[Record], asked: list[tuple[str, Predicate]], key: str
+) -> None:
+    """Ask a store and the reference the same."""
+    meanings = {"*": lambda _: True, **dict(asked)}
+    reference = Reference(records, meanings)
+    name = field_name(key).replace("\\", "")
+    aggregations: dict[str, Aggregation] = {
+        "t": Terms(name, 3, {"n": Cardinality("path"), "h": DateHistogram(1000)}),
+        "h": DateHistogram(700, {"f": Filters({"q": asked[0][0]}, {"l": Terms("level")})}),
+        "p": Percentiles(name, (0, 50, 100)),
+        "d": Percentiles("duration_ms", (0, 50, 100)),
+        "a": Average(name),
+        "o": Terms("host.name", 5, {"t": Terms("tags")}),
+    }
+    for query in meanings:
+        selection = Selection(query)
+        found = [hit.id for hit in store.search(selection, limit=5, sort=Sort.DESC).hits]
+        assert found == reference.search(selection, 5, Sort.DESC), query
+    questions = [Question(Selection(query), aggregations) for query in meanings]
+    for question, answer in zip(questions, store.ask(questions), strict=True):
+        assert answer.total == len(reference.select(question.selection)), question
+        for aggregation, wanted in reference.ask(question.selection, aggregations).items():
+            assert_equal(answer.results[aggregation], wanted)
+    store.close()

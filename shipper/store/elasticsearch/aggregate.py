@@ -44,7 +44,7 @@ from shipper.store.api import (
     Selection,
     Terms,
 )
-from shipper.store.elasticsearch.compile import Body
+from shipper.store.elasticsearch.compile import Body, indexed
 from shipper.store.questions import below, field_of
 
 Aggregations = Mapping[str, Aggregation]
@@ -81,7 +81,7 @@ def bodies(aggregations: Aggregations, compile_query: Callable[[str], Body]) -> 
 
 
 def _body(aggregation: Aggregation, compile_query: Callable[[str], Body]) -> Body:
-    field, _ = field_of(aggregation)
+    field = indexed(*field_of(aggregation))
     match aggregation:
         case Terms(size=size) if not free.in_extra(field):
             size = min(size, MAX_VALUES)
@@ -177,8 +177,8 @@ def _bucket(
     count = sum(bucket.get("doc_count", 0) for bucket in found)
     if len(found) > 1 and aggregation.aggregations:
         raise QueryError(
-            f"{key} is written in several ways in one of the fields, so what is within it can't "
-            "be counted; ask for it by a query, without counting by its values"
+            f"some records write {key} in other ways than others, so Elasticsearch can't count "
+            "what is within it; ask for it in the query instead"
         )
     level = found[0] if found else {}
     return Bucket(key, count, results(aggregation.aggregations, level, selection))

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from shipper.errors import QueryError
 from shipper.fields import Kind
 from shipper.store import free
 from shipper.store import query as q
@@ -110,7 +111,7 @@ def _match(node: q.Match) -> Body:
     if node.kind is Kind.TEXT:
         return {"match_phrase": {node.field: node.value}}
     if not free.in_extra(node.field):
-        return {"term": {node.field: node.value}}
+        return {"term": {indexed(node.field, node.kind): node.value}}
     number = q.number_of(str(node.value))
     texts = set() if number is None else free.spellings(number)
     return {"terms": {node.field: sorted({str(node.value), *texts})}}
@@ -118,7 +119,7 @@ def _match(node: q.Match) -> Body:
 
 def _wildcard(node: q.Wildcard, values: Values) -> Body:
     if not free.in_extra(node.field):
-        return {"wildcard": {node.field: {"value": node.pattern}}}
+        return {"wildcard": {indexed(node.field, node.kind): {"value": node.pattern}}}
     matches = free.matcher(node.pattern).fullmatch
     return {
         "terms": {node.field: [t for t in values[node.field] if matches(free.write(free.read(t)))]}
@@ -131,7 +132,7 @@ def _range(node: q.Range, values: Values) -> Body:
     if free.in_extra(node.field):
         texts = [text for text in values[node.field] if free.within(free.read(text), node)]
         return {"terms": {node.field: texts}}
-    if node.kind is Kind.OBJECT:
+    if indexed(node.field, node.kind) and node.kind is Kind.OBJECT:
         return NOTHING  # these keys hold texts
     limits: Body = {"format": "epoch_millis"} if node.kind is Kind.DATE else {}
     if node.lower is not None:
@@ -146,8 +147,25 @@ def _exists(node: q.Exists) -> Body:
     if free.in_extra(field):
         return {"exists": {"field": field}}
     if node.kind is Kind.OBJECT:
-        below = [key for key in KEYS_OF_OBJECTS if key == field or key.startswith(f"{field}.")]
-        return _any_of([{"exists": {"field": key}} for key in below]) if below else NOTHING
-    if node.kind is Kind.KEYWORD:  # a value that is too long to be indexed is there all the same
-        return _any_of([{"exists": {"field": field}}, {"term": {"_ignored": field}}])
-    return {"exists": {"field": field}}
+        below = [key for key in KEYS_OF_OBJECTS if key.startswith(f"{field}.")]
+        return _any_of([_present(key) for key in below or [indexed(field, node.kind)]])
+    return _present(field)
+
+
+def _present(field: str) -> Body:
+    """Make the query for a field that is there, be its value too long to be indexed."""
+    return _any_of([{"exists": {"field": field}}, {"term": {"_ignored": field}}])
+
+
+def indexed(field: str, kind: Kind) -> str:
+    """
+    Give the field, if Elasticsearch indexes it.
+
+    Raises:
+        QueryError: it is a key of an object that the mapping does not have.
+    """
+    if kind is Kind.OBJECT and field not in KEYS_OF_OBJECTS and not free.in_extra(field):
+        head = field.partition(".")[0]
+        known = ", ".join(key for key in KEYS_OF_OBJECTS if key.startswith(f"{head}."))
+        raise QueryError(f"{field} is not indexed in Elasticsearch; ask for one of {known}")
+    return field

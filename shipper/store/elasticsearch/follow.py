@@ -32,6 +32,7 @@ UNSETTLED: Final = 1_000  # writes before the beginning that may not be searchab
 PORTION: Final = 1_000  # records of a shard that a step gives at most
 MOST_GIVEN: Final = 10_000  # ids of a shard that are left out of a request
 
+_READY: Final = ("STARTED", "RELOCATING")
 _NEVER: Final = 2**62  # no shard counts so far
 
 Shard = tuple[str, int]  # index, number in it
@@ -83,20 +84,22 @@ class Follower:
     def __init__(self, requests: Requests, query: Callable[[], Body]) -> None:
         self._requests = requests
         self._query = query
-        self._shards = {shard: Progress.after(_NEVER) for shard in self._list_shards()}
-        for shard, (newest, _) in self._look().items():
+        shards = self._list_shards()
+        self._shards = {shard: Progress.after(_NEVER) for shard in shards}
+        for shard, (newest, _) in self._look(shards).items():
             self._shards[shard] = Progress.after(max(-1, newest - UNSETTLED))
-        for shard, (newest, found) in self._look().items():
+        for shard, (newest, found) in self._look(shards).items():
             self._shards[shard].take(found, newest)
             self._shards[shard].reached = None
 
     def steps(self) -> Iterator[Sequence[Hit]]:
         """Give what is new, endlessly."""
         while True:
-            listed = self._list_shards()
-            self._shards = {s: self._shards.get(s, Progress.after(-1)) for s in listed}
+            shards = self._list_shards()
+            for shard in shards:
+                self._shards.setdefault(shard, Progress.after(-1))
             new: list[Found] = []
-            for shard, (newest, found) in self._look().items():
+            for shard, (newest, found) in self._look(shards).items():
                 self._shards[shard].take(found, newest)
                 new += found
             new.sort(key=lambda found: found.sort)
@@ -104,20 +107,22 @@ class Follower:
 
     def _list_shards(self) -> list[Shard]:
         target = f"/{quote(self._requests.pattern, safe='*')}/_search_shards"
-        copies = json.loads(self._requests.request("GET", target))["shards"]
-        return [(of_shard[0]["index"], of_shard[0]["shard"]) for of_shard in copies]
+        listed = json.loads(self._requests.request("GET", target))["shards"]
+        # A shard that is just being made can't be asked yet.
+        ready = [c for copies in listed for c in copies[:1] if c["state"] in _READY]
+        return [(copy["index"], copy["shard"]) for copy in ready]
 
-    def _look(self) -> dict[Shard, tuple[int, list[Found]]]:
-        """Ask every shard for its newest number and for what was not given yet."""
-        if not self._shards:
+    def _look(self, shards: Sequence[Shard]) -> dict[Shard, tuple[int, list[Found]]]:
+        """Ask each shard for its newest number and for what was not given yet."""
+        if not shards:
             return {}
         query = self._query()
         bodies = []
-        for shard, progress in self._shards.items():
-            bodies += [_newest(shard), _new(shard, progress, query)]
+        for shard in shards:
+            bodies += [_newest(shard), _new(shard, self._shards[shard], query)]
         responses = self._requests.search(bodies)
         looked = {}
-        for shard, newest, new in zip(self._shards, responses[::2], responses[1::2], strict=True):
+        for shard, newest, new in zip(shards, responses[::2], responses[1::2], strict=True):
             for found in new.hits.hits:
                 found.sort.reverse()
             top = newest.hits.hits[0].sort[0] if newest.hits.hits else -1
@@ -149,4 +154,8 @@ def _new(shard: Shard, progress: Progress, query: Body) -> Body:
 
 def _target(shard: Shard) -> Body:
     index, number = shard
-    return {"index": index, "preference": f"_shards:{number}|shipper"}
+    return {
+        "index": index,
+        "preference": f"_shards:{number}|shipper",
+        "ignore_unavailable": True,  # it may have been deleted since it was listed
+    }

@@ -8,6 +8,7 @@ Everything is asked by `_msearch`, many bodies in one request, on the data strea
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final, NoReturn
 
 import msgspec
@@ -20,6 +21,8 @@ _HEADERS: Final = {"accept": "application/json", "content-type": "application/js
 _LINES: Final = {"accept": "application/json", "content-type": "application/x-ndjson"}
 _NO_INDEX: Final = "index_not_found_exception"
 _BAD_REQUEST: Final = 400
+_UNAVAILABLE: Final = 503
+_UNTIL_READY: Final = "wait_for_events=languid&wait_for_no_initializing_shards=true&timeout=2s"
 
 
 class Found(msgspec.Struct, gc=False):
@@ -98,16 +101,24 @@ class Requests:
             lines += b"\n"
             lines += self._encode({name: value for name, value in body.items() if name != "target"})
             lines += b"\n"
-        answered = self.request("POST", "/_msearch", bytes(lines), _LINES)
+        responses = self._ask(bytes(lines))
+        if any(response.status == _UNAVAILABLE for response in responses):
+            # Perhaps a shard is being made this moment, as in a rollover: that takes no time.
+            with suppress(StoreUnavailable):
+                self.request("GET", f"/_cluster/health/{self.pattern}?{_UNTIL_READY}")
+            responses = self._ask(bytes(lines))
+        for response in responses:
+            self._check(response)
+        return responses
+
+    def _ask(self, lines: bytes) -> list[Response]:
+        answered = self.request("POST", "/_msearch", lines, _LINES)
         try:
-            responses = self._decode(answered).responses
+            return self._decode(answered).responses
         except msgspec.DecodeError as error:
             raise StoreUnavailable(
                 f"{self._cluster.name} answered with what cannot be read; is it Elasticsearch?"
             ) from error
-        for response in responses:
-            self._check(response)
-        return responses
 
     def request(
         self, method: str, target: str, body: bytes | None = None, headers: Any = _HEADERS
