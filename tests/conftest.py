@@ -1,4 +1,4 @@
-"""What all tests share: fixtures of real servers, which start once, and hypothesis without a clock."""
+"""What all tests share: real servers that start once, and hypothesis without a clock."""
 
 from __future__ import annotations
 
