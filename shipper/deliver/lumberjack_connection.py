@@ -2,13 +2,14 @@
 One connection to a Lumberjack server: a window goes out, then its acks are waited for.
 
 Whatever is heard of a window counts from the first event on, also when the connection ends in the
-middle. After anything but a whole ack a connection is not used again: an ack that comes late must
+middle. A server that is alive but does not get on (ack 0, again and again) keeps the window: it is
+asked again later on the same connection, since sending it again would only heap up windows there.
+After any other end than a whole ack a connection is not used again: an ack that comes late must
 never be taken for one of the next window.
 """
 
 from __future__ import annotations
 
-import logging
 import select
 import time
 from contextlib import suppress
@@ -22,8 +23,7 @@ from shipper.deliver.lumberjack import AckReader, ProtocolError
 if TYPE_CHECKING:
     import socket
 
-log = logging.getLogger(__name__)
-
+POLL_SECONDS = 0.05  # what is in the buffer is read before silence is stated
 IDLE_SECONDS = 50.0  # Logstash closes after 60 s; a window must not meet that
 
 
@@ -32,6 +32,7 @@ class Outcome(Enum):
 
     ACKED = "all of it is acked"
     CUT = "the connection ended before the ack"
+    BLOCKED = "the server is alive, but does not get on; the window stays there"
     STALE = "so it did, but it had been in use before: that may be why"
     DOWN = "no connection, no answer, or no sensible one"
 
@@ -48,66 +49,80 @@ class Answer:
 class Connection:
     """A connected socket; it never has more than one window under way."""
 
-    def __init__(self, connected: socket.socket, address: str, ack_seconds: float) -> None:
+    def __init__(self, connected: socket.socket, ack_seconds: float) -> None:
         self._socket = connected
-        self._address = address
         self._ack_seconds = ack_seconds
         self._is_new = True
-        self._used = time.monotonic()
+        self._reader = AckReader(0)
+        self._sent = self._heard = time.monotonic()
         self._poll = select.poll()
         self._poll.register(connected, select.POLLIN)
 
     def is_usable(self) -> bool:
         """Tell whether the server still has it open, as far as one can tell, and owes nothing."""
-        return time.monotonic() - self._used < IDLE_SECONDS and not self._poll.poll(0)
+        return time.monotonic() - self._heard < IDLE_SECONDS and not self._poll.poll(0)
 
     def send(self, window: bytes, events: int) -> Answer:
-        """Send one window of so many events and wait for its acks; silence has a time limit."""
-        reader = AckReader(events)
+        """Send one window of so many events and wait for its acks."""
+        self._reader = AckReader(events)
+        self._sent = self._heard = time.monotonic()
         try:
-            self._write(window)
-            self._read(reader)
-        except ProtocolError as error:
-            return Answer(Outcome.DOWN, reader.acked, str(error))
-        except TimeoutError:
-            told = f"was silent for {self._ack_seconds:g} s while an ack was due"
-            return Answer(Outcome.DOWN, reader.acked, told)
-        except OSError as error:
-            told = why(error, "before the ack")
-            if not is_cut(error):
-                return Answer(Outcome.DOWN, reader.acked, told)
-            return Answer(Outcome.CUT if self._is_new else Outcome.STALE, reader.acked, told)
-        self._is_new = False
-        self._used = time.monotonic()
-        return Answer(Outcome.ACKED, reader.acked)
-
-    def _write(self, window: bytes) -> None:
-        self._socket.settimeout(self._ack_seconds)
-        try:
+            self._socket.settimeout(self._ack_seconds)
             self._socket.sendall(window)
         except OSError as error:
             if not is_cut(error):
-                raise
+                return self._failed(error)
             # What the server said before it went, an ack or why, is still to be read.
+        return self.wait(self._ack_seconds)
 
-    def _read(self, reader: AckReader) -> None:
-        started = heard = time.monotonic()
-        blocked = False
+    def wait(self, seconds: float) -> Answer:
+        """Wait for the acks of the window; a server that is alive is waited for so long."""
+        reader = self._reader
+        try:
+            is_acked = self._read(reader, time.monotonic() + seconds)
+        except ProtocolError as error:
+            return Answer(Outcome.DOWN, reader.acked, str(error))
+        except OSError as error:
+            return self._failed(error)
+        if not is_acked:
+            held = time.monotonic() - self._sent
+            return Answer(
+                Outcome.BLOCKED,
+                reason=f"is alive, but has held a window for {held:.0f} s; is Elasticsearch behind"
+                " it down, or its disk full?",
+            )
+        self._is_new = False
+        return Answer(Outcome.ACKED, reader.acked)
+
+    def _read(self, reader: AckReader, deadline: float) -> bool:
+        """Read until all is acked (True), or the deadline (False); raises if it is silent."""
         while not reader.is_complete:
-            self._socket.settimeout(max(heard + self._ack_seconds - time.monotonic(), 0.001))
-            data = self._socket.recv(4096)
+            now = time.monotonic()
+            silent_at = self._heard + self._ack_seconds
+            if deadline <= now < silent_at:
+                return False
+            self._socket.settimeout(max(min(deadline, silent_at) - now, POLL_SECONDS))
+            try:
+                data = self._socket.recv(4096)
+            except TimeoutError:
+                if time.monotonic() >= silent_at:
+                    raise
+                continue
             if not data:
                 raise ConnectionResetError
             if reader.feed(data):
-                heard = time.monotonic()
-            if not blocked and heard - started > self._ack_seconds:
-                blocked = True
-                log.warning(
-                    "%s is alive, but has held a window for %.0f s; is Elasticsearch behind it"
-                    " down? nothing is lost, it is waited for",
-                    self._address,
-                    heard - started,
-                )
+                self._heard = time.monotonic()
+        return True
+
+    def _failed(self, error: OSError) -> Answer:
+        acked = self._reader.acked
+        if isinstance(error, TimeoutError):
+            told = f"was silent for {self._ack_seconds:g} s while an ack was due"
+            return Answer(Outcome.DOWN, acked, told)
+        told = why(error, "before the ack")
+        if not is_cut(error):
+            return Answer(Outcome.DOWN, acked, told)
+        return Answer(Outcome.CUT if self._is_new else Outcome.STALE, acked, told)
 
     def close(self) -> None:
         """Close the socket."""

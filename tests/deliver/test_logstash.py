@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections import Counter
 
 import msgspec
@@ -94,12 +95,61 @@ def test_what_was_not_acked_is_sent_again() -> None:
 
 
 def test_a_blocked_server_is_waited_for() -> None:
-    """Ack 0 is a sign of life: the window waits, longer than silence would be borne."""
-    step = accept_late(0.5, alive=True)
+    """Ack 0 is a sign of life: it is told, and the window stays where it is until its ack comes."""
+    step = accept_late(1.0, alive=True)
     with scripted(step) as server, logstash(server.address, ack_seconds=0.2) as output:
-        assert output.publish(batch_to(4)) == Delivery()
+        with pytest.raises(OutputUnavailable, match=r"^127.* is alive, but has held a window for"):
+            output.publish(batch_to(4))
+        assert insist(output, batch_to(4)) == []
 
     assert server.sizes == [4]
+
+
+def test_a_blocked_server_that_goes_away() -> None:
+    """What a blocked server held is sent again when the connection ends instead of an ack."""
+    opened = threading.Event()
+
+    def block_then_cut(window: Window) -> None:
+        while not opened.is_set():
+            window.ack(0)
+            opened.wait(0.02)
+        cut(window)
+
+    with scripted(block_then_cut) as server, logstash(server.address, ack_seconds=0.2) as output:
+        with pytest.raises(OutputUnavailable, match="is alive"):
+            output.publish(batch_to(4))
+        opened.set()
+        assert insist(output, batch_to(4)) == []
+
+    assert set(server.stored) == set(ids(*range(4)))
+
+
+def test_a_blocked_host_does_not_hold_up_the_others() -> None:
+    """Another host takes the window over; the blocked one gets no other until it has acked."""
+    opened = threading.Event()
+
+    def block(window: Window) -> None:
+        while not opened.is_set():
+            window.ack(0)
+            opened.wait(0.02)
+        accept(window)
+
+    with (
+        scripted(block, block) as blocked,
+        scripted() as other,
+        logstash(other.address, blocked.address, ack_seconds=0.2) as output,
+    ):
+        for _ in range(2):
+            assert output.publish(batch_to(16)) == Delivery()
+        assert (blocked.sizes, other.sizes) == ([8], [8, 8, 8, 8])
+        opened.set()
+        for _ in range(100):
+            assert output.publish(simple_batch(*range(20, 36))) == Delivery()
+            if len(blocked.sizes) > 1:
+                break
+
+    assert len(blocked.sizes) > 1
+    assert blocked.connections == 1
 
 
 def test_silence_has_a_limit() -> None:

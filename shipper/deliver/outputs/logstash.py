@@ -11,6 +11,8 @@ ack came; without one it is sent again, perhaps to another host, and the `_id` a
                                  has a strike and is left for the next publish; if not, the host
                                  is down
     the third strike             the event is rejected, and the rest goes on
+    alive, but no ack            the host is blocked and keeps the window: the next one, at once;
+                                 later it is asked what became of it, not sent another
     anything else                the host is down: the next one, at once
 
 So no outage condemns an event, whatever it looks like. A strike is for an event that was cut off
@@ -21,6 +23,7 @@ case that all of them do.
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections import Counter
@@ -40,11 +43,26 @@ if TYPE_CHECKING:
     from shipper.config import Config
     from shipper.deliver.batch import Batch
 
+log = logging.getLogger(__name__)
+
 CUTS = 2  # in a row; a server that cuts every second connection makes none
 STRIKES = 3
 REST_SECONDS = 1.0  # of a host after its first failure; doubles with each
 LONGEST_REST_SECONDS = 60.0
+ASK_SECONDS = 0.5  # that a publish waits for a blocked host, and
+LOOK_SECONDS = 0.05  # where there are others
 WINDOW_BYTES = 4 << 20  # of documents, unless one has more: what Logstash unpacks at once
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Events that go out together."""
+
+    ids: Sequence[str]
+    docs: Sequence[bytes]
+
+    def __len__(self) -> int:
+        return len(self.ids)
 
 
 @dataclass(slots=True)
@@ -53,11 +71,13 @@ class Host:
 
     address: str
     connection: Connection | None = None
+    held: Window | None = None  # what it has while it is blocked
     failures: int = 0
     rests_until: float = 0.0
 
     def works(self) -> None:
         """Note that it took something."""
+        self.held = None
         self.failures = 0
         self.rests_until = 0.0
 
@@ -70,6 +90,7 @@ class Host:
 
     def drop(self) -> None:
         """Close its connection."""
+        self.held = None
         if self.connection is not None:
             self.connection.close()
             self.connection = None
@@ -109,7 +130,7 @@ class Logstash:
         self._hosts = [Host(address) for address in output.hosts]
         self._turn = 0
         self._size = output.window_events
-        self._witness: tuple[str, bytes] | None = None
+        self._witness: Window | None = None
         self._strikes: dict[str, int] = {}
         _let_the_allocator_keep(WINDOW_BYTES)
 
@@ -119,6 +140,9 @@ class Logstash:
             owed = set(batch.ids)
             self._strikes = {id_: count for id_, count in self._strikes.items() if id_ in owed}
         course = Course()
+        blocked = [host for host in self._hosts if host.held is not None]
+        for each in blocked:
+            self._ask(each, batch, course, ASK_SECONDS if blocked == self._hosts else LOOK_SECONDS)
         while course.start < len(batch) and (host := self._choose(course)) is not None:
             self._go_on(host, batch, course)
         again = (*course.aside, *range(course.start, len(batch)))
@@ -128,7 +152,9 @@ class Logstash:
 
     def _choose(self, course: Course) -> Host | None:
         """Give the next host in turn; a resting one only where there is no other."""
-        able = [host for host in self._hosts if host.address not in course.down]
+        able = [
+            host for host in self._hosts if host.held is None and host.address not in course.down
+        ]
         if not able:
             return None
         now = time.monotonic()
@@ -138,44 +164,63 @@ class Logstash:
             return awake[self._turn % len(awake)]
         return min(able, key=lambda host: host.rests_until)
 
+    def _ask(self, host: Host, batch: Batch, course: Course, seconds: float) -> None:
+        """Wait so long for the ack of what a blocked host holds."""
+        held = host.held
+        assert held is not None
+        assert host.connection is not None
+        answer = self._judge(host, host.connection.wait(seconds))
+        if answer.outcome is Outcome.BLOCKED:
+            course.reasons[host.address] = f"{host.address} {answer.reason}"
+        elif held == _window(batch, course.start, course.start + len(held)):
+            course.advance(answer.acked)  # and if it is none of this batch, others took it over
+
     def _go_on(self, host: Host, batch: Batch, course: Course) -> None:
         """Send the next window to this host, and draw the conclusions."""
-        start, end = course.start, self._end_of_window(batch, course.start)
-        answer = self._send(host, batch.ids[start:end], batch.docs[start:end])
+        window = self._next_window(batch, course.start)
+        answer = self._send(host, window)
         if answer.acked:
             course.advance(answer.acked)
-            self._witness = batch.ids[course.start - 1], batch.docs[course.start - 1]
+            self._witness = _window(batch, course.start - 1, course.start)
         if answer.outcome is Outcome.ACKED:
             self._size = min(2 * self._size, self._settings.window_events)
         elif answer.outcome is not Outcome.STALE:
-            self._size = max((end - start) // 2, 1)
             course.reasons[host.address] = f"{host.address} {answer.reason}"
+            if answer.outcome is not Outcome.BLOCKED:
+                self._size = max(len(window) // 2, 1)
             if answer.outcome is Outcome.DOWN:
                 course.down.add(host.address)
-            elif end - start == 1:
+            elif answer.outcome is Outcome.CUT and len(window) == 1:
                 self._suspect(host, batch, course)
 
-    def _end_of_window(self, batch: Batch, start: int) -> int:
-        end = min(start + self._size, len(batch))
+    def _next_window(self, batch: Batch, start: int) -> Window:
+        end = start + self._size
         while end - start > 1 and sum(map(len, batch.docs[start:end])) > WINDOW_BYTES:
             end = start + (end - start) // 2
-        return end
+        return _window(batch, start, end)
 
-    def _send(self, host: Host, ids: Sequence[str], docs: Sequence[bytes]) -> Answer:
+    def _send(self, host: Host, window: Window) -> Answer:
         """Send one window to a host, and remember how it went."""
         try:
             connection = self._connection_to(host)
         except ConnectionFailed as error:
-            answer = Answer(Outcome.DOWN, reason=str(error))
-        else:
-            window = encode_window(ids, docs, self._settings.compression_level)
-            answer = connection.send(window, len(ids))
+            return self._judge(host, Answer(Outcome.DOWN, reason=str(error)))
+        data = encode_window(window.ids, window.docs, self._settings.compression_level)
+        answer = self._judge(host, connection.send(data, len(window)))
+        if answer.outcome is Outcome.BLOCKED:
+            host.held = window
+        return answer
+
+    def _judge(self, host: Host, answer: Answer) -> Answer:
+        """Remember of a host how it took a window."""
         if answer.outcome is Outcome.ACKED:
             host.works()
         elif answer.outcome is Outcome.STALE:
             host.drop()
-        else:
+        elif answer.outcome is not Outcome.BLOCKED:
             host.fails(time.monotonic())
+            if host.failures == 1 and len(self._hosts) > 1:
+                log.warning("%s %s; other hosts take its turn", host.address, answer.reason)
         return answer
 
     def _connection_to(self, host: Host) -> Connection:
@@ -186,7 +231,7 @@ class Logstash:
         if connection is None:
             settings = self._settings
             connected = connect(host.address, settings.tls, settings.connect_seconds)
-            connection = Connection(connected, host.address, settings.ack_seconds)
+            connection = Connection(connected, settings.ack_seconds)
             host.connection = connection
         return connection
 
@@ -221,8 +266,8 @@ class Logstash:
             if len(batch) == 1:
                 return False
             other = random.choice([i for i in range(len(batch)) if i != index])  # noqa: S311
-            witness = batch.ids[other], batch.docs[other]
-        if self._send(host, witness[:1], witness[1:]).outcome is not Outcome.ACKED:
+            witness = _window(batch, other, other + 1)
+        if self._send(host, witness).outcome is not Outcome.ACKED:
             return False
         self._witness = witness
         return True
@@ -243,6 +288,10 @@ class Logstash:
         hosts, self._hosts = self._hosts, []
         for host in hosts:
             host.drop()
+
+
+def _window(batch: Batch, start: int, end: int) -> Window:
+    return Window(batch.ids[start:end], batch.docs[start:end])
 
 
 def _let_the_allocator_keep(size: int) -> None:
