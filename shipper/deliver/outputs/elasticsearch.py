@@ -153,7 +153,8 @@ class DataStreams:
         start = taken = 0
         for index, doc in enumerate(batch.docs):
             needed = len(doc) + fixed
-            if taken + needed > most and index > start:
+            full = taken >= most or taken + needed > self._request_bytes
+            if full and index > start:
                 yield start, index
                 start, taken = index, 0
             taken += needed
