@@ -187,6 +187,22 @@ def test_a_window_full_of_poison(site: Site) -> None:
     assert (counters["wrapped"], counters["dead_letters"]) == (0, 0)
 
 
+def test_a_blocked_output_is_told(site: Site, start_lumberjack: StartReceiver) -> None:
+    """Blocked, the receiver is named with what it does; its window is not sent a second time."""
+    receiver = start_lumberjack("-ack-delay", "2s", "-keepalive", "50ms")
+    ship_to(site, receiver)
+    site.config.write_text(site.config.read_text().replace("10s", "300ms"))
+    owed = fill(site, 100)
+    shipper = site.start()
+
+    wait_until(lambda: "is alive, but has held a window" in last_error(site))
+
+    wait_until(lambda: status(site)["counters"]["acked"] == 100)
+    wait_until(lambda: status(site)["last_error"] is None)
+    assert shipper.poll() is None
+    assert receiver.origins() == Counter(owed)
+
+
 class Certificates:
     """Files of a throw-away CA in the folder of the site."""
 
@@ -215,7 +231,7 @@ class Certificates:
     ("host", "expired", "told"),
     [
         ("other.example", False, "certificate that is not trusted"),
-        ("127.0.0.1", True, "certificate has expired"),
+        pytest.param("127.0.0.1", True, "certificate has expired", marks=pytest.mark.slow),
     ],
     ids=["wrong name", "expired"],
 )
