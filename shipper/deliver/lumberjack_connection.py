@@ -54,7 +54,7 @@ class Connection:
         self._ack_seconds = ack_seconds
         self._is_new = True
         self._reader = AckReader(0)
-        self._sent = self._heard = time.monotonic()
+        self._heard = time.monotonic()
         self._poll = select.poll()
         self._poll.register(connected, select.POLLIN)
 
@@ -65,7 +65,6 @@ class Connection:
     def send(self, window: bytes, events: int) -> Answer:
         """Send one window of so many events and wait for its acks."""
         self._reader = AckReader(events)
-        self._sent = self._heard = time.monotonic()
         try:
             self._socket.settimeout(self._ack_seconds)
             self._socket.sendall(window)
@@ -73,6 +72,7 @@ class Connection:
             if not is_cut(error):
                 return self._failed(error)
             # What the server said before it went, an ack or why, is still to be read.
+        self._heard = time.monotonic()
         return self.wait(self._ack_seconds)
 
     def wait(self, seconds: float) -> Answer:
@@ -85,12 +85,11 @@ class Connection:
         except OSError as error:
             return self._failed(error)
         if not is_acked:
-            held = time.monotonic() - self._sent
-            return Answer(
-                Outcome.BLOCKED,
-                reason=f"is alive, but has held a window for {held:.0f} s; is Elasticsearch behind"
-                " it down, or its disk full?",
+            told = (
+                f"is alive, but has held a window for over {self._ack_seconds:g} s; is"
+                " Elasticsearch behind it down, or its disk full?"
             )
+            return Answer(Outcome.BLOCKED, reason=told)
         self._is_new = False
         return Answer(Outcome.ACKED, reader.acked)
 
