@@ -105,12 +105,15 @@ def test_percentiles_have_the_right_rank_and_one_percent(node: Node) -> None:
 def test_what_elasticsearch_cannot_answer_is_an_error(node: Node) -> None:
     """Percentiles of negative numbers are refused, as is what is within doubtful values."""
     node.send([record(1, duration_ms=-1, extra={"n": 5}), record(2, extra={"n": 5.0})])
+    node.send([record(3, execution_time_ms=1e-9), record(4, execution_time_ms=1e9)])
     store = node.open()
 
     with pytest.raises(QueryError, match="negative numbers"):
         store.ask([Question(Selection(), {"p": Percentiles("duration_ms")})])
-    with pytest.raises(QueryError, match="write 5 in other ways"):
+    with pytest.raises(QueryError, match="write 5 of n in other ways"):
         store.ask([Question(Selection(), {"t": Terms("n", 5, {"l": Terms("level")})})])
+    with pytest.raises(QueryError, match="too far apart"):
+        store.ask([Question(Selection(), {"p": Percentiles("execution_time_ms")})])
     (answer,) = store.ask([Question(Selection("duration_ms:>=0"), {"c": Cardinality("n")})])
     assert answer.results["c"] == Number(0)
 

@@ -153,7 +153,7 @@ def _result(  # noqa: PLR0911 - one per aggregation
         case Filters(queries=queries):
             chosen = found.get("buckets") or [{}] * len(queries)
             pairs = zip(queries, chosen, strict=True)
-            return Buckets([_bucket(key, aggregation, [b], selection) for key, b in pairs])
+            return Buckets([_bucket(key, aggregation, b, selection) for key, b in pairs])
         case Percentiles() if _by_histogram(aggregation):
             return _of_hdr(aggregation, found, level.get(f"{name}.stats", {}), kind)
         case Percentiles(percents=percents):
@@ -168,35 +168,38 @@ def _result(  # noqa: PLR0911 - one per aggregation
 
 
 def _bucket(
-    key: Key,
-    aggregation: Terms | DateHistogram | Filters,
-    found: Sequence[Body],
-    selection: Selection,
+    key: Key, aggregation: Terms | DateHistogram | Filters, found: Body, selection: Selection
 ) -> Bucket:
-    """Make a bucket of those found for a key, of which there are several only under `extra`."""
-    count = sum(bucket.get("doc_count", 0) for bucket in found)
-    if len(found) > 1 and aggregation.aggregations:
-        raise QueryError(
-            f"some records write {key} in other ways than others, so Elasticsearch can't count "
-            "what is within it; ask for it in the query instead"
-        )
-    level = found[0] if found else {}
-    return Bucket(key, count, results(aggregation.aggregations, level, selection))
+    within = results(aggregation.aggregations, found, selection)
+    return Bucket(key, found.get("doc_count", 0), within)
 
 
 def _terms(aggregation: Terms, found: Body, selection: Selection) -> Buckets:
     field, _ = field_of(aggregation)
-    if not free.in_extra(field):
-        if found.get("doc_count_error_upper_bound"):
-            raise too_many_values(field)
-        buckets = found.get("buckets", ())
-        made = [_bucket(bucket["key"], aggregation, [bucket], selection) for bucket in buckets]
-        return Buckets(made, found.get("sum_other_doc_count", 0))
-    by_value = _by_value(field, values_listed(field, found))
+    if free.in_extra(field):
+        return _terms_of_extra(aggregation, values_listed(field, found), selection)
+    if found.get("doc_count_error_upper_bound"):
+        raise too_many_values(field)
+    buckets = found.get("buckets", ())
+    made = [_bucket(bucket["key"], aggregation, bucket, selection) for bucket in buckets]
+    return Buckets(made, found.get("sum_other_doc_count", 0))
+
+
+def _terms_of_extra(aggregation: Terms, found: Sequence[Body], selection: Selection) -> Buckets:
+    """Put the buckets together that write one value in several ways."""
+    by_value = _by_value(field_of(aggregation)[0], found)
     counts = {key: sum(b["doc_count"] for b in buckets) for key, buckets in by_value.items()}
     ordered = by_frequency(counts)
     first, others = ordered[: aggregation.size], ordered[aggregation.size :]
-    made = [_bucket(key, aggregation, by_value[key], selection) for key, _ in first]
+    made = []
+    for key, count in first:
+        bucket, *more = by_value[key]
+        if more and aggregation.aggregations:
+            raise QueryError(
+                f"some records write {key} of {aggregation.field} in other ways than others, so "
+                "Elasticsearch can't count what is within it; ask for it in the query instead"
+            )
+        made.append(_bucket(key, aggregation, {**bucket, "doc_count": count}, selection))
     return Buckets(made, sum(count for _, count in others))
 
 
@@ -215,12 +218,7 @@ def _by_value(field: str, buckets: Iterable[Body]) -> dict[Key, list[Body]]:
 def _histogram(aggregation: DateHistogram, found: Body, selection: Selection) -> Buckets:
     by_time = {int(bucket["key"]): bucket for bucket in found.get("buckets", ())}
     slots = slots_between(aggregation.interval_ms, by_time.keys(), selection)
-    return Buckets(
-        [
-            _bucket(slot, aggregation, [by_time[slot]] if slot in by_time else [], selection)
-            for slot in slots
-        ]
-    )
+    return Buckets([_bucket(slot, aggregation, by_time.get(slot, {}), selection) for slot in slots])
 
 
 def _of_hdr(aggregation: Percentiles, found: Body, stats: Body, kind: Kind) -> PercentileValues:

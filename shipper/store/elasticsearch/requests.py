@@ -20,6 +20,7 @@ from shipper.store.elasticsearch.compile import Body
 _HEADERS: Final = {"accept": "application/json", "content-type": "application/json"}
 _LINES: Final = {"accept": "application/json", "content-type": "application/x-ndjson"}
 _NO_INDEX: Final = "index_not_found_exception"
+_OUT_OF_BOUNDS: Final = "array_index_out_of_bounds_exception"  # of the histogram
 _BAD_REQUEST: Final = 400
 _UNAVAILABLE: Final = 503
 _UNTIL_READY: Final = "wait_for_events=languid&wait_for_no_initializing_shards=true&timeout=2s"
@@ -159,6 +160,11 @@ class Requests:
                 f"{self._cluster.name} has nothing that is called {self.pattern}, or does not show "
                 "it to this user; check the namespace, and that a shipper has sent records there"
             ) from None
+        if kind == _OUT_OF_BOUNDS:
+            raise QueryError(
+                "the numbers are too far apart for a percentile of Elasticsearch (by 2^54); bound "
+                "them in the query, as duration_ms:[0.001 TO 1000000]"
+            )
         if status == _BAD_REQUEST and reason:
             raise QueryError(f"Elasticsearch cannot answer this: {reason}")
         raise StoreUnavailable(told) from None
@@ -166,6 +172,8 @@ class Requests:
 
 def _cause(error: Any) -> tuple[str, str]:
     """Give kind and reason of an error, the innermost that says more than that shards failed."""
+    if not isinstance(error, dict):
+        return "error", str(error)[:MAX_REASON]
     causes = error.get("root_cause") or [error]
     kind, reason = causes[0].get("type", "error"), causes[0].get("reason", "")
     if error.get("caused_by") and not error.get("root_cause"):

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Final
 from urllib.parse import quote
 
 from shipper.elastic import Cluster
+from shipper.errors import StoreUnavailable
 from shipper.store import query as q
 from shipper.store.answers import check_limit
 from shipper.store.api import Aggregation, Answer, Filters, Hit, Hits, Question, Selection, Sort
@@ -48,9 +50,10 @@ class ElasticsearchStore:
             "query": self._query(selection),
             "sort": [{"@timestamp": sort.value}, {"_index": "asc"}, {"_seq_no": "asc"}],
         }
-        if limit > PAGE:
+        first = {**body, "size": min(limit, PAGE), "track_total_hits": True}
+        (response,) = self._requests.search([first])
+        if min(limit, response.total) > PAGE:
             return self._pages(body, limit)
-        (response,) = self._requests.search([{**body, "size": limit, "track_total_hits": True}])
         return Hits(LazyHits(response.hits.hits), response.total)
 
     def count(self, selection: Selection) -> int:
@@ -129,7 +132,8 @@ class ElasticsearchStore:
                 if len(response.hits.hits) < PAGE:
                     break
         finally:
-            self._requests.request("DELETE", "/_pit", json.dumps({"id": pit}).encode())
+            with suppress(StoreUnavailable):  # then it ends by itself
+                self._requests.request("DELETE", "/_pit", json.dumps({"id": pit}).encode())
         return Hits(LazyHits(found), total)
 
 
