@@ -63,6 +63,12 @@ def encoded(encoder: Encoder, doc: bytes) -> dict[str, Any] | None:
 @given(st.lists(pieces, min_size=1, max_size=6))
 @example(["{" + HOST + "," + LOG % 1 + "}"] * 2)
 @example(['{"seq":1,' + HOST + "," + LOG % i + "}" for i in range(4)])
+@example(
+    [
+        '{"seq":1,' + HOST + ',"log":{"file":{"path":"a.log"},"offset":5,"stream":"s"}}',
+        '{"seq":1,' + HOST + "," + LOG % 5 + "}",
+    ]
+)
 @example(['{"error":{"category":"user"},' + HOST + "," + LOG % 1 + "}"] * 2)
 @example(['{"seq":1,' + HOST + ',"message":"m",' + LOG % 1 + "}"] * 2)
 def test_a_known_tail_changes_nothing(docs: list[str]) -> None:

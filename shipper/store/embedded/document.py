@@ -180,9 +180,8 @@ class Encoder:
 
     def _decode_head(self, doc: bytes) -> Any:
         """Decode a document whose tail is known; None if it is not, or nothing is sure."""
-        begin, end = doc.rfind(_TAIL_BEGINS), doc.rfind(_TAIL_ENDS) + len(_TAIL_ENDS)
-        digits = doc[end:-2]
-        if not (0 < begin < end and digits.isdigit() and doc.endswith(_AFTER_TAIL)):
+        begin, end = _tail_of(doc)
+        if not begin:
             return None
         try:
             document = self._decode(doc[:begin] + b"}")
@@ -192,7 +191,7 @@ class Encoder:
         if known is None or _has_objects(document):
             return None
         document.envelope, document.created = known
-        document.offset = int(digits)
+        document.offset = int(doc[end : -len(_AFTER_TAIL)])
         document.definition = None
         return document
 
@@ -235,8 +234,8 @@ class Encoder:
         return number
 
     def _learn_tail(self, doc: bytes, document: Any) -> None:
-        begin, end = doc.rfind(_TAIL_BEGINS), doc.rfind(_TAIL_ENDS) + len(_TAIL_ENDS)
-        if not 0 < begin < end:
+        begin, end = _tail_of(doc)
+        if not begin:
             return
         try:
             self._decode_tail(b"{" + doc[begin + 1 : end] + b"0" + _AFTER_TAIL)
@@ -246,6 +245,14 @@ class Encoder:
             self._by_tail.clear()
         key = (doc[begin:end], *_told(document))
         self._by_tail[key] = document.envelope, document.created
+
+
+def _tail_of(doc: bytes) -> tuple[int, int]:
+    """Find where the tail begins and where the digits behind it do; (0, 0) if there is none."""
+    begin, end = doc.rfind(_TAIL_BEGINS), doc.rfind(_TAIL_ENDS) + len(_TAIL_ENDS)
+    if not (0 < begin < end and doc.endswith(_AFTER_TAIL)):
+        return 0, 0
+    return (begin, end) if doc[end : -len(_AFTER_TAIL)].isdigit() else (0, 0)
 
 
 def _told(document: Any) -> tuple[bool, bool, bool]:
