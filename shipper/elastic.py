@@ -7,7 +7,8 @@ line shows in an error, a repr or a log of the client. Secrets and certificates 
 files; when they are refused they are read again, so that what was renewed is used without a
 restart.
 
-Importing this module imports the client, which is an extra: import it where it is used.
+The client is an extra, and most of it is a method for every request there is, which takes memory.
+The output makes one request only: it has the transport of the client alone (`BareCluster`).
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from __future__ import annotations
 import logging
 import socket
 import ssl
+from abc import ABC, abstractmethod
+from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -33,24 +36,39 @@ try:
         SerializationError,
         Serializer,
         TlsError,
+        Transport,
         TransportError,
         Urllib3HttpNode,
     )
     from urllib3 import HTTPSConnectionPool
 
-    from elasticsearch import Elasticsearch, UnsupportedProductError
 except ModuleNotFoundError as error:
     raise ShipperError(
         "the client of Elasticsearch is not installed; "
         "pip install 'orchestrator-shipper[elasticsearch]'"
     ) from error
 
+if TYPE_CHECKING:
+    from elasticsearch import Elasticsearch
+
+
+class Closing(Protocol):
+    """Something that holds connections."""
+
+    def close(self) -> None:
+        """Close them."""
+
+
 Answer = TypeVar("Answer")
+Client = TypeVar("Client", bound=Closing)
 
 # It logs every request, and warns of what is raised here anyway.
 logging.getLogger("elastic_transport").setLevel(logging.ERROR)
 
 OPTIONS = "output.elasticsearch"
+JSON = "application/vnd.elasticsearch+json"
+NDJSON = "application/vnd.elasticsearch+x-ndjson"
+VERSION = "compatible-with=9"
 MAX_REASON = 500  # characters; Elasticsearch may quote a lot
 
 
@@ -67,31 +85,32 @@ class ElasticFailure(Exception):  # noqa: N818 -- a failure is what it is
         self.kind = kind
 
 
-class Cluster:
+class _Nodes(ABC, Generic[Client]):
     """
     The nodes of the config, asked in turn.
-
-    With `raw`, bodies of answers stay bytes, and bodies of requests have to be bytes.
 
     Raises:
         ShipperError: a file of the config cannot be used.
     """
 
-    def __init__(self, output: ElasticsearchOutput, *, raw: bool = False) -> None:
+    def __init__(self, output: ElasticsearchOutput) -> None:
         self._output = output
-        self._raw = raw
         self._login = _login(output)
-        self._client = self._connect()
+        self._client = self._connect(output, self._login)
+
+    @abstractmethod
+    def _connect(self, output: ElasticsearchOutput, login: str) -> Client:
+        """Make the client; `login` is the value of the header, empty for none."""
 
     def __repr__(self) -> str:
-        return f"Cluster({', '.join(self._output.hosts)})"
+        return f"{type(self).__name__}({', '.join(self._output.hosts)})"
 
     @property
     def name(self) -> str:
         """Name it in a message."""
         return self._output.hosts[0]
 
-    def ask(self, request: Callable[[Elasticsearch], Answer]) -> Answer:
+    def ask(self, request: Callable[[Client], Answer]) -> Answer:
         """
         Make a request; once more if it was refused with credentials that were renewed since.
 
@@ -105,7 +124,7 @@ class Cluster:
                 raise
         return self._ask_once(request)
 
-    def _ask_once(self, request: Callable[[Elasticsearch], Answer]) -> Answer:
+    def _ask_once(self, request: Callable[[Client], Answer]) -> Answer:
         try:
             return request(self._client)
         except ApiError as error:
@@ -120,25 +139,12 @@ class Cluster:
         before = self._login
         try:
             self._login = _login(self._output)
-            client = self._connect()
+            client = self._connect(self._output, self._login)
         except ShipperError:
             return False  # it is being written, or gone: what failed before is the news
         self._client.close()
         self._client = client
         return self._login != before
-
-    def _connect(self) -> Elasticsearch:
-        output = self._output
-        options: dict[str, Any] = {"serializers": _RAW} if self._raw else {}
-        return Elasticsearch(
-            [_node(url, output.tls) for url in output.hosts],
-            node_class=_Node,
-            max_retries=0,
-            retry_on_timeout=False,
-            request_timeout=output.request_seconds,
-            **options,
-            **self._login,
-        )
 
     def close(self) -> None:
         """Close the connections; a second call does nothing."""
@@ -150,7 +156,7 @@ class Cluster:
         kind, reason = error_of(error.body)
         told = f"{_address(error.meta.node)} answered {status}"
         told += f" ({kind}: {reason})" if kind else ""
-        if isinstance(error, UnsupportedProductError):
+        if 200 <= status < 300:
             told += "; is it Elasticsearch?"
         elif status == 401:
             told += f"; mend {self._place_of_login()}"
@@ -214,6 +220,75 @@ class _Node(Urllib3HttpNode):
         """Log nothing: the body is made of log lines."""
 
 
+class Cluster(_Nodes["Elasticsearch"]):
+    """The nodes by the official client; with `raw`, bodies are bytes, both ways."""
+
+    def __init__(self, output: ElasticsearchOutput, *, raw: bool = False) -> None:
+        self._raw = raw
+        super().__init__(output)
+
+    def _connect(self, output: ElasticsearchOutput, login: str) -> Elasticsearch:
+        from elasticsearch import Elasticsearch  # noqa: PLC0415 -- 10 MiB
+
+        options: dict[str, Any] = {}
+        if self._raw:
+            plain = ("application/json", "application/x-ndjson")  # it adds the versioned ones
+            options["serializers"] = dict.fromkeys(plain, _Bytes())
+        return Elasticsearch(
+            [_node(url, output.tls) for url in output.hosts],
+            node_class=_Node,
+            max_retries=0,
+            retry_on_timeout=False,
+            request_timeout=output.request_seconds,
+            headers={"authorization": login} if login else {},
+            **options,
+        )
+
+
+class Bare:
+    """Makes requests whose bodies are bytes, both ways; `headers` go with each."""
+
+    def __init__(self, transport: Transport, headers: dict[str, str], seconds: float) -> None:
+        self._transport = transport
+        self._headers = headers
+        self._seconds = seconds
+
+    def post(self, target: str, body: bytes, headers: dict[str, str]) -> bytes:
+        """Give the answer's body; raises the errors of the client."""
+        meta, answer = self._transport.perform_request(
+            "POST",
+            target,
+            body=body,
+            headers={**self._headers, **headers},
+            request_timeout=self._seconds,
+        )
+        told = meta.headers.get("x-elastic-product")
+        if not 200 <= meta.status < 300 or told != "Elasticsearch":
+            raise ApiError(str(meta.status), meta, answer)
+        content: bytes = answer
+        return content
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._transport.close()
+
+
+class BareCluster(_Nodes[Bare]):
+    """The nodes by the transport of the official client."""
+
+    def _connect(self, output: ElasticsearchOutput, login: str) -> Bare:
+        transport = Transport(
+            [_node(url, output.tls) for url in output.hosts],
+            node_class=_Node,
+            max_retries=0,
+            serializers=dict.fromkeys((JSON, NDJSON, "text/*", "application/json"), _Bytes()),
+        )
+        headers = {"accept": f"{JSON}; {VERSION}", "content-type": f"{NDJSON}; {VERSION}"}
+        if login:
+            headers["authorization"] = login
+        return Bare(transport, headers, output.request_seconds)
+
+
 class _Bytes(Serializer):
     """Passes bodies on as they are."""
 
@@ -224,9 +299,6 @@ class _Bytes(Serializer):
     def dumps(self, data: bytes) -> bytes:
         """Give the body of a request."""
         return data
-
-
-_RAW = {"application/json": _Bytes(), "application/x-ndjson": _Bytes()}
 
 
 def _node(url: str, tls: Tls) -> NodeConfig:
@@ -258,13 +330,14 @@ def _context(tls: Tls) -> ssl.SSLContext:
     return context
 
 
-def _login(output: ElasticsearchOutput) -> dict[str, Any]:
-    """Give what the client logs in with."""
+def _login(output: ElasticsearchOutput) -> str:
+    """Give the header to log in with; empty for none."""
     if output.api_key_file is not None:
-        return {"api_key": _secret(output.api_key_file)}
+        return f"ApiKey {_secret(output.api_key_file)}"
     if output.password_file is not None:
-        return {"basic_auth": (output.username, _secret(output.password_file))}
-    return {}
+        pair = f"{output.username}:{_secret(output.password_file)}"
+        return f"Basic {b64encode(pair.encode()).decode()}"
+    return ""
 
 
 def _secret(path: Path) -> str:

@@ -177,21 +177,6 @@ def test_a_read_only_index_is_waited_for(elasticsearch_url: str, open_output: Op
     assert output.publish(simple_batch(2)) == Delivery()
 
 
-def test_a_failure_store_is_not_mistaken_for_the_stream(start_elasticsearch: StartNode) -> None:
-    """Where a user turned the failure store on, what lands there was refused; a 409 was not."""
-    node = start_elasticsearch()
-    prepared(node.url)
-    custom = f"{node.url}/_component_template/logs-orchestrator@custom"
-    options = {"data_stream_options": {"failure_store": {"enabled": True}}}
-    ask(custom, {"template": options}, "PUT")
-    output = output_to(node.url, "store")
-    assert output.publish(simple_batch(1)) == Delivery()
-    assert output.publish(simple_batch(1)) == Delivery()
-    delivery = output.publish(with_document(document_of(1, status_code="two")))
-    output.close()
-    assert [rejection.reason[:13] for rejection in delivery.rejected] == ["failure_store"]
-
-
 def site_for(folder: Path, url: str, namespace: str) -> Site:
     site = Site(folder)
     site.config.write_text(CONFIG.format(url=url, namespace=namespace))

@@ -29,7 +29,7 @@ import msgspec
 
 from shipper.config import ElasticsearchOutput
 from shipper.deliver.bulk import bulk_pieces
-from shipper.elastic import MAX_REASON, Cluster, ElasticFailure
+from shipper.elastic import MAX_REASON, BareCluster, ElasticFailure
 from shipper.errors import OutputUnavailable
 from shipper.events import Delivery, Rejection
 
@@ -46,12 +46,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PARAMETERS = {
-    "filter_path": "errors,items.*.status,items.*.error.type,items.*.error.reason,"
-    "items.*.failure_store",
-    "require_data_stream": "true",  # without templates, no index with guessed types is made
-}
-HEADERS = {"accept": "application/json", "content-type": "application/x-ndjson"}
+# Without templates no index with guessed types is made, and the answer has what is looked at.
+TARGET = (
+    "/_bulk?require_data_stream=true&filter_path=errors,items.*.status,items.*.error.type,"
+    "items.*.error.reason,items.*.failure_store"
+)
+COMPRESSED = {"content-encoding": "gzip"}
 NOTHING_FAILED = b'{"errors":false'
 LEAST_REQUEST_BYTES = 64 * 1024
 ACTION_BYTES = 120  # at most, of an action line without dataset and namespace, with an `_id`
@@ -85,11 +85,17 @@ class Item(msgspec.Struct, gc=False):
     failure_store: str = ""
 
 
+class Created(msgspec.Struct, gc=False):
+    """The item of an event, under the name of the action."""
+
+    create: Item
+
+
 class Answer(msgspec.Struct, gc=False):
     """The answer to a request, an item for each event in their order."""
 
     errors: bool
-    items: list[dict[str, Item]] = []
+    items: list[Created] = []
 
 
 _decode = msgspec.json.Decoder(Answer).decode
@@ -119,7 +125,7 @@ class DataStreams:
         self._level = output.compression_level
         self._most_bytes = output.request_bytes
         self._request_bytes = output.request_bytes  # now
-        self._cluster = Cluster(output, raw=True)
+        self._cluster = BareCluster(output)
 
     def publish(self, batch: Batch) -> Delivery:
         """Send a batch in as many requests as it needs; see `Output`."""
@@ -186,26 +192,18 @@ class DataStreams:
             TooLargeError: it has to be made in pieces.
             ElasticFailure: nothing is known of its events.
         """
-        headers = HEADERS
         if self._level:
             packer = compressobj(self._level, DEFLATED, GZIP)
             packed = [packer.compress(piece) for piece in pieces]
-            body = b"".join((*packed, packer.flush()))
-            headers = {**HEADERS, "content-encoding": "gzip"}
+            body, headers = b"".join((*packed, packer.flush())), COMPRESSED
         else:
-            body = b"".join(pieces)
+            body, headers = b"".join(pieces), {}
         try:
-            answer = self._cluster.ask(
-                lambda client: client.perform_request(
-                    "POST", "/_bulk", params=PARAMETERS, headers=headers, body=body
-                )
-            )
+            return self._cluster.ask(lambda client: client.post(TARGET, body, headers))
         except ElasticFailure as failure:
             if failure.status != 413:
                 raise
             raise TooLargeError(str(failure)) from None
-        content: bytes = answer.body
-        return content
 
     def _sort(self, content: bytes, start: int, end: int, outcome: Outcome) -> None:
         """Note what became of each event."""
@@ -221,8 +219,7 @@ class DataStreams:
                 f"{self._cluster.name} answered for {len(answer.items)} of {end - start} events"
             )
         for index, each in enumerate(answer.items, start):
-            (item,) = each.values()
-            self._sort_item(index, item, outcome)
+            self._sort_item(index, each.create, outcome)
 
     def _sort_item(self, index: int, item: Item, outcome: Outcome) -> None:
         error = item.error or Failure()
