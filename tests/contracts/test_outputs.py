@@ -21,6 +21,7 @@ import pytest
 from shipper.config import (
     Config,
     ConsoleOutput,
+    ElasticsearchOutput,
     EmbeddedOutput,
     Input,
     LogstashOutput,
@@ -35,6 +36,7 @@ from shipper.errors import OutputUnavailable
 from shipper.store import open_embedded
 from shipper.store.api import Selection
 from tests.deliver.delivering import NOW, RUN, TIME_MS, document_of, foreign_events, simple_batch
+from tests.servers.elasticsearch_scripted import Says, Streams, scripted_server
 from tests.servers.lumberjack_scripted import ScriptedServer
 
 SECRET = "correct horse battery staple"  # stands in every file that may hold a secret
@@ -102,8 +104,31 @@ def logstash(folder: Path, stack: ExitStack) -> Subject:
     return Subject(output, stored, server.stop, server.start, secretive)
 
 
+def elasticsearch(folder: Path, stack: ExitStack) -> Subject:
+    streams = Streams()
+    server = stack.enter_context(scripted_server(streams))
+    key = folder / "key"
+    key.write_text(SECRET)
+
+    def fail() -> None:
+        server.otherwise = Says(503, {"error": {"type": "no_master", "reason": "down"}})
+
+    def mend() -> None:
+        server.otherwise = streams
+
+    return Subject(
+        ElasticsearchOutput((server.url,)),
+        lambda: streams.held,
+        fail,
+        mend,
+        ElasticsearchOutput((server.url,), api_key_file=key),
+        {"status_code": "no number"},
+    )
+
+
 SUBJECTS: dict[type, Callable[[Path, ExitStack], Subject]] = {
     ConsoleOutput: console,
+    ElasticsearchOutput: elasticsearch,
     EmbeddedOutput: embedded,
     LogstashOutput: logstash,
 }

@@ -54,6 +54,28 @@ def all_well(asked: Asked) -> Says:
     return items(*[item(201)] * len(asked.ids), errors=False)
 
 
+class Streams:
+    """Keeps documents by `_id` as a node does, but for whoever logs in: there is no login."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, dict[str, Any]] = {}
+
+    def __call__(self, asked: Asked) -> Says:
+        if asked.authorization:
+            return Says(401, {"error": {"type": "security_exception", "reason": "who are you?"}})
+        documents = map(json.loads, asked.body.splitlines()[1::2])
+        told = [self._keep(*each) for each in zip(asked.ids, documents, strict=True)]
+        return items(*told, errors=any("error" in each["create"] for each in told))
+
+    def _keep(self, id_: str, document: dict[str, Any]) -> dict[str, Any]:
+        if not isinstance(document.get("status_code", 0), int):
+            return item(400, "document_parsing_exception", "failed to parse [status_code]")
+        if id_ in self.held:
+            return item(409, "version_conflict_engine_exception")
+        self.held[id_] = document
+        return item(201)
+
+
 class Scripted:
     """Gives the answers of its script in turn, then `otherwise`; `asked` is what it was asked."""
 
