@@ -112,6 +112,15 @@ def test_each_event_is_answered_for(server: Scripted, start: Open) -> None:
     assert "failure_store" in delivery.rejected[2].reason
 
 
+def test_an_answer_that_ends_in_nonsense(server: Scripted, start: Open) -> None:
+    """What was understood of an answer counts; the rest is sent again."""
+    odd = {"create": {"status": 400, "error": {"type": "x", "reason": None}}}
+    bad = {"create": {"status": 400, "error": "text"}}
+    server.script = [items(item(201), odd, bad, item(201))]
+    delivery = start().publish(simple_batch(1, 2, 3, 4))
+    assert delivery == Delivery((2, 3), (Rejection(1, "x: "),))
+
+
 def test_a_used_failure_store_is_seen_though_nothing_failed(server: Scripted, start: Open) -> None:
     """Elasticsearch says `errors: false` when it put a record where no search finds it."""
     server.script = [items(item(201), item(201, failure_store="used"), errors=False)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -91,6 +92,13 @@ class Scripted:
         return answer if isinstance(answer, Says) else answer(asked)
 
 
+class Quiet(ThreadingHTTPServer):
+    """Says nothing of clients that leave, such as those that do not trust it."""
+
+    def handle_error(self, *_: object) -> None:
+        pass
+
+
 def _handler(scripted: Scripted) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -124,13 +132,20 @@ def _json(value: Any) -> bytes:
 
 
 @contextmanager
-def scripted_server(otherwise: Answer = all_well) -> Iterator[Scripted]:
-    """Run a scripted server on a port of its own."""
+def scripted_server(
+    otherwise: Answer = all_well, tls: ssl.SSLContext | None = None
+) -> Iterator[Scripted]:
+    """Run a scripted server on a port of its own; with `tls` it speaks https."""
     scripted = Scripted(otherwise)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(scripted))
+    server = Quiet(("127.0.0.1", 0), _handler(scripted))
+    if tls is not None:
+        # The handshake belongs to the thread of the connection, not to the one that accepts.
+        server.socket = tls.wrap_socket(
+            server.socket, server_side=True, do_handshake_on_connect=False
+        )
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
-    scripted.url = f"http://127.0.0.1:{server.server_address[1]}"
+    scripted.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}"
     try:
         yield scripted
     finally:

@@ -57,8 +57,10 @@ LEAST_REQUEST_BYTES = 64 * 1024
 ACTION_BYTES = 120  # at most, of an action line without dataset and namespace, with an `_id`
 GZIP = 31  # the window of 32 KiB, with the head of gzip
 
-HELD = "version_conflict_engine_exception"  # there is a document with this `_id`
+HELD = b'"version_conflict_engine_exception"'  # there is a document with this `_id`
 NO_TEMPLATE = "index_not_found_exception"
+
+TRY_AGAIN = {401, 403, 409, 429}
 
 # What is no fault of the event although the status is 4xx: all of it can be mended.
 NOT_THE_EVENT = {
@@ -70,18 +72,21 @@ NOT_THE_EVENT = {
 }
 
 
+NO_ERROR = msgspec.Raw(b"{}")
+
+
 class Failure(msgspec.Struct, gc=False):
     """Why an event was not stored."""
 
     type: str = ""
-    reason: str = ""
+    reason: str | None = ""
 
 
 class Item(msgspec.Struct, gc=False):
     """What became of an event."""
 
     status: int
-    error: Failure | None = None
+    error: msgspec.Raw = NO_ERROR  # looked into where it says more than the status
     failure_store: str = ""
 
 
@@ -99,6 +104,7 @@ class Answer(msgspec.Struct, gc=False):
 
 
 _decode = msgspec.json.Decoder(Answer).decode
+_decode_failure = msgspec.json.Decoder(Failure).decode
 
 
 @dataclass(slots=True)
@@ -212,33 +218,32 @@ class DataStreams:
             return
         try:
             answer = _decode(content)
+            if len(answer.items) != end - start:
+                told = f"answered for {len(answer.items)} of {end - start} events"
+                raise ElasticFailure(f"{self._cluster.name} {told}")
+            for index, each in enumerate(answer.items, start):
+                self._sort_item(index, each.create, outcome)
         except msgspec.DecodeError as error:
             raise ElasticFailure(f"{self._cluster.name} answered with no bulk answer") from error
-        if len(answer.items) != end - start:
-            raise ElasticFailure(
-                f"{self._cluster.name} answered for {len(answer.items)} of {end - start} events"
-            )
-        for index, each in enumerate(answer.items, start):
-            self._sort_item(index, each.create, outcome)
 
     def _sort_item(self, index: int, item: Item, outcome: Outcome) -> None:
-        error = item.error or Failure()
         if item.failure_store == "used":
             reason = "failure_store: it was put there, and no search finds it; ask it for the cause"
             outcome.rejected.append(Rejection(index, reason))
-        elif item.status < 300 or (item.status == 409 and error.type == HELD):
+        elif item.status < 300 or (item.status == 409 and HELD in bytes(item.error)):
             outcome.accepted += 1
-        elif (
-            item.status in {401, 403, 409, 429} or item.status >= 500 or error.type in NOT_THE_EVENT
-        ):
-            outcome.again.append(index)
-            outcome.reason = outcome.reason or self._why(item.status, error)
         else:
-            outcome.rejected.append(Rejection(index, f"{error.type}: {error.reason[:MAX_REASON]}"))
+            error = _decode_failure(item.error)
+            if item.status in TRY_AGAIN or item.status >= 500 or error.type in NOT_THE_EVENT:
+                outcome.again.append(index)
+                outcome.reason = outcome.reason or self._why(item.status, error)
+            else:
+                reason = f"{error.type}: {(error.reason or '')[:MAX_REASON]}"
+                outcome.rejected.append(Rejection(index, reason))
 
     def _why(self, status: int, error: Failure) -> str:
         told = f"{self._cluster.name} answered {status}"
-        told += f" ({error.type}: {error.reason[:MAX_REASON]})"
+        told += f" ({error.type}: {(error.reason or '')[:MAX_REASON]})"
         return told + ("; run `shipper setup`" if error.type == NO_TEMPLATE else "")
 
     def held_after(self, commit: int) -> Iterator[tuple[str, Sequence[int]]]:  # noqa: ARG002 -- a resend is absorbed
