@@ -164,6 +164,7 @@ class Pipeline:
 
     def _start(self) -> None:
         _allow_many_files()
+        _let_the_allocator_keep(2 * self._config.delivery.batch_bytes)
         gc.collect()
         gc.freeze()
         self._thread.start()
@@ -308,6 +309,18 @@ def _surroundings(config: Config) -> Surroundings:
         config.service.version,
         config.namespace,
     )
+
+
+def _let_the_allocator_keep(size: int) -> None:
+    """
+    Let the C library keep up to about twice `size` bytes of freed memory for the next batch.
+
+    It gives back to the kernel what is more than twice the largest block that it ever gave back,
+    and has it faulted in again a millisecond later: 150,000 page faults a million lines. This
+    block is never touched, so it takes no memory itself.
+    https://man7.org/linux/man-pages/man3/mallopt.3.html (M_MMAP_THRESHOLD)
+    """
+    bytes(size)
 
 
 def _allow_many_files() -> None:

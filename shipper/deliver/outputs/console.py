@@ -12,7 +12,7 @@ import sys
 from typing import IO, TYPE_CHECKING
 
 from shipper.config import ConsoleOutput
-from shipper.deliver.bulk import bulk_body
+from shipper.deliver.bulk import PIECE_EVENTS, bulk_pieces
 from shipper.errors import OutputUnavailable, ShipperError
 from shipper.events import Delivery
 
@@ -43,17 +43,24 @@ class ConsoleWriter:
 
     def publish(self, batch: Batch) -> Delivery:
         """Write a batch; see `Output`."""
-        body = bulk_body(batch, self._namespace) if self._bulk else _json_lines(batch)
-        view = memoryview(body)
+        if self._bulk:
+            pieces = bulk_pieces(batch, self._namespace, 0, len(batch))
+        else:
+            pieces = _json_lines(batch)
         try:
-            while view:
-                view = view[self._file.write(view) :]
+            for piece in pieces:
+                self._write(piece)
             self._file.flush()
         except OSError as error:
             if error.errno == errno.EPIPE:
                 raise ShipperError(f"{self._name} was closed by its reader") from error
             raise OutputUnavailable(f"cannot write {self._name}: {error.strerror}") from error
         return Delivery()
+
+    def _write(self, piece: bytes) -> None:
+        view = memoryview(piece)
+        while view:
+            view = view[self._file.write(view) :]
 
     def held_after(self, commit: int) -> Iterator[tuple[str, Sequence[int]]]:  # noqa: ARG002 -- protocol
         """Give nothing: what was written cannot be asked for."""
@@ -72,9 +79,11 @@ class ConsoleWriter:
             self._file.close()
 
 
-def _json_lines(batch: Batch) -> bytes:
-    """One document a line, its `_id` first."""
-    return b"".join(
-        f'{{"_id":"{id}",'.encode() + doc[1:] + b"\n"
-        for id, doc in zip(batch.ids, batch.docs, strict=True)  # noqa: A001 -- its name
-    )
+def _json_lines(batch: Batch) -> Iterator[bytes]:
+    """One document a line, its `_id` first, some lines at a time."""
+    for first in range(0, len(batch), PIECE_EVENTS):
+        part = slice(first, first + PIECE_EVENTS)
+        yield b"".join(
+            f'{{"_id":"{id}",'.encode() + doc[1:] + b"\n"
+            for id, doc in zip(batch.ids[part], batch.docs[part], strict=True)  # noqa: A001 -- its name
+        )
