@@ -41,7 +41,6 @@ try:
         Urllib3HttpNode,
     )
     from urllib3 import HTTPSConnectionPool
-
 except ModuleNotFoundError as error:
     raise ShipperError(
         "the client of Elasticsearch is not installed; "
@@ -138,13 +137,13 @@ class _Nodes(ABC, Generic[Client]):
         """Read the files again; tell whether other credentials were found."""
         before = self._login
         try:
-            self._login = _login(self._output)
-            client = self._connect(self._output, self._login)
+            login = _login(self._output)
+            client = self._connect(self._output, login)
         except ShipperError:
             return False  # it is being written, or gone: what failed before is the news
         self._client.close()
-        self._client = client
-        return self._login != before
+        self._client, self._login = client, login
+        return login != before
 
     def close(self) -> None:
         """Close the connections; a second call does nothing."""
@@ -333,7 +332,10 @@ def _context(tls: Tls) -> ssl.SSLContext:
 def _login(output: ElasticsearchOutput) -> str:
     """Give the header to log in with; empty for none."""
     if output.api_key_file is not None:
-        return f"ApiKey {_secret(output.api_key_file)}"
+        key = _secret(output.api_key_file)
+        if not key.isascii():
+            raise ShipperError(f"{output.api_key_file} holds no API key; see {OPTIONS}")
+        return f"ApiKey {key}"
     if output.password_file is not None:
         pair = f"{output.username}:{_secret(output.password_file)}"
         return f"Basic {b64encode(pair.encode()).decode()}"

@@ -207,6 +207,7 @@ def test_a_cluster_that_refuses(server: Scripted, tmp_path: Path) -> None:
     code, told = run(tmp_path, server.url)
     assert code == 3
     assert "answered 403" in told
+    assert "manage_index_templates" in told
     assert run(tmp_path, "http://127.0.0.1:1")[0] == 3
 
 

@@ -287,7 +287,12 @@ def test_no_secret_is_shown(
 
 @pytest.mark.parametrize(
     ("content", "told"),
-    [(None, "No such file"), ("", "has to hold one line"), ("a\nb", "has to hold one line")],
+    [
+        (None, "No such file"),
+        ("", "has to hold one line"),
+        ("a\nb", "has to hold one line"),
+        ("schlüssel", "holds no API key"),
+    ],
 )
 def test_a_secret_that_is_none(tmp_path: Path, content: str | None, told: str) -> None:
     """A file without a secret is told before anything is read."""

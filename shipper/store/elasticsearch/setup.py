@@ -78,6 +78,7 @@ KINDS = (
     Kind("roles", "role", "/_security/role", absence="no security; everybody may do everything"),
 )
 
+RIGHTS = "log in with the rights manage_index_templates, manage_ilm and manage_security"
 NEEDS = {"component template logs-orchestrator@ilm": "lifecycle policy logs-orchestrator"}
 MAY_LACK = {"component template logs-orchestrator@failures"}  # came with 9.1
 
@@ -132,7 +133,9 @@ def set_up(output: ElasticsearchOutput, *, dry_run: bool = False) -> Iterator[St
                 absent.add(str(piece))
             yield step
     except ElasticFailure as failure:
-        raise StoreUnavailable(str(failure)) from failure
+        told, _, remedy = str(failure).partition("; ")
+        remedy = RIGHTS if failure.status == 403 else remedy
+        raise StoreUnavailable(f"{told}; {remedy}" if remedy else told) from failure
     finally:
         cluster.close()
 
