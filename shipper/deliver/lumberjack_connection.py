@@ -17,12 +17,13 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from shipper.deliver.connecting import is_cut, why
+from shipper.connecting import explain, is_cut
 from shipper.deliver.lumberjack import AckReader, ProtocolError
 
 if TYPE_CHECKING:
     import socket
 
+SECTION = "output.logstash"  # of the config, which says how it is connected
 POLL_SECONDS = 0.05  # what is in the buffer is read before silence is stated
 IDLE_SECONDS = 50.0  # Logstash closes after 60 s; a window must not meet that
 
@@ -118,7 +119,7 @@ class Connection:
         if isinstance(error, TimeoutError):
             told = f"was silent for {self._ack_seconds:g} s while an ack was due"
             return Answer(Outcome.DOWN, acked, told)
-        told = why(error, "before the ack")
+        told = str(explain(error, SECTION, "before the ack"))
         if not is_cut(error):
             return Answer(Outcome.DOWN, acked, told)
         return Answer(Outcome.CUT if self._is_new else Outcome.STALE, acked, told)

@@ -11,18 +11,11 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from shipper.connecting import ConnectionFailed, connect
 from shipper.elastic import Cluster, ElasticFailure
 from shipper.errors import ShipperError
 from shipper.findings import Finding, Severity
-from shipper.reach.hops import (
-    HopFailed,
-    Line,
-    connect,
-    ends_soon,
-    is_loopback,
-    look_at_tls,
-    shake_hands,
-)
+from shipper.reach.tls import end_of, ends_soon, is_loopback, look_at_tls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,21 +38,21 @@ def look_at_elasticsearch(output: ElasticsearchOutput, now: float) -> Iterator[F
     for index, url in enumerate(output.hosts):
         place = f"{PLACE}.hosts[{index}]"
         parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port or 0
-        if parts.scheme == "http" and has_login and not is_loopback(host):
-            told = f"the credentials go to {host}:{port} in clear text"
+        address = parts.netloc  # host:port, as the config was checked for
+        if parts.scheme == "http" and has_login and not is_loopback(parts.hostname or ""):
+            told = f"the credentials go to {address} in clear text"
             yield Finding(place, Severity.WARNING, told, "use https")
         node = replace(
             output, hosts=(url,), request_seconds=min(output.request_seconds, MOST_SECONDS)
         )
         try:
-            line = _reach(host, port, node)
-        except HopFailed as failed:
-            yield Finding(place, Severity.ERROR, failed.fault, failed.remedy)
+            end = _reach(address, node)
+        except ConnectionFailed as failed:
+            yield Finding(place, Severity.ERROR, f"{address} {failed.fault}", failed.remedy)
         else:
             if not faults:
                 yield from _look_at_node(place, node, now)
-            yield from ends_soon(place, f"the certificate of {host}", line.ends, now)
+            yield from ends_soon(place, f"the certificate of {address}", end, now)
 
 
 def _look_at_files(output: ElasticsearchOutput) -> Iterator[Finding]:
@@ -71,12 +64,11 @@ def _look_at_files(output: ElasticsearchOutput) -> Iterator[Finding]:
         yield Finding(PLACE, Severity.ERROR, fault, remedy)
 
 
-def _reach(host: str, port: int, node: ElasticsearchOutput) -> Line:
-    plain = connect(host, port, node.request_seconds)
-    is_tls = node.hosts[0].startswith("https:")
-    line = shake_hands(plain, host, node.tls) if is_tls else Line(plain)
-    line.socket.close()
-    return line
+def _reach(address: str, node: ElasticsearchOutput) -> float | None:
+    """Give the end of the server's certificate, in epoch seconds; None if it has shown none."""
+    tls = replace(node.tls, enabled=node.hosts[0].startswith("https:"))
+    with connect(address, tls, node.request_seconds, PLACE) as connected:
+        return end_of(connected)
 
 
 def _look_at_node(place: str, node: ElasticsearchOutput, now: float) -> Iterator[Finding]:

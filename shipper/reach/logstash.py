@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import socket
-import ssl
 from typing import TYPE_CHECKING
 
+from shipper.connecting import ConnectionFailed, connect, explain
 from shipper.findings import Finding, Severity
-from shipper.reach.hops import (
-    HopFailed,
-    Line,
-    connect,
-    ends_soon,
-    is_loopback,
-    look_at_tls,
-    refused_by_tls,
-    shake_hands,
-)
+from shipper.reach.tls import end_of, ends_soon, is_loopback, look_at_tls, protocol_of
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator
 
     from shipper.config import LogstashOutput
@@ -40,8 +31,7 @@ def look_at_logstash(output: LogstashOutput, now: float) -> Iterator[Finding]:
 def _look_at_host(
     place: str, address: str, output: LogstashOutput, now: float
 ) -> Iterator[Finding]:
-    host, _, port = address.rpartition(":")
-    host = host.strip("[]")
+    host = address.rpartition(":")[0].strip("[]")
     if not output.tls.enabled and not is_loopback(host):
         yield Finding(
             f"{PLACE}.tls.enabled",
@@ -50,25 +40,20 @@ def _look_at_host(
             "enable TLS there and here",
         )
     try:
-        line = _reach(host, int(port), output)
-        line.socket.close()
-    except HopFailed as failed:
-        yield Finding(place, Severity.ERROR, failed.fault, failed.remedy)
+        protocol, end = _reach(address, output)
+    except ConnectionFailed as failed:
+        yield Finding(place, Severity.ERROR, f"{address} {failed.fault}", failed.remedy)
     else:
-        over = f" with {line.protocol}" if line.protocol else ""
+        over = f" with {protocol}" if protocol else ""
         yield Finding(place, Severity.OK, f"{address} takes connections{over}")
-        yield from ends_soon(place, f"the certificate of {address}", line.ends, now)
+        yield from ends_soon(place, f"the certificate of {address}", end, now)
 
 
-def _reach(host: str, port: int, output: LogstashOutput) -> Line:
-    plain = connect(host, port, output.connect_seconds)
-    line = shake_hands(plain, host, output.tls) if output.tls.enabled else Line(plain)
-    try:
-        _await_refusal(line.socket)
-    except HopFailed:
-        line.socket.close()
-        raise
-    return line
+def _reach(address: str, output: LogstashOutput) -> tuple[str, float | None]:
+    """Give the version of TLS and the end of the server's certificate, in epoch seconds."""
+    with connect(address, output.tls, output.connect_seconds, PLACE) as connected:
+        _await_refusal(connected)
+        return protocol_of(connected), end_of(connected)
 
 
 def _await_refusal(connected: socket.socket) -> None:
@@ -78,11 +63,8 @@ def _await_refusal(connected: socket.socket) -> None:
         said = connected.recv(1)
     except TimeoutError:
         return
-    except ssl.SSLError as error:
-        raise refused_by_tls((error.reason or "").replace("_", " ").lower()) from error
     except OSError as error:
-        told = f"it ended the connection ({error.strerror})"
-        raise HopFailed(told, "see the log of Logstash") from error
-    if said:
-        raise HopFailed("it is no beats input: it speaks first", "mend the port")
-    raise HopFailed("it ended the connection at once", "see the log of Logstash")
+        raise explain(error, PLACE) from error
+    if not said:
+        raise explain(ConnectionResetError(), PLACE)
+    raise ConnectionFailed("is no beats input: it speaks first", "mend the port")

@@ -230,8 +230,8 @@ class Certificates:
 @pytest.mark.parametrize(
     ("host", "expired", "told"),
     [
-        ("other.example", False, "certificate that is not trusted"),
-        pytest.param("127.0.0.1", True, "certificate has expired", marks=pytest.mark.slow),
+        ("other.example", False, "has a certificate for another name"),
+        pytest.param("127.0.0.1", True, "has a certificate that has ended", marks=pytest.mark.slow),
     ],
     ids=["wrong name", "expired"],
 )

@@ -47,6 +47,12 @@ def silent(connection: socket.socket) -> None:
     connection.recv(1)
 
 
+def silent_for_long(connection: socket.socket) -> None:
+    """Be a server that waits for a line in clear text; ends with the client."""
+    while connection.recv(4096):
+        pass
+
+
 class Authority:
     """A throw-away CA, with its files in a folder."""
 

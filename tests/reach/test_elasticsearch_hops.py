@@ -89,7 +89,7 @@ def test_a_node_that_is_down(authority: Authority) -> None:
         no_tls = faults(look(f"https://localhost:{port}", tls=Tls(ca=authority.path)))
     refused = faults(look(url))
 
-    assert no_tls == [(Severity.ERROR, "it does not speak TLS")]
+    assert no_tls == [(Severity.ERROR, f"localhost:{port} does not speak TLS")]
     assert refused == [(Severity.ERROR, f"127.0.0.1:{port} refuses connections")]
 
 

@@ -12,7 +12,7 @@ from shipper.config import LogstashOutput, Tls
 from shipper.findings import Finding, Severity
 from shipper.reach import logstash
 from shipper.reach.logstash import look_at_logstash
-from tests.reach.reaching import Authority, over_tls, serving, silent
+from tests.reach.reaching import Authority, over_tls, serving, silent, silent_for_long
 
 DAY = 86_400
 PLAIN = Tls(enabled=False)
@@ -50,7 +50,15 @@ def test_a_name_that_is_not_known() -> None:
     """The hop of the name fails with the name."""
     (told,) = errors(look("no-such-host.invalid:5044", PLAIN))
 
-    assert told.startswith("the name no-such-host.invalid is not known here (")
+    assert told.startswith("no-such-host.invalid:5044 has a name that is not known here (")
+
+
+def test_a_name_that_there_cannot_be() -> None:
+    """A name that DNS would not even take is a finding too."""
+    (found,) = look("logs1..example:5044", PLAIN)[1:]
+
+    assert found.fault == "logs1..example:5044 has a name that there cannot be"
+    assert found.remedy == "mend it in output.logstash.hosts"
 
 
 def test_a_port_that_is_closed() -> None:
@@ -80,14 +88,30 @@ def test_a_port_without_tls() -> None:
     with serving(lambda connection: connection.sendall(b"220 mail.example ESMTP\r\n")) as port:
         found = look(f"localhost:{port}", Tls())
 
-    assert errors(found) == ["it does not speak TLS"]
+    assert errors(found) == [f"localhost:{port} does not speak TLS"]
+
+
+def test_a_port_that_says_nothing() -> None:
+    """A server that waits to be spoken to in clear text is told from one that is not there."""
+    with serving(silent_for_long) as port:
+        found = look(f"localhost:{port}", Tls())
+
+    assert errors(found) == [f"localhost:{port} accepts the connection and says nothing"]
+
+
+def test_a_port_that_ends_the_handshake() -> None:
+    """A connection that is ended during the handshake is not taken for a bad certificate."""
+    with serving(silent) as port:
+        found = look(f"localhost:{port}", Tls())
+
+    assert errors(found) == [f"localhost:{port} ended the connection during the TLS handshake"]
 
 
 @pytest.mark.parametrize(
     ("names", "days", "told"),
     [
-        (("logs.example",), 90, "its certificate is for another name than localhost"),
-        (("localhost",), -1, "its certificate has ended"),
+        (("logs.example",), 90, "has a certificate for another name"),
+        (("localhost",), -1, "has a certificate that has ended"),
     ],
 )
 def test_a_certificate_that_is_wrong(
@@ -98,7 +122,7 @@ def test_a_certificate_that_is_wrong(
     with serving(over_tls(context, silent)) as port:
         found = look(f"localhost:{port}", Tls(ca=authority.path))
 
-    assert errors(found) == [told]
+    assert errors(found) == [f"localhost:{port} {told}"]
 
 
 def test_a_ca_that_is_not_trusted(authority: Authority, tmp_path: Path) -> None:
@@ -107,8 +131,8 @@ def test_a_ca_that_is_not_trusted(authority: Authority, tmp_path: Path) -> None:
     with serving(over_tls(authority.server("localhost"), silent)) as port:
         (found,) = look(f"localhost:{port}", Tls(ca=other.path))
 
-    assert found.fault.startswith("its certificate is of a CA that is not trusted (")
-    assert found.remedy == "name the certificate of that CA as tls.ca"
+    assert found.fault.startswith(f"localhost:{port} has a certificate that is not trusted (")
+    assert found.remedy == "name the certificate of its CA as output.logstash.tls.ca"
 
 
 def test_a_ca_file_that_is_none(tmp_path: Path) -> None:
@@ -118,8 +142,9 @@ def test_a_ca_file_that_is_none(tmp_path: Path) -> None:
         wrong = look(f"localhost:{port}", Tls(ca=tmp_path / "ca.pem"))
         missing = look(f"localhost:{port}", Tls(ca=tmp_path / "nowhere.pem"))
 
-    assert errors(wrong)[0].startswith(f"{tmp_path}/ca.pem holds no certificates that can be read")
-    assert "No such file or directory" in errors(missing)[0]
+    cannot = f"localhost:{port} is not tried: cannot read {tmp_path}"
+    assert errors(wrong) == [f"{cannot}/ca.pem: no certificate or crl found"]
+    assert errors(missing) == [f"{cannot}/nowhere.pem: No such file or directory"]
 
 
 def test_a_server_that_demands_a_certificate(authority: Authority, tmp_path: Path) -> None:
@@ -131,7 +156,7 @@ def test_a_server_that_demands_a_certificate(authority: Authority, tmp_path: Pat
         with_one = look(f"localhost:{port}", Tls(authority.path, certificate, key))
 
     assert errors(without) == [
-        "it demands a certificate of ours (tlsv13 alert certificate required)"
+        f"localhost:{port} demands a certificate of ours (tlsv13 alert certificate required)"
     ]
     assert errors(with_one) == []
 
@@ -143,7 +168,8 @@ def test_a_certificate_of_ours_that_is_not_taken(authority: Authority, tmp_path:
     with serving(over_tls(context, silent)) as port:
         found = look(f"localhost:{port}", Tls(authority.path, certificate, key))
 
-    assert errors(found) == ["it does not take our certificate (tlsv1 alert unknown ca)"]
+    told = f"localhost:{port} does not take our certificate (tlsv1 alert unknown ca)"
+    assert errors(found) == [told]
 
 
 def test_a_key_that_does_not_fit(authority: Authority, tmp_path: Path) -> None:
@@ -153,7 +179,8 @@ def test_a_key_that_does_not_fit(authority: Authority, tmp_path: Path) -> None:
     with serving(over_tls(authority.server("localhost"), silent)) as port:
         found = look(f"localhost:{port}", Tls(authority.path, certificate, key))
 
-    assert errors(found) == [f"{certificate} and {key} cannot be used (key values mismatch)"]
+    told = f"is not tried: cannot use {certificate} with {key}: key values mismatch"
+    assert errors(found) == [f"localhost:{port} {told}"]
 
 
 def test_a_certificate_that_ends_soon(authority: Authority) -> None:
@@ -189,14 +216,16 @@ def test_clear_text_beyond_this_machine() -> None:
 @pytest.mark.parametrize(
     ("said", "told"),
     [
-        (b"HTTP/1.1 400 Bad Request\r\n", "it is no beats input: it speaks first"),
-        (b"", "it ended the connection at once"),
+        (b"HTTP/1.1 400 Bad Request\r\n", "is no beats input: it speaks first"),
+        (b"", "ended the connection at once"),
     ],
 )
 def test_a_server_that_is_no_beats_input(said: bytes, told: str) -> None:
     """Logstash is silent until it is spoken to."""
     with serving(lambda connection: connection.sendall(said)) as port:
-        assert errors(look(f"127.0.0.1:{port}", PLAIN)) == [told]
+        found = look(f"127.0.0.1:{port}", PLAIN)
+
+    assert errors(found) == [f"127.0.0.1:{port} {told}"]
 
 
 def test_every_host_is_tried() -> None:

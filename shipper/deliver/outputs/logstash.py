@@ -31,9 +31,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from shipper.config import LogstashOutput
-from shipper.deliver.connecting import ConnectionFailed, connect
+from shipper.connecting import ConnectionFailed, connect
 from shipper.deliver.lumberjack import encode_window
-from shipper.deliver.lumberjack_connection import Answer, Connection, Outcome
+from shipper.deliver.lumberjack_connection import SECTION, Answer, Connection, Outcome
 from shipper.errors import OutputUnavailable
 from shipper.events import Delivery, Rejection
 
@@ -230,7 +230,7 @@ class Logstash:
             connection = None
         if connection is None:
             settings = self._settings
-            connected = connect(host.address, settings.tls, settings.connect_seconds)
+            connected = connect(host.address, settings.tls, settings.connect_seconds, SECTION)
             connection = Connection(connected, settings.ack_seconds)
             host.connection = connection
         return connection
