@@ -20,18 +20,22 @@ PIECE_EVENTS = 256  # made at a time: what fits into the caches, and little memo
 
 def bulk_body(batch: Batch, namespace: str) -> bytes:
     """Make the body for a batch; the data stream is `logs-<dataset>-<namespace>`."""
-    return b"".join(bulk_pieces(batch, namespace, 0, len(batch)))
+    return _lines(_heads(batch, namespace), batch.datasets, batch.ids, batch.docs)
 
 
 def bulk_pieces(batch: Batch, namespace: str, start: int, end: int) -> Iterator[bytes]:
     """Make the body for the events from `start` up to `end`, piece by piece."""
-    heads = {
-        dataset: f'{{"create":{{"_index":"logs-{dataset}-{namespace}","_id":"'
-        for dataset in set(batch.datasets)
-    }
+    heads = _heads(batch, namespace)
     for first in range(start, end, PIECE_EVENTS):
         part = slice(first, min(first + PIECE_EVENTS, end))
         yield _lines(heads, batch.datasets[part], batch.ids[part], batch.docs[part])
+
+
+def _heads(batch: Batch, namespace: str) -> Mapping[str, str]:
+    return {
+        dataset: f'{{"create":{{"_index":"logs-{dataset}-{namespace}","_id":"'
+        for dataset in set(batch.datasets)
+    }
 
 
 def _lines(

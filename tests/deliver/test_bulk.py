@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from shipper.deliver.batch import Batch
-from shipper.deliver.bulk import bulk_body
+from shipper.deliver.bulk import bulk_body, bulk_pieces
 from tests.deliver.delivering import simple_batch
 
 
@@ -37,3 +37,12 @@ def test_each_line_is_json() -> None:
 def test_no_events() -> None:
     """No events, no body."""
     assert bulk_body(simple_batch(), "default") == b""
+
+
+def test_the_pieces_of_a_body() -> None:
+    """Made in pieces, of all events or of a range, it is the same body."""
+    batch = simple_batch(*range(700))
+    assert b"".join(bulk_pieces(batch, "blue", 0, 700)) == bulk_body(batch, "blue")
+    some = batch.part(range(100, 400))
+    assert b"".join(bulk_pieces(batch, "blue", 100, 400)) == bulk_body(some, "blue")
+    assert [*bulk_pieces(batch, "blue", 5, 5)] == []
