@@ -132,7 +132,6 @@ class Logstash:
         self._size = output.window_events
         self._witness: Window | None = None
         self._strikes: dict[str, int] = {}
-        _let_the_allocator_keep(WINDOW_BYTES)
 
     def publish(self, batch: Batch) -> Delivery:
         """Send a batch window by window; see `Output`."""
@@ -292,14 +291,3 @@ class Logstash:
 
 def _window(batch: Batch, start: int, end: int) -> Window:
     return Window(batch.ids[start:end], batch.docs[start:end])
-
-
-def _let_the_allocator_keep(size: int) -> None:
-    """
-    Let the C library keep freed memory for the next window, up to twice `size` bytes.
-
-    It gives back to the kernel what is more than twice the largest block that it ever gave back,
-    and has it faulted in again a millisecond later: a tenth of all CPU time. This block is never
-    touched, so it takes no memory itself.
-    """
-    bytes(size)
