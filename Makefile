@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-slow test-all lint format docs bench bench-smoke clean \
+.PHONY: help run servers test test-slow test-all lint format docs bench bench-smoke clean \
   stack-env stack-up stack-check stack-down
 
 help: ## list the targets
@@ -24,6 +24,9 @@ test-slow: $(VENV)/dev.stamp ## the suites that take longer
 	$(BIN)/pytest -m slow --timeout 600
 
 test-all: test test-slow ## every suite
+
+servers: $(VENV)/dev.stamp ## a real Elasticsearch and a Lumberjack receiver on this machine, to ship to
+	$(BIN)/python -m tests.servers
 
 lint: $(VENV)/dev.stamp ## ruff, the format, mypy
 	$(BIN)/ruff check

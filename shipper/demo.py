@@ -23,10 +23,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from shipper.config import Config, EmbeddedOutput, load
+from shipper.commands.stores import store_of
+from shipper.config import Config, ConsoleOutput, LogstashOutput, load
 from shipper.errors import ConfigError, DataFolderError, ShipperError, StoreUnavailable
 from shipper.status import status
-from shipper.store import open_embedded
 from shipper.store.api import DateHistogram, Question, Selection, Terms, buckets_of
 from shipper.tail.discovery import Patterns
 from shipper.view.live import Picture
@@ -34,7 +34,7 @@ from shipper.view.live import Picture
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from shipper.store.api import Answer, Hit, Store
+    from shipper.store.api import Answer, Store
 
 ROOT = Path(__file__).parents[1]  # of the checkout, where `examples` is
 LOGS = Path("logs")
@@ -42,6 +42,7 @@ DATA = Path("var/orchestrator")
 OUTPUT = Path("var/demo")  # what the processes print
 USUAL_PORT = 8000
 START_SECONDS = 30.0  # a cold start of the application on a slow machine
+ONLY_WRITTEN = (ConsoleOutput, LogstashOutput)  # there is nothing to ask
 STOP_SECONDS = 5.0
 PICTURE_SECONDS = 0.5
 GRAPH_MS = 60_000
@@ -93,11 +94,15 @@ class Child:
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """A demo at work since `started` (epoch ms); the application answers at `url`."""
+    """
+    A demo at work since `started` (epoch ms); the application answers at `url`.
+
+    Without a store (the config only says where records go), the pictures show what was acked.
+    """
 
     plan: Plan
     config: Config
-    store: Store
+    store: Store | None
     load: Child
     application: Child
     shipper: Child
@@ -124,13 +129,20 @@ class Demo:
         return self.look()
 
     def look(self) -> Picture:
-        """Ask the index what has arrived, and the shipper how far it is."""
+        """Ask the store what has arrived, and the shipper how far it is."""
         now = _now()
+        if self.store is None:
+            seen = status(self.config)
+            elapsed = (now - self.started) / 1000
+            return Picture(elapsed, now, seen.counters.acked, [], {}, {}, {}, [], seen)
+        return self._ask(self.store, now)
+
+    def _ask(self, store: Store, now: int) -> Picture:
         second = 1000
         end = (now - LATE_MS) // second * second
         recent = Selection(since=max(end - GRAPH_MS, self.started), until=end)
         so_far = Selection(since=self.started)
-        graph, counts, errors = self.store.ask(
+        graph, counts, errors = store.ask(
             [
                 Question(recent, {"seconds": DateHistogram(second)}),
                 Question(so_far, {"datasets": Terms("event.dataset"), "levels": Terms("level")}),
@@ -148,13 +160,9 @@ class Demo:
             },
             levels=_counts(counts, "levels"),
             error_types=_counts(errors, "types"),
-            errors=self._last_errors(),
+            errors=list(store.search(Selection(ERRORS, self.started), limit=5).hits),
             status=status(self.config),
         )
-
-    def _last_errors(self) -> list[Hit]:
-        found = self.store.search(Selection(ERRORS, self.started), limit=5)
-        return list(found.hits)
 
 
 @contextmanager
@@ -163,13 +171,11 @@ def demo(plan: Plan) -> Iterator[Demo]:
     Start the application, the shipper and the load in the working directory; stop them at the end.
 
     Raises:
-        ConfigError: the config has no index, or does not read the application's log files.
+        ConfigError: the config does not read the application's log files.
         DataFolderError: a shipper runs there already.
         ShipperError: the example application is not installed, or a process does not start.
     """
     config = load(plan.config)
-    if not isinstance(config.output, EmbeddedOutput):
-        raise ConfigError("the demo shows what is in the index; use a config with output.embedded")
     found = status(config)
     if found.running:
         raise DataFolderError(
@@ -187,8 +193,9 @@ def demo(plan: Plan) -> Iterator[Demo]:
         _check_inputs(config)
         visits = ["--url", url, "--rate", str(plan.rate), "--seconds", str(ENDLESS_SECONDS)]
         clients = start("load", ["examples.orchestrator.load", *visits], ROOT)
-        path = config.output.path
-        store = stack.enter_context(closing(_until(shipper, lambda: _store(path))))
+        store = None
+        if not isinstance(config.search or config.output, ONLY_WRITTEN):
+            store = stack.enter_context(closing(_until(shipper, lambda: _store(config))))
         yield Demo(plan, config, store, clients, application, shipper, url, started)
 
 
@@ -260,11 +267,13 @@ def _address(application: Child) -> str | None:
     return found[0] if found and any(LOGS.glob("*.log")) else None
 
 
-def _store(path: Path) -> Store | None:
+def _store(config: Config) -> Store | None:
     try:
-        return open_embedded(path)
+        store = store_of(config)
+        store.count(Selection())
     except StoreUnavailable:
         return None  # the shipper has not made it yet
+    return store
 
 
 def _check_inputs(config: Config) -> None:

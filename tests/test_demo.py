@@ -138,17 +138,20 @@ def test_a_second_shipper_is_not_started(tmp_path: Path, monkeypatch: pytest.Mon
     assert members_of(tmp_path) == []
 
 
-def test_a_config_without_an_index_has_no_demo(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """There would be nothing to show."""
+@pytest.mark.slow
+def test_an_output_that_only_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing can be searched, the demo shows and tells what was acked."""
     config = config_in(tmp_path)
-    config.write_text(config.read_text().split("output:")[0] + "output: {console: {}}\n")
+    output = f"output: {{console: {{path: {tmp_path}/out}}}}\n"
+    config.write_text(config.read_text().split("output:")[0] + output)
+    monkeypatch.chdir(tmp_path)
 
-    code, errors = demo(tmp_path, config, monkeypatch)
+    result = CliRunner().invoke(main, ["--config", str(config), "demo", "--seconds", "3"])
 
-    assert code == 2
-    assert "use a config with output.embedded" in errors
+    assert result.exit_code == 0, result.stderr
+    written = len((tmp_path / "out").read_text().splitlines())
+    assert f"{written:,} records of this demo were acked by the output" in result.stdout
+    assert written > 50
 
 
 def test_without_the_example_application_the_demo_says_so(

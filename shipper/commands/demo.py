@@ -72,7 +72,10 @@ def demo(invocation: Invocation, /, *, seconds: float | None, rate: float, direc
                 last = _as_lines(running, place)
     except KeyboardInterrupt:
         return 0  # how a demo ends, also while it starts
-    click.echo(f"{last.total:,} records of this demo stay searchable:\n  {commands[0]}")
+    if running.store is None:
+        click.echo(f"{last.total:,} records of this demo were acked by the output")
+    else:
+        click.echo(f"{last.total:,} records of this demo stay searchable:\n  {commands[0]}")
     return 0
 
 

@@ -24,10 +24,11 @@ def open_store(invocation: Invocation) -> AbstractContextManager[Store]:
         ConfigError: the config is wrong, or does not say where records can be searched.
         StoreUnavailable: there is nothing to read yet, or it cannot be read now.
     """
-    return closing(_open(load(invocation.config)))
+    return closing(store_of(load(invocation.config)))
 
 
-def _open(config: Config) -> Store:
+def store_of(config: Config) -> Store:
+    """Open the store that a config names; see `open_store`."""
     place = config.search or config.output
     match place:
         case EmbeddedOutput():
