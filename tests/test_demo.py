@@ -20,6 +20,9 @@ from shipper import folder
 from shipper.cli import main
 from tests.cli_index import config_in
 
+# Two at a time would look for the same free port.
+pytestmark = pytest.mark.xdist_group("demo")
+
 LIMIT_SECONDS = 60.0
 MARK = "DEMO_OF_A_TEST"
 
