@@ -29,9 +29,9 @@ from shipper.deliver.dedupe import Dedupe
 from shipper.enrich.enricher import Enricher, Surroundings
 from shipper.events import Block
 
-BLOCK_BYTES = 1 << 20
-BATCH_BLOCKS = 2
-STAGE_BLOCKS = 32  # what a stage runs over: more than the caches hold, little enough to keep
+BLOCK_BYTES = 1 << 18
+BATCH_BLOCKS = 8
+STAGE_BLOCKS = 128  # what a stage runs over: more than the caches hold, little enough to keep
 IDLE_SECONDS = 10.0
 
 CONFIG = """\
@@ -95,7 +95,7 @@ def blocks_of(log: Path) -> list[Block]:
                 end=end,
                 data=data[start:end],
                 read_at=1_770_000_000_000,
-                limit=BLOCK_BYTES,
+                limit=1 << 20,
             )
         )
         start = end

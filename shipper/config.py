@@ -136,7 +136,7 @@ class Tail:
         default="1s",
     )
     block_bytes: int = option(
-        SIZE.between("4 KiB", "8 MiB"), "How much of a file is read at a time.", default="1 MiB"
+        SIZE.between("4 KiB", "8 MiB"), "How much of a file is read at a time.", default="256 KiB"
     )
     watch: bool = option(
         SWITCH,

@@ -63,7 +63,7 @@ def test_what_is_left_out_has_its_default() -> None:
     """A section that is left out, or left empty, is the section with all its defaults."""
     config = read(SMALLEST + "tail:\ndelivery: {}\n")
 
-    assert config.tail == Tail(scan_seconds=1.0, block_bytes=2**20, watch=True)
+    assert config.tail == Tail(scan_seconds=1.0, block_bytes=2**18, watch=True)
     assert config.delivery == Delivery(
         batch_bytes=2 * 2**20,
         linger_seconds=0.3,
