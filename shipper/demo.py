@@ -19,6 +19,7 @@ import sys
 import time
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -108,11 +109,13 @@ class Demo:
     shipper: Child
     url: str
     started: int
+    interruptions: Interruptions
 
     def pictures(self) -> Iterator[Picture]:
         """Look twice a second until the time is over; raise ShipperError if a process ends."""
         end = time.monotonic() + (self.plan.seconds or math.inf)
         while time.monotonic() < end:
+            self.interruptions.check()
             for child in (self.load, self.application, self.shipper):
                 child.check()
             yield self.look()
@@ -189,14 +192,15 @@ def demo(plan: Plan) -> Iterator[Demo]:
         start = Starter(stack, interruptions).start
         shipper = start("shipper", ["shipper", "--config", str(plan.config), "run"], Path.cwd())
         application = start("application", _application(), ROOT)
-        url = _until(application, lambda: _address(application))
+        url = _until(application, lambda: _address(application), interruptions)
         _check_inputs(config)
         visits = ["--url", url, "--rate", str(plan.rate), "--seconds", str(ENDLESS_SECONDS)]
         clients = start("load", ["examples.orchestrator.load", *visits], ROOT)
         store = None
         if not isinstance(config.search or config.output, ONLY_WRITTEN):
-            store = stack.enter_context(closing(_until(shipper, lambda: _store(config))))
-        yield Demo(plan, config, store, clients, application, shipper, url, started)
+            ready = partial(_store, config)
+            store = stack.enter_context(closing(_until(shipper, ready, interruptions)))
+        yield Demo(plan, config, store, clients, application, shipper, url, started, interruptions)
 
 
 def _check_example() -> None:
@@ -249,10 +253,11 @@ class Starter:
         return child
 
 
-def _until(child: Child, ready: Callable[[], Found | None]) -> Found:
+def _until(child: Child, ready: Callable[[], Found | None], interruptions: Interruptions) -> Found:
     """Wait until a process that starts has brought forth what `ready` looks for."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
+        interruptions.check()
         child.check()
         found = ready()
         if found is not None:
@@ -316,13 +321,21 @@ class Interruptions:
             yield
         finally:
             self._held = False
+        self.check()
+
+    def check(self) -> None:
+        """
+        Raise the interruption that came, if one did.
+
+        Python swallows one that is raised in a destructor or in a callback of the import system.
+        """
         if self._pending:
             raise KeyboardInterrupt
 
     def _interrupt(self, _number: int, _frame: object) -> None:
+        self._pending = True
         if not self._held:
             raise KeyboardInterrupt
-        self._pending = True
 
 
 def _now() -> int:
