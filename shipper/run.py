@@ -57,7 +57,8 @@ def run(config: Config, *, once: bool = False, timeout_seconds: float | None = N
     """
     Ship until told to stop (SIGTERM, SIGINT); with `once`, until all that is there now is acked.
 
-    Gives the exit code: 0, or 3 if not everything was acked within `timeout_seconds`.
+    Gives the exit code: 0, or with `once` 3 if a file could not be read or not everything was
+    acked within `timeout_seconds`.
 
     Raises:
         ShipperError: the data folder or the output cannot be used.
@@ -160,7 +161,8 @@ class Pipeline:
             self._settle()
         if self._stopping:
             deadline = time.monotonic() + self._config.delivery.stop_seconds
-        return 0 if self._finish(deadline) else 3
+        done = self._finish(deadline)
+        return 0 if done and not self._tailer.refused() else 3
 
     def _start(self) -> None:
         _allow_many_files()

@@ -280,6 +280,10 @@ class Tailer:
             if harvester.missing
         }
 
+    def refused(self) -> list[str]:
+        """Give the paths of files that could not be opened."""
+        return sorted(self._refused)
+
     def is_caught_up(self) -> bool:
         """Tell whether nothing was found to read since the last looks."""
         return not self._ready

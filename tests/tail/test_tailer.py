@@ -317,10 +317,12 @@ def test_permission_lost_and_regained(caplog: pytest.LogCaptureFixture) -> None:
             assert reader.lines() == []
         assert [record.levelname for record in caplog.records] == ["WARNING"]
         assert "closed.log cannot be read: Permission denied" in caplog.text
+        assert reader.tailer.refused() == [str(closed)]
         closed.chmod(0o644)
         with unprivileged():
             assert reader.lines() == [b"closed"]
         assert "closed.log can be read again" in caplog.text
+        assert reader.tailer.refused() == []
         reader.close()
 
 
