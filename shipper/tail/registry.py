@@ -13,6 +13,9 @@ their origins absorb it.
     retired   streams of files that are over: no other file may get such a name
     meta      version of this layout; `accounted`: commit of the embedded index
 
+A new registry is made under another name and renamed when it is whole: whoever looks beside the
+running shipper finds none, or one with all its tables.
+
 A file that is not a registry, or one that SQLite finds damaged, is refused and never replaced:
 the message says how to set it aside. Without a registry everything is read again, and stored
 once all the same.
@@ -21,7 +24,7 @@ once all the same.
 from __future__ import annotations
 
 import sqlite3
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -129,9 +132,8 @@ class Registry:
     def __init__(self, path: Path) -> None:
         self._path = path
         with self._place():
-            new = not path.exists()
-            if new:
-                path.touch(mode=0o600)
+            if not path.exists() or not path.stat().st_size:
+                _create(path)
             self._db = sqlite3.connect(path, isolation_level=None)
             try:
                 self._open()
@@ -142,15 +144,9 @@ class Registry:
     def _open(self) -> None:
         """Look whose file it is before anything is written to it."""
         db = self._db
-        tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master")]
-        if tables:
-            self._check_version(tables)
+        self._check_version([name for (name,) in db.execute("SELECT name FROM sqlite_master")])
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
-        if not tables:
-            db.executescript("BEGIN;" + LAYOUT)
-            db.execute("INSERT INTO meta VALUES ('version', ?)", (VERSION,))
-            db.execute("COMMIT")
 
     def _check_version(self, tables: list[str]) -> None:
         if not {"files", "meta"} <= {*tables}:
@@ -299,3 +295,16 @@ class Registry:
     def close(self) -> None:
         """Close the file; a second call does nothing."""
         self._db.close()
+
+
+def _create(path: Path) -> None:
+    """Make an empty registry; it has its name when it is whole."""
+    new = path.with_name(f"{path.name}.new")
+    new.unlink(missing_ok=True)  # a crash left it half made
+    new.touch(mode=0o600)
+    with closing(sqlite3.connect(new, isolation_level=None)) as db:
+        db.execute("PRAGMA journal_mode=WAL")
+        db.executescript("BEGIN;" + LAYOUT)
+        db.execute("INSERT INTO meta VALUES ('version', ?)", (VERSION,))
+        db.execute("COMMIT")
+    new.rename(path)

@@ -10,7 +10,9 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -71,6 +73,41 @@ def test_a_new_registry(registry: Registry, path: Path) -> None:
     assert registry.streams() == {}
     assert registry.accounted() == 0
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_nobody_sees_it_half_made(tmp_path: Path) -> None:
+    """Whoever looks while a registry is made finds none, or one that can be asked."""
+    faults: list[str] = []
+    path = tmp_path / "0.db"
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.is_set():
+            if path.exists():
+                with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as db:
+                    try:
+                        db.execute("SELECT count(*) FROM files").fetchone()
+                    except sqlite3.Error as error:
+                        faults.append(str(error))
+
+    looker = threading.Thread(target=look)
+    looker.start()
+    for number in range(50):
+        path = tmp_path / f"{number}.db"
+        Registry(path).close()
+    done.set()
+    looker.join()
+
+    assert faults == []
+
+
+def test_what_a_crash_left_of_making_it(path: Path) -> None:
+    """A half-made registry of an earlier start is made anew."""
+    path.with_name("registry.db.new").write_bytes(b"SQLite format 3\0 and no more")
+
+    Registry(path).close()
+
+    assert [each.name for each in path.parent.iterdir()] == ["registry.db"]
 
 
 def test_round_trip(registry: Registry, path: Path) -> None:
