@@ -83,8 +83,9 @@ def test_nobody_sees_it_half_made(tmp_path: Path) -> None:
 
     def look() -> None:
         while not done.is_set():
-            if path.exists():
-                with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as db:
+            looked_at = path
+            if looked_at.exists():
+                with closing(sqlite3.connect(f"{looked_at.as_uri()}?mode=ro", uri=True)) as db:
                     try:
                         db.execute("SELECT count(*) FROM files").fetchone()
                     except sqlite3.Error as error:
