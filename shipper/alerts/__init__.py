@@ -1,0 +1,1 @@
+"""Rules over the stored records, what they find, and who is told."""

@@ -1,0 +1,78 @@
+"""
+An incident: what a rule found for one group, from its first breach to its end.
+
+    (none) ──breach──► pending ──`for` has passed──► firing ──ack──► acknowledged
+                          │                            │                  │
+                          └──ok──► (dropped)           └──ok for `keep_firing`──► resolved
+
+There is at most one open incident per rule and group. Every step of it is a transition; a
+transition is what people are told of, each once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from shipper.alerts.severity import Severity
+from shipper.alerts.verdict import Group, Verdict
+
+
+class Phase(StrEnum):
+    """Where an incident stands."""
+
+    PENDING = "pending"
+    FIRING = "firing"
+    ACKNOWLEDGED = "acknowledged"
+    RESOLVED = "resolved"
+
+
+class Change(StrEnum):
+    """What can happen to an incident."""
+
+    OPENED = "opened"  # pending: nobody is told
+    DROPPED = "dropped"  # pending no more, without ever firing: nobody is told
+    FIRED = "fired"
+    REMINDED = "reminded"  # still firing after the repeat interval
+    ACKNOWLEDGED = "acknowledged"
+    RESOLVED = "resolved"
+    RESPONSE_DUE = "response_due"  # nobody has acknowledged, the limit is near
+    RESPONSE_BREACHED = "response_breached"
+    RESOLUTION_DUE = "resolution_due"
+    RESOLUTION_BREACHED = "resolution_breached"
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """
+    One incident; times in epoch milliseconds, None where it has not come to that.
+
+    `id` is unique and short enough to type. `verdict` is the last breach. `resolved_by` and
+    `acknowledged_by` name a person, or `rule` where the records say so.
+    """
+
+    id: str
+    rule: str
+    group: Group
+    severity: Severity
+    phase: Phase
+    opened_at: int
+    verdict: Verdict
+    fired_at: int | None = None
+    acknowledged_at: int | None = None
+    acknowledged_by: str | None = None
+    resolved_at: int | None = None
+    resolved_by: str | None = None
+    ok_since: int | None = None
+    flapping: bool = False
+    muted_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One step of an incident: as it stands after the step, when it was made, and why."""
+
+    incident: Incident
+    change: Change
+    at: int
+    note: str = ""

@@ -1,0 +1,56 @@
+"""
+What a rule says of one window and one group: ok, breach, or blind.
+
+A verdict is a value: it holds the numbers that it was made of, so that whoever is told can see
+why. It never depends on the clock at which it was made, only on the records of its window; that
+is what makes a live run and a back-test agree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+Group = tuple[tuple[str, str], ...]  # (field, value) per `group_by` of the rule, in its order
+
+
+class State(StrEnum):
+    """The answer of a rule."""
+
+    OK = "ok"
+    BREACH = "breach"
+    BLIND = "blind"  # not all records of the window can have arrived: no answer is given
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The time that a rule looks at: `start` (included) to `end` (excluded), epoch ms."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """
+    One answer.
+
+    `value` is what is held against `threshold` (a share from 0 to 1 for a ratio), between `low`
+    and `high` with 95 % confidence where that can be said; `events` is how many records it was made
+    of. None where there was nothing to measure. `reason` says in a sentence what was found.
+    `early` marks a breach that was judged before all hosts had delivered (a count only grows),
+    `late` one that was found when a host caught up.
+    """
+
+    rule: str
+    group: Group
+    window: Window
+    state: State
+    reason: str
+    value: float | None = None
+    threshold: float | None = None
+    low: float | None = None
+    high: float | None = None
+    events: int = 0
+    early: bool = False
+    late: bool = False
