@@ -98,13 +98,35 @@ class Average:
 
 
 @dataclass(frozen=True, slots=True)
+class Sum:
+    """Sum of a numeric field."""
+
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
+class Minimum:
+    """The smallest number of a field."""
+
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
+class Maximum:
+    """The largest number of a field."""
+
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
 class Cardinality:
     """Number of distinct values of a field."""
 
     field: str
 
 
-Aggregation = Terms | DateHistogram | Filters | Percentiles | Average | Cardinality
+Statistic = Average | Sum | Minimum | Maximum
+Aggregation = Terms | DateHistogram | Filters | Percentiles | Statistic | Cardinality
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +148,7 @@ class Buckets:
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """Answer to Average and Cardinality; None where no record has the field."""
+    """Answer to a statistic and to Cardinality; None where there is no number to make it of."""
 
     value: float | None
 

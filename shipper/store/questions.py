@@ -14,11 +14,11 @@ from shipper.errors import QueryError
 from shipper.fields import Kind
 from shipper.store.api import (
     Aggregation,
-    Average,
     Cardinality,
     DateHistogram,
     Filters,
     Percentiles,
+    Statistic,
     Terms,
 )
 from shipper.store.query import find_field, parse
@@ -58,7 +58,7 @@ def check(aggregations: Mapping[str, Aggregation]) -> None:
                 raise QueryError("percentiles lie between 0 and 100")
             case Terms() | Cardinality():
                 _check_values(*field_of(aggregation))
-            case Percentiles() | Average():
+            case _ if isinstance(aggregation, (Percentiles, Statistic)):
                 _check_numbers(*field_of(aggregation))
             case Filters(queries=queries):
                 for query in queries.values():

@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import Any
 
 from shipper.fields import ALIASES
@@ -23,12 +24,16 @@ from shipper.store.api import (
     Cardinality,
     DateHistogram,
     Filters,
+    Maximum,
+    Minimum,
     Number,
     Percentiles,
     PercentileValues,
     Result,
     Selection,
     Sort,
+    Statistic,
+    Sum,
     Terms,
 )
 from tests.store.store_records import Record
@@ -239,11 +244,11 @@ class Reference:
                 return Buckets(buckets)
             case Percentiles():
                 return _percentiles(a, _numbers(records, a.field))
-            case Average():
-                numbers = _numbers(records, a.field)
-                return Number(sum(numbers) / len(numbers) if numbers else None)
             case Cardinality():
                 return Number(len({key for r in records for key in _keys(r, a.field)}))
+            case _:
+                numbers = _numbers(records, a.field)
+                return Number(_statistic(a, numbers) if numbers else None)
 
     def _terms(self, a: Terms, records: list[Record], selection: Selection) -> Buckets:
         by_key: dict[Any, list[Record]] = {}
@@ -299,6 +304,16 @@ def _keys(record: Record, path: str) -> set[Any]:
         else:  # more than 64 bits hold
             keys.add(str(value))
     return {key for key in keys if not isinstance(key, str) or len(key.encode()) <= 65_530}
+
+
+def _statistic(a: Statistic, numbers: list[float]) -> float:
+    made: dict[type[Statistic], Callable[[list[float]], float]] = {
+        Average: fmean,
+        Sum: math.fsum,
+        Minimum: min,
+        Maximum: max,
+    }
+    return made[type(a)](numbers)
 
 
 def _percentiles(a: Percentiles, numbers: list[float]) -> PercentileValues:

@@ -18,11 +18,14 @@ from shipper.store.api import (
     Cardinality,
     DateHistogram,
     Filters,
+    Maximum,
+    Minimum,
     Percentiles,
     Question,
     Selection,
     Sort,
     Store,
+    Sum,
     Terms,
 )
 from tests.store.store_loading import Node
@@ -201,6 +204,9 @@ def agree(
         "p": Percentiles(name, (0, 50, 100)),
         "d": Percentiles("duration_ms", (0, 50, 100)),
         "a": Average(name),
+        "s": Sum(name),
+        "i": Minimum(name),
+        "m": Maximum("duration_ms"),
         "o": Terms("host.name", 5, {"t": Terms("tags")}),
     }
     for query in meanings:

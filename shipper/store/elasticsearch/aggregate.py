@@ -37,11 +37,15 @@ from shipper.store.api import (
     Cardinality,
     DateHistogram,
     Filters,
+    Maximum,
+    Minimum,
     Number,
     Percentiles,
     PercentileValues,
     Result,
     Selection,
+    Statistic,
+    Sum,
     Terms,
 )
 from shipper.store.elasticsearch.compile import Body, indexed
@@ -93,7 +97,7 @@ def _body(aggregation: Aggregation, compile_query: Callable[[str], Body]) -> Bod
             return {"filters": {"filters": [compile_query(query) for query in queries.values()]}}
         case Percentiles() if _by_histogram(aggregation):
             return _hdr(aggregation)
-        case Average() if not free.in_extra(field):
+        case _ if isinstance(aggregation, Statistic) and not free.in_extra(field):
             return {"stats": {"field": field}}
         case _:
             return list_values(field)
@@ -159,12 +163,11 @@ def _result(  # noqa: PLR0911 - one per aggregation
         case Percentiles(percents=percents):
             numbers = _numbers(field, found)
             return PercentileValues({p: percentile(numbers, p) for p in percents})
-        case Average() if free.in_extra(field):
-            return Number(_mean(_numbers(field, found)))
-        case Average():
-            return Number(found["sum"] / found["count"] if found.get("count") else None)
         case Cardinality():
             return Number(len(_by_value(field, values_listed(field, found))))
+        case _:
+            stats = _stats_of(_numbers(field, found)) if free.in_extra(field) else found
+            return Number(_statistic(aggregation, stats) if stats.get("count") else None)
 
 
 def _bucket(
@@ -255,6 +258,24 @@ def _numbers(field: str, found: Body) -> dict[float, int]:
     return counts
 
 
-def _mean(counts: Mapping[float, int]) -> float | None:
-    total = sum(counts.values())
-    return sum(number * count for number, count in counts.items()) / total if total else None
+def _stats_of(counts: Mapping[float, int]) -> Body:
+    """Give what the stats aggregation gives of numbers, and how many records have each."""
+    return {
+        "count": sum(counts.values()),
+        "sum": sum(number * count for number, count in counts.items()),
+        "min": min(counts, default=None),
+        "max": max(counts, default=None),
+    }
+
+
+def _statistic(aggregation: Statistic, stats: Body) -> float:
+    match aggregation:
+        case Average():
+            value: float = stats["sum"] / stats["count"]
+        case Sum():
+            value = stats["sum"]
+        case Minimum():
+            value = stats["min"]
+        case Maximum():
+            value = stats["max"]
+    return value

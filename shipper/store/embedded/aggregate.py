@@ -19,11 +19,11 @@ from shipper.store import query as q
 from shipper.store.answers import MAX_VALUES, Key
 from shipper.store.api import (
     Answer,
-    Average,
     Cardinality,
     DateHistogram,
     Percentiles,
     Question,
+    Statistic,
     Terms,
 )
 from shipper.store.embedded.compile import (
@@ -159,7 +159,7 @@ def _body(node: Node) -> Body:
         case DateHistogram(interval_ms=interval):
             # Empty slots are filled in later; tantivy would take memory for each.
             return {"histogram": {"field": "_ms", "interval": interval, "min_doc_count": 1}}
-        case Average() if not free.in_extra(node.field[0]):
+        case _ if isinstance(node.aggregation, Statistic) and not free.in_extra(node.field[0]):
             return {"stats": {"field": _values_of(*node.field)}}
         case _ if _has_magnitudes(node):
             return _all_terms(magnitude_column(node.field[0]))
@@ -202,11 +202,11 @@ def _collect(view: View, nodes: Children, level: Body, tallies: Tallies, at: str
                         _collect(view, node.children, bucket, below)
             case Percentiles():
                 _collect_numbers(node, found, tallies, name)
-                _collect_sum(level.get(f"{at}{index}.stats", {}), tallies, name)
-            case Average() if free.in_extra(node.field[0]):
+                _collect_stats(level.get(f"{at}{index}.stats", {}), tallies, name)
+            case _ if free.in_extra(node.field[0]):
                 _collect_numbers(node, found, tallies, name)
-            case Average():
-                _collect_sum(found, tallies, name)
+            case _:
+                _collect_stats(found, tallies, name)
 
 
 def _keys(view: View, node: Node, bucket: Body) -> Sequence[Key]:
@@ -225,16 +225,16 @@ def _keys(view: View, node: Node, bucket: Body) -> Sequence[Key]:
 
 
 def _collect_numbers(node: Node, found: Body, tallies: Tallies, name: str) -> None:
-    counts, sum_ = tallies.counts_of(name), tallies.sum_of(name)
+    counts, numbers = tallies.counts_of(name), tallies.numbers_of(name)
     for bucket in found["buckets"]:
         key, count = bucket["key"], bucket["doc_count"]
         if _has_magnitudes(node):
             counts.add(middle(key), count)
         elif not isinstance(key, str) and "key_as_string" not in bucket:
             counts.add(key, count)
-            sum_.add(count, key * count, key, key)
+            numbers.add(count, key * count, key, key)
 
 
-def _collect_sum(stats: Mapping[str, Any], tallies: Tallies, name: str) -> None:
+def _collect_stats(stats: Mapping[str, Any], tallies: Tallies, name: str) -> None:
     if stats:
-        tallies.sum_of(name).add(stats["count"], stats["sum"], stats["min"], stats["max"])
+        tallies.numbers_of(name).add(stats["count"], stats["sum"], stats["min"], stats["max"])

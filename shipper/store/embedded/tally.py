@@ -25,17 +25,21 @@ from shipper.store.api import (
     Cardinality,
     DateHistogram,
     Filters,
+    Maximum,
+    Minimum,
     Number,
     Percentiles,
     PercentileValues,
     Result,
     Selection,
+    Statistic,
+    Sum,
     Terms,
 )
 
 
 @dataclass(slots=True)
-class Sum:
+class Numbers:
     """Count and sum of numbers, the smallest and the largest."""
 
     count: int = 0
@@ -70,15 +74,15 @@ class Tallies:
     """What was tallied at one level, by the name of the aggregation."""
 
     counts: dict[str, Counts] = field(default_factory=dict)
-    sums: dict[str, Sum] = field(default_factory=dict)
+    numbers: dict[str, Numbers] = field(default_factory=dict)
 
     def counts_of(self, name: str) -> Counts:
         """Give the counts of an aggregation."""
         return self.counts.setdefault(name, Counts())
 
-    def sum_of(self, name: str) -> Sum:
-        """Give the sum of an aggregation."""
-        return self.sums.setdefault(name, Sum())
+    def numbers_of(self, name: str) -> Numbers:
+        """Give the numbers of an aggregation."""
+        return self.numbers.setdefault(name, Numbers())
 
 
 def results(
@@ -86,12 +90,14 @@ def results(
 ) -> dict[str, Result]:
     """Give the results of one level."""
     return {
-        name: _result(aggregation, tallies.counts_of(name), tallies.sum_of(name), selection)
+        name: _result(aggregation, tallies.counts_of(name), tallies.numbers_of(name), selection)
         for name, aggregation in aggregations.items()
     }
 
 
-def _result(aggregation: Aggregation, counts: Counts, sum_: Sum, selection: Selection) -> Result:
+def _result(
+    aggregation: Aggregation, counts: Counts, numbers: Numbers, selection: Selection
+) -> Result:
     match aggregation:
         case Terms():
             return _terms(aggregation, counts, selection)
@@ -103,12 +109,24 @@ def _result(aggregation: Aggregation, counts: Counts, sum_: Sum, selection: Sele
             names = aggregation.queries
             return Buckets([_bucket(name, aggregation, counts, selection) for name in names])
         case Percentiles():
-            return _percentiles(aggregation, counts, sum_)
-        case Average():
-            return Number(sum_.total / sum_.count if sum_.count else None)
+            return _percentiles(aggregation, counts, numbers)
         case Cardinality():
             limit_values(aggregation.field, len(counts.counts))
             return Number(len(counts.counts))
+        case _:
+            return Number(_statistic(aggregation, numbers) if numbers.count else None)
+
+
+def _statistic(aggregation: Statistic, numbers: Numbers) -> float:
+    match aggregation:
+        case Average():
+            return numbers.total / numbers.count
+        case Sum():
+            return numbers.total
+        case Minimum():
+            return numbers.least
+        case Maximum():
+            return numbers.most
 
 
 def _terms(aggregation: Terms, counts: Counts, selection: Selection) -> Buckets:
@@ -127,12 +145,12 @@ def _bucket(
     return Bucket(key, counts.counts.get(key, 0), within)
 
 
-def _percentiles(aggregation: Percentiles, counts: Counts, sum_: Sum) -> PercentileValues:
+def _percentiles(aggregation: Percentiles, counts: Counts, numbers: Numbers) -> PercentileValues:
     by_number = {float(key): count for key, count in counts.counts.items()}
     values: dict[float, float | None] = {}
     for percent in aggregation.percents:
         value = percentile(by_number, percent)
-        values[percent] = None if value is None else min(max(value, sum_.least), sum_.most)
+        values[percent] = None if value is None else min(max(value, numbers.least), numbers.most)
     return PercentileValues(values)
 
 
