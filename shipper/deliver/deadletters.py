@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from shipper import steps
 from shipper.enrich.clock import iso
 from shipper.errors import OutputUnavailable
+from shipper.steps import Step
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,6 +70,8 @@ class DeadLetters:
                 data = b"\n" + data  # a line that a crash or a full disk cut off stays alone
             while data:
                 data = data[os.write(fd, data) :]
+            steps.reached(Step.LETTER_WRITTEN)
             os.fsync(fd)
+            steps.reached(Step.LETTER_SYNCED)
         finally:
             os.close(fd)

@@ -19,9 +19,11 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from shipper import steps
 from shipper.deliver.batch import Batch, Ledger, Parcel, batch_of
 from shipper.deliver.wrap import wrap
 from shipper.errors import OutputUnavailable, ShipperError
+from shipper.steps import Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -203,6 +205,7 @@ class Publisher:
                 rejections[0].reason,
             )
             self.tally.wrapped += len(rejections)
+            steps.reached(Step.WRAPPED)
             for again, refused in self._insist(wrap(part, rejections)):
                 ids = {again.ids[rejection.index] for rejection in refused}
                 self._bury(part, [r for r in rejections if part.ids[r.index] in ids])
@@ -225,11 +228,13 @@ class Publisher:
 
     def _try(self, batch: Batch) -> Delivery | None:
         """Publish once; None if nothing is known of any event."""
+        steps.reached(Step.PUBLISHING)
         try:
             delivery = self._output.publish(batch)
         except OutputUnavailable as error:
             self._complain(error)
             return None
+        steps.reached(Step.PUBLISHED)
         if self.tally.last_error is not None:
             log.info("the output works again")
             self.tally.last_error = None
@@ -272,4 +277,5 @@ class Publisher:
         with self._condition:
             self._ledger.ack(batch, self._commit)
         self.tally.acked += len(batch)
+        steps.reached(Step.ACKED)
         self._notify_acked()

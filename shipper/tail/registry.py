@@ -28,7 +28,9 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from shipper import steps
 from shipper.errors import DataFolderError
+from shipper.steps import Step
 from shipper.tail.identity import Fingerprint, Identity
 
 if TYPE_CHECKING:
@@ -231,7 +233,9 @@ class Registry:
                 self._write_files(changes)
                 self._write_seen(changes, now)
                 self._write_streams(changes, now)
+                steps.reached(Step.SAVING)
                 self._db.execute("COMMIT")
+                steps.reached(Step.SAVED)
             except BaseException:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")

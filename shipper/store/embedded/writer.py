@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Final
 
 import tantivy
 
+from shipper import steps
 from shipper.errors import StoreUnavailable
+from shipper.steps import Step
 from shipper.store.embedded import parts
 from shipper.store.embedded.document import Encoder, Refused
 from shipper.store.embedded.envelope import read_envelopes
@@ -89,7 +91,9 @@ class EmbeddedWriter:
         try:
             active = self._ready()
             refused = active.add(ids, docs, times, self.commit + 1)
+            steps.reached(Step.INDEXING)
             active.commit()
+            steps.reached(Step.INDEXED)
         except (OSError, ValueError) as error:
             self._abandon()
             raise _unusable(self._root, error) from error

@@ -1,0 +1,241 @@
+"""
+The parts of one running shipper, and the order in which they work.
+
+    reading thread     scan → read → enrich → drop what was taken → put … settle → save
+    publishing thread  queue → batch → publish → ack
+
+The order that carries the promise: a position is saved after the ack of everything before it, in
+one transaction with the numbers of the records it stands for. While the queue is full, reading
+waits but the scan goes on: files that are rotated and deleted in the meantime are already open.
+
+`run.py` turns it: it has the threads, the signals and the clock.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from shipper import folder, steps
+from shipper.deliver.batch import Parcel
+from shipper.deliver.deadletters import DeadLetters
+from shipper.deliver.dedupe import Dedupe
+from shipper.deliver.output import open_output
+from shipper.deliver.publisher import Publisher
+from shipper.enrich.enricher import Enricher, Surroundings
+from shipper.errors import DataFolderError
+from shipper.status import Counters, Rates, write_snapshot
+from shipper.steps import Step
+from shipper.tail.discovery import Patterns
+from shipper.tail.registry import Changes, Registry
+from shipper.tail.tailer import InputFiles, Tailer
+from shipper.tail.watch import Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from shipper.config import Config
+    from shipper.deliver.output import Output
+    from shipper.events import Block
+
+log = logging.getLogger("shipper")
+
+SAVE_SECONDS = 1.0  # at most one commit of the registry in this time
+POLL_SECONDS = 0.05  # between two looks at files that grew lately
+HINTED_SCAN_SECONDS = 0.25  # at most one scan for a hint in this time
+FORGET_RUNS_MS = 90 * 24 * 3600 * 1000  # numbers of a run that ended this long ago
+
+
+class Pipeline:
+    """
+    The parts of one running shipper; the data folder has to be held.
+
+    Everything here is for the reading thread; `publisher.run` is the body of the other one.
+    `clock` gives epoch milliseconds. Setting `stopping` ends what waits, `wake` what rests.
+    """
+
+    def __init__(self, config: Config, clock: Callable[[], int]) -> None:
+        self._config = config
+        self._clock = clock
+        self.wake = threading.Event()
+        self.stopping = False
+        self._registry = Registry(config.data_dir / folder.REGISTRY)
+        self._output: Output = open_output(config)
+        self._unsaved = Changes()
+        self._fault: str | None = None  # why the registry could not be saved last
+        self._dedupe = self._recover()
+        self.tailer = self._make_tailer()
+        self._watch = Watch(self.wake)
+        self._enricher = Enricher(_surroundings(config))
+        self.publisher = Publisher(
+            self._output,
+            DeadLetters(config.data_dir / folder.DEAD_LETTERS),
+            config.delivery,
+            clock=clock,
+            acked=self.wake.set,
+        )
+        self._counters = Counters()
+        self._started = clock()
+        self._rates = Rates()
+        now = time.monotonic()
+        self._next_scan = self._next_save = self._hinted_scan = now
+
+    def _recover(self) -> Dedupe:
+        """Learn what the output holds beyond what the registry accounts for."""
+        registry, output = self._registry, self._output
+        registry.forget(before=self._clock() - FORGET_RUNS_MS)
+        dedupe = Dedupe(registry.seen(), registry.streams())
+        accounted = registry.accounted()
+        if output.commit() < accounted:
+            log.warning(
+                "the index holds less than the registry accounts for: it was replaced or restored;"
+                " what it lost is not sent again by itself"
+            )
+            accounted = output.commit()
+        count = dedupe.recover(output.held_after(accounted))
+        if count:
+            log.info("%d records were stored before the last stop; they are not sent again", count)
+        self._unsaved.accounted = output.commit()
+        self._unsaved.streams = dict(dedupe.streams)
+        self._unsaved.add_seen(dedupe.changes())
+        return dedupe
+
+    def _make_tailer(self) -> Tailer:
+        config = self._config
+        inputs = [
+            InputFiles(Patterns(source.paths, source.exclude), source.max_line_bytes)
+            for source in config.inputs
+        ]
+        return Tailer(
+            inputs,
+            self._registry.files(),
+            self._registry.retired(),
+            host=config.host.name,
+            block_bytes=config.tail.block_bytes,
+        )
+
+    def raise_failure(self) -> None:
+        """Raise what ended the publishing thread early."""
+        if self.publisher.failure is not None:
+            raise self.publisher.failure
+
+    def turn(self) -> bool:
+        """Scan if it is time, read a block of every file that has one; tell if there was any."""
+        self._scan_if_due()
+        busy = False
+        for block in self.tailer.read(now=time.monotonic(), wall=self._clock()):
+            busy = True
+            self._take(block)
+            if self.stopping:
+                break
+        return busy
+
+    def _take(self, block: Block) -> None:
+        """Enrich a block and hand it over; wait while the queue is full."""
+        steps.reached(Step.READ)
+        events = self._enricher.enrich(block)
+        counters = self._counters
+        counters.read_bytes += block.end - block.start
+        counters.events += len(events)
+        counters.tagged += events.tagged
+        events, duplicates = self._dedupe.filter(block, events)
+        counters.duplicates += duplicates
+        steps.reached(Step.ENRICHED)
+        parcel = Parcel(events, block.file, block.end, len(block.data))
+        while not self.publisher.put(parcel, POLL_SECONDS):
+            self.settle()
+            if self.stopping or self.publisher.failure is not None:
+                return  # not handed over, so never acked: it is read again
+            self._scan_if_due()
+        steps.reached(Step.QUEUED)
+
+    def _scan_if_due(self) -> None:
+        now = time.monotonic()
+        hints = self._watch.take()
+        unknown = bool(hints) and self.tailer.hint(hints)
+        if unknown:
+            self._next_scan = min(self._next_scan, self._hinted_scan)
+        if now < self._next_scan:
+            return
+        self.tailer.scan(now=now, wall=self._clock())
+        self._next_scan = now + self._config.tail.scan_seconds
+        self._hinted_scan = now + HINTED_SCAN_SECONDS
+        if self._config.tail.watch:
+            folders = {
+                place
+                for source in self._config.inputs
+                for place in Patterns(source.paths).folders()
+            }
+            self._watch.listen(folders, now)
+
+    def rest(self) -> None:
+        """Wait for a hint, an ack, a signal, or the time of the next look."""
+        now = time.monotonic()
+        warm = self.tailer.poll(now)
+        if not self.tailer.is_caught_up():
+            return
+        until = min(self._next_scan, now + POLL_SECONDS) if warm else self._next_scan
+        self.wake.wait(max(until - now, 0.001))
+        self.wake.clear()
+
+    def settle(self, *, at_once: bool = False) -> None:
+        """Move positions over what was acked; save and tell the status when it is time."""
+        for batch, commit in self.publisher.take_acked():
+            self._dedupe.ack(batch)
+            for parcel in batch.parcels:
+                self.tailer.ack(parcel.file, parcel.end)
+            if commit:
+                self._unsaved.accounted = commit
+        now = time.monotonic()
+        if at_once or now >= self._next_save:
+            self._next_save = now + SAVE_SECONDS
+            self._save()
+            self._tell()
+
+    def _save(self) -> None:
+        """Save what has moved; what cannot be saved now is kept for the next time."""
+        unsaved = self._unsaved
+        unsaved.add_files(*self.tailer.take_changes())
+        unsaved.add_seen(self._dedupe.changes())
+        try:
+            if not unsaved.is_empty():
+                self._registry.save(unsaved, self._clock())
+                self._unsaved = Changes()
+                self._fault = None
+        except DataFolderError as error:
+            if self._fault is None:
+                log.warning("%s; nothing is lost, it is tried again", error)
+            self._fault = str(error)
+
+    def _tell(self) -> None:
+        tally, counters = self.publisher.tally, self._counters
+        counters.acked = tally.acked
+        counters.wrapped = tally.wrapped
+        counters.dead_letters = tally.dead_letters
+        counters.retries = tally.retries
+        fault = tally.last_error or self._fault
+        snapshot = self._rates.snapshot(self._clock(), self._started, counters, fault)
+        snapshot.held = self.tailer.held()
+        try:
+            write_snapshot(self._config.data_dir / folder.STATUS, snapshot)
+        except OSError as error:
+            log.debug("cannot write the status: %s", error)
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self._watch.close()
+        self.tailer.close()
+        self._registry.close()
+        self._output.close()
+
+
+def _surroundings(config: Config) -> Surroundings:
+    return Surroundings(
+        config.host.name,
+        config.service.name,
+        config.service.environment,
+        config.service.version,
+        config.namespace,
+    )
