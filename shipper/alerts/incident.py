@@ -6,7 +6,8 @@ An incident: what a rule found for one group, from its first breach to its end.
                           └──ok──► (dropped)           └──ok for `keep_firing`──► resolved
 
 There is at most one open incident per rule and group. Every step of it is a transition; a
-transition is what people are told of, each once.
+transition is what people are told of, each once. `lifecycle.py` says what leads from one phase to
+the next.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class Change(StrEnum):
     RESPONSE_BREACHED = "response_breached"
     RESOLUTION_DUE = "resolution_due"
     RESOLUTION_BREACHED = "resolution_breached"
+    UNMUTED = "unmuted"  # it fired in silence, the mute has ended, and it still fires
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,11 @@ class Incident:
 
     `id` is unique and short enough to type. `verdict` is the last breach. `resolved_by` and
     `acknowledged_by` name a person, or `rule` where the records say so.
+
+    `opened_at`, `fired_at` and a `resolved_at` by the rule are ends of windows; `told_at` is the
+    time on the wall at which people were told first: the clocks of the SLA run from there, not
+    from a past that nobody could know of. `late` marks what was found after the fact, when a host
+    or the job caught up. `muted_by` says why nobody is told.
     """
 
     id: str
@@ -66,6 +73,9 @@ class Incident:
     ok_since: int | None = None
     flapping: bool = False
     muted_by: str | None = None
+    told_at: int | None = None
+    late: bool = False
+    relapses: int = 0
 
 
 @dataclass(frozen=True, slots=True)

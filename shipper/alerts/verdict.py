@@ -39,7 +39,8 @@ class Verdict:
     and `high` with 95 % confidence where that can be said; `events` is how many records it was made
     of. None where there was nothing to measure. `reason` says in a sentence what was found.
     `early` marks a breach that was judged before all hosts had delivered (a count only grows),
-    `late` one that was found when a host caught up.
+    `late` one that was found when a host caught up. `waiting` names the hosts whose records are not
+    in it, because they had not delivered all of the window.
     """
 
     rule: str
@@ -54,3 +55,4 @@ class Verdict:
     events: int = 0
     early: bool = False
     late: bool = False
+    waiting: tuple[str, ...] = ()

@@ -1,0 +1,149 @@
+"""
+The life of an incident: one pure step for each verdict.
+
+`step` is all that the live job, the back-test and the tests of rules know of incidents. Its time
+is the end of the window that was judged, never the clock on the wall: the same verdicts make the
+same incidents, whenever they are judged.
+
+    breach   opens an incident (pending); after `for` it fires; of one that fires, it is the last
+             number known, and it takes back a beginning end
+    ok       drops what is pending; what fires is resolved when it has been ok for `keep_firing`
+    ok, but without hosts that are late (`Verdict.waiting`)
+             drops what is pending, and never resolves: the breach may be theirs
+    blind    changes nothing, as if the window had not been asked about
+
+A verdict of an earlier window than the last breach of what fires changes nothing either: it comes
+from a host that caught up, and the incident has gone on since.
+
+Flapping is damped: an incident that comes back within `RELAPSE_MS` after the last one of the same
+rule and group was resolved is a relapse. The second relapse in a row makes it `flapping`; it is
+then resolved only after it has been ok for `CALM_MS`, so what comes and goes every few minutes is
+told of three times, then once more when it ends.
+"""
+
+from __future__ import annotations
+
+from base64 import b32encode
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from typing import Final
+
+from shipper.alerts.incident import Change, Incident, Phase, Transition
+from shipper.alerts.severity import Severity
+from shipper.alerts.verdict import Group, State, Verdict
+
+RELAPSE_MS: Final = 3_600_000
+CALM_MS: Final = 1_800_000
+RELAPSES: Final = 2  # so many in a row are flapping
+BY_RULE: Final = "rule"  # who resolved it, where the records say so
+ID_BYTES: Final = 5  # 8 letters
+
+Step = tuple[Incident | None, tuple[Transition, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a rule says of its incidents; times in milliseconds."""
+
+    severity: Severity
+    for_ms: int = 0
+    keep_firing_ms: int = 0
+
+
+def is_open(incident: Incident | None) -> bool:
+    """Tell whether there is an incident that has not ended."""
+    return incident is not None and incident.phase is not Phase.RESOLVED
+
+
+def is_firing(incident: Incident | None) -> bool:
+    """Tell whether an incident is one that people have to look after, acknowledged or not."""
+    return incident is not None and incident.phase in {Phase.FIRING, Phase.ACKNOWLEDGED}
+
+
+def step(before: Incident | None, verdict: Verdict, terms: Terms, now: int) -> Step:
+    """
+    Give the incident after a verdict, and what happened to it.
+
+    `before` is the last one of the rule and group, or what the last step gave: a resolved one is
+    remembered for relapses. `now` is the end of the window.
+    """
+    if verdict.state is State.BLIND:
+        return before, ()
+    if before is None or before.phase is Phase.RESOLVED:
+        return (before, ()) if verdict.state is State.OK else _open(before, verdict, terms, now)
+    if verdict.state is State.BREACH:
+        return _go_on(before, verdict, terms, now)
+    return _calm_down(before, verdict, terms, now)
+
+
+def acknowledge(incident: Incident, by: str, now: int, note: str = "") -> Step:
+    """Have a person take over an incident that fires; of any other, nothing happens."""
+    if incident.phase is not Phase.FIRING:
+        return incident, ()
+    after = replace(
+        incident, phase=Phase.ACKNOWLEDGED, acknowledged_at=now, acknowledged_by=by, muted_by=None
+    )
+    return after, (Transition(after, Change.ACKNOWLEDGED, now, note),)
+
+
+def resolve(incident: Incident, by: str, now: int, note: str = "") -> Step:
+    """End an incident, also one that is pending; of one that has ended, nothing happens."""
+    if incident.phase is Phase.RESOLVED:
+        return incident, ()
+    if incident.phase is Phase.PENDING:
+        return None, (Transition(incident, Change.DROPPED, now, note),)
+    after = replace(incident, phase=Phase.RESOLVED, resolved_at=now, resolved_by=by)
+    return after, (Transition(after, Change.RESOLVED, now, note),)
+
+
+def incident_id(rule: str, group: Group, opened_at: int) -> str:
+    """Name an incident by what it is: whoever judges the same records finds the same one."""
+    told = "\0".join([rule, *(f"{field}\0{value}" for field, value in group), str(opened_at)])
+    return b32encode(blake2b(told.encode(), digest_size=ID_BYTES).digest()).decode().lower()
+
+
+def _open(before: Incident | None, verdict: Verdict, terms: Terms, now: int) -> Step:
+    relapse = before is not None and now - (before.resolved_at or now) < RELAPSE_MS
+    incident = Incident(
+        id=incident_id(verdict.rule, verdict.group, now),
+        rule=verdict.rule,
+        group=verdict.group,
+        severity=terms.severity,
+        phase=Phase.PENDING,
+        opened_at=now,
+        verdict=verdict,
+        late=verdict.late,
+        relapses=before.relapses + 1 if before is not None and relapse else 0,
+    )
+    opened = Transition(incident, Change.OPENED, now, verdict.reason)
+    after, fired = _fire_if_due(incident, terms, now)
+    return after, (opened, *fired)
+
+
+def _go_on(before: Incident, verdict: Verdict, terms: Terms, now: int) -> Step:
+    if now < before.verdict.window.end:
+        return before, ()
+    after = replace(before, verdict=verdict, ok_since=None)
+    return _fire_if_due(after, terms, now)
+
+
+def _fire_if_due(incident: Incident, terms: Terms, now: int) -> Step:
+    if incident.phase is not Phase.PENDING or now - incident.opened_at < terms.for_ms:
+        return incident, ()
+    flapping = incident.relapses >= RELAPSES
+    after = replace(incident, phase=Phase.FIRING, fired_at=now, flapping=flapping)
+    note = f"flapping: back {incident.relapses} times within an hour each" if flapping else ""
+    return after, (Transition(after, Change.FIRED, now, note),)
+
+
+def _calm_down(before: Incident, verdict: Verdict, terms: Terms, now: int) -> Step:
+    if before.phase is Phase.PENDING:
+        return resolve(before, BY_RULE, now, verdict.reason)
+    if verdict.waiting or now <= before.verdict.window.end:
+        return before, ()
+    since = now if before.ok_since is None else before.ok_since
+    after = replace(before, ok_since=since)
+    calm = max(terms.keep_firing_ms, CALM_MS if before.flapping else 0)
+    if now - since < calm:
+        return after, ()
+    return resolve(after, BY_RULE, now, verdict.reason)

@@ -1,0 +1,49 @@
+"""Verdicts and incidents for tests, made of no more than what a test is about."""
+
+from __future__ import annotations
+
+from shipper.alerts.incident import Incident, Transition
+from shipper.alerts.lifecycle import Terms, step
+from shipper.alerts.severity import Severity
+from shipper.alerts.verdict import Group, State, Verdict, Window
+
+MINUTE = 60_000
+HOUR = 60 * MINUTE
+START = 1_780_000_000_000 // MINUTE * MINUTE
+TERMS = Terms(Severity.HIGH)
+
+
+def verdict(
+    state: State,
+    at: int,
+    rule: str = "server_errors",
+    group: Group = (("service.name", "shop"),),
+    *,
+    late: bool = False,
+    waiting: tuple[str, ...] = (),
+) -> Verdict:
+    return Verdict(
+        rule,
+        group,
+        Window(at - 5 * MINUTE, at),
+        state,
+        f"it is {state}",
+        value=0.03 if state is State.BREACH else 0.0,
+        threshold=0.01,
+        late=late,
+        waiting=waiting,
+    )
+
+
+def live_through(
+    letters: str, terms: Terms = TERMS, before: Incident | None = None, start: int = START
+) -> tuple[Incident | None, list[Transition]]:
+    """Step through a verdict a minute: b(reach), o(k), p(artly ok), x (blind)."""
+    told: list[Transition] = []
+    states = {"b": State.BREACH, "o": State.OK, "p": State.OK, "x": State.BLIND}
+    for number, letter in enumerate(letters):
+        at = start + number * MINUTE
+        waiting = ("app2",) if letter == "p" else ()
+        before, transitions = step(before, verdict(states[letter], at, waiting=waiting), terms, at)
+        told += transitions
+    return before, told
