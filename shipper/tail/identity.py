@@ -35,6 +35,9 @@ class Fingerprint:
         return self.length == 0 or fingerprint(fd, self.length) == self
 
 
+NOTHING = Fingerprint()
+
+
 def identity(stat: os.stat_result) -> Identity:
     """Take the identity out of a stat result."""
     return Identity(stat.st_dev, stat.st_ino)

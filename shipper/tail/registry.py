@@ -7,14 +7,17 @@ commit of the embedded index that accounts for them go together or not at all; w
 been acked before. So after a crash at any point the worst is that records are read again, and
 their origins absorb it.
 
-    files     one row per file: identity, fingerprint, stream of its foreign lines, acked offset
+    files     one row per file: identity, fingerprints of its head and of the last bytes before
+              the acked offset, stream of its foreign lines, acked offset, forced split
     seen      one row per chunk of numbers of a run (format: shipper/deliver/seen.py)
     streams   foreign stream → offset up to which the index is known to hold its lines
     retired   streams of files that are over: no other file may get such a name
+    tombstones   bytes that were given up unshipped on purpose; written with the drop of the file
     meta      version of this layout; `accounted`: commit of the embedded index
 
-A new registry is made under another name and renamed when it is whole: whoever looks beside the
-running shipper finds none, or one with all its tables.
+A registry of an older layout is brought to this one where it lies, in one transaction. A new one
+is made under another name and renamed when it is whole: whoever looks beside the running shipper
+finds none, or one with all its tables.
 
 A file that is not a registry, or one that SQLite finds damaged, is refused and never replaced:
 the message says how to set it aside. Without a registry everything is read again, and stored
@@ -25,19 +28,19 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import astuple, dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shipper import steps
 from shipper.errors import DataFolderError
 from shipper.steps import Step
-from shipper.tail.identity import Fingerprint, Identity
+from shipper.tail.identity import NOTHING, Fingerprint, Identity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-VERSION = 1
+VERSION = 2
 
 # Faults of the disk or the folder, not of the file.
 OUTSIDE = frozenset(
@@ -56,7 +59,9 @@ CREATE TABLE files (
   id INTEGER PRIMARY KEY, device TEXT NOT NULL, inode TEXT NOT NULL,
   head_length INTEGER NOT NULL, head_digest TEXT NOT NULL,
   path TEXT NOT NULL, stream TEXT NOT NULL, generation INTEGER NOT NULL,
-  offset INTEGER NOT NULL, seen_at INTEGER NOT NULL);
+  offset INTEGER NOT NULL, seen_at INTEGER NOT NULL,
+  last_length INTEGER NOT NULL DEFAULT 0, last_digest TEXT NOT NULL DEFAULT '',
+  split INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE seen (
   run TEXT NOT NULL, chunk INTEGER NOT NULL, low INTEGER NOT NULL, data BLOB NOT NULL,
   saved_at INTEGER NOT NULL, PRIMARY KEY (run, chunk)) WITHOUT ROWID;
@@ -65,6 +70,25 @@ CREATE TABLE retired (stream TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWI
 CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 """
 
+TOMBSTONES = """
+CREATE TABLE tombstones (
+  file INTEGER PRIMARY KEY, path TEXT NOT NULL, stream TEXT NOT NULL,
+  "start" INTEGER NOT NULL, "end" INTEGER NOT NULL, lines INTEGER,
+  at INTEGER NOT NULL, reason TEXT NOT NULL);
+"""
+
+LAYOUT += TOMBSTONES
+
+# What brings a registry of one version to the next.
+MIGRATIONS = {
+    1: """
+ALTER TABLE files ADD COLUMN last_length INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE files ADD COLUMN last_digest TEXT NOT NULL DEFAULT '';
+ALTER TABLE files ADD COLUMN split INTEGER NOT NULL DEFAULT 0;
+"""
+    + TOMBSTONES,
+}
+
 
 @dataclass(slots=True)
 class FileRecord:
@@ -72,7 +96,8 @@ class FileRecord:
     One file as the registry knows it; `id` is given by the registry and never used again.
 
     `offset` is in bytes and acked. `stream` is empty until the file has a first line. `seen_at`
-    (epoch ms) is when the file was last there.
+    (epoch ms) is when the file was last there. `last` covers the bytes before `offset`. `split`
+    is where what was read had to end although it might have gone on: a restart ends it there too.
     """
 
     id: int
@@ -83,6 +108,26 @@ class FileRecord:
     generation: int
     offset: int
     seen_at: int
+    last: Fingerprint = NOTHING
+    split: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """
+    Bytes `start` to `end` of a file that were given up unshipped, on purpose.
+
+    `lines` is None where they were not counted; `at` is in epoch milliseconds.
+    """
+
+    file: int
+    path: str
+    stream: str
+    start: int
+    end: int
+    lines: int | None
+    at: int
+    reason: str
 
 
 class SeenRow(NamedTuple):
@@ -108,6 +153,7 @@ class Changes:
     seen: dict[tuple[str, int], SeenRow] = field(default_factory=dict)
     streams: dict[str, int] = field(default_factory=dict)
     retired: set[str] = field(default_factory=set)
+    tombstones: dict[int, Tombstone] = field(default_factory=dict)
     accounted: int | None = None
 
     def add_files(self, moved: Iterable[FileRecord], over: Iterable[FileRecord]) -> None:
@@ -123,9 +169,13 @@ class Changes:
         """Add chunks; a newer one takes the place of an older one."""
         self.seen.update(((row.run, row.chunk), row) for row in rows)
 
+    def add_tombstones(self, tombstones: Iterable[Tombstone]) -> None:
+        """Add what was given up; a newer word on a file takes the place of an older one."""
+        self.tombstones.update((each.file, each) for each in tombstones)
+
     def is_empty(self) -> bool:
         """Tell whether there is nothing worth a commit."""
-        return not (self.files or self.dropped or self.seen or self.streams)
+        return not (self.files or self.dropped or self.seen or self.streams or self.tombstones)
 
 
 class Registry:
@@ -149,6 +199,28 @@ class Registry:
         self._check_version([name for (name,) in db.execute("SELECT name FROM sqlite_master")])
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
+        self._migrate()
+
+    def _version(self) -> int | None:
+        row = self._db.execute("SELECT value FROM meta WHERE key = 'version'").fetchone()
+        return int(row[0]) if row else None
+
+    def _migrate(self) -> None:
+        """Bring the layout to this version: all steps in one transaction, or none."""
+        version = self._version() or VERSION
+        if version == VERSION:
+            return
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            for step in range(version, VERSION):
+                for statement in MIGRATIONS[step].split(";"):
+                    self._db.execute(statement)
+            self._db.execute("UPDATE meta SET value = ? WHERE key = 'version'", (VERSION,))
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
 
     def _check_version(self, tables: list[str]) -> None:
         if not {"files", "meta"} <= {*tables}:
@@ -156,10 +228,10 @@ class Registry:
                 f"{self._path}: is a database, but no registry; move the file away, or set another"
                 " data_dir"
             )
-        version = self._db.execute("SELECT value FROM meta WHERE key = 'version'").fetchone()
-        if version is None or version[0] != VERSION:
+        version = self._version()
+        if version != VERSION and version not in MIGRATIONS:
             raise DataFolderError(
-                f"{self._path}: a registry of version {version and version[0]}, this shipper"
+                f"{self._path}: a registry of version {version}, this shipper"
                 f" writes version {VERSION}; run the shipper that made it, or move the file away"
                 " (everything is then read again, and stored once all the same)"
             )
@@ -189,12 +261,18 @@ class Registry:
         with self._place():
             rows = self._db.execute(
                 "SELECT id, device, inode, head_length, head_digest, path, stream, generation,"
-                " offset, seen_at FROM files ORDER BY id"
+                " offset, seen_at, last_length, last_digest, split FROM files ORDER BY id"
             ).fetchall()
-        return [
-            FileRecord(id, Identity(int(device), int(inode)), Fingerprint(length, digest), *rest)
-            for id, device, inode, length, digest, *rest in rows  # noqa: A001 -- the column
-        ]
+        return [_record_of(row) for row in rows]
+
+    def tombstones(self) -> list[Tombstone]:
+        """Give what was given up on purpose, in the order of time."""
+        with self._place():
+            rows = self._db.execute(
+                'SELECT file, path, stream, "start", "end", lines, at, reason FROM tombstones'
+                " ORDER BY at, file"
+            ).fetchall()
+        return [Tombstone(*row) for row in rows]
 
     def seen(self) -> list[SeenRow]:
         """Give all numbers that were taken."""
@@ -231,6 +309,7 @@ class Registry:
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 self._write_files(changes)
+                self._write_tombstones(changes)
                 self._write_seen(changes, now)
                 self._write_streams(changes, now)
                 steps.reached(Step.SAVING)
@@ -243,7 +322,7 @@ class Registry:
 
     def _write_files(self, changes: Changes) -> None:
         self._db.executemany(
-            "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 (
                     file.id,
@@ -256,12 +335,21 @@ class Registry:
                     file.generation,
                     file.offset,
                     file.seen_at,
+                    file.last.length,
+                    file.last.digest,
+                    file.split,
                 )
                 for file in changes.files.values()
             ),
         )
         self._db.executemany(
             "DELETE FROM files WHERE id = ?", ((file,) for file in changes.dropped)
+        )
+
+    def _write_tombstones(self, changes: Changes) -> None:
+        self._db.executemany(
+            "INSERT OR REPLACE INTO tombstones VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            map(astuple, changes.tombstones.values()),
         )
 
     def _write_seen(self, changes: Changes, now: int) -> None:
@@ -287,8 +375,9 @@ class Registry:
             )
 
     def forget(self, *, before: int) -> None:
-        """Drop the numbers of runs, and retired streams, without change since `before` (ms)."""
+        """Drop what is older than `before` (ms): runs, retired streams, tombstones."""
         with self._place():
+            self._db.execute("DELETE FROM tombstones WHERE at < ?", (before,))
             self._db.execute("DELETE FROM retired WHERE at < ?", (before,))
             self._db.execute(
                 "DELETE FROM seen WHERE run IN"
@@ -299,6 +388,16 @@ class Registry:
     def close(self) -> None:
         """Close the file; a second call does nothing."""
         self._db.close()
+
+
+def _record_of(row: tuple[Any, ...]) -> FileRecord:
+    number, device, inode, head_length, head_digest, *plain, last_length, last_digest, split = row
+    head, last = Fingerprint(head_length, head_digest), Fingerprint(last_length, last_digest)
+    path, stream, generation, offset, seen_at = plain
+    file = Identity(int(device), int(inode))
+    return FileRecord(
+        number, file, head, path, stream, generation, offset, seen_at, last=last, split=split
+    )
 
 
 def _create(path: Path) -> None:

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from shipper.errors import DataFolderError
 from shipper.tail.identity import Fingerprint, Identity
-from shipper.tail.registry import VERSION, Changes, FileRecord, Registry, SeenRow
+from shipper.tail.registry import VERSION, Changes, FileRecord, Registry, SeenRow, Tombstone
 from tests.tail.tailing import WALL, open_folder, unprivileged
 
 RUN = "01JKABCDEFGHJKMNPQRSTVWXYZ"
@@ -280,6 +280,76 @@ def test_another_version(path: Path, version: int) -> None:
     with pytest.raises(DataFolderError, match=f"version {version}.*version {VERSION}"):
         Registry(path)
     assert path.read_bytes() == before
+
+
+# The layout of version 1, as it was released.
+VERSION_1 = """
+CREATE TABLE files (
+  id INTEGER PRIMARY KEY, device TEXT NOT NULL, inode TEXT NOT NULL,
+  head_length INTEGER NOT NULL, head_digest TEXT NOT NULL,
+  path TEXT NOT NULL, stream TEXT NOT NULL, generation INTEGER NOT NULL,
+  offset INTEGER NOT NULL, seen_at INTEGER NOT NULL);
+CREATE TABLE seen (
+  run TEXT NOT NULL, chunk INTEGER NOT NULL, low INTEGER NOT NULL, data BLOB NOT NULL,
+  saved_at INTEGER NOT NULL, PRIMARY KEY (run, chunk)) WITHOUT ROWID;
+CREATE TABLE streams (stream TEXT PRIMARY KEY, done INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE retired (stream TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+INSERT INTO meta VALUES ('version', 1), ('accounted', 5);
+INSERT INTO files VALUES (4, '66306', '77', 3, 'abc', '/logs/app.log', 'stream', 1, 900, 1234);
+INSERT INTO streams VALUES ('stream', 900);
+"""
+
+
+def test_a_registry_of_version_1_is_taken_over(path: Path) -> None:
+    """An older layout is brought to this one where it lies; nothing that it says is lost."""
+    write_other(path, VERSION_1)
+    for _ in range(2):
+        registry = Registry(path)
+        (record,) = registry.files()
+        assert record == FileRecord(
+            4, Identity(66306, 77), Fingerprint(3, "abc"), "/logs/app.log", "stream", 1, 900, 1234
+        )
+        assert (registry.streams(), registry.accounted()) == ({"stream": 900}, 5)
+        registry.close()
+    registry = Registry(path)
+    registry.save(changes_of(7), WALL)
+    assert steps_in(registry) == {7}
+    registry.close()
+    fresh = path.with_name("fresh.db")
+    Registry(fresh).close()
+    assert columns_of(path) == columns_of(fresh)
+
+
+def columns_of(path: Path) -> dict[str, list[tuple[object, ...]]]:
+    with closing(sqlite3.connect(path)) as db:
+        tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master ORDER BY name")]
+        return {name: db.execute(f"PRAGMA table_info({name})").fetchall() for name in tables}
+
+
+def test_a_migration_that_fails(path: Path) -> None:
+    """A layout that could not be brought forward is as it was, and can be used later."""
+    write_other(path, VERSION_1 + "CREATE TABLE tombstones (x);")
+    before = columns_of(path)
+    with pytest.raises(DataFolderError, match=r"registry\.db: .*tombstones already exists"):
+        Registry(path)
+    assert columns_of(path) == before
+
+
+def test_tombstones(registry: Registry) -> None:
+    """What was given up is saved with the drop of its file, can be put right, and gets old."""
+    registry.save(Changes(files={3: record_of(3, 10)}), WALL)
+    stone = Tombstone(3, "/logs/app.log", "stream", 10, 90, None, WALL, "max_bytes")
+    changes = Changes()
+    changes.add_files([], [record_of(3, 10)])
+    changes.add_tombstones([stone])
+    registry.save(changes, WALL)
+    assert (registry.files(), registry.tombstones()) == ([], [stone])
+    less = Tombstone(3, "/logs/app.log", "stream", 40, 90, 5, WALL, "max_bytes")
+    registry.save(Changes(tombstones={3: less}), WALL)
+    assert registry.tombstones() == [less]
+    registry.forget(before=WALL + 1)
+    assert registry.tombstones() == []
 
 
 @pytest.mark.parametrize("content", [b"no database at all\n" * 100, b"SQLite format 3\0" * 64])
