@@ -23,7 +23,7 @@ from functools import lru_cache
 from typing import Final, NoReturn
 
 from shipper.errors import QueryError
-from shipper.fields import Kind, resolve
+from shipper.fields import HEARTBEAT, Kind, resolve
 from shipper.store.instants import parse_span
 
 Value = str | int | float
@@ -35,6 +35,10 @@ UPPER_CASE: Final = ("level",)
 
 # Keys inside objects that always hold the same kind.
 KINDS_OF_KEYS: Final = {"event.created": Kind.DATE, "log.offset": Kind.INTEGER}
+
+# Where a record says that it is a heartbeat.
+DATASETS: Final = ("event.dataset", "data_stream.dataset")
+HEARTBEAT_KEYS: Final = "extra.heartbeat"
 
 MAX_CHARS: Final = 65_536
 MAX_DEPTH: Final = 50
@@ -136,6 +140,31 @@ def parse(text: str) -> Node:
     if len(text) > MAX_CHARS:
         raise QueryError(f"the query has {len(text)} characters; {MAX_CHARS} are the most")
     return _Parser(text).parse()
+
+
+@lru_cache(maxsize=256)
+def names_heartbeats(text: str) -> bool:
+    """
+    Tell whether a query is about heartbeats; any other leaves them out, in every store.
+
+    It is if it names their dataset, `event.dataset:orchestrator.heartbeat`, or one of their keys,
+    `extra.heartbeat.…`.
+    """
+    return _names_heartbeats(parse(text))
+
+
+def _names_heartbeats(node: Node) -> bool:
+    match node:
+        case And(items) | Or(items):
+            return any(map(_names_heartbeats, items))
+        case Not(item):
+            return _names_heartbeats(item)
+        case Match(field=field, value=value) if field in DATASETS:
+            return value == HEARTBEAT
+        case Match(field=field) | Wildcard(field=field) | Range(field=field) | Exists(field=field):
+            return field == HEARTBEAT_KEYS or field.startswith(f"{HEARTBEAT_KEYS}.")
+        case All():
+            return False
 
 
 def find_field(name: str) -> tuple[str, Kind]:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from shipper.errors import QueryError
-from shipper.fields import Kind
+from shipper.fields import HEARTBEAT, Kind
 from shipper.store import free
 from shipper.store import query as q
 from shipper.store.api import Selection
@@ -42,6 +42,7 @@ KEYS_OF_OBJECTS: Final = (
     "data_stream.namespace",
 )
 NOTHING: Final[Body] = {"match_none": {}}
+HEARTBEATS: Final[Body] = {"term": {"event.dataset": HEARTBEAT}}
 
 # Not `match_all`: for that, 9.5 takes a short cut that ignores all but the first sort value.
 EVERYTHING: Final[Body] = {"exists": {"field": "@timestamp"}}
@@ -66,7 +67,10 @@ def keys_to_list(node: q.Node) -> Iterator[str]:
 
 def compile_selection(selection: Selection, node: q.Node, values: Values) -> Body:
     """Make the query for a selection, whose query text `node` is."""
-    return _all_of([compile_node(node, values), *bounds(selection)])
+    chosen = [compile_node(node, values), *bounds(selection)]
+    if q.names_heartbeats(selection.query):
+        return _all_of(chosen)
+    return {"bool": {"filter": chosen, "must_not": [HEARTBEATS]}}
 
 
 def bounds(selection: Selection) -> list[Body]:

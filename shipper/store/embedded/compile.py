@@ -36,7 +36,11 @@ MAX_EXTRA_BOUND: Final = 2**52  # above it every float is whole
 
 def compile_selection(selection: Selection, view: View) -> Query:
     """Make the query for a selection; QueryError where it can't be asked."""
-    return _all_of([compile_node(q.parse(selection.query), view), _time_query(selection, view)])
+    chosen = [compile_node(q.parse(selection.query), view), _time_query(selection, view)]
+    clauses = [(Occur.Must, query) for query in chosen]
+    if view.heartbeats and not q.names_heartbeats(selection.query):
+        clauses.append((Occur.MustNot, _numbers(view, view.heartbeats)))
+    return Query.boolean_query(clauses)
 
 
 def _time_query(selection: Selection, view: View) -> Query:

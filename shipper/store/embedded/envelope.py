@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from shipper.fields import HEARTBEAT
+
 if TYPE_CHECKING:
     import tantivy
 
@@ -33,6 +35,11 @@ class Envelope:
     number: int
     objects: Mapping[str, Any]
     leaves: Mapping[str, tuple[Leaf, ...]]
+
+    @property
+    def is_heartbeat(self) -> bool:
+        """Tell whether the records with this envelope are what a shipper tells of itself."""
+        return HEARTBEAT in self.leaves.get("event.dataset", ())
 
 
 def term(number: int, text: str) -> str:

@@ -14,7 +14,7 @@ from shipper.store.embedded.envelope import Envelope, parse_envelope, read_envel
 from shipper.store.embedded.parts import Part
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     import tantivy
@@ -32,6 +32,7 @@ class View:
     index: tantivy.Index
     searcher: tantivy.Searcher
     envelopes: Mapping[int, Envelope]
+    heartbeats: Sequence[int] = ()  # the envelopes of these
 
     @property
     def schema(self) -> tantivy.Schema:
@@ -78,6 +79,7 @@ class _Opened:
     identity: tuple[int, int]
     index: tantivy.Index
     envelopes: dict[int, Envelope] = field(default_factory=dict)
+    heartbeats: list[int] = field(default_factory=list)
 
 
 class Views:
@@ -134,5 +136,7 @@ class Views:
         searcher = opened.index.searcher()
         for number, text in read_envelopes(searcher).items():
             if number not in opened.envelopes:
-                opened.envelopes[number] = parse_envelope(number, text)
-        return View(identity, opened.index, searcher, opened.envelopes)
+                envelope = opened.envelopes[number] = parse_envelope(number, text)
+                if envelope.is_heartbeat:
+                    opened.heartbeats.append(number)
+        return View(identity, opened.index, searcher, opened.envelopes, opened.heartbeats)
