@@ -1,0 +1,164 @@
+"""
+The clocks of an incident: how long until somebody answers it, and until it is over.
+
+Both clocks start when people were told (`told_at`). The response clock stops at the acknowledgement
+and the resolution clock at the end; an incident that ends before anybody answered has stopped both.
+When four fifths of the time are gone, the limit is near; after it, it is breached. Each of these is
+told once. Whoever looks too late (a job that was down) is told of the breach alone.
+
+A limit is a span of time that passes day and night, or `next business day`: until the close of
+business of the first business day after the day on which people were told, by the calendar of the
+zone. Spans are counted in UTC, so a change to summer time neither shortens nor lengthens one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import Final
+
+from shipper.alerts.incident import Change, Incident, Phase, Transition
+from shipper.alerts.severity import Severity
+
+NEAR: Final = 0.8  # of the time is gone
+MINUTE: Final = 60_000
+HOUR: Final = 60 * MINUTE
+MOST_DAYS: Final = 400  # that are looked through for a business day
+
+Span = int | None  # milliseconds; None for the next business day
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long until an incident has to be acknowledged, and resolved."""
+
+    respond: Span
+    resolve: Span
+
+
+GUIDE: Final[Mapping[Severity, Limits]] = {
+    Severity.CRITICAL: Limits(5 * MINUTE, 1 * HOUR),
+    Severity.HIGH: Limits(15 * MINUTE, 4 * HOUR),
+    Severity.MEDIUM: Limits(1 * HOUR, 8 * HOUR),
+    Severity.LOW: Limits(None, 48 * HOUR),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """When business is done: `days` from 0 for Monday, up to `close`, not on `holidays`."""
+
+    zone: tzinfo = UTC
+    days: frozenset[int] = frozenset(range(5))
+    close: time = time(17)
+    holidays: frozenset[date] = frozenset()
+
+    def is_business(self, day: date) -> bool:
+        """Tell whether business is done on a day."""
+        return day.weekday() in self.days and day not in self.holidays
+
+    def after(self, at: int) -> int:
+        """Give the close of the first business day after the day of `at`; epoch ms."""
+        day = self.local(at).date()
+        for _ in range(MOST_DAYS):
+            day += timedelta(days=1)
+            if self.is_business(day):
+                break
+        return round(datetime.combine(day, self.close, self.zone).timestamp() * 1000)
+
+    def local(self, at: int) -> datetime:
+        """Give the time in the zone."""
+        return datetime.fromtimestamp(at / 1000, self.zone)
+
+
+@dataclass(frozen=True, slots=True)
+class Sla:
+    """The limits of every severity, and the calendar that they are counted by."""
+
+    limits: Mapping[Severity, Limits] = field(default_factory=lambda: GUIDE)
+    calendar: Calendar = Calendar()
+
+    def respond_by(self, incident: Incident) -> int | None:
+        """Give the time by which somebody has to answer; None where the clock has not begun."""
+        return self._by(self.limits[incident.severity].respond, incident.told_at)
+
+    def resolve_by(self, incident: Incident) -> int | None:
+        """Give the time by which it has to be over; None where the clock has not begun."""
+        return self._by(self.limits[incident.severity].resolve, incident.told_at)
+
+    def _by(self, span: Span, start: int | None) -> int | None:
+        if start is None:
+            return None
+        return self.calendar.after(start) if span is None else start + span
+
+    def due(self, incident: Incident, told: Collection[Change], now: int) -> Iterator[Transition]:
+        """Give what has to be told of the clocks of an open incident, and was not told yet."""
+        if incident.told_at is None or incident.phase not in {Phase.FIRING, Phase.ACKNOWLEDGED}:
+            return
+        clocks = [(self.resolve_by(incident), Change.RESOLUTION_DUE, Change.RESOLUTION_BREACHED)]
+        if incident.acknowledged_at is None:
+            response = (self.respond_by(incident), Change.RESPONSE_DUE, Change.RESPONSE_BREACHED)
+            clocks.insert(0, response)
+        for limit, near, breached in clocks:
+            assert limit is not None, "both clocks begin at once"
+            start = incident.told_at
+            change = breached if now >= limit else near
+            if now >= start + (limit - start) * NEAR and not {change, breached} & {*told}:
+                yield Transition(incident, change, now, _words(limit - now))
+
+
+def _words(left: int) -> str:
+    """Tell how much time is left, or since when there is none."""
+    minutes = abs(left) // MINUTE
+    span = f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"
+    if left > 0:
+        return f"{span} left"
+    return f"{span} over" if minutes else "the time is over"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How the limits of one severity were kept in a month, by the incidents that it began with."""
+
+    month: str
+    severity: Severity
+    incidents: int
+    responded: int
+    resolved: int
+    running: int  # clocks that have neither stopped nor run out
+
+    @property
+    def share(self) -> float | None:
+        """Give the share of the clocks that stopped in time among those that are decided."""
+        decided = 2 * self.incidents - self.running
+        return (self.responded + self.resolved) / decided if decided else None
+
+
+def compliance(incidents: Sequence[Incident], sla: Sla, now: int) -> list[Kept]:
+    """Count per month (of the calendar's zone, by the time of telling) and severity."""
+    found: dict[tuple[str, Severity], list[Incident]] = {}
+    for incident in incidents:
+        if incident.told_at is not None:
+            month = f"{sla.calendar.local(incident.told_at):%Y-%m}"
+            found.setdefault((month, incident.severity), []).append(incident)
+    order = list(Severity)
+    return [
+        _kept(month, severity, found[month, severity], sla, now)
+        for month, severity in sorted(found, key=lambda key: (key[0], order.index(key[1])))
+    ]
+
+
+def _kept(month: str, severity: Severity, among: list[Incident], sla: Sla, now: int) -> Kept:
+    responded = resolved = running = 0
+    for each in among:
+        respond_by, resolve_by = sla.respond_by(each), sla.resolve_by(each)
+        assert respond_by is not None
+        assert resolve_by is not None
+        answers = [at for at in (each.acknowledged_at, each.resolved_at) if at is not None]
+        answered = min(answers, default=None)
+        responded += answered is not None and answered <= respond_by
+        resolved += each.resolved_at is not None and each.resolved_at <= resolve_by
+        running += answered is None and now <= respond_by
+        running += each.resolved_at is None and now <= resolve_by
+    return Kept(month, severity, len(among), responded, resolved, running)
