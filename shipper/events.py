@@ -22,7 +22,8 @@ class Block:
     `data` ends with a newline, except at the end of a file that was rotated away. `start` and
     `end` are byte offsets in the file; `read_at` is the wall clock in epoch milliseconds. Of a line
     at most `limit` bytes are kept. A `cut` block is one line that is longer than that: `data` is
-    its beginning, `end` lies after all of it.
+    its beginning, `end` lies after all of it. The lines of a block that is read `again` on demand
+    were acked before.
     """
 
     file: int
@@ -34,6 +35,7 @@ class Block:
     read_at: int
     limit: int
     cut: bool = False
+    again: bool = False
 
 
 @dataclass(slots=True)

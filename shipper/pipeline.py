@@ -25,7 +25,7 @@ from shipper.deliver.dedupe import Dedupe
 from shipper.deliver.output import open_output
 from shipper.deliver.publisher import Publisher
 from shipper.enrich.enricher import Enricher, Surroundings
-from shipper.errors import DataFolderError
+from shipper.errors import DataFolderError, OutputUnavailable
 from shipper.status import Counters, Rates, write_snapshot
 from shipper.steps import Step
 from shipper.tail.discovery import Patterns
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from shipper.config import Config
     from shipper.deliver.output import Output
-    from shipper.events import Block
+    from shipper.events import Block, Events
 
 log = logging.getLogger("shipper")
 
@@ -86,7 +86,7 @@ class Pipeline:
         """Learn what the output holds beyond what the registry accounts for."""
         registry, output = self._registry, self._output
         registry.forget(before=self._clock() - FORGET_RUNS_MS)
-        dedupe = Dedupe(registry.seen(), registry.streams())
+        dedupe = Dedupe(registry.seen(), registry.streams(), output.holds)
         accounted = registry.accounted()
         if output.commit() < accounted:
             log.warning(
@@ -140,7 +140,10 @@ class Pipeline:
         counters.read_bytes += block.end - block.start
         counters.events += len(events)
         counters.tagged += events.tagged
-        events, duplicates = self._dedupe.filter(block, events)
+        left = self._leave_out(block, events)
+        if left is None:
+            return  # told to stop: it is read again
+        events, duplicates = left
         counters.duplicates += duplicates
         steps.reached(Step.ENRICHED)
         parcel = Parcel(events, block.file, block.end, len(block.data))
@@ -150,6 +153,18 @@ class Pipeline:
                 return  # not handed over, so never acked: it is read again
             self._scan_if_due()
         steps.reached(Step.QUEUED)
+
+    def _leave_out(self, block: Block, events: Events) -> tuple[Events, int] | None:
+        """Leave out what was taken before; None if a stop came before that could be told."""
+        while not self.stopping:
+            try:
+                return self._dedupe.filter(block, events)
+            except OutputUnavailable as error:
+                log.warning("%s; nothing is lost, it is tried again", error)
+                self.settle()
+                self.wake.wait(SAVE_SECONDS)
+                self.wake.clear()
+        return None
 
     def _scan_if_due(self) -> None:
         now = time.monotonic()

@@ -4,6 +4,12 @@ Each record once: what was taken before is dropped on its way from enrichment to
 Two ways lead to a second copy. The application wrote a record to two files: its (run, seq) was
 taken already. Or a crash fell between the commit of the index and the save of the registry: the
 lines are read again, but the index holds them; `recover` asks it at the start.
+
+Lines that are read again on demand (`Block.again`) were acked, so their numbers were taken, and
+yet the output may not hold them any more: that is why they are read again. So of these the output
+is asked, block by block: what it holds is dropped, the rest goes out. Two copies of a record
+within what is read again are told apart by the numbers that this process has sent again; once
+the first copy is stored, the output tells of it.
 """
 
 from __future__ import annotations
@@ -15,7 +21,7 @@ from shipper.enrich.origin import is_run
 from shipper.events import Events
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from shipper.deliver.batch import Batch
     from shipper.events import Block
@@ -26,12 +32,19 @@ class Dedupe:
     """
     What was read, and what of it was acked; used by one thread.
 
-    `streams` says per foreign stream up to which byte the index holds its lines.
+    `streams` says per foreign stream up to which byte the index holds its lines, `holds` what an
+    output holds of a range (see `Output.holds`).
     """
 
-    def __init__(self, saved: Iterable[SeenRow], streams: dict[str, int]) -> None:
+    def __init__(
+        self,
+        saved: Iterable[SeenRow],
+        streams: dict[str, int],
+        holds: Callable[[str, int, int], Sequence[int]] = lambda _stream, _first, _last: (),
+    ) -> None:
         rows = list(saved)
-        self._read, self._acked = Seen(), Seen()
+        self._holds = holds
+        self._read, self._acked, self._again = Seen(), Seen(), Seen()
         self._read.restore(rows)
         self._acked.restore(rows)
         self.streams = streams
@@ -49,16 +62,45 @@ class Dedupe:
         return count
 
     def filter(self, block: Block, events: Events) -> tuple[Events, int]:
-        """Give the events that were not taken before, and how many were."""
+        """
+        Give the events that were not taken before, and how many were.
+
+        Raises:
+            OutputUnavailable: of a block that is read again it cannot be told now; ask once more.
+
+        """
+        if block.again:
+            return self._filter_again(block, events)
         again: dict[str, int] = {}
         for run, numbers in events.origins.items():
             for number in self._read.take(run, numbers):
-                origin = f"{run}-{number}"
-                again[origin] = again.get(origin, 0) + 1
+                _count(again, f"{run}-{number}")
         held = self.streams.get(block.stream, 0)
         if held > block.start:
             again |= {f"{block.stream}-{at}": 1 for at in _positions(block.stream, events, held)}
         return (_without(events, again), sum(again.values())) if again else (events, 0)
+
+    def _filter_again(self, block: Block, events: Events) -> tuple[Events, int]:
+        """Give the events that the output doesn't hold and that this process didn't send again."""
+        left_out: dict[str, int] = {}
+        streams = dict(events.origins)
+        streams[block.stream] = _positions(block.stream, events, block.end)
+        for stream, positions in streams.items():
+            if positions:
+                held = {*self._holds(stream, min(positions), max(positions))}
+                for position in positions:
+                    if position in held:
+                        _count(left_out, f"{stream}-{position}")
+        for run, numbers in events.origins.items():
+            self._read.take(run, numbers)
+            for number in self._again.take(run, numbers):
+                _count(left_out, f"{run}-{number}")
+        kept = _without(events, left_out) if left_out else events
+        return kept, len(events) - len(kept)
+
+    def forget_sent_again(self) -> None:
+        """Begin another reading again; nothing may be under way."""
+        self._again = Seen()
 
     def ack(self, batch: Batch) -> None:
         """Count the records of a batch as taken for good."""
@@ -69,6 +111,10 @@ class Dedupe:
     def changes(self) -> list[SeenRow]:
         """Give the rows to save since the last call."""
         return list(self._acked.changes())
+
+
+def _count(counts: dict[str, int], origin: str) -> None:
+    counts[origin] = counts.get(origin, 0) + 1
 
 
 def _positions(stream: str, events: Events, below: int) -> list[int]:

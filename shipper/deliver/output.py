@@ -49,6 +49,18 @@ class Output(Protocol):
         An output that absorbs a resend by `_id` gives nothing.
         """
 
+    def holds(self, stream: str, first: int, last: int) -> Sequence[int]:
+        """
+        Give the positions of a stream, `first` to `last`, that are stored, in any order.
+
+        Called by the reading thread, while the other one may publish. An output that absorbs a
+        resend by `_id` gives nothing.
+
+        Raises:
+            OutputUnavailable: it cannot be told now.
+
+        """
+
     def commit(self) -> int:
         """Give the number of the last commit; 0 where the output has none."""
 

@@ -100,6 +100,11 @@ class Harvester:
         self.record = record
         self.position = self._looked_to = 0
 
+    def rewind(self) -> None:
+        """Go on reading at what is acked."""
+        self.position = self.record.offset
+        self._looked_to = 0
+
     def read(self, block_bytes: int, *, now: float, read_at: int) -> Block | None:
         """
         Read on; None if there is no whole line now.
@@ -107,18 +112,25 @@ class Harvester:
         `now` is the monotonic clock in seconds, `read_at` the wall clock in epoch milliseconds.
         Call `is_same` before. Raises OSError.
         """
-        wanted = min(block_bytes, self.size - self.position)
+        wanted = min(block_bytes, self.size - self.position, self._to_the_known_end())
         data = os.pread(self._fd, wanted, self.position) if wanted > 0 else b""
         whole = data.rfind(b"\n") + 1
         if whole:
             return self._block(data[:whole], whole, now=now, read_at=read_at)
         if not data:
             return None
+        if len(data) == self._to_the_known_end():
+            return self._block(data, len(data), now=now, read_at=read_at)
         if len(data) == block_bytes or self._looked_to > self.position:
             return self._long_line(now=now, read_at=read_at)
         if not self.is_settled(now):
             return None
         return self._block(data, len(data), now=now, read_at=read_at)
+
+    def _to_the_known_end(self) -> int:
+        """Give the bytes up to the end of what is read again: no block goes beyond it."""
+        left = self.record.again - self.position
+        return left if left > 0 else self.size + 1
 
     def _long_line(self, *, now: float, read_at: int) -> Block | None:
         """Read a line that is longer than a block, keep what may be kept of it."""
@@ -167,6 +179,7 @@ class Harvester:
             read_at=read_at,
             limit=self._max_line_bytes,
             cut=cut,
+            again=start < record.again,
         )
 
     def _grow_head(self, seen: int) -> None:

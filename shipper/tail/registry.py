@@ -61,7 +61,7 @@ CREATE TABLE files (
   path TEXT NOT NULL, stream TEXT NOT NULL, generation INTEGER NOT NULL,
   offset INTEGER NOT NULL, seen_at INTEGER NOT NULL,
   last_length INTEGER NOT NULL DEFAULT 0, last_digest TEXT NOT NULL DEFAULT '',
-  split INTEGER NOT NULL DEFAULT 0);
+  split INTEGER NOT NULL DEFAULT 0, again INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE seen (
   run TEXT NOT NULL, chunk INTEGER NOT NULL, low INTEGER NOT NULL, data BLOB NOT NULL,
   saved_at INTEGER NOT NULL, PRIMARY KEY (run, chunk)) WITHOUT ROWID;
@@ -85,6 +85,7 @@ MIGRATIONS = {
 ALTER TABLE files ADD COLUMN last_length INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE files ADD COLUMN last_digest TEXT NOT NULL DEFAULT '';
 ALTER TABLE files ADD COLUMN split INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE files ADD COLUMN again INTEGER NOT NULL DEFAULT 0;
 """
     + TOMBSTONES,
 }
@@ -98,6 +99,7 @@ class FileRecord:
     `offset` is in bytes and acked. `stream` is empty until the file has a first line. `seen_at`
     (epoch ms) is when the file was last there. `last` covers the bytes before `offset`. `split`
     is where what was read had to end although it might have gone on: a restart ends it there too.
+    What lies below `again` was acked once, and is read another time on demand (`reread`).
     """
 
     id: int
@@ -110,6 +112,22 @@ class FileRecord:
     seen_at: int
     last: Fingerprint = NOTHING
     split: int = 0
+    again: int = 0
+
+    def reread(self, start: int = 0) -> int:
+        """
+        Have what is acked read again from `start`, where a line has to begin; give its bytes.
+
+        The one way to send something again that counts as delivered: whether a line goes out is
+        then not decided by the numbers that were taken, but by what the output proves to hold
+        (shipper/deliver/dedupe.py). Nothing of the file may be under way.
+        """
+        start = min(start, self.offset)
+        bytes_again = self.offset - start
+        self.again = max(self.again, self.offset)
+        if start < self.offset:
+            self.offset, self.last = start, NOTHING
+        return bytes_again
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +279,7 @@ class Registry:
         with self._place():
             rows = self._db.execute(
                 "SELECT id, device, inode, head_length, head_digest, path, stream, generation,"
-                " offset, seen_at, last_length, last_digest, split FROM files ORDER BY id"
+                " offset, seen_at, last_length, last_digest, split, again FROM files ORDER BY id"
             ).fetchall()
         return [_record_of(row) for row in rows]
 
@@ -322,7 +340,7 @@ class Registry:
 
     def _write_files(self, changes: Changes) -> None:
         self._db.executemany(
-            "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 (
                     file.id,
@@ -338,6 +356,7 @@ class Registry:
                     file.last.length,
                     file.last.digest,
                     file.split,
+                    file.again,
                 )
                 for file in changes.files.values()
             ),
@@ -391,12 +410,13 @@ class Registry:
 
 
 def _record_of(row: tuple[Any, ...]) -> FileRecord:
-    number, device, inode, head_length, head_digest, *plain, last_length, last_digest, split = row
+    number, device, inode, *plain = row
+    head_length, head_digest, *plain, last_length, last_digest, split, again = plain
     head, last = Fingerprint(head_length, head_digest), Fingerprint(last_length, last_digest)
     path, stream, generation, offset, seen_at = plain
     file = Identity(int(device), int(inode))
     return FileRecord(
-        number, file, head, path, stream, generation, offset, seen_at, last=last, split=split
+        number, file, head, path, stream, generation, offset, seen_at, last, split, again
     )
 
 

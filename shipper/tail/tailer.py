@@ -225,6 +225,18 @@ class Tailer:
             log.warning("%s: %s; it is tried again in the next scan", harvester.path, error)
             return None
 
+    def reread(self, file: int, start: int = 0) -> int:
+        """Have a file read again, see `FileRecord.reread`; give the bytes of it."""
+        record = self._records[file]
+        bytes_again = record.reread(start)
+        self._changed.add(file)
+        self._shelf.pop(record.file, None)
+        harvester = self._open.get(record.file)
+        if harvester is not None:
+            harvester.rewind()
+            self._ready[record.file] = None
+        return bytes_again
+
     def ack(self, file: int, offset: int) -> None:
         """Move the acked offset of a file; one that is over is left alone."""
         record = self._records.get(file)

@@ -89,6 +89,9 @@ class ScriptedOutput:
     def held_after(self, commit: int) -> Iterator[tuple[str, Sequence[int]]]:
         return iter(())
 
+    def holds(self, stream: str, first: int, last: int) -> Sequence[int]:
+        return ()
+
     def commit(self) -> int:
         return 0
 

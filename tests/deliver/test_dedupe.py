@@ -6,9 +6,10 @@ import zlib
 
 from shipper.deliver.batch import Batch, Parcel, batch_of
 from shipper.deliver.dedupe import Dedupe
-from shipper.events import Events
+from shipper.events import Block, Events
 from shipper.tail.registry import SeenRow
 from tests.deliver.delivering import (
+    NOW,
     OTHER_RUN,
     RUN,
     STREAM,
@@ -137,3 +138,40 @@ def test_records_beside_held_foreign_lines() -> None:
     events.origins = mixed.origins
     batch, dropped = filtered(dedupe, events)
     assert (batch.ids, dropped) == ([f"{RUN}-2"], 3)
+
+
+def again(dedupe: Dedupe, events: Events, start: int = 0) -> list[int]:
+    """Give what is left of a block that is read again."""
+    block = Block(1, "/a.log", STREAM, start, start + 100, b"", NOW, 100, again=True)
+    left, dropped = dedupe.filter(block, events)
+    assert len(left) + dropped == len(events)
+    return [int(id_.rpartition("-")[2]) for id_ in left.ids]
+
+
+def test_of_what_is_read_again_the_output_decides() -> None:
+    """Of lines that are read again, just those go out that the output doesn't hold."""
+    stored = {RUN: {0, 1, 3}, STREAM: {10}}
+    dedupe = Dedupe([], {STREAM: 60}, lambda stream, _first, _last: [*stored.get(stream, ())])
+    filtered(dedupe, events_of(0, 1, 2, 3))
+
+    assert again(dedupe, events_of(0, 1, 2, 3)) == [2]
+    assert again(dedupe, foreign_events(0, 10, 20)) == [0, 20]
+
+
+def test_of_what_is_read_again_each_record_goes_out_once() -> None:
+    """Copies of a record within what is read again are told apart before the first is stored."""
+    dedupe = Dedupe([], {}, lambda _stream, _first, _last: [])
+    filtered(dedupe, events_of(0, 1, 2))
+
+    assert again(dedupe, events_of(0, 1, 1)) == [0, 1]
+    assert again(dedupe, events_of(1, 2)) == [2]
+    dedupe.forget_sent_again()
+    assert again(dedupe, events_of(1, 2)) == [1, 2]
+
+
+def test_what_is_read_again_counts_as_taken() -> None:
+    """A record that was read again is dropped where it comes in the usual way."""
+    dedupe = Dedupe([], {}, lambda _stream, _first, _last: [])
+
+    assert again(dedupe, events_of(4, 5)) == [4, 5]
+    assert filtered(dedupe, events_of(4, 5, 6))[1] == 2

@@ -9,14 +9,22 @@ import msgspec
 import pytest
 
 from shipper.config import Config, ConsoleOutput, EmbeddedOutput, Input, Output, Service
-from shipper.deliver.batch import Batch
+from shipper.deliver.batch import Batch, Parcel, batch_of
 from shipper.deliver.bulk import bulk_body
 from shipper.deliver.output import open_output
 from shipper.deliver.outputs.console import ConsoleWriter
 from shipper.deliver.outputs.embedded import EmbeddedIndex
 from shipper.errors import OutputUnavailable, ShipperError
 from shipper.events import Delivery
-from tests.deliver.delivering import NOW, RUN, document_of, simple_batch
+from tests.deliver.delivering import (
+    NOW,
+    OTHER_RUN,
+    RUN,
+    STREAM,
+    document_of,
+    foreign_events,
+    simple_batch,
+)
 
 
 def config_of(folder: Path, output: Output) -> Config:
@@ -115,6 +123,19 @@ def test_the_index_numbers_its_commits(tmp_path: Path) -> None:
     held = {run: sorted(numbers) for run, numbers in output.held_after(1)}
     assert held == {RUN: [7]}
     output.tend(NOW)
+    output.close()
+
+
+def test_the_index_tells_of_a_range(tmp_path: Path) -> None:
+    """What the index holds of a stream can be asked for, of any commit, to both ends included."""
+    output = open_output(embedded(tmp_path))
+    output.publish(simple_batch(1, 2, 5))
+    output.publish(batch_of(1, [Parcel(foreign_events(3, 40), 1, 0, 0)]))
+
+    assert sorted(output.holds(RUN, 2, 5)) == [2, 5]
+    assert sorted(output.holds(RUN, 3, 4)) == []
+    assert sorted(output.holds(STREAM, 0, 100)) == [3, 40]
+    assert sorted(output.holds(OTHER_RUN, 0, 100)) == []
     output.close()
 
 

@@ -271,6 +271,18 @@ def test_the_database_of_another(path: Path, script: str) -> None:
     assert os.listdir(path.parent) == ["registry.db"]
 
 
+def test_a_file_to_read_again(registry: Registry) -> None:
+    """What is to be read again is remembered up to where it was acked, whatever is asked twice."""
+    record = record_of(1, 1000)
+    assert record.reread() == 1000
+    record.offset = 300  # read again so far
+    assert record.reread(100) == 200
+    registry.save(Changes(files={1: record}), WALL)
+
+    (saved,) = registry.files()
+    assert (saved.offset, saved.again) == (100, 1000)
+
+
 @pytest.mark.parametrize("version", [0, VERSION + 1])
 def test_another_version(path: Path, version: int) -> None:
     """A registry of another version is refused and left as it is."""

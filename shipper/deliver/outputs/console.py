@@ -66,6 +66,10 @@ class ConsoleWriter:
         """Give nothing: what was written cannot be asked for."""
         return iter(())
 
+    def holds(self, stream: str, first: int, last: int) -> Sequence[int]:  # noqa: ARG002 -- protocol
+        """Give nothing; see `Output`."""
+        return ()
+
     def commit(self) -> int:
         """Give 0: there are no commits."""
         return 0

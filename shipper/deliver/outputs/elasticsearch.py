@@ -250,6 +250,10 @@ class DataStreams:
         """Give nothing; see `Output`."""
         return iter(())
 
+    def holds(self, stream: str, first: int, last: int) -> Sequence[int]:  # noqa: ARG002 -- a resend is absorbed
+        """Give nothing; see `Output`."""
+        return ()
+
     def commit(self) -> int:
         """Give 0: there are no commits."""
         return 0

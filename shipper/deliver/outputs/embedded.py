@@ -46,6 +46,13 @@ class EmbeddedIndex:
         """Give the origins stored after that commit; see `Output`."""
         return self._writer.origins_after(commit)
 
+    def holds(self, stream: str, first: int, last: int) -> Sequence[int]:
+        """Look into the index; see `Output`."""
+        try:
+            return self._writer.positions_of(stream, first, last)
+        except StoreUnavailable as error:
+            raise OutputUnavailable(str(error)) from error
+
     def commit(self) -> int:
         """Give the number of the last commit of the index."""
         return self._writer.commit

@@ -275,6 +275,10 @@ class Logstash:
         """Give nothing: a resend is absorbed by its `_id`."""
         return iter(())
 
+    def holds(self, stream: str, first: int, last: int) -> Sequence[int]:  # noqa: ARG002 -- protocol
+        """Give nothing; see `Output`."""
+        return ()
+
     def commit(self) -> int:
         """Give 0: there are no commits."""
         return 0

@@ -40,6 +40,25 @@ def origins_between(
                 yield stream, positions
 
 
+def positions_of(index: tantivy.Index, stream: str, first: int, last: int) -> Iterator[int]:
+    """Give the positions of one stream, `first` to `last`, that are stored."""
+    searcher, schema = index.searcher(), index.schema
+    foreign = Query.exists_query("_stream")
+    for field, position, occur in (("run", "seq", Occur.MustNot), ("_stream", "_position", None)):
+        of_stream = Query.boolean_query(
+            [
+                (Occur.Must, Query.term_query(schema, field, stream)),
+                (
+                    Occur.Must,
+                    Query.range_query(schema, position, FieldType.Integer, first, last),
+                ),
+                *([(occur, foreign)] if occur else []),
+            ]
+        )
+        for positions in _positions(searcher, schema, of_stream, position):
+            yield from positions
+
+
 def _values(searcher: tantivy.Searcher, records: Query, field: str) -> list[str]:
     terms = {"field": field, "size": MAX_STREAMS, "segment_size": MAX_STREAMS}
     answer = searcher.aggregate(records, {"x": {"terms": terms}})["x"]

@@ -24,7 +24,7 @@ from shipper.steps import Step
 from shipper.store.embedded import parts
 from shipper.store.embedded.document import Encoder, Refused
 from shipper.store.embedded.envelope import read_envelopes
-from shipper.store.embedded.origins import origins_between
+from shipper.store.embedded.origins import origins_between, positions_of
 from shipper.store.embedded.parts import Part
 from shipper.store.embedded.schema import ORDER_BITS
 
@@ -104,6 +104,22 @@ class EmbeddedWriter:
         """Give stream and positions of all that was stored after that commit, in portions."""
         for part in self._parts():
             yield from origins_between(parts.open_index(part), commit + 1, self.commit)
+
+    def positions_of(self, stream: str, first: int, last: int) -> list[int]:
+        """
+        Give the positions of a stream, `first` to `last`, that are stored; of any thread.
+
+        Raises:
+            StoreUnavailable: it can't be told now; a part may just have been dropped.
+        """
+        try:
+            return [
+                position
+                for part in self._parts()
+                for position in positions_of(parts.open_index(part), stream, first, last)
+            ]
+        except (OSError, ValueError) as error:
+            raise _unusable(self._root, error) from error
 
     def retain(self, now_ms: int) -> None:
         """
