@@ -50,7 +50,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "store": {"errors", "fields", "config", "elastic", "steps"},
     "deliver": {*SEAMS, "tail", "enrich", "config", "connecting", "elastic", WRITER},
     "reach": {"config", "connecting", "elastic", "errors", "findings"},
-    "alerts": {"errors", "fields", "config", "options", "store"},
+    "alerts": {"errors", "fields", "config", "options", "steps", "store"},
     "reports": {"errors", "fields", "store"},
     "view": {"errors", "fields", "findings", "status", "store.api"},
 }
