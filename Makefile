@@ -37,10 +37,10 @@ format: $(VENV)/dev.stamp ## let ruff mend what it can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-docs: $(VENV)/dev.stamp ## write docs/configuration.md from the code
-	$(BIN)/python -c 'from shipper.reference import configuration; print(end=configuration())' \
-	  > docs/configuration.md.new
-	mv docs/configuration.md.new docs/configuration.md
+docs: $(VENV)/dev.stamp ## write the references in docs/ from the code
+	$(BIN)/python -c 'from pathlib import Path; from shipper.reference import PAGES; \
+	  texts = {page: text() for page, text in PAGES.items()}; \
+	  [Path(page).write_text(text) for page, text in texts.items()]'
 
 LINES ?= 1000000
 

@@ -17,6 +17,8 @@ from shipper.errors import ConfigError
 from shipper.options import (
     COUNT,
     DURATION,
+    PATH,
+    PATH_TEXT,
     SECONDS,
     SIZE,
     SWITCH,
@@ -26,6 +28,7 @@ from shipper.options import (
     OneOf,
     Scalar,
     Section,
+    absent,
     one_word_of,
     option,
     parse_duration,
@@ -56,8 +59,7 @@ _NAMESPACE = text_matching(
     r"[^A-Z\\/*?\"<>| ,#:\-\x00-\x1f]{1,100}", "lower case without spaces and - / * ? : # ,"
 )
 _GLOB = text_matching(r"(?!~)[^\x00]*[^\x00/]", "the path of a file, with * ? [ ] ** as wildcards")
-_PATH_TEXT = text_matching(r"(?!~)[^\x00]+", "a path; ~ is not replaced")
-_PATH = Scalar("a path", lambda text: Path(_PATH_TEXT.parse(text)))
+_PATH, _PATH_TEXT, _none = PATH, PATH_TEXT, absent
 _HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)"
 _PORT = r":(?:[1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5])"  # to 65535
 _ADDRESS = text_matching(_HOST + _PORT, "host:port, such as logs1:5044")
@@ -75,10 +77,6 @@ _URL_TEXT = text_matching(
     "http:// or https://, host and port, such as https://es1:9200",
 )
 _URL = Scalar(_URL_TEXT.shown, _parse_url)
-
-
-def _none() -> None:
-    """Stand for an option that was left out."""
 
 
 @dataclass(frozen=True, slots=True)

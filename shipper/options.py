@@ -14,6 +14,7 @@ import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import yaml
@@ -171,6 +172,33 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
+class MapOf:
+    """A mapping from names that the user chooses to values or sections of one kind."""
+
+    name: Scalar
+    item: Kind
+
+    @property
+    def shown(self) -> str:
+        """Name the keys and the items."""
+        return f"a section of: {self.name.shown} to {self.item.shown}"
+
+    def read(self, node: Node, place: str, faults: list[Fault]) -> dict[str, Any]:
+        """Give the items by their names, in the order of the file."""
+        if _is_other(node):
+            faults.append(_fault(node, place, f"is {_shape(node)}; use {self.shown}"))
+            return {}
+        found: dict[str, Any] = {}
+        for key, value in node.value if isinstance(node, MappingNode) else ():
+            name = self.name.read(key, place, faults)
+            if name in found:
+                faults.append(_fault(key, _join(place, name), "is there twice; keep one"))
+            elif name is not None:
+                found[name] = self.item.read(value, _join(place, name), faults)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
 class OneOf:
     """A mapping with exactly one key, which names the section that its value is."""
 
@@ -300,6 +328,12 @@ SECONDS = Scalar("seconds or a duration", _parse_seconds)
 COUNT = Scalar("a whole number", _parse_count)
 DURATION = Scalar("a duration", lambda text: round(parse_duration(text)))
 SIZE = Scalar("a size", parse_size)
+PATH_TEXT = text_matching(r"(?!~)[^\x00]+", "a path; ~ is not replaced")
+PATH = Scalar("a path", lambda text: Path(PATH_TEXT.parse(text)))
+
+
+def absent() -> None:
+    """Stand for an option that was left out."""
 
 
 def _compose(text: str) -> Node:

@@ -1,12 +1,14 @@
-"""Writes the configuration reference (docs/configuration.md) from the options themselves."""
+"""Writes the references of both files of options (in docs/) from the options themselves."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from inspect import cleandoc
 from typing import Any
 
+from shipper.alerts.settings import AlertSettings
 from shipper.config import Config
-from shipper.options import Kind, ListOf, OneOf, Option, Section, options_of
+from shipper.options import Kind, ListOf, MapOf, OneOf, Option, Section, options_of
 
 _HEAD = """\
 # Configuration
@@ -35,6 +37,19 @@ _FOOT = """
 This page is written from `shipper/config.py` by `make docs`.
 """
 
+_ALERTS_HEAD = """\
+# Configuration of alerters and routes
+
+`alerts.json` beside the config, so `config/alerts.json` as a rule: YAML or JSON, with comments. Who
+is told of what, and how. [alerters.md](alerters.md) has an example for every alerter and says what
+each promises; [configuration.md](configuration.md) says how durations and paths are written. All
+faults are reported at once, with place, line and remedy.
+"""
+
+_ALERTS_FOOT = """
+This page is written from `shipper/alerts/settings.py` by `make docs`.
+"""
+
 _IN_WORDS = {"{}": "its defaults", "[]": "empty", "none": "none"}  # defaults nobody would write
 
 
@@ -43,9 +58,20 @@ def configuration() -> str:
     return _HEAD + "".join(_describe(Config, "", "The whole file")) + _FOOT
 
 
+def alerts_configuration() -> str:
+    """Give the text of docs/alerts-configuration.md."""
+    return _ALERTS_HEAD + "".join(_describe(AlertSettings, "", "The whole file")) + _ALERTS_FOOT
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "docs/configuration.md": configuration,
+    "docs/alerts-configuration.md": alerts_configuration,
+}
+
+
 def _describe(section: type[Any], place: str, title: str) -> Iterator[str]:
     """Give the table of a section, then its sections, in the order of the file."""
-    yield f"\n## {title}\n\n{section.__doc__}\n\n"
+    yield f"\n## {title}\n\n{cleandoc(section.__doc__ or '')}\n\n"
     yield "| key | value | default | meaning |\n|---|---|---|---|\n"
     for found in options_of(section):
         yield f"| `{place}{found.key}` | {_shown(found)} | {_default(found)} | {found.meaning} |\n"
@@ -59,6 +85,8 @@ def _sections(kind: Kind, place: str) -> Iterator[tuple[Section, str]]:
         yield kind, place
     elif isinstance(kind, ListOf):
         yield from _sections(kind.item, f"{place}[]")
+    elif isinstance(kind, MapOf):
+        yield from _sections(kind.item, f"{place}.NAME")
     elif isinstance(kind, OneOf):
         for name, section in kind.sections.items():
             yield section, f"{place}.{name}"

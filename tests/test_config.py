@@ -28,7 +28,7 @@ from shipper.config import (
 )
 from shipper.errors import ConfigError
 from shipper.options import Fault, InvalidOptionsError, read_options
-from shipper.reference import configuration
+from shipper.reference import PAGES, configuration
 
 ROOT = Path(__file__).parent.parent
 SMALLEST = "service: {name: app}\ninputs: [{paths: [logs/*.log]}]\noutput: {embedded: {}}\n"
@@ -377,9 +377,10 @@ def test_a_fault_without_a_line() -> None:
     assert str(Fault("the file", 0, "is nested too deep")) == "the file: is nested too deep"
 
 
-def test_the_reference_is_not_stale() -> None:
-    """`docs/configuration.md` is what the code says; `make docs` writes it."""
-    assert (ROOT / "docs/configuration.md").read_text() == configuration()
+@pytest.mark.parametrize("page", PAGES)
+def test_the_reference_is_not_stale(page: str) -> None:
+    """The references in docs/ are what the code says; `make docs` writes them."""
+    assert (ROOT / page).read_text() == PAGES[page]()
 
 
 def test_the_smallest_config_of_the_reference_loads() -> None:

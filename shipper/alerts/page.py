@@ -40,6 +40,7 @@ class Page:
     `key` names the transition for ever, for services that drop a second copy; `thread` names its
     incident, for those that put messages together. `asked` is the rule's question in the query
     language. `search` is a command to type, `link` an address to open, None where there is none.
+    `notes` are further lines: the pages of a digest, or why something is not known.
     """
 
     transition: Transition
@@ -54,3 +55,4 @@ class Page:
     runbook: Sequence[str] = ()
     search: str | None = None
     link: str | None = None
+    notes: Sequence[str] = ()

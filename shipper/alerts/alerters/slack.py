@@ -1,0 +1,182 @@
+"""
+Slack: by an incoming webhook in the guide's form, or by a bot that keeps one message up to date.
+
+    webhook   {"attachments": [{"color", "title", "text", "ts"}]}, one message per transition
+    bot       the first page is a message; each further one edits it in place (chat.update), so that
+              the channel shows how the incident stands, and is a reply in its thread
+
+The reference is `channel:ts` of the bot's message; a webhook has none. Slack drops no second copy:
+if its answer is lost, a message or a reply may be there twice. The edit comes before the reply,
+because it may be made again without harm.
+
+Log text cannot become markup: `& < >` are written as entities, so there are no links, no mentions
+and no `<!channel>`; what is to be copied stands in code, without backticks; elsewhere an invisible
+space keeps `*_~` and backticks from taking hold. An attachment's text has at most 3,000 characters,
+of Slack's 40,000, which show without a click.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from shipper.alerts.alerter import AlerterRefused, AlerterUnavailable, Surroundings
+from shipper.alerts.alerters.kinds import Slack, address_of
+from shipper.alerts.colors import color_of
+from shipper.alerts.content import Part, fitted, headline, line, parts_of, subject
+from shipper.alerts.page import Page
+from shipper.alerts.posting import Poster
+from shipper.alerts.secret import Secret, read_secret
+
+TEXT_LIMIT: Final = 3000
+TITLE_LIMIT: Final = 250
+PART_LIMIT: Final = 900
+# The bot has to write a new message: the old one is gone, or may not be edited any more.
+GONE: Final = {"message_not_found", "edit_window_closed", "cant_update_message"}
+LATER: Final = {
+    "ratelimited",
+    "rate_limited",
+    "internal_error",
+    "fatal_error",
+    "service_unavailable",
+    "request_timeout",
+    "team_added_to_org",
+}
+_ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+_MARKS = re.compile(r"(?<![A-Za-z0-9])[*_~]|[*_~](?![A-Za-z0-9])|`|^(?=&gt;)")
+
+
+class SlackAlerter:
+    """Tells one channel."""
+
+    dedupes = False
+    collects = True
+
+    def __init__(self, name: str, settings: Slack, surroundings: Surroundings) -> None:
+        self.name = name
+        self._settings = settings
+        section = f"alerters.{name}.slack"
+        self._who = f"{section}: Slack"
+        self.where = (
+            f"Slack channel {settings.channel}" if settings.channel else "Slack, by a webhook"
+        )
+        self._poster = Poster(
+            self._who, section, settings.tls, settings.seconds, surroundings.ticks
+        )
+
+    def notify(self, page: Page, reference: str | None) -> str | None:
+        """Write a message, or edit it and reply."""
+        if self._settings.url_file is not None:
+            url = read_secret(self._settings.url_file)
+            try:
+                address_of(url.reveal())
+            except ValueError as error:
+                told = f"{self._who}: what {self._settings.url_file} holds {error}"
+                raise AlerterRefused(told) from None
+            self._poster.post(url, {"attachments": [attachment(page)]})
+            return None
+        assert self._settings.token_file is not None
+        token = read_secret(self._settings.token_file)
+        message = {"text": escaped(subject(page)), "attachments": [attachment(page)]}
+        if reference is None or not self._update(token, reference, message):
+            return self._write(token, message)
+        _, _, stamp = reference.partition(":")
+        reply = {"text": fitted(headline(page), 1000, escaped), "thread_ts": stamp}
+        self._write(token, {**reply, "attachments": []})
+        return reference
+
+    def close(self) -> None:
+        """Do nothing: no connection stays open."""
+
+    def _update(self, token: Secret, reference: str, message: dict[str, Any]) -> bool:
+        """Edit the message; False where there is none any more that can be edited."""
+        channel, _, stamp = reference.partition(":")
+        edit = {**message, "channel": channel, "ts": stamp, "parse": "none"}
+        return self._call(token, "chat.update", edit) is not None
+
+    def _write(self, token: Secret, message: dict[str, Any]) -> str:
+        told = self._call(
+            token,
+            "chat.postMessage",
+            {
+                **message,
+                "channel": self._settings.channel,
+                "unfurl_links": False,
+                "unfurl_media": False,
+            },
+        )
+        assert told is not None
+        return f"{told.get('channel', self._settings.channel)}:{told.get('ts', '')}"
+
+    def _call(self, token: Secret, method: str, arguments: dict[str, Any]) -> dict[str, Any] | None:
+        """Call a method; None if what it is about is gone."""
+        answer = self._poster.post(
+            f"{self._settings.base_url}/{method}",
+            arguments,
+            headers={
+                "Authorization": f"Bearer {token.reveal()}",
+                "Content-Type": "application/json; charset=utf-8",
+            },
+            secrets=[token],
+        )
+        told = answer.json()
+        if isinstance(told, dict) and told.get("ok") is True:
+            return told
+        error = str(told.get("error", "")) if isinstance(told, dict) else ""
+        if error in GONE and method == "chat.update":
+            return None
+        word = error if re.fullmatch(r"[a-z_]{1,60}", error) else "something that is no answer"
+        if error in LATER or not error:
+            raise AlerterUnavailable(f"{self._who} answers {word}; it is tried again")
+        raise AlerterRefused(f"{self._who} answers {word}; see the token, its scopes, the channel")
+
+
+def attachment(page: Page) -> dict[str, Any]:
+    """Write a page in the guide's form."""
+    severity = page.transition.incident.severity
+    return {
+        "color": color_of(page.transition),
+        "title": f"{severity.upper()} Alert",
+        "text": text_of(page),
+        "ts": page.transition.at // 1000,
+    }
+
+
+def text_of(page: Page, limit: int = TEXT_LIMIT) -> str:
+    """Write what fits of a page, part by part; each is whole, or cut within."""
+    told = [f"*{fitted(headline(page), TITLE_LIMIT, escaped)}*"]
+    room = limit - len(told[0])
+    if page.link and len(link := f"<{entities(line(page.link, 2000))}|Show in Kibana>") < room:
+        told.append(link)
+        room -= len(link) + 1
+    for part in parts_of(page):
+        written = _part(part)
+        room -= len(written) + 1
+        if room < 0:
+            break
+        told.append(written)
+    return "\n".join(told)
+
+
+def _part(part: Part) -> str:
+    label = f"{escaped(part.label)}: " if part.label else ""
+    each = max(60, PART_LIMIT // len(part.lines))
+    if part.code:
+        lines = [fitted(text, each, _code) for text in part.lines]
+        return f"{label}\n```" + "\n".join(lines) + "```"
+    lines = [fitted(text, each, escaped) for text in part.lines]
+    return label + lines[0] if len(lines) == 1 else "\n".join([label.rstrip(), *lines])
+
+
+def entities(text: str) -> str:
+    """Write the three characters that Slack's markup begins with as entities."""
+    return re.sub("[&<>]", lambda found: _ENTITIES[found[0]], text)
+
+
+def escaped(text: str) -> str:
+    """Write text so that Slack shows it as it is; ids can still be copied as they are."""
+    return _MARKS.sub(lambda found: f"\u200b{found[0]}\u200b", entities(text))
+
+
+def _code(text: str) -> str:
+    return entities(text).replace("`", "\u02cb")  # looks like one, and ends no code

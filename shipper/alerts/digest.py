@@ -1,0 +1,95 @@
+"""
+When many incidents open at once, an alerter gets some pages one by one and one for all the rest.
+
+    waiting pages   ▢▢▢▢▢▢▢▢▢▢▢▢▢▢   limit: 5 in 5 minutes, 2 sent lately
+                    └─┬─┘└────┬────┘
+                 one by one   one digest, when the oldest of them has waited for `collect`
+
+The worst go first, then the oldest; news that something is over comes last. There is at most one
+digest in `within`, so an alerter gets at most `pages` and one in that time, and is told of
+everything within it. A function of values; whoever calls it keeps what was sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from shipper.alerts.incident import Change
+from shipper.alerts.page import Page
+from shipper.alerts.settings import DigestLimits
+from shipper.alerts.severity import Severity
+
+_WORST_FIRST: Final = {severity: rank for rank, severity in enumerate(Severity)}
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A page that one alerter has not been told of yet, since when (epoch ms)."""
+
+    page: Page
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """When one alerter was told of something (epoch ms), and whether that was a digest."""
+
+    at: int
+    digest: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """
+    What one alerter is told now.
+
+    `singles` go out one by one, `digest` (empty, or two and more) as one page; `again_at` is when
+    to plan anew for what has to wait (epoch ms), None if nothing does. A digest of one is among
+    the singles.
+    """
+
+    singles: tuple[Page, ...] = ()
+    digest: tuple[Page, ...] = ()
+    again_at: int | None = None
+
+
+def plan(waiting: Sequence[Waiting], sent: Sequence[Sent], limits: DigestLimits, now: int) -> Plan:
+    """Decide what goes out now; nothing is dropped, nor held back where there is room."""
+    begin = now - limits.within_seconds * 1000
+    recent = [each for each in sent if each.at > begin]
+    room = max(0, limits.pages - sum(not each.digest for each in recent))
+    ordered = sorted(waiting, key=_urgency)
+    singles, rest = ordered[:room], ordered[room:]
+    pages = tuple(each.page for each in singles)
+    if not rest:
+        return Plan(pages)
+    due = _digest_due(rest, recent, limits)
+    if due > now:
+        return Plan(pages, again_at=min(due, _room_at(recent, limits, now, len(singles))))
+    if len(rest) == 1:
+        return Plan((*pages, rest[0].page))
+    return Plan(pages, tuple(each.page for each in rest))
+
+
+def _digest_due(rest: Sequence[Waiting], recent: Sequence[Sent], limits: DigestLimits) -> int:
+    collected = min(each.since for each in rest) + limits.collect_seconds * 1000
+    extra = [each.at for each in recent if each.digest]
+    singles = [each.at for each in recent if not each.digest]
+    if len(singles) > limits.pages:  # a digest of one, which went out as it is
+        extra.append(max(singles))
+    return max(collected, max(extra) + limits.within_seconds * 1000) if extra else collected
+
+
+def _room_at(recent: Sequence[Sent], limits: DigestLimits, now: int, singles: int) -> int:
+    """Say when the next page may go out by itself, once those of now are sent."""
+    times = sorted([each.at for each in recent if not each.digest] + [now] * singles)
+    return times[max(0, len(times) - limits.pages)] + limits.within_seconds * 1000
+
+
+def _urgency(waiting: Waiting) -> tuple[bool, int, int, str]:
+    transition = waiting.page.transition
+    ends = transition.change in (Change.RESOLVED, Change.ACKNOWLEDGED)
+    severity = _WORST_FIRST[transition.incident.severity]
+    return (ends, severity, waiting.since, waiting.page.key)

@@ -1,0 +1,67 @@
+"""
+Who is told of a transition: a function of the routes, the transition, and nothing else.
+
+The first route whose conditions are all met takes the transition; with `continue` the routes below
+are tried too. Each alerter is told once, in the order in which it was found. What an incident goes
+through before it fires is told to nobody, and nor is anything of one that is muted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+from typing import Final
+
+from shipper.alerts.incident import Change, Incident, Transition
+from shipper.alerts.settings import TOLD, AlertSettings, Route
+
+SERVICE: Final = "service.name"
+BREACHES: Final = frozenset({Change.RESPONSE_BREACHED, Change.RESOLUTION_BREACHED})
+
+
+def alerters_for(transition: Transition, settings: AlertSettings) -> tuple[str, ...]:
+    """Name the alerters that are told of a transition; on a breach of its times, more of them."""
+    incident = transition.incident
+    if transition.change not in TOLD or incident.muted_by is not None:
+        return ()
+    names = [
+        name
+        for route in _taking(settings.all_routes, incident, transition.change)
+        for name in route.to
+    ]
+    if transition.change in BREACHES:
+        names += settings.escalation.of(incident.severity)
+    return tuple(dict.fromkeys(names))
+
+
+def repeat_after_ms(incident: Incident, settings: AlertSettings) -> int | None:
+    """Say when a firing incident is told again; None where it goes to nobody."""
+    routes = _taking(settings.all_routes, incident, Change.REMINDED)
+    return min((route.repeat_seconds * 1000 for route in routes if route.to), default=None)
+
+
+def is_catch_all(route: Route) -> bool:
+    """Tell whether nothing gets past a route."""
+    return not (route.severity or route.service or route.rule or route.change)
+
+
+def _taking(routes: Sequence[Route], incident: Incident, change: Change) -> Iterator[Route]:
+    for route in routes:
+        if _is_met(route, incident, change):
+            yield route
+            if not route.goes_on:
+                return
+
+
+def _is_met(route: Route, incident: Incident, change: Change) -> bool:
+    service = dict(incident.group).get(SERVICE, "")
+    return (
+        (not route.severity or incident.severity in route.severity)
+        and (not route.change or change in route.change)
+        and _matches(incident.rule, route.rule)
+        and _matches(service, route.service)
+    )
+
+
+def _matches(text: str, patterns: Sequence[str]) -> bool:
+    return not patterns or any(fnmatchcase(text, pattern) for pattern in patterns)
