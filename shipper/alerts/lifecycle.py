@@ -60,17 +60,22 @@ def is_firing(incident: Incident | None) -> bool:
     return incident is not None and incident.phase in {Phase.FIRING, Phase.ACKNOWLEDGED}
 
 
-def step(before: Incident | None, verdict: Verdict, terms: Terms, now: int) -> Step:
+def step(
+    before: Incident | None, verdict: Verdict, terms: Terms, now: int, track: str = ""
+) -> Step:
     """
     Give the incident after a verdict, and what happened to it.
 
     `before` is the last one of the rule and group, or what the last step gave: a resolved one is
-    remembered for relapses. `now` is the end of the window.
+    remembered for relapses. `now` is the end of the window. `track` tells apart what is judged of
+    the same windows more than once (`standing.py`).
     """
     if verdict.state is State.BLIND:
         return before, ()
     if before is None or before.phase is Phase.RESOLVED:
-        return (before, ()) if verdict.state is State.OK else _open(before, verdict, terms, now)
+        return (
+            (before, ()) if verdict.state is State.OK else _open(before, verdict, terms, now, track)
+        )
     if verdict.state is State.BREACH:
         return _go_on(before, verdict, terms, now)
     return _calm_down(before, verdict, terms, now)
@@ -96,16 +101,17 @@ def resolve(incident: Incident, by: str, now: int, note: str = "") -> Step:
     return after, (Transition(after, Change.RESOLVED, now, note),)
 
 
-def incident_id(rule: str, group: Group, opened_at: int) -> str:
+def incident_id(rule: str, group: Group, opened_at: int, track: str = "") -> str:
     """Name an incident by what it is: whoever judges the same records finds the same one."""
-    told = "\0".join([rule, *(f"{field}\0{value}" for field, value in group), str(opened_at)])
+    pairs = (f"{field}\0{value}" for field, value in group)
+    told = "\0".join([rule, *pairs, str(opened_at), track])
     return b32encode(blake2b(told.encode(), digest_size=ID_BYTES).digest()).decode().lower()
 
 
-def _open(before: Incident | None, verdict: Verdict, terms: Terms, now: int) -> Step:
+def _open(before: Incident | None, verdict: Verdict, terms: Terms, now: int, track: str) -> Step:
     relapse = before is not None and now - (before.resolved_at or now) < RELAPSE_MS
     incident = Incident(
-        id=incident_id(verdict.rule, verdict.group, now),
+        id=incident_id(verdict.rule, verdict.group, now, track),
         rule=verdict.rule,
         group=verdict.group,
         severity=terms.severity,
