@@ -67,30 +67,40 @@ class Standings:
 
     def _take_late(self, verdict: Verdict, terms: Terms, track: str) -> tuple[Transition, ...]:
         group, at = verdict.group, verdict.window.end
-        place, main = (group, track), self._incidents.get((group, MAIN))
-        if is_firing(self._incidents.get(place)):
-            return self._step(place, verdict, terms)
-        if main is not None and is_firing(main):
-            dropped = self._drop(place, at)
-            return dropped + (
-                self._step((group, MAIN), verdict, terms) if at >= main.opened_at else ()
-            )
-        if any(_lived_at(each, at) for (of, _), each in self._incidents.items() if of == group):
-            return self._drop(place, at)
-        return self._step(place, verdict, terms)
+        own = (group, track)
+        firing = self._firing(group)
+        if firing not in {None, own}:
+            dropped = self._drop(own, at)
+            if firing is None or at < self._incidents[firing].opened_at:
+                return dropped
+            return dropped + self._step(firing, verdict, terms)
+        if firing is None and any(
+            _lived_at(each, at) for (of, _), each in self._incidents.items() if of == group
+        ):
+            return self._drop(own, at)
+        return self._step(own, verdict, terms)
+
+    def _firing(self, group: Group) -> Place | None:
+        """Give where the incident of a group that fires stands."""
+        return next(
+            (
+                place
+                for place, incident in self._incidents.items()
+                if place[0] == group and is_firing(incident)
+            ),
+            None,
+        )
 
     def _carry_on(self, verdict: Verdict) -> tuple[Transition, ...]:
         """Put what fires on a late track in the place of what is pending on the main one."""
-        main = (verdict.group, MAIN)
-        if is_firing(self._incidents.get(main)):
+        main, firing = (verdict.group, MAIN), self._firing(verdict.group)
+        if firing is None or firing == main:
             return ()
-        for place, incident in list(self._incidents.items()):
-            if place[0] == verdict.group and is_firing(incident):
-                told = self._drop(main, verdict.window.end)
-                self._put(main, incident)
-                self._put(place, None)
-                return told
-        return ()
+        incident = self._incidents[firing]
+        told = self._drop(main, verdict.window.end)
+        self._put(main, incident)
+        self._put(firing, None)
+        return told
 
     def _drop(self, place: Place, now: int) -> tuple[Transition, ...]:
         """Forget what never fired, and what has ended."""
