@@ -11,7 +11,6 @@ ours and shows with `--debug` for the others too. Ctrl-C and a reader that went 
 
 from __future__ import annotations
 
-import importlib
 import io
 import os
 import shutil
@@ -19,16 +18,13 @@ import sys
 import time
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
+from shipper.commands.groups import LazyGroup
 from shipper.commands.invocation import USUAL_CONFIG, Invocation
 from shipper.errors import ShipperError
 from shipper.view.text import safe
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 COMMANDS = {
     "run": (
@@ -40,6 +36,10 @@ COMMANDS = {
     "status": ("shipper.commands.status:status", "Show how far each file is shipped."),
     "search": ("shipper.commands.search:search", "Find, count, group or follow records."),
     "report": ("shipper.commands.report:report", "Write a summary of the records."),
+    "alerts": (
+        "shipper.commands.alerts:alerts",
+        "Judge rules over the records, and tell people.",
+    ),
     "demo": ("shipper.commands.demo:demo", "Show it all at work on an application under load."),
 }
 
@@ -47,29 +47,8 @@ CANNOT_WORK_NOW = 3
 INTERRUPTED = 130  # as a shell reports SIGINT
 
 
-class LazyGroup(click.Group):
-    """A group whose commands are imported when they are called; `--help` imports none."""
-
-    def __init__(self, *, table: Mapping[str, tuple[str, str]], **options: Any) -> None:
-        super().__init__(**options)
-        self.table = table
-
-    def list_commands(self, _ctx: click.Context) -> list[str]:
-        """Give the names in the order of the table."""
-        return list(self.table)
-
-    def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
-        """Import the command of that name, None if there is none."""
-        if name not in self.table:
-            return None
-        module, _, attribute = self.table[name][0].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
-        return command
-
-    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands with the sentences of the table."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, sentence) for name, (_, sentence) in self.table.items()])
+class Main(LazyGroup):
+    """All commands, and what becomes of what they return or raise."""
 
     def invoke(self, ctx: click.Context) -> None:
         """Run the command and turn what it returns or raises into the exit code."""
@@ -113,7 +92,7 @@ def _reader_left() -> int:
 
 @click.command(
     "shipper",
-    cls=LazyGroup,
+    cls=Main,
     table=COMMANDS,
     context_settings={"help_option_names": ["--help", "-h"]},
     epilog="Exit codes: 0 good; 1 the answer is no; 2 wrong use or config; 3 cannot work now. "

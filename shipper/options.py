@@ -84,10 +84,15 @@ class Kind(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """A single value; `parse` gets its text as written and raises ValueError with the fault."""
+    """
+    A single value; `parse` gets its text as written and raises ValueError with the fault.
+
+    `words` are all that it can be, where these are few.
+    """
 
     shown: str
     parse: Callable[[str], Any]
+    words: tuple[str, ...] = ()
 
     def read(self, node: Node, place: str, faults: list[Fault]) -> Any:
         """Give the parsed value."""
@@ -302,7 +307,8 @@ def text_matching(pattern: str, shown: str) -> Scalar:
 
 def one_word_of(*words: str) -> Scalar:
     """Take one of a few words."""
-    return text_matching("|".join(map(re.escape, words)), " or ".join(words))
+    shown = " or ".join(words)
+    return Scalar(shown, text_matching("|".join(map(re.escape, words)), shown).parse, words)
 
 
 def _parse_seconds(text: str) -> float:

@@ -56,7 +56,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("view.hits", "view.text"),
     },
     "reports": {"errors", "fields", "store"},
-    "view": {"errors", "fields", "findings", "status", "store.api"},
+    "view": {
+        *("errors", "fields", "findings", "status", "store.api", "store.fleet"),
+        *("alerts.incident", "alerts.rules", "alerts.verdict"),
+    },
 }
 
 # Where everything is put together; these may import anything but `cli`.

@@ -1,0 +1,86 @@
+"""
+`absence`: nothing of what is expected came.
+
+With `group_by`, every group that was there within `seen_within` is expected: each host, each
+service. Without, one record within that time is enough to expect the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from shipper.alerts.rules.kind import (
+    Finding,
+    Limits,
+    Numbers,
+    Probe,
+    needs_no_limit,
+    state_of,
+)
+from shipper.alerts.rules.values import QUERY, SPAN
+from shipper.alerts.verdict import State
+from shipper.options import option
+
+
+def _none() -> None:
+    """Stand for an option that was left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """Records that should be there and are not."""
+
+    of: str = option(QUERY, "The records that are expected in every window.")
+    seen_within_ms: int = option(
+        SPAN.between("1m", "30d"),
+        "Who had such records in this time before the window is expected to have some.",
+        default="1d",
+        key="seen_within",
+    )
+    although: str | None = option(
+        QUERY,
+        "Expect them only in a window that has records of this query.",
+        default="none",
+        factory=_none,
+    )
+
+    @property
+    def usual_least(self) -> int:
+        """Count nothing."""
+        return 1
+
+    def grows(self, limits: Limits) -> bool:  # noqa: ARG002
+        """Tell: what is missing may still come."""
+        return False
+
+    def probes(self, limits: Limits) -> tuple[Probe, ...]:
+        """Give the numbers that are needed."""
+        now = Probe("now", self.of, limits.over_ms)
+        before = Probe("before", self.of, self.seen_within_ms, limits.over_ms)
+        if self.although is None:
+            return now, before
+        return now, before, Probe("although", self.although, limits.over_ms)
+
+    def group_by(self) -> tuple[str, ...]:
+        """Give no groups of its own."""
+        return ()
+
+    def find(self, limits: Limits, numbers: Numbers) -> Finding:  # noqa: ARG002
+        """Say whether what is expected is there."""
+        now, before = int(numbers.get("now", 0)), int(numbers.get("before", 0))
+        if self.although is not None:
+            asked = int(numbers.get("although", 0))
+            is_expected, why = asked > 0, f"although there are {asked:,} of {self.although}"
+        else:
+            is_expected, why = before > 0, f"and there were {before:,} before"
+        if not is_expected:
+            return Finding(State.OK, "none are expected", now, events=now)
+        is_broken = now == 0
+        reason = f"no records, {why}" if is_broken else f"{now:,} records"
+        state = state_of(is_broken=is_broken)
+        return Finding(state, reason, now, 1, events=now)
+
+    def limit_faults(self, limits: Limits) -> Iterator[tuple[str, str]]:
+        """Refuse a threshold."""
+        yield from needs_no_limit(limits)

@@ -1,0 +1,126 @@
+"""
+`burn_rate`: an error budget that is used up too fast.
+
+An objective of 99.5 % over 30 days allows 0.5 % failures, the budget. A burn rate of 1 uses it up
+in exactly 30 days. Each pair of windows is a speed: 2 % of the budget within an hour is a burn rate
+of 14.4. The long window says that it matters (surely: by the lower bound of its interval), the
+short one that it still goes on; both have to. (The Site Reliability Workbook, chapter 5.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from shipper.alerts.rules.bounds import share_between
+from shipper.alerts.rules.kind import (
+    Finding,
+    Limits,
+    Numbers,
+    Probe,
+    narrowed,
+    needs_no_limit,
+    percent,
+    state_of,
+    told,
+)
+from shipper.alerts.rules.values import QUERY, SPAN, THRESHOLD
+from shipper.alerts.verdict import State
+from shipper.options import ListOf, Section, option
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """A part of the budget that may not be used within a time."""
+
+    budget: float = option(THRESHOLD.between("0.1%", "100%"), "Part of the budget.")
+    long_ms: int = option(SPAN.between("1m", "90d"), "Within this time.", key="within")
+    short_ms: int = option(
+        SPAN.between("1m", "7d"), "A short window that has to burn as fast.", key="and_within"
+    )
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """Give (key, fault; remedy) for values that do not go together."""
+        if self.short_ms >= self.long_ms:
+            yield "and_within", "is not shorter than within; use about a twelfth of it"
+
+
+_HOUR: Final = 3_600_000
+_DEFAULT: Final = (
+    Speed(0.02, _HOUR, _HOUR // 12),
+    Speed(0.05, 6 * _HOUR, _HOUR // 2),
+    Speed(0.10, 72 * _HOUR, 6 * _HOUR),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BurnRate:
+    """How fast the error budget of an objective is used up."""
+
+    of: str = option(QUERY, "The records that fail, counted among those of `to`.")
+    to: str = option(QUERY, "The records that the objective is about.")
+    objective: float = option(
+        THRESHOLD.between("1%", "99.999%"), "The share that has to be good, as `99.5%`."
+    )
+    period_ms: int = option(
+        SPAN.between("1d", "90d"), "The time the objective is for.", default="30d", key="period"
+    )
+    speeds: tuple[Speed, ...] = option(
+        ListOf(Section(Speed), least=1),
+        "How fast is too fast; one is enough.",
+        default="2 % in 1h and 5m, 5 % in 6h and 30m, 10 % in 3d and 6h",
+        factory=lambda: _DEFAULT,
+    )
+
+    @property
+    def usual_least(self) -> int:
+        """Leave small numbers alone."""
+        return 50
+
+    def grows(self, limits: Limits) -> bool:  # noqa: ARG002
+        """Tell: a share can fall again."""
+        return False
+
+    def probes(self, limits: Limits) -> tuple[Probe, ...]:  # noqa: ARG002 - it has its own spans
+        """Give the numbers that are needed."""
+        of = narrowed(self.to, self.of)
+        spans = sorted({s for speed in self.speeds for s in (speed.long_ms, speed.short_ms)})
+        return tuple(
+            probe
+            for span in spans
+            for probe in (Probe(f"of{span}", of, span), Probe(f"to{span}", self.to, span))
+        )
+
+    def group_by(self) -> tuple[str, ...]:
+        """Give no groups of its own."""
+        return ()
+
+    def find(self, limits: Limits, numbers: Numbers) -> Finding:
+        """Give the first speed that is too fast, or else the first that is named."""
+        found = [self._at(speed, limits, numbers) for speed in self.speeds]
+        return next((each for each in found if each.state is State.BREACH), found[0])
+
+    def _at(self, speed: Speed, limits: Limits, numbers: Numbers) -> Finding:
+        budget = 1 - self.objective
+        limit = speed.budget * self.period_ms / speed.long_ms
+        of, to = (int(numbers.get(f"{name}{speed.long_ms}", 0)) for name in ("of", "to"))
+        short_of, short_to = (
+            int(numbers.get(f"{name}{speed.short_ms}", 0)) for name in ("of", "to")
+        )
+        if to < limits.at_least or not short_to:
+            reason = f"only {to:,} records, and {limits.at_least:,} are asked for"
+            return Finding(State.OK, reason, None, limit, events=to)
+        low, high = (bound / budget for bound in share_between(of, to))
+        rate, short = of / to / budget, short_of / short_to / budget
+        is_broken = low > limit and short > limit
+        reason = (
+            f"the budget of {percent(budget)} burns {told(rate)} times as fast as it lasts "
+            f"({of:,} of {to:,} within {told(speed.long_ms / _HOUR)} h), {told(short)} times at "
+            f"last; {told(limit)} is {'surely exceeded' if is_broken else 'not surely exceeded'}"
+        )
+        return Finding(state_of(is_broken=is_broken), reason, rate, limit, low, high, to)
+
+    def limit_faults(self, limits: Limits) -> Iterator[tuple[str, str]]:
+        """Refuse a threshold: the speeds are it."""
+        yield from needs_no_limit(limits)

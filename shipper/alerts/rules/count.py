@@ -1,0 +1,59 @@
+"""`count`: so many records of a query. A count is what was counted; no chance is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from shipper.alerts.rules.kind import (
+    Finding,
+    Limits,
+    Numbers,
+    Probe,
+    needs_one_limit,
+    state_of,
+    told,
+)
+from shipper.alerts.rules.values import QUERY
+from shipper.options import Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """So many records of a query in the window."""
+
+    query: str
+
+    @property
+    def usual_least(self) -> int:
+        """Judge from the first record on."""
+        return 1
+
+    def grows(self, limits: Limits) -> bool:
+        """Tell: what is above stays above."""
+        return limits.above is not None
+
+    def probes(self, limits: Limits) -> tuple[Probe, ...]:
+        """Give the numbers that are needed."""
+        return (Probe("count", self.query, limits.over_ms),)
+
+    def group_by(self) -> tuple[str, ...]:
+        """Give no groups of its own."""
+        return ()
+
+    def find(self, limits: Limits, numbers: Numbers) -> Finding:
+        """Hold the count against the threshold."""
+        count = int(numbers.get("count", 0))
+        side = "above" if limits.above is not None else "below"
+        is_broken = limits.is_broken_by(count)
+        reason = f"{count:,} records"
+        reason += f", {side if is_broken else f'not {side}'} {told(limits.threshold)}"
+        state = state_of(is_broken=is_broken)
+        return Finding(state, reason, count, limits.threshold, events=count)
+
+    def limit_faults(self, limits: Limits) -> Iterator[tuple[str, str]]:
+        """Ask for a threshold."""
+        yield from needs_one_limit(limits, "a number of records")
+
+
+COUNTED = Scalar(QUERY.shown, lambda text: Count(QUERY.parse(text)))

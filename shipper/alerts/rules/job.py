@@ -1,0 +1,59 @@
+"""
+`job`: what the alert job finds out about itself.
+
+Such a rule asks no store: it gives the severity, the words and the runbook to an incident that the
+job opens by itself, and can be muted and routed as any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from shipper.alerts.rules.kind import Finding, Limits, Numbers, Probe, needs_no_limit
+from shipper.alerts.verdict import State
+from shipper.options import Scalar, one_word_of
+
+CONDITIONS: Final = {
+    "store_unreachable": "the store gives no answer",
+    "blind": "a rule has not been judged for long",
+    "broken_rule": "a rule file can't be used",
+    "alerter_failing": "an alerter can't tell people",
+}
+_CONDITION: Final = one_word_of(*CONDITIONS)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Something about the alert job itself."""
+
+    condition: str
+
+    @property
+    def usual_least(self) -> int:
+        """Count nothing."""
+        return 1
+
+    def grows(self, limits: Limits) -> bool:  # noqa: ARG002
+        """Tell: nothing is counted."""
+        return False
+
+    def probes(self, limits: Limits) -> tuple[Probe, ...]:  # noqa: ARG002 - nothing is asked
+        """Ask nothing."""
+        return ()
+
+    def group_by(self) -> tuple[str, ...]:
+        """Give no groups of its own."""
+        return ()
+
+    def find(self, limits: Limits, numbers: Numbers) -> Finding:  # noqa: ARG002
+        """Find nothing: the job says what it found."""
+        return Finding(State.OK, f"not so: {CONDITIONS[self.condition]}")
+
+    def limit_faults(self, limits: Limits) -> Iterator[tuple[str, str]]:
+        """Refuse a threshold."""
+        yield from needs_no_limit(limits)
+
+
+CONDITION = Scalar(_CONDITION.shown, lambda text: Job(_CONDITION.parse(text)))

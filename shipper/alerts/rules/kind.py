@@ -1,0 +1,172 @@
+"""
+What a kind of rule is: the counts that it asks for, and what it finds in them.
+
+Everything a kind asks for adds up over time (a count, a sum, an extreme), so the numbers of a
+window are the same whether they are asked for at once, as the live job does, or put together from
+slots, as a back-test does. `find` gets nothing but those numbers: no clock, no store.
+
+Adding a kind is a module here, a line in `KINDS` and a chapter in docs/alerts.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from shipper.alerts.verdict import State
+from shipper.store.api import Maximum, Minimum, Sum
+
+
+class Take(StrEnum):
+    """What is taken of the records of a probe; of slots, counts and sums add up."""
+
+    COUNT = "count"
+    SUM = "sum"
+    LEAST = "least"
+    MOST = "most"
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """
+    One number that a rule asks for, per window and group.
+
+    It is taken of the records of `query` in the `span_ms` before a moment that lies `offset_ms`
+    before the end of the window; of their `field`, unless they are counted. One that is not
+    `grouped` is asked once, for all groups.
+    """
+
+    name: str
+    query: str
+    span_ms: int
+    offset_ms: int = 0
+    take: Take = Take.COUNT
+    field: str = ""
+    grouped: bool = True
+
+    @property
+    def statistic(self) -> Sum | Minimum | Maximum | None:
+        """What the store is asked for besides the count."""
+        match self.take:
+            case Take.COUNT:
+                return None
+            case Take.SUM:
+                return Sum(self.field)
+            case Take.LEAST:
+                return Minimum(self.field)
+            case Take.MOST:
+                return Maximum(self.field)
+
+
+Numbers = Mapping[str, float]  # by the name of the probe; what nothing was found for is missing
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a rule says besides its question; spans in milliseconds."""
+
+    over_ms: int
+    above: float | None = None
+    below: float | None = None
+    at_least: int = 1
+
+    @property
+    def threshold(self) -> float:
+        """What a value is held against."""
+        return self.above if self.above is not None else self.below or 0.0
+
+    def is_broken_by(self, value: float) -> bool:
+        """Tell whether a value lies beyond the threshold."""
+        if self.above is not None:
+            return value > self.above
+        return self.below is not None and value < self.below
+
+    def is_broken_between(self, low: float, high: float) -> bool:
+        """Tell whether all of an interval lies beyond the threshold."""
+        return self.is_broken_by(low if self.above is not None else high)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a kind finds in the numbers of one window and group; see `Verdict`."""
+
+    state: State
+    reason: str
+    value: float | None = None
+    threshold: float | None = None
+    low: float | None = None
+    high: float | None = None
+    events: int = 0
+
+
+class Kind(Protocol):
+    """One kind of question that a rule asks."""
+
+    @property
+    def usual_least(self) -> int:
+        """What `at_least` is where the rule does not say."""
+
+    def grows(self, limits: Limits) -> bool:
+        """Tell whether a breach stays one, whatever records are still to come."""
+
+    def probes(self, limits: Limits) -> tuple[Probe, ...]:
+        """Give the numbers that are needed."""
+
+    def group_by(self) -> tuple[str, ...]:
+        """Give the fields by which the kind itself tells groups apart."""
+
+    def find(self, limits: Limits, numbers: Numbers) -> Finding:
+        """Say what the numbers mean."""
+
+    def limit_faults(self, limits: Limits) -> Iterator[tuple[str, str]]:
+        """Give (key, fault; remedy) for what does not go together with this kind."""
+
+
+def state_of(*, is_broken: bool) -> State:
+    """Give the state of a window that could be judged."""
+    return State.BREACH if is_broken else State.OK
+
+
+def needs_one_limit(limits: Limits, unit: str) -> Iterator[tuple[str, str]]:
+    """Give the fault of a rule that has not exactly one of `above` and `below`."""
+    if limits.above is None and limits.below is None:
+        yield "above", f"is missing; use above or below with {unit}"
+    elif limits.above is not None and limits.below is not None:
+        yield "below", "is there with above; use one of them"
+
+
+def needs_above(limits: Limits, unit: str) -> Iterator[tuple[str, str]]:
+    """Give the fault of a rule that has not `above` alone."""
+    if limits.above is None:
+        yield "above", f"is missing; use {unit}"
+    if limits.below is not None:
+        yield "below", "has no meaning here; use above"
+
+
+def needs_no_limit(limits: Limits) -> Iterator[tuple[str, str]]:
+    """Give the fault of a rule that has a threshold which its kind does not know."""
+    for key in ("above", "below"):
+        if getattr(limits, key) is not None:
+            yield key, "has no meaning here; remove it"
+
+
+def narrowed(query: str, *conditions: str) -> str:
+    """Give the query that asks for more than one condition."""
+    parts = [part for part in (query, *conditions) if part.strip() not in ("", "*")]
+    if len(parts) < 2:
+        return parts[0] if parts else "*"
+    if parts[-1].startswith(f"{parts[0]} AND "):
+        return parts[-1]
+    return " AND ".join(f"({part})" for part in parts)
+
+
+def told(number: float) -> str:
+    """Write a number for a sentence."""
+    return f"{number:,.0f}" if number == int(number) else f"{number:,.4g}"
+
+
+def percent(share: float) -> str:
+    """Write a share for a sentence."""
+    return f"{100 * share:.3g} %"

@@ -1,0 +1,104 @@
+"""
+`metric`: a number that records carry, summed up over the window.
+
+A percentile can't be put together from the percentiles of slots, but what is asked of it can: the
+95th percentile is above 500 exactly if more records lie above 500 than the 5 % allow. So
+percentiles are judged by counting, and the value of such a verdict is the share that lies beyond.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from shipper.alerts.rules.kind import (
+    Finding,
+    Limits,
+    Numbers,
+    Probe,
+    Take,
+    narrowed,
+    needs_one_limit,
+    percent,
+    state_of,
+    told,
+)
+from shipper.alerts.rules.values import NUMBER_FIELD, QUERY
+from shipper.alerts.verdict import State
+from shipper.options import one_word_of, option
+from shipper.store.answers import rank_of
+
+_PERCENTILES = {"p50": 50.0, "p75": 75.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99.9": 99.9}
+_TAKES = {"max": Take.MOST, "min": Take.LEAST}
+_WORDS = ("average", "max", "min", "sum", *_PERCENTILES)
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A number that records carry."""
+
+    of: str = option(NUMBER_FIELD, "The field that holds it.")
+    take: str = option(one_word_of(*_WORDS), "How the numbers of the window become one.")
+    among: str = option(QUERY, "The records that are looked at.", default='"*"')
+
+    @property
+    def usual_least(self) -> int:
+        """Judge from the first record on."""
+        return 1
+
+    def grows(self, limits: Limits) -> bool:
+        """Tell: an extreme that lies beyond stays there."""
+        return (self.take, limits.above is not None) in {("max", True), ("min", False)}
+
+    def probes(self, limits: Limits) -> tuple[Probe, ...]:
+        """Give the numbers that are needed."""
+        holders = narrowed(self.among, f"{self.of}:*")
+        count = Probe("count", holders, limits.over_ms)
+        if self.take in _PERCENTILES:
+            sign = ">" if limits.above is not None else "<"
+            beyond = narrowed(self.among, f"{self.of}:{sign}{limits.threshold:.17g}")
+            return (count, Probe("beyond", beyond, limits.over_ms))
+        take = _TAKES.get(self.take, Take.SUM)
+        return (count, Probe("number", holders, limits.over_ms, take=take, field=self.of))
+
+    def group_by(self) -> tuple[str, ...]:
+        """Give no groups of its own."""
+        return ()
+
+    def find(self, limits: Limits, numbers: Numbers) -> Finding:
+        """Hold the number against the threshold."""
+        count = int(numbers.get("count", 0))
+        if count < max(limits.at_least, 1):
+            reason = f"only {count:,} records, and {max(limits.at_least, 1):,} are asked for"
+            return Finding(State.OK, reason, None, limits.threshold, events=count)
+        if self.take in _PERCENTILES:
+            return self._by_rank(limits, count, int(numbers.get("beyond", 0)))
+        if "number" not in numbers:  # the field holds texts only, which only `extra` can
+            return Finding(State.OK, f"no numbers in {count:,} records", None, limits.threshold)
+        value = numbers["number"] / count if self.take == "average" else numbers["number"]
+        value = float(f"{value:.9g}")  # slots add up in another order than one window does
+        is_broken = limits.is_broken_by(value)
+        side = "above" if limits.above is not None else "below"
+        reason = (
+            f"{self.take} of {self.of} is {told(value)} in {count:,} records, "
+            f"{side if is_broken else f'not {side}'} {told(limits.threshold)}"
+        )
+        state = state_of(is_broken=is_broken)
+        return Finding(state, reason, value, limits.threshold, events=count)
+
+    def _by_rank(self, limits: Limits, count: int, beyond: int) -> Finding:
+        """Judge a percentile: the number of rank r is beyond exactly if enough are."""
+        rank = rank_of(_PERCENTILES[self.take], count)
+        needed = count - rank + 1 if limits.above is not None else rank
+        is_broken = beyond >= needed
+        side = "above" if limits.above is not None else "below"
+        reason = (
+            f"{self.take} of {self.of} is {side if is_broken else f'not {side}'} "
+            f"{told(limits.threshold)}: {percent(beyond / count)} of {count:,} records lie {side}"
+        )
+        state = state_of(is_broken=is_broken)
+        return Finding(state, reason, beyond / count, (needed - 1) / count, events=count)
+
+    def limit_faults(self, limits: Limits) -> Iterator[tuple[str, str]]:
+        """Ask for a threshold."""
+        yield from needs_one_limit(limits, "a number, or a time as 500ms")

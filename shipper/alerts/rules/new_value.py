@@ -1,0 +1,68 @@
+"""
+`new_value`: a value that the field did not have before.
+
+A store that holds nothing of the time before knows no value at all; there nothing is new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from shipper.alerts.rules.kind import (
+    Finding,
+    Limits,
+    Numbers,
+    Probe,
+    needs_no_limit,
+    state_of,
+)
+from shipper.alerts.rules.values import FIELD, QUERY, SPAN
+from shipper.options import option
+
+
+@dataclass(frozen=True, slots=True)
+class NewValue:
+    """A value that is there for the first time."""
+
+    field: str = option(FIELD, "The field; each of its values is a group.")
+    among: str = option(QUERY, "The records that are looked at.", default='"*"')
+    unseen_for_ms: int = option(
+        SPAN.between("1h", "90d"),
+        "A value is new if it was not there in this time before the window.",
+        default="7d",
+        key="unseen_for",
+    )
+
+    @property
+    def usual_least(self) -> int:
+        """Judge from the first record on."""
+        return 1
+
+    def grows(self, limits: Limits) -> bool:  # noqa: ARG002
+        """Tell: records of before may be still to come, too."""
+        return False
+
+    def probes(self, limits: Limits) -> tuple[Probe, ...]:
+        """Give the numbers that are needed."""
+        return (
+            Probe("now", self.among, limits.over_ms),
+            Probe("before", self.among, self.unseen_for_ms, limits.over_ms),
+            Probe("any", self.among, self.unseen_for_ms, limits.over_ms, grouped=False),
+        )
+
+    def group_by(self) -> tuple[str, ...]:
+        """Tell the values apart."""
+        return (self.field,)
+
+    def find(self, limits: Limits, numbers: Numbers) -> Finding:
+        """Say whether a value is new."""
+        now, before = int(numbers.get("now", 0)), int(numbers.get("before", 0))
+        is_broken = now >= limits.at_least and not before and bool(numbers.get("any"))
+        reason = f"{now:,} records, {before:,} before"
+        state = state_of(is_broken=is_broken)
+        return Finding(state, reason, now, limits.at_least, events=now)
+
+    def limit_faults(self, limits: Limits) -> Iterator[tuple[str, str]]:
+        """Refuse a threshold."""
+        yield from needs_no_limit(limits)

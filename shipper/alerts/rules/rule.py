@@ -1,0 +1,200 @@
+"""
+A rule: what is asked, of which time, how often, and when the answer is a breach.
+
+Every option is declared once, here and in the modules of the kinds; rule files are read, checked
+and documented from that, and the schema for editors is made of it. A file that asks what some store
+can't answer is at fault before anything is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from math import gcd
+
+from shipper.alerts.rules import KINDS
+from shipper.alerts.rules.absence import Absence
+from shipper.alerts.rules.burn_rate import BurnRate
+from shipper.alerts.rules.count import COUNTED, Count
+from shipper.alerts.rules.job import CONDITION, Job
+from shipper.alerts.rules.kind import Kind, Limits, Probe
+from shipper.alerts.rules.metric import Metric
+from shipper.alerts.rules.new_value import NewValue
+from shipper.alerts.rules.ratio import Ratio
+from shipper.alerts.rules.spike import Spike
+from shipper.alerts.rules.summary import TEMPLATE, Summary
+from shipper.alerts.rules.values import FIELD, SPAN, THRESHOLD
+from shipper.alerts.severity import Severity
+from shipper.options import COUNT, ListOf, Scalar, Section, one_word_of, option, text_matching
+
+_NAME = text_matching(r"[a-z][a-z0-9_]{0,63}", "a name of a-z, 0-9 and _, as error_rate_high")
+_RUNBOOK = text_matching(r"[\w./:#?=&%-]{1,500}", "a name, a path or an address, without spaces")
+
+
+class Judge(StrEnum):
+    """What decides when a window can be judged."""
+
+    WATERMARK = "watermark"
+    CLOCK = "clock"
+
+
+def _words(of: type[StrEnum]) -> Scalar:
+    kind = one_word_of(*of)
+    return Scalar(kind.shown, lambda text: of(kind.parse(text)), kind.words)
+
+
+def _none() -> None:
+    """Stand for an option that was left out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One rule; times in milliseconds."""
+
+    name: str = option(_NAME, "What it is called everywhere; the file has the same name.")
+    severity: Severity = option(
+        _words(Severity), "Who is told how, and how soon it has to be answered."
+    )
+    summary: Summary = option(
+        TEMPLATE,
+        "The sentence that people read, a Jinja template: `{{ value | percent }}`.",
+    )
+    count: Count | None = option(
+        COUNTED, "Kind: so many records of a query.", default="none", factory=_none
+    )
+    ratio: Ratio | None = option(
+        Section(Ratio), "Kind: the share of some records in others.", default="none", factory=_none
+    )
+    metric: Metric | None = option(
+        Section(Metric),
+        "Kind: an average, percentile or extreme of a number.",
+        default="none",
+        factory=_none,
+    )
+    absence: Absence | None = option(
+        Section(Absence), "Kind: what should come and does not.", default="none", factory=_none
+    )
+    spike: Spike | None = option(
+        Section(Spike), "Kind: many more than at another time.", default="none", factory=_none
+    )
+    new_value: NewValue | None = option(
+        Section(NewValue), "Kind: a value that was never there.", default="none", factory=_none
+    )
+    burn_rate: BurnRate | None = option(
+        Section(BurnRate), "Kind: an error budget that burns.", default="none", factory=_none
+    )
+    job: Job | None = option(
+        CONDITION,
+        "Kind: something that the alert job finds out about itself.",
+        default="none",
+        factory=_none,
+    )
+    over_ms: int = option(
+        SPAN.between("1s", "30d"), "The length of the window.", default="5m", key="over"
+    )
+    every_ms: int = option(
+        SPAN.between("1s", "1d"),
+        "How often a window ends: at every multiple of this since the epoch.",
+        default="1m",
+        key="every",
+    )
+    above: float | None = option(
+        THRESHOLD, "More than this is a breach.", default="none", factory=_none
+    )
+    below: float | None = option(
+        THRESHOLD, "Less than this is a breach.", default="none", factory=_none
+    )
+    at_least: int | None = option(
+        COUNT,
+        "With fewer records in its window a rule gives no breach.",
+        default="50 of `ratio` and `burn_rate`, 20 of `spike`, 1 of others",
+        factory=_none,
+    )
+    for_ms: int = option(
+        SPAN.between("0s", "7d"),
+        "How long there must be a breach before anybody is told.",
+        default="0s",
+        key="for",
+    )
+    keep_firing_ms: int = option(
+        SPAN.between("0s", "7d"),
+        "How long it must be ok before it is resolved.",
+        default="0s",
+        key="keep_firing",
+    )
+    group_by: tuple[str, ...] = option(
+        ListOf(FIELD), "Fields; each combination of their values is judged alone.", default="[]"
+    )
+    judge: Judge = option(
+        _words(Judge),
+        "`watermark`: a window is judged when all of its records have arrived. `clock`: as soon as "
+        "it has ended, for rules about the pipeline itself.",
+        default="watermark",
+    )
+    runbook: str | None = option(
+        _RUNBOOK,
+        "What to do: a chapter of the runbooks, or an address.",
+        default="none",
+        factory=_none,
+    )
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """Give (key, fault; remedy) for values that do not go together."""
+        chosen = [name for name in KINDS if getattr(self, name) is not None]
+        if len(chosen) != 1:
+            told = f"has {', '.join(chosen)}" if chosen else "asks nothing"
+            yield chosen[-1] if chosen else "count", f"{told}; use exactly one of: {_listed(KINDS)}"
+            return
+        yield from self.kind.limit_faults(self.limits)
+        if self.slot_ms < 1000:
+            yield "over", "has no whole seconds in common with every; use multiples of 1s"
+        if len(set(self.all_group_by)) < len(self.all_group_by):
+            yield "group_by", "names a field twice; name it once"
+
+    @property
+    def kind_name(self) -> str:
+        """The key of the kind in the file."""
+        return next(name for name in KINDS if getattr(self, name) is not None)
+
+    @property
+    def kind(self) -> Kind:
+        """What the rule asks."""
+        kind: Kind = getattr(self, self.kind_name)
+        return kind
+
+    @property
+    def limits(self) -> Limits:
+        """What the answer is held against."""
+        least = self.kind.usual_least if self.at_least is None else self.at_least
+        return Limits(self.over_ms, self.above, self.below, least)
+
+    @property
+    def probes(self) -> tuple[Probe, ...]:
+        """The numbers that it needs."""
+        return self.kind.probes(self.limits)
+
+    @property
+    def all_group_by(self) -> tuple[str, ...]:
+        """The fields by which groups are told apart, those of the kind last."""
+        return (*self.group_by, *self.kind.group_by())
+
+    @property
+    def reach_ms(self) -> int:
+        """How far before the end of a window it looks."""
+        return max((probe.span_ms + probe.offset_ms for probe in self.probes), default=0)
+
+    @property
+    def slot_ms(self) -> int:
+        """The longest slot of time that all of its windows can be put together from."""
+        spans = (span for probe in self.probes for span in (probe.span_ms, probe.offset_ms))
+        return gcd(self.every_ms, *spans)
+
+    @property
+    def asked(self) -> str:
+        """The question in the query language: the records that a breach is about."""
+        return self.probes[0].query if self.probes else ""
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(names)

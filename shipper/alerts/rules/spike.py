@@ -1,0 +1,101 @@
+"""
+`spike`: so many times as many records as in the same span before.
+
+Both counts are chance. If the rate had only grown to `above` times the old one, the share of the
+new records among all of both spans would be above / (1 + above); it is a breach if the share is
+surely more. A span from before the first record of the store is nothing to compare with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from shipper.alerts.rules.bounds import share_between
+from shipper.alerts.rules.kind import (
+    Finding,
+    Limits,
+    Numbers,
+    Probe,
+    needs_above,
+    state_of,
+    told,
+)
+from shipper.alerts.rules.values import QUERY, parse_span_ms
+from shipper.alerts.verdict import State
+from shipper.options import Scalar, option
+
+BEFORE: Final = "before"
+_MOST_MS: Final = parse_span_ms("90d")
+
+
+def _parse_against(text: str) -> int:
+    span = 0 if text == BEFORE else parse_span_ms(text)
+    if text != BEFORE and not 0 < span <= _MOST_MS:
+        raise ValueError(f'"{text}" is out of range; use before, or up to 90d')
+    return span
+
+
+@dataclass(frozen=True, slots=True)
+class Spike:
+    """Many more records than at another time."""
+
+    of: str = option(QUERY, "The records that are counted.")
+    against_ms: int = option(
+        Scalar("`before` or a duration", _parse_against),
+        "What they are compared with: the span right `before`, or that of so long ago, as `1w` for "
+        "the same hour a week ago.",
+        default="before",
+        key="against",
+    )
+
+    @property
+    def usual_least(self) -> int:
+        """Leave small numbers alone."""
+        return 20
+
+    def grows(self, limits: Limits) -> bool:  # noqa: ARG002
+        """Tell: records of then may be still to come, too."""
+        return False
+
+    def probes(self, limits: Limits) -> tuple[Probe, ...]:
+        """Give the numbers that are needed."""
+        over, offset = limits.over_ms, self.against_ms or limits.over_ms
+        return (
+            Probe("now", self.of, over),
+            Probe("then", self.of, over, offset),
+            Probe("any", "*", over, offset, grouped=False),
+        )
+
+    def group_by(self) -> tuple[str, ...]:
+        """Give no groups of its own."""
+        return ()
+
+    def find(self, limits: Limits, numbers: Numbers) -> Finding:
+        """Compare the counts."""
+        now, then = int(numbers.get("now", 0)), int(numbers.get("then", 0))
+        if not numbers.get("any"):
+            return Finding(State.OK, "no records of then to compare with", events=now)
+        times = limits.threshold
+        value = now / then if then else None
+        low, high = share_between(now, now + then) if now + then else (0.0, 1.0)
+        is_broken = now >= limits.at_least and low > times / (1 + times)
+        ratio = f"{told(value)} times" if value is not None else "instead of none"
+        reason = (
+            f"{now:,} records, {ratio} ({then:,} then), "
+            f"{'surely' if is_broken else 'not surely'} above {told(times)} times"
+        )
+        state = state_of(is_broken=is_broken)
+        return Finding(state, reason, value, times, _odds(low), _odds(high), now)
+
+    def limit_faults(self, limits: Limits) -> Iterator[tuple[str, str]]:
+        """Ask for a factor."""
+        yield from needs_above(limits, "how many times as many, as 3")
+        if limits.above is not None and limits.above <= 0:
+            yield "above", "is no factor; use more than 0"
+
+
+def _odds(share: float) -> float | None:
+    """Give the factor that a share of the new among all stands for."""
+    return share / (1 - share) if share < 1 else None

@@ -1,0 +1,61 @@
+"""How the values of a rule file are written: queries, fields, thresholds, spans of time."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from shipper.errors import QueryError
+from shipper.options import Scalar, parse_duration
+from shipper.store.everywhere import check_field, check_number, check_query
+
+_NUMBER: Final = re.compile(r"-?\d{1,15}(\.\d{1,9})?", re.ASCII)
+_UNIT: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) ?(ms|s|m|h)", re.ASCII)
+_INDENT: Final = "\n      "
+
+
+def parse_span_ms(text: str) -> int:
+    """Give the milliseconds of a duration."""
+    return round(parse_duration(text) * 1000)
+
+
+def parse_threshold(text: str) -> float:
+    """Give `1%` as 0.01, `0.5s` as 500 (milliseconds), a bare number as it is."""
+    if _NUMBER.fullmatch(text):
+        return float(text)
+    if text.endswith("%") and _NUMBER.fullmatch(text[:-1].strip()):
+        return float(text[:-1]) / 100
+    if _UNIT.fullmatch(text):
+        return parse_duration(text) * 1000
+    raise ValueError(f'"{text}" is no threshold; use a number, a share as 1% or a time as 500ms')
+
+
+def _parse_query(text: str) -> str:
+    try:
+        check_query(text)
+    except QueryError as error:
+        raise ValueError(str(error).replace("\n", _INDENT)) from None
+    return text
+
+
+def _parse_group_field(text: str) -> str:
+    try:
+        check_field(text)
+    except QueryError as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
+def _parse_number_field(text: str) -> str:
+    try:
+        check_number(text)
+    except QueryError as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
+QUERY: Final = Scalar("a query", _parse_query)
+FIELD: Final = Scalar("a field whose values can be counted", _parse_group_field)
+NUMBER_FIELD: Final = Scalar("a field that holds numbers", _parse_number_field)
+SPAN: Final = Scalar("a duration", parse_span_ms)
+THRESHOLD: Final = Scalar("a number, a share as 1%, or a time as 500ms", parse_threshold)

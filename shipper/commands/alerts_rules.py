@@ -1,0 +1,83 @@
+"""`shipper alerts rules`: what each rule asks, and how it stands now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from shipper.alerts.judge import judge
+from shipper.alerts.measure import Asked, measure
+from shipper.alerts.rules.reading import load_rules
+from shipper.alerts.verdict import State
+from shipper.commands.invocation import Invocation, common_options, examples
+from shipper.commands.stores import open_store
+from shipper.store.fleet import read_fleet
+from shipper.view import rules as view
+from shipper.view.text import Paint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from shipper.alerts.rules.rule import Rule
+    from shipper.alerts.verdict import Verdict
+    from shipper.store.api import Store
+
+USUAL_FOLDER = Path("config/rules")
+_FLEET_MS = 86_400_000  # whoever has sent no heartbeat for so long is not waited for
+_NO, _GOOD = 1, 0
+
+
+def rules_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Take `--rules DIR`."""
+    return click.option(
+        "--rules",
+        "folder",
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        default=USUAL_FOLDER,
+        show_default=True,
+        help="The folder of the rule files.",
+    )(command)
+
+
+@click.command(
+    epilog=examples(
+        "shipper alerts rules",
+        "shipper alerts rules error_rate_high",
+        "shipper alerts rules --json | jq 'select(.state == \"breach\")'",
+    )
+)
+@click.argument("names", nargs=-1, metavar="[RULE]...")
+@rules_option
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@common_options
+@click.pass_obj
+def rules(invocation: Invocation, names: Sequence[str], folder: Path, *, as_json: bool) -> int:
+    """
+    Show what each rule asks, and how it stands now.
+
+    Each is judged on its last window that has ended, with what is stored by now; nobody is told and
+    no incident is opened. Exits with 1 if any is a breach.
+    """
+    chosen = load_rules(folder).named(names)
+    now = invocation.now()
+    with open_store(invocation) as store:
+        judged = _judged(store, chosen, now)
+        late = [beat for beat in read_fleet(store, since=now - _FLEET_MS) if not beat.stopped]
+    if as_json:
+        lines = view.rules_json(judged)
+    else:
+        lines = view.rules_text(judged, Paint(invocation.colors))
+        lines += view.late_text(late, now)
+    for line in lines:
+        click.echo(line)
+    verdicts = (verdict for _, found in judged for verdict in found)
+    return _NO if any(verdict.state is State.BREACH for verdict in verdicts) else _GOOD
+
+
+def _judged(store: Store, rules: Sequence[Rule], now: int) -> list[tuple[Rule, list[Verdict]]]:
+    asked = [Asked(rule, now // rule.every_ms * rule.every_ms) for rule in rules]
+    measured = measure(store, asked)
+    return [(rule, judge(each)) for rule, each in zip(rules, measured, strict=True)]

@@ -1,0 +1,36 @@
+"""Groups of commands that are imported when they are called, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are in a table: name → (`module:attribute`, sentence)."""
+
+    def __init__(self, *, table: Mapping[str, tuple[str, str]], **options: Any) -> None:
+        super().__init__(**options)
+        self.table = table
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """Give the names in the order of the table."""
+        return list(self.table)
+
+    def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
+        """Import the command of that name, None if there is none."""
+        if name not in self.table:
+            return None
+        module, _, attribute = self.table[name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands with the sentences of the table."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, sentence) for name, (_, sentence) in self.table.items()])

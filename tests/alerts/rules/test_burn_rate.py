@@ -1,0 +1,57 @@
+"""Tests of the kind `burn_rate`."""
+
+from __future__ import annotations
+
+import pytest
+
+from shipper.alerts.verdict import State
+from tests.alerts.rules.rule_texts import ACCESS, find, rule_of
+
+HOUR = 3_600_000
+SLO = f"burn_rate: {{of: 'status_code:>=500', to: '{ACCESS}', objective: 99%}}\n"
+
+
+def numbers(**hours: tuple[int, int]) -> dict[str, float]:
+    """Give the numbers of windows, named by their minutes: m60=(of, to)."""
+    named = {
+        f"{n}{int(k[1:]) * 60_000}": v
+        for k, p in hours.items()
+        for n, v in zip(("of", "to"), p, strict=True)
+    }
+    return {**named}
+
+
+def test_the_usual_speeds_are_those_of_the_workbook() -> None:
+    """2 % in an hour and 5 minutes, 5 % in 6 h and 30 min, 10 % in 3 days and 6 h."""
+    spans = {probe.span_ms for probe in rule_of(SLO).probes}
+
+    assert spans == {HOUR // 12, HOUR // 2, HOUR, 6 * HOUR, 72 * HOUR}
+
+
+def test_both_windows_have_to_burn() -> None:
+    """A burst that has ended is over at once; one that has just begun has to matter first."""
+    burning = numbers(m60=(300, 1000), m5=(30, 100))
+    ended = numbers(m60=(300, 1000), m5=(0, 100))
+    begun = numbers(m60=(50, 1000), m5=(50, 100))
+
+    assert find(SLO, **burning).state is State.BREACH
+    assert find(SLO, **ended).state is State.OK
+    assert find(SLO, **begun).state is State.OK
+
+
+def test_a_slow_burn_is_found_by_the_long_windows() -> None:
+    """Twice the budget for three days is a breach, though no hour stands out."""
+    slow = numbers(
+        m60=(20, 1000), m5=(2, 100), m30=(10, 500), m360=(120, 6000), m4320=(1440, 72000)
+    )
+
+    found = find(SLO, **slow)
+
+    assert found.state is State.BREACH
+    assert found.threshold == 1.0
+    assert found.value == pytest.approx(2)
+
+
+def test_a_quiet_service_is_not_judged_by_a_handful() -> None:
+    """Two failures of four requests burn nothing that could be known."""
+    assert find(SLO, **numbers(m60=(2, 4), m5=(1, 1))).state is State.OK

@@ -1,0 +1,27 @@
+"""Tests of the kind `new_value`."""
+
+from __future__ import annotations
+
+from shipper.alerts.verdict import State
+from tests.alerts.rules.rule_texts import find, rule_of
+
+NEW = (
+    "new_value: {field: error_type, among: level:ERROR, unseen_for: 7d}\ngroup_by: [service.name]\n"
+)
+
+
+def test_a_value_is_new_if_it_was_not_there_before() -> None:
+    """One record is enough, one of before makes it old."""
+    assert find(NEW, now=1, any=5).state is State.BREACH
+    assert find(NEW, now=1, before=1, any=5).state is State.OK
+    assert find(NEW, before=3, any=5).state is State.OK
+
+
+def test_in_a_young_store_nothing_is_new() -> None:
+    """Where there are no records of before at all, no value is called new."""
+    assert find(NEW, now=1).state is State.OK
+
+
+def test_each_value_is_a_group() -> None:
+    """The field comes after those of `group_by`."""
+    assert rule_of(NEW).all_group_by == ("service.name", "error_type")

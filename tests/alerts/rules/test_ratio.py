@@ -1,0 +1,70 @@
+"""Tests of the kind `ratio`: neither one error at night nor 90 % at a trickle."""
+
+from __future__ import annotations
+
+from shipper.alerts.verdict import State
+from tests.alerts.rules.rule_texts import ACCESS, find, rule_of
+
+ABOVE = f"ratio: {{of: 'status_code:>=500', to: '{ACCESS}'}}\nabove: 1%\nat_least: 50\n"
+BELOW = f"ratio: {{of: 'status_code:<500', to: '{ACCESS}'}}\nbelow: 95%\nat_least: 50\n"
+
+
+def test_a_share_is_a_breach_only_if_it_surely_is() -> None:
+    """2 of 50 may be chance where 1 % is allowed, 20 of 1,000 can't be."""
+    assert find(ABOVE, of=2, to=50).state is State.OK
+    assert find(ABOVE, of=3, to=50).state is State.BREACH
+    assert find(ABOVE, of=11, to=1000).state is State.OK
+    assert find(ABOVE, of=20, to=1000).state is State.BREACH
+
+
+def test_a_share_that_is_too_small_is_judged_by_its_upper_bound() -> None:
+    """Below 95 % is surely so for 90 of 100, and not for 93 of 100."""
+    assert find(BELOW, of=93, to=100).state is State.OK
+    assert find(BELOW, of=85, to=100).state is State.BREACH
+
+
+def test_one_error_at_night_pages_nobody() -> None:
+    """The only request of an hour fails: 100 %, and nothing is surely known."""
+    assert find(ABOVE, of=1, to=1, wide_of=1, wide_to=1).state is State.OK
+    assert find(ABOVE, of=4, to=4, wide_of=4, wide_to=4).state is State.OK
+
+
+def test_a_trickle_that_fails_is_seen() -> None:
+    """90 % errors at a request a minute are a breach by the wider window."""
+    found = find(ABOVE, of=4, to=5, wide_of=27, wide_to=30)
+
+    assert found.state is State.BREACH
+    assert found.events == 30
+    assert "27 of 30 in 1 h" in found.reason
+
+
+def test_a_full_window_is_not_held_against_the_past() -> None:
+    """An hour of errors that has ended is no breach of a window that has enough of its own."""
+    assert find(ABOVE, of=0, to=50, wide_of=500, wide_to=1000).state is State.OK
+
+
+def test_widening_can_be_left_out() -> None:
+    """With `widen_to: 0s`, a window with few records is never a breach."""
+    text = ABOVE.replace("}", ", widen_to: 0s}")
+
+    assert [probe.name for probe in rule_of(text).probes] == ["of", "to"]
+    assert find(text, of=49, to=49).state is State.OK
+
+
+def test_the_part_is_counted_within_the_whole() -> None:
+    """What is no record of `to` is not in `of` either, so a share is never more than 1."""
+    of, to, *_ = rule_of(ABOVE).probes
+
+    assert of.query == f"({ACCESS}) AND (status_code:>=500)"
+    assert to.query == ACCESS
+
+
+def test_the_finding_shows_its_interval() -> None:
+    """Value, bounds and number of records are those that decided."""
+    found = find(ABOVE, of=5, to=100)
+
+    assert (found.value, found.threshold, found.events) == (0.05, 0.01, 100)
+    assert found.low is not None
+    assert found.high is not None
+    assert 0.01 < found.low < 0.05 < found.high
+    assert found.reason == "5 % (5 of 100), surely between 1.86 % and 11.8 %: above 1 %"

@@ -1,0 +1,88 @@
+"""Tests of `shipper alerts rules` on a real index."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from shipper.cli import main
+from tests.store.store_records import access, write_parts
+
+RULE = """\
+name: server_errors
+severity: high
+summary: x
+ratio: {of: "status_code:>=500", to: "event.dataset:orchestrator.access", widen_to: 7d}
+above: 1%
+over: 5m
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A config, a rule, and an index with a hundred requests of now, of which a fifth failed."""
+    import time  # noqa: PLC0415 - these records have to be of now
+
+    now = int(time.time() * 1000)
+    records = [access(seq, 500 if seq % 5 == 0 else 200, 100.0) for seq in range(100)]
+    moved = [
+        type(each)(each.id, each.doc, now - 600_000 - 1000 * n) for n, each in enumerate(records)
+    ]
+    write_parts(tmp_path / "var/index", [moved])
+    (tmp_path / "config/rules").mkdir(parents=True)
+    (tmp_path / "config/rules/server_errors.yml").write_text(RULE)
+    (tmp_path / "config/shipper.yml").write_text(
+        "service: {name: orders}\ninputs: [{paths: [logs/*.log]}]\noutput: {embedded: {}}\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def shipper(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["alerts", *arguments])
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_rule_tells_what_it_asks_and_how_it_stands() -> None:
+    """The query, the window, the state and the numbers; exit 1 as one is a breach."""
+    result = shipper("rules")
+
+    assert result.exit_code == 1
+    assert "server_errors  high" in result.output
+    assert "asks (event.dataset:orchestrator.access) AND (status_code:>=500)" in result.output
+    assert "breach" in result.output
+    assert "20 % (20 of 100 in 168 h, as there are few)" in result.output
+
+
+@pytest.mark.usefixtures("folder")
+def test_programs_get_an_object_per_rule_and_group() -> None:
+    """The same as JSON, one object a line."""
+    (line,) = shipper("rules", "--json").output.splitlines()
+
+    told = json.loads(line)
+    assert (told["rule"], told["state"], told["value"], told["events"]) == (
+        "server_errors", "breach", 0.2, 100,
+    )  # fmt: skip
+
+
+def test_a_broken_rule_stops_the_command(folder: Path) -> None:
+    """All faults are told, and the exit code is that of a wrong config."""
+    (folder / "config/rules/other.yml").write_text("name: other\nseverity: bad\n")
+
+    result = shipper("rules")
+
+    assert result.exit_code == 2
+    assert "severity (line 2)" in result.output
+    assert "summary (line 1): is missing" in result.output
+
+
+@pytest.mark.usefixtures("folder")
+def test_an_unknown_rule_is_told() -> None:
+    """A name that is no rule is wrong use."""
+    result = shipper("rules", "nope")
+
+    assert result.exit_code == 2
+    assert "there is no rule nope; there are: server_errors" in result.output
