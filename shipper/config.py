@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from shipper.alerts.config import AlertOptions
 from shipper.errors import ConfigError
 from shipper.options import (
     COUNT,
@@ -381,6 +382,7 @@ class Config:
         default="none",
         factory=_none,
     )
+    alerts: AlertOptions = option(Section(AlertOptions), "The alert job.", default="{}")
 
 
 def load(path: Path) -> Config:

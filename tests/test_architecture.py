@@ -40,7 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "steps": set(),
     "folder": {"errors"},
     "options": set(),
-    "config": {"errors", "options"},
+    "config": {"errors", "options", "alerts.config"},
     # One way to a server: what stops `deliver`, `reach` has to find, and in the same words.
     "connecting": {"config"},
     "elastic": {"config", "errors"},
