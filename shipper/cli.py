@@ -34,6 +34,14 @@ COMMANDS = {
     "check": ("shipper.commands.check:check", "Find every fault before it costs a record."),
     "setup": ("shipper.commands.setup:setup", "Install or update what Elasticsearch needs."),
     "status": ("shipper.commands.status:status", "Show how far each file is shipped."),
+    "registry": (
+        "shipper.commands.registry:registry",
+        "Show and change how far files count as delivered.",
+    ),
+    "deadletters": (
+        "shipper.commands.deadletters:deadletters",
+        "Show, send again or drop what was refused for good.",
+    ),
     "search": ("shipper.commands.search:search", "Find, count, group or follow records."),
     "report": ("shipper.commands.report:report", "Write a summary of the records."),
     "alerts": (

@@ -5,6 +5,7 @@ The data folder: one shipper at a time, and what lies where.
     registry.db         durable positions (shipper/tail/registry.py)
     deadletters.ndjson  events refused for good (shipper/deliver/deadletters.py)
     status.json         a view of the running shipper (shipper/status.py)
+    requests/           what other processes ask of it (shipper/requests.py)
 
 The lock goes with the process, however it ends; nothing has to be cleaned up after a crash.
 """
@@ -27,6 +28,7 @@ LOCK = "lock"
 REGISTRY = "registry.db"
 DEAD_LETTERS = "deadletters.ndjson"
 STATUS = "status.json"
+REQUESTS = "requests"
 
 # Whoever looks who holds the lock has it shared for a moment; a shipper that starts waits that out.
 LOCK_TRIES = 5

@@ -19,13 +19,14 @@ import time
 from typing import TYPE_CHECKING
 
 from shipper import folder, steps
-from shipper.deliver.batch import Parcel
+from shipper.deliver.batch import NO_FILE, Parcel
 from shipper.deliver.deadletters import DeadLetters
 from shipper.deliver.dedupe import Dedupe
 from shipper.deliver.output import open_output
 from shipper.deliver.publisher import Publisher
 from shipper.enrich.enricher import Enricher, Surroundings
 from shipper.errors import DataFolderError, OutputUnavailable
+from shipper.serve import Desk
 from shipper.status import Counters, Rates, write_snapshot
 from shipper.steps import Step
 from shipper.tail.discovery import Patterns
@@ -66,12 +67,14 @@ class Pipeline:
         self._unsaved = Changes()
         self._fault: str | None = None  # why the registry could not be saved last
         self._dedupe = self._recover()
-        self.tailer = self._make_tailer()
+        self.tailer = tailer_of(config, self._registry)
         self._watch = Watch(self.wake)
         self._enricher = Enricher(_surroundings(config))
+        letters = DeadLetters(config.data_dir / folder.DEAD_LETTERS)
+        self.desk = Desk(config.data_dir / folder.REQUESTS, self.tailer, self._dedupe, letters)
         self.publisher = Publisher(
             self._output,
-            DeadLetters(config.data_dir / folder.DEAD_LETTERS),
+            letters,
             config.delivery,
             clock=clock,
             acked=self.wake.set,
@@ -102,20 +105,6 @@ class Pipeline:
         self._unsaved.add_seen(dedupe.changes())
         return dedupe
 
-    def _make_tailer(self) -> Tailer:
-        config = self._config
-        inputs = [
-            InputFiles(Patterns(source.paths, source.exclude), source.max_line_bytes)
-            for source in config.inputs
-        ]
-        return Tailer(
-            inputs,
-            self._registry.files(),
-            self._registry.retired(),
-            host=config.host.name,
-            block_bytes=config.tail.block_bytes,
-        )
-
     def raise_failure(self) -> None:
         """Raise what ended the publishing thread early."""
         if self.publisher.failure is not None:
@@ -124,6 +113,11 @@ class Pipeline:
     def turn(self) -> bool:
         """Scan if it is time, read a block of every file that has one; tell if there was any."""
         self._scan_if_due()
+        if self.desk.wants_quiet:
+            if not self._is_quiet():
+                return False  # nothing is read until all that was read is acked
+            self.desk.change_positions(self._save)
+        self.replay()
         busy = False
         for block in self.tailer.read(now=time.monotonic(), wall=self._clock()):
             busy = True
@@ -131,6 +125,16 @@ class Pipeline:
             if self.stopping:
                 break
         return busy
+
+    def replay(self) -> None:
+        """Get on with sending dead letters again."""
+        self.desk.replay(self._output, self.publisher)
+
+    def _is_quiet(self) -> bool:
+        """Tell whether all that was read is acked, after the positions have moved."""
+        idle = self.publisher.is_idle()
+        self.settle()
+        return idle
 
     def _take(self, block: Block) -> None:
         """Enrich a block and hand it over; wait while the queue is full."""
@@ -188,10 +192,15 @@ class Pipeline:
     def rest(self) -> None:
         """Wait for a hint, an ack, a signal, or the time of the next look."""
         now = time.monotonic()
+        if self.desk.wants_quiet or self.desk.is_replaying:
+            self.wake.wait(POLL_SECONDS)
+            self.wake.clear()
+            return
         warm = self.tailer.poll(now)
         if not self.tailer.is_caught_up():
             return
         until = min(self._next_scan, now + POLL_SECONDS) if warm else self._next_scan
+        until = min(until, self._next_save)  # the time of the next look at the desk
         self.wake.wait(max(until - now, 0.001))
         self.wake.clear()
 
@@ -200,7 +209,10 @@ class Pipeline:
         for batch, commit in self.publisher.take_acked():
             self._dedupe.ack(batch)
             for parcel in batch.parcels:
-                self.tailer.ack(parcel.file, parcel.end)
+                if parcel.file == NO_FILE:
+                    self.desk.ack(parcel)
+                else:
+                    self.tailer.ack(parcel.file, parcel.end)
             if commit:
                 self._unsaved.accounted = commit
         now = time.monotonic()
@@ -208,9 +220,10 @@ class Pipeline:
             self._next_save = now + SAVE_SECONDS
             self._save()
             self._tell()
+            self.desk.look()
 
-    def _save(self) -> None:
-        """Save what has moved; what cannot be saved now is kept for the next time."""
+    def _save(self) -> bool:
+        """Save what has moved; what cannot be saved now is kept for the next time: False."""
         unsaved = self._unsaved
         unsaved.add_files(*self.tailer.take_changes())
         unsaved.add_seen(self._dedupe.changes())
@@ -223,6 +236,8 @@ class Pipeline:
             if self._fault is None:
                 log.warning("%s; nothing is lost, it is tried again", error)
             self._fault = str(error)
+            return False
+        return True
 
     def _tell(self) -> None:
         tally, counters = self.publisher.tally, self._counters
@@ -244,6 +259,21 @@ class Pipeline:
         self.tailer.close()
         self._registry.close()
         self._output.close()
+
+
+def tailer_of(config: Config, registry: Registry) -> Tailer:
+    """Make the tailer of a config, that goes on where the registry says."""
+    inputs = [
+        InputFiles(Patterns(source.paths, source.exclude), source.max_line_bytes)
+        for source in config.inputs
+    ]
+    return Tailer(
+        inputs,
+        registry.files(),
+        registry.retired(),
+        host=config.host.name,
+        block_bytes=config.tail.block_bytes,
+    )
 
 
 def _surroundings(config: Config) -> Surroundings:

@@ -12,19 +12,22 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import resource
 import signal
 import threading
 import time
 from typing import TYPE_CHECKING
 
-from shipper import folder
+from shipper import folder, requests
+from shipper.errors import DataFolderError
 from shipper.pipeline import POLL_SECONDS, Pipeline
 
 if TYPE_CHECKING:
     from types import FrameType
 
     from shipper.config import Config
+    from shipper.requests import Outcome
 
 log = logging.getLogger("shipper")
 
@@ -51,6 +54,28 @@ def run(config: Config, *, once: bool = False, timeout_seconds: float | None = N
             return shipper.once(timeout_seconds) if once else shipper.forever()
         finally:
             shipper.close()
+
+
+def replay_at_once(config: Config, request: requests.Replay) -> tuple[Outcome, ...]:
+    """
+    Send dead letters again where no shipper runs.
+
+    Raises:
+        ShipperError: the data folder or the output cannot be used; or a signal came before the
+            end, and the rest goes out with the next replay, or at the next start.
+
+    """
+    with folder.hold(config.data_dir):
+        place = requests.ask(config.data_dir / folder.REQUESTS, f"{wall()}-{os.getpid()}", request)
+        shipper = Shipper(config)
+        try:
+            shipper.replay()
+        finally:
+            shipper.close()
+        answer = requests.take_answer(place)
+    if answer is None:
+        raise DataFolderError("stopped before all was sent; the shipper goes on at its next start")
+    return answer.outcomes
 
 
 class Shipper:
@@ -89,6 +114,19 @@ class Shipper:
             deadline = time.monotonic() + self._config.delivery.stop_seconds
         done = self._finish(deadline)
         return 0 if done and not pipeline.tailer.refused() else 3
+
+    def replay(self) -> None:
+        """Send the dead letters that were asked for, and nothing else."""
+        pipeline = self._pipeline
+        self._start()
+        pipeline.desk.look()
+        while pipeline.desk.is_replaying and not pipeline.stopping:
+            pipeline.raise_failure()
+            pipeline.replay()
+            pipeline.wake.wait(POLL_SECONDS)
+            pipeline.wake.clear()
+            pipeline.settle()
+        self._finish(time.monotonic() + self._config.delivery.stop_seconds)
 
     def _start(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):

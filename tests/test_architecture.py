@@ -40,6 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "steps": set(),
     "folder": {"errors"},
     "options": set(),
+    "requests": {"errors"},
     "config": {"errors", "options", "alerts.config"},
     # One way to a server: what stops `deliver`, `reach` has to find, and in the same words.
     "connecting": {"config"},
@@ -63,7 +64,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 
 # Where everything is put together; these may import anything but `cli`.
-COMPOSITION = {"check", "commands", "demo", "pipeline", "run", "status"}
+COMPOSITION = {"check", "commands", "demo", "pipeline", "positions", "run", "serve", "status"}
 
 # Who asks the machine for the time or starts threads and processes, and why not somebody else.
 CLOCK_AND_THREADS = {

@@ -11,9 +11,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 
+NO_FILE = 0  # of a parcel whose ack moves no position
+
+
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """The events of one block on their way, and what their ack is worth: `file` up to `end`."""
+    """
+    The events of one block on their way, and what their ack is worth: `file` up to `end`.
+
+    `NO_FILE` stands for events that come from elsewhere.
+    """
 
     events: Events
     file: int

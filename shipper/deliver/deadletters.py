@@ -4,31 +4,63 @@ Dead letters: events that were refused for good, kept with the reason.
 `deadletters.ndjson` in the data folder, one JSON object a line: `_id`, `dataset`, `reason`, `at`
 and the `document` as it was sent. A line is written and fsynced *before* its event counts as
 acked. After a crash in between, the event is sent and refused again: a letter may be there twice,
-never missing.
+never missing; letters of one `_id` are one to whoever looks. A line that is cut off, by a crash or
+a full disk, stays alone and is no letter.
+
+Lines are taken out (replayed, dropped) by writing those that stay to `deadletters.ndjson.new`,
+fsyncing it, renaming it over the old file, and fsyncing the folder: a crash leaves the old file or
+the new one, whole. Whoever writes, in any process, holds the lock (flock) of the file that has the
+name now; who waited for the lock of a file that was replaced meanwhile begins again.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
+from collections import Counter
+from contextlib import contextmanager
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from shipper import steps
-from shipper.enrich.clock import iso
-from shipper.errors import OutputUnavailable
+from shipper.enrich.clock import iso, parse
+from shipper.errors import DataFolderError, OutputUnavailable
 from shipper.steps import Step
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from shipper.deliver.batch import Batch
     from shipper.events import Rejection
 
 
+class Letter(msgspec.Struct, frozen=True):
+    """A dead letter; `at` is when it was refused last, `document` what was sent."""
+
+    id: str = msgspec.field(name="_id")
+    dataset: str
+    reason: str
+    at: str
+    document: msgspec.Raw
+
+    @property
+    def at_ms(self) -> int:
+        """Tell the time of refusal in epoch milliseconds; 0 if it cannot be read."""
+        return parse(self.at) or 0
+
+
+class Line(msgspec.Struct, frozen=True):
+    """A letter, and the mark by which its line is known from all others."""
+
+    letter: Letter
+    mark: bytes
+
+
 class DeadLetters:
-    """The dead letters of one data folder."""
+    """The dead letters of one data folder; several processes may have one each."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -54,24 +86,124 @@ class DeadLetters:
             for rejection in rejections
         ]
         try:
-            self._append(b"\n".join([*lines, b""]))
+            with self._locked(os.O_RDWR | os.O_CREAT | os.O_APPEND) as fd:
+                _append(fd, b"\n".join([*lines, b""]))
         except OSError as error:
             raise OutputUnavailable(
                 f"cannot write {self._path}: {error.strerror}; free some space or mend the"
                 " permissions"
             ) from error
 
-    def _append(self, data: bytes) -> None:
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        fd = os.open(self._path, flags, 0o600)
+    def read(self) -> Iterator[Line]:
+        """
+        Give all letters that are there now, as they were buried.
+
+        Raises:
+            DataFolderError: they cannot be read.
+
+        """
         try:
-            size = os.fstat(fd).st_size
-            if size and os.pread(fd, 1, size - 1) != b"\n":
-                data = b"\n" + data  # a line that a crash or a full disk cut off stays alone
-            while data:
-                data = data[os.write(fd, data) :]
-            steps.reached(Step.LETTER_WRITTEN)
-            os.fsync(fd)
-            steps.reached(Step.LETTER_SYNCED)
-        finally:
-            os.close(fd)
+            with open(self._path, "rb") as file:
+                for line in file:
+                    letter = _letter_of(line)
+                    if letter is not None:
+                        yield Line(letter, _mark(line))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise self._unusable("read", error) from error
+
+    def remove(self, marks: Sequence[bytes]) -> int:
+        """
+        Take lines out, each as often as it is named; durable when this returns; give how many.
+
+        Raises:
+            DataFolderError: nothing was taken out.
+
+        """
+        left = Counter(marks)
+        if not left:
+            return 0
+        try:
+            with self._locked(os.O_RDWR) as fd:
+                self._rewrite(fd, left)
+        except FileNotFoundError:
+            return 0
+        except OSError as error:
+            raise self._unusable("write", error) from error
+        return len(marks) - left.total()
+
+    def _rewrite(self, fd: int, left: Counter[bytes]) -> None:
+        """Write what stays; `left` counts down."""
+        new = self._path.with_name(f"{self._path.name}.new")
+        out = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with open(fd, "rb", closefd=False) as old, open(out, "wb") as file:
+            for line in old:
+                mark = _mark(line)
+                if left.get(mark, 0):
+                    left[mark] -= 1
+                else:
+                    file.write(line)
+            file.flush()
+            os.fsync(file.fileno())
+        steps.reached(Step.LETTERS_REWRITTEN)
+        new.replace(self._path)
+        steps.reached(Step.LETTERS_REPLACED)
+        _sync_folder(self._path.parent)
+
+    @contextmanager
+    def _locked(self, flags: int) -> Iterator[int]:
+        """Open the file that has the name, and hold its lock."""
+        while True:
+            fd = os.open(self._path, flags | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX)
+                if self._is_current(fd):
+                    yield fd
+                    return
+            finally:
+                os.close(fd)
+
+    def _is_current(self, fd: int) -> bool:
+        """Tell whether the file was not replaced while its lock was waited for."""
+        try:
+            return os.path.samestat(os.fstat(fd), self._path.stat())
+        except FileNotFoundError:
+            return False
+
+    def _unusable(self, verb: str, error: OSError) -> DataFolderError:
+        return DataFolderError(
+            f"cannot {verb} {self._path}: {error.strerror}; free some space or mend the permissions"
+        )
+
+
+def _append(fd: int, data: bytes) -> None:
+    size = os.fstat(fd).st_size
+    if size and os.pread(fd, 1, size - 1) != b"\n":
+        data = b"\n" + data  # a line that a crash or a full disk cut off stays alone
+    while data:
+        data = data[os.write(fd, data) :]
+    steps.reached(Step.LETTER_WRITTEN)
+    os.fsync(fd)
+    steps.reached(Step.LETTER_SYNCED)
+
+
+def _letter_of(line: bytes) -> Letter | None:
+    """Read a line; None if it is no letter: cut off, or of somebody else."""
+    try:
+        return msgspec.json.decode(line, type=Letter)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _mark(line: bytes) -> bytes:
+    """Tell a line from all others; the end of line does not count."""
+    return blake2b(line.rstrip(b"\n"), digest_size=16).digest()
+
+
+def _sync_folder(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

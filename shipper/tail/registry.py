@@ -91,6 +91,12 @@ ALTER TABLE files ADD COLUMN again INTEGER NOT NULL DEFAULT 0;
 }
 
 
+ALL_FILES = (
+    "SELECT id, device, inode, head_length, head_digest, path, stream, generation,"
+    " offset, seen_at, last_length, last_digest, split, again FROM files ORDER BY id"
+)
+
+
 @dataclass(slots=True)
 class FileRecord:
     """
@@ -277,11 +283,7 @@ class Registry:
     def files(self) -> list[FileRecord]:
         """Give all files, in the order in which they were first seen."""
         with self._place():
-            rows = self._db.execute(
-                "SELECT id, device, inode, head_length, head_digest, path, stream, generation,"
-                " offset, seen_at, last_length, last_digest, split, again FROM files ORDER BY id"
-            ).fetchall()
-        return [_record_of(row) for row in rows]
+            return [_record_of(row) for row in self._db.execute(ALL_FILES)]
 
     def tombstones(self) -> list[Tombstone]:
         """Give what was given up on purpose, in the order of time."""
@@ -418,6 +420,21 @@ def _record_of(row: tuple[Any, ...]) -> FileRecord:
     return FileRecord(
         number, file, head, path, stream, generation, offset, seen_at, last, split, again
     )
+
+
+def files_beside(path: Path) -> list[FileRecord]:
+    """
+    Read what a registry knows of the files, while another process may write it.
+
+    Raises:
+        DataFolderError: it cannot be read, or is of another version.
+
+    """
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+            return [_record_of(row) for row in db.execute(ALL_FILES)]
+    except sqlite3.Error as error:
+        raise DataFolderError(f"{path}: registry: {error}; see shipper check") from error
 
 
 def _create(path: Path) -> None:

@@ -237,6 +237,18 @@ class Tailer:
             self._ready[record.file] = None
         return bytes_again
 
+    def records(self) -> list[FileRecord]:
+        """Give what is known of every file."""
+        return list(self._records.values())
+
+    def is_there(self, record: FileRecord) -> bool:
+        """Tell whether a file was there in the last scan, or can still be read."""
+        return record.file in self._open or record.file in self._shelf
+
+    def forget(self, file: int) -> None:
+        """Forget a file that is not there."""
+        self._drop(self._records[file])
+
     def ack(self, file: int, offset: int) -> None:
         """Move the acked offset of a file; one that is over is left alone."""
         record = self._records.get(file)

@@ -128,6 +128,17 @@ class Site:
                 found.add((record["run"], record["seq"]))
         return found
 
+    def origins_of_runs(self) -> list[tuple[str, int]]:
+        """Give (run, seq) of every stored record that has them, as often as it is stored."""
+        done = self.run("search", "seq:*", "--json", "--limit", "1000000")
+        return [(doc["run"], doc["seq"]) for doc in documents(done.stdout)]
+
+    def written_by_emit(self) -> set[tuple[str, int]]:
+        """Give every (run, seq) of the files; other lines are left out."""
+        lines = [line for path in self.logs.iterdir() for line in path.read_bytes().splitlines()]
+        records = [json.loads(line) for line in lines if line.startswith(b"{")]
+        return {(record["run"], record["seq"]) for record in records}
+
     def close(self) -> None:
         """End what this site started."""
         for process in self._processes:

@@ -1,0 +1,202 @@
+"""`shipper deadletters`: what was refused for good, shown, sent again, dropped."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from shipper import folder, positions, requests
+from shipper.commands.invocation import Invocation, common_options, examples, refuse
+from shipper.commands.moments import as_moment
+from shipper.commands.registry import wait_option
+from shipper.config import load
+from shipper.deliver.deadletters import DeadLetters
+from shipper.view.text import Paint, safe, safe_json, table
+
+if TYPE_CHECKING:
+    from shipper.config import Config
+    from shipper.deliver.deadletters import Letter, Line
+    from shipper.requests import Outcome
+
+REASON_CHARACTERS = 100  # of a reason in a list
+
+all_option = click.option("--all", "everything", is_flag=True, help="All dead letters.")
+ids_argument = click.argument("ids", nargs=-1, metavar="[ID…]")
+
+
+@click.group(
+    epilog=examples(
+        "shipper deadletters list --since 1d",
+        "shipper deadletters show 01JKABCDEFGHJKMNPQRSTVWXYZ-17",
+        "shipper deadletters replay --all",
+    )
+)
+@common_options
+def deadletters() -> None:
+    """
+    Show, send again or drop what was refused for good.
+
+    An event whose output refuses it as it is and as text becomes a dead letter, with the reason.
+    Its ID is the `_id` that it would have.
+    """
+
+
+@deadletters.command(
+    "list",
+    epilog=examples("shipper deadletters list", "shipper deadletters list --json | jq -r .reason"),
+)
+@click.option("--since", callback=as_moment, metavar="T", help="Refused not before this time.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, without document.")
+@common_options
+@click.pass_obj
+def list_(invocation: Invocation, since: int | None, *, as_json: bool) -> int:
+    """
+    List the dead letters: when, what, why; and how many there are by reason.
+
+    A letter that was refused several times is shown once, with the last reason. Exits with 1 when
+    there is none.
+    """
+    letters, times = _newest(_open(load(invocation.config)))
+    chosen = [letter for letter in letters if since is None or letter.at_ms >= since]
+    if as_json:
+        for letter in chosen:
+            told = {"_id": letter.id, "dataset": letter.dataset, "reason": letter.reason}
+            click.echo(safe_json({**told, "at": letter.at, "times": times[letter.id]}))
+    elif chosen:
+        click.echo("\n".join(_listed(chosen, Paint(invocation.colors))))
+    return 0 if chosen else 1
+
+
+def _newest(letters: DeadLetters) -> tuple[list[Letter], Counter[str]]:
+    """Give the last letter of each id, in the order of the file, and how many lines it has."""
+    newest: dict[str, Letter] = {}
+    times: Counter[str] = Counter()
+    for line in letters.read():
+        newest.pop(line.letter.id, None)
+        newest[line.letter.id] = line.letter
+        times[line.letter.id] += 1
+    return list(newest.values()), times
+
+
+def _listed(letters: list[Letter], paint: Paint) -> list[str]:
+    rows = [
+        [safe(letter.at), safe(letter.id), safe(letter.dataset), _short(letter.reason)]
+        for letter in letters
+    ]
+    heading, *lines = table([["refused", "id", "dataset", "reason"], *rows])
+    reasons = Counter(_short(letter.reason) for letter in letters)
+    counts = [f"{count:>8,}  {reason}" for reason, count in reasons.most_common()]
+    return [paint.strong(heading), *lines, "", paint.strong("   count  reason"), *counts]
+
+
+def _short(reason: str) -> str:
+    first = safe(" ".join(reason.split()))
+    return first if len(first) <= REASON_CHARACTERS else f"{first[: REASON_CHARACTERS - 1]}…"
+
+
+@deadletters.command(epilog=examples("shipper deadletters show 0123456789abcdef0123-512"))
+@click.argument("letter_id", metavar="ID")
+@common_options
+@click.pass_obj
+def show(invocation: Invocation, letter_id: str) -> int:
+    """
+    Show a dead letter with its whole document, as JSON.
+
+    Exits with 1 when there is no such letter.
+    """
+    found = None
+    for line in _open(load(invocation.config)).read():
+        if line.letter.id == letter_id:
+            found = line.letter
+    if found is None:
+        click.echo(f"no dead letter {safe(letter_id)}; see shipper deadletters list", err=True)
+        return 1
+    text = msgspec.json.format(msgspec.json.encode(found), indent=2).decode(errors="replace")
+    click.echo("\n".join(map(safe, text.splitlines())))
+    return 0
+
+
+@deadletters.command(
+    epilog=examples(
+        "shipper deadletters replay 01JKABCDEFGHJKMNPQRSTVWXYZ-17",
+        "shipper deadletters replay --all",
+    )
+)
+@ids_argument
+@all_option
+@wait_option
+@common_options
+@click.pass_obj
+def replay(invocation: Invocation, ids: tuple[str, ...], *, everything: bool, wait: int) -> int:
+    """
+    Send dead letters again, after the reason was mended.
+
+    They go the way of all records: tried until the output answers, sent as text if it refuses
+    them, a dead letter again if it refuses that too. A letter is taken out when its record is
+    stored. A running shipper does it itself; else it is done here. Exits with 1 if one was
+    refused again, or there was none.
+    """
+    config = load(invocation.config)
+    lines = _chosen(_open(config), ids, everything=everything)
+    if not lines:
+        click.echo("no such dead letter; see shipper deadletters list", err=True)
+        return 1
+    request = requests.Replay(None if everything else ids)
+    outcomes = _replay(invocation, config, request, wait)
+    counts = {each.subject: each.count for each in outcomes}
+    told = f"{counts['stored']} sent again and stored, {counts['before']} were stored before"
+    click.echo(f"{told}, {counts['refused']} refused again")
+    return 1 if counts["refused"] else 0
+
+
+def _replay(
+    invocation: Invocation, config: Config, request: requests.Replay, wait: int
+) -> tuple[Outcome, ...]:
+    if folder.holder_of(config.data_dir) is not None:
+        return positions.hand_over(config, request, invocation.clock, wait / 1000)
+    from shipper.run import replay_at_once  # noqa: PLC0415 -- the whole shipper
+
+    return replay_at_once(config, request)
+
+
+@deadletters.command(epilog=examples("shipper deadletters drop --all --yes"))
+@ids_argument
+@all_option
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@common_options
+@click.pass_obj
+def drop(invocation: Invocation, ids: tuple[str, ...], *, everything: bool, yes: bool) -> int:
+    """
+    Drop dead letters for good.
+
+    Asks before it does, on a terminal; elsewhere it needs --yes. Exits with 1 when nothing was
+    dropped.
+    """
+    letters = _open(load(invocation.config))
+    lines = _chosen(letters, ids, everything=everything)
+    count = len({line.letter.id for line in lines})
+    if not count:
+        click.echo("no such dead letter; see shipper deadletters list", err=True)
+        return 1
+    if not yes:
+        if not sys.stdin.isatty():
+            refuse("to drop dead letters where nobody can be asked, add --yes")
+        if not click.confirm(f"Drop {count} dead letters? Their records are lost then", err=True):
+            return 1
+    letters.remove([line.mark for line in lines])
+    click.echo(f"{count} dropped")
+    return 0
+
+
+def _open(config: Config) -> DeadLetters:
+    return DeadLetters(config.data_dir / folder.DEAD_LETTERS)
+
+
+def _chosen(letters: DeadLetters, ids: tuple[str, ...], *, everything: bool) -> list[Line]:
+    if everything == bool(ids):
+        refuse("name dead letters by their ID, or all of them with --all")
+    return [line for line in letters.read() if everything or line.letter.id in ids]

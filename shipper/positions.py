@@ -1,0 +1,144 @@
+"""What the registry knows, and changing it: beside a running shipper by request, else at once."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from shipper import folder, requests
+from shipper.errors import DataFolderError
+from shipper.pipeline import tailer_of
+from shipper.requests import Outcome
+from shipper.tail import demand
+from shipper.tail.discovery import Patterns
+from shipper.tail.identity import identity
+from shipper.tail.registry import Changes, Registry, files_beside
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from shipper.config import Config
+    from shipper.tail.registry import FileRecord
+
+POLL_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFile:
+    """
+    A file as the registry knows it; sizes and offsets in bytes.
+
+    `again` is the offset up to which it is read again, 0 if it is not. `state` is `current`,
+    `behind`, `again` (read again on demand) or `gone`; `size` is None where it is gone.
+    """
+
+    path: str
+    device: int
+    inode: int
+    stream: str
+    generation: int
+    offset: int
+    again: int
+    size: int | None
+    state: str
+    seen_at: int
+
+
+def known_files(config: Config) -> list[KnownFile]:
+    """
+    Tell what the registry knows of each file, whether a shipper runs or not.
+
+    Raises:
+        DataFolderError: there is no registry, or it cannot be read.
+
+    """
+    path = config.data_dir / folder.REGISTRY
+    if not path.exists():
+        raise DataFolderError(f"no registry at {path}; is data_dir right, and did the shipper run?")
+    there = {}
+    for source in config.inputs:
+        for found in Patterns(source.paths, source.exclude).find():
+            there[identity(found.stat)] = found.shown, found.stat.st_size
+    files = []
+    for record in files_beside(path):
+        name, size = there.get(record.file, (record.path, None))
+        files.append(_known(record, name, size))
+    return sorted(files, key=lambda file: file.path)
+
+
+def _known(record: FileRecord, path: str, size: int | None) -> KnownFile:
+    again = record.again if record.offset < record.again else 0
+    if size is None:
+        state = "gone"
+    elif again:
+        state = "again"
+    else:
+        state = "current" if record.offset == size else "behind"
+    return KnownFile(
+        path=path,
+        device=record.file.device,
+        inode=record.file.inode,
+        stream=record.stream,
+        generation=record.generation,
+        offset=record.offset,
+        again=again,
+        size=size,
+        state=state,
+        seen_at=record.seen_at,
+    )
+
+
+def change(
+    config: Config, request: requests.Reread | requests.Forget, now_ms: int
+) -> tuple[Outcome, ...]:
+    """
+    Change positions where no shipper runs.
+
+    Raises:
+        DataFolderError: a shipper runs, or the data folder cannot be used.
+
+    """
+    with (
+        folder.hold(config.data_dir),
+        closing(Registry(config.data_dir / folder.REGISTRY)) as registry,
+        closing(tailer_of(config, registry)) as tailer,
+    ):
+        tailer.scan(now=time.monotonic(), wall=now_ms)
+        if isinstance(request, requests.Reread):
+            found = [*demand.reread(tailer, request.files)]
+        else:
+            found = [*demand.forget(tailer, request.patterns)]
+        changes = Changes()
+        changes.add_files(*tailer.take_changes())
+        if not changes.is_empty():
+            registry.save(changes, now_ms)
+    return tuple(Outcome(*each) for each in found)
+
+
+def hand_over(
+    config: Config, request: requests.Request, clock: Callable[[], float], seconds: float
+) -> tuple[Outcome, ...]:
+    """
+    Ask the running shipper, and wait for its answer.
+
+    Raises:
+        DataFolderError: it can't be asked, or did not answer in time; it then answers later.
+
+    """
+    place = requests.ask(
+        config.data_dir / folder.REQUESTS, f"{int(clock() * 1000)}-{os.getpid()}", request
+    )
+    deadline = time.monotonic() + seconds
+    while True:
+        found = requests.take_answer(place)
+        if found is not None:
+            return found.outcomes
+        if time.monotonic() > deadline or folder.holder_of(config.data_dir) is None:
+            raise DataFolderError(
+                "the running shipper has not done it yet: it waits until all that it has read is"
+                " acknowledged, and does it then, or at its next start; see shipper status"
+            )
+        time.sleep(POLL_SECONDS)

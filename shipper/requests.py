@@ -1,0 +1,141 @@
+"""
+What another process asks of the running shipper, which alone may write its registry and output.
+
+`requests/` in the data folder, one JSON file a request: `NAME.request`, made under another name,
+fsynced, renamed. The shipper looks about once a second. In order: it carries the request out →
+makes the effect durable → writes `NAME.answer` → deletes the request; who asked deletes the
+answer. After a crash in between, a request is carried out once more, which changes nothing: to
+read again what is being read again, to forget what is forgotten, to send what is stored. A
+request that is there when a shipper starts is carried out then.
+
+    {"type": "reread", "files": {"/logs/app.log": 0}}     path → byte at which a line begins
+    {"type": "forget", "patterns": ["/logs/old/*"]}
+    {"type": "replay", "ids": null}                       `_id`s of dead letters; null: all
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from shipper.errors import DataFolderError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ENDING = ".request"
+ANSWER = ".answer"
+
+
+class Reread(msgspec.Struct, frozen=True, tag="reread"):
+    """Read files again, each from a byte at which a line begins; see `FileRecord.reread`."""
+
+    files: dict[str, int]
+
+
+class Forget(msgspec.Struct, frozen=True, tag="forget"):
+    """Forget files that are gone, of paths or patterns."""
+
+    patterns: tuple[str, ...]
+
+
+class Replay(msgspec.Struct, frozen=True, tag="replay"):
+    """Send dead letters again: those of these `_id`s, or all."""
+
+    ids: tuple[str, ...] | None = None
+
+
+Request = Reread | Forget | Replay
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of one thing that was asked for; `fault` is why it was not done."""
+
+    subject: str
+    count: int = 0
+    fault: str | None = None
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What became of a request."""
+
+    outcomes: tuple[Outcome, ...]
+
+
+_Value = TypeVar("_Value")
+
+
+def ask(folder: Path, name: str, request: Request) -> Path:
+    """
+    Put a request where the running shipper finds it; give where its answer will be.
+
+    Raises:
+        DataFolderError: the folder cannot be written.
+
+    """
+    path = folder / f"{name}{ENDING}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        _write(path, msgspec.json.encode(request))
+    except OSError as error:
+        raise DataFolderError(
+            f"cannot write {path}: {error.strerror}; be the user of the shipper, or free some space"
+        ) from error
+    return path.with_suffix(ANSWER)
+
+
+def waiting(folder: Path) -> list[tuple[Path, Request]]:
+    """Give the requests that are there, in the order of their names."""
+    try:
+        names = sorted(name for name in os.listdir(folder) if name.endswith(ENDING))
+    except FileNotFoundError:
+        return []
+    found = []
+    for name in names:
+        request: Request | None = _read(folder / name, Request)  # type: ignore[arg-type]
+        if request is not None:
+            found.append((folder / name, request))
+    return found
+
+
+def answer(path: Path, found: Answer) -> None:
+    """Answer the request of that path, which is carried out and durable; raises OSError."""
+    _write(path.with_suffix(ANSWER), msgspec.json.encode(found))
+    path.unlink(missing_ok=True)
+
+
+def take_answer(path: Path) -> Answer | None:
+    """Give the answer and delete it; None if it is not there yet."""
+    found: Answer | None = _read(path, Answer)
+    if found is not None:
+        path.unlink(missing_ok=True)
+    return found
+
+
+def withdraw(path: Path) -> bool:
+    """Take a request back by the path of its answer; tell whether it was not carried out yet."""
+    try:
+        path.with_suffix(ENDING).unlink()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _write(path: Path, data: bytes) -> None:
+    new = path.with_name(f"{path.name}.new")
+    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with open(fd, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(fd)
+    new.rename(path)
+
+
+def _read(path: Path, kind: type[_Value]) -> _Value | None:
+    """Read a file that another process wrote; None if it is gone, or of another version."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (OSError, msgspec.DecodeError):
+        return None
