@@ -12,8 +12,8 @@ same incidents, whenever they are judged.
              drops what is pending, and never resolves: the breach may be theirs
     blind    changes nothing, as if the window had not been asked about
 
-A verdict of an earlier window than the last breach of what fires changes nothing either: it comes
-from a host that caught up, and the incident has gone on since.
+A verdict of an earlier window than the last breach changes nothing either: it comes from a host
+that caught up, or after an early breach, and the incident has gone on since.
 
 Flapping is damped: an incident that comes back within `RELAPSE_MS` after the last one of the same
 rule and group was resolved is a relapse. The second relapse in a row makes it `flapping`; it is
@@ -143,9 +143,11 @@ def _fire_if_due(incident: Incident, terms: Terms, now: int) -> Step:
 
 
 def _calm_down(before: Incident, verdict: Verdict, terms: Terms, now: int) -> Step:
+    if now <= before.verdict.window.end:
+        return before, ()
     if before.phase is Phase.PENDING:
         return resolve(before, BY_RULE, now, verdict.reason)
-    if verdict.waiting or now <= before.verdict.window.end:
+    if verdict.waiting:
         return before, ()
     since = now if before.ok_since is None else before.ok_since
     after = replace(before, ok_since=since)
