@@ -42,6 +42,7 @@ COMMANDS = {
         "shipper.commands.deadletters:deadletters",
         "Show, send again or drop what was refused for good.",
     ),
+    "fleet": ("shipper.commands.fleet:fleet", "Show every host that ships to this store."),
     "search": ("shipper.commands.search:search", "Find, count, group or follow records."),
     "report": ("shipper.commands.report:report", "Write a summary of the records."),
     "alerts": (

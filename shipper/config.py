@@ -44,6 +44,7 @@ __all__ = [
     "Delivery",
     "ElasticsearchOutput",
     "EmbeddedOutput",
+    "Heartbeat",
     "Host",
     "Input",
     "LogstashOutput",
@@ -185,6 +186,20 @@ class Delivery:
             yield "queue_bytes", "is less than batch_bytes; use at least as much"
         if self.backoff_max_seconds < self.backoff_seconds:
             yield "backoff_max_seconds", "is less than backoff_seconds; use at least as much"
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """What the shipper tells of itself, the way of the records: `shipper fleet`, and alerts."""
+
+    every_seconds: float = option(
+        SECONDS.between("0.1s", "1h"), "Time between two heartbeats.", default="5s", key="every"
+    )
+    enabled: bool = option(
+        SWITCH,
+        "`false`: none. Then nobody is told how far this host is, nor whether it lives.",
+        default="true",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -373,6 +388,11 @@ class Config:
     inputs: tuple[Input, ...] = option(ListOf(Section(Input), least=1), "What is read.")
     tail: Tail = option(Section(Tail), "How it is read.", default="{}")
     delivery: Delivery = option(Section(Delivery), "How it is handed over.", default="{}")
+    heartbeat: Heartbeat = option(
+        Section(Heartbeat),
+        "What is told of the shipper itself; with `output.console` nothing is.",
+        default="{}",
+    )
     output: Output = option(OneOf(OUTPUTS), "Where it goes.")
     search: ElasticsearchOutput | None = option(
         OneOf(SEARCHES),

@@ -6,6 +6,7 @@ The data folder: one shipper at a time, and what lies where.
     deadletters.ndjson  events refused for good (shipper/deliver/deadletters.py)
     status.json         a view of the running shipper (shipper/status.py)
     requests/           what other processes ask of it (shipper/requests.py)
+    audit.json          what the last audit found (shipper/audit/result.py)
 
 The lock goes with the process, however it ends; nothing has to be cleaned up after a crash.
 """
@@ -29,6 +30,7 @@ REGISTRY = "registry.db"
 DEAD_LETTERS = "deadletters.ndjson"
 STATUS = "status.json"
 REQUESTS = "requests"
+AUDIT = "audit.json"
 
 # Whoever looks who holds the lock has it shared for a moment; a shipper that starts waits that out.
 LOCK_TRIES = 5

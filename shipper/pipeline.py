@@ -14,16 +14,21 @@ waits but the scan goes on: files that are rotated and deleted in the meantime a
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from shipper import folder, steps
 from shipper.deliver.batch import NO_FILE, Parcel
 from shipper.deliver.deadletters import DeadLetters
 from shipper.deliver.dedupe import Dedupe
+from shipper.deliver.heartbeat import Counted, Heart, Identity, Look, audit_open, furthest
 from shipper.deliver.output import open_output
 from shipper.deliver.publisher import Publisher
+from shipper.deliver.watermark import LATE_MS, watermark
+from shipper.emit.numbering import ulid
 from shipper.enrich.enricher import Enricher, Surroundings
 from shipper.errors import DataFolderError, OutputUnavailable
 from shipper.serve import Desk
@@ -80,7 +85,17 @@ class Pipeline:
             acked=self.wake.set,
         )
         self._counters = Counters()
+        self._put = self._acked = 0  # parcels
+        self._given_up = False  # a block was read, but not put
         self._started = clock()
+        self._heart = Heart(
+            config,
+            Identity(
+                ulid(self._started, os.urandom(10)), version("orchestrator-shipper"), self._started
+            ),
+            self._registry.watermark(),
+        )
+        self._letters = Counted(config.data_dir / folder.DEAD_LETTERS)
         self._rates = Rates()
         now = time.monotonic()
         self._next_scan = self._next_save = self._hinted_scan = now
@@ -146,6 +161,7 @@ class Pipeline:
         counters.tagged += events.tagged
         left = self._leave_out(block, events)
         if left is None:
+            self._given_up = True
             return  # told to stop: it is read again
         events, duplicates = left
         counters.duplicates += duplicates
@@ -154,8 +170,10 @@ class Pipeline:
         while not self.publisher.put(parcel, POLL_SECONDS):
             self.settle()
             if self.stopping or self.publisher.failure is not None:
+                self._given_up = True
                 return  # not handed over, so never acked: it is read again
             self._scan_if_due()
+        self._put += 1
         steps.reached(Step.QUEUED)
 
     def _leave_out(self, block: Block, events: Events) -> tuple[Events, int] | None:
@@ -176,8 +194,10 @@ class Pipeline:
         unknown = bool(hints) and self.tailer.hint(hints)
         if unknown:
             self._next_scan = min(self._next_scan, self._hinted_scan)
-        if now < self._next_scan:
-            return
+        if now >= self._next_scan:
+            self._scan(now)
+
+    def _scan(self, now: float) -> None:
         self.tailer.scan(now=now, wall=self._clock())
         self._next_scan = now + self._config.tail.scan_seconds
         self._hinted_scan = now + HINTED_SCAN_SECONDS
@@ -199,10 +219,54 @@ class Pipeline:
         warm = self.tailer.poll(now)
         if not self.tailer.is_caught_up():
             return
-        until = min(self._next_scan, now + POLL_SECONDS) if warm else self._next_scan
+        until = min(self._next_scan, self._heart.next_step())
+        if warm:
+            until = min(until, now + POLL_SECONDS)
         until = min(until, self._next_save)  # the time of the next look at the desk
         self.wake.wait(max(until - now, 0.001))
         self.wake.clear()
+
+    def beat(self) -> None:
+        """
+        Look how far everything is, or tell it, when it is time.
+
+        Only between two turns: what was read is put then.
+        """
+        heart, now = self._heart, time.monotonic()
+        if heart.is_to_look(self._acked, now):
+            heart.take(self._look(), self._put, now)
+        if heart.is_to_send(self._acked, now):
+            self._unsaved.watermark = heart.watermark
+            if self.publisher.put(heart.make(self._clock()), 0):
+                self._put += 1
+                heart.sent(self._put)
+
+    def last_beat(self) -> None:
+        """Tell how far everything is at the end, if all that was read is acked."""
+        if self._heart.enabled and self.is_acked() and not self._given_up:
+            parcel = self._heart.last(self._look(), self._clock())
+            self._unsaved.watermark = self._heart.watermark
+            self._put += self.publisher.put(parcel, 0)
+
+    def is_acked(self) -> bool:
+        """Tell whether all that was handed over is acked."""
+        return self._acked == self._put
+
+    def _look(self) -> Look:
+        now, at = time.monotonic(), self._clock()
+        self._scan(now)
+        lags = self.tailer.lags(now)
+        held = self.tailer.held()
+        return Look(
+            watermark=watermark(lags, self.tailer.refused_at(), at),
+            files=len(lags),
+            behind_bytes=sum(max(lag.size - lag.acked, 0) for lag in lags),
+            held_bytes=sum(held.values()),
+            dead_letters=self._letters.lines(),
+            tombstones=len(self._registry.tombstones()),
+            audit_open=audit_open(self._config.data_dir / folder.AUDIT),
+            furthest=furthest(lags),
+        )
 
     def settle(self, *, at_once: bool = False) -> None:
         """Move positions over what was acked; save and tell the status when it is time."""
@@ -212,6 +276,7 @@ class Pipeline:
                 if parcel.file == NO_FILE:
                     self.desk.ack(parcel)
                 else:
+                    self._acked += 1
                     self.tailer.ack(parcel.file, parcel.end)
             if commit:
                 self._unsaved.accounted = commit
@@ -267,9 +332,12 @@ def tailer_of(config: Config, registry: Registry) -> Tailer:
         InputFiles(Patterns(source.paths, source.exclude), source.max_line_bytes)
         for source in config.inputs
     ]
+    records, saved = registry.files(), registry.watermark()
+    for record in records:
+        record.current_at = saved and saved + LATE_MS
     return Tailer(
         inputs,
-        registry.files(),
+        records,
         registry.retired(),
         host=config.host.name,
         block_bytes=config.tail.block_bytes,

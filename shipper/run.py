@@ -97,6 +97,7 @@ class Shipper:
             pipeline.raise_failure()
             busy = pipeline.turn()
             pipeline.settle()
+            pipeline.beat()
             if not busy:
                 pipeline.rest()
         self._finish(time.monotonic() + self._config.delivery.stop_seconds)
@@ -145,6 +146,12 @@ class Shipper:
         """Publish what was read, save; tell whether everything was acked before the deadline."""
         pipeline = self._pipeline
         publisher = pipeline.publisher
+        publisher.hurry()
+        while not pipeline.is_acked() and self._thread.is_alive() and time.monotonic() < deadline:
+            pipeline.wake.wait(POLL_SECONDS)
+            pipeline.wake.clear()
+            pipeline.settle()
+        pipeline.last_beat()
         publisher.drain()
         while self._thread.is_alive() and time.monotonic() < deadline:
             self._thread.join(POLL_SECONDS)

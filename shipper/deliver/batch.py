@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 
 NO_FILE = 0  # of a parcel whose ack moves no position
+OWN = -1  # of one that is no record of the application
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,8 @@ class Parcel:
     """
     The events of one block on their way, and what their ack is worth: `file` up to `end`.
 
-    `NO_FILE` stands for events that come from elsewhere.
+    `NO_FILE` stands for events that come from elsewhere, `OWN` for what the shipper tells of
+    itself.
     """
 
     events: Events

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shipper import steps
-from shipper.deliver.batch import Batch, Ledger, Parcel, batch_of
+from shipper.deliver.batch import OWN, Batch, Ledger, Parcel, batch_of
 from shipper.deliver.wrap import wrap
 from shipper.errors import OutputUnavailable, ShipperError
 from shipper.steps import Step
@@ -42,7 +42,7 @@ TEND_SECONDS = 60.0  # between two house-keepings of the output
 class Tally:
     """What became of the events; written by the publisher's thread alone."""
 
-    acked: int = 0
+    acked: int = 0  # but for heartbeats
     wrapped: int = 0
     dead_letters: int = 0
     retries: int = 0
@@ -81,6 +81,7 @@ class Publisher:
         self._queued_bytes = 0  # guarded by _condition
         self._busy = False  # guarded by _condition
         self._full = False  # guarded by _condition
+        self._hurrying = False  # guarded by _condition
         self._draining = False  # guarded by _condition
         self._ledger = Ledger()  # guarded by _condition
         self._abandon = threading.Event()
@@ -117,10 +118,16 @@ class Publisher:
         with self._condition:
             return not self._queue and not self._busy
 
+    def hurry(self) -> None:
+        """Publish what is queued from now on without waiting for more."""
+        with self._condition:
+            self._hurrying = True
+            self._condition.notify_all()
+
     def drain(self) -> None:
         """Publish what is queued without waiting for more, then end."""
         with self._condition:
-            self._draining = True
+            self._hurrying = self._draining = True
             self._condition.notify_all()
 
     def abandon(self) -> None:
@@ -167,7 +174,7 @@ class Publisher:
             settings = self._settings
             deadline = self._queue[0][0] + settings.linger_seconds
             self._condition.wait_for(
-                lambda: self._draining or self._full or self._queued_bytes >= settings.batch_bytes,
+                lambda: self._hurrying or self._full or self._queued_bytes >= settings.batch_bytes,
                 max(deadline - time.monotonic(), 0),
             )
             parcels = [self._pop()]
@@ -276,6 +283,8 @@ class Publisher:
     def _ack(self, batch: Batch) -> None:
         with self._condition:
             self._ledger.ack(batch, self._commit)
-        self.tally.acked += len(batch)
+        self.tally.acked += sum(
+            len(parcel.events) for parcel in batch.parcels if parcel.file != OWN
+        )
         steps.reached(Step.ACKED)
         self._notify_acked()

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from shipper.events import Block
 from shipper.tail.identity import HEAD, fingerprint
+from shipper.tail.lag import Lag
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from shipper.tail.registry import FileRecord
 
 SETTLE_SECONDS = 5.0  # a writer that still has a rotated file open has come back by then
+
+PEEK = 4096  # bytes of what is not read in which the time of the next record is looked for
 
 STEP = 1 << 20  # bytes looked at in one go for the end of a line that is too long
 
@@ -186,6 +189,15 @@ class Harvester:
         """Let the fingerprint cover what was seen of the file."""
         if self.record.head.length < HEAD:
             self.record.head = fingerprint(self._fd, min(HEAD, seen))
+
+    def lag(self, now: float) -> Lag:
+        """Look how far the file is; `now` is monotonic; raises OSError."""
+        record, size = self.record, os.fstat(self._fd).st_size
+        read = self.position
+        head = os.pread(self._fd, PEEK, read) if size > read else b""
+        half = b"\n" not in head and size <= max(read + len(head), self._looked_to)
+        waits = half and now - self.grown_at >= SETTLE_SECONDS and size == self.size
+        return Lag(record.path, read, record.offset, size, record.current_at, head, waits)
 
     def close(self) -> os.stat_result:
         """Close the file; give what its stat said last."""

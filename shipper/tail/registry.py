@@ -13,7 +13,8 @@ their origins absorb it.
     streams   foreign stream → offset up to which the index is known to hold its lines
     retired   streams of files that are over: no other file may get such a name
     tombstones   bytes that were given up unshipped on purpose; written with the drop of the file
-    meta      version of this layout; `accounted`: commit of the embedded index
+    meta      version of this layout; `accounted`: commit of the embedded index; `watermark`:
+              the last that was acked (epoch ms), not worth a transaction of its own
 
 A registry of an older layout is brought to this one where it lies, in one transaction. A new one
 is made under another name and renamed when it is whole: whoever looks beside the running shipper
@@ -119,6 +120,7 @@ class FileRecord:
     last: Fingerprint = NOTHING
     split: int = 0
     again: int = 0
+    current_at: int = 0  # not saved: when (epoch ms) all of it had been read last
 
     def reread(self, start: int = 0) -> int:
         """
@@ -169,7 +171,7 @@ class Changes:
     What the registry has to be told.
 
     `dropped` are ids of files that are over, `retired` the streams of such files; `accounted`
-    stays as it is where it is None.
+    and `watermark` stay as they are where they are None.
     """
 
     files: dict[int, FileRecord] = field(default_factory=dict)
@@ -179,6 +181,7 @@ class Changes:
     retired: set[str] = field(default_factory=set)
     tombstones: dict[int, Tombstone] = field(default_factory=dict)
     accounted: int | None = None
+    watermark: int | None = None
 
     def add_files(self, moved: Iterable[FileRecord], over: Iterable[FileRecord]) -> None:
         """Add records that moved and those of files that are over."""
@@ -313,8 +316,15 @@ class Registry:
 
     def accounted(self) -> int:
         """Give the last commit of the embedded index that the numbers and streams cover."""
+        return self._meta("accounted")
+
+    def watermark(self) -> int:
+        """Give the last watermark that was acked, in epoch milliseconds; 0 if there was none."""
+        return self._meta("watermark")
+
+    def _meta(self, key: str) -> int:
         with self._place():
-            row = self._db.execute("SELECT value FROM meta WHERE key = 'accounted'").fetchone()
+            row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return row[0] if row else 0
 
     def save(self, changes: Changes, now: int) -> None:
@@ -390,10 +400,11 @@ class Registry:
         self._db.executemany(
             "INSERT OR REPLACE INTO streams VALUES (?, ?)", changes.streams.items()
         )
-        if changes.accounted is not None:
-            self._db.execute(
-                "INSERT OR REPLACE INTO meta VALUES ('accounted', ?)", (changes.accounted,)
-            )
+        meta = {"accounted": changes.accounted, "watermark": changes.watermark}
+        self._db.executemany(
+            "INSERT OR REPLACE INTO meta VALUES (?, ?)",
+            [(key, value) for key, value in meta.items() if value is not None],
+        )
 
     def forget(self, *, before: int) -> None:
         """Drop what is older than `before` (ms): runs, retired streams, tombstones."""

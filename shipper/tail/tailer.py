@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from shipper.tail.harvester import Harvester
 from shipper.tail.identity import Fingerprint, Identity, identity, stream_name
+from shipper.tail.lag import Lag
 from shipper.tail.registry import FileRecord
 
 if TYPE_CHECKING:
@@ -78,6 +79,8 @@ class Tailer:
         self._shelf: dict[Identity, _Shelved] = {}
         self._ready: dict[Identity, None] = {}  # in the order in which they have to be read
         self._refused: dict[str, str] = {}
+        self._refused_at: dict[str, int] = {}  # when all of such a file had been read last
+        self._scanned_at = 0  # the wall clock at the scan before this one
         self._streams = {record.stream for record in self._records.values()} | set(retired)
         self._changed: set[int] = set()
         self._over: list[FileRecord] = []
@@ -96,8 +99,14 @@ class Tailer:
             if harvester.missing:
                 harvester.set_rotated(now, rotated=True)
             self._look(key, harvester, now)
+            if harvester.position == harvester.size:
+                harvester.record.current_at = wall
             self._retire(key, harvester, now)
         self._forget(found, wall)
+        paths = set(found.values())
+        for path in self._refused.keys() - paths:  # gone: nobody will read it any more
+            del self._refused[path], self._refused_at[path]
+        self._scanned_at = wall
 
     def _meet(self, file: Found, key: Identity, source: InputFiles, now: float, wall: int) -> None:
         """Take notice of a file that is there; open it if it has something to say."""
@@ -131,6 +140,8 @@ class Tailer:
                 now=now,
             )
         except OSError as error:
+            if file.path not in self._refused:
+                self._refused_at[file.path] = known.current_at if known else self._scanned_at
             if self._refused.get(file.path) != error.strerror:
                 self._refused[file.path] = str(error.strerror)
                 log.warning(
@@ -139,6 +150,7 @@ class Tailer:
                     error.strerror,
                 )
             return None
+        self._refused_at.pop(file.path, None)
         if self._refused.pop(file.path, None):
             log.info("%s can be read again", file.path)
         record.path = file.shown
@@ -180,6 +192,7 @@ class Tailer:
         old = harvester.record
         log.info("%s was truncated or replaced; it is read from its beginning", harvester.path)
         new = self._record(key, old.path, old.generation + 1, wall)
+        new.current_at = old.current_at
         self._drop(old)
         self._register(key, new)
         harvester.restart(new)
@@ -220,10 +233,13 @@ class Tailer:
         try:
             if not harvester.is_same():
                 self._restart(key, harvester, wall)
-            return harvester.read(self._block_bytes, now=now, read_at=wall)
+            block = harvester.read(self._block_bytes, now=now, read_at=wall)
         except OSError as error:
             log.warning("%s: %s; it is tried again in the next scan", harvester.path, error)
             return None
+        if harvester.position == harvester.size:
+            harvester.record.current_at = wall
+        return block
 
     def reread(self, file: int, start: int = 0) -> int:
         """Have a file read again, see `FileRecord.reread`; give the bytes of it."""
@@ -303,6 +319,21 @@ class Tailer:
             for harvester in self._open.values()
             if harvester.missing
         }
+
+    def lags(self, now: float) -> list[Lag]:
+        """Look how far every open file is; `now` is monotonic."""
+        lags = []
+        for harvester in self._open.values():
+            try:
+                lags.append(harvester.lag(now))
+            except OSError:  # as of a network that is down: nothing is known but what was
+                record, read = harvester.record, harvester.position
+                lags.append(Lag(record.path, read, record.offset, read + 1, record.current_at))
+        return lags
+
+    def refused_at(self) -> list[int]:
+        """Give for each file that cannot be opened when (epoch ms) all of it had been read last."""
+        return list(self._refused_at.values())
 
     def refused(self) -> list[str]:
         """Give the paths of files that could not be opened."""

@@ -20,6 +20,7 @@ from tests.servers.lumberjack_scripted import ScriptedServer, accept, poisoned, 
 pytestmark = pytest.mark.server
 
 CONFIG = """\
+heartbeat: {{enabled: false}}
 service: {{name: automation-orchestrator, environment: test, version: 1.0.0}}
 namespace: test
 data_dir: var/shipper

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from tantivy import FieldType, Occur, Order, Query
 
 from shipper.errors import StoreUnavailable
+from shipper.store.embedded.envelope import parse_envelope, read_envelopes
 from shipper.store.embedded.schema import ORDER_BITS
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def origins_between(
         first << ORDER_BITS,
         ((last + 1) << ORDER_BITS) - 1,
     )
+    commits = _without_heartbeats(searcher, schema, commits)
     foreign = Query.exists_query("_stream")
     own = Query.boolean_query([(Occur.Must, commits), (Occur.MustNot, foreign)])
     for field, position, records in (("run", "seq", own), ("_stream", "_position", commits)):
@@ -57,6 +59,18 @@ def positions_of(index: tantivy.Index, stream: str, first: int, last: int) -> It
         )
         for positions in _positions(searcher, schema, of_stream, position):
             yield from positions
+
+
+def _without_heartbeats(
+    searcher: tantivy.Searcher, schema: tantivy.Schema, records: Query
+) -> Query:
+    """Leave out heartbeats, which come from no file."""
+    envelopes = (parse_envelope(*each) for each in read_envelopes(searcher).items())
+    numbers = [envelope.number for envelope in envelopes if envelope.is_heartbeat]
+    if not numbers:
+        return records
+    beats = Query.term_set_query(schema, "_envelope", numbers)
+    return Query.boolean_query([(Occur.Must, records), (Occur.MustNot, beats)])
 
 
 def _values(searcher: tantivy.Searcher, records: Query, field: str) -> list[str]:

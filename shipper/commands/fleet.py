@@ -1,0 +1,67 @@
+"""`shipper fleet`: every host that ships to this store, and how far each is."""
+
+from __future__ import annotations
+
+import click
+
+from shipper.commands.invocation import Invocation, common_options, examples
+from shipper.commands.moments import as_moment, as_span
+from shipper.commands.stores import open_store
+from shipper.store.fleet import read_fleet
+from shipper.view.fleet import Limits, fleet_json, fleet_text, state_of
+from shipper.view.text import Paint
+
+WELL, NOT_WELL = 0, 1
+
+
+@click.command(
+    epilog=examples(
+        "shipper fleet",
+        "shipper fleet --silent 30s --behind 2m",
+        "shipper fleet --json | jq -r 'select(.state != \"well\") | .host'",
+    )
+)
+@click.option(
+    "--since",
+    callback=as_moment,
+    metavar="T",
+    default="1d",
+    show_default=True,
+    help="Hosts that told of themselves since then.",
+)
+@click.option(
+    "--silent",
+    callback=as_span,
+    metavar="D",
+    default="1m",
+    show_default=True,
+    help="A host is silent if its last heartbeat is older than this.",
+)
+@click.option(
+    "--behind",
+    callback=as_span,
+    metavar="D",
+    default="5m",
+    show_default=True,
+    help="A host is behind if its watermark is older than this.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a host; times in epoch ms.")
+@common_options
+@click.pass_obj
+def fleet(invocation: Invocation, *, since: int, silent: int, behind: int, as_json: bool) -> int:
+    """
+    Show every host that ships to this store.
+
+    Per host its state, the age of its last heartbeat, up to which time all of its records can be
+    searched, what is not delivered yet, dead letters, and the version of its shipper. Exits with 1
+    if a host is silent, stopped or behind, or if there is none.
+    """
+    limits = Limits(invocation.now(), silent, behind)
+    with open_store(invocation) as store:
+        beats = read_fleet(store, since=since)
+    if as_json:
+        for beat in beats:
+            click.echo(fleet_json(beat, limits))
+    else:
+        click.echo("\n".join(fleet_text(beats, limits, Paint(invocation.colors))))
+    return WELL if beats and all(state_of(beat, limits) == "well" for beat in beats) else NOT_WELL

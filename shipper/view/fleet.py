@@ -1,0 +1,81 @@
+"""The fleet: a line a host."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from shipper.view.text import Paint, safe, safe_json, size, span, table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shipper.store.fleet import HostBeat
+
+HEAD = ("host", "state", "heartbeat", "searchable up to", "behind", "files", "letters", "version")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The time now (epoch ms), and how old (ms) a heartbeat and a watermark may be."""
+
+    now: int
+    silent: int
+    behind: int
+
+
+def state_of(beat: HostBeat, limits: Limits) -> str:
+    """Give `well`, `behind`, `silent`, or `stopped` for one that told so before it was silent."""
+    if limits.now - beat.at > limits.silent:
+        return "stopped" if beat.stopped else "silent"
+    return "behind" if limits.now - beat.watermark > limits.behind else "well"
+
+
+def fleet_json(beat: HostBeat, limits: Limits) -> str:
+    """Write a host as one JSON object; times are epoch milliseconds."""
+    return safe_json({**asdict(beat), "state": state_of(beat, limits)})
+
+
+def fleet_text(beats: Sequence[HostBeat], limits: Limits, paint: Paint) -> list[str]:
+    """Show all hosts, below them the files that hold those back which are behind."""
+    if not beats:
+        return ["no shipper has told of itself in this time"]
+    heading, *lines = table([HEAD, *(_row(beat, limits) for beat in beats)], right={4, 5, 6})
+    return [
+        paint.strong(heading),
+        *lines,
+        *(line for beat in beats for line in _notes(beat, limits)),
+    ]
+
+
+def _row(beat: HostBeat, limits: Limits) -> list[str]:
+    return [
+        safe(beat.host),
+        state_of(beat, limits),
+        _ago(beat.at, limits),
+        _ago(beat.watermark, limits) if beat.watermark else "not known",
+        size(beat.behind_bytes),
+        str(beat.files),
+        str(beat.dead_letters),
+        safe(beat.version),
+    ]
+
+
+def _ago(time: int, limits: Limits) -> str:
+    return f"{span(max(limits.now - time, 0) / 1000)} ago"
+
+
+def _notes(beat: HostBeat, limits: Limits) -> list[str]:
+    """Say more of a host that is not well, and of what was given up or left unproved."""
+    host = safe(beat.host)
+    notes = []
+    if state_of(beat, limits) == "behind":
+        notes += [
+            f"{host}: {safe(lag.path)} is {size(lag.size - lag.acked)} behind"
+            for lag in beat.furthest
+        ]
+    if beat.tombstones:
+        notes.append(f"{host}: {beat.tombstones} files were given up before they were delivered")
+    if beat.audit_open:
+        notes.append(f"{host}: the last audit left {beat.audit_open:,} records unproved")
+    return notes

@@ -1,0 +1,178 @@
+"""Heartbeats: what they say was acked before they are sent, and none piles up."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from shipper.config import (
+    Config,
+    ConsoleOutput,
+    ElasticsearchOutput,
+    EmbeddedOutput,
+    Heartbeat,
+    Input,
+    Output,
+    Service,
+)
+from shipper.deliver.batch import OWN, Parcel
+from shipper.deliver.heartbeat import (
+    FURTHEST,
+    Counted,
+    Heart,
+    Identity,
+    Look,
+    audit_open,
+    furthest,
+)
+from shipper.tail.lag import Lag
+
+RUN = "01JKBBBBBBBBBBBBBBBBBBBBBB"
+NOW = 1_770_292_800_000
+LOOK = Look(NOW - 2000, 3, 40, 0, 1, 0, None, ())
+
+
+def config_of(output: Output, **heartbeat: Any) -> Config:
+    return Config(
+        service=Service("orders", "test", "1.0.0"),
+        namespace="blue",
+        inputs=(Input(("a.log",)),),
+        output=output,
+        heartbeat=Heartbeat(**heartbeat),
+    )
+
+
+def heart_of(output: Output | None = None, **heartbeat: Any) -> Heart:
+    config = config_of(output or EmbeddedOutput(), **heartbeat)
+    return Heart(config, Identity(RUN, "1.2.3", NOW - 9), 7)
+
+
+def told(parcel: Parcel) -> dict[str, Any]:
+    (doc,) = parcel.events.docs
+    heartbeat: dict[str, Any] = json.loads(doc)["extra"]["heartbeat"]
+    return heartbeat
+
+
+def test_it_waits_for_the_ack_of_what_it_claims() -> None:
+    """A look is sent when all parcels put before it are acked, and its watermark holds then."""
+    heart = heart_of()
+    assert heart.is_to_look(0, now=0.0)
+
+    heart.take(LOOK, put=5, now=0.0)
+
+    assert not heart.is_to_send(4, now=1.0)
+    assert heart.watermark == 7
+    assert heart.is_to_send(5, now=1.5)
+    assert heart.watermark == LOOK.watermark
+    assert told(heart.make(NOW))["watermark"] == LOOK.watermark
+
+
+def test_while_the_output_is_down_one_heartbeat_waits() -> None:
+    """There is no further look before the last heartbeat is acked, however long that takes."""
+    heart = heart_of()
+    heart.take(LOOK, put=0, now=0.0)
+    assert heart.is_to_send(0, now=0.1)
+    heart.make(NOW)
+    heart.sent(put=1)
+
+    assert not heart.is_to_look(0, now=3600.0)
+    assert heart.is_to_look(1, now=3600.0)
+
+
+def test_it_beats_in_its_time() -> None:
+    """The next look comes after the time of the config, and one that is late makes up for none."""
+    heart = heart_of(every_seconds=5.0)
+    times = []
+    for tenth in range(400):
+        now = tenth / 10
+        if heart.is_to_look(0, now) and not 12 < now < 23:
+            times.append(now)
+            heart.take(LOOK, put=0, now=now)
+            assert heart.is_to_send(0, now)
+            heart.sent(put=0)
+
+    assert times == [0.0, 5.0, 10.0, 23.0, 28.0, 33.0, 38.0]
+
+
+def test_a_store_that_shows_records_later_is_waited_for() -> None:
+    """Acked is not yet searchable in Elasticsearch: the heartbeat goes out some time after."""
+    heart = heart_of(ElasticsearchOutput(("http://es:9200",)))
+    heart.take(LOOK, put=1, now=10.0)
+
+    assert not heart.is_to_send(1, now=11.0)
+    assert not heart.is_to_send(1, now=12.9)
+    assert heart.is_to_send(1, now=13.0)
+    assert heart.watermark == LOOK.watermark
+
+
+def test_the_last_one_claims_what_can_be_searched() -> None:
+    """At the end all is acked: the embedded index shows it at once, Elasticsearch does not."""
+    later = replace(LOOK, watermark=NOW)
+    embedded, elasticsearch = heart_of(), heart_of(ElasticsearchOutput(("http://es:9200",)))
+
+    assert told(embedded.last(later, NOW))["watermark"] == NOW
+    assert told(elasticsearch.last(later, NOW))["watermark"] == 7
+    assert told(elasticsearch.last(later, NOW))["stopped"] is True
+    assert elasticsearch.watermark == NOW  # by the next start it can be searched
+
+
+def test_it_is_a_record_as_all_others() -> None:
+    """A heartbeat has origin, objects and numbers where both stores find them."""
+    heart = heart_of()
+    heart.take(replace(LOOK, audit_open=0), put=0, now=0.0)
+
+    parcel = heart.make(NOW)
+
+    assert (parcel.file, parcel.events.origins) == (OWN, {})
+    assert parcel.events.ids == [f"{RUN}-0"]
+    assert parcel.events.datasets == ["orchestrator.heartbeat"]
+    document = json.loads(parcel.events.docs[0])
+    assert document["event"] == {
+        "dataset": "orchestrator.heartbeat",
+        "kind": "metric",
+        "created": "2026-02-05T12:00:00.000Z",
+    }
+    assert (document["run"], document["seq"]) == (RUN, 0)
+    assert document["data_stream"]["namespace"] == "blue"
+    assert document["extra"]["heartbeat"] == {
+        "watermark": LOOK.watermark,
+        "version": "1.2.3",
+        "started": NOW - 9,
+        "files": 3,
+        "behind_bytes": 40,
+        "held_bytes": 0,
+        "dead_letters": 1,
+        "tombstones": 0,
+        "audit_open": 0,
+        "furthest": [],
+    }
+
+
+def test_it_can_be_switched_off() -> None:
+    """Without heartbeats nothing is looked at, and the console gets none at all."""
+    assert not heart_of(enabled=False).is_to_look(0, now=99.0)
+    assert not heart_of(ConsoleOutput()).is_to_look(0, now=99.0)
+
+
+def test_a_few_files_are_named() -> None:
+    """However many files are behind, a heartbeat names those that are most, the first first."""
+    lags = [Lag(f"{number}.log", 5, 5, 5 + number, 0, b"x" * number) for number in range(50)]
+
+    named = [each.path for each in furthest(lags)]
+
+    assert named == [f"{49 - number}.log" for number in range(FURTHEST)]
+
+
+def test_letters_and_audit_are_read_from_the_data_folder(tmp_path: Path) -> None:
+    """Dead letters are counted anew when the file has changed; no file is no number."""
+    letters = Counted(tmp_path / "letters")
+    assert (letters.lines(), audit_open(tmp_path / "audit.json")) == (0, None)
+
+    (tmp_path / "letters").write_text("a\nb\n")
+    (tmp_path / "audit.json").write_text('{"at": 5, "open": 3}')
+
+    assert (letters.lines(), audit_open(tmp_path / "audit.json")) == (2, 3)
+    (tmp_path / "letters").write_text("a\n")
+    assert letters.lines() == 1

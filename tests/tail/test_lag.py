@@ -1,0 +1,121 @@
+"""How far files are, told while they are written, rotated, locked and taken away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from shipper.tail.harvester import PEEK, SETTLE_SECONDS
+from tests.tail.tailing import Reader, append, open_folder, unprivileged
+
+
+def test_a_file_is_current_when_all_of_it_was_read(tmp_path: Path) -> None:
+    """Bytes read, acked and there are told, and the moment at which all had been read."""
+    reader = Reader(tmp_path)
+    append(tmp_path / "app.log", b"one\n")
+    blocks = reader.take()
+    read_at = reader.wall
+
+    (lag,) = reader.tailer.lags(reader.now)
+    assert (lag.read, lag.acked, lag.size, lag.is_current, lag.current_at) == (
+        4,
+        0,
+        4,
+        True,
+        read_at,
+    )
+
+    reader.ack(blocks)
+    append(tmp_path / "app.log", b"two\n")
+    (lag,) = reader.tailer.lags(reader.now + 9)
+    assert (lag.read, lag.acked, lag.size, lag.is_current, lag.head) == (4, 4, 8, False, b"two\n")
+    assert lag.current_at == read_at
+
+    reader.scan()
+    assert reader.tailer.lags(reader.now)[0].current_at == read_at  # it was seen, not read
+    reader.read()
+    assert reader.tailer.lags(reader.now)[0].current_at == reader.wall
+    reader.close()
+
+
+def test_a_file_that_is_quiet_stays_current(tmp_path: Path) -> None:
+    """A scan that finds nothing new proves that all had been read by then."""
+    reader = Reader(tmp_path)
+    append(tmp_path / "app.log", b"one\n")
+    reader.lines()
+    reader.lines(after=600.0)
+
+    (lag,) = reader.tailer.lags(reader.now)
+
+    assert lag.current_at == reader.wall
+    reader.close()
+
+
+@pytest.mark.parametrize("length", [5, PEEK + 100, 300_000])
+def test_a_half_line_waits_only_when_it_is_quiet(tmp_path: Path, length: int) -> None:
+    """A line without an end is behind at first, and given up when it was quiet for long."""
+    reader = Reader(tmp_path)
+    append(tmp_path / "app.log", b"one\n" + length * b"x")
+    reader.lines()
+    assert not reader.tailer.lags(reader.now)[0].is_current
+
+    reader.lines(after=SETTLE_SECONDS + 1)
+
+    assert reader.tailer.lags(reader.now)[0].is_current
+    append(tmp_path / "app.log", b"more")
+    assert not reader.tailer.lags(reader.now)[0].is_current
+    reader.close()
+
+
+def test_a_file_that_was_truncated_keeps_what_was_read_of_it(tmp_path: Path) -> None:
+    """What a truncated file holds was written after it was read last, so that moment stands."""
+    reader = Reader(tmp_path)
+    append(tmp_path / "app.log", b"one\ntwo\n")
+    reader.lines()
+    read_at = reader.wall
+    (tmp_path / "app.log").write_bytes(b"3\n" + 600_000 * b"x" + b"\n")
+    reader.scan()
+    next(iter(reader.tailer.read(now=reader.now, wall=reader.wall)))
+
+    (lag,) = reader.tailer.lags(reader.now)
+
+    assert lag.read < lag.size
+    assert lag.current_at == read_at
+    reader.close()
+
+
+def test_a_file_that_cannot_be_opened_is_told_with_the_time_of_the_last_look() -> None:
+    """A file that comes up locked holds nothing older than the scan before; gone, it holds none."""
+    with open_folder() as folder:
+        reader = Reader(folder)
+        append(folder / "open.log", b"open\n")
+        reader.lines()
+        before = reader.wall
+        append(folder / "closed.log", b"closed\n")
+        (folder / "closed.log").chmod(0)
+        with unprivileged():
+            reader.lines()
+            reader.lines(after=60.0)
+        assert reader.tailer.refused_at() == [before]
+
+        (folder / "closed.log").unlink()
+        reader.lines()
+
+        assert reader.tailer.refused_at() == []
+        assert reader.tailer.refused() == []
+        reader.close()
+
+
+def test_a_locked_file_at_the_first_start_has_no_time() -> None:
+    """Nothing is known of a file that could never be opened."""
+    with open_folder() as folder:
+        reader = Reader(folder)
+        append(folder / "closed.log", b"closed\n")
+        (folder / "closed.log").chmod(0)
+        with unprivileged():
+            reader.lines()
+            reader.lines()
+
+        assert reader.tailer.refused_at() == [0]
+        reader.close()

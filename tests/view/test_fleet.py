@@ -1,0 +1,71 @@
+"""The fleet on a terminal: what an operator reads first."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from shipper.store.fleet import FileLag, HostBeat
+from shipper.view.fleet import Limits, fleet_text, state_of
+from shipper.view.text import Paint
+
+NOW = 1_770_292_800_000
+LIMITS = Limits(NOW, silent=60_000, behind=300_000)
+WELL = HostBeat("web-1", NOW - 3000, NOW - 5000, "1.2.3", files=4)
+PLAIN = Paint(on=False)
+
+
+@pytest.mark.parametrize(
+    ("beat", "state"),
+    [
+        (WELL, "well"),
+        (replace(WELL, at=NOW - 60_000), "well"),
+        (replace(WELL, at=NOW - 60_001), "silent"),
+        (replace(WELL, at=NOW - 60_001, stopped=True), "stopped"),
+        (replace(WELL, watermark=NOW - 300_001), "behind"),
+        (replace(WELL, watermark=0), "behind"),
+        (replace(WELL, at=NOW + 9000, watermark=NOW + 9000), "well"),
+    ],
+)
+def test_a_host_has_one_state(beat: HostBeat, state: str) -> None:
+    """Silence counts before lag, and an announced stop is told from a death."""
+    assert state_of(beat, LIMITS) == state
+
+
+def test_a_host_that_is_behind_says_why() -> None:
+    """Below the table stand the files that hold it back, what was given up, and the audit."""
+    lag = FileLag("logs/\x1bapp.log", 0, 100, 2148)
+    behind = replace(
+        WELL,
+        host="web-2",
+        watermark=0,
+        behind_bytes=2048,
+        furthest=(lag,),
+        tombstones=2,
+        audit_open=7,
+    )
+
+    lines = fleet_text([WELL, behind], LIMITS, PLAIN)
+
+    assert lines[1].split() == [
+        "web-1",
+        "well",
+        "3.0",
+        "s",
+        "ago",
+        "5.0",
+        "s",
+        "ago",
+        "0",
+        "B",
+        "4",
+        "0",
+        "1.2.3",
+    ]
+    assert "not known" in lines[2]
+    assert lines[3:] == [
+        "web-2: logs/\\x1bapp.log is 2.0 KiB behind",
+        "web-2: 2 files were given up before they were delivered",
+        "web-2: the last audit left 7 records unproved",
+    ]
