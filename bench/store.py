@@ -21,7 +21,7 @@ from pathlib import Path
 
 from bench import corpus
 from shipper.enrich.enricher import Enricher, Surroundings
-from shipper.events import Block, Events
+from shipper.events import AnyEvents, Block
 from shipper.store import open_embedded
 from shipper.store.api import (
     Aggregation,
@@ -56,7 +56,7 @@ QUESTIONS: dict[str, tuple[str, Aggregation]] = {
 }
 
 
-def events_of(lines: int) -> Iterator[tuple[int, Events]]:
+def events_of(lines: int) -> Iterator[tuple[int, AnyEvents]]:
     """Give the documents of the corpus in batches, and the bytes of their lines."""
     enricher = Enricher(SURROUNDINGS)
     offset = 0

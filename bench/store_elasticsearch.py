@@ -40,8 +40,7 @@ def load(output: ElasticsearchOutput, namespace: str, lines: int) -> None:
     list(set_up(output))
     cluster = Cluster(output, raw=True)
     for number, (_, events) in enumerate(events_of(lines)):
-        batch = Batch(number, (), events.ids, events.docs, events.times, events.datasets)
-        cluster.ask(partial(send, bulk_body(batch, namespace)))
+        cluster.ask(partial(send, bulk_body(Batch(number, (), (events,)), namespace)))
     cluster.close()
 
 

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     from shipper.config import Config
     from shipper.deliver.output import Output
-    from shipper.events import Block, Events
+    from shipper.events import AnyEvents, Block
 
 log = logging.getLogger("shipper")
 
@@ -166,6 +166,7 @@ class Pipeline:
         events, duplicates = left
         counters.duplicates += duplicates
         steps.reached(Step.ENRICHED)
+        events = self._output.prepare(events)
         parcel = Parcel(events, block.file, block.end, len(block.data))
         while not self.publisher.put(parcel, POLL_SECONDS):
             self.settle()
@@ -176,7 +177,7 @@ class Pipeline:
         self._put += 1
         steps.reached(Step.QUEUED)
 
-    def _leave_out(self, block: Block, events: Events) -> tuple[Events, int] | None:
+    def _leave_out(self, block: Block, events: AnyEvents) -> tuple[AnyEvents, int] | None:
         """Leave out what was taken before; None if a stop came before that could be told."""
         while not self.stopping:
             try:

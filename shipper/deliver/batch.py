@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING
 
-from shipper.events import Events
+from shipper.events import AnyEvents, Events
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 
 NO_FILE = 0  # of a parcel whose ack moves no position
@@ -24,56 +26,73 @@ class Parcel:
     itself.
     """
 
-    events: Events
+    events: AnyEvents
     file: int
     end: int
     size: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Batch:
     """
-    Parcels that share one fate; `number` counts up in the order in which they were read.
+    Events that share one fate; `number` counts up in the order in which they were read.
 
-    The columns are those of `Events`. A batch never changes: where an output took only part of
-    it, the next try is made with `part`.
+    `events` are those of the blocks one after another. The columns over all of them are made when
+    they are first asked for. A batch never changes: where an output took only part of it, the next
+    try is made with `part`, which stands for the same `parcels`.
     """
 
     number: int
     parcels: tuple[Parcel, ...]
-    ids: Sequence[str]
-    docs: Sequence[bytes]
-    times: Sequence[int]
-    datasets: Sequence[str]
+    events: tuple[AnyEvents, ...]
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return sum(map(len, self.events))
+
+    @cached_property
+    def ids(self) -> Sequence[str]:
+        """The `_id` of each event."""
+        return [*chain.from_iterable(events.ids for events in self.events)]
+
+    @cached_property
+    def docs(self) -> Sequence[bytes]:
+        """The document of each event."""
+        return [*chain.from_iterable(events.docs for events in self.events)]
+
+    @cached_property
+    def times(self) -> Sequence[int]:
+        """The `@timestamp` of each event in epoch milliseconds."""
+        return [*chain.from_iterable(events.times for events in self.events)]
+
+    @cached_property
+    def datasets(self) -> Sequence[str]:
+        """The dataset of each event."""
+        return [*chain.from_iterable(events.datasets for events in self.events)]
+
+    def ranges(self, start: int, end: int) -> Iterator[tuple[AnyEvents, int, int]]:
+        """Give the events from `start` up to `end` as (events of one block, first, last)."""
+        before = 0
+        for events in self.events:
+            first, last = max(start - before, 0), min(end - before, len(events))
+            if first < last:
+                yield events, first, last
+            before += len(events)
 
     def part(self, indexes: Iterable[int]) -> Batch:
         """Make a batch of some of the events, in that order."""
         chosen = tuple(indexes)
-        return Batch(
-            self.number,
-            self.parcels,
+        events = Events(
             [self.ids[i] for i in chosen],
             [self.docs[i] for i in chosen],
             [self.times[i] for i in chosen],
             [self.datasets[i] for i in chosen],
         )
+        return Batch(self.number, self.parcels, (events,))
 
 
 def batch_of(number: int, parcels: Sequence[Parcel]) -> Batch:
     """Put the events of several parcels together."""
-    if len(parcels) == 1:
-        events = parcels[0].events
-    else:
-        events = Events()
-        for parcel in parcels:
-            events.ids += parcel.events.ids
-            events.docs += parcel.events.docs
-            events.times += parcel.events.times
-            events.datasets += parcel.events.datasets
-    return Batch(number, tuple(parcels), events.ids, events.docs, events.times, events.datasets)
+    return Batch(number, tuple(parcels), tuple(parcel.events for parcel in parcels))
 
 
 @dataclass(slots=True)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from shipper.deliver.seen import Seen
 from shipper.enrich.origin import is_run
-from shipper.events import Events
+from shipper.events import AnyEvents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -61,7 +61,7 @@ class Dedupe:
                 self.streams[stream] = max(self.streams.get(stream, 0), max(positions) + 1)
         return count
 
-    def filter(self, block: Block, events: Events) -> tuple[Events, int]:
+    def filter(self, block: Block, events: AnyEvents) -> tuple[AnyEvents, int]:
         """
         Give the events that were not taken before, and how many were.
 
@@ -80,7 +80,7 @@ class Dedupe:
             again |= {f"{block.stream}-{at}": 1 for at in _positions(block.stream, events, held)}
         return (_without(events, again), sum(again.values())) if again else (events, 0)
 
-    def _filter_again(self, block: Block, events: Events) -> tuple[Events, int]:
+    def _filter_again(self, block: Block, events: AnyEvents) -> tuple[AnyEvents, int]:
         """Give the events that the output doesn't hold and that this process didn't send again."""
         left_out: dict[str, int] = {}
         streams = dict(events.origins)
@@ -117,28 +117,21 @@ def _count(counts: dict[str, int], origin: str) -> None:
     counts[origin] = counts.get(origin, 0) + 1
 
 
-def _positions(stream: str, events: Events, below: int) -> list[int]:
+def _positions(stream: str, events: AnyEvents, below: int) -> list[int]:
     """Give the positions of foreign lines that lie below an offset."""
     prefix = stream + "-"
     found = [int(id[len(prefix) :]) for id in events.ids if id.startswith(prefix)]  # noqa: A001
     return [position for position in found if position < below]
 
 
-def _without(events: Events, again: dict[str, int]) -> Events:
+def _without(events: AnyEvents, again: dict[str, int]) -> AnyEvents:
     """Leave out events, each as often as it is named, the last copies first."""
     left = dict(again)
     keep = []
-    for index in reversed(range(len(events))):
-        if left.get(events.ids[index], 0):
-            left[events.ids[index]] -= 1
+    for index, origin in reversed([*enumerate(events.ids)]):
+        if left.get(origin, 0):
+            left[origin] -= 1
         else:
             keep.append(index)
     keep.reverse()
-    return Events(
-        [events.ids[i] for i in keep],
-        [events.docs[i] for i in keep],
-        [events.times[i] for i in keep],
-        [events.datasets[i] for i in keep],
-        events.origins,
-        events.tagged,
-    )
+    return events.part(keep)

@@ -22,6 +22,9 @@ What was measured against Logstash 8.19 and go-lumber, and what is done about it
 - An idle connection is closed after 60 s.
 - The ack means "in the queue of Logstash". Only `queue.type: persisted` survives its kill.
 
+A block that `emit` wrote is framed by the thread that read it, at once, as for a `_bulk` body
+(bulk.py), numbered from 1: it goes out as a window of its own.
+
 The `_id` of an event travels in `@metadata.origin`. Logstash keeps `@metadata` of what it gets from
 Beats, can use it (`document_id => "%{[@metadata][origin]}"`), and does not store it.
 """
@@ -29,9 +32,13 @@ Beats, can use it (`document_id => "%{[@metadata][origin]}"`), and does not stor
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import repeat
 from operator import add, itemgetter
 from typing import TYPE_CHECKING
+
+from shipper.events import BEGIN, END, TIME_BYTES, AnyEvents, Events, Spliced, joined, times_of
 
 try:
     from isal.isal_zlib import compressobj
@@ -39,16 +46,20 @@ except ImportError:  # the extra `logstash` is not installed: the same, five tim
     from zlib import compressobj  # type: ignore[assignment]
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 _WINDOW = struct.Struct(">2sI")
 _COMPRESSED = struct.Struct(">2sI")
 _EVENT = struct.Struct(">2sII")
+_SPLICED = struct.Struct(f">2sII{len(BEGIN)}s")  # an event, and how its document begins
 _ACK = struct.Struct(">2sI")
+
+_BEFORE_ORIGIN = ',"@metadata":{"origin":"'
 
 _BODY = itemgetter(slice(None, -1))
 
 CHUNK_EVENTS = 256  # made and compressed at a time: what fits into the caches
+CHUNK_BYTES = 1 << 18  # compressed at a time, of what is made already
 TLS_ALERT = b"\x15\x03"  # how a server that wants TLS answers clear text
 
 
@@ -56,13 +67,97 @@ class ProtocolError(Exception):
     """What came is not what a Lumberjack server says; the message ends a sentence about it."""
 
 
+@dataclass(eq=False)
+class Framed:
+    """The events of a block as the frames of a window; read as `Events`, they are taken apart."""
+
+    frames: bytes
+    datasets: list[str]
+    origins: dict[str, list[int]]
+
+    tagged = 0
+
+    def __len__(self) -> int:
+        return len(self.datasets)
+
+    @cached_property
+    def _documents(self) -> list[tuple[str, bytes]]:
+        documents, at = [], 0
+        while at < len(self.frames):
+            _kind, _number, length = _EVENT.unpack_from(self.frames, at)
+            at += _EVENT.size + length
+            doc, _, rest = self.frames[at - length : at].rpartition(_BEFORE_ORIGIN.encode())
+            documents.append((rest[: -len('"}}')].decode(), doc + b"}"))
+        return documents
+
+    @property
+    def ids(self) -> list[str]:
+        """The `_id` of each event."""
+        return [origin for origin, _ in self._documents]
+
+    @property
+    def docs(self) -> list[bytes]:
+        """The documents."""
+        return [doc for _, doc in self._documents]
+
+    @property
+    def times(self) -> list[int]:
+        """The time of each event in epoch milliseconds."""
+        return times_of(doc[len(BEGIN) :][:TIME_BYTES] for doc in self.docs)
+
+    def part(self, chosen: Sequence[int]) -> Events:
+        """Give the events at these indexes; the origins stay."""
+        return Events(self.ids, self.docs, self.times, self.datasets, self.origins).part(chosen)
+
+
+def frame(events: AnyEvents) -> AnyEvents:
+    """Make the frames of spliced events; others are left as they are."""
+    if not isinstance(events, Spliced):
+        return events
+    ends = joined(
+        f'{offset}{END[1:]}{_BEFORE_ORIGIN}{run}-{seq}"}}}}'
+        for offset, run, seq in zip(events.offsets, events.runs, events.seqs, strict=True)
+    )
+    count = len(ends)
+    tails = [tail[1] for tail in events.tails]
+    lengths = map(add, map(add, map(len, events.bodies), map(len, tails)), map(len, ends))
+    parts = [b""] * (4 * count)
+    parts[0::4] = map(
+        _SPLICED.pack,
+        repeat(b"2J"),
+        range(1, count + 1),
+        map(add, lengths, repeat(len(BEGIN))),
+        repeat(BEGIN),
+    )
+    parts[1::4] = events.bodies
+    parts[2::4] = tails
+    parts[3::4] = ends
+    return Framed(b"".join(parts), events.datasets, events.origins)
+
+
 def encode_window(ids: Sequence[str], docs: Sequence[bytes], level: int) -> bytes:
     """Make the bytes of one window; level 0 leaves them uncompressed."""
-    head = _WINDOW.pack(b"2W", len(ids))
-    frames = (
-        _event_frames(ids[start : start + CHUNK_EVENTS], docs[start : start + CHUNK_EVENTS], start)
-        for start in range(0, len(ids), CHUNK_EVENTS)
+    return _window(
+        len(ids),
+        (
+            _event_frames(
+                ids[start : start + CHUNK_EVENTS], docs[start : start + CHUNK_EVENTS], start
+            )
+            for start in range(0, len(ids), CHUNK_EVENTS)
+        ),
+        level,
     )
+
+
+def framed_window(events: Framed, level: int) -> bytes:
+    """Make the bytes of the window of a block that is framed already."""
+    view = memoryview(events.frames)
+    starts = range(0, len(view), CHUNK_BYTES)
+    return _window(len(events), (view[at : at + CHUNK_BYTES] for at in starts), level)
+
+
+def _window(events: int, frames: Iterable[bytes | memoryview], level: int) -> bytes:
+    head = _WINDOW.pack(b"2W", events)
     if not level:
         return b"".join((head, *frames))
     packer = compressobj(level)
@@ -78,7 +173,7 @@ def _event_frames(ids: Sequence[str], docs: Sequence[bytes], before: int) -> byt
     Every step is one pass in C over the column. A document ends with its brace: that is cut off,
     and the tail closes it again.
     """
-    tails = '"}}\n,"@metadata":{"origin":"'.join(["", *ids, ""]).encode().split(b"\n")[1:-1]
+    tails = f'"}}}}\n{_BEFORE_ORIGIN}'.join(["", *ids, ""]).encode().split(b"\n")[1:-1]
     bodies = [*map(_BODY, docs)]
     numbers = range(before + 1, before + len(bodies) + 1)
     lengths = map(add, map(len, bodies), map(len, tails))

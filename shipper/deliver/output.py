@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from shipper.config import Config
     from shipper.deliver.batch import Batch
-    from shipper.events import Delivery
+    from shipper.events import AnyEvents, Delivery
 
 OUTPUTS = {
     ConsoleOutput: "shipper.deliver.outputs.console:ConsoleWriter",
@@ -28,7 +28,15 @@ OUTPUTS = {
 
 
 class Output(Protocol):
-    """A destination for batches; one thread calls it, so it needs no locks."""
+    """A destination for batches; one thread calls it, but for `prepare`, so it needs no locks."""
+
+    def prepare(self, events: AnyEvents) -> AnyEvents:
+        """
+        Give the events of a block in the form in which they are sent best, or as they are.
+
+        The thread that read them calls it at once, while they are in the caches. It depends on
+        the events and the config alone.
+        """
 
     def publish(self, batch: Batch) -> Delivery:
         """

@@ -99,9 +99,12 @@ class Publisher:
                 self._condition.notify_all()
                 if not self._condition.wait_for(lambda: self._has_room(parcel), timeout):
                     return False
+            before = self._queued_bytes if self._queue else -1
             self._queue.append((time.monotonic(), parcel))
             self._queued_bytes += parcel.size
-            self._condition.notify_all()
+            # Only the first parcel, and the one that fills a batch, are worth waking for.
+            if before < 0 or before < self._settings.batch_bytes <= self._queued_bytes:
+                self._condition.notify_all()
             return True
 
     def _has_room(self, parcel: Parcel) -> bool:
@@ -142,7 +145,7 @@ class Publisher:
                 self._tend()
                 batch = self._next_batch()
                 if batch is not None:
-                    if batch.ids:
+                    if len(batch):
                         self._deliver(batch)
                     self._ack(batch)
         except Stopped:

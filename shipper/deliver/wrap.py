@@ -14,6 +14,7 @@ import msgspec
 
 from shipper.deliver.batch import Batch
 from shipper.enrich.clock import iso
+from shipper.events import Events
 
 if TYPE_CHECKING:
     from shipper.events import Rejection
@@ -30,7 +31,8 @@ def wrap(batch: Batch, rejections: tuple[Rejection, ...]) -> Batch:
         _wrapped(document, time, rejection.reason[:MAX_REASON])
         for document, time, rejection in zip(part.docs, part.times, rejections, strict=True)
     ]
-    return Batch(part.number, part.parcels, part.ids, docs, part.times, part.datasets)
+    events = Events([*part.ids], docs, [*part.times], [*part.datasets])
+    return Batch(part.number, part.parcels, (events,))
 
 
 def _wrapped(document: bytes, time: int, reason: str) -> bytes:

@@ -35,7 +35,7 @@ from shipper.deliver.output import open_output
 from shipper.errors import OutputUnavailable
 from shipper.store import open_embedded
 from shipper.store.api import Selection
-from tests.deliver.delivering import NOW, RUN, TIME_MS, document_of, foreign_events, simple_batch
+from tests.deliver.delivering import NOW, RUN, batch_with, document_of, foreign_events, simple_batch
 from tests.servers.elasticsearch_scripted import Says, Streams, scripted_server
 from tests.servers.lumberjack_scripted import ScriptedServer
 
@@ -222,7 +222,7 @@ def test_foreign_lines_are_held_too(running: Running) -> None:
 
 def test_any_text_arrives_as_it_is(running: Running) -> None:
     """Quotes, braces, control characters, templates: data is never anything but data."""
-    batch = Batch(0, (), [f"{RUN}-1"], [document_of(1, **HOSTILE)], [TIME_MS], ["orchestrator.app"])
+    batch = batch_with(simple_batch(1), [document_of(1, **HOSTILE)])
 
     publish_until_accepted(running.output, batch)
 
@@ -239,7 +239,7 @@ def test_what_is_refused_is_named_and_costs_no_neighbour(running: Running) -> No
     good = simple_batch(1, 2, 3)
     docs = [good.docs[0], document_of(2, **refused), good.docs[2]]
 
-    delivery = running.output.publish(Batch(0, (), good.ids, docs, good.times, good.datasets))
+    delivery = running.output.publish(batch_with(good, docs))
 
     assert delivery.again == ()
     assert [(each.index, bool(each.reason)) for each in delivery.rejected] == [(1, True)]

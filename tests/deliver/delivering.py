@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from shipper.deliver.batch import Batch, Parcel, batch_of
-from shipper.events import Block, Delivery, Events
+from shipper.events import AnyEvents, Block, Delivery, Events
 
 RUN = "01JKABCDEFGHJKMNPQRSTVWXYZ"
 OTHER_RUN = "01JKABCDEFGHJKMNPQRSTVWXY0"
@@ -51,6 +51,12 @@ def foreign_events(*offsets: int, stream: str = STREAM) -> Events:
     return events
 
 
+def batch_with(batch: Batch, docs: list[bytes]) -> Batch:
+    """Give the batch with other documents."""
+    events = Events([*batch.ids], docs, [*batch.times], [*batch.datasets])
+    return Batch(batch.number, batch.parcels, (events,))
+
+
 def parcel_of(*seqs: int, size: int = 10, file: int = 1, end: int = 0) -> Parcel:
     return Parcel(events_of(*seqs), file, end, size)
 
@@ -78,6 +84,9 @@ class ScriptedOutput:
     @property
     def sent(self) -> list[list[int]]:
         return [seqs_of(batch) for batch in self.tries]
+
+    def prepare(self, events: AnyEvents) -> AnyEvents:
+        return events
 
     def publish(self, batch: Batch) -> Delivery:
         self.tries.append(batch)

@@ -12,7 +12,7 @@ import pytest
 from shipper.deliver.batch import Batch
 from shipper.deliver.deadletters import DeadLetters
 from shipper.errors import OutputUnavailable
-from shipper.events import Rejection
+from shipper.events import Events, Rejection
 from tests.deliver.delivering import NOW, TIME_MS, document_of, simple_batch
 
 REASONS = [Rejection(2, "too large"), Rejection(0, 'a "quoted"\nreason')]
@@ -53,7 +53,7 @@ def test_a_letter_can_be_sent_again(tmp_path: Path) -> None:
     """The document in a letter is, byte for byte, the one that was sent."""
     path = tmp_path / "letters"
     document = b'{ "message":"\\u00e9 \\n","seq":1.50e3,"x":18446744073709551616 }'
-    batch = Batch(0, (), ["run-1"], [document], [TIME_MS], ["orchestrator.app"])
+    batch = Batch(0, (), (Events(["run-1"], [document], [TIME_MS], ["orchestrator.app"]),))
     DeadLetters(path).bury(batch, [Rejection(0, "no")], NOW)
 
     class Letter(msgspec.Struct):

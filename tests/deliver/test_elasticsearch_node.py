@@ -21,7 +21,7 @@ from shipper.errors import OutputUnavailable
 from shipper.events import Delivery
 from shipper.store.elasticsearch.setup import set_up
 from tests.acceptance.server import Site, kill, wait_until
-from tests.deliver.delivering import RUN, document_of, simple_batch
+from tests.deliver.delivering import RUN, batch_with, document_of, simple_batch
 from tests.servers.elasticsearch import LocalNode, StartNode
 
 pytestmark = pytest.mark.server
@@ -93,7 +93,7 @@ def open_output(elasticsearch_url: str) -> Iterator[Callable[[str], DataStreams]
 
 def with_document(doc: bytes) -> Batch:
     batch = simple_batch(1)
-    return Batch(0, batch.parcels, batch.ids, [doc], batch.times, batch.datasets)
+    return batch_with(batch, [doc])
 
 
 Opened = Callable[[str], DataStreams]
@@ -136,7 +136,7 @@ def test_any_type_under_a_free_key(elasticsearch_url: str, open_output: Opened) 
     batch = simple_batch(*range(len(values)))
     docs = [document_of(seq, extra={"x": value}) for seq, value in enumerate(values)]
     output = open_output("free")
-    assert output.publish(Batch(0, (), batch.ids, docs, batch.times, batch.datasets)) == Delivery()
+    assert output.publish(batch_with(batch, docs)) == Delivery()
     streams = f"{elasticsearch_url}/logs-orchestrator.*-free"
     ask(f"{streams}/_refresh", method="POST")
 

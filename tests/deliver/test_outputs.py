@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from shipper.config import Config, ConsoleOutput, EmbeddedOutput, Input, Output, Service
-from shipper.deliver.batch import Batch, Parcel, batch_of
+from shipper.deliver.batch import Parcel, batch_of
 from shipper.deliver.bulk import bulk_body
 from shipper.deliver.output import open_output
 from shipper.deliver.outputs.console import ConsoleWriter
@@ -21,6 +21,7 @@ from tests.deliver.delivering import (
     OTHER_RUN,
     RUN,
     STREAM,
+    batch_with,
     document_of,
     foreign_events,
     simple_batch,
@@ -144,7 +145,7 @@ def test_the_index_says_what_it_refuses(tmp_path: Path) -> None:
     output = EmbeddedIndex(embedded(tmp_path))
     good = simple_batch(1, 2, 3)
     docs = [good.docs[0], document_of(2, status_code="two"), good.docs[2]]
-    delivery = output.publish(Batch(0, (), good.ids, docs, good.times, good.datasets))
+    delivery = output.publish(batch_with(good, docs))
     (rejection,) = delivery.rejected
     assert rejection.index == 1
     assert "status_code" in rejection.reason

@@ -13,7 +13,7 @@ from shipper.deliver.batch import Batch
 from shipper.deliver.outputs.embedded import EmbeddedIndex
 from shipper.deliver.wrap import MAX_REASON, wrap
 from shipper.events import Rejection
-from tests.deliver.delivering import TIME, TIME_MS, document_of, simple_batch
+from tests.deliver.delivering import TIME, TIME_MS, batch_with, document_of, simple_batch
 from tests.deliver.test_outputs import embedded
 
 JSON = st.recursive(
@@ -29,10 +29,10 @@ JSON = st.recursive(
 )
 
 
-def batch_with(extra: Any) -> Batch:
+def batch_of_two(extra: Any) -> Batch:
     batch = simple_batch(0, 1)
     docs = [document_of(0), document_of(1, extra={"x": extra}, message=["not", "text"])]
-    return Batch(0, batch.parcels, batch.ids, docs, batch.times, batch.datasets)
+    return batch_with(batch, docs)
 
 
 def test_the_form() -> None:
@@ -59,7 +59,7 @@ def test_the_form() -> None:
 @given(JSON)
 def test_nothing_of_the_document_is_a_field_but_the_known(extra: Any) -> None:
     """Whatever the document holds, its wrapped form has texts where texts are due, and no more."""
-    (doc,) = map(msgspec.json.decode, wrap(batch_with(extra), (Rejection(1, "r"),)).docs)
+    (doc,) = map(msgspec.json.decode, wrap(batch_of_two(extra), (Rejection(1, "r"),)).docs)
     known = {"@timestamp", "message", "tags", "host", "log", "level", "error_type", "error"}
     assert {*doc} == known
     assert msgspec.json.decode(doc["message"])["extra"] == {"x": extra}
@@ -68,7 +68,7 @@ def test_nothing_of_the_document_is_a_field_but_the_known(extra: Any) -> None:
 def test_a_store_takes_it(tmp_path: Path) -> None:
     """What the embedded index refuses, it takes when it is wrapped."""
     index = EmbeddedIndex(embedded(tmp_path))
-    batch = batch_with("x")
+    batch = batch_of_two("x")
     refused = index.publish(batch)
     assert [rejection.index for rejection in refused.rejected] == [1]
     assert index.publish(wrap(batch, refused.rejected)).rejected == ()

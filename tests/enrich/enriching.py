@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from shipper.enrich.enricher import Enricher, Surroundings
-from shipper.events import Block, Events
+from shipper.events import AnyEvents, Block
 from shipper.fields import FIELDS, Kind
 
 RUN = "01JKABCDEFGHJKMNPQRSTVWXYZ"
@@ -36,13 +36,13 @@ def block_of(
     return Block(1, path, STREAM, start, start + len(data), data, READ_AT, limit, cut)
 
 
-def enrich(data: bytes, *, start: int = 0, limit: int = MIB, cut: bool = False) -> Events:
+def enrich(data: bytes, *, start: int = 0, limit: int = MIB, cut: bool = False) -> AnyEvents:
     """Enrich bytes as one block, with an enricher that has seen nothing before."""
     block = block_of(data, start=start, limit=limit, cut=cut)
     return Enricher(SURROUNDINGS).enrich(block)
 
 
-def documents(events: Events) -> list[dict[str, Any]]:
+def documents(events: AnyEvents) -> list[dict[str, Any]]:
     """Decode the documents with another JSON reader, which must find no key twice."""
     columns = (events.ids, events.docs, events.times, events.datasets)
     assert len({len(column) for column in columns}) == 1

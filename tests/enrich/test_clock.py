@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipper.enrich.clock import EARLIEST, FRACTIONS, LATEST, Seconds, iso, parse
+from shipper.enrich.clock import EARLIEST, LATEST, are_canonical, iso, parse
+from shipper.events import times_of
 
 MOMENTS = st.integers(EARLIEST, LATEST - 1)
 
@@ -19,7 +19,8 @@ def test_iso_and_back(moment: int) -> None:
     text = iso(moment)
     assert len(text) == 24
     assert parse(text) == moment
-    assert Seconds()[text[:19]] + FRACTIONS[text[19:]] == moment
+    assert are_canonical([text])
+    assert times_of([text.encode()]) == [moment]
     assert datetime.fromisoformat(text) == datetime.fromtimestamp(moment // 1000, UTC) + (
         datetime.resolution * 1000 * (moment % 1000)
     )
@@ -51,33 +52,42 @@ def test_anything(value: object) -> None:
     assert found is None or EARLIEST <= found < LATEST
 
 
-@given(st.text("0123456789-T:. ٣", min_size=19, max_size=19))
-def test_seconds_take_the_canonical_form_alone(text: str) -> None:
-    """The fast path takes a second as it stands in the line: only one that everyone reads."""
-    try:
-        value = Seconds()[text]
-    except KeyError:
-        return
-    assert iso(value)[:19] == text
+TIMES = st.lists(MOMENTS | st.integers(0, 90_000), min_size=1, max_size=5)
+NO_TIMES = [
+    *("2026-02-05 14:30:45.123Z", "2026-02-30T00:00:00.000Z", "2026-02-05T14:30:60.000Z", ""),
+    *("1969-12-31T23:59:59.999Z", "2200-01-01T00:00:00.000Z", "2026-02-05T14:30:45Z"),
+    *("2026-02-05T24:00:00.000Z", "2026-02-05T14:60:00.000Z", "2026-00-05T14:30:00.000Z"),
+    *("2026-02-05T14:30:45.123", "2026-02-05T14:30:45.123Z\n", "2026-02-05T14:30:45.12٣Z"),
+    *("\u0662\u0660\u0662\u0666-02-05T14:30:45.123Z", "\ud800-02-05T14:30:45.123Z"),
+]
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        *("2026-02-05 14:30:45", "2026-02-30T00:00:00", "2026-02-05T14:30:60", ""),
-        *("1969-12-31T23:59:59", "2200-01-01T00:00:00", "2026-02-05T14:30:45Z"),
-        "\u0662\u0660\u0662\u0666-02-05T14:30:45",
-    ],
-)
-def test_no_seconds(text: str) -> None:
-    """Anything else is left to the slow path."""
-    with pytest.raises(KeyError):
-        Seconds()[text]
+@given(TIMES)
+def test_canonical_times(moments: list[int]) -> None:
+    """What `iso` writes is canonical, however far apart, and is read as what it was."""
+    texts = [iso(moment) for moment in moments]
+
+    assert are_canonical(texts)
+    assert times_of(text.encode() for text in texts) == moments
 
 
-def test_seconds_are_bounded() -> None:
-    """However many seconds a file spans, only so many are remembered, and all are right."""
-    seconds = Seconds()
-    for second in range(0, 3 * Seconds.LIMIT * 1000, 1000):
-        assert seconds[iso(second)[:19]] == second
-        assert len(seconds) <= Seconds.LIMIT
+@given(TIMES, st.sampled_from(NO_TIMES), st.data())
+def test_one_that_is_not_canonical(moments: list[int], text: str, data: st.DataObject) -> None:
+    """One time of another form, or that is none, leaves all of them to the slow path."""
+    texts = [iso(moment) for moment in moments]
+    texts.insert(data.draw(st.integers(0, len(texts))), text)
+
+    assert not are_canonical(texts)
+
+
+@given(st.text("0123456789-T:.Z", min_size=24, max_size=24))
+def test_only_the_canonical_form_is_canonical(text: str) -> None:
+    """What is taken is what `iso` would write."""
+    if are_canonical([text]):
+        assert iso(times_of([text.encode()])[0]) == text
+
+
+def test_two_that_only_together_have_the_length() -> None:
+    """A time that is too short and one that is too long don't pass for two good ones."""
+    assert not are_canonical(["2026-02-05T14:30:45.123", "Z2026-02-05T14:30:45.123Z"])
+    assert not are_canonical(["2026-02-05T14:30:45.123Z\n2026-02-05T14:30:45.123Z"])

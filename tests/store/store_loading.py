@@ -14,6 +14,7 @@ import pytest
 from shipper.config import ElasticsearchOutput
 from shipper.deliver.batch import Batch
 from shipper.deliver.bulk import bulk_body
+from shipper.events import Events
 from shipper.store import open_elasticsearch, open_embedded
 from shipper.store.api import Store
 from shipper.store.elasticsearch.setup import State, set_up
@@ -79,15 +80,13 @@ class Node:
             for hit in hits:
                 self.call("DELETE", f"/{hit['_index']}/_doc/{hit['_id']}?refresh=true")
             return
-        batch = Batch(
-            number=0,
-            parcels=(),
+        events = Events(
             ids=[record.id for record in records],
             docs=[document(record) for record in records],
             times=[record.time for record in records],
             datasets=[DATASET] * len(records),
         )
-        body = bulk_body(batch, self.namespace)
+        body = bulk_body(Batch(0, (), (events,)), self.namespace)
         answered = self.call("POST", f"/_bulk?refresh={str(refresh).lower()}", body)
         assert not answered["errors"], [
             item["create"]["error"] for item in answered["items"] if "error" in item["create"]

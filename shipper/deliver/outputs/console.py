@@ -12,7 +12,7 @@ import sys
 from typing import IO, TYPE_CHECKING
 
 from shipper.config import ConsoleOutput
-from shipper.deliver.bulk import PIECE_EVENTS, bulk_pieces
+from shipper.deliver.bulk import PIECE_EVENTS, Heads, bulk_pieces, render
 from shipper.errors import OutputUnavailable, ShipperError
 from shipper.events import Delivery
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from shipper.config import Config
     from shipper.deliver.batch import Batch
+    from shipper.events import AnyEvents
 
 
 class ConsoleWriter:
@@ -29,7 +30,7 @@ class ConsoleWriter:
     def __init__(self, config: Config) -> None:
         output = config.output
         assert isinstance(output, ConsoleOutput)
-        self._namespace = config.namespace
+        self._heads = Heads(config.namespace)
         self._bulk = output.format == "bulk"
         self._name = "standard output" if output.path == "-" else output.path
         try:
@@ -41,10 +42,14 @@ class ConsoleWriter:
                 f"cannot write {output.path}: {error.strerror}; see output.console.path"
             ) from error
 
+    def prepare(self, events: AnyEvents) -> AnyEvents:
+        """Make the body of spliced events if it is wanted; see `Output`."""
+        return render(events, self._heads) if self._bulk else events
+
     def publish(self, batch: Batch) -> Delivery:
         """Write a batch; see `Output`."""
         if self._bulk:
-            pieces = bulk_pieces(batch, self._namespace, 0, len(batch))
+            pieces: Iterator[bytes | memoryview] = bulk_pieces(batch, self._heads, 0, len(batch))
         else:
             pieces = _json_lines(batch)
         try:
@@ -57,7 +62,7 @@ class ConsoleWriter:
             raise OutputUnavailable(f"cannot write {self._name}: {error.strerror}") from error
         return Delivery()
 
-    def _write(self, piece: bytes) -> None:
+    def _write(self, piece: bytes | memoryview) -> None:
         view = memoryview(piece)
         while view:
             view = view[self._file.write(view) :]
@@ -83,7 +88,7 @@ class ConsoleWriter:
             self._file.close()
 
 
-def _json_lines(batch: Batch) -> Iterator[bytes]:
+def _json_lines(batch: Batch) -> Iterator[bytes | memoryview]:
     """One document a line, its `_id` first, some lines at a time."""
     for first in range(0, len(batch), PIECE_EVENTS):
         part = slice(first, first + PIECE_EVENTS)

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from shipper.config import ElasticsearchOutput
-from shipper.deliver.bulk import bulk_pieces
+from shipper.deliver.bulk import Heads, bulk_pieces, render, size_of
 from shipper.elastic import MAX_REASON, BareCluster, ElasticFailure
 from shipper.errors import OutputUnavailable
 from shipper.events import Delivery, Rejection
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from shipper.config import Config
     from shipper.deliver.batch import Batch
+    from shipper.events import AnyEvents
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ TARGET = (
 COMPRESSED = {"content-encoding": "gzip"}
 NOTHING_FAILED = b'{"errors":false'
 LEAST_REQUEST_BYTES = 64 * 1024
-ACTION_BYTES = 120  # at most, of an action line without dataset and namespace, with an `_id`
+ACTION_BYTES = 200  # at most, of an action line without namespace, with dataset and `_id`
 GZIP = 31  # the window of 32 KiB, with the head of gzip
 
 HELD = b'"version_conflict_engine_exception"'  # there is a document with this `_id`
@@ -128,6 +129,7 @@ class DataStreams:
         output = config.output
         assert isinstance(output, ElasticsearchOutput)
         self._namespace = config.namespace
+        self._heads = Heads(config.namespace)
         self._level = output.compression_level
         self._most_bytes = output.request_bytes
         self._request_bytes = output.request_bytes  # now
@@ -153,29 +155,38 @@ class DataStreams:
             log.debug("%d events have to be sent again: %s", len(outcome.again), outcome.reason)
         return Delivery(tuple(outcome.again), tuple(outcome.rejected))
 
+    def prepare(self, events: AnyEvents) -> AnyEvents:
+        """Make the body of spliced events; see `Output`."""
+        return render(events, self._heads)
+
     def _ranges(self, batch: Batch) -> Iterator[tuple[int, int]]:
         """Cut a batch into ranges of indexes whose requests have no more bytes than allowed."""
-        fixed = ACTION_BYTES + len(self._namespace) + max(map(len, set(batch.datasets)))
-        total = sum(map(len, batch.docs)) + fixed * len(batch)
-        if total <= self._request_bytes:
-            yield 0, len(batch)
-            return
-        count = -(-total // self._request_bytes)
-        most = total // count  # of about one size, rather than a small one at the end
-        start = taken = 0
-        for index, doc in enumerate(batch.docs):
-            needed = len(doc) + fixed
-            full = taken >= most or taken + needed > self._request_bytes
-            if full and index > start:
-                yield start, index
-                start, taken = index, 0
-            taken += needed
-        yield start, len(batch)
+        units = [*self._units(batch)]
+        total = sum(size for _count, size in units)
+        most = total // max(-(-total // self._request_bytes), 1)  # of about one size each
+        start = end = taken = 0
+        for count, size in units:
+            if end > start and (taken >= most or taken + size > self._request_bytes):
+                yield start, end
+                start, taken = end, 0
+            end += count
+            taken += size
+        yield start, end
+
+    def _units(self, batch: Batch) -> Iterator[tuple[int, int]]:
+        """Give (events, bytes at most) of what is not cut: a block, or an event of a large one."""
+        action = ACTION_BYTES + len(self._namespace)
+        for events in batch.events:
+            size = size_of(events, action)
+            if size * 4 <= self._request_bytes:
+                yield len(events), size
+            else:
+                yield from ((1, len(doc) + action) for doc in events.docs)
 
     def _send(self, batch: Batch, start: int, end: int, outcome: Outcome) -> None:
         """Send the events from `start` up to `end`, in halves if they are too many."""
         try:
-            answer = self._post(bulk_pieces(batch, self._namespace, start, end))
+            answer = self._post(bulk_pieces(batch, self._heads, start, end))
         except TooLargeError as error:
             if end - start == 1:
                 outcome.rejected.append(Rejection(start, str(error)))
@@ -190,7 +201,7 @@ class DataStreams:
     def _ask_for_less(self, refused_bytes: int) -> None:
         self._request_bytes = max(refused_bytes // 2, LEAST_REQUEST_BYTES)
 
-    def _post(self, pieces: Iterator[bytes]) -> bytes:
+    def _post(self, pieces: Iterator[bytes | memoryview]) -> bytes:
         """
         Make one request, and give the answer.
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from shipper.config import Config
     from shipper.deliver.batch import Batch
+    from shipper.events import AnyEvents
 
 
 class EmbeddedIndex:
@@ -32,6 +33,10 @@ class EmbeddedIndex:
         self._writer = EmbeddedWriter(
             output.path, keep_seconds=output.keep_seconds, max_bytes=output.max_bytes
         )
+
+    def prepare(self, events: AnyEvents) -> AnyEvents:
+        """Leave them as they are; see `Output`."""
+        return events
 
     def publish(self, batch: Batch) -> Delivery:
         """Store and commit a batch; see `Output`."""

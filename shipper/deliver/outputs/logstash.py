@@ -32,7 +32,8 @@ from typing import TYPE_CHECKING
 
 from shipper.config import LogstashOutput
 from shipper.connecting import ConnectionFailed, connect
-from shipper.deliver.lumberjack import encode_window
+from shipper.deliver.batch import Batch
+from shipper.deliver.lumberjack import Framed, encode_window, frame, framed_window
 from shipper.deliver.lumberjack_connection import SECTION, Answer, Connection, Outcome
 from shipper.errors import OutputUnavailable
 from shipper.events import Delivery, Rejection
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from shipper.config import Config
-    from shipper.deliver.batch import Batch
+    from shipper.events import AnyEvents
 
 log = logging.getLogger(__name__)
 
@@ -56,13 +57,26 @@ WINDOW_BYTES = 4 << 20  # of documents, unless one has more: what Logstash unpac
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Events that go out together."""
+    """Events of a batch that go out together."""
 
-    ids: Sequence[str]
-    docs: Sequence[bytes]
+    batch: Batch
+    start: int
+    end: int
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return self.end - self.start
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """The `_id` of each event."""
+        return self.batch.ids[self.start : self.end]
+
+    def encode(self, level: int) -> bytes:
+        """Make the bytes to send."""
+        (events, first, last), *more = self.batch.ranges(self.start, self.end)
+        if isinstance(events, Framed) and not more and (first, last) == (0, len(events)):
+            return framed_window(events, level)
+        return encode_window(self.ids, self.batch.docs[self.start : self.end], level)
 
 
 @dataclass(slots=True)
@@ -130,8 +144,12 @@ class Logstash:
         self._hosts = [Host(address) for address in output.hosts]
         self._turn = 0
         self._size = output.window_events
-        self._witness: Window | None = None
+        self._witness: tuple[AnyEvents, int] | None = None  # the block of the event, its index
         self._strikes: dict[str, int] = {}
+
+    def prepare(self, events: AnyEvents) -> AnyEvents:
+        """Make the frames of spliced events; see `Output`."""
+        return frame(events)
 
     def publish(self, batch: Batch) -> Delivery:
         """Send a batch window by window; see `Output`."""
@@ -171,7 +189,7 @@ class Logstash:
         answer = self._judge(host, host.connection.wait(seconds))
         if answer.outcome is Outcome.BLOCKED:
             course.reasons[host.address] = f"{host.address} {answer.reason}"
-        elif held == _window(batch, course.start, course.start + len(held)):
+        elif held.ids == batch.ids[course.start : course.start + len(held)]:
             course.advance(answer.acked)  # and if it is none of this batch, others took it over
 
     def _go_on(self, host: Host, batch: Batch, course: Course) -> None:
@@ -180,7 +198,8 @@ class Logstash:
         answer = self._send(host, window)
         if answer.acked:
             course.advance(answer.acked)
-            self._witness = _window(batch, course.start - 1, course.start)
+            events, index, _last = next(batch.ranges(course.start - 1, course.start))
+            self._witness = events, index
         if answer.outcome is Outcome.ACKED:
             self._size = min(2 * self._size, self._settings.window_events)
         elif answer.outcome is not Outcome.STALE:
@@ -193,10 +212,15 @@ class Logstash:
                 self._suspect(host, batch, course)
 
     def _next_window(self, batch: Batch, start: int) -> Window:
-        end = start + self._size
+        """Take the block that begins here if it is framed, or so many events of a fit size."""
+        events, first, last = next(batch.ranges(start, len(batch)))
+        whole = isinstance(events, Framed) and not first and len(events.frames) <= WINDOW_BYTES
+        if whole and last <= self._size:
+            return Window(batch, start, start + last)
+        end = min(start + self._size, len(batch))
         while end - start > 1 and sum(map(len, batch.docs[start:end])) > WINDOW_BYTES:
             end = start + (end - start) // 2
-        return _window(batch, start, end)
+        return Window(batch, start, end)
 
     def _send(self, host: Host, window: Window) -> Answer:
         """Send one window to a host, and remember how it went."""
@@ -204,7 +228,7 @@ class Logstash:
             connection = self._connection_to(host)
         except ConnectionFailed as error:
             return self._judge(host, Answer(Outcome.DOWN, reason=str(error)))
-        data = encode_window(window.ids, window.docs, self._settings.compression_level)
+        data = window.encode(self._settings.compression_level)
         answer = self._judge(host, connection.send(data, len(window)))
         if answer.outcome is Outcome.BLOCKED:
             host.held = window
@@ -265,8 +289,11 @@ class Logstash:
             if len(batch) == 1:
                 return False
             other = random.choice([i for i in range(len(batch)) if i != index])  # noqa: S311
-            witness = _window(batch, other, other + 1)
-        if self._send(host, witness).outcome is not Outcome.ACKED:
+            events, other, _last = next(batch.ranges(other, other + 1))
+            witness = events, other
+        events, other = witness
+        alone = Batch(0, (), (events.part([other]),))
+        if self._send(host, Window(alone, 0, 1)).outcome is not Outcome.ACKED:
             return False
         self._witness = witness
         return True
@@ -291,7 +318,3 @@ class Logstash:
         hosts, self._hosts = self._hosts, []
         for host in hosts:
             host.drop()
-
-
-def _window(batch: Batch, start: int, end: int) -> Window:
-    return Window(batch.ids[start:end], batch.docs[start:end])
