@@ -7,6 +7,9 @@ The data folder: one shipper at a time, and what lies where.
     status.json         a view of the running shipper (shipper/status.py)
     requests/           what other processes ask of it (shipper/requests.py)
     audit.json          what the last audit found (shipper/audit/result.py)
+    alerts.lock         held by the running alert job
+    alerts.db           its ledger (shipper/alerts/ledger.py)
+    alerts.log          what became of incidents, read by the shipper (shipper/alerts/journal.py)
 
 The lock goes with the process, however it ends; nothing has to be cleaned up after a crash.
 """
@@ -31,6 +34,11 @@ DEAD_LETTERS = "deadletters.ndjson"
 STATUS = "status.json"
 REQUESTS = "requests"
 AUDIT = "audit.json"
+ALERTS_LOCK = "alerts.lock"
+ALERTS_LEDGER = "alerts.db"
+ALERTS_LOG = "alerts.log"
+
+_HOLDERS = {LOCK: "shipper", ALERTS_LOCK: "alert job"}
 
 # Whoever looks who holds the lock has it shared for a moment; a shipper that starts waits that out.
 LOCK_TRIES = 5
@@ -38,30 +46,30 @@ LOCK_PAUSE_SECONDS = 0.02
 
 
 @contextmanager
-def hold(folder: Path) -> Iterator[None]:
+def hold(folder: Path, lock: str = LOCK) -> Iterator[None]:
     """
-    Make the data folder if need be, and hold its lock.
+    Make the data folder if need be, and hold its lock, or that of the alert job.
 
     Raises:
-        DataFolderError: another shipper holds it, or it cannot be written.
+        DataFolderError: another process holds it, or it cannot be written.
 
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fd = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fd = os.open(folder / lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise DataFolderError(
             f"cannot use the data folder {folder}: {error.strerror}; mend its permissions or set"
             " another data_dir"
         ) from error
     try:
-        _lock(fd, folder)
+        _lock(fd, folder, _HOLDERS[lock])
         yield
     finally:
         os.close(fd)
 
 
-def _lock(fd: int, folder: Path) -> None:
+def _lock(fd: int, folder: Path, who: str) -> None:
     for left in reversed(range(LOCK_TRIES)):
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -71,7 +79,7 @@ def _lock(fd: int, folder: Path) -> None:
                 continue
             holder = os.pread(fd, 32, 0).decode(errors="replace").strip() or "unknown"
             raise DataFolderError(
-                f"another shipper (process {holder}) uses the data folder {folder}; stop it"
+                f"another {who} (process {holder}) uses the data folder {folder}; stop it"
                 " first, or set another data_dir"
             ) from error
         break
@@ -84,10 +92,10 @@ def _lock(fd: int, folder: Path) -> None:
         ) from error
 
 
-def holder_of(folder: Path) -> int | None:
-    """Give the process id of the shipper that holds the data folder; None if there is none."""
+def holder_of(folder: Path, lock: str = LOCK) -> int | None:
+    """Give the process id of what holds a lock of the data folder; None if nothing does."""
     try:
-        fd = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(folder / lock, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
     try:

@@ -17,6 +17,7 @@ import logging
 import os
 import threading
 import time
+from glob import escape
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,7 @@ log = logging.getLogger("shipper")
 SAVE_SECONDS = 1.0  # at most one commit of the registry in this time
 POLL_SECONDS = 0.05  # between two looks at files that grew lately
 HINTED_SCAN_SECONDS = 0.25  # at most one scan for a hint in this time
+ALERT_LINE_BYTES = 2**20
 FORGET_RUNS_MS = 90 * 24 * 3600 * 1000  # numbers of a run that ended this long ago
 
 
@@ -333,6 +335,8 @@ def tailer_of(config: Config, registry: Registry) -> Tailer:
         InputFiles(Patterns(source.paths, source.exclude), source.max_line_bytes)
         for source in config.inputs
     ]
+    alerts = escape(str(config.data_dir / folder.ALERTS_LOG))
+    inputs.append(InputFiles(Patterns((alerts,)), ALERT_LINE_BYTES))
     records, saved = registry.files(), registry.watermark()
     for record in records:
         record.current_at = saved and saved + LATE_MS

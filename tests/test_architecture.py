@@ -55,6 +55,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "alerts": {
         *("errors", "fields", "config", "connecting", "options", "steps", "store"),
         *("view.hits", "view.text"),
+        "emit.appending",  # the log of the alert job is one of an application
     },
     "reports": {"errors", "fields", "store"},
     "view": {

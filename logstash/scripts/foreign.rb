@@ -236,7 +236,8 @@ def classified(fields)
   parts = fields.fetch("logger", "").split(".", -1)
   code = fields.fetch("status_code", 0)
   dataset =
-    if code != 0 || parts.last == "access" then "orchestrator.access"
+    if parts == %w[shipper alerts] then "orchestrator.alerts"
+    elsif code != 0 || parts.last == "access" then "orchestrator.access"
     elsif parts.include?("workflows") || parts.include?("workflow") then "orchestrator.workflow"
     else "orchestrator.app"
     end

@@ -121,7 +121,7 @@ def _open(before: Incident | None, verdict: Verdict, terms: Terms, now: int, tra
         late=verdict.late,
         relapses=before.relapses + 1 if before is not None and relapse else 0,
     )
-    opened = Transition(incident, Change.OPENED, now, verdict.reason)
+    opened = Transition(incident, Change.OPENED, now)
     after, fired = _fire_if_due(incident, terms, now)
     return after, (opened, *fired)
 

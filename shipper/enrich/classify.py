@@ -12,6 +12,8 @@ from dataclasses import dataclass
 ACCESS = "orchestrator.access"
 WORKFLOW = "orchestrator.workflow"
 APP = "orchestrator.app"
+ALERTS = "orchestrator.alerts"  # what the alert job logs of its incidents
+ALERT_LOGGER = "shipper.alerts"
 
 SEVERE = frozenset({"ERROR", "CRITICAL"})
 FAILED = frozenset({"failed", "failure", "error", "timeout"})
@@ -55,6 +57,8 @@ def classify(traits: Traits) -> Classification:
 
 
 def _dataset(parts: list[str], traits: Traits) -> str:
+    if traits.logger == ALERT_LOGGER:
+        return ALERTS
     if traits.status_code or parts[-1] == "access":
         return ACCESS
     return WORKFLOW if "workflows" in parts or "workflow" in parts else APP

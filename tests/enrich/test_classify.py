@@ -14,6 +14,8 @@ A = "automation_orchestrator"
     ("traits", "dataset", "error"),
     [
         (Traits(), "app", None),
+        (Traits("shipper.alerts", "WARNING"), "alerts", None),
+        (Traits("shipper.alerts.other"), "app", None),
         (Traits(f"{A}.access", "INFO", "", 200), "access", None),
         (Traits(f"{A}.access", "INFO", "", 399), "access", None),
         (Traits(f"{A}.access", "WARNING", "", 400), "access", "user"),

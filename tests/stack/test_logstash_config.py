@@ -17,6 +17,7 @@ from logstash_pipeline_parser import Pipeline  # type: ignore[import-untyped]
 from shipper.config import load
 from shipper.enrich import classify
 from shipper.errors import ConfigError
+from shipper.fields import HEARTBEAT
 from tests.stack.layout import PIPELINES, ROOT, Plugin, compose, plugins, variables
 from tests.stack.logstash_plugins import (
     BOOLEAN,
@@ -134,7 +135,8 @@ def test_only_our_data_streams_are_written_to() -> None:
     """A name that we may not write to would be tried for ever; the guard has exactly ours."""
     datasets, _ = guard()
 
-    assert set(datasets) == {classify.ACCESS, classify.WORKFLOW, classify.APP}
+    ours = {classify.ACCESS, classify.WORKFLOW, classify.APP, classify.ALERTS, HEARTBEAT}
+    assert set(datasets) == ours
 
 
 @pytest.mark.parametrize(
