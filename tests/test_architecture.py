@@ -74,6 +74,7 @@ CLOCK_AND_THREADS = {
     "cli": "gives the commands their clock",
     "check": "asks the machine how it is",
     "emit": "lives in the application, which has no composition of ours",
+    "alerts.alerters.apprise": "Apprise bounds no try; one that takes too long is left behind",
     "tail.watch": "starts the thread of watchdog, which only sets a flag",
 }
 

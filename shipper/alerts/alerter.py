@@ -17,11 +17,12 @@ answers before it is quoted.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Final, Protocol
+from typing import Final, Protocol, TextIO
 
 from shipper.alerts.page import Page
 from shipper.alerts.settings import AlerterSettings
@@ -81,10 +82,11 @@ class Alerter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What an alerter may need of its process: seconds since the epoch, colours on stdout."""
+    """What an alerter may need of its process: seconds since the epoch; where text goes to."""
 
     clock: Callable[[], float]
     colors: bool = False
+    out: TextIO = sys.stdout
     ticks: Callable[[], float] = time.monotonic
 
 

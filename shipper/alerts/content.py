@@ -8,8 +8,9 @@ is escaped by its alerter. Nothing here is ever a template.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from shipper.alerts.incident import Change, Incident
@@ -30,6 +31,9 @@ WORDS: Final = {
 }
 
 LONGEST_LINE: Final = 1000  # a line of a page is never longer, whatever the log line was
+LONGEST_COMMAND: Final = 4000
+MOST_LINES: Final = 40  # of a part; a digest has the most
+MOST_FIELDS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,8 @@ class Part:
 
 def line(text: str, limit: int = LONGEST_LINE) -> str:
     """Give text on one line, safe to show, cut to a limit."""
-    return cut(safe(text.strip()), limit)
+    head = text[: limit + 1]  # what is made safe is never shorter
+    return cut(safe(head.strip() if len(head) > limit else text.strip()), limit)
 
 
 def cut(text: str, limit: int) -> str:
@@ -94,12 +99,12 @@ def parts_of(page: Page) -> list[Part]:
         Part("State", (state(page),)),
         Part("Numbers", (line(page.numbers),)),
         Part("Since", (since(page.transition.incident, page.transition.at),)),
-        Part("Notes", tuple(map(line, page.notes))),
-        *(Part(f"By {field}", tuple(lines)) for field, lines in _shares(page.shares)),
-        Part("Examples", tuple(_examples(page)), code=True),
-        Part("What to do", tuple(map(line, page.runbook))),
+        Part("Notes", _some(map(line, page.notes), len(page.notes))),
+        *islice(_shares(page.shares), MOST_FIELDS),
+        Part("Examples", _some(_examples(page), len(page.examples)), code=True),
+        Part("What to do", _some(map(line, page.runbook), len(page.runbook))),
         Part("Asked", (line(page.asked),), code=True),
-        Part("Show the records", (line(page.search or ""),), code=True),
+        Part("Show the records", (line(page.search or "", LONGEST_COMMAND),), code=True),
         Part("Incident", (line(page.transition.incident.id),)),
     ]
     return [part for part in parts if any(part.lines)]
@@ -112,9 +117,16 @@ def since(incident: Incident, at: int) -> str:
     return f"{instant(begun, unit_ms=1000)}, {lasted} {'in all' if incident.resolved_at else 'ago'}"
 
 
-def _shares(shares: Sequence[Share]) -> Iterator[tuple[str, list[str]]]:
+def _some(lines: Iterable[str], count: int) -> tuple[str, ...]:
+    """Give so many lines as anybody reads, and how many there are besides."""
+    more = (f"… and {count - MOST_LINES} more",) if count > MOST_LINES else ()
+    return (*islice(lines, MOST_LINES), *more)
+
+
+def _shares(shares: Sequence[Share]) -> Iterator[Part]:
     for field in dict.fromkeys(share.field for share in shares):
-        yield line(field, 60), [_share(share) for share in shares if share.field == field]
+        of_it = [share for share in shares if share.field == field]
+        yield Part(f"By {line(field, 60)}", _some(map(_share, of_it), len(of_it)))
 
 
 def _share(share: Share) -> str:

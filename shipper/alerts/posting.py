@@ -105,7 +105,7 @@ class Poster:
 
     def _ask(self, method: str, url: str, headers: Mapping[str, str], content: bytes) -> Answer:
         deadline = Deadline(self.ticks, self.seconds)
-        context = client_context(self.tls, self.section)
+        context = client_context(self.tls, self.section) if url.startswith("https") else None
         with (
             httpcore.ConnectionPool(context, network_backend=Bounded(deadline)) as pool,
             pool.stream(method, url, headers=[*_encoded(headers)], content=content) as response,

@@ -8,6 +8,7 @@ is sent. `Scrub` takes secrets, and the forms in which they travel, out of what 
 from __future__ import annotations
 
 import base64
+import binascii
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,6 +19,7 @@ from shipper.alerts.alerter import AlerterUnavailable
 
 MOST_BYTES: Final = 4096  # more is no secret but a wrong file
 SHORTEST: Final = 4  # what is shorter is in every text by chance
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}")
 _USABLE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 
 
@@ -57,17 +59,25 @@ def read_secret(path: Path) -> Secret:
 
 
 class Scrub:
-    """Takes secrets out of a text that came from elsewhere."""
+    """Takes secrets out of a text that came from elsewhere, base64 that holds one too."""
 
     def __init__(self, secrets: Iterable[Secret]) -> None:
-        forms: set[str] = set()
-        for secret in secrets:
-            text = secret.reveal()
-            forms |= {text, quote(text, safe=""), quote(text), *text.rsplit("/", 1)[1:]}
-            forms.add(base64.b64encode(text.encode()).decode().rstrip("="))
-        known = sorted((form for form in forms if len(form) >= SHORTEST), key=len, reverse=True)
+        texts = {secret.reveal() for secret in secrets}
+        texts |= {end for text in texts for end in text.rsplit("/", 1)[1:]}
+        self._texts = {text for text in texts if len(text) >= SHORTEST}
+        forms = {form for text in self._texts for form in (text, quote(text, safe=""), quote(text))}
+        known = sorted(forms, key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, known))) if known else None
 
     def __call__(self, text: str) -> str:
         """Give the text with `***` where a secret was."""
-        return self._known.sub("***", text) if self._known else text
+        if self._known is None:
+            return text
+        return self._known.sub("***", _BASE64.sub(self._without_base64, text))
+
+    def _without_base64(self, found: re.Match[str]) -> str:
+        try:
+            plain = base64.b64decode(found[0] + "=" * (-len(found[0]) % 4), altchars=b"-_")
+        except binascii.Error:
+            return found[0]
+        return "***" if any(text.encode() in plain for text in self._texts) else found[0]

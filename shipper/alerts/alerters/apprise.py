@@ -4,11 +4,15 @@ Any of the services that Apprise knows, by its URL; needs the extra `apprise`.
 Apprise says only whether it worked, so each failure is taken for one that may pass; its own log,
 which may name what it sends to, is not kept. It sends plain text: no service takes log text for
 markup that Apprise escapes for it. It has no key for a page, so a second copy is a second message.
+
+Apprise bounds each step of a try and not the try, so it is made in a thread that is left when its
+time is over; until that one has ended no other is begun.
 """
 
 from __future__ import annotations
 
 import logging
+from threading import Thread
 
 import apprise
 
@@ -37,29 +41,45 @@ class AppriseAlerter:
         self.where = f"Apprise, by the URL in {settings.url_file}"
         self._settings = settings
         self._who = f"alerters.{name}.apprise"
+        self._thread: Thread | None = None
 
     def notify(self, page: Page, reference: str | None) -> str | None:
         """Send one message; there is no reference."""
         del reference
         url = read_secret(self._settings.url_file)
         logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
+        logging.getLogger("urllib3").setLevel(logging.INFO)  # below, it tells every path
         service = apprise.Apprise()
         if not service.add(url.reveal()):
             told = f"{self._settings.url_file} holds no URL that Apprise knows; mend the file"
             raise AlerterRefused(f"{self._who}: {told}")
-        try:
-            told_them = service.notify(
-                title=subject(page),
-                body=as_text(page),
-                notify_type=TYPES[word_of(page.transition)],
-                body_format=apprise.NotifyFormat.TEXT,
-            )
-        except Exception as error:  # noqa: BLE001 -- many services, and any message may hold the URL
-            told = f"failed with {type(error).__name__}; it is tried again"
-            raise AlerterUnavailable(f"{self._who} {told}") from None
-        if not told_them:
-            raise AlerterUnavailable(f"{self._who}: the service did not take it; it is tried again")
+        if self._thread is not None and self._thread.is_alive():
+            raise AlerterUnavailable(f"{self._who}: the try before has not ended; wait for it")
+        outcome: list[str | None] = []
+        self._thread = Thread(target=_try, args=(service, page, outcome), daemon=True)
+        self._thread.start()
+        self._thread.join(self._settings.seconds)
+        if not outcome:
+            told = f"did not answer within {self._settings.seconds:g} s; see whether it is up"
+            raise AlerterUnavailable(f"{self._who}: the service {told}")
+        if outcome[0] is not None:
+            raise AlerterUnavailable(f"{self._who} {outcome[0]}; it is tried again")
         return None
 
     def close(self) -> None:
         """Do nothing: no connection stays open."""
+
+
+def _try(service: apprise.Apprise, page: Page, outcome: list[str | None]) -> None:
+    """Send it and add what went wrong, None if nothing did."""
+    try:
+        taken = service.notify(
+            title=subject(page),
+            body=as_text(page),
+            notify_type=TYPES[word_of(page.transition)],
+            body_format=apprise.NotifyFormat.TEXT,
+        )
+    except Exception as error:  # noqa: BLE001 -- many services; a message may hold the URL
+        outcome.append(f"failed with {type(error).__name__}")
+    else:
+        outcome.append(None if taken else "was told that the service did not take it")

@@ -8,7 +8,6 @@ move no cursor and open no link.
 
 from __future__ import annotations
 
-import sys
 from typing import Final
 
 from shipper.alerts.alerter import AlerterUnavailable, Surroundings
@@ -30,6 +29,7 @@ class ConsoleAlerter:
     def __init__(self, name: str, settings: Console, surroundings: Surroundings) -> None:
         self.name = name
         self.where = "standard output"
+        self._out = surroundings.out
         self._colors = settings.colors == "always" or (
             settings.colors == "auto" and surroundings.colors
         )
@@ -38,8 +38,8 @@ class ConsoleAlerter:
         """Print one page; there is no reference."""
         del reference
         try:
-            sys.stdout.write(text_of(page, colors=self._colors))
-            sys.stdout.flush()
+            self._out.write(text_of(page, colors=self._colors))
+            self._out.flush()
         except (OSError, ValueError) as error:
             told = f"alerters.{self.name}.console: the standard output is gone; start it again"
             raise AlerterUnavailable(told) from error

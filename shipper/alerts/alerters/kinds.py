@@ -230,6 +230,7 @@ class Apprise:
     """Any service that Apprise knows; needs the extra `apprise`."""
 
     url_file: Path = option(PATH, "File with the Apprise URL, which holds the secrets.")
+    seconds: float = option(_TRY, _TRY_MEANING, default="30s")
 
 
 Kinds = Email | Slack | PagerDuty | PagerDutyIncidents | Webhook | Console | Apprise

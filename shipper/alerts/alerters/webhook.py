@@ -26,7 +26,7 @@ import msgspec
 from shipper.alerts.alerter import AlerterRefused, AlerterUnavailable, Surroundings
 from shipper.alerts.alerters.kinds import Webhook, address_of
 from shipper.alerts.colors import color_of
-from shipper.alerts.content import headline, line, parts_of, state
+from shipper.alerts.content import LONGEST_COMMAND, MOST_LINES, headline, line, parts_of, state
 from shipper.alerts.page import Page
 from shipper.alerts.posting import Poster
 from shipper.alerts.secret import Secret, read_secret
@@ -134,8 +134,10 @@ def document(page: Page) -> dict[str, Any]:
             "start": instant(verdict.window.start),
             "end": instant(verdict.window.end),
         },
-        "shares": [{**asdict(each), "value": line(each.value)} for each in page.shares],
-        "search": page.search,
+        "shares": [
+            {**asdict(each), "value": line(each.value)} for each in page.shares[:MOST_LINES]
+        ],
+        "search": line(page.search, LONGEST_COMMAND) if page.search else None,
         "link": page.link,
         "parts": [{"label": part.label, "lines": part.lines} for part in parts_of(page)],
     }
