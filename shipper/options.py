@@ -292,6 +292,43 @@ def read_options(text: str, section: type[Any]) -> Any:
     return value
 
 
+def with_option(section: Any, place: str, text: str) -> Any:
+    """
+    Give a copy of what was read with one option changed, which is written as in the file.
+
+    `place` is its key, with those of the sections around it: `ratio.widen_to`.
+
+    Raises:
+        InvalidOptionsError: there is no such option, or it can't be this.
+    """
+    key, _, below = place.partition(".")
+    known = {found.key: found for found in options_of(type(section))}
+    if key not in known:
+        told = f"unknown key; use one of: {', '.join(known)}"
+        raise InvalidOptionsError([Fault(key, 0, told)])
+    name, kind = known[key].name, known[key].kind
+    if below:
+        inner = getattr(section, name)
+        if not dataclasses.is_dataclass(inner):
+            raise InvalidOptionsError([Fault(key, 0, "has no keys here; name another")])
+        value = with_option(inner, below, text)
+    else:
+        value = _read_alone(kind, key, text)
+    changed = dataclasses.replace(section, **{name: value})
+    faults = [Fault(at, 0, told) for at, told in getattr(changed, "faults", tuple)()]
+    if faults:
+        raise InvalidOptionsError(faults)
+    return changed
+
+
+def _read_alone(kind: Kind, key: str, text: str) -> Any:
+    faults: list[Fault] = []
+    value = kind.read(_compose(text), key, faults)
+    if faults:
+        raise InvalidOptionsError(dataclasses.replace(fault, line=0) for fault in faults)
+    return value
+
+
 def text_matching(pattern: str, shown: str) -> Scalar:
     """Take text that matches all of a regular expression; `shown` names such text."""
 

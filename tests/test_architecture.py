@@ -60,7 +60,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "reports": {"errors", "fields", "store"},
     "view": {
         *("errors", "fields", "findings", "status", "store.api", "store.fleet"),
-        *("alerts.incident", "alerts.rules", "alerts.verdict"),
+        *("alerts.backtest", "alerts.incident", "alerts.rules", "alerts.verdict"),
     },
 }
 

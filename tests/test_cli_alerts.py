@@ -1,4 +1,4 @@
-"""Tests of `shipper alerts rules` on a real index."""
+"""Tests of `shipper alerts rules` and `backtest` on a real index."""
 
 from __future__ import annotations
 
@@ -86,3 +86,59 @@ def test_an_unknown_rule_is_told() -> None:
 
     assert result.exit_code == 2
     assert "there is no rule nope; there are: server_errors" in result.output
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_back_test_shows_what_would_have_fired() -> None:
+    """When, how long, what it found; and how many pages a day that makes."""
+    result = shipper("backtest", "--since", "1h")
+
+    assert result.exit_code == 0
+    first, incident = result.output.splitlines()
+    assert first.startswith("server_errors  high  1 pages in 0.0417 days, 24 a day; firing for")
+    assert "still firing" in incident
+    assert "surely between" in incident
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_back_test_can_try_other_values() -> None:
+    """`--set` judges as if the file had the value; `--sweep` several, a line each."""
+    high = shipper("backtest", "--since", "1h", "--set", "above=50%")
+    swept = shipper("backtest", "--since", "1h", "--sweep", "above=1%,50%", "--json")
+    table = shipper("backtest", "--since", "1h", "--sweep", "above=0%..90%")
+
+    assert "nothing in" in high.output
+    told = [json.loads(line) for line in swept.output.splitlines()]
+    assert [(each["above"], each["pages"]) for each in told] == [("1%", 1), ("50%", 0)]
+    assert len(table.output.splitlines()) == 11
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_back_test_gives_programs_an_object_per_incident() -> None:
+    """The incident with its times, its numbers and its reason."""
+    (line,) = shipper("backtest", "server_errors", "--since", "1h", "--json").output.splitlines()
+
+    told = json.loads(line)
+    assert (told["rule"], told["group"], told["resolved"]) == ("server_errors", {}, None)
+    assert told["threshold"] == 0.01
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        (["--set", "above"], "sets nothing; use KEY=VALUE"),
+        (["--set", "abvoe=2%"], "cannot set abvoe=2% in server_errors:\n  abvoe: unknown key"),
+        (["--set", "above=lots"], "is no threshold"),
+        (["--set", "above=200%"], "is no share"),
+        (["--set", "ratio.too=x"], "too: unknown key; use one of: of, to, widen_to"),
+        (["--sweep", "above=1%..x"], "is no range; use KEY=A..B with one unit"),
+        (["--since", "1h", "--until", "2h"], "--since is not before --until"),
+    ],
+)
+def test_a_wrong_value_is_told(arguments: list[str], fault: str) -> None:
+    """What can't be set is wrong use, with the remedy."""
+    result = shipper("backtest", *arguments)
+
+    assert result.exit_code == 2
+    assert fault in result.output

@@ -30,7 +30,9 @@ def judge(measurement: Measurement, expected: Collection[Group] = ()) -> list[Ve
         return []
     groups = sorted({*measurement.groups, *expected})
     verdicts = [
-        verdict_of(asked, group, kind.find(limits, measurement.groups.get(group, {})))
+        verdict_of(
+            asked, group, kind.find(limits, measurement.groups.get(group, measurement.shared))
+        )
         for group in groups
     ]
     if asked.complete:

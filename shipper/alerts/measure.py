@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from shipper.alerts.rules.kind import Probe, Take, narrowed
+from shipper.alerts.rules.kind import Numbers, Probe, Take, narrowed
 from shipper.alerts.rules.rule import Rule
 from shipper.alerts.verdict import Group, Window
 from shipper.errors import QueryError
@@ -79,11 +79,13 @@ class Measurement:
     """
     The numbers of one window: by group, then by probe.
 
-    A number that is missing is 0, or there was nothing to make it of.
+    A number that is missing is 0, or there was nothing to make it of. `shared` numbers are those
+    that every group has, and all that a group without records has.
     """
 
     asked: Asked
     groups: GroupNumbers = field(default_factory=dict)
+    shared: Numbers = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,7 @@ def measure(store: Asks, asked: Sequence[Asked]) -> list[Measurement]:
     ]
     answers = store.ask([ask.question() for ask in places])
     return [
-        Measurement(each, _collect(each.rule, [(probe, answers[at]) for probe, at in plan]))
+        _collect(each, [(probe, answers[at]) for probe, at in plan])
         for each, plan in zip(asked, plans, strict=True)
     ]
 
@@ -176,8 +178,9 @@ def numbers_in(
             yield (), result.value
 
 
-def _collect(rule: Rule, answers: Iterable[tuple[Probe, Answer]]) -> GroupNumbers:
+def _collect(asked: Asked, answers: Iterable[tuple[Probe, Answer]]) -> Measurement:
     """Put the numbers of a window's probes together; what is not grouped goes to every group."""
+    rule = asked.rule
     groups: dict[Group, dict[str, float]] = {}
     shared: dict[str, float] = {}
     for probe, answer in answers:
@@ -189,7 +192,7 @@ def _collect(rule: Rule, answers: Iterable[tuple[Probe, Answer]]) -> GroupNumber
                 shared[probe.name] = number
     if not rule.all_group_by:
         groups.setdefault((), {})
-    return {group: numbers | shared for group, numbers in groups.items()}
+    return Measurement(asked, {group: own | shared for group, own in groups.items()}, shared)
 
 
 def _written(key: str | float) -> str:

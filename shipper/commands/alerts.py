@@ -12,13 +12,20 @@ COMMANDS = {
         "shipper.commands.alerts_rules:rules",
         "Show what each rule asks, and how it stands now.",
     ),
+    "backtest": (
+        "shipper.commands.alerts_backtest:backtest",
+        "Show what rules would have done, had they been there.",
+    ),
 }
 
 
 @click.group(
     cls=LazyGroup,
     table=COMMANDS,
-    epilog=examples("shipper alerts rules", "shipper alerts rules error_rate_high"),
+    epilog=examples(
+        "shipper alerts rules",
+        "shipper alerts backtest error_rate_high --since 30d --set above=2%",
+    ),
 )
 @common_options
 def alerts() -> None:

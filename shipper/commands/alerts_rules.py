@@ -13,6 +13,7 @@ from shipper.alerts.rules.reading import load_rules
 from shipper.alerts.verdict import State
 from shipper.commands.invocation import Invocation, common_options, examples
 from shipper.commands.stores import open_store
+from shipper.config import load
 from shipper.store.fleet import read_fleet
 from shipper.view import rules as view
 from shipper.view.text import Paint
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from shipper.alerts.verdict import Verdict
     from shipper.store.api import Store
 
-USUAL_FOLDER = Path("config/rules")
 _FLEET_MS = 86_400_000  # whoever has sent no heartbeat for so long is not waited for
 _NO, _GOOD = 1, 0
 
@@ -36,10 +36,18 @@ def rules_option(command: Callable[..., Any]) -> Callable[..., Any]:
         "folder",
         type=click.Path(path_type=Path),
         metavar="DIR",
-        default=USUAL_FOLDER,
-        show_default=True,
-        help="The folder of the rule files.",
+        help="The folder of the rule files, instead of that of the config.",
     )(command)
+
+
+def rules_of(invocation: Invocation, folder: Path | None, names: Sequence[str]) -> Sequence[Rule]:
+    """
+    Read the rules of these names, all where none is named.
+
+    Raises:
+        ConfigError: the config or a rule file can't be used, or there is no rule of a name.
+    """
+    return load_rules(folder or load(invocation.config).alerts.rules).named(names)
 
 
 @click.command(
@@ -54,14 +62,16 @@ def rules_option(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @common_options
 @click.pass_obj
-def rules(invocation: Invocation, names: Sequence[str], folder: Path, *, as_json: bool) -> int:
+def rules(
+    invocation: Invocation, names: Sequence[str], folder: Path | None, *, as_json: bool
+) -> int:
     """
     Show what each rule asks, and how it stands now.
 
     Each is judged on its last window that has ended, with what is stored by now; nobody is told and
     no incident is opened. Exits with 1 if any is a breach.
     """
-    chosen = load_rules(folder).named(names)
+    chosen = [rule for rule in rules_of(invocation, folder, names) if rule.probes]
     now = invocation.now()
     with open_store(invocation) as store:
         judged = _judged(store, chosen, now)

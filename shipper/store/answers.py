@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from shipper.errors import QueryError
-from shipper.store.api import Selection
+from shipper.store.api import DateHistogram, Selection
 
 Key = str | int | float
 
@@ -27,13 +27,18 @@ def by_frequency(counts: Mapping[Key, int]) -> list[tuple[Key, int]]:
     return sorted(counts.items(), key=lambda kc: (-kc[1], isinstance(kc[0], str), kc[0]))
 
 
-def slots_between(interval: int, times: Collection[int], selection: Selection) -> range:
+def slots_of(
+    histogram: DateHistogram, times: Collection[int], selection: Selection
+) -> Sequence[int]:
     """
-    Give the beginnings of all slots of a histogram, with the empty ones.
+    Give the beginnings of all slots of a histogram, with the empty ones if it is to be filled.
 
-    They reach from the first to the last of `times`, or over the bounds of the selection where it
-    has both.
+    They reach from the first to the last of `times`, those that are not empty, or over the bounds
+    of the selection where it has both.
     """
+    if not histogram.filled:
+        return sorted(times)
+    interval = histogram.interval_ms
     if selection.since is not None and selection.until is not None:
         first, last = selection.since, selection.until - 1
         if first > last:

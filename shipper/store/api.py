@@ -67,11 +67,12 @@ class DateHistogram:
     Counts per time slot of `interval_ms`, aligned to the epoch, oldest first.
 
     Empty slots between the first and the last record (or between the bounds of the selection,
-    where it has both) are there with a count of 0.
+    where it has both) are there with a count of 0, unless it is not to be `filled`.
     """
 
     interval_ms: int
     aggregations: Mapping[str, Aggregation] = default(default_factory=dict)
+    filled: bool = True
 
 
 @dataclass(frozen=True, slots=True)

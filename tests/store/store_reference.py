@@ -269,7 +269,10 @@ class Reference:
         by_slot: dict[int, list[Record]] = {}
         for record in records:
             by_slot.setdefault(record.time // step * step, []).append(record)
-        if selection.since is not None and selection.until is not None:
+        slots: Sequence[int]
+        if not a.filled:
+            slots = sorted(by_slot)
+        elif selection.since is not None and selection.until is not None:
             slots = range(selection.since // step * step, selection.until, step)
         else:
             slots = range(min(by_slot, default=0), max(by_slot, default=-1) + 1, step)

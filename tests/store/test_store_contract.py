@@ -150,6 +150,11 @@ AGGREGATIONS: dict[str, tuple[Selection, Aggregation]] = {
         DateHistogram(1_500),
     ),
     "half bounded histogram": (Selection("host:*", NOON), DateHistogram(30_000)),
+    "histogram without empty slots": (
+        Selection("", NOON - 1, NOON + 120_000),
+        DateHistogram(700, {"l": LEVELS}, filled=False),
+    ),
+    "long histogram without empty slots": (Selection(), DateHistogram(1, filled=False)),
     "nested histogram": (
         Selection("", NOON, NOON + 100_000),
         DateHistogram(10_000, {"levels": LEVELS, "p": Percentiles("duration_ms")}),

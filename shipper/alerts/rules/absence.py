@@ -46,9 +46,9 @@ class Absence:
     )
 
     @property
-    def usual_least(self) -> int:
-        """Count nothing."""
-        return 1
+    def usual_least(self) -> None:
+        """Nothing is what is looked for."""
+        return None
 
     def grows(self, limits: Limits) -> bool:  # noqa: ARG002
         """Tell: what is missing may still come."""
@@ -80,6 +80,10 @@ class Absence:
         reason = f"no records, {why}" if is_broken else f"{now:,} records"
         state = state_of(is_broken=is_broken)
         return Finding(state, reason, now, 1, events=now)
+
+    def is_quiet(self, limits: Limits, numbers: Numbers) -> bool:  # noqa: ARG002
+        """Look whether there is anything."""
+        return bool(numbers.get("now"))
 
     def limit_faults(self, limits: Limits) -> Iterator[tuple[str, str]]:
         """Refuse a threshold."""

@@ -121,6 +121,10 @@ class BurnRate:
         )
         return Finding(state_of(is_broken=is_broken), reason, rate, limit, low, high, to)
 
+    def is_quiet(self, limits: Limits, numbers: Numbers) -> bool:  # noqa: ARG002
+        """Look whether anything fails within a short window."""
+        return not any(numbers.get(f"of{speed.short_ms}") for speed in self.speeds)
+
     def limit_faults(self, limits: Limits) -> Iterator[tuple[str, str]]:
         """Refuse a threshold: the speeds are it."""
         yield from needs_no_limit(limits)

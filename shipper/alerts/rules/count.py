@@ -25,9 +25,9 @@ class Count:
     query: str
 
     @property
-    def usual_least(self) -> int:
-        """Judge from the first record on."""
-        return 1
+    def usual_least(self) -> None:
+        """A count needs no least: its threshold is one."""
+        return None
 
     def grows(self, limits: Limits) -> bool:
         """Tell: what is above stays above."""
@@ -50,6 +50,10 @@ class Count:
         reason += f", {side if is_broken else f'not {side}'} {told(limits.threshold)}"
         state = state_of(is_broken=is_broken)
         return Finding(state, reason, count, limits.threshold, events=count)
+
+    def is_quiet(self, limits: Limits, numbers: Numbers) -> bool:
+        """Compare the count."""
+        return not limits.is_broken_by(numbers.get("count", 0))
 
     def limit_faults(self, limits: Limits) -> Iterator[tuple[str, str]]:
         """Ask for a threshold."""

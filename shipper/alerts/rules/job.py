@@ -31,9 +31,9 @@ class Job:
     condition: str
 
     @property
-    def usual_least(self) -> int:
-        """Count nothing."""
-        return 1
+    def usual_least(self) -> None:
+        """Nothing is counted."""
+        return None
 
     def grows(self, limits: Limits) -> bool:  # noqa: ARG002
         """Tell: nothing is counted."""
@@ -50,6 +50,10 @@ class Job:
     def find(self, limits: Limits, numbers: Numbers) -> Finding:  # noqa: ARG002
         """Find nothing: the job says what it found."""
         return Finding(State.OK, f"not so: {CONDITIONS[self.condition]}")
+
+    def is_quiet(self, limits: Limits, numbers: Numbers) -> bool:  # noqa: ARG002
+        """Nothing is found here."""
+        return True
 
     def limit_faults(self, limits: Limits) -> Iterator[tuple[str, str]]:
         """Refuse a threshold."""

@@ -105,8 +105,8 @@ class Kind(Protocol):
     """One kind of question that a rule asks."""
 
     @property
-    def usual_least(self) -> int:
-        """What `at_least` is where the rule does not say."""
+    def usual_least(self) -> int | None:
+        """What `at_least` is where the rule does not say; None where it has no meaning."""
 
     def grows(self, limits: Limits) -> bool:
         """Tell whether a breach stays one, whatever records are still to come."""
@@ -119,6 +119,9 @@ class Kind(Protocol):
 
     def find(self, limits: Limits, numbers: Numbers) -> Finding:
         """Say what the numbers mean."""
+
+    def is_quiet(self, limits: Limits, numbers: Numbers) -> bool:
+        """Tell quickly that `find` would give no breach; if in doubt, don't."""
 
     def limit_faults(self, limits: Limits) -> Iterator[tuple[str, str]]:
         """Give (key, fault; remedy) for what does not go together with this kind."""

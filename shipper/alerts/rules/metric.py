@@ -68,15 +68,14 @@ class Metric:
     def find(self, limits: Limits, numbers: Numbers) -> Finding:
         """Hold the number against the threshold."""
         count = int(numbers.get("count", 0))
-        if count < max(limits.at_least, 1):
-            reason = f"only {count:,} records, and {max(limits.at_least, 1):,} are asked for"
+        if count < limits.at_least:
+            reason = f"only {count:,} records, and {limits.at_least:,} are asked for"
             return Finding(State.OK, reason, None, limits.threshold, events=count)
         if self.take in _PERCENTILES:
             return self._by_rank(limits, count, int(numbers.get("beyond", 0)))
         if "number" not in numbers:  # the field holds texts only, which only `extra` can
             return Finding(State.OK, f"no numbers in {count:,} records", None, limits.threshold)
-        value = numbers["number"] / count if self.take == "average" else numbers["number"]
-        value = float(f"{value:.9g}")  # slots add up in another order than one window does
+        value = self._value(numbers, count)
         is_broken = limits.is_broken_by(value)
         side = "above" if limits.above is not None else "below"
         reason = (
@@ -85,6 +84,11 @@ class Metric:
         )
         state = state_of(is_broken=is_broken)
         return Finding(state, reason, value, limits.threshold, events=count)
+
+    def _value(self, numbers: Numbers, count: float) -> float:
+        number = numbers.get("number", 0.0)
+        value = number / count if self.take == "average" else number
+        return float(f"{value:.9g}")  # slots add up in another order than one window does
 
     def _by_rank(self, limits: Limits, count: int, beyond: int) -> Finding:
         """Judge a percentile: the number of rank r is beyond exactly if enough are."""
@@ -98,6 +102,15 @@ class Metric:
         )
         state = state_of(is_broken=is_broken)
         return Finding(state, reason, beyond / count, (needed - 1) / count, events=count)
+
+    def is_quiet(self, limits: Limits, numbers: Numbers) -> bool:
+        """Compare the number; of a percentile, look whether anything lies beyond."""
+        count = numbers.get("count", 0)
+        if count < limits.at_least:
+            return True
+        if self.take in _PERCENTILES:
+            return not numbers.get("beyond")
+        return not limits.is_broken_by(self._value(numbers, count))
 
     def limit_faults(self, limits: Limits) -> Iterator[tuple[str, str]]:
         """Ask for a threshold."""

@@ -63,6 +63,10 @@ class NewValue:
         state = state_of(is_broken=is_broken)
         return Finding(state, reason, now, limits.at_least, events=now)
 
+    def is_quiet(self, limits: Limits, numbers: Numbers) -> bool:  # noqa: ARG002
+        """Look whether there is anything that is not old."""
+        return not numbers.get("now") or bool(numbers.get("before"))
+
     def limit_faults(self, limits: Limits) -> Iterator[tuple[str, str]]:
         """Refuse a threshold."""
         yield from needs_no_limit(limits)

@@ -84,6 +84,14 @@ class Ratio:
         reason = f"only {to:,} records, and {limits.at_least:,} are asked for"
         return Finding(State.OK, reason, None, limits.threshold, events=to)
 
+    def is_quiet(self, limits: Limits, numbers: Numbers) -> bool:
+        """Compare the shares themselves: an interval holds its share."""
+        of, to = numbers.get("of", 0), numbers.get("to", 0)
+        if to >= limits.at_least:
+            return not limits.is_broken_by(of / to if to else 0)
+        of, to = numbers.get("wide_of", 0), numbers.get("wide_to", 0)
+        return not to or not limits.is_broken_by(of / to)
+
     def limit_faults(self, limits: Limits) -> Iterator[tuple[str, str]]:
         """Ask for a threshold that is a share."""
         yield from needs_one_limit(limits, "a share, as 1%")

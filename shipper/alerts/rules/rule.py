@@ -108,7 +108,7 @@ class Rule:
     at_least: int | None = option(
         COUNT,
         "With fewer records in its window a rule gives no breach.",
-        default="50 of `ratio` and `burn_rate`, 20 of `spike`, 1 of others",
+        default="50 of `ratio` and `burn_rate`, 20 of `spike`, else 1",
         factory=_none,
     )
     for_ms: int = option(
@@ -147,6 +147,8 @@ class Rule:
             yield chosen[-1] if chosen else "count", f"{told}; use exactly one of: {_listed(KINDS)}"
             return
         yield from self.kind.limit_faults(self.limits)
+        if self.at_least is not None and self.kind.usual_least is None:
+            yield "at_least", "has no meaning here; remove it"
         if self.slot_ms < 1000:
             yield "over", "has no whole seconds in common with every; use multiples of 1s"
         if len(set(self.all_group_by)) < len(self.all_group_by):
@@ -167,7 +169,7 @@ class Rule:
     def limits(self) -> Limits:
         """What the answer is held against."""
         least = self.kind.usual_least if self.at_least is None else self.at_least
-        return Limits(self.over_ms, self.above, self.below, least)
+        return Limits(self.over_ms, self.above, self.below, max(least or 1, 1))
 
     @property
     def probes(self) -> tuple[Probe, ...]:

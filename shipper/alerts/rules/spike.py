@@ -89,6 +89,11 @@ class Spike:
         state = state_of(is_broken=is_broken)
         return Finding(state, reason, value, times, _odds(low), _odds(high), now)
 
+    def is_quiet(self, limits: Limits, numbers: Numbers) -> bool:
+        """Compare the counts themselves: an interval holds its factor."""
+        now, then = numbers.get("now", 0), numbers.get("then", 0)
+        return now < limits.at_least or now <= limits.threshold * then
+
     def limit_faults(self, limits: Limits) -> Iterator[tuple[str, str]]:
         """Ask for a factor."""
         yield from needs_above(limits, "how many times as many, as 3")

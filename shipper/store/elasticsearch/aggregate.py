@@ -26,7 +26,7 @@ from shipper.store.answers import (
     by_frequency,
     percentile,
     rank_of,
-    slots_between,
+    slots_of,
     too_many_values,
 )
 from shipper.store.api import (
@@ -220,7 +220,7 @@ def _by_value(field: str, buckets: Iterable[Body]) -> dict[Key, list[Body]]:
 
 def _histogram(aggregation: DateHistogram, found: Body, selection: Selection) -> Buckets:
     by_time = {int(bucket["key"]): bucket for bucket in found.get("buckets", ())}
-    slots = slots_between(aggregation.interval_ms, by_time.keys(), selection)
+    slots = slots_of(aggregation, by_time.keys(), selection)
     return Buckets([_bucket(slot, aggregation, by_time.get(slot, {}), selection) for slot in slots])
 
 

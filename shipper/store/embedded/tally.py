@@ -14,7 +14,7 @@ from shipper.store.answers import (
     Key,
     by_frequency,
     percentile,
-    slots_between,
+    slots_of,
     too_many_values,
 )
 from shipper.store.api import (
@@ -103,7 +103,7 @@ def _result(
             return _terms(aggregation, counts, selection)
         case DateHistogram():
             times = [int(key) for key in counts.counts]
-            keys = slots_between(aggregation.interval_ms, times, selection)
+            keys = slots_of(aggregation, times, selection)
             return Buckets([_bucket(key, aggregation, counts, selection) for key in keys])
         case Filters():
             names = aggregation.queries

@@ -1,0 +1,166 @@
+"""`shipper alerts backtest`: what rules would have done, had they been there."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from shipper.alerts.backtest import Outcome
+from shipper.alerts.backtest import backtest as run
+from shipper.alerts.history import Span, read_history
+from shipper.alerts.sweep import changed, values_of
+from shipper.commands.alerts_rules import rules_of, rules_option
+from shipper.commands.invocation import Invocation, common_options, examples, refuse
+from shipper.commands.moments import as_moment
+from shipper.commands.stores import open_store
+from shipper.errors import ConfigError
+from shipper.view import backtest as view
+from shipper.view.text import Paint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from shipper.alerts.rules.rule import Rule
+
+Setting = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What the command line asked for; times in epoch milliseconds."""
+
+    names: Sequence[str]
+    since: int
+    until: int | None
+    settings: Sequence[Setting]
+    sweep: Sequence[Setting]
+    folder: Path | None
+    as_json: bool
+
+
+def _as_settings(
+    _ctx: click.Context, _option: click.Parameter, texts: Sequence[str]
+) -> list[Setting]:
+    return [_pair(text) for text in texts]
+
+
+def _as_sweep(_ctx: click.Context, _option: click.Parameter, text: str | None) -> list[Setting]:
+    if text is None:
+        return []
+    key, values = _pair(text)
+    try:
+        return [(key, value) for value in values_of(values)]
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def _pair(text: str) -> Setting:
+    key, sign, value = text.partition("=")
+    if not (key.strip() and sign and value.strip()):
+        raise click.BadParameter(f'"{text}" sets nothing; use KEY=VALUE, as above=2%')
+    return key.strip(), value.strip()
+
+
+@click.command(
+    epilog=examples(
+        "shipper alerts backtest --since 7d",
+        "shipper alerts backtest error_rate_high --set above=2% --set for=5m",
+        "shipper alerts backtest error_rate_high --sweep above=0.5%..5%",
+        "shipper alerts backtest --since 30d --json | jq -r .rule | sort | uniq -c",
+    )
+)
+@click.argument("names", nargs=-1, metavar="[RULE]...")
+@click.option(
+    "--since",
+    callback=as_moment,
+    metavar="T",
+    default="30d",
+    show_default=True,
+    help="The first window ends here or later: 7d, 12h ago or ISO 8601.",
+)
+@click.option(
+    "--until", callback=as_moment, metavar="T", help="The last window ends here; now if not given."
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    callback=_as_settings,
+    metavar="KEY=VALUE",
+    help="As if the rule file had this; several times.",
+)
+@click.option(
+    "--sweep",
+    callback=_as_sweep,
+    metavar="KEY=A..B",
+    help="Ten values from A to B, or KEY=A,B,C; one line each.",
+)
+@rules_option
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@common_options
+@click.pass_obj
+def backtest(invocation: Invocation, /, **options: Any) -> int:
+    """
+    Show what rules would have done, had they been there.
+
+    Judges every window of the past as it would have been judged live, and shows the incidents that
+    would have fired. Nobody is told.
+    """
+    wanted = Wanted(**options)
+    until = invocation.now() if wanted.until is None else wanted.until
+    span = Span(wanted.since, until)
+    if span.since >= span.until:
+        refuse("--since is not before --until; no window can end between them")
+    rules = [changed(rule, wanted.settings) for rule in _tested(invocation, wanted)]
+    variants = _swept(rules, wanted.sweep) if wanted.sweep else [("", rule) for rule in rules]
+    for line in _shown(wanted, _run(invocation, span, variants), invocation):
+        click.echo(line)
+    return 0
+
+
+def _tested(invocation: Invocation, wanted: Wanted) -> list[Rule]:
+    """Give the rules that ask a store; what the job finds out about itself has no past."""
+    chosen = rules_of(invocation, wanted.folder, wanted.names)
+    found = [rule for rule in chosen if rule.probes]
+    if not found:
+        raise ConfigError("these rules are about the job itself and ask nothing; name another")
+    return found
+
+
+def _swept(rules: Sequence[Rule], sweep: Sequence[Setting]) -> list[tuple[str, Rule]]:
+    return [(value, changed(rule, [(key, value)])) for rule in rules for key, value in sweep]
+
+
+def _run(
+    invocation: Invocation, span: Span, variants: Sequence[tuple[str, Rule]]
+) -> list[tuple[str, Outcome]]:
+    with open_store(invocation) as store, _progress() as progress:
+        history = read_history(store, [rule for _, rule in variants], span, progress)
+    return [(value, run(rule, history)) for value, rule in variants]
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[float], None]]:
+    """Show how far it is, to a person who waits."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    with click.progressbar(length=1000, label="asking", file=sys.stderr) as bar:
+        yield lambda share: bar.update(round(1000 * share) - bar.pos)
+
+
+def _shown(
+    wanted: Wanted, outcomes: Sequence[tuple[str, Outcome]], invocation: Invocation
+) -> list[str]:
+    if wanted.sweep:
+        key = wanted.sweep[0][0]
+        return view.sweep_json(outcomes, key) if wanted.as_json else view.sweep_text(outcomes, key)
+    plain = [outcome for _, outcome in outcomes]
+    if wanted.as_json:
+        return view.incidents_json(plain)
+    return view.incidents_text(plain, Paint(invocation.colors))
