@@ -31,7 +31,7 @@ from shipper.deliver.publisher import Publisher
 from shipper.deliver.watermark import LATE_MS, watermark
 from shipper.emit.numbering import ulid
 from shipper.enrich.enricher import Enricher, Surroundings
-from shipper.errors import DataFolderError, OutputUnavailable
+from shipper.errors import DataFolderError, OutputUnavailable, ShipperError
 from shipper.serve import Desk
 from shipper.status import Counters, Rates, write_snapshot
 from shipper.steps import Step
@@ -41,7 +41,7 @@ from shipper.tail.tailer import InputFiles, Tailer
 from shipper.tail.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from shipper.config import Config
     from shipper.deliver.output import Output
@@ -61,7 +61,8 @@ class Pipeline:
     The parts of one running shipper; the data folder has to be held.
 
     Everything here is for the reading thread; `publisher.run` is the body of the other one.
-    `clock` gives epoch milliseconds. Setting `stopping` ends what waits, `wake` what rests.
+    `clock` gives epoch milliseconds. Setting `stopping` or `called` ends what waits, `wake` what
+    rests. `turned` is the monotonic time at which the reading thread was last seen at work.
     """
 
     def __init__(self, config: Config, clock: Callable[[], int]) -> None:
@@ -69,6 +70,9 @@ class Pipeline:
         self._clock = clock
         self.wake = threading.Event()
         self.stopping = False
+        self.called = False
+        self.turned = time.monotonic()
+        self._pending: Parcel | None = None  # read, but not handed over yet
         self._registry = Registry(config.data_dir / folder.REGISTRY)
         self._output: Output = open_output(config)
         self._unsaved = Changes()
@@ -77,50 +81,60 @@ class Pipeline:
         self.tailer = tailer_of(config, self._registry)
         self._watch = Watch(self.wake)
         self._enricher = Enricher(_surroundings(config))
-        letters = DeadLetters(config.data_dir / folder.DEAD_LETTERS)
-        self.desk = Desk(config.data_dir / folder.REQUESTS, self.tailer, self._dedupe, letters)
-        self.publisher = Publisher(
-            self._output,
-            letters,
-            config.delivery,
-            clock=clock,
-            acked=self.wake.set,
-        )
+        self._dead_letters = DeadLetters(config.data_dir / folder.DEAD_LETTERS)
+        requests = config.data_dir / folder.REQUESTS
+        self.desk = Desk(requests, self.tailer, self._dedupe, self._dead_letters)
+        self.publisher = self._make_publisher()
         self._counters = Counters()
         self._put = self._acked = 0  # parcels
         self._given_up = False  # a block was read, but not put
         self._started = clock()
-        self._heart = Heart(
-            config,
-            Identity(
-                ulid(self._started, os.urandom(10)), version("orchestrator-shipper"), self._started
-            ),
-            self._registry.watermark(),
-        )
+        self._heart = self._make_heart(self._registry.watermark())
         self._letters = Counted(config.data_dir / folder.DEAD_LETTERS)
         self._rates = Rates()
         now = time.monotonic()
         self._next_scan = self._next_save = self._hinted_scan = now
 
+    def _make_publisher(self) -> Publisher:
+        return Publisher(
+            self._output,
+            self._dead_letters,
+            self._config.delivery,
+            clock=self._clock,
+            acked=self.wake.set,
+        )
+
+    def _make_heart(self, watermark: int) -> Heart:
+        run = ulid(self._clock(), os.urandom(10))
+        identity = Identity(run, version("orchestrator-shipper"), self._started)
+        return Heart(self._config, identity, watermark)
+
     def _recover(self) -> Dedupe:
-        """Learn what the output holds beyond what the registry accounts for."""
-        registry, output = self._registry, self._output
+        """Begin with the numbers that the registry knows, and what the output holds beyond."""
+        registry = self._registry
         registry.forget(before=self._clock() - FORGET_RUNS_MS)
-        dedupe = Dedupe(registry.seen(), registry.streams(), output.holds)
-        accounted = registry.accounted()
+        dedupe = Dedupe(registry.seen(), registry.streams(), self._output.holds)
+        self._learn(dedupe)
+        return dedupe
+
+    def _learn(self, dedupe: Dedupe) -> None:
+        """Learn what the output holds beyond what the registry accounts for."""
+        output, unsaved = self._output, self._unsaved
+        accounted = unsaved.accounted
+        if accounted is None:
+            accounted = self._registry.accounted()
         if output.commit() < accounted:
             log.warning(
                 "the index holds less than the registry accounts for: it was replaced or restored;"
-                " what it lost is not sent again by itself"
+                " what it lost goes out again with shipper registry reset"
             )
             accounted = output.commit()
         count = dedupe.recover(output.held_after(accounted))
         if count:
             log.info("%d records were stored before the last stop; they are not sent again", count)
-        self._unsaved.accounted = output.commit()
-        self._unsaved.streams = dict(dedupe.streams)
-        self._unsaved.add_seen(dedupe.changes())
-        return dedupe
+        unsaved.accounted = output.commit()
+        unsaved.streams = dict(dedupe.streams)
+        unsaved.add_seen(dedupe.changes())
 
     def raise_failure(self) -> None:
         """Raise what ended the publishing thread early."""
@@ -130,6 +144,8 @@ class Pipeline:
     def turn(self) -> bool:
         """Scan if it is time, read a block of every file that has one; tell if there was any."""
         self._scan_if_due()
+        if self._pending is not None and not self._hand_over(self._pending):
+            return True
         if self.desk.wants_quiet:
             if not self._is_quiet():
                 return False  # nothing is read until all that was read is acked
@@ -138,8 +154,7 @@ class Pipeline:
         busy = False
         for block in self.tailer.read(now=time.monotonic(), wall=self._clock()):
             busy = True
-            self._take(block)
-            if self.stopping:
+            if not self._take(block) or self.called:
                 break
         return busy
 
@@ -153,8 +168,8 @@ class Pipeline:
         self.settle()
         return idle
 
-    def _take(self, block: Block) -> None:
-        """Enrich a block and hand it over; wait while the queue is full."""
+    def _take(self, block: Block) -> bool:
+        """Enrich a block and hand it over; False if it is not handed over yet."""
         steps.reached(Step.READ)
         events = self._enricher.enrich(block)
         counters = self._counters
@@ -164,20 +179,25 @@ class Pipeline:
         left = self._leave_out(block, events)
         if left is None:
             self._given_up = True
-            return  # told to stop: it is read again
+            return False  # told to stop: it is read again
         events, duplicates = left
         counters.duplicates += duplicates
         steps.reached(Step.ENRICHED)
         events = self._output.prepare(events)
-        parcel = Parcel(events, block.file, block.end, len(block.data))
+        return self._hand_over(Parcel(events, block.file, block.end, len(block.data)))
+
+    def _hand_over(self, parcel: Parcel) -> bool:
+        """Wait while the queue is full, unless something else is to be done first: False."""
+        self._pending = parcel  # at a stop it is never acked, and so read again
         while not self.publisher.put(parcel, POLL_SECONDS):
             self.settle()
-            if self.stopping or self.publisher.failure is not None:
-                self._given_up = True
-                return  # not handed over, so never acked: it is read again
+            if self.stopping or self.called or self.publisher.failure is not None:
+                return False
             self._scan_if_due()
+        self._pending = None
         self._put += 1
         steps.reached(Step.QUEUED)
+        return True
 
     def _leave_out(self, block: Block, events: AnyEvents) -> tuple[AnyEvents, int] | None:
         """Leave out what was taken before; None if a stop came before that could be told."""
@@ -235,6 +255,8 @@ class Pipeline:
 
         Only between two turns: what was read is put then.
         """
+        if self._pending is not None:
+            return
         heart, now = self._heart, time.monotonic()
         if heart.is_to_look(self._acked, now):
             heart.take(self._look(), self._put, now)
@@ -246,7 +268,7 @@ class Pipeline:
 
     def last_beat(self) -> None:
         """Tell how far everything is at the end, if all that was read is acked."""
-        if self._heart.enabled and self.is_acked() and not self._given_up:
+        if self._heart.enabled and self.is_acked() and not self._given_up and self._pending is None:
             parcel = self._heart.last(self._look(), self._clock())
             self._unsaved.watermark = self._heart.watermark
             self._put += self.publisher.put(parcel, 0)
@@ -283,7 +305,7 @@ class Pipeline:
                     self.tailer.ack(parcel.file, parcel.end)
             if commit:
                 self._unsaved.accounted = commit
-        now = time.monotonic()
+        now = self.turned = time.monotonic()
         if at_once or now >= self._next_save:
             self._next_save = now + SAVE_SECONDS
             self._save()
@@ -321,6 +343,62 @@ class Pipeline:
         except OSError as error:
             log.debug("cannot write the status: %s", error)
 
+    def reconfigure(self, config: Config) -> None:
+        """Go on with another config, but for its output."""
+        self._config = config
+        self._enricher = Enricher(_surroundings(config))
+        self.tailer.set_inputs(
+            inputs_of(config), host=config.host.name, block_bytes=config.tail.block_bytes
+        )
+        self.publisher.settings = config.delivery
+        self._heart = self._make_heart(self._heart.watermark)
+        self._next_scan = time.monotonic()
+
+    def swap_output(self, config: Config) -> str | None:
+        """
+        Publish to another output from here on; the publishing thread has ended.
+
+        What was under way and not acked is read again, and goes to the other one. Gives why that
+        cannot be opened; then all is as it was.
+
+        Raises:
+            ShipperError: the output from before cannot be opened again either.
+
+        """
+        self.settle(at_once=True)
+        self._output.close()
+        fault = None
+        try:
+            self._output = open_output(config)
+        except ShipperError as error:
+            fault = str(error)
+            self._output = open_output(self._config)
+        self._begin_again()
+        return fault
+
+    def _begin_again(self) -> None:
+        """Go on from what is acked, with a publisher of the output that is open now."""
+        self._pending = None
+        self._put = self._acked = 0
+        self._heart = self._make_heart(self._heart.watermark)
+        self._dedupe.rewind(self._output.holds)
+        self._learn(self._dedupe)
+        self.desk.begin_again()
+        self.tailer.rewind()
+        tally, self.publisher = self.publisher.tally, self._make_publisher()
+        self.publisher.tally = tally  # counters never go back
+
+    def state(self) -> Iterator[str]:
+        """Tell everything that is needed to see why something does not go on."""
+        publisher = self.publisher
+        yield f"fault: {publisher.tally.last_error or self._fault or 'none'}"
+        yield (
+            f"queue: {publisher.queued_bytes} of {publisher.settings.queue_bytes} bytes,"
+            f" idle: {publisher.is_idle()}, a block waits for room: {self._pending is not None}"
+        )
+        yield f"acked: {publisher.tally.acked}, retries: {publisher.tally.retries}"
+        yield from self.tailer.state()
+
     def close(self) -> None:
         """Let go of everything."""
         self._watch.close()
@@ -329,19 +407,24 @@ class Pipeline:
         self._output.close()
 
 
-def tailer_of(config: Config, registry: Registry) -> Tailer:
-    """Make the tailer of a config, that goes on where the registry says."""
+def inputs_of(config: Config) -> list[InputFiles]:
+    """Give the files of all inputs."""
     inputs = [
         InputFiles(Patterns(source.paths, source.exclude), source.max_line_bytes)
         for source in config.inputs
     ]
     alerts = escape(str(config.data_dir / folder.ALERTS_LOG))
     inputs.append(InputFiles(Patterns((alerts,)), ALERT_LINE_BYTES))
+    return inputs
+
+
+def tailer_of(config: Config, registry: Registry) -> Tailer:
+    """Make the tailer of a config, that goes on where the registry says."""
     records, saved = registry.files(), registry.watermark()
     for record in records:
         record.current_at = saved and saved + LATE_MS
     return Tailer(
-        inputs,
+        inputs_of(config),
         records,
         registry.retired(),
         host=config.host.name,

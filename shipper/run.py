@@ -4,8 +4,11 @@
     main thread        the reading side of the pipeline; signals
     publishing thread  the publisher
 
-SIGTERM and SIGINT: reading stops, what was read is published, positions are saved, within
-`delivery.stop_seconds`.
+A stop: reading ends, what was read is published, positions are saved, within
+`delivery.stop_seconds`; then, or at a second signal, what is under way is given up, which costs
+nothing but to send it again. Another config, in this order: it is read, with all its faults → what
+was read is published, if the output changes, for at most as long as a stop → what is left goes
+back to being unread → the other output is opened, or the old one again.
 """
 
 from __future__ import annotations
@@ -14,22 +17,25 @@ import gc
 import logging
 import os
 import resource
-import signal
 import threading
 import time
 from typing import TYPE_CHECKING
 
 from shipper import folder, requests
-from shipper.errors import DataFolderError
+from shipper.errors import ConfigError, DataFolderError
 from shipper.pipeline import POLL_SECONDS, Pipeline
+from shipper.reload import differences
+from shipper.signals import Signals
 
 if TYPE_CHECKING:
-    from types import FrameType
+    from collections.abc import Callable
 
     from shipper.config import Config
     from shipper.requests import Outcome
 
 log = logging.getLogger("shipper")
+
+ENOUGH = 2  # signals to stop, at which nothing is waited for any more
 
 
 def wall() -> int:
@@ -37,19 +43,26 @@ def wall() -> int:
     return time.time_ns() // 1_000_000
 
 
-def run(config: Config, *, once: bool = False, timeout_seconds: float | None = None) -> int:
+def run(
+    config: Config,
+    *,
+    once: bool = False,
+    timeout_seconds: float | None = None,
+    read_config: Callable[[], Config] | None = None,
+) -> int:
     """
-    Ship until told to stop (SIGTERM, SIGINT); with `once`, until all that is there now is acked.
+    Ship until told to stop; with `once`, until all that is there now is acked.
 
-    Gives the exit code: 0, or with `once` 3 if a file could not be read or not everything was
-    acked within `timeout_seconds`.
+    Signals: see shipper/signals.py; `read_config` gives the config when it is read again. Gives
+    the exit code: 0, or with `once` 3 if a file could not be read or not everything was acked
+    within `timeout_seconds`.
 
     Raises:
         ShipperError: the data folder or the output cannot be used.
 
     """
     with folder.hold(config.data_dir):
-        shipper = Shipper(config)
+        shipper = Shipper(config, read_config)
         try:
             return shipper.once(timeout_seconds) if once else shipper.forever()
         finally:
@@ -81,12 +94,16 @@ def replay_at_once(config: Config, request: requests.Replay) -> tuple[Outcome, .
 class Shipper:
     """One running shipper: its pipeline, its threads, its signals."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, read_config: Callable[[], Config] | None = None) -> None:
         self._config = config
+        self._read_config = read_config
         self._pipeline = Pipeline(config, wall)
-        self._thread = threading.Thread(
-            target=self._pipeline.publisher.run, name="publisher", daemon=True
-        )
+        self._signals = Signals(self._on_signal)
+        self._thread = self._make_thread()
+
+    def _make_thread(self) -> threading.Thread:
+        body = self._pipeline.publisher.run
+        return threading.Thread(target=body, name="publisher", daemon=True)
 
     def forever(self) -> int:
         """Ship until a signal; then stop reading, flush, ack, save."""
@@ -95,6 +112,7 @@ class Shipper:
         log.info("shipping as %s; stop with SIGTERM or Ctrl-C", self._config.host.name)
         while not pipeline.stopping:
             pipeline.raise_failure()
+            self._attend()
             busy = pipeline.turn()
             pipeline.settle()
             pipeline.beat()
@@ -110,6 +128,7 @@ class Shipper:
         self._start()
         while pipeline.turn() and time.monotonic() < deadline and not pipeline.stopping:
             pipeline.raise_failure()
+            self._attend()
             pipeline.settle()
         if pipeline.stopping:
             deadline = time.monotonic() + self._config.delivery.stop_seconds
@@ -130,30 +149,79 @@ class Shipper:
         self._finish(time.monotonic() + self._config.delivery.stop_seconds)
 
     def _start(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_signal)
         _allow_many_files()
         _let_the_allocator_keep(2 * self._config.delivery.batch_bytes)
         gc.collect()
         gc.freeze()
         self._thread.start()
 
-    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        self._pipeline.stopping = True
+    def _on_signal(self) -> None:
+        self._pipeline.stopping = self._signals.stops > 0
+        self._pipeline.called = True
         self._pipeline.wake.set()
+
+    def _attend(self) -> None:
+        """Do what signals asked for, but for the end."""
+        self._pipeline.called = False
+        if self._signals.take_dump():
+            for line in self._pipeline.state():
+                log.info("state: %s", line)
+        if self._signals.take_reload():
+            self._reload()
+
+    def _reload(self) -> None:
+        """Go on with the config as it is now; with the one before if that has a fault."""
+        if self._read_config is None:
+            return
+        try:
+            new = self._read_config()
+            found = differences(self._config, new)
+            fault = None
+        except ConfigError as error:
+            fault = str(error)
+        if fault is None and found.has_output:
+            fault = self._swap_output(new)
+        if fault is not None:
+            for line in fault.splitlines():
+                log.error("%s", line)
+            log.error("the config was not taken over; the one before stays in force")
+        elif not self._pipeline.stopping:
+            self._config = new
+            self._pipeline.reconfigure(new)
+            changed = ", ".join(found.sections) or "nothing"
+            log.info("the config was read again; changed: %s", changed)
+
+    def _swap_output(self, new: Config) -> str | None:
+        """Let the publisher end, and begin with another output; see `Pipeline.swap_output`."""
+        pipeline, deadline = self._pipeline, time.monotonic() + self._config.delivery.stop_seconds
+        pipeline.publisher.drain()
+        while self._thread.is_alive() and not pipeline.stopping:
+            if time.monotonic() >= deadline:
+                pipeline.publisher.abandon()
+            self._thread.join(POLL_SECONDS)
+            pipeline.settle()
+        if pipeline.stopping:
+            return None
+        pipeline.raise_failure()
+        fault = pipeline.swap_output(new)
+        self._thread = self._make_thread()
+        self._thread.start()
+        return fault
 
     def _finish(self, deadline: float) -> bool:
         """Publish what was read, save; tell whether everything was acked before the deadline."""
         pipeline = self._pipeline
         publisher = pipeline.publisher
+        if pipeline.stopping:
+            log.info("stopping: what was read is delivered; a second signal stops at once")
         publisher.hurry()
-        while not pipeline.is_acked() and self._thread.is_alive() and time.monotonic() < deadline:
+        while not pipeline.is_acked() and self._is_worth_waiting(deadline):
             pipeline.wake.wait(POLL_SECONDS)
             pipeline.wake.clear()
             pipeline.settle()
         pipeline.last_beat()
         publisher.drain()
-        while self._thread.is_alive() and time.monotonic() < deadline:
+        while self._is_worth_waiting(deadline):
             self._thread.join(POLL_SECONDS)
             pipeline.settle()
         done = not self._thread.is_alive() and publisher.failure is None
@@ -164,6 +232,11 @@ class Shipper:
         pipeline.settle(at_once=True)
         pipeline.raise_failure()
         return done
+
+    def _is_worth_waiting(self, deadline: float) -> bool:
+        if self._signals.stops >= ENOUGH:
+            return False
+        return self._thread.is_alive() and time.monotonic() < deadline
 
     def close(self) -> None:
         """Let go of everything."""

@@ -60,6 +60,10 @@ class Desk:
             else:
                 self._on_positions.append((path, request))
 
+    def begin_again(self) -> None:
+        """Go on after what was under way was given up."""
+        self._current = self._parcel = None
+
     @property
     def wants_quiet(self) -> bool:
         """Tell whether something waits for all that was read to be acked."""

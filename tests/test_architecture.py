@@ -41,6 +41,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "folder": {"errors"},
     "options": set(),
     "requests": {"errors"},
+    "reload": {"config", "errors"},
+    "signals": set(),
     "config": {"errors", "options", "alerts.config"},
     # One way to a server: what stops `deliver`, `reach` has to find, and in the same words.
     "connecting": {"config"},

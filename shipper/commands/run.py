@@ -46,7 +46,9 @@ def run(invocation: Invocation, *, once: bool, timeout: int | None) -> int:
     """
     Ship what the application logs, until it is told to stop.
 
-    SIGTERM or Ctrl-C ends it in good order: what was read is delivered and the positions are saved.
+    SIGTERM or Ctrl-C ends it in good order: what was read is delivered and the positions are saved;
+    a second one ends it at once, and what was under way is sent at the next start. SIGHUP reads the
+    config again, SIGUSR1 writes the state to the log.
     """
     if timeout is not None and not once:
         refuse("--timeout is the limit of --once; use both or none")
@@ -55,4 +57,9 @@ def run(invocation: Invocation, *, once: bool, timeout: int | None) -> int:
     level = logging.DEBUG if invocation.debug else logging.INFO
     logging.basicConfig(level=level, handlers=[handler])
     seconds = None if timeout is None else timeout / 1000
-    return ship(load(invocation.config), once=once, timeout_seconds=seconds)
+    return ship(
+        load(invocation.config),
+        once=once,
+        timeout_seconds=seconds,
+        read_config=lambda: load(invocation.config),
+    )

@@ -14,6 +14,7 @@ the first copy is stored, the output tells of it.
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING
 
 from shipper.deliver.seen import Seen
@@ -97,6 +98,11 @@ class Dedupe:
                 _count(left_out, f"{run}-{number}")
         kept = _without(events, left_out) if left_out else events
         return kept, len(events) - len(kept)
+
+    def rewind(self, holds: Callable[[str, int, int], Sequence[int]]) -> None:
+        """Begin again at what is acked, with another output; nothing is under way."""
+        self._holds = holds
+        self._read, self._again = copy.deepcopy(self._acked), Seen()
 
     def forget_sent_again(self) -> None:
         """Begin another reading again; nothing may be under way."""

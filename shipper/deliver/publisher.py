@@ -59,7 +59,7 @@ class Publisher:
 
     `put`, `take_acked` and `is_idle` are for the reading thread, `run` is the body of the
     publishing thread. `clock` is the wall clock in epoch milliseconds. `failure` is what ended
-    `run` early.
+    `run` early. `settings` may be replaced at any time.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Publisher:
     ) -> None:
         self._output = output
         self._dead_letters = dead_letters
-        self._settings = settings
+        self.settings = settings
         self._clock = clock
         self._notify_acked = acked
         self._condition = threading.Condition()
@@ -103,13 +103,13 @@ class Publisher:
             self._queue.append((time.monotonic(), parcel))
             self._queued_bytes += parcel.size
             # Only the first parcel, and the one that fills a batch, are worth waking for.
-            if before < 0 or before < self._settings.batch_bytes <= self._queued_bytes:
+            if before < 0 or before < self.settings.batch_bytes <= self._queued_bytes:
                 self._condition.notify_all()
             return True
 
     def _has_room(self, parcel: Parcel) -> bool:
         total = self._queued_bytes + parcel.size
-        return not self._queue or total <= self._settings.queue_bytes
+        return not self._queue or total <= self.settings.queue_bytes
 
     def take_acked(self) -> list[tuple[Batch, int]]:
         """Give the acked batches (with their commits) by which positions may move now."""
@@ -126,6 +126,12 @@ class Publisher:
         with self._condition:
             self._hurrying = True
             self._condition.notify_all()
+
+    @property
+    def queued_bytes(self) -> int:
+        """Tell how many bytes of lines wait in the queue."""
+        with self._condition:
+            return self._queued_bytes
 
     def drain(self) -> None:
         """Publish what is queued without waiting for more, then end."""
@@ -174,7 +180,7 @@ class Publisher:
         with self._condition:
             if not self._queue:
                 return None
-            settings = self._settings
+            settings = self.settings
             deadline = self._queue[0][0] + settings.linger_seconds
             self._condition.wait_for(
                 lambda: self._hurrying or self._full or self._queued_bytes >= settings.batch_bytes,
@@ -276,7 +282,7 @@ class Publisher:
     def _pause(self, failures: int) -> None:
         """Wait before the next try; raises Stopped if there shall be none."""
         self.tally.retries += 1
-        settings = self._settings
+        settings = self.settings
         longest = min(
             settings.backoff_seconds * 2 ** min(failures - 1, 30), settings.backoff_max_seconds
         )

@@ -85,6 +85,18 @@ class Tailer:
         self._changed: set[int] = set()
         self._over: list[FileRecord] = []
 
+    def set_inputs(self, inputs: Iterable[InputFiles], *, host: str, block_bytes: int) -> None:
+        """Go on with other inputs; what none of them names any more is read to its end."""
+        self._inputs = tuple(inputs)
+        self._host = host
+        self._block_bytes = block_bytes
+
+    def rewind(self) -> None:
+        """Go on reading every file at what is acked; nothing may be under way."""
+        for key, harvester in self._open.items():
+            harvester.rewind()
+            self._ready[key] = None
+
     def scan(self, *, now: float, wall: int) -> None:
         """Look at all folders; `now` is monotonic seconds, `wall` epoch milliseconds."""
         found: dict[Identity, str] = {}
@@ -334,6 +346,19 @@ class Tailer:
     def refused_at(self) -> list[int]:
         """Give for each file that cannot be opened when (epoch ms) all of it had been read last."""
         return list(self._refused_at.values())
+
+    def state(self) -> Iterator[str]:
+        """Tell of every file how far it is; for an operator to read."""
+        for key, harvester in self._open.items():
+            record = harvester.record
+            yield (
+                f"open: {harvester.path}, size {harvester.size}, read {harvester.position}, acked"
+                f" {record.offset}, missing {harvester.missing}, to read {key in self._ready}"
+            )
+        for shelved in self._shelf.values():
+            yield f"closed: {shelved.record.path}, acked {shelved.record.offset}"
+        for path, why in self._refused.items():
+            yield f"refused: {path}: {why}"
 
     def refused(self) -> list[str]:
         """Give the paths of files that could not be opened."""
