@@ -200,6 +200,12 @@ class Ledger:
         incidents = [(track, _incident(body)) for track, body in found]
         return {(incident.group, track): incident for track, incident in incidents}
 
+    def tracks(self, incident: str) -> list[str]:
+        """Give the tracks on which an incident stands."""
+        return [
+            track for (track,) in self.rows("SELECT track FROM standing WHERE id = ?", incident)
+        ]
+
     def place(self, rule: str, group: Group, track: str, incident: Incident | None) -> None:
         """Keep the incident that the next verdict is held against; None for none."""
         where = (rule, _text(group), track)

@@ -111,10 +111,10 @@ class Outbox:
             )
 
     def reference(self, incident: str, alerter: str) -> str | None:
-        """Give what the service gave back when it was told of an incident first."""
+        """Give what the service gave back when it was told of an incident last."""
         found = self._ledger.rows(
             "SELECT reference FROM outbox WHERE incident = ? AND alerter = ? AND digest IS NULL"
-            " AND state = 'sent' AND reference IS NOT NULL ORDER BY sent_at LIMIT 1",
+            " AND state = 'sent' AND reference IS NOT NULL ORDER BY sent_at DESC LIMIT 1",
             *(incident, alerter),
         )
         return found[0][0] if found else None
