@@ -40,10 +40,10 @@ This page is written from `shipper/config.py` by `make docs`.
 _ALERTS_HEAD = """\
 # Configuration of alerters and routes
 
-`alerts.json` beside the config, so `config/alerts.json` as a rule: YAML or JSON, with comments. Who
-is told of what, and how. [alerters.md](alerters.md) has an example for every alerter and says what
-each promises; [configuration.md](configuration.md) says how durations and paths are written. All
-faults are reported at once, with place, line and remedy.
+The file that `alerts.settings` of the [config](configuration.md) names, `config/alerts.json` as a
+rule: YAML or JSON, with comments. Who is told of what, and how. [alerters.md](alerters.md) has an
+example for every alerter and says what each promises. Durations and paths are written as in the
+config. All faults are reported at once, with place, line and remedy.
 """
 
 _ALERTS_FOOT = """

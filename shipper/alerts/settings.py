@@ -319,7 +319,7 @@ def load(path: Path) -> AlertSettings:
     try:
         settings: AlertSettings = read_options(path.read_text(encoding="utf-8"), AlertSettings)
     except OSError as error:
-        told = f"cannot read {path}: {error.strerror}; name it with --alerters"
+        told = f"cannot read {path}: {error.strerror}; name it as alerts.settings of the config"
         raise ConfigError(told) from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"cannot read {path}: is not UTF-8; save it as UTF-8") from error
