@@ -9,12 +9,14 @@ of the kernel are handed in.
 from __future__ import annotations
 
 import os
+import re
 import resource
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from glob import has_magic
 from importlib import import_module
 from pathlib import Path
@@ -43,10 +45,11 @@ CLOCK_SLACK = 300  # seconds that a file may seem to come from the future
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What is asked of the machine: seconds since the epoch, and the folder of kernel settings."""
+    """What is asked of the machine: seconds since the epoch, folders of settings."""
 
     clock: Callable[[], float] = time.time
     settings: Path = Path("/proc/sys/fs")
+    logrotate: Path = Path("/etc/logrotate.d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +164,13 @@ def look_at_data_folder(scene: Scene) -> Iterator[Finding]:
             "move it away: everything is then read again, and stored once all the same",
         )
         return
+    if found.holds.given_up_bytes:
+        yield Finding(
+            "holds.max_bytes",
+            Severity.WARNING,
+            f"{size(found.holds.given_up_bytes)} were given up, as more was held than may be",
+            "raise it, or see why the output did not take what was read",
+        )
     if found.running:
         yield Finding(
             place,
@@ -170,6 +180,63 @@ def look_at_data_folder(scene: Scene) -> Iterator[Finding]:
         )
     else:
         yield Finding(place, Severity.OK, f"{folder} can be written, {size(free)} free")
+
+
+def look_at_holds(scene: Scene) -> Iterator[Finding]:
+    """See whether what is rotated away can be held until it is delivered."""
+    config, files = scene.config, [f for _p, found in scene.matches.values() for f in found]
+    if not config.holds.enabled:
+        told = "files that are deleted while no shipper runs are lost"
+        yield Finding("holds.enabled", Severity.WARNING, told, "set it to true, or live with it")
+        return
+    device = _existing(config.data_dir).stat().st_dev
+    all_held = True
+    for why, remedy, held in (
+        (
+            "on another file system than data_dir",
+            "put data_dir on the file system of the logs",
+            lambda found: found.stat.st_dev == device,
+        ),
+        (
+            f"of others, and the kernel lets {_user()} make no link to them",
+            f"run the shipper as their owner, or give {_user()} the right to write them too",
+            lambda found: _may_be_linked(scene.machine, found),
+        ),
+        (
+            "rotated by logrotate, which leaves files with a second name alone",
+            "add allowhardlink to its config, or set holds.enabled to false",
+            lambda found: not _is_left_by_logrotate(scene.machine, found.path),
+        ),
+    ):
+        faulty = [found.path for found in files if not held(found)]
+        if faulty:
+            all_held = False
+            others = f" and {len(faulty) - 1} more" if len(faulty) > 1 else ""
+            yield Finding("holds", Severity.WARNING, f"{faulty[0]}{others}: {why}", remedy)
+    if files and all_held:
+        told = f"every file can be held; deleted ones up to {size(config.holds.max_bytes)}"
+        yield Finding("holds", Severity.OK, told)
+
+
+def _may_be_linked(machine: Machine, found: Found) -> bool:
+    """Tell whether a hard link may be made; see fs.protected_hardlinks in proc(5)."""
+    if _setting(machine, "protected_hardlinks") != 1 or os.geteuid() in (0, found.stat.st_uid):
+        return True
+    return _may(found.path, os.R_OK | os.W_OK)
+
+
+def _is_left_by_logrotate(machine: Machine, path: str) -> bool:
+    """Tell whether logrotate is to rotate a file, and not told to do so with a hard link."""
+    for config in sorted(machine.logrotate.glob("*")):
+        try:
+            text = config.read_text(errors="replace")
+        except OSError:
+            continue  # not ours to read: nothing can be said of it
+        for names, settings in re.findall(r"([^{}]*)\{([^}]*)\}", text):
+            patterns = [name.strip("\"'") for name in names.split() if "/" in name]
+            if any(fnmatch(path, pattern) for pattern in patterns):
+                return "noallowhardlink" in settings or "allowhardlink" not in settings
+    return False
 
 
 def look_at_output(scene: Scene) -> Iterator[Finding]:
@@ -267,6 +334,7 @@ LOOKS: tuple[Callable[[Scene], Iterator[Finding]], ...] = (
     look_at_inputs,
     look_at_overlaps,
     look_at_data_folder,
+    look_at_holds,
     look_at_output,
     look_at_limits,
     look_at_clock,

@@ -8,6 +8,7 @@ variable in the file is replaced.
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -45,9 +46,11 @@ __all__ = [
     "ElasticsearchOutput",
     "EmbeddedOutput",
     "Heartbeat",
+    "Holds",
     "Host",
     "Input",
     "LogstashOutput",
+    "Multiline",
     "Output",
     "Service",
     "Tail",
@@ -81,6 +84,16 @@ _URL_TEXT = text_matching(
 _URL = Scalar(_URL_TEXT.shown, _parse_url)
 
 
+def _parse_pattern(text: str) -> re.Pattern[bytes]:
+    try:
+        return re.compile(text.encode())
+    except re.error as error:
+        raise ValueError(f'"{text}" is no regular expression: {error}') from error
+
+
+_PATTERN = Scalar("a regular expression", _parse_pattern)
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """The application that writes the logs."""
@@ -103,14 +116,43 @@ class Host:
 
 
 @dataclass(frozen=True, slots=True)
+class Multiline:
+    """Joins the lines of plain-text logs: a traceback is one event. JSON lines stay alone."""
+
+    first_line: re.Pattern[bytes] | None = option(
+        _PATTERN,
+        "An event begins with a line whose beginning matches, such as `\\d{4}-\\d\\d-\\d\\d `. "
+        "Without it, every line begins one but those that are indented or blank, and those of a "
+        "traceback.",
+        default="none",
+        factory=_none,
+    )
+    max_lines: int = option(
+        COUNT.between("2", "100000"),
+        "Most lines of an event; what lies beyond is the next event.",
+        default="500",
+    )
+    max_bytes: int = option(
+        SIZE.between("1 KiB", "4 MiB"),
+        "Most bytes of an event of several lines; what lies beyond is the next event.",
+        default="128 KiB",
+    )
+    quiet_seconds: float = option(
+        SECONDS.between("0.1s", "1h"),
+        "The last event of a file is over when nothing was written for so long.",
+        default="5s",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Input:
     """A set of files that are read."""
 
     paths: tuple[str, ...] = option(
         ListOf(_GLOB, least=1),
         "Files to read. `*`, `?` and `[…]` match within one name, `**` any number of folders. "
-        "What a file is rotated to (`app.log.1`, `app.log-20260205`) is read with it, unless it "
-        "is compressed.",
+        "What a file is rotated to (`app.log.1`, `app.log-20260205`, `app.log.2.gz`) is read with "
+        "it.",
     )
     exclude: tuple[str, ...] = option(
         ListOf(_GLOB),
@@ -123,6 +165,25 @@ class Input:
         "A longer line is cut here and tagged; the memory that one line can take.",
         default="1 MiB",
     )
+    compressed: str = option(
+        one_word_of("new", "all", "none"),
+        "Which gzips are read that no known file was compressed to. `new`: what changed after the "
+        "first start on this data folder, so that a rotation while the shipper was down costs "
+        "nothing, and an archive of years is left alone. A gzip of a file that is known is always "
+        "read on where that was left, but with `none`.",
+        default="new",
+    )
+    multiline: Multiline | None = option(
+        Section(Multiline),
+        "For plain-text logs: joins lines. Without it every line is an event.",
+        default="none",
+        factory=_none,
+    )
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """Give (key, fault; remedy) for values that do not go together."""
+        if self.multiline is not None and self.multiline.max_bytes > self.max_line_bytes:
+            yield "multiline", "max_bytes is more than max_line_bytes; use at most as much"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +203,29 @@ class Tail:
         SWITCH,
         "Take events of the kernel (inotify) as hints. Without them, new lines wait for the scan.",
         default="true",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Holds:
+    """
+    Keeps what is rotated away and deleted before it was delivered, also while no shipper runs.
+
+    Every file that is read gets a second name (a hard link) in the data folder, until it is
+    delivered.
+    """
+
+    enabled: bool = option(
+        SWITCH,
+        "`false`: only the open files of a running shipper keep what is deleted. logrotate does "
+        "not rotate a file with two names unless its config says `allowhardlink`.",
+        default="true",
+    )
+    max_bytes: int = option(
+        SIZE.between("1 MiB", "100 TiB"),
+        "Bytes that files may take which have no other name any more; the oldest is given up when "
+        "they are more, and noted as a loss on purpose.",
+        default="1 GiB",
     )
 
 
@@ -387,6 +471,7 @@ class Config:
     host: Host = option(Section(Host), "The machine.", default="{}", factory=Host)
     inputs: tuple[Input, ...] = option(ListOf(Section(Input), least=1), "What is read.")
     tail: Tail = option(Section(Tail), "How it is read.", default="{}")
+    holds: Holds = option(Section(Holds), "How it is kept until it is delivered.", default="{}")
     delivery: Delivery = option(Section(Delivery), "How it is handed over.", default="{}")
     heartbeat: Heartbeat = option(
         Section(Heartbeat),

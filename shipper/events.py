@@ -33,7 +33,8 @@ class Block:
     `end` are byte offsets in the file; `read_at` is the wall clock in epoch milliseconds. Of a line
     at most `limit` bytes are kept. A `cut` block is one line that is longer than that: `data` is
     its beginning, `end` lies after all of it. The lines of a block that is read `again` on demand
-    were acked before.
+    were acked before. `starts` are the offsets in `data` at which events of several
+    lines begin; empty where every line is an event.
     """
 
     file: int
@@ -46,6 +47,7 @@ class Block:
     limit: int
     cut: bool = False
     again: bool = False
+    starts: tuple[int, ...] = ()
 
 
 class AnyEvents(Protocol):

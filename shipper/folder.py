@@ -4,6 +4,7 @@ The data folder: one shipper at a time, and what lies where.
     lock                held (flock) by the running shipper, with its process id as content
     registry.db         durable positions (shipper/tail/registry.py)
     deadletters.ndjson  events refused for good (shipper/deliver/deadletters.py)
+    holds/              second names of files that are not delivered (shipper/tail/holds.py)
     status.json         a view of the running shipper (shipper/status.py)
     requests/           what other processes ask of it (shipper/requests.py)
     audit.json          what the last audit found (shipper/audit/result.py)
@@ -32,6 +33,7 @@ LOCK = "lock"
 REGISTRY = "registry.db"
 DEAD_LETTERS = "deadletters.ndjson"
 STATUS = "status.json"
+HOLDS = "holds"
 REQUESTS = "requests"
 AUDIT = "audit.json"
 ALERTS_LOCK = "alerts.lock"

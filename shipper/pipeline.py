@@ -35,15 +35,19 @@ from shipper.errors import DataFolderError, OutputUnavailable, ShipperError
 from shipper.serve import Desk
 from shipper.status import Counters, Rates, write_snapshot
 from shipper.steps import Step
+from shipper.tail.copies import ALL_COMPRESSED, InputFiles
 from shipper.tail.discovery import Patterns
+from shipper.tail.harvester import Cutting
+from shipper.tail.holds import Holds
+from shipper.tail.multiline import Multiline
 from shipper.tail.registry import Changes, Registry
-from shipper.tail.tailer import InputFiles, Tailer
+from shipper.tail.tailer import Tailer
 from shipper.tail.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from shipper.config import Config
+    from shipper.config import Config, Input
     from shipper.deliver.output import Output
     from shipper.events import AnyEvents, Block
 
@@ -78,6 +82,7 @@ class Pipeline:
         self._unsaved = Changes()
         self._fault: str | None = None  # why the registry could not be saved last
         self._dedupe = self._recover()
+        self._registry.begin(clock())
         self.tailer = tailer_of(config, self._registry)
         self._watch = Watch(self.wake)
         self._enricher = Enricher(_surroundings(config))
@@ -167,6 +172,13 @@ class Pipeline:
         idle = self.publisher.is_idle()
         self.settle()
         return idle
+
+    def end_events(self) -> bool:
+        """Let events end that might have gone on; tell whether there are any to read now."""
+        if not self.tailer.end_events() and not self.tailer.is_splitting():
+            return False
+        self.settle(at_once=True)
+        return not self.tailer.is_splitting()
 
     def _take(self, block: Block) -> bool:
         """Enrich a block and hand it over; False if it is not handed over yet."""
@@ -316,12 +328,14 @@ class Pipeline:
         """Save what has moved; what cannot be saved now is kept for the next time: False."""
         unsaved = self._unsaved
         unsaved.add_files(*self.tailer.take_changes())
+        unsaved.add_tombstones(self.tailer.take_tombstones())
         unsaved.add_seen(self._dedupe.changes())
         try:
             if not unsaved.is_empty():
                 self._registry.save(unsaved, self._clock())
                 self._unsaved = Changes()
                 self._fault = None
+            self.tailer.saved()
         except DataFolderError as error:
             if self._fault is None:
                 log.warning("%s; nothing is lost, it is tried again", error)
@@ -348,7 +362,9 @@ class Pipeline:
         self._config = config
         self._enricher = Enricher(_surroundings(config))
         self.tailer.set_inputs(
-            inputs_of(config), host=config.host.name, block_bytes=config.tail.block_bytes
+            inputs_of(config, self._registry.begun()),
+            host=config.host.name,
+            block_bytes=config.tail.block_bytes,
         )
         self.publisher.settings = config.delivery
         self._heart = self._make_heart(self._heart.watermark)
@@ -407,28 +423,42 @@ class Pipeline:
         self._output.close()
 
 
-def inputs_of(config: Config) -> list[InputFiles]:
-    """Give the files of all inputs."""
-    inputs = [
-        InputFiles(Patterns(source.paths, source.exclude), source.max_line_bytes)
-        for source in config.inputs
-    ]
+def inputs_of(config: Config, since: int) -> list[InputFiles]:
+    """Give the files of all inputs; `since` (epoch ms) is when this data folder was used first."""
+    inputs = [_files_of(source, since * 1_000_000) for source in config.inputs]
     alerts = escape(str(config.data_dir / folder.ALERTS_LOG))
-    inputs.append(InputFiles(Patterns((alerts,)), ALERT_LINE_BYTES))
+    inputs.append(InputFiles(Patterns((alerts,)), Cutting(ALERT_LINE_BYTES)))
     return inputs
 
 
 def tailer_of(config: Config, registry: Registry) -> Tailer:
     """Make the tailer of a config, that goes on where the registry says."""
-    records, saved = registry.files(), registry.watermark()
-    for record in records:
+    memory, saved = registry.memory(), registry.watermark()
+    for record in memory.files:
         record.current_at = saved and saved + LATE_MS
     return Tailer(
-        inputs_of(config),
-        records,
-        registry.retired(),
+        inputs_of(config, registry.begun()),
+        memory,
         host=config.host.name,
         block_bytes=config.tail.block_bytes,
+        holds=Holds(
+            config.data_dir / folder.HOLDS if config.holds.enabled else None,
+            config.holds.max_bytes,
+        ),
+    )
+
+
+def _files_of(source: Input, since: int) -> InputFiles:
+    """Say what an input reads; `since` is when this folder was used first (ns)."""
+    joined, multiline = source.multiline, None
+    if joined is not None:
+        multiline = Multiline(
+            joined.first_line, joined.max_lines, joined.max_bytes, joined.quiet_seconds
+        )
+    return InputFiles(
+        Patterns(source.paths, source.exclude, compressed=source.compressed != "none"),
+        Cutting(source.max_line_bytes, multiline),
+        ALL_COMPRESSED if source.compressed == "all" else since,
     )
 
 

@@ -3,7 +3,7 @@ What a new config changes in a running shipper.
 
 Live: what is read and how (`inputs`, `tail`), how it is handed over (`delivery`), what every
 record gets (`service`, `host`), where it goes (`output`, `namespace`). Not live: `data_dir`, whose
-lock and registry the process holds. Everything else is for other commands.
+lock and registry the process holds, and `holds`. Everything else is for other commands.
 """
 
 from __future__ import annotations
@@ -45,5 +45,7 @@ def differences(old: Config, new: Config) -> Differences:
             f"data_dir: {new.data_dir} is not {old.data_dir}, which this shipper holds; restart it"
             " for that"
         )
+    if old.holds != new.holds:
+        raise ConfigError("holds: is another; restart the shipper for that")
     names = [field.name for field in dataclasses.fields(old)]
     return Differences(tuple(name for name in names if getattr(old, name) != getattr(new, name)))

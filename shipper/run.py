@@ -126,7 +126,9 @@ class Shipper:
         pipeline = self._pipeline
         deadline = time.monotonic() + (1e9 if timeout_seconds is None else timeout_seconds)
         self._start()
-        while pipeline.turn() and time.monotonic() < deadline and not pipeline.stopping:
+        while pipeline.turn() or pipeline.end_events():
+            if time.monotonic() >= deadline or pipeline.stopping:
+                break
             pipeline.raise_failure()
             self._attend()
             pipeline.settle()

@@ -14,14 +14,17 @@ import sqlite3
 from collections import deque
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from shipper import folder
 from shipper.enrich import clock
 from shipper.errors import DataFolderError
+from shipper.tail.content import GZIP
 from shipper.tail.discovery import Found, Patterns
+from shipper.tail.holds import Held, held_in
+from shipper.tail.identity import Identity, identity
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,8 +44,9 @@ class FileStatus:
     One file: bytes in all, bytes acked (`offset`), bytes `behind`.
 
     `oldest_unacked` is the `@timestamp` (epoch ms) of the first record that is not acked, None
-    where there is none or it cannot be read. `state` is `current`, `behind`, `gone` (deleted or
-    moved away; the shipper still has it open until it is read) or `unreadable`.
+    where there is none or it cannot be read. `state` is `current`, `behind`, `held` (deleted or
+    moved away; the hold keeps it until it is read), `gone` (the same without a hold: it is read if
+    the shipper has it open) or `unreadable`.
     """
 
     path: str
@@ -51,6 +55,25 @@ class FileStatus:
     behind: int
     oldest_unacked: int | None
     state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """
+    What is held: files that are not delivered or may grow, and how many bytes they are.
+
+    `nameless` and `nameless_bytes` are those which only the hold keeps. `given_up_bytes` were lost
+    on purpose, as more was to be held than `holds.max_bytes`.
+    """
+
+    files: int = 0
+    bytes: int = 0
+    nameless: int = 0
+    nameless_bytes: int = 0
+    given_up_bytes: int = 0
+
+
+NO_HOLDS = Holding()
 
 
 @dataclass(slots=True)
@@ -86,6 +109,7 @@ class Status:
     bytes_per_second: float
     watermark: int | None
     last_error: str | None
+    holds: Holding = NO_HOLDS
 
 
 class Snapshot(msgspec.Struct):
@@ -163,9 +187,10 @@ def status(config: Config) -> Status:
 
     """
     pid = folder.holder_of(config.data_dir)
+    holds = _holds(config.data_dir / folder.HOLDS)
     snapshot = _read_snapshot(config.data_dir / folder.STATUS)
     held = snapshot.held if snapshot and pid is not None else {}
-    files = tuple(_files(config, held))
+    files = tuple(_files(config, held, {identity(each.stat): each for each in holds}))
     return Status(
         running=pid is not None,
         pid=pid or None,
@@ -176,6 +201,26 @@ def status(config: Config) -> Status:
         bytes_per_second=snapshot.bytes_per_second if snapshot and pid is not None else 0.0,
         watermark=_watermark(files, snapshot),
         last_error=snapshot.last_error if snapshot else None,
+        holds=_holding(config.data_dir / folder.REGISTRY, holds),
+    )
+
+
+def _holds(path: Path) -> list[Held]:
+    try:
+        return held_in(str(path))
+    except OSError:
+        return []  # holds are off, or no shipper was here yet
+
+
+def _holding(registry: Path, holds: list[Held]) -> Holding:
+    nameless = [held.stat.st_size for held in holds if held.is_last_name]
+    rows = _rows(registry, 'SELECT coalesce(sum("end" - start), 0) FROM tombstones')
+    return Holding(
+        files=len(holds),
+        bytes=sum(held.stat.st_size for held in holds),
+        nameless=len(nameless),
+        nameless_bytes=sum(nameless),
+        given_up_bytes=rows[0][0] if rows else 0,
     )
 
 
@@ -188,22 +233,28 @@ def _watermark(files: tuple[FileStatus, ...], snapshot: Snapshot | None) -> int 
     return None if len(times) < len(behind) else min([snapshot.at, *times])
 
 
-def _files(config: Config, held: dict[str, int]) -> list[FileStatus]:
+def _files(config: Config, held: dict[str, int], holds: dict[Identity, Held]) -> list[FileStatus]:
     """Judge the files that are there, and those that are gone."""
     known = _positions(config.data_dir / folder.REGISTRY)
-    met: set[tuple[int, int]] = set()  # a file may have several names, or be in several inputs
+    met: set[Identity] = set()  # a file may have several names, or be in several inputs
     statuses = []
     for source in config.inputs:
-        for found in Patterns(source.paths, source.exclude).find():
-            key = found.stat.st_dev, found.stat.st_ino
+        patterns = Patterns(source.paths, source.exclude, compressed=False)
+        for found in patterns.find():
+            key = identity(found.stat)
             if key in met:
                 continue
             met.add(key)
             _path, offset = known.pop(key, ("", 0))
             statuses.append(_judge(found, offset))
-    for path, offset in known.values():
-        behind = held.get(path, 0)
-        statuses.append(FileStatus(path, offset + behind, offset, behind, None, "gone"))
+    for key, (path, offset) in known.items():
+        if path.endswith(GZIP):
+            continue  # its offset is one of what was compressed
+        hold = holds.get(key)
+        behind = max(hold.stat.st_size - offset, 0) if hold else held.get(path, 0)
+        oldest = _time_at(hold.link, offset) if hold and behind else None
+        state = "held" if hold else "gone"
+        statuses.append(FileStatus(path, offset + behind, offset, behind, oldest, state))
     return sorted(statuses, key=lambda file: file.path)
 
 
@@ -229,15 +280,21 @@ def _time_at(path: str, offset: int) -> int | None:
     return clock.parse(record.get("timestamp")) if isinstance(record, dict) else None
 
 
-def _positions(path: Path) -> dict[tuple[int, int], tuple[str, int]]:
-    """Read (device, inode) → (path, offset) beside a running shipper."""
+def _positions(path: Path) -> dict[Identity, tuple[str, int]]:
+    """Read identity → (path, offset) beside a running shipper."""
+    rows = _rows(path, "SELECT device, inode, path, offset FROM files ORDER BY id")
+    return {
+        Identity(int(device), int(inode)): (name, offset) for device, inode, name, offset in rows
+    }
+
+
+def _rows(path: Path, question: str) -> list[tuple[Any, ...]]:
     if not path.exists():
-        return {}
+        return []
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
-            rows = db.execute("SELECT device, inode, path, offset FROM files ORDER BY id")
-            return {
-                (int(device), int(inode)): (name, offset) for device, inode, name, offset in rows
-            }
+            return db.execute(question).fetchall()
     except sqlite3.Error as error:
+        if "no such table: tombstones" in str(error):
+            return []  # of the version before, until a shipper is started on it
         raise DataFolderError(f"{path}: registry: {error}; see `shipper check`") from error

@@ -8,12 +8,13 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from shipper.check import Machine, check
-from shipper.config import Config, ConsoleOutput, EmbeddedOutput, Input, Output, Service
+from shipper.config import Config, ConsoleOutput, EmbeddedOutput, Holds, Input, Output, Service
 from shipper.findings import Finding, Severity
 from shipper.folder import hold
 
@@ -71,6 +72,67 @@ def as_nobody() -> Iterator[int]:
         os.seteuid(user)
 
 
+def holds_of(config: Config, machine: Machine | None = None) -> list[tuple[Severity, str]]:
+    return [
+        (each.severity, each.fault)
+        for each in findings(config, machine)
+        if each.place.startswith("holds")
+    ]
+
+
+def test_files_that_can_be_held(place: Path) -> None:
+    """Where every file can be linked, it is said; where holds are off, what that costs."""
+    config = config_in(place)
+    told = "every file can be held; deleted ones up to 1.0 GiB"
+    assert holds_of(config) == [(Severity.OK, told)]
+    off = replace(config, holds=Holds(enabled=False))
+    told = "files that are deleted while no shipper runs are lost"
+    assert holds_of(off) == [(Severity.WARNING, told)]
+
+
+def test_logs_on_another_file_system_cannot_be_held(place: Path) -> None:
+    """A hard link leads within one file system only."""
+    folder = Path("/dev/shm") / place.name
+    assert folder.parent.stat().st_dev != place.stat().st_dev
+    config = replace(config_in(place), data_dir=folder)
+    ((severity, told),) = holds_of(config)
+    assert severity is Severity.WARNING
+    assert told == f"{place}/logs/app.log: on another file system than data_dir"
+
+
+def test_files_of_others_cannot_be_held(place: Path) -> None:
+    """The kernel refuses links to files of others that may only be read."""
+    (place / "settings").mkdir()
+    setting = place / "settings/protected_hardlinks"
+    machine = Machine(lambda: NOW, place / "settings")
+    with as_nobody() as user:
+        for value, expected in (("0", Severity.OK), ("1", Severity.WARNING)):
+            if os.geteuid() != 0:
+                os.seteuid(0)
+            setting.write_text(value)
+            os.seteuid(user)
+            assert [severity for severity, _told in holds_of(config_in(place), machine)] == [
+                expected
+            ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "severity"),
+    [
+        ("daily", Severity.WARNING),
+        ("daily\n  noallowhardlink", Severity.WARNING),
+        ("daily\n  allowhardlink", Severity.OK),
+    ],
+)
+def test_logrotate_leaves_held_files_alone(place: Path, settings: str, severity: Severity) -> None:
+    """That logrotate rotates no file with two names is told before the disk is full."""
+    (place / "logrotate.d").mkdir()
+    text = f'weekly\n"{place}/logs/*.log" /var/log/other.log {{\n  {settings}\n}}\n'
+    (place / "logrotate.d/app").write_text(text)
+    machine = Machine(lambda: NOW, logrotate=place / "logrotate.d")
+    assert [found for found, _told in holds_of(config_in(place), machine)] == [severity]
+
+
 def test_all_is_well(place: Path) -> None:
     """A config that works has a finding per place, and nothing is made by looking."""
     found = findings(config_in(place))
@@ -78,6 +140,7 @@ def test_all_is_well(place: Path) -> None:
     assert [(each.place, each.severity) for each in found] == [
         ("inputs[0].paths[0]", Severity.OK),
         ("data_dir", Severity.OK),
+        ("holds", Severity.OK),
         ("output.embedded.path", Severity.OK),
     ]
     assert found[0].fault == "files: 1, 3 B"

@@ -17,9 +17,19 @@ from shipper import folder
 from shipper.config import Config, ConsoleOutput, Input, Service
 from shipper.errors import DataFolderError
 from shipper.folder import hold
-from shipper.status import RATE_MS, Counters, FileStatus, Rates, Snapshot, status, write_snapshot
+from shipper.status import (
+    RATE_MS,
+    Counters,
+    FileStatus,
+    Holding,
+    Rates,
+    Snapshot,
+    status,
+    write_snapshot,
+)
+from shipper.tail.holds import Holds
 from shipper.tail.identity import Fingerprint, identity
-from shipper.tail.registry import Changes, FileRecord, Registry
+from shipper.tail.registry import Changes, FileRecord, Registry, Tombstone
 
 TIMES = ["2026-02-05T14:30:45.123Z", "2026-02-05T14:30:46.000Z", "2026-02-05T14:30:47.000Z"]
 FIRST_MS = 1_770_301_845_123
@@ -118,6 +128,30 @@ def test_a_renamed_file(place: Path) -> None:
     write_log(place, lines=1)
     found = {os.path.basename(file.path): file.behind for file in files(place)}
     assert found == {"app.log": 41, "app.log.1": 0}
+
+
+def test_a_file_that_is_held(place: Path) -> None:
+    """What only a hold keeps is behind by what of it is not acked, whoever runs or not."""
+    path = write_log(place)
+    save(place, (path, 41))
+    holds = Holds(place / "data" / folder.HOLDS)
+    with path.open("rb") as file:
+        holds.keep(identity(path.stat()), file.fileno(), str(path))
+    path.unlink()
+    found = status(config_in(place))
+    assert [*found.files] == [FileStatus(str(path), 123, 41, 82, FIRST_MS + 877, "held")]
+    assert found.holds == Holding(1, 123, nameless=1, nameless_bytes=123)
+
+
+def test_what_was_given_up(place: Path) -> None:
+    """Bytes that were lost on purpose are counted, whether a shipper runs or not."""
+    stones = {
+        number: Tombstone(number, "app.log", "s", 10, 10 + number, None, FIRST_MS, "why")
+        for number in (1, 2)
+    }
+    with closing(Registry(place / "data" / folder.REGISTRY)) as registry:
+        registry.save(Changes(tombstones=stones), FIRST_MS)
+    assert status(config_in(place)).holds == Holding(given_up_bytes=3)
 
 
 def test_a_file_that_is_gone(place: Path) -> None:

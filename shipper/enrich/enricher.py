@@ -60,7 +60,7 @@ class Enricher:
         work = _Work(self._surroundings, block, self._runs, self._parts)
         events: AnyEvents | None = self._whole(block, work)
         if events is None:
-            for line in block.data.removesuffix(b"\n").split(b"\n"):
+            for line in _lines(block):
                 self._line(line, block, work)
             events = work.events
         if len(self._runs) > RUNS_REMEMBERED:
@@ -70,7 +70,7 @@ class Enricher:
     def _whole(self, block: Block, work: _Work) -> Spliced | None:
         """Splice all lines at once; None if any needs a closer look."""
         data = block.data
-        if block.cut or not data.startswith(BEGIN) or not data.endswith(END):
+        if block.cut or block.starts or not data.startswith(BEGIN) or not data.endswith(END):
             return None
         # One split takes off what every line begins and ends with. The decoder takes several
         # records on one line, and one on several lines: so there must be as many records as pieces,
@@ -142,6 +142,17 @@ class _Tails(dict[tuple[str, str, int, str], Tail]):
     def __missing__(self, key: tuple[str, str, int, str]) -> Tail:
         dataset, before, behind = self._parts[self._path, key]
         return self.setdefault(key, Tail(dataset, before + self._created + behind))
+
+
+def _lines(block: Block) -> list[bytes]:
+    """Cut a block into its events, without the newline of each."""
+    data = block.data
+    if not block.starts:
+        return data.removesuffix(b"\n").split(b"\n")
+    ends = (*block.starts[1:], len(data))
+    return [
+        data[start:end].removesuffix(b"\n") for start, end in zip(block.starts, ends, strict=True)
+    ]
 
 
 class _Work:

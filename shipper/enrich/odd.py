@@ -69,6 +69,8 @@ def mend(line: bytes, limit: int, *, cut: bool, at_start: bool, read_at: int) ->
     if at_start:
         line = line.removeprefix(BOM)
     line = line.removesuffix(b"\r")
+    if b"\n" in line:  # several lines that were joined
+        line = line.replace(b"\r\n", b"\n").rstrip(b"\n")
     if cut or len(line) > limit:
         tags.append("truncated")
         return _plain(_text(line[:limit], tags, cut=True), tags, read_at)

@@ -3,8 +3,8 @@ Which files the inputs mean, now: patterns to paths.
 
 A rotated log belongs to its log: next to every file that a pattern matches, names that go on with
 a dot or a dash and digits (`app.log.1`, `app.log.2026-02-05`, `app.log-20260205`) are taken too,
-so that what was rotated while the shipper was down is still read. Compressed ones are not, whatever
-the pattern.
+so that what was rotated while the shipper was down is still read; gzip may have followed
+(`app.log.2.gz`). What was compressed otherwise is not, whatever the pattern.
 
 A folder that is not there, or cannot be listed, matches nothing now and is looked at again in the
 next scan.
@@ -20,21 +20,24 @@ from dataclasses import dataclass, field
 from glob import has_magic, iglob
 from typing import TYPE_CHECKING
 
+from shipper.tail.content import GZIP
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-COMPRESSED = (".gz", ".bz2", ".lz4", ".xz", ".zip", ".zst")
+OTHERWISE_COMPRESSED = (".bz2", ".lz4", ".xz", ".zip", ".zst")
 
-ROTATED = re.compile(r"[.-]\d[\d_.T:-]*\Z")
+ROTATED = re.compile(r"[.-]\d[\d_.T:-]*(?:\.gz)?\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An absolute path of an input, and whether its name is that of a rotated file."""
+    """An absolute path of an input, and whether its name is that of a rotated file, or a gzip."""
 
     path: str
     stat: os.stat_result
     rotated: bool
+    compressed: bool = False
 
     @property
     def shown(self) -> str:
@@ -42,12 +45,22 @@ class Found:
         return os.fsencode(self.path).decode(errors="replace")
 
 
+def family(path: str) -> str:
+    """Give the path of the log that a path was rotated from; its own, if it was not."""
+    return ROTATED.sub("", path.removesuffix(GZIP))
+
+
 @dataclass(frozen=True, slots=True)
 class Patterns:
-    """The paths of one input: glob patterns (`**` for any depth), and those to leave out."""
+    """
+    The paths of one input: glob patterns (`**` for any depth), and those to leave out.
+
+    Gzips are found unless `compressed` is False.
+    """
 
     paths: tuple[str, ...]
     exclude: tuple[str, ...] = ()
+    compressed: bool = True
     _regexes: dict[str, re.Pattern[str]] = field(default_factory=dict, repr=False)
 
     def find(self) -> Iterator[Found]:
@@ -58,6 +71,18 @@ class Patterns:
                 if found.path not in done and not self._excluded(found):
                     done.add(found.path)
                     yield found
+
+    def take(self, path: str) -> bool:
+        """Tell whether a path that is not there any more was one of these."""
+        names = {path, family(path)}
+        if any(self._matches(name, pattern) for pattern in self.exclude for name in names):
+            return False
+        return any(self._leads_to(pattern, name) for pattern in self.paths for name in names)
+
+    def _leads_to(self, pattern: str, path: str) -> bool:
+        """Match a whole path as `find` does: wildcards end at a slash, but `**`."""
+        wanted = os.path.abspath(pattern).split("/")
+        return _match(wanted, path.split("/"), self._regex)
 
     def folders(self) -> set[str]:
         """Give the folders in which something may match: where to listen for changes."""
@@ -82,14 +107,14 @@ class Patterns:
                     rotated = suffix is not None and bool(regex.match(entry.name[: suffix.start()]))
                     if rotated or regex.match(entry.name):
                         found = _regular(entry, rotated=rotated)
-                        if found:
+                        if found and (self.compressed or not found.compressed):
                             yield found
         except OSError:
             return  # not there now, or not to be listed: `check` says so
 
     def _excluded(self, found: Found) -> bool:
         """Tell whether the path, or the one that it was rotated from, is to be left out."""
-        paths = [found.path, ROTATED.sub("", found.path)] if found.rotated else [found.path]
+        paths = [found.path, family(found.path)] if found.rotated else [found.path]
         return any(self._matches(path, pattern) for pattern in self.exclude for path in paths)
 
     def _matches(self, path: str, pattern: str) -> bool:
@@ -104,11 +129,24 @@ class Patterns:
         return self._regexes[pattern]
 
 
+def _match(wanted: list[str], parts: list[str], regex: Callable[[str], re.Pattern[str]]) -> bool:
+    """Match a path part by part; `**` is any number of them."""
+    if not wanted or not parts:
+        return not wanted and not parts
+    if wanted[0] == "**" and len(wanted) > 1:
+        return _match(wanted[1:], parts, regex) or _match(wanted, parts[1:], regex)
+    fits = regex(wanted[0]).match(parts[0]) is not None
+    return fits and _match(wanted[1:], parts[1:], regex)
+
+
 def _regular(entry: os.DirEntry[str], *, rotated: bool) -> Found | None:
     """Stat the entry (through a link); None if it is no regular file or just went."""
     try:
         stat = entry.stat()
     except OSError:
         return None
-    is_file = (stat.st_mode & 0o170000) == 0o100000 and not entry.name.endswith(COMPRESSED)
-    return Found(entry.path, stat, rotated) if is_file else None
+    name = entry.name
+    if stat.st_mode & 0o170000 != 0o100000 or name.endswith(OTHERWISE_COMPRESSED):
+        return None
+    compressed = name.endswith(GZIP)
+    return Found(entry.path, stat, rotated or compressed, compressed)

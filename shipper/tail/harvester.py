@@ -1,27 +1,40 @@
 """
 The reader of one open file: bytes to blocks of whole lines.
 
-Before every read the first bytes of the file are compared with its fingerprint, and its size with
-the position: so a file that was truncated and written again is found out before a single wrong
-byte is taken, however fast it grew. The open descriptor keeps the inode: while a harvester lives,
-no other file can get it.
+Before every read the first bytes of the file are compared with its fingerprint, the bytes before
+the position with theirs, and its size with the position: so a file that was truncated and written
+again is found out before a single wrong byte is taken, however fast it grew. The open descriptor
+keeps the inode: while a harvester lives, no other file can get it.
 
 A half-written last line waits for its end. It is given as it is only when the file was rotated
-away and has been quiet for a while: nobody will end it.
+away and has been quiet for a while: nobody will end it. With `multiline` the last event waits too,
+as it may go on, until its file has been quiet for a while. Where something is given that might
+have gone on after all, the order is:
+
+1. the place where it ends is noted in the record, as `split`;
+2. the registry saves it;
+3. the block that ends there is given.
+
+So after a crash the same bytes are cut at the same place, and get the same `_id`: were the rest
+joined to it then, it would be taken for a record that is stored already, and lost.
 """
 
 from __future__ import annotations
 
-import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shipper.events import Block
-from shipper.tail.identity import HEAD, fingerprint
+from shipper.tail.identity import HEAD, NOTHING, fingerprint
 from shipper.tail.lag import Lag
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable
 
+    from shipper.tail.content import Content
+    from shipper.tail.identity import Fingerprint
+    from shipper.tail.multiline import Multiline
     from shipper.tail.registry import FileRecord
 
 SETTLE_SECONDS = 5.0  # a writer that still has a rotated file open has come back by then
@@ -31,41 +44,66 @@ PEEK = 4096  # bytes of what is not read in which the time of the next record is
 STEP = 1 << 20  # bytes looked at in one go for the end of a line that is too long
 
 
+@dataclass(frozen=True, slots=True)
+class Cutting:
+    """How the bytes of a file are cut: into lines of at most so many bytes, or events of lines."""
+
+    max_line_bytes: int
+    multiline: Multiline | None = None
+
+
 class Harvester:
     """
     One open file of an input; `position` is how far it was read, `record.offset` how far acked.
 
-    `name_stream` names the stream of a file by its first bytes. Raises OSError where the file
-    cannot be opened.
+    `name_stream` names the stream of a file by its first bytes. `last` is the fingerprint of the
+    bytes before the position.
     """
 
     def __init__(
         self,
         record: FileRecord,
-        path: str,
+        content: Content,
         *,
+        cutting: Cutting,
         name_stream: Callable[[FileRecord, bytes], str],
-        max_line_bytes: int,
         now: float,
     ) -> None:
-        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self.content = content
+        self.cutting = cutting
         self._name_stream = name_stream
-        self._max_line_bytes = max_line_bytes
         self._looked_to = 0  # how far the end of an over-long line was looked for
         self.record = record
-        self.path = path
+        self.path = content.path
         self.position = record.offset
+        self.last = record.last
         self.size = 0
         self.missing = False
         self.grown_at = now
+        self.split_saved = record.split
         self._rotated_at: float | None = None
         self._looked_at = (-1, -1)  # size and time of change at the last look
 
     def is_same(self) -> bool:
         """Tell whether the file still is what was read so far; raises OSError."""
-        self.size = os.fstat(self._fd).st_size
-        seen = max(self.position, self._looked_to)
-        return self.size >= seen and self.record.head.fits(self._fd)
+        content, record, last = self.content, self.record, self.last
+        if content.fixed and self.size:
+            return True
+        self.size = content.size(content.stat())
+        if self.size < max(self.position, self._looked_to):
+            return False
+        head = record.head
+        if not head.length:
+            self._grow_head(self.size)
+        elif not head.fits(content.read_at(head.length, 0)):
+            return False
+        if self.position <= head.length or not last.length:
+            return True
+        return last.fits(content.read_at(last.length, self.position - last.length))
+
+    def is_rotated(self) -> bool:
+        """Tell whether the file was rotated away."""
+        return self._rotated_at is not None
 
     def is_settled(self, now: float) -> bool:
         """Tell whether nobody writes to the file any more, as far as one can tell."""
@@ -77,19 +115,20 @@ class Harvester:
         """Tell whether all that the file holds was read and acked."""
         return self.position >= self.size and self.record.offset >= self.position
 
-    def has_grown(self, now: float) -> bool:
+    def has_grown(self, now: float, stat: os.stat_result | None = None) -> bool:
         """
         Look at the file; tell whether there may be something to read; raises OSError.
 
         That is so as well when it was written to and has the size it had: it may have been
-        truncated in between.
+        truncated in between. `stat` is what is known of it, where it is.
         """
-        stat = os.fstat(self._fd)
-        before, self._looked_at = self._looked_at, (stat.st_size, stat.st_mtime_ns)
-        if stat.st_size != before[0]:
+        stat = stat or self.content.stat()
+        size = self.content.size(stat)
+        before, self._looked_at = self._looked_at, (size, stat.st_mtime_ns)
+        if size != before[0]:
             self.grown_at = now
-        self.size = stat.st_size
-        return self.size != self.position or self._looked_at != before
+        self.size = size
+        return size != self.position or self._looked_at != before
 
     def set_rotated(self, now: float, *, rotated: bool) -> None:
         """Note whether the file was rotated away; the pause of its writer begins then."""
@@ -101,11 +140,18 @@ class Harvester:
     def restart(self, record: FileRecord) -> None:
         """Begin again at the start, under another record."""
         self.record = record
-        self.position = self._looked_to = 0
+        self.position = self._looked_to = self.split_saved = 0
+        self.last = NOTHING
+
+    def skip_to(self, position: int) -> Fingerprint:
+        """Take what is before a position as read; give its fingerprint; raises OSError."""
+        self.position = position
+        self.last = self._last_of(b"")
+        return self.last
 
     def rewind(self) -> None:
         """Go on reading at what is acked."""
-        self.position = self.record.offset
+        self.position, self.last = self.record.offset, self.record.last
         self._looked_to = 0
 
     def read(self, block_bytes: int, *, now: float, read_at: int) -> Block | None:
@@ -115,45 +161,88 @@ class Harvester:
         `now` is the monotonic clock in seconds, `read_at` the wall clock in epoch milliseconds.
         Call `is_same` before. Raises OSError.
         """
-        wanted = min(block_bytes, self.size - self.position, self._to_the_known_end())
-        data = os.pread(self._fd, wanted, self.position) if wanted > 0 else b""
-        whole = data.rfind(b"\n") + 1
-        if whole:
-            return self._block(data[:whole], whole, now=now, read_at=read_at)
+        multiline = self.cutting.multiline
+        window = max(block_bytes, 2 * multiline.max_bytes) if multiline else block_bytes
+        known_end = self._known_end()
+        wanted = min(window, (known_end or self.size) - self.position)
+        data = self.content.read_at(wanted, self.position) if wanted > 0 else b""
         if not data:
             return None
-        if len(data) == self._to_the_known_end():
-            return self._block(data, len(data), now=now, read_at=read_at)
-        if len(data) == block_bytes or self._looked_to > self.position:
+        if self.position + len(data) == known_end:
+            return self._block(data, read_at=read_at, now=now)
+        whole = data.rfind(b"\n") + 1
+        if not whole and (len(data) == window or self._looked_to > self.position):
             return self._long_line(now=now, read_at=read_at)
-        if not self.is_settled(now):
+        if not whole:
+            if self.is_settled(now):
+                self._split_at(len(data))
             return None
-        return self._block(data, len(data), now=now, read_at=read_at)
+        if multiline:
+            whole = self._whole_events(multiline, data, whole, now)
+        return self._block(data[:whole], read_at=read_at, now=now) if whole else None
 
-    def _to_the_known_end(self) -> int:
-        """Give the bytes up to the end of what is read again: no block goes beyond it."""
-        left = self.record.again - self.position
-        return left if left > 0 else self.size + 1
+    def _known_end(self) -> int:
+        """Give the next place where a block has to end, as one did before; 0 if there is none."""
+        ends = (self.split_saved, self.record.again)
+        return min((end for end in ends if end > self.position), default=0)
+
+    def _whole_events(self, multiline: Multiline, data: bytes, whole: int, now: float) -> int:
+        """Give where the last event ends that cannot go on; 0 if there is none."""
+        starts, is_complete = multiline.split(data[:whole])
+        half = len(data) - whole  # of a line that is still written; too long, it begins an event
+        if is_complete or whole - starts[-1] + half > multiline.max_bytes:
+            return whole
+        if starts[-1] == 0 and now - self.grown_at >= multiline.quiet_seconds:
+            self._split_at(whole)
+        return starts[-1]
+
+    def end_event(self) -> bool:
+        """Let the event that waits for more lines end here; tell whether there is one."""
+        multiline = self.cutting.multiline
+        if multiline is None or self.position < self.record.split or self.position >= self.size:
+            return False
+        window = 2 * multiline.max_bytes
+        data = self.content.read_at(min(window, self.size - self.position), self.position)
+        whole = data.rfind(b"\n") + 1
+        if whole:
+            self._split_at(whole)
+        return whole > 0
+
+    def _split_at(self, length: int) -> None:
+        """
+        Note that what comes next ends there; it is read when that was saved.
+
+        A record remembers one such place, so the one before has to be acked.
+        """
+        if self.record.offset >= self.record.split:
+            self.record.split = self.position + length
+
+    def wants_save(self) -> bool:
+        """Tell whether the record has a split that was not saved."""
+        return self.record.split > self.split_saved
 
     def _long_line(self, *, now: float, read_at: int) -> Block | None:
         """Read a line that is longer than a block, keep what may be kept of it."""
-        start = self.position
+        start, limit = self.position, self.cutting.max_line_bytes
         end = self._find_newline(max(self._looked_to, start))
+        known_end = self._known_end()
+        if known_end and (end is None or end > known_end):
+            end = known_end
         if end is None:
-            if not self.is_settled(now):
-                return None
-            end = self._looked_to
+            if self.is_settled(now):
+                self._split_at(self._looked_to - start)
+            return None
         self._looked_to = 0
         length = end - start
-        data = os.pread(self._fd, min(length, self._max_line_bytes + 1), start)
-        cut = len(data.rstrip(b"\n")) > self._max_line_bytes
-        data = data[: self._max_line_bytes] if cut else data
+        data = self.content.read_at(min(length, limit + 1), start)
+        cut = len(data.rstrip(b"\n")) > limit
+        data = data[:limit] if cut else data
         return self._block(data, length, now=now, read_at=read_at, cut=cut)
 
     def _find_newline(self, offset: int) -> int | None:
         """Find the offset after the next newline; remember how far it was looked for."""
         while True:
-            data = os.pread(self._fd, STEP, offset)
+            data = self.content.read_at(STEP, offset)
             index = data.find(b"\n")
             if index >= 0:
                 return offset + index + 1
@@ -164,14 +253,15 @@ class Harvester:
                 return None
 
     def _block(
-        self, data: bytes, length: int, *, now: float, read_at: int, cut: bool = False
+        self, data: bytes, length: int = 0, *, now: float, read_at: int, cut: bool = False
     ) -> Block:
-        record, start = self.record, self.position
-        self.position = start + length
+        record, start, multiline = self.record, self.position, self.cutting.multiline
+        self.position = start + (length or len(data))
         self.grown_at = now
         self._grow_head(self.position)
+        self.last = self._last_of(b"" if cut else data)
         if not record.stream:
-            record.stream = self._name_stream(record, os.pread(self._fd, HEAD, 0))
+            record.stream = self._name_stream(record, self.content.read_at(HEAD, 0))
         return Block(
             file=record.id,
             path=record.path,
@@ -180,27 +270,36 @@ class Harvester:
             end=self.position,
             data=data,
             read_at=read_at,
-            limit=self._max_line_bytes,
+            limit=self.cutting.max_line_bytes,
             cut=cut,
             again=start < record.again,
+            starts=tuple(multiline.split(data)[0]) if multiline and not cut else (),
         )
+
+    def _last_of(self, data: bytes) -> Fingerprint:
+        """Make the fingerprint of what is before the position; `data` is the end of it."""
+        length = min(HEAD, self.position)
+        if len(data) < length:
+            data = self.content.read_at(length, self.position - length)
+        return fingerprint(data[-length:])
 
     def _grow_head(self, seen: int) -> None:
         """Let the fingerprint cover what was seen of the file."""
-        if self.record.head.length < HEAD:
-            self.record.head = fingerprint(self._fd, min(HEAD, seen))
+        length = min(HEAD, seen)
+        if self.record.head.length < length:
+            self.record.head = fingerprint(self.content.read_at(length, 0))
 
     def lag(self, now: float) -> Lag:
         """Look how far the file is; `now` is monotonic; raises OSError."""
-        record, size = self.record, os.fstat(self._fd).st_size
-        read = self.position
-        head = os.pread(self._fd, PEEK, read) if size > read else b""
+        record, read = self.record, self.position
+        size = self.content.size(self.content.stat())
+        head = self.content.read_at(PEEK, read) if size > read else b""
         half = b"\n" not in head and size <= max(read + len(head), self._looked_to)
         waits = half and now - self.grown_at >= SETTLE_SECONDS and size == self.size
         return Lag(record.path, read, record.offset, size, record.current_at, head, waits)
 
     def close(self) -> os.stat_result:
         """Close the file; give what its stat said last."""
-        stat = os.fstat(self._fd)
-        os.close(self._fd)
+        stat = self.content.stat()
+        self.content.close()
         return stat

@@ -3,15 +3,19 @@ What makes a file the same file after a rename, and another file under the same 
 
 A file is known by (device, inode) *and* by a fingerprint of its first bytes: inodes are used
 again, names are given on. The fingerprint grows with the file until it covers 1 KiB, so that a
-file is known from its first byte, and never has to reach a size before it is read.
+file is known from its first byte, and never has to reach a size before it is read. A second one
+covers the last bytes before a position: many logs begin with the same lines, few have the same
+bytes there.
 """
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import os
 
 HEAD = 1024  # bytes that a full-grown fingerprint covers, as in Filebeat and Vector
 
@@ -25,14 +29,14 @@ class Identity(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """A hash of the first `length` bytes; the empty one fits every file."""
+    """A hash of `length` bytes; the empty one fits every file."""
 
     length: int = 0
     digest: str = ""
 
-    def fits(self, fd: int) -> bool:
-        """Tell whether the file begins with the same bytes; raises OSError."""
-        return self.length == 0 or fingerprint(fd, self.length) == self
+    def fits(self, data: bytes) -> bool:
+        """Tell whether these are the same bytes; more may follow."""
+        return self.length == 0 or fingerprint(data[: self.length]) == self
 
 
 NOTHING = Fingerprint()
@@ -43,10 +47,9 @@ def identity(stat: os.stat_result) -> Identity:
     return Identity(stat.st_dev, stat.st_ino)
 
 
-def fingerprint(fd: int, length: int = HEAD) -> Fingerprint:
-    """Make the fingerprint of at most the first `length` bytes; raises OSError."""
-    head = os.pread(fd, length, 0)
-    return Fingerprint(len(head), blake2b(head, digest_size=16).hexdigest())
+def fingerprint(data: bytes) -> Fingerprint:
+    """Make the fingerprint of these bytes."""
+    return Fingerprint(len(data), blake2b(data, digest_size=16).hexdigest())
 
 
 def stream_name(host: str, file: Identity, head: bytes, generation: int) -> str:

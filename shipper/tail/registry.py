@@ -13,8 +13,9 @@ their origins absorb it.
     streams   foreign stream → offset up to which the index is known to hold its lines
     retired   streams of files that are over: no other file may get such a name
     tombstones   bytes that were given up unshipped on purpose; written with the drop of the file
-    meta      version of this layout; `accounted`: commit of the embedded index; `watermark`:
-              the last that was acked (epoch ms), not worth a transaction of its own
+    meta      version of this layout; `accounted`: commit of the embedded index; `begun`: when this
+              data folder was used first; `watermark`: the last that was acked (both epoch ms),
+              not worth a transaction of its own
 
 A registry of an older layout is brought to this one where it lies, in one transaction. A new one
 is made under another name and renamed when it is whole: whoever looks beside the running shipper
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 
 VERSION = 2
 
+NEVER = 1 << 43  # in epoch milliseconds the year 2248
+
 # Faults of the disk or the folder, not of the file.
 OUTSIDE = frozenset(
     (
@@ -62,7 +65,8 @@ CREATE TABLE files (
   path TEXT NOT NULL, stream TEXT NOT NULL, generation INTEGER NOT NULL,
   offset INTEGER NOT NULL, seen_at INTEGER NOT NULL,
   last_length INTEGER NOT NULL DEFAULT 0, last_digest TEXT NOT NULL DEFAULT '',
-  split INTEGER NOT NULL DEFAULT 0, again INTEGER NOT NULL DEFAULT 0);
+  split INTEGER NOT NULL DEFAULT 0, again INTEGER NOT NULL DEFAULT 0,
+  done INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE seen (
   run TEXT NOT NULL, chunk INTEGER NOT NULL, low INTEGER NOT NULL, data BLOB NOT NULL,
   saved_at INTEGER NOT NULL, PRIMARY KEY (run, chunk)) WITHOUT ROWID;
@@ -87,6 +91,7 @@ ALTER TABLE files ADD COLUMN last_length INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE files ADD COLUMN last_digest TEXT NOT NULL DEFAULT '';
 ALTER TABLE files ADD COLUMN split INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE files ADD COLUMN again INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE files ADD COLUMN done INTEGER NOT NULL DEFAULT 0;
 """
     + TOMBSTONES,
 }
@@ -94,7 +99,7 @@ ALTER TABLE files ADD COLUMN again INTEGER NOT NULL DEFAULT 0;
 
 ALL_FILES = (
     "SELECT id, device, inode, head_length, head_digest, path, stream, generation,"
-    " offset, seen_at, last_length, last_digest, split, again FROM files ORDER BY id"
+    " offset, seen_at, last_length, last_digest, split, again, done FROM files ORDER BY id"
 )
 
 
@@ -107,6 +112,7 @@ class FileRecord:
     (epoch ms) is when the file was last there. `last` covers the bytes before `offset`. `split`
     is where what was read had to end although it might have gone on: a restart ends it there too.
     What lies below `again` was acked once, and is read another time on demand (`reread`).
+    `done` is when the file had last changed (ns) when it was read to its end and closed, or 0.
     """
 
     id: int
@@ -120,6 +126,7 @@ class FileRecord:
     last: Fingerprint = NOTHING
     split: int = 0
     again: int = 0
+    done: int = 0
     current_at: int = 0  # not saved: when (epoch ms) all of it had been read last
 
     def reread(self, start: int = 0) -> int:
@@ -132,6 +139,7 @@ class FileRecord:
         """
         start = min(start, self.offset)
         bytes_again = self.offset - start
+        self.done = 0
         self.again = max(self.again, self.offset)
         if start < self.offset:
             self.offset, self.last = start, NOTHING
@@ -154,6 +162,14 @@ class Tombstone:
     lines: int | None
     at: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What the registry knows of files: those that are followed, the streams of those before."""
+
+    files: tuple[FileRecord, ...] = ()
+    retired: frozenset[str] = frozenset()
 
 
 class SeenRow(NamedTuple):
@@ -314,6 +330,21 @@ class Registry:
         with self._place():
             return {stream for (stream,) in self._db.execute("SELECT stream FROM retired")}
 
+    def memory(self) -> Memory:
+        """Give what is known of files."""
+        return Memory(tuple(self.files()), frozenset(self.retired()))
+
+    def begin(self, now: int) -> None:
+        """Note when this data folder was used first (epoch ms), if that is now."""
+        with self._place():
+            self._db.execute("INSERT OR IGNORE INTO meta VALUES ('begun', ?)", (now,))
+
+    def begun(self) -> int:
+        """Give when this data folder was used first (epoch ms); far ahead where it never was."""
+        with self._place():
+            row = self._db.execute("SELECT value FROM meta WHERE key = 'begun'").fetchone()
+        return int(row[0]) if row else NEVER
+
     def accounted(self) -> int:
         """Give the last commit of the embedded index that the numbers and streams cover."""
         return self._meta("accounted")
@@ -352,7 +383,7 @@ class Registry:
 
     def _write_files(self, changes: Changes) -> None:
         self._db.executemany(
-            "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 (
                     file.id,
@@ -369,6 +400,7 @@ class Registry:
                     file.last.digest,
                     file.split,
                     file.again,
+                    file.done,
                 )
                 for file in changes.files.values()
             ),
@@ -423,14 +455,12 @@ class Registry:
 
 
 def _record_of(row: tuple[Any, ...]) -> FileRecord:
-    number, device, inode, *plain = row
-    head_length, head_digest, *plain, last_length, last_digest, split, again = plain
+    number, device, inode, head_length, head_digest, *plain = row[:10]
+    last_length, last_digest, split, again, done = row[10:]
     head, last = Fingerprint(head_length, head_digest), Fingerprint(last_length, last_digest)
     path, stream, generation, offset, seen_at = plain
-    file = Identity(int(device), int(inode))
-    return FileRecord(
-        number, file, head, path, stream, generation, offset, seen_at, last, split, again
-    )
+    file, ends = Identity(int(device), int(inode)), (split, again, done)
+    return FileRecord(number, file, head, path, stream, generation, offset, seen_at, last, *ends)
 
 
 def files_beside(path: Path) -> list[FileRecord]:

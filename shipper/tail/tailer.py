@@ -2,32 +2,41 @@
 All files of all inputs: which are open, which have something to read, which are done.
 
 The scan is the truth: it lists the folders, compares identities, and finds every new, renamed,
-truncated and vanished file. Hints of the kernel and looks at the size of files that grew lately
-only make reading start sooner; without them nothing is missed.
+truncated and vanished file. Hints of the kernel and looks at files that grew lately only make
+reading start sooner; without them nothing is missed.
 
 A file stays open until it was rotated away, read to its end, acked and quiet for a while. So a
 rename chain `.1 → .2 → .3` needs no following, and a file that is deleted unread is still read:
-the open descriptor holds it. What was truncated, or another file under a used inode, becomes a
-new record and starts at 0; an ack for the old one can no longer move anything.
+the open descriptor holds it, and across a restart its hold (holds.py). What was truncated, or
+another file under a used inode, becomes a new record and starts at 0; the old record stays until
+the next scan has shown whether a copy (copies.py) takes it over.
+
+`take_changes` gives what the registry has to save, `saved` tells that it has: only then are holds
+let go, and blocks given that end where an event might have gone on (harvester.py).
 """
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+import os
 from typing import TYPE_CHECKING
 
-from shipper.tail.harvester import Harvester
-from shipper.tail.identity import Fingerprint, Identity, identity, stream_name
+from shipper.tail.content import GZIP, open_content
+from shipper.tail.copies import Copies, InputFiles, Orphan, Stranger, Verdict
+from shipper.tail.discovery import Found, family
+from shipper.tail.harvester import SETTLE_SECONDS, Harvester
+from shipper.tail.holds import Holds
+from shipper.tail.identity import HEAD, NOTHING, Fingerprint, Identity, identity, stream_name
 from shipper.tail.lag import Lag
 from shipper.tail.registry import FileRecord
+from shipper.tail.surrender import Surrender
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from os import stat_result
 
     from shipper.events import Block
-    from shipper.tail.discovery import Found, Patterns
+    from shipper.tail.content import Content
+    from shipper.tail.registry import Memory, Tombstone
 
 log = logging.getLogger(__name__)
 
@@ -36,54 +45,46 @@ WARM_SECONDS = 2.0  # a file that grew this lately is looked at between the scan
 FORGET_AFTER_MS = 24 * 3600 * 1000  # a file that is nowhere any more is forgotten then
 
 
-@dataclass(frozen=True, slots=True)
-class InputFiles:
-    """The files of one input, and how long a line of theirs may be."""
-
-    patterns: Patterns
-    max_line_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Shelved:
-    """A file that was read to its end and closed: what its stat said then."""
-
-    record: FileRecord
-    size: int
-    changed: int
-
-
 class Tailer:
     """
     The harvesters of all inputs; used by one thread.
 
-    `records` is what the registry knows, `retired` the streams of files that are over.
+    `memory` is what the registry knows.
     """
 
     def __init__(
         self,
         inputs: Iterable[InputFiles],
-        records: Iterable[FileRecord],
-        retired: Iterable[str] = (),
+        memory: Memory,
         *,
         host: str,
         block_bytes: int,
+        holds: Holds | None = None,
     ) -> None:
         self._inputs = tuple(inputs)
         self._host = host
         self._block_bytes = block_bytes
-        self._records = {record.id: record for record in records}
+        self._holds = holds or Holds(None)
+        self._records = {record.id: record for record in memory.files}
         self._known = {record.file: record for record in self._records.values()}
         self._next_id = max(self._records, default=0) + 1
         self._open: dict[Identity, Harvester] = {}
-        self._shelf: dict[Identity, _Shelved] = {}
+        self._paths: dict[str, Identity] | None = None
         self._ready: dict[Identity, None] = {}  # in the order in which they have to be read
+        self._warm: set[Identity] = set()
         self._refused: dict[str, str] = {}
         self._refused_at: dict[str, int] = {}  # when all of such a file had been read last
         self._scanned_at = 0  # the wall clock at the scan before this one
-        self._streams = {record.stream for record in self._records.values()} | set(retired)
+        self._streams = {record.stream for record in self._records.values()} | memory.retired
         self._changed: set[int] = set()
         self._over: list[FileRecord] = []
+        self._lasts: dict[tuple[int, int], Fingerprint] = {}  # file, end of a block → last bytes
+        self._splits: dict[Identity, Harvester] = {}  # whose next block waits for a save,
+        self._saving: dict[Identity, Harvester] = {}  # which is under way for these
+        self._caps: dict[int, tuple[int, Fingerprint]] = {}  # acks count for no more than that
+        self._copies = Copies(self._open, self._known)
+        self._surrender = Surrender()
+        self._is_recovered = False
 
     def set_inputs(self, inputs: Iterable[InputFiles], *, host: str, block_bytes: int) -> None:
         """Go on with other inputs; what none of them names any more is read to its end."""
@@ -99,60 +100,99 @@ class Tailer:
 
     def scan(self, *, now: float, wall: int) -> None:
         """Look at all folders; `now` is monotonic seconds, `wall` epoch milliseconds."""
-        found: dict[Identity, str] = {}
+        found: set[Identity] = set()
+        paths: set[str] = set()
+        strangers: list[Stranger] = []
+        known, opened = self._known, self._open
         for source in self._inputs:
-            for file in sorted(source.patterns.find(), key=lambda file: file.stat.st_mtime_ns):
-                key = identity(file.stat)
-                if key not in found:
-                    found[key] = file.path
+            for file in sorted(source.patterns.find(), key=_changed_at):
+                key = Identity(file.stat.st_dev, file.stat.st_ino)
+                if key in found or self._holds.contain(file.path):
+                    continue
+                found.add(key)
+                paths.add(file.path)
+                if key in opened or key in known:
                     self._meet(file, key, source, now, wall)
-        for key, harvester in list(self._open.items()):
-            harvester.missing = key not in found
-            if harvester.missing:
-                harvester.set_rotated(now, rotated=True)
-            self._look(key, harvester, now)
-            if harvester.position == harvester.size:
-                harvester.record.current_at = wall
-            self._retire(key, harvester, now)
-        self._forget(found, wall)
-        paths = set(found.values())
+                else:
+                    strangers.append(Stranger(file, key, source))
+        self._copies.found = found
+        if not self._is_recovered:
+            self._is_recovered = True
+            self._find_orphans(now)
+            self._recover(found, now, wall)
+        self._judge(strangers, now, wall)
+        self._visit(found, now, wall)
+        self._keep_within_budget(wall)
+        self._forget(found, now, wall)
         for path in self._refused.keys() - paths:  # gone: nobody will read it any more
             del self._refused[path], self._refused_at[path]
         self._scanned_at = wall
 
+    def _visit(self, found: set[Identity], now: float, wall: int) -> None:
+        """Look at what is open: whether its name is gone, whether all of it is read."""
+        for key, harvester in list(self._open.items()):
+            if key not in found:
+                harvester.missing = True
+                harvester.set_rotated(now, rotated=True)
+                self._look(key, harvester, now)
+            else:
+                harvester.missing = False
+            if harvester.position == harvester.size:
+                harvester.record.current_at = wall
+            if harvester.is_rotated():
+                self._retire(key, harvester, now)
+
     def _meet(self, file: Found, key: Identity, source: InputFiles, now: float, wall: int) -> None:
-        """Take notice of a file that is there; open it if it has something to say."""
+        """Take notice of a known file that is there; open it if it has something to say."""
         harvester = self._open.get(key)
         if harvester is None:
-            shelved = self._shelf.get(key)
-            if shelved and (shelved.size, shelved.changed) == _state(file.stat):
-                shelved.record.seen_at = wall
+            record = self._known[key]
+            if _is_done(record, file):
+                record.seen_at = wall
                 return
             harvester = self._start(file, key, source, now, wall)
             if harvester is None:
                 return
+        harvester.cutting = source.cutting  # the config may have been read again
         harvester.set_rotated(now, rotated=file.rotated)
         if harvester.path != file.path:
             harvester.path = file.path
             harvester.record.path = file.shown
+            self._paths = None
         harvester.record.seen_at = wall
+        self._look(key, harvester, now, file.stat)
 
     def _start(
         self, file: Found, key: Identity, source: InputFiles, now: float, wall: int
     ) -> Harvester | None:
-        self._shelf.pop(key, None)
-        known = self._known.get(key)
-        record = known or self._record(key, file.shown, 0, wall)
+        content = self._open_content(file, key)
+        if content is None:
+            return None
+        record = self._known.get(key) or self._record(key, file.shown, 0, wall)
+        record.done = 0
+        self._holds.keep(key, content.fd, file.path)
+        harvester = Harvester(
+            record, content, cutting=source.cutting, name_stream=self._name_stream, now=now
+        )
+        harvester.set_rotated(now, rotated=file.rotated)
+        record.path = file.shown
+        self._register(key, record)
+        self._open[key] = harvester
+        self._paths = None
+        self._warm.add(key)
+        self._ready[key] = None  # even if its size is as remembered: its head may not be
+        self._look(key, harvester, now)
+        if content.fault:
+            log.warning("%s: %s; it is read up to there", file.path, content.fault)
+        return harvester
+
+    def _open_content(self, file: Found, key: Identity) -> Content | None:
+        """Open what the scan has found; None if it cannot be read, or is another file by now."""
         try:
-            harvester = Harvester(
-                record,
-                file.path,
-                name_stream=self._name_stream,
-                max_line_bytes=source.max_line_bytes,
-                now=now,
-            )
+            content = open_content(file.path, compressed=file.compressed)
         except OSError as error:
             if file.path not in self._refused:
+                known = self._known.get(key)
                 self._refused_at[file.path] = known.current_at if known else self._scanned_at
             if self._refused.get(file.path) != error.strerror:
                 self._refused[file.path] = str(error.strerror)
@@ -163,13 +203,13 @@ class Tailer:
                 )
             return None
         self._refused_at.pop(file.path, None)
+        self._refused_at.pop(file.path, None)
         if self._refused.pop(file.path, None):
             log.info("%s can be read again", file.path)
-        record.path = file.shown
-        self._register(key, record)
-        self._open[key] = harvester
-        self._ready[key] = None  # even if its size is as remembered: its head may not be
-        return harvester
+        if identity(content.stat()) != key:
+            content.close()
+            return None
+        return content
 
     def _name_stream(self, record: FileRecord, head: bytes) -> str:
         """Name a stream as no file was named before, in this folder's memory."""
@@ -191,44 +231,136 @@ class Tailer:
         self._records[record.id] = record
         self._known[key] = record
 
-    def _look(self, key: Identity, harvester: Harvester, now: float) -> None:
+    def _look(
+        self, key: Identity, harvester: Harvester, now: float, stat: os.stat_result | None = None
+    ) -> None:
         """See whether a file has something to read, and whether it still is the same file."""
         try:
-            if harvester.has_grown(now):
+            if harvester.has_grown(now, stat):
                 self._ready[key] = None
+                self._warm.add(key)
         except OSError as error:
             log.warning("%s: %s; it is tried again in the next scan", harvester.path, error)
 
-    def _restart(self, key: Identity, harvester: Harvester, wall: int) -> None:
+    def _restart(self, key: Identity, harvester: Harvester, now: float, wall: int) -> None:
         """Begin again with a file that was truncated, or is another one under the same inode."""
         old = harvester.record
         log.info("%s was truncated or replaced; it is read from its beginning", harvester.path)
         new = self._record(key, old.path, old.generation + 1, wall)
         new.current_at = old.current_at
-        self._drop(old)
         self._register(key, new)
+        self._copies.orphans[old.id] = Orphan(old, harvester.position, harvester.last, now)
         harvester.restart(new)
+
+    def _find_orphans(self, now: float) -> None:
+        """Find the records whose file had been truncated when the registry was saved last."""
+        for record in self._records.values():
+            if self._known[record.file] is not record:
+                self._copies.orphans[record.id] = Orphan(record, record.offset, record.last, now)
+
+    def _recover(self, found: set[Identity], now: float, wall: int) -> None:
+        """Open what only a hold leads to, once at the start."""
+        for held in self._holds.left():
+            key = identity(held.stat)
+            if key in found:
+                continue
+            record = self._known.get(key)
+            gz = held.path.endswith(GZIP)
+            file = Found(held.link, held.stat, rotated=True, compressed=gz)
+            path = record.path if record else Found(held.path, held.stat, rotated=True).shown
+            source = self._source_of(path)
+            harvester = self._start(file, key, source or self._inputs[0], now, wall)
+            if harvester is not None:
+                harvester.record.path = path
+                if source is None:
+                    self._give_up(key, "no input takes it any more", wall)
+
+    def _source_of(self, path: str) -> InputFiles | None:
+        """Give the input that takes a file which has no name any more."""
+        if not path.startswith("/"):
+            return self._inputs[0]  # only the end of the path is known
+        return next((each for each in self._inputs if each.patterns.take(path)), None)
+
+    def _judge(self, strangers: list[Stranger], now: float, wall: int) -> None:
+        """Tell copies of known files from new files."""
+        families: dict[str, list[FileRecord]] = {}
+        if any(stranger.file.rotated for stranger in strangers):
+            for record in self._records.values():
+                families.setdefault(family(record.path), []).append(record)
+        for stranger in strangers:
+            file = stranger.file
+            if not file.rotated:
+                self._start(file, stranger.key, stranger.source, now, wall)
+            elif file.stat.st_size:  # an empty one may be a copy in the making
+                kin = families.get(family(file.shown), [])
+                self._judge_rotated(stranger, kin, now, wall)
+
+    def _judge_rotated(
+        self, stranger: Stranger, kin: list[FileRecord], now: float, wall: int
+    ) -> None:
+        """Read a rotated file that is not known: on, if it is a copy; as new; or not at all."""
+        verdict, shadow = self._copies.judge(stranger, kin, self._open_content, now)
+        if verdict is Verdict.NEW:
+            self._start(stranger.file, stranger.key, stranger.source, now, wall)
+        elif verdict is Verdict.SUCCESSOR and shadow is not None and shadow.record is not None:
+            self._take_over(stranger, shadow.record, shadow.size, now, wall)
+
+    def _take_over(
+        self, stranger: Stranger, record: FileRecord, size: int, now: float, wall: int
+    ) -> None:
+        """Read a copy on from where its original was read to."""
+        file, key = stranger.file, stranger.key
+        orphan = self._copies.orphans.pop(record.id, None)
+        if self._known.get(record.file) is record:
+            del self._known[record.file]
+        record.file = key
+        self._known[key] = record
+        self._changed.add(record.id)
+        log.info("%s is a copy of what was read as %s; it is read on", file.path, record.path)
+        harvester = self._start(file, key, stranger.source, now, wall)
+        if harvester is None or orphan is None:
+            return
+        harvester.position, harvester.last = orphan.position, orphan.last
+        if orphan.position > size:  # the copy was made before the last read
+            cap = self._caps[record.id] = size, harvester.skip_to(size)
+            if record.offset > size:
+                record.offset, record.last = cap
 
     def hint(self, paths: Iterable[str]) -> bool:
         """Take hints that files have changed; tell whether any means a file not known yet."""
-        by_path = {harvester.path: key for key, harvester in self._open.items()}
+        if self._paths is None:
+            self._paths = {harvester.path: key for key, harvester in self._open.items()}
         unknown = False
         for path in paths:
-            key = by_path.get(path)
+            key = self._paths.get(path)
             if key is None:
-                unknown = True
+                unknown = unknown or not self._holds.contain(path)
             else:
                 self._ready[key] = None
         return unknown
 
     def poll(self, now: float) -> bool:
         """Look at the files that grew lately; tell whether there are any such files."""
-        warm = False
-        for key, harvester in self._open.items():
-            if now - harvester.grown_at < WARM_SECONDS:
-                warm = True
+        for key in list(self._warm):
+            harvester = self._open.get(key)
+            if harvester is None or now - harvester.grown_at >= WARM_SECONDS:
+                self._warm.discard(key)
+            else:
                 self._look(key, harvester, now)
-        return warm
+        return bool(self._warm)
+
+    def has_rotation(self) -> bool:
+        """Tell whether a file that grew lately has another name by now: a scan is due."""
+        for key in self._warm:
+            harvester = self._open.get(key)
+            if harvester is None or harvester.is_rotated():
+                continue
+            try:
+                if os.stat(harvester.path).st_ino != key.inode:
+                    return True
+            except OSError:
+                return True
+        return False
 
     def read(self, *, now: float, wall: int) -> Iterator[Block]:
         """Give a block of every file that has one, each file once; raises nothing of a file."""
@@ -239,26 +371,42 @@ class Tailer:
                 self._ready.pop(key, None)
             else:
                 self._changed.add(block.file)
+                self._warm.add(key)
                 yield block
 
     def _read(self, key: Identity, harvester: Harvester, now: float, wall: int) -> Block | None:
         try:
             if not harvester.is_same():
-                self._restart(key, harvester, wall)
+                self._restart(key, harvester, now, wall)
             block = harvester.read(self._block_bytes, now=now, read_at=wall)
         except OSError as error:
             log.warning("%s: %s; it is tried again in the next scan", harvester.path, error)
             return None
+        if block is not None:
+            self._lasts[block.file, block.end] = harvester.last
+        elif harvester.wants_save():
+            self._await_save(key, harvester)
         if harvester.position == harvester.size:
             harvester.record.current_at = wall
         return block
+
+    def _await_save(self, key: Identity, harvester: Harvester) -> None:
+        self._changed.add(harvester.record.id)
+        self._splits[key] = harvester
+
+    def end_events(self) -> bool:
+        """Let all events end that wait for more lines; tell whether there were any."""
+        ended = [key for key, each in self._open.items() if each.end_event()]
+        for key in ended:
+            self._await_save(key, self._open[key])
+        return bool(ended)
 
     def reread(self, file: int, start: int = 0) -> int:
         """Have a file read again, see `FileRecord.reread`; give the bytes of it."""
         record = self._records[file]
         bytes_again = record.reread(start)
         self._changed.add(file)
-        self._shelf.pop(record.file, None)
+        self._caps.pop(file, None)
         harvester = self._open.get(record.file)
         if harvester is not None:
             harvester.rewind()
@@ -271,7 +419,7 @@ class Tailer:
 
     def is_there(self, record: FileRecord) -> bool:
         """Tell whether a file was there in the last scan, or can still be read."""
-        return record.file in self._open or record.file in self._shelf
+        return record.file in self._open or record.file in self._copies.found
 
     def forget(self, file: int) -> None:
         """Forget a file that is not there."""
@@ -279,9 +427,16 @@ class Tailer:
 
     def ack(self, file: int, offset: int) -> None:
         """Move the acked offset of a file; one that is over is left alone."""
+        last = self._lasts.pop((file, offset), NOTHING)
         record = self._records.get(file)
-        if record is not None and offset > record.offset:
-            record.offset = offset
+        if record is None:
+            self._surrender.ack(file, offset)
+            return
+        cap = self._caps.get(file)
+        if cap is not None and offset >= cap[0]:
+            offset, last = cap
+        if offset > record.offset:
+            record.offset, record.last = offset, last
             self._changed.add(file)
 
     def take_changes(self) -> tuple[list[FileRecord], list[FileRecord]]:
@@ -289,7 +444,25 @@ class Tailer:
         moved = [self._records[file] for file in sorted(self._changed) if file in self._records]
         over, self._over = self._over, []
         self._changed = set()
+        self._saving.update(self._splits)
+        self._splits = {}
         return moved, over
+
+    def take_tombstones(self) -> list[Tombstone]:
+        """Give what was given up since the last call; to be saved with the changes."""
+        return self._surrender.take()
+
+    def saved(self) -> None:
+        """Take note that the registry has saved all that was taken."""
+        for key, harvester in self._saving.items():
+            harvester.split_saved = harvester.record.split
+            self._ready[key] = None
+        self._saving = {}
+        self._holds.sweep()
+
+    def is_splitting(self) -> bool:
+        """Tell whether a block waits for a save."""
+        return bool(self._splits or self._saving)
 
     def _retire(self, key: Identity, harvester: Harvester, now: float) -> None:
         """
@@ -300,32 +473,72 @@ class Tailer:
         """
         if not (harvester.is_settled(now) and harvester.is_read()):
             return
-        stat = harvester.close()
-        del self._open[key]
-        self._ready.pop(key, None)
-        if harvester.missing and not stat.st_nlink:
-            self._drop(harvester.record)
+        record, stat = harvester.record, self._close(key)
+        names = stat.st_nlink - self._holds.has(key)
+        self._holds.release(key)
+        if harvester.missing and not names and not self._copies.has_copy_of(record):
+            self._drop(record)
         else:
-            self._shelf[key] = _Shelved(harvester.record, *_state(stat))
+            record.done = stat.st_mtime_ns
+            self._changed.add(record.id)
+
+    def _close(self, key: Identity) -> os.stat_result:
+        harvester = self._open.pop(key)
+        self._ready.pop(key, None)
+        self._warm.discard(key)
+        self._paths = None
+        return harvester.close()
+
+    def _keep_within_budget(self, wall: int) -> None:
+        """Give up the oldest files that only we still hold, while they take too many bytes."""
+        if not self._holds.are_on:
+            return
+        nameless = []
+        for key, harvester in self._open.items():
+            if harvester.missing:
+                stat = harvester.content.stat()
+                if stat.st_nlink <= self._holds.has(key):
+                    nameless.append((stat.st_mtime_ns, stat.st_size, key))
+        over = sum(size for _changed, size, _key in nameless) - self._holds.max_bytes
+        for _changed, size, key in sorted(nameless):
+            if over <= 0:
+                break
+            over -= size
+            self._give_up(key, "the files held took more than holds.max_bytes", wall)
+
+    def _give_up(self, key: Identity, reason: str, wall: int) -> None:
+        harvester = self._open[key]
+        record = harvester.record
+        if not record.stream:
+            record.stream = self._name_stream(record, harvester.content.read_at(HEAD, 0))
+        self._surrender.give_up(harvester, reason, wall)
+        self._close(key)
+        self._holds.release(key)
+        self._drop(record)
 
     def _drop(self, record: FileRecord) -> None:
         self._records.pop(record.id, None)
         if self._known.get(record.file) is record:
             del self._known[record.file]
-        self._shelf.pop(record.file, None)
         self._changed.discard(record.id)
+        self._caps.pop(record.id, None)
         self._over.append(record)
 
-    def _forget(self, found: dict[Identity, str], wall: int) -> None:
-        """Drop what the registry knows of files that have been nowhere for long."""
+    def _forget(self, found: set[Identity], now: float, wall: int) -> None:
+        """Drop what is known of files that have been nowhere for long."""
+        for orphan in list(self._copies.orphans.values()):
+            if now - orphan.since >= SETTLE_SECONDS:
+                del self._copies.orphans[orphan.record.id]
+                self._drop(orphan.record)
         for record in list(self._records.values()):
             if record.file in found or record.file in self._open:
                 continue
             if wall - record.seen_at >= FORGET_AFTER_MS:
                 self._drop(record)
+        self._copies.forget()
 
     def held(self) -> dict[str, int]:
-        """Give path → bytes that are not acked, of the files that only open descriptors hold."""
+        """Give path → bytes that are not acked, of the files that have no name any more."""
         return {
             harvester.record.path: max(harvester.size - harvester.record.offset, 0)
             for harvester in self._open.values()
@@ -355,8 +568,9 @@ class Tailer:
                 f"open: {harvester.path}, size {harvester.size}, read {harvester.position}, acked"
                 f" {record.offset}, missing {harvester.missing}, to read {key in self._ready}"
             )
-        for shelved in self._shelf.values():
-            yield f"closed: {shelved.record.path}, acked {shelved.record.offset}"
+        for record in self._records.values():
+            if record.file not in self._open:
+                yield f"closed: {record.path}, acked {record.offset}"
         for path, why in self._refused.items():
             yield f"refused: {path}: {why}"
 
@@ -375,5 +589,11 @@ class Tailer:
         self._open.clear()
 
 
-def _state(stat: stat_result) -> tuple[int, int]:
-    return stat.st_size, stat.st_mtime_ns
+def _changed_at(file: Found) -> int:
+    return file.stat.st_mtime_ns
+
+
+def _is_done(record: FileRecord, file: Found) -> bool:
+    """Tell whether a file was read to its end and is as it was then."""
+    is_whole = file.compressed or record.offset == file.stat.st_size
+    return is_whole and record.done == file.stat.st_mtime_ns

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from shipper.view.text import Paint, instant, safe, safe_json, size, span, table
 
 if TYPE_CHECKING:
-    from shipper.status import Counters, FileStatus, Status
+    from shipper.status import Counters, FileStatus, Holding, Status
 
 
 def status_json(status: Status) -> str:
@@ -19,6 +19,7 @@ def status_json(status: Status) -> str:
 def status_text(status: Status, now: int, paint: Paint) -> list[str]:
     """Show everything; ages are told against `now` (epoch ms)."""
     lines = [_headline(status), *_files(status, now, paint)]
+    lines += _holds(status.holds)
     if status.running or status.counters.read_bytes:
         lines += ["", _totals(status.counters)]
     if status.running:
@@ -56,6 +57,16 @@ def _row(file: FileStatus, now: int) -> list[str]:
         oldest,
         file.state,
     ]
+
+
+def _holds(holds: Holding) -> list[str]:
+    """Tell what only the holds keep, and what was lost because that was too much."""
+    lines = []
+    if holds.nameless:
+        lines.append(f"held until delivered: {holds.nameless} files, {size(holds.nameless_bytes)}")
+    if holds.given_up_bytes:
+        lines.append(f"given up, as more was held than may be: {size(holds.given_up_bytes)}")
+    return ["", *lines] if lines else []
 
 
 def _totals(counters: Counters) -> str:

@@ -10,10 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from shipper.events import Block
+from shipper.tail.copies import ALL_COMPRESSED, InputFiles
 from shipper.tail.discovery import Patterns
-from shipper.tail.harvester import SETTLE_SECONDS
-from shipper.tail.registry import Changes, FileRecord, Registry
-from shipper.tail.tailer import InputFiles, Tailer
+from shipper.tail.harvester import SETTLE_SECONDS, Cutting
+from shipper.tail.holds import Holds
+from shipper.tail.multiline import Multiline
+from shipper.tail.registry import Changes, FileRecord, Registry, Tombstone
+from shipper.tail.tailer import Tailer
 
 NOBODY = 65534
 WALL = 1_770_301_845_000
@@ -30,30 +33,45 @@ class Reader:
         exclude: tuple[str, ...] = (),
         block_bytes: int = 64,
         max_line_bytes: int = 32,
+        multiline: Multiline | None = None,
+        held_bytes: int | None = None,
+        compressed_since: int = ALL_COMPRESSED,
     ) -> None:
         self.now = 1000.0
         self.wall = WALL
         self._registry = Registry(folder / "registry.db")
         paths = tuple(str(folder / pattern) for pattern in patterns or ("*.log",))
-        self.inputs = [InputFiles(Patterns(paths, exclude), max_line_bytes)]
+        self.inputs = [
+            InputFiles(
+                Patterns(paths, exclude), Cutting(max_line_bytes, multiline), compressed_since
+            )
+        ]
+        self.holds = folder / "holds"
+        self._held_bytes = held_bytes
         self._block_bytes = block_bytes
         self._last: dict[int, int] = {}
         self.tailer = self._start()
 
     def _start(self) -> Tailer:
-        records = self._registry.files()
-        self._last = {record.id: record.offset for record in records}
-        retired = self._registry.retired()
-        return Tailer(self.inputs, records, retired, host=HOST, block_bytes=self._block_bytes)
+        memory = self._registry.memory()
+        self._last = {record.id: record.offset for record in memory.files}
+        holds = None if self._held_bytes is None else Holds(self.holds, self._held_bytes)
+        return Tailer(self.inputs, memory, host=HOST, block_bytes=self._block_bytes, holds=holds)
 
     def save(self) -> None:
         changes = Changes()
         changes.add_files(*self.tailer.take_changes())
+        changes.add_tombstones(self.tailer.take_tombstones())
         self._registry.save(changes, self.wall)
+        self.tailer.saved()
 
     def saved(self) -> list[FileRecord]:
         self.save()
         return self._registry.files()
+
+    def tombstones(self) -> list[Tombstone]:
+        self.save()
+        return self._registry.tombstones()
 
     def crash(self) -> None:
         """Begin again with what was saved."""
@@ -72,8 +90,13 @@ class Reader:
     def read(self) -> list[Block]:
         """Read all that there is; each block begins where the one before it ended."""
         found: list[Block] = []
-        while blocks := list(self.tailer.read(now=self.now, wall=self.wall)):
+        while True:
+            blocks = list(self.tailer.read(now=self.now, wall=self.wall))
             found += blocks
+            if not blocks and not self.tailer.is_splitting():
+                break
+            if not blocks:
+                self.save()
         for block in found:
             assert block.start == self._last.get(block.file, 0)
             assert block.end > block.start

@@ -52,7 +52,7 @@ def test_a_path_without_wildcards(tmp_path: Path) -> None:
     [
         *("app.log.1", "app.log.12", "app.log.2026-02-05", "app.log-20260205"),
         *("app.log-20260205-1770301845", "app.log.2026-02-05_14-30-45", "app.log.2026-02-05T14:30"),
-        "app.log.1.2",
+        *("app.log.1.2", "app.log.2.gz", "app.log-20260205.gz"),
     ],
 )
 def test_rotated_names(tmp_path: Path, name: str) -> None:
@@ -68,12 +68,12 @@ def test_rotated_names(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        *("app.log.1.gz", "app.log-20260205.bz2", "app.log.2.zst", "app.log.old", "app.log.bak"),
+        *("app.log.1.bz2", "app.log-20260205.bz2", "app.log.2.zst", "app.log.old", "app.log.bak"),
         *("app.log1", "app.log.", "app.log~", "other.log.1", "app.log.x1", ".app.log.swp"),
     ],
 )
 def test_names_of_others(tmp_path: Path, name: str) -> None:
-    """Compressed ones, backups of editors and other logs are not what a file is rotated to."""
+    """What other tools compressed, backups of editors and other logs are not taken for rotated."""
     make(tmp_path, "app.log", name)
     assert {*find(tmp_path, "app.log")} == {"app.log"}
 

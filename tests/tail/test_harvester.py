@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from shipper.enrich.enricher import Enricher, Surroundings
 from shipper.events import Block
-from shipper.tail.harvester import SETTLE_SECONDS, Harvester
+from shipper.tail.content import open_content
+from shipper.tail.harvester import SETTLE_SECONDS, Cutting, Harvester
 from shipper.tail.identity import HEAD, Fingerprint, identity, stream_name
 from shipper.tail.registry import FileRecord
 from tests.tail.tailing import HOST, WALL, append
@@ -34,14 +35,19 @@ class Reading:
         self.now = 0.0
         self._block_bytes = block_bytes
         record = FileRecord(1, identity(path.stat()), Fingerprint(), str(path), "", 0, 0, WALL)
+        opened = open_content(str(path), compressed=False)
         self.harvester = Harvester(
-            record, str(path), name_stream=named, max_line_bytes=LIMIT, now=0.0
+            record, opened, cutting=Cutting(LIMIT), name_stream=named, now=0.0
         )
 
     def read(self) -> Block | None:
         self.harvester.has_grown(self.now)
         assert self.harvester.is_same()
-        return self.harvester.read(self._block_bytes, now=self.now, read_at=WALL)
+        block = self.harvester.read(self._block_bytes, now=self.now, read_at=WALL)
+        if block is None and self.harvester.wants_save():
+            self.harvester.split_saved = self.harvester.record.split
+            return self.read()
+        return block
 
     def blocks(self) -> list[Block]:
         return list(iter(self.read, None))
@@ -243,15 +249,14 @@ def test_the_head_grows_until_it_is_whole(reading: Reading) -> None:
 
 def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
     """A file that is not there, or is none, is the caller's to wait for."""
-    record = FileRecord(1, identity(tmp_path.stat()), Fingerprint(), "", "", 0, 0, WALL)
     with pytest.raises(FileNotFoundError):
-        Harvester(record, str(tmp_path / "no"), name_stream=named, max_line_bytes=1, now=0)
+        open_content(str(tmp_path / "no"), compressed=False)
 
 
 def test_close_gives_the_last_state(reading: Reading) -> None:
     """What a file's stat said at its close tells later whether it has changed."""
     put(reading, b"abc\n")
-    other = Harvester(
-        reading.harvester.record, reading.harvester.path, name_stream=named, max_line_bytes=1, now=0
-    )
+    opened = open_content(reading.harvester.path, compressed=False)
+    record = reading.harvester.record
+    other = Harvester(record, opened, cutting=Cutting(1), name_stream=named, now=0)
     assert other.close().st_size == 4

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from shipper.tail.content import Plain
 from shipper.tail.identity import Fingerprint, identity
-from shipper.tail.registry import Changes, FileRecord, Registry
+from shipper.tail.registry import Changes, FileRecord, Memory, Registry
 from shipper.tail.tailer import FORGET_AFTER_MS, WARM_SECONDS, Tailer
 from tests.tail.tailing import HOST, WALL, Reader, append, lines_of, open_folder, unprivileged
 
@@ -186,7 +187,7 @@ def test_an_inode_that_is_used_again(tmp_path: Path, log: Path) -> None:
     registry.close()
     reader = Reader(tmp_path)
     assert reader.lines() == [b"quite another first line"]
-    (saved,) = reader.saved()
+    *_old, saved = reader.saved()
     assert (saved.id, saved.generation, saved.offset) == (8, 4, 25)
     assert saved.stream not in ("", "s")
     reader.close()
@@ -225,10 +226,11 @@ def test_truncated_while_blocks_are_on_their_way(reader: Reader, log: Path) -> N
     append(log, b"new\n")
     new = reader.take()
     reader.ack(blocks)
-    (saved,) = reader.saved()
+    *_old, saved = reader.saved()
     assert (saved.id, saved.offset, saved.generation) == (new[0].file, 0, 1)
     reader.ack(new)
-    assert reader.saved()[0].offset == 4
+    reader.settle()
+    assert [(each.id, each.offset) for each in reader.saved()] == [(saved.id, 4)]
 
 
 def test_foreign_lines_of_a_truncated_file_have_another_stream(reader: Reader, log: Path) -> None:
@@ -582,7 +584,8 @@ def test_a_used_inode_with_the_same_first_line(reader: Reader, log: Path) -> Non
     append(log, b"started\n")
     (block,) = reader.take()
     old = reader.saved()[0]
-    later = Tailer(reader.inputs, [], {block.stream}, host=HOST, block_bytes=64)
+    memory = Memory(retired=frozenset({block.stream}))
+    later = Tailer(reader.inputs, memory, host=HOST, block_bytes=64)
     later.scan(now=reader.now, wall=WALL)
     (again,) = later.read(now=reader.now, wall=WALL)
     later.close()
@@ -608,10 +611,11 @@ def test_a_disk_that_fails(reader: Reader, log: Path, caplog: pytest.LogCaptureF
     append(log, b"1\n")
     reader.scan()
     (harvester,) = reader.tailer._open.values()
-    good = harvester._fd
-    harvester._fd = 10**6  # EBADF at each call
+    content = harvester.content
+    assert isinstance(content, Plain)
+    good, content.fd = content.fd, 10**6  # EBADF at each call
     reader.scan()
     assert reader.read() == []
     assert "it is tried again" in caplog.text
-    harvester._fd = good
+    content.fd = good
     assert reader.lines() == [b"1"]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from shipper.findings import Finding, Severity
-from shipper.status import Counters, FileStatus, Status
+from shipper.status import Counters, FileStatus, Holding, Status
 from shipper.view.findings import findings_text
 from shipper.view.status import status_json, status_text
 from shipper.view.text import Paint
@@ -42,6 +43,18 @@ def test_the_state_is_told_from_file_to_index() -> None:
         "20.0 events/s, 2.0 KiB/s",
         "searchable up to 2026-02-05T14:30:43.623Z (1.5 s ago)",
         r"last error: disk \x1b[1mfull",
+    ]
+
+
+def test_what_is_held_is_told_where_only_the_hold_keeps_it() -> None:
+    """Holds that cost nothing are no news; those that take room, and what was given up, are."""
+    quiet = replace(RUNNING, holds=Holding(files=3, bytes=900))
+    assert status_text(quiet, NOW, PLAIN) == status_text(RUNNING, NOW, PLAIN)
+    loud = replace(RUNNING, holds=Holding(3, 900, 2, 600, 50))
+    assert status_text(loud, NOW, PLAIN)[5:8] == [
+        "",
+        "held until delivered: 2 files, 600 B",
+        "given up, as more was held than may be: 50 B",
     ]
 
 

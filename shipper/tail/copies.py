@@ -1,0 +1,242 @@
+"""
+Files that are made of others: `copytruncate` copies a log, `compress` makes a gzip of it.
+
+The copy has another inode, and the same lines. Those that `emit` wrote are known by their origin;
+others are known by the stream of their file, so the copy has to be read as what it was copied
+from: from the same offset, under the same record. It is a copy if it belongs to the same log by
+its name (`app.log` ↔ `app.log.1`, `app.log.2.gz`) and has the same bytes, where they can be
+compared:
+
+- with the file itself, while it is open: the copy is how that file begins;
+- with its record, when it is gone: the first bytes, and those before the acked offset.
+
+While the original can be read, its copy is a `Shadow`: there is nothing to read in it. When the
+original is truncated or gone, the copy takes over its record. So what was written to the file
+between the last read and the copy is read from the copy, and nothing is read twice.
+
+Two small files may be equal by chance. So a copy of less than 1 KiB whose original stays as it was
+is read for itself after a while: where in doubt, a line is read twice rather than never.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from shipper.tail.harvester import SETTLE_SECONDS, Cutting, Harvester
+from shipper.tail.identity import HEAD
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+
+    from shipper.tail.content import Content
+    from shipper.tail.discovery import Found, Patterns
+    from shipper.tail.identity import Fingerprint, Identity
+    from shipper.tail.registry import FileRecord
+
+log = logging.getLogger(__name__)
+
+ALL_COMPRESSED = 0  # for `InputFiles.compressed_since`
+
+
+@dataclass(frozen=True, slots=True)
+class InputFiles:
+    """
+    The files of one input, and how they are cut.
+
+    A gzip that no known file was made into is read if it changed after `compressed_since`
+    (nanoseconds since the epoch).
+    """
+
+    patterns: Patterns
+    cutting: Cutting
+    compressed_since: int = ALL_COMPRESSED
+
+
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """A file that is there and not known."""
+
+    file: Found
+    key: Identity
+    source: InputFiles
+
+
+class Verdict(Enum):
+    """What is to be done with a rotated file that is not known."""
+
+    NEW = "it is read from its beginning"
+    SUCCESSOR = "it takes over the record of the file that it was copied from"
+    WAIT = "nothing, for now or for good"
+
+
+@dataclass(frozen=True, slots=True)
+class Shadow:
+    """
+    A copy of what `record` stands for, or of nothing known: state, size, when it was found.
+
+    `since` is monotonic, as all times that are not said to be others.
+    """
+
+    record: FileRecord | None
+    state: tuple[int, int]
+    size: int
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """A record whose file was truncated: how far it was read, what was before that, and when."""
+
+    record: FileRecord
+    position: int
+    last: Fingerprint
+    since: float
+
+
+class Copies:
+    """
+    Tells copies from new files.
+
+    `opened` and `known` are the tailer's: what is read, and the record of every identity. `found`
+    is what the scan under way has found.
+    """
+
+    def __init__(
+        self, opened: dict[Identity, Harvester], known: dict[Identity, FileRecord]
+    ) -> None:
+        self._open = opened
+        self._known = known
+        self.found: set[Identity] = set()
+        self.orphans: dict[int, Orphan] = {}
+        self._shadows: dict[Identity, Shadow] = {}
+        self._unfit: dict[Identity, tuple[tuple[int, int], float]] = {}  # gzips still written
+
+    def judge(
+        self,
+        stranger: Stranger,
+        kin: list[FileRecord],
+        open_content: Callable[[Found, Identity], Content | None],
+        now: float,
+    ) -> tuple[Verdict, Shadow | None]:
+        """Judge a rotated file that is not empty; `kin` are the records of the same log."""
+        file, key = stranger.file, stranger.key
+        shadow = self._shadows.get(key)
+        if shadow is None or shadow.state != _state(file.stat):
+            content = open_content(file, key)
+            shadow = self._identify(stranger, kin, content, now) if content else None
+            if shadow is None:
+                return Verdict.WAIT, None
+            self._shadows[key] = shadow
+        verdict = self._verdict(stranger, shadow, now)
+        if verdict is not Verdict.WAIT:
+            del self._shadows[key]
+        return verdict, shadow
+
+    def _verdict(self, stranger: Stranger, shadow: Shadow, now: float) -> Verdict:
+        file, record = stranger.file, shadow.record
+        if record is None:
+            is_old = file.stat.st_mtime_ns <= stranger.source.compressed_since
+            return Verdict.WAIT if file.compressed and is_old else Verdict.NEW
+        if not self._is_there(record):
+            return Verdict.SUCCESSOR
+        harvester = self._open.get(record.file)
+        stays = harvester is None or not harvester.missing
+        if stays and shadow.size < HEAD and now - shadow.since >= SETTLE_SECONDS:
+            return Verdict.NEW  # two small files that are equal, as it seems
+        return Verdict.WAIT
+
+    def _is_there(self, record: FileRecord) -> bool:
+        """Tell whether the file of a record can still be read as what it was."""
+        if self._known.get(record.file) is not record:
+            return False
+        return record.file in self._open or record.file in self.found
+
+    def _identify(
+        self, stranger: Stranger, kin: list[FileRecord], content: Content, now: float
+    ) -> Shadow | None:
+        """Look what a file is a copy of; None if that cannot be said now."""
+        file, key = stranger.file, stranger.key
+        try:
+            record = next((each for each in kin if self._fits(content, each, file)), None)
+            is_old = file.stat.st_mtime_ns <= stranger.source.compressed_since
+            size = 0 if record is None and is_old else content.size(content.stat())
+        except OSError as error:
+            log.warning("%s: %s; it is tried again in the next scan", file.path, error)
+            return None
+        finally:
+            content.close()
+        state = _state(file.stat)
+        if content.fault:
+            before, since = self._unfit.get(key, (None, now))
+            if before != state:
+                self._unfit[key] = state, now
+                return None
+            if now - since < SETTLE_SECONDS:
+                return None  # it is still written, as it seems
+        self._unfit.pop(key, None)
+        return Shadow(record, state, size, now)
+
+    def _fits(self, content: Content, record: FileRecord, file: Found) -> bool:
+        """Tell whether a file is a copy of the one that a record stands for; raises OSError."""
+        orphan = self.orphans.get(record.id)
+        if orphan is not None:
+            return is_copy_of(content, record, (orphan.position, orphan.last))
+        harvester = self._open.get(record.file)
+        if harvester is not None and harvester.record is record:
+            if harvester.is_same():
+                return is_beginning_of(content, harvester.content)
+        elif not (file.compressed or record.file in self.found):
+            return False
+        return is_copy_of(content, record)
+
+    def has_copy_of(self, record: FileRecord) -> bool:
+        """Tell whether a copy is there that can take over a record."""
+        return any(shadow.record is record for shadow in self._shadows.values())
+
+    def forget(self) -> None:
+        """Forget what is not there any more."""
+        for key in self._shadows.keys() - self.found:
+            del self._shadows[key]
+        for key in self._unfit.keys() - self.found:
+            del self._unfit[key]
+
+
+def _state(stat: os.stat_result) -> tuple[int, int]:
+    return stat.st_size, stat.st_mtime_ns
+
+
+def is_beginning_of(copy: Content, original: Content) -> bool:
+    """Tell whether the original begins with the bytes of the copy; raises OSError."""
+    size = copy.size(copy.stat())
+    if size > original.size(original.stat()):
+        return False
+    for offset in (0, max(size - HEAD, 0)):
+        part = copy.read_at(HEAD, offset)
+        if part != original.read_at(len(part), offset):
+            return False
+    return True
+
+
+def is_copy_of(
+    copy: Content, record: FileRecord, read: tuple[int, Fingerprint] | None = None
+) -> bool:
+    """
+    Tell whether a copy holds what was read under this record; raises OSError.
+
+    `read` says of a truncated file how far it was read beyond its record, and what was before: a
+    copy that is shorter was made before the last read.
+    """
+    head = record.head
+    if not head.length or not head.fits(copy.read_at(head.length, 0)):
+        return False
+    size = copy.size(copy.stat())
+    places = [(record.offset, record.last), *([read] if read else [])]
+    places = [place for place in places if place[0] <= size]
+    if not places:
+        return read is not None
+    offset, last = max(places, key=lambda place: place[0])
+    return offset <= head.length or last.fits(copy.read_at(last.length, offset - last.length))

@@ -1,0 +1,71 @@
+"""
+Which lines of a plain-text log belong together: a traceback is one event.
+
+An event goes on as long as its lines do not begin another one. A line of JSON is always an event of
+its own. Both limits cut by what is in the file, never by how it was read: so the same bytes, read
+from the beginning of any event, give the same events, across blocks, rotation and restart. What
+lies beyond a limit is the next event; nothing is left out.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+# What goes on, if nothing else is said: what is indented or blank, and the lines of a traceback of
+# Python or Java that are not.
+CONTINUES = re.compile(
+    rb"[ \t]"
+    rb"|\r?\Z"
+    rb"|Traceback \(most recent call last\):"
+    rb"|During handling of the above exception, another exception occurred:"
+    rb"|The above exception was the direct cause of the following exception:"
+    rb"|Caused by: "
+    rb"|(?:[A-Za-z_][\w$]*\.)*[A-Za-z_]\w*(?:Error|Exception|Warning|Interrupt|Exit|Group)(?::|\r?\Z)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Multiline:
+    """
+    How lines are joined.
+
+    An event begins where `first_line` matches at the beginning of a line; where it is None, with
+    any line that is not a usual continuation. One that has not gone on for `quiet_seconds` is over.
+    """
+
+    first_line: re.Pattern[bytes] | None
+    max_lines: int
+    max_bytes: int
+    quiet_seconds: float
+
+    def split(self, data: bytes) -> tuple[list[int], bool]:
+        """
+        Give the offsets at which events begin, and whether the last one is complete.
+
+        `data` is whole lines; its first byte begins an event.
+        """
+        starts: list[int] = []
+        offset = size = lines = 0
+        goes_on = False
+        for line in data.removesuffix(b"\n").split(b"\n"):
+            length = len(line) + 1
+            is_json = _is_json(line)
+            fits = lines < self.max_lines and size + length <= self.max_bytes
+            if not (goes_on and fits and not is_json and self._continues(line)):
+                starts.append(offset)
+                lines = size = 0
+                goes_on = not is_json
+            lines += 1
+            size += length
+            offset += length
+        return starts, not goes_on or lines >= self.max_lines or size >= self.max_bytes
+
+    def _continues(self, line: bytes) -> bool:
+        if self.first_line is None:
+            return CONTINUES.match(line) is not None
+        return self.first_line.match(line) is None
+
+
+def _is_json(line: bytes) -> bool:
+    return line.startswith(b"{") and line.rstrip().endswith(b"}")
