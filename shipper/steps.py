@@ -35,6 +35,7 @@ class Step(Enum):
     RECEIPT_SEALED = "a receipt is durable"
     LETTERS_REWRITTEN = "the dead letters that stay are in a new file, synced, not yet renamed"
     LETTERS_REPLACED = "the new file of dead letters has the name of the old one"
+    ALERT_DECIDED = "what happened to incidents is durable, and nobody is told yet"
     ALERT_LOGGED = "transitions are in the log of the alert job, which is not noted"
     ALERT_TRYING = "an alerter is about to be told, which is noted"
     ALERT_TOLD = "an alerter has told people, which is not noted"

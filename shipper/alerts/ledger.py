@@ -29,6 +29,7 @@ there already is not recorded again: two jobs that judge the same records decide
     standing      per rule, group and track: the incident that the next verdict is held against
     silences      what people do not want to hear of
     judged        per rule: the end of the last window that was judged
+    failing       per alerter: since when it could not tell people, and why
     late          per rule and host: windows judged without that host, from and up to (both ends)
     meta          version of the layout; the run that the records of the log carry
 
@@ -41,7 +42,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -86,6 +87,9 @@ CREATE TABLE IF NOT EXISTS silences (
     id TEXT PRIMARY KEY, until INTEGER NOT NULL, body BLOB NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS judged (rule TEXT PRIMARY KEY, up_to INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS failing (
+    alerter TEXT PRIMARY KEY, since INTEGER NOT NULL, fault TEXT NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS late (
     rule TEXT NOT NULL, host TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
     PRIMARY KEY (rule, host)
@@ -246,6 +250,8 @@ class Ledger:
             return False
         if transition.change is Change.DROPPED:
             self._db.execute("DELETE FROM incidents WHERE id = ?", (incident.id,))
+        elif transition.change is Change.RESOLVED or not self.find(incident.id):
+            self._keep(incident)
         self._db.executemany(
             "INSERT OR IGNORE INTO outbox (key, alerter, incident, state, since, next_at)"
             " VALUES (?, ?, ?, 'waiting', ?, ?)",
@@ -265,6 +271,28 @@ class Ledger:
         """Give, by rule and host, the first and last end of the windows judged without it."""
         found = self.rows("SELECT rule, host, first, last FROM late")
         return {(rule, host): (first, last) for rule, host, first, last in found}
+
+    def set_progress(
+        self, rule: str, judged: int | None, late: Mapping[str, tuple[int, int]]
+    ) -> None:
+        """Keep how far a rule is judged, and which windows its hosts owe."""
+        if judged is not None and self.judged_up_to(rule) != judged:
+            self.set_judged(rule, judged)
+        found = self.rows("SELECT host, first, last FROM late WHERE rule = ?", rule)
+        before = {host: (first, last) for host, first, last in found}
+        for host in {*before, *late}:
+            if before.get(host) != late.get(host):
+                self.set_late(rule, host, late.get(host))
+
+    def judged_up_to(self, rule: str) -> int | None:
+        """Give the end of the last window of a rule that was judged."""
+        found = self.rows("SELECT up_to FROM judged WHERE rule = ?", rule)
+        return int(found[0][0]) if found else None
+
+    def failing(self) -> dict[Group, str]:
+        """Give the alerters that could not tell people, and have not since, each with the fault."""
+        found = self.rows("SELECT alerter, fault FROM failing ORDER BY alerter")
+        return {(("alerter", alerter),): f"{alerter}: {fault}" for alerter, fault in found}
 
     def set_late(self, rule: str, host: str, ends: tuple[int, int] | None) -> None:
         """Keep which windows still lack a host; None for none."""

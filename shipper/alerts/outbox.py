@@ -87,6 +87,7 @@ class Outbox:
                 " WHERE key = ? AND alerter = ?",
                 [(now, reference, key, alerter) for key in keys],
             )
+            self._ledger.run("DELETE FROM failing WHERE alerter = ?", [(alerter,)])
 
     def again(self, keys: Sequence[str], alerter: str, at: int, fault: str, now: int) -> None:
         """Keep that an alerter could not be told, and when it is tried next."""
@@ -108,6 +109,9 @@ class Outbox:
                 "INSERT OR IGNORE INTO outbox (key, alerter, incident, state, since, next_at)"
                 " SELECT key, ?, incident, 'waiting', ?, ? FROM transitions WHERE key = ?",
                 [(to, now, now, key) for key in keys if to],
+            )
+            self._ledger.run(
+                "INSERT OR REPLACE INTO failing VALUES (?, ?, ?)", [(alerter, now, fault)]
             )
 
     def reference(self, incident: str, alerter: str) -> str | None:
