@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from inspect import cleandoc
 from typing import Any
 
+from shipper.alerts.cases import CaseFile
+from shipper.alerts.rules.rule import Rule
+from shipper.alerts.rules.schema import rule_schema
 from shipper.alerts.settings import AlertSettings
 from shipper.config import Config
 from shipper.options import Kind, ListOf, MapOf, OneOf, Option, Section, options_of
@@ -53,6 +57,27 @@ This page is written from `shipper/alerts/settings.py` by `make docs`.
 _IN_WORDS = {"{}": "its defaults", "[]": "empty", "none": "none"}  # defaults nobody would write
 
 
+_RULES_HEAD = """\
+# Rules
+
+Every key of a rule file and of a file of cases. [alerts.md](alerts.md) teaches how to write, test
+and back-test a rule; this is the list to look things up in.
+
+- A rule is one YAML file in `config/rules/`, named as the rule. Its cases are in
+  `config/rules/tests/`, in a file of the same name.
+- A share is written as `1%` (or `0.01`), a time that a number is held against as `500ms` (or
+  `500`).
+- A query is one of [search.md](search.md). What some store can't answer is a fault of the file.
+- An editor that knows YAML language servers completes keys and marks faults, if the first line is
+  `# yaml-language-server: $schema=rule.schema.json`.
+"""
+
+_RULES_FOOT = """
+This page and `config/rules/rule.schema.json` are written from `shipper/alerts/rules/` and
+`shipper/alerts/cases.py` by `make docs`.
+"""
+
+
 def configuration() -> str:
     """Give the text of docs/configuration.md."""
     return _HEAD + "".join(_describe(Config, "", "The whole file")) + _FOOT
@@ -63,7 +88,20 @@ def alerts_configuration() -> str:
     return _ALERTS_HEAD + "".join(_describe(AlertSettings, "", "The whole file")) + _ALERTS_FOOT
 
 
+def rules() -> str:
+    """Give the text of docs/alerts-rules.md."""
+    tables = [*_describe(Rule, "", "A rule"), *_describe(CaseFile, "", "A file of cases")]
+    return _RULES_HEAD + "".join(tables) + _RULES_FOOT
+
+
+def schema() -> str:
+    """Give the schema of rule files, for editors."""
+    return json.dumps(rule_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
+    "config/rules/rule.schema.json": schema,
+    "docs/alerts-rules.md": rules,
     "docs/configuration.md": configuration,
     "docs/alerts-configuration.md": alerts_configuration,
 }

@@ -47,7 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # One way to a server: what stops `deliver`, `reach` has to find, and in the same words.
     "connecting": {"config"},
     "elastic": {"config", "errors"},
-    "reference": {"alerts.settings", "config", "options"},
+    "reference": {"alerts.cases", "alerts.rules", "alerts.settings", "config", "options"},
     "tail": SEAMS,
     "enrich": SEAMS,
     "store": {"errors", "fields", "config", "elastic", "steps"},
@@ -62,7 +62,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "reports": {"errors", "fields", "store"},
     "view": {
         *("errors", "fields", "findings", "status", "store.api", "store.fleet"),
-        *("alerts.backtest", "alerts.incident", "alerts.rules", "alerts.verdict"),
+        *("alerts.backtest", "alerts.cases", "alerts.incident", "alerts.rules", "alerts.verdict"),
     },
 }
 

@@ -12,6 +12,7 @@ COMMANDS = {
         "shipper.commands.alerts_rules:rules",
         "Show what each rule asks, and how it stands now.",
     ),
+    "test": ("shipper.commands.alerts_test:test", "Test rules on cases: records over time."),
     "backtest": (
         "shipper.commands.alerts_backtest:backtest",
         "Show what rules would have done, had they been there.",

@@ -5,6 +5,9 @@ An objective of 99.5 % over 30 days allows 0.5 % failures, the budget. A burn ra
 in exactly 30 days. Each pair of windows is a speed: 2 % of the budget within an hour is a burn rate
 of 14.4. The long window says that it matters (surely: by the lower bound of its interval), the
 short one that it still goes on; both have to. (The Site Reliability Workbook, chapter 5.)
+
+A service that has no records in the older half of a long window is too young for it: a bad minute
+of its first hour would pass for one of three days.
 """
 
 from __future__ import annotations
@@ -86,11 +89,14 @@ class BurnRate:
         """Give the numbers that are needed."""
         of = narrowed(self.to, self.of)
         spans = sorted({s for speed in self.speeds for s in (speed.long_ms, speed.short_ms)})
-        return tuple(
+        shares = (
             probe
             for span in spans
             for probe in (Probe(f"of{span}", of, span), Probe(f"to{span}", self.to, span))
         )
+        halves = {speed.long_ms: speed.long_ms // 2000 * 1000 for speed in self.speeds}
+        older = (Probe(f"older{long}", self.to, long - half, half) for long, half in halves.items())
+        return (*shares, *older)
 
     def group_by(self) -> tuple[str, ...]:
         """Give no groups of its own."""
@@ -108,6 +114,9 @@ class BurnRate:
         short_of, short_to = (
             int(numbers.get(f"{name}{speed.short_ms}", 0)) for name in ("of", "to")
         )
+        if not numbers.get(f"older{speed.long_ms}"):
+            reason = f"no records yet that are {told(speed.long_ms / _HOUR / 2)} h old"
+            return Finding(State.OK, reason, None, limit, events=to)
         if to < limits.at_least or not short_to:
             reason = f"only {to:,} records, and {limits.at_least:,} are asked for"
             return Finding(State.OK, reason, None, limit, events=to)

@@ -60,4 +60,4 @@ class Job:
         yield from needs_no_limit(limits)
 
 
-CONDITION = Scalar(_CONDITION.shown, lambda text: Job(_CONDITION.parse(text)))
+CONDITION = Scalar(_CONDITION.shown, lambda text: Job(_CONDITION.parse(text)), _CONDITION.words)

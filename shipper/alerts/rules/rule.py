@@ -50,7 +50,7 @@ def _none() -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One rule; times in milliseconds."""
+    """What is asked, of which time, how often, and when the answer is a breach."""
 
     name: str = option(_NAME, "What it is called everywhere; the file has the same name.")
     severity: Severity = option(
@@ -58,7 +58,7 @@ class Rule:
     )
     summary: Summary = option(
         TEMPLATE,
-        "The sentence that people read, a Jinja template: `{{ value | percent }}`.",
+        "The sentence that people read, a Jinja template of `value`, `group`, `reason` and others.",
     )
     count: Count | None = option(
         COUNTED, "Kind: so many records of a query.", default="none", factory=_none

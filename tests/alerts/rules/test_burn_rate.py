@@ -8,6 +8,7 @@ from shipper.alerts.verdict import State
 from tests.alerts.rules.rule_texts import ACCESS, find, rule_of
 
 HOUR = 3_600_000
+KNOWN = {"older3600000", "older21600000", "older259200000"}
 SLO = f"burn_rate: {{of: 'status_code:>=500', to: '{ACCESS}', objective: 99%}}\n"
 
 
@@ -18,12 +19,13 @@ def numbers(**hours: tuple[int, int]) -> dict[str, float]:
         for k, p in hours.items()
         for n, v in zip(("of", "to"), p, strict=True)
     }
-    return {**named}
+    older = {f"older{int(k[1:]) * 60_000}": 1.0 for k in hours}
+    return {**named, **{k: v for k, v in older.items() if k in KNOWN}}
 
 
 def test_the_usual_speeds_are_those_of_the_workbook() -> None:
     """2 % in an hour and 5 minutes, 5 % in 6 h and 30 min, 10 % in 3 days and 6 h."""
-    spans = {probe.span_ms for probe in rule_of(SLO).probes}
+    spans = {p.span_ms for p in rule_of(SLO).probes if not p.name.startswith("older")}
 
     assert spans == {HOUR // 12, HOUR // 2, HOUR, 6 * HOUR, 72 * HOUR}
 
@@ -50,6 +52,15 @@ def test_a_slow_burn_is_found_by_the_long_windows() -> None:
     assert found.state is State.BREACH
     assert found.threshold == 1.0
     assert found.value == pytest.approx(2)
+
+
+def test_a_young_service_is_not_judged_by_long_windows() -> None:
+    """A bad minute in its first hour is not one of three days."""
+    young = {**numbers(m60=(0, 100), m5=(0, 10), m30=(0, 40), m360=(20, 400), m4320=(20, 400))}
+
+    assert find(SLO, **young).state is State.BREACH
+    del young["older21600000"], young["older259200000"]
+    assert find(SLO, **young).state is State.OK
 
 
 def test_a_quiet_service_is_not_judged_by_a_handful() -> None:

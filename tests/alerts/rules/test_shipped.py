@@ -6,10 +6,14 @@ import re
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from shipper.alerts.cases import read_cases
+from shipper.alerts.incident import Change
 from shipper.alerts.rules.job import CONDITIONS, Job
 from shipper.alerts.rules.reading import load_rules
 from shipper.alerts.rules.rule import Judge, Rule
+from shipper.cli import main
 
 ROOT = Path(__file__).parents[3]
 RULES = {rule.name: rule for rule in load_rules(ROOT / "config/rules").rules}
@@ -69,3 +73,21 @@ def test_every_rule_says_why_it_is_there_and_what_to_do(rule: Rule) -> None:
 
     assert re.match(r"# [A-Z].*\.\n", text) or re.match(r"(# .*\n)+", text)
     assert rule.runbook
+
+
+@pytest.mark.parametrize("rule", [r for r in RULES.values() if r.probes], ids=lambda r: r.name)
+def test_every_rule_has_a_firing_and_a_quiet_case(rule: Rule) -> None:
+    """A rule that never fires is as wrong as one that always does."""
+    cases = read_cases(ROOT / f"config/rules/tests/{rule.name}.yml").cases
+
+    fires = [any(each.change is Change.FIRED for each in case.expect) for case in cases]
+    assert set(fires) == {True, False}
+
+
+@pytest.mark.slow
+def test_all_shipped_cases_go_as_they_say() -> None:
+    """`shipper alerts test` is good as it is shipped."""
+    result = CliRunner().invoke(main, ["alerts", "test", "--rules", str(ROOT / "config/rules")])
+
+    assert result.exit_code == 0, result.output
+    assert "FAIL" not in result.output

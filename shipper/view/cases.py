@@ -1,0 +1,46 @@
+"""How a case of a rule went, for a person who mends the rule or the case."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shipper.view.rules import group_text
+from shipper.view.text import safe, table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from shipper.alerts.cases import Case, Expected, Told
+
+_UNITS = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1))
+
+
+def case_text(rule: str, case: Case, told: Sequence[Told], *, failed: bool) -> list[str]:
+    """Give the line of a case; if it failed, what was expected and what came instead."""
+    head = f"{'FAIL' if failed else 'ok  '}  {rule}: {safe(case.name)}"
+    return [head, *_difference(case, told)] if failed else [head]
+
+
+def _difference(case: Case, told: Sequence[Told]) -> Iterator[str]:
+    wanted = [["expected", *_wanted(each)] for each in case.expect]
+    found = [["came", *_found(each)] for each in told]
+    rows = [*(wanted or [["expected", "nothing", "", "", ""]])]
+    rows += found or [["came", "nothing", "", "", ""]]
+    yield from (f"      {row}" for row in table(rows))
+
+
+def _wanted(each: Expected) -> list[str]:
+    group = group_text(tuple(each.group.items()))
+    return [moment(each.at_ms), each.change.value, group, safe(each.summary or "")]
+
+
+def _found(each: Told) -> list[str]:
+    return [moment(each.at_ms), each.change.value, group_text(each.group), safe(each.summary)]
+
+
+def moment(milliseconds: int) -> str:
+    """Write a time as it is written in a case: `90s`, `12m`."""
+    unit, length = next(
+        (pair for pair in _UNITS if milliseconds % pair[1] == 0 and milliseconds), _UNITS[3]
+    )
+    return f"{milliseconds // length}{unit}"
