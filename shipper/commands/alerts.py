@@ -17,6 +17,14 @@ COMMANDS = {
         "shipper.commands.alerts_backtest:backtest",
         "Show what rules would have done, had they been there.",
     ),
+    "alerters": (
+        "shipper.commands.alerts_alerters:alerters",
+        "Show the alerters, whom each tells, and what goes to which.",
+    ),
+    "send-test": (
+        "shipper.commands.alerts_alerters:send_test",
+        "Tell an alerter of an incident that is made up.",
+    ),
 }
 
 

@@ -87,9 +87,9 @@ class EmailAlerter:
             told = f"did not answer within {self._settings.seconds:g} s; see whether it is up"
             return AlerterUnavailable(f"{self._who} {told}")
         failed = explain(error, self._section)
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return AlerterRefused(f"{self._who} {failed.fault}; {failed.remedy}")
-        return AlerterUnavailable(f"{self._who} {failed.fault}; see its settings")
+        told = f"{self._who} {failed.fault}; {failed.remedy.replace('.hosts', '.host')}"
+        is_untrusted = isinstance(error, ssl.SSLCertVerificationError)
+        return AlerterRefused(told) if is_untrusted else AlerterUnavailable(told)
 
     def _connected(self) -> smtplib.SMTP:
         settings = self._settings
