@@ -8,6 +8,7 @@ variable in the file is replaced.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import socket
 from collections.abc import Iterator
@@ -50,6 +51,7 @@ __all__ = [
     "Host",
     "Input",
     "LogstashOutput",
+    "Metrics",
     "Multiline",
     "Output",
     "Service",
@@ -287,6 +289,43 @@ class Heartbeat:
 
 
 @dataclass(frozen=True, slots=True)
+class Metrics:
+    """Where a running shipper can be asked how it is: `/metrics`, `/-/healthy`, `/-/ready`."""
+
+    listen: str | None = option(
+        _ADDRESS,
+        "Address and port, such as `127.0.0.1:9479`. Off this machine it needs `token_file`.",
+        default="none",
+        factory=_none,
+    )
+    token_file: Path | None = option(
+        _PATH,
+        "File with a token that every request has to show (`Authorization: Bearer …`).",
+        default="none",
+        factory=_none,
+    )
+    ready_seconds: float = option(
+        SECONDS.between("1s", "1d"),
+        "`/-/ready` says no when lines that were read wait for their ack this long.",
+        default="1m",
+    )
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """Give (key, fault; remedy) for values that do not go together."""
+        if self.listen is not None and self.token_file is None and not _is_here(self.listen):
+            yield "listen", "can be reached by others; use 127.0.0.1, or add token_file"
+
+
+def _is_here(address: str) -> bool:
+    """Tell whether only this machine reaches an address."""
+    host = address.rpartition(":")[0].strip("[]")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@dataclass(frozen=True, slots=True)
 class EmbeddedOutput:
     """A searchable index in a folder of this machine; no other service is needed."""
 
@@ -477,6 +516,9 @@ class Config:
         Section(Heartbeat),
         "What is told of the shipper itself; with `output.console` nothing is.",
         default="{}",
+    )
+    metrics: Metrics = option(
+        Section(Metrics), "How the shipper can be watched.", default="{}", factory=Metrics
     )
     output: Output = option(OneOf(OUTPUTS), "Where it goes.")
     search: ElasticsearchOutput | None = option(

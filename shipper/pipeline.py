@@ -32,6 +32,7 @@ from shipper.deliver.watermark import LATE_MS, watermark
 from shipper.emit.numbering import ulid
 from shipper.enrich.enricher import Enricher, Surroundings
 from shipper.errors import DataFolderError, OutputUnavailable, ShipperError
+from shipper.metrics import Reading, consumption
 from shipper.serve import Desk
 from shipper.status import Counters, Rates, write_snapshot
 from shipper.steps import Step
@@ -41,6 +42,7 @@ from shipper.tail.harvester import Cutting
 from shipper.tail.holds import Holds
 from shipper.tail.multiline import Multiline
 from shipper.tail.registry import Changes, Registry
+from shipper.tail.state import state, totals
 from shipper.tail.tailer import Tailer
 from shipper.tail.watch import Watch
 
@@ -97,6 +99,9 @@ class Pipeline:
         self._heart = self._make_heart(self._registry.watermark())
         self._letters = Counted(config.data_dir / folder.DEAD_LETTERS)
         self._rates = Rates()
+        self._lying = 0  # dead letters, at the last look
+        self._saves = self._save_errors = 0
+        self._totals = 0, 0, 0  # of the files, at the last look
         now = time.monotonic()
         self._next_scan = self._next_save = self._hinted_scan = now
 
@@ -333,6 +338,7 @@ class Pipeline:
         try:
             if not unsaved.is_empty():
                 self._registry.save(unsaved, self._clock())
+                self._saves += 1
                 self._unsaved = Changes()
                 self._fault = None
             self.tailer.saved()
@@ -340,17 +346,19 @@ class Pipeline:
             if self._fault is None:
                 log.warning("%s; nothing is lost, it is tried again", error)
             self._fault = str(error)
+            self._save_errors += 1
             return False
         return True
 
     def _tell(self) -> None:
+        self._totals = totals(self.tailer)
+        self._lying = self._letters.lines()
         tally, counters = self.publisher.tally, self._counters
         counters.acked = tally.acked
         counters.wrapped = tally.wrapped
         counters.dead_letters = tally.dead_letters
         counters.retries = tally.retries
-        fault = tally.last_error or self._fault
-        snapshot = self._rates.snapshot(self._clock(), self._started, counters, fault)
+        snapshot = self._rates.snapshot(self._clock(), self._started, counters, self.fault)
         snapshot.held = self.tailer.held()
         try:
             write_snapshot(self._config.data_dir / folder.STATUS, snapshot)
@@ -404,16 +412,60 @@ class Pipeline:
         tally, self.publisher = self.publisher.tally, self._make_publisher()
         self.publisher.tally = tally  # counters never go back
 
+    @property
+    def fault(self) -> str | None:
+        """Tell what keeps it from its work now."""
+        return self.publisher.tally.last_error or self._fault
+
+    def unacked_seconds(self) -> float:
+        """Tell for how long the oldest lines that were read are not acked; of any thread."""
+        since = self.publisher.unacked_since()
+        return 0.0 if since is None else time.monotonic() - since
+
+    def reading(self) -> Reading:
+        """Take all metrics; of any thread, so of what does not change under its hands."""
+        counters, publisher = self._counters, self.publisher
+        tally, (open_files, behind, held) = publisher.tally, self._totals
+        cpu_seconds, resident_bytes = consumption()
+        return Reading(
+            read_bytes=counters.read_bytes,
+            read=counters.events,
+            duplicates=counters.duplicates,
+            tagged=counters.tagged,
+            published=tally.published,
+            acked=tally.acked,
+            wrapped=tally.wrapped,
+            dead_letters=tally.dead_letters,
+            retries=tally.retries,
+            errors=tally.errors,
+            saves=self._saves,
+            save_errors=self._save_errors,
+            publish_seconds=tally.seconds.copy(),
+            batch_events=tally.batch_events.copy(),
+            queue_bytes=publisher.queued_bytes,
+            queue_limit_bytes=publisher.settings.queue_bytes,
+            unacked_seconds=self.unacked_seconds(),
+            open_files=open_files,
+            behind_bytes=behind,
+            held_bytes=held,
+            letters=self._lying,
+            watermark=self._heart.watermark / 1000,
+            output_up=int(tally.last_error is None),
+            cpu_seconds=cpu_seconds,
+            resident_bytes=resident_bytes,
+            start_seconds=self._started / 1000,
+        )
+
     def state(self) -> Iterator[str]:
         """Tell everything that is needed to see why something does not go on."""
         publisher = self.publisher
-        yield f"fault: {publisher.tally.last_error or self._fault or 'none'}"
+        yield f"fault: {self.fault or 'none'}"
         yield (
             f"queue: {publisher.queued_bytes} of {publisher.settings.queue_bytes} bytes,"
             f" idle: {publisher.is_idle()}, a block waits for room: {self._pending is not None}"
         )
         yield f"acked: {publisher.tally.acked}, retries: {publisher.tally.retries}"
-        yield from self.tailer.state()
+        yield from state(self.tailer)
 
     def close(self) -> None:
         """Let go of everything."""

@@ -19,10 +19,14 @@ import os
 import resource
 import threading
 import time
+from http import HTTPStatus
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from shipper import folder, requests
-from shipper.errors import ConfigError, DataFolderError
+from shipper.errors import ConfigError, DataFolderError, ShipperError
+from shipper.health import Vitals, ailments, hindrances
+from shipper.metrics import CONTENT_TYPE, exposition
 from shipper.pipeline import POLL_SECONDS, Pipeline
 from shipper.reload import differences
 from shipper.signals import Signals
@@ -30,7 +34,8 @@ from shipper.signals import Signals
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shipper.config import Config
+    from shipper.config import Config, Metrics
+    from shipper.listen import Listener, Page
     from shipper.requests import Outcome
 
 log = logging.getLogger("shipper")
@@ -100,6 +105,7 @@ class Shipper:
         self._pipeline = Pipeline(config, wall)
         self._signals = Signals(self._on_signal)
         self._thread = self._make_thread()
+        self._listener: Listener | None = None
 
     def _make_thread(self) -> threading.Thread:
         body = self._pipeline.publisher.run
@@ -108,6 +114,7 @@ class Shipper:
     def forever(self) -> int:
         """Ship until a signal; then stop reading, flush, ack, save."""
         pipeline = self._pipeline
+        self._listen(self._config.metrics)
         self._start()
         log.info("shipping as %s; stop with SIGTERM or Ctrl-C", self._config.host.name)
         while not pipeline.stopping:
@@ -188,10 +195,59 @@ class Shipper:
                 log.error("%s", line)
             log.error("the config was not taken over; the one before stays in force")
         elif not self._pipeline.stopping:
+            self._listen_anew(new.metrics)
             self._config = new
             self._pipeline.reconfigure(new)
             changed = ", ".join(found.sections) or "nothing"
             log.info("the config was read again; changed: %s", changed)
+
+    def _listen(self, metrics: Metrics) -> None:
+        """Answer questions about how the shipper is, where the config says."""
+        if metrics.listen is None:
+            return
+        from shipper.listen import Listener, read_token  # noqa: PLC0415 -- for whom it is asked
+
+        self._listener = Listener(metrics.listen, read_token(metrics.token_file), self._page)
+        threading.Thread(target=self._listener.serve_forever, name="metrics", daemon=True).start()
+
+    def _listen_anew(self, metrics: Metrics) -> None:
+        """Listen where another config says; if that cannot be, nowhere, which is logged."""
+        if metrics == self._config.metrics:
+            return
+        self._hang_up()
+        try:
+            self._listen(metrics)
+        except ShipperError as error:
+            log.error("%s; nobody can ask for the metrics now", error)  # noqa: TRY400 -- no fault of ours
+
+    def _hang_up(self) -> None:
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.shutdown()
+            listener.server_close()
+
+    def _page(self, path: str) -> Page | None:
+        """Answer a question; called by the thread that listens."""
+        from shipper.listen import Page  # noqa: PLC0415 -- loaded by whom listens
+
+        pipeline, metrics = self._pipeline, self._config.metrics
+        if path == "/metrics":
+            text = exposition(pipeline.reading(), version("orchestrator-shipper"))
+            return Page(HTTPStatus.OK, text, CONTENT_TYPE)
+        vitals = Vitals(
+            turned_seconds=time.monotonic() - pipeline.turned,
+            publishing=self._thread.is_alive() and pipeline.publisher.failure is None,
+            fault=pipeline.fault,
+            unacked_seconds=pipeline.unacked_seconds(),
+        )
+        if path == "/-/healthy":
+            found = ailments(vitals)
+        elif path == "/-/ready":
+            found = hindrances(vitals, metrics.ready_seconds)
+        else:
+            return None
+        status = HTTPStatus.SERVICE_UNAVAILABLE if found else HTTPStatus.OK
+        return Page(status, "".join(f"{line}\n" for line in found or ["ok"]))
 
     def _swap_output(self, new: Config) -> str | None:
         """Let the publisher end, and begin with another output; see `Pipeline.swap_output`."""
@@ -243,6 +299,7 @@ class Shipper:
     def close(self) -> None:
         """Let go of everything."""
         self._pipeline.close()
+        self._hang_up()
 
 
 def _let_the_allocator_keep(size: int) -> None:

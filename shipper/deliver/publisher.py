@@ -16,11 +16,12 @@ import random
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from shipper import steps
 from shipper.deliver.batch import OWN, Batch, Ledger, Parcel, batch_of
+from shipper.deliver.histogram import EVENTS, SECONDS, Histogram
 from shipper.deliver.wrap import wrap
 from shipper.errors import OutputUnavailable, ShipperError
 from shipper.steps import Step
@@ -47,6 +48,10 @@ class Tally:
     dead_letters: int = 0
     retries: int = 0
     last_error: str | None = None
+    published: int = 0  # events, each as often as it was tried
+    errors: int = 0
+    seconds: Histogram = field(default_factory=lambda: Histogram(SECONDS))
+    batch_events: Histogram = field(default_factory=lambda: Histogram(EVENTS))
 
 
 class Stopped(Exception):  # noqa: N818 -- a signal, not an error
@@ -81,6 +86,7 @@ class Publisher:
         self._queued_bytes = 0  # guarded by _condition
         self._busy = False  # guarded by _condition
         self._full = False  # guarded by _condition
+        self._under_way_since: float | None = None  # guarded by _condition
         self._hurrying = False  # guarded by _condition
         self._draining = False  # guarded by _condition
         self._ledger = Ledger()  # guarded by _condition
@@ -121,6 +127,13 @@ class Publisher:
         with self._condition:
             return not self._queue and not self._busy
 
+    def unacked_since(self) -> float | None:
+        """Give the monotonic time at which the oldest lines that are not acked were put."""
+        with self._condition:
+            if self._under_way_since is not None:
+                return self._under_way_since
+            return self._queue[0][0] if self._queue else None
+
     def hurry(self) -> None:
         """Publish what is queued from now on without waiting for more."""
         with self._condition:
@@ -152,6 +165,7 @@ class Publisher:
                 batch = self._next_batch()
                 if batch is not None:
                     if len(batch):
+                        self.tally.batch_events.observe(len(batch))
                         self._deliver(batch)
                     self._ack(batch)
         except Stopped:
@@ -170,7 +184,7 @@ class Publisher:
     def _has_work(self) -> bool:
         """Wait for a parcel, or for the time to tend the output; False at the end."""
         with self._condition:
-            self._busy = False
+            self._busy, self._under_way_since = False, None
             self._condition.wait_for(lambda: self._queue or self._draining, TEND_SECONDS)
             self._busy = bool(self._queue)
             return not self._abandon.is_set() and not (self._draining and not self._queue)
@@ -186,6 +200,7 @@ class Publisher:
                 lambda: self._hurrying or self._full or self._queued_bytes >= settings.batch_bytes,
                 max(deadline - time.monotonic(), 0),
             )
+            self._under_way_since = self._queue[0][0]
             parcels = [self._pop()]
             size = parcels[0].size
             while self._queue and size + self._queue[0][1].size <= settings.batch_bytes:
@@ -245,11 +260,16 @@ class Publisher:
     def _try(self, batch: Batch) -> Delivery | None:
         """Publish once; None if nothing is known of any event."""
         steps.reached(Step.PUBLISHING)
+        tally, begun = self.tally, time.monotonic()
+        tally.published += len(batch)
         try:
             delivery = self._output.publish(batch)
         except OutputUnavailable as error:
+            tally.errors += 1
             self._complain(error)
             return None
+        finally:
+            tally.seconds.observe(time.monotonic() - begun)
         steps.reached(Step.PUBLISHED)
         if self.tally.last_error is not None:
             log.info("the output works again")

@@ -560,19 +560,9 @@ class Tailer:
         """Give for each file that cannot be opened when (epoch ms) all of it had been read last."""
         return list(self._refused_at.values())
 
-    def state(self) -> Iterator[str]:
-        """Tell of every file how far it is; for an operator to read."""
-        for key, harvester in self._open.items():
-            record = harvester.record
-            yield (
-                f"open: {harvester.path}, size {harvester.size}, read {harvester.position}, acked"
-                f" {record.offset}, missing {harvester.missing}, to read {key in self._ready}"
-            )
-        for record in self._records.values():
-            if record.file not in self._open:
-                yield f"closed: {record.path}, acked {record.offset}"
-        for path, why in self._refused.items():
-            yield f"refused: {path}: {why}"
+    def harvesters(self) -> list[Harvester]:
+        """Give the files that are open."""
+        return list(self._open.values())
 
     def refused(self) -> list[str]:
         """Give the paths of files that could not be opened."""
