@@ -215,7 +215,8 @@ def _check_example() -> None:
 def _application() -> list[str]:
     logs, data = LOGS.absolute(), DATA.absolute()
     port = str(_free_port())
-    return ["examples.orchestrator", "--port", port, "--logs", str(logs), "--data", str(data)]
+    folders = ["--logs", str(logs), "--data", str(data)]
+    return ["examples.orchestrator", "--port", port, *folders, "--health-seconds", "10"]
 
 
 def _free_port() -> int:

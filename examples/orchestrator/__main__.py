@@ -34,6 +34,7 @@ def main() -> int:
         mode=options.mode,
         faults=options.faults,
         queue_workers=options.queue_workers,
+        health_seconds=options.health_seconds,
     )
     os.environ.update(settings.to_environment())
     try:
@@ -92,6 +93,13 @@ def _options(usual: Settings) -> argparse.Namespace:
         type=int,
         default=usual.queue_workers,
         help="executions at a time, per server process (%(default)s)",
+    )
+    add(
+        "--health-seconds",
+        type=float,
+        default=usual.health_seconds,
+        metavar="N",
+        help="time between two records of its health (%(default)s)",
     )
     add(
         "--faults",

@@ -15,11 +15,12 @@ from pydantic import BaseModel, Field
 
 from examples.orchestrator import health
 from examples.orchestrator.auth import Auth
-from examples.orchestrator.database import Database, DatabaseUnavailableError
+from examples.orchestrator.database import Database
 from examples.orchestrator.definitions import Data, Strict, Workflow
 from examples.orchestrator.executions import Execution, Executions
 from examples.orchestrator.faults import FaultRates, Faults
 from examples.orchestrator.settings import Settings
+from examples.orchestrator.watch import look
 from examples.orchestrator.workflows import StoredWorkflow, Workflows
 from shipper import emit
 
@@ -81,12 +82,7 @@ class Session(BaseModel):
 @router.get("/health")
 def get_health(parts: Parts) -> health.Health:
     """Say how well the application is; the status is in the body, the answer always 200."""
-    response_ms = parts.database.ping_ms()
-    try:
-        depth = parts.executions.depth()
-    except DatabaseUnavailableError:
-        response_ms, depth = None, 0
-    return health.report(parts.traffic, response_ms, depth, parts.settings.logs)
+    return look(parts.database, parts.executions, parts.traffic, parts.settings.logs)
 
 
 @router.get("/api/faults")

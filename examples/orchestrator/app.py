@@ -23,6 +23,7 @@ from examples.orchestrator.faults import Faults, parse
 from examples.orchestrator.health import Traffic
 from examples.orchestrator.services import Services
 from examples.orchestrator.settings import Settings
+from examples.orchestrator.watch import Watch
 from examples.orchestrator.workers import Scheduler, Worker
 from examples.orchestrator.workflows import Workflows
 from shipper import emit
@@ -91,11 +92,13 @@ async def _live(app: FastAPI) -> AsyncIterator[None]:
     engine = Engine(parts.workflows, tools, parts.faults)
     worker = Worker(parts.executions, engine, parts.faults, settings)
     scheduler = Scheduler(parts.workflows, parts.executions, parts.database, settings)
+    watch = Watch(parts.database, parts.executions, parts.traffic, settings)
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         for number in range(settings.queue_workers):
             tasks.create_task(worker.run(number, stop))
         tasks.create_task(scheduler.run(stop))
+        tasks.create_task(watch.run(stop))
         log.info("Application started", extra={"faults": settings.faults})
         yield
         stop.set()

@@ -37,7 +37,7 @@ class Worker:
                 pause = 0.0 if await self._work_once() else self._settings.poll_seconds
             except DatabaseUnavailableError:
                 pause = self._settings.tick_seconds
-            await _wait(stop, pause)
+            await wait(stop, pause)
         log.info("Worker stopped", extra={"worker": number})
 
     async def _work_once(self) -> bool:
@@ -77,7 +77,7 @@ class Scheduler:
                 log.warning("Schedules wait for the database")
             except QueueFullError:
                 log.warning("Queue is full, a scheduled run was left out")
-            await _wait(stop, self._tick_seconds)
+            await wait(stop, self._tick_seconds)
 
     def _tick(self) -> None:
         for workflow_id in self._workflows.take_due():
@@ -95,7 +95,8 @@ class Scheduler:
         self._depth = depth
 
 
-async def _wait(stop: asyncio.Event, seconds: float) -> None:
+async def wait(stop: asyncio.Event, seconds: float) -> None:
+    """Wait so long, or until `stop` is set."""
     try:
         await asyncio.wait_for(stop.wait(), seconds)
     except TimeoutError:

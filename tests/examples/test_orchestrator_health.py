@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
+
 import pytest
 
 from examples.orchestrator.health import Metrics, State, Traffic, judge
+from tests.examples.orchestrator_running import running
 
 
 @pytest.mark.parametrize(
@@ -56,3 +60,35 @@ def test_only_server_errors_lower_the_success_rate() -> None:
     assert metrics == Metrics(
         requests_total=4, success_rate=0.75, queue_depth=7, avg_response_time_ms=10.0
     )
+
+
+def test_the_health_is_in_the_log(tmp_path: Path) -> None:
+    """What `/health` answers is a record every so often, that rules can ask for."""
+
+    async def scenario() -> None:
+        async with running(tmp_path, health_seconds=0.05) as app:
+            await app.until(lambda: app.log.of("health", status="healthy"))
+            answer = (await app.client.get("/health")).json()
+        record = app.log.of("health")[0]
+        assert record["level"] == "INFO"
+        assert record["queue_depth"] == answer["metrics"]["queue_depth"] == 0
+        assert record["success_rate"] == 1.0
+        assert record["database"]["status"] == answer["database"]["status"] == "connected"
+        assert record["storage"].keys() == answer["storage"].keys()
+
+    asyncio.run(scenario())
+
+
+def test_bad_health_is_in_the_log_without_the_database(tmp_path: Path) -> None:
+    """A lost database makes it unhealthy, a WARNING; how deep the queue is, nobody knows."""
+
+    async def scenario() -> None:
+        async with running(tmp_path, health_seconds=0.05) as app:
+            await app.client.post("/api/faults", json={"database_gone": 1})
+            await app.until(lambda: app.log.of("health", status="unhealthy"))
+        record = app.log.of("health", status="unhealthy")[0]
+        assert record["level"] == "WARNING"
+        assert record["database"]["status"] == "disconnected"
+        assert "queue_depth" not in record
+
+    asyncio.run(scenario())
