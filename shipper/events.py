@@ -21,6 +21,8 @@ from typing import NamedTuple, Protocol
 
 BEGIN = b'{"@timestamp":"'  # of every spliced document; the time follows
 TIME_BYTES = 24  # of a time in the canonical form
+ABSENT = "(absent)"  # } told by identity from every text
+NO_NUMBER = float("nan")  # } and number in a line
 END = "}}"  # of every spliced document, behind `log.offset`
 
 
@@ -122,6 +124,16 @@ class Tail(NamedTuple):
     data: bytes
 
 
+class Written(Protocol):
+    """What a line held, as far as an output looks at it: `ABSENT` or `NO_NUMBER` if nothing."""
+
+    message: str
+    exc_info: str
+    request_id: str
+    execution_time_ms: float
+    duration_ms: float
+
+
 @dataclass(eq=False)
 class Spliced:
     """
@@ -129,7 +141,8 @@ class Spliced:
 
     A document is `BEGIN`, its body (a line without its begin and end, so with the time first), its
     tail, the digits of its offset, `END`. `runs` and `seqs` are the origins. Read as `Events`, it
-    has the same columns, each made when it is first asked for.
+    has the same columns, each made when it is first asked for. `records` are for the output's
+    `prepare` alone: they are too many to keep in the queue.
     """
 
     bodies: list[bytes]
@@ -138,6 +151,7 @@ class Spliced:
     runs: list[str]
     seqs: list[int]
     origins: dict[str, list[int]]
+    records: Sequence[Written]
 
     tagged = 0  # a line that is odd is never spliced
 
@@ -177,6 +191,7 @@ class Spliced:
             [self.runs[i] for i in chosen],
             [self.seqs[i] for i in chosen],
             self.origins,
+            [self.records[i] for i in chosen] if self.records else (),
         )
 
 

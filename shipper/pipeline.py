@@ -32,6 +32,7 @@ from shipper.deliver.watermark import LATE_MS, watermark
 from shipper.emit.numbering import ulid
 from shipper.enrich.enricher import Enricher, Surroundings
 from shipper.errors import DataFolderError, OutputUnavailable, ShipperError
+from shipper.events import Spliced
 from shipper.metrics import Reading, consumption
 from shipper.serve import Desk
 from shipper.status import Counters, Rates, write_snapshot
@@ -201,6 +202,8 @@ class Pipeline:
         counters.duplicates += duplicates
         steps.reached(Step.ENRICHED)
         events = self._output.prepare(events)
+        if isinstance(events, Spliced):
+            events.records = ()  # in the queue they would take more room than all the rest
         return self._hand_over(Parcel(events, block.file, block.end, len(block.data)))
 
     def _hand_over(self, parcel: Parcel) -> bool:

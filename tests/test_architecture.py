@@ -26,7 +26,7 @@ ALL_CODE = [
 ]
 
 SEAMS = {"errors", "events", "fields", "steps"}
-WRITER = "store.embedded.writer"
+WRITERS = {"store.embedded.writer", "store.embedded.incoming"}
 
 # What each folder or module may import of ours besides itself. `a.b` allows that module only.
 MAY_IMPORT: dict[str, set[str]] = {
@@ -54,7 +54,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tail": SEAMS,
     "enrich": SEAMS,
     "store": {"errors", "fields", "config", "elastic", "steps"},
-    "deliver": {*SEAMS, "tail", "enrich", "config", "connecting", "elastic", WRITER},
+    "deliver": {*SEAMS, "tail", "enrich", "config", "connecting", "elastic", *WRITERS},
     "reach": {"config", "connecting", "elastic", "errors", "findings"},
     # A page shows records as `search` does, and an alerter fails in the words of an output.
     "alerts": {

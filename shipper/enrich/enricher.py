@@ -198,6 +198,7 @@ class _Work:
             runs,
             seqs,
             origins,
+            records,
         )
 
     def mend(self, line: bytes, limit: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -11,8 +12,10 @@ from hypothesis import strategies as st
 from shipper.deliver.batch import Batch
 from shipper.deliver.bulk import Heads, bulk_body, bulk_pieces, render
 from shipper.deliver.lumberjack import Framed, encode_window, frame, framed_window
+from shipper.deliver.outputs.embedded import Indexable
 from shipper.enrich.enricher import Enricher
 from shipper.events import AnyEvents, Spliced
+from shipper.store.embedded.document import Encoder
 from tests.enrich.enriching import SURROUNDINGS, TIME, block_of, line_of
 
 OTHER_RUN = "01JKABCDEFGHJKMNPQRSTVWXY0"
@@ -93,3 +96,46 @@ def test_what_was_mended_is_left_as_it_is() -> None:
 
     for prepare in PREPARED:
         assert prepare(events) is events
+
+
+NUMBERS = st.fixed_dictionaries(
+    {"seq": st.integers(0, 2**53 - 1)},
+    optional={
+        "message": TEXTS,
+        "exc_info": TEXTS,
+        "request_id": TEXTS,
+        "duration_ms": st.floats(-1e300, 1e300) | st.integers(0, 10**6),
+        "execution_time_ms": st.floats(0, 1e6),
+        "logger": st.sampled_from(["a.workflows", "a.access"]),
+    },
+)
+
+
+@given(st.lists(NUMBERS, min_size=1, max_size=30))
+def test_the_index_is_given_the_same(records: list[dict[str, object]]) -> None:
+    """In pieces a record gives the index what its document would, decoded and encoded again."""
+    events = spliced(records)
+    docs, ids, times = events.docs, events.ids, events.times
+    prepared = Indexable(events)
+    by_document, by_pieces = Encoder({}), Encoder({})
+
+    for order, (origin, doc, ms) in enumerate(zip(ids, docs, times, strict=True)):
+        expected = json.loads(by_document.encode(origin, doc, ms, order))
+        by_pieces.encode(origin, doc, ms, order)  # so that its tail is known
+        assert json.loads(by_pieces.encode_pieces(prepared.pieces, order, order)) == {
+            key: value for key, value in expected.items() if key != "_envelopes"
+        }
+    assert columns(prepared)[:4] == [ids, docs, times, events.datasets]
+    assert not events.records
+
+
+def test_a_tail_that_is_new_defines_its_envelope() -> None:
+    """The first record with a tail is taken as a document, and defines what the others refer to."""
+    pieces = Indexable(spliced([{"seq": 1}, {"seq": 2}])).pieces
+    encoder = Encoder({})
+
+    first, second = (json.loads(encoder.encode_pieces(pieces, at, at)) for at in (0, 1))
+
+    assert "_envelopes" in first
+    assert "_envelopes" not in second
+    assert first["_envelope"] == second["_envelope"] == 0

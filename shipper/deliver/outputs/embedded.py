@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from shipper.config import EmbeddedOutput
 from shipper.errors import OutputUnavailable, StoreUnavailable
-from shipper.events import Delivery, Rejection
+from shipper.events import ABSENT, NO_NUMBER, Delivery, Rejection, Spliced
+from shipper.store.embedded.incoming import Documents, Incoming, Pieces, numbers_of
 from shipper.store.embedded.writer import EmbeddedWriter
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from shipper.config import Config
     from shipper.deliver.batch import Batch
-    from shipper.events import AnyEvents
+    from shipper.events import AnyEvents, Written
 
 
 class EmbeddedIndex:
@@ -35,13 +36,13 @@ class EmbeddedIndex:
         )
 
     def prepare(self, events: AnyEvents) -> AnyEvents:
-        """Leave them as they are; see `Output`."""
-        return events
+        """Note of spliced events what only their records tell; see `Output`."""
+        return Indexable(events) if isinstance(events, Spliced) else events
 
     def publish(self, batch: Batch) -> Delivery:
         """Store and commit a batch; see `Output`."""
         try:
-            refused = self._writer.write(batch.ids, batch.docs, batch.times)
+            refused = self._writer.store([*map(_incoming, batch.events)])
         except StoreUnavailable as error:
             raise OutputUnavailable(str(error)) from error
         rejected = tuple(Rejection(index, reason) for index, reason in refused)
@@ -72,3 +73,78 @@ class EmbeddedIndex:
     def close(self) -> None:
         """Close the index."""
         self._writer.close()
+
+
+class Indexable:
+    """Spliced events, and beside them the pieces that the index takes."""
+
+    tagged = 0
+
+    def __init__(self, events: Spliced) -> None:
+        self._events = events
+        self.pieces = Pieces(
+            events.bodies,
+            [tail[1] for tail in events.tails],
+            events.offsets,
+            events.times,
+            events.runs,
+            events.seqs,
+            [
+                (
+                    each.message is not ABSENT,
+                    each.exc_info is not ABSENT,
+                    each.request_id is not ABSENT,
+                )
+                for each in events.records
+            ],
+            [*map(_numbers, events.times, events.offsets, events.records)],
+        )
+        events.records = ()
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    @property
+    def ids(self) -> list[str]:
+        """The `_id` of each event."""
+        return self._events.ids
+
+    @property
+    def docs(self) -> list[bytes]:
+        """The documents."""
+        return self._events.docs
+
+    @property
+    def times(self) -> list[int]:
+        """The time of each event in epoch milliseconds."""
+        return self._events.times
+
+    @property
+    def datasets(self) -> list[str]:
+        """The dataset of each event."""
+        return self._events.datasets
+
+    @property
+    def origins(self) -> dict[str, list[int]]:
+        """The numbers of the records per run."""
+        return self._events.origins
+
+    def part(self, chosen: Sequence[int]) -> AnyEvents:
+        """Give the events at these indexes; the origins stay."""
+        return self._events.part(chosen)
+
+
+def _numbers(ms: int, offset: int, record: Written) -> str:
+    floats = {}
+    if record.duration_ms is not NO_NUMBER:
+        floats["duration_ms"] = record.duration_ms
+    if record.execution_time_ms is not NO_NUMBER:
+        floats["execution_time_ms"] = record.execution_time_ms
+    return numbers_of(ms, offset, **floats)
+
+
+def _incoming(events: AnyEvents) -> Incoming:
+    """Give the events of a block in the form that costs the index least."""
+    if isinstance(events, Indexable):
+        return events.pieces
+    return Documents(events.ids, events.docs, events.times)

@@ -26,8 +26,9 @@ from msgspec import Raw
 from shipper.fields import FIELDS, Kind
 from shipper.store import free
 from shipper.store.embedded import envelope
+from shipper.store.embedded.incoming import AFTER_TIME, Pieces
 from shipper.store.embedded.magnitude import magnitude
-from shipper.store.embedded.schema import FLOATS, magnitude_column
+from shipper.store.embedded.schema import FLOATS, MAX_TERM_BYTES, magnitude_column
 from shipper.store.instants import EARLIEST, LATEST, parse_span
 
 # tantivy takes a string inside JSON that looks like a time for one, and keeps only its second.
@@ -169,6 +170,24 @@ class Encoder:
             self.take_back()
             raise Refused(str(error)) from error
         return text
+
+    def encode_pieces(self, pieces: Pieces, index: int, order: int) -> str:
+        """
+        Make the JSON of one document in pieces.
+
+        Raises:
+            Refused: the document is not what a store takes.
+        """
+        body = pieces.bodies[index]
+        known = self._by_tail.get((pieces.tails[index], *pieces.told[index]))
+        if known is None or known[1] is None or len(body) > MAX_TERM_BYTES:
+            return self.encode(pieces.id(index), pieces.document(index), pieces.times[index], order)
+        self._defined = None
+        number, created = known
+        return (
+            f'{{{body[AFTER_TIME:].decode()}{pieces.numbers[index]},"_order":{order}'
+            f',"_envelope":{number},"_created":{created}}}'
+        )
 
     def take_back(self) -> None:
         """Forget what the last document defined, as it was not stored."""

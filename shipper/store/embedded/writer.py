@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import tantivy
@@ -24,12 +25,13 @@ from shipper.steps import Step
 from shipper.store.embedded import parts
 from shipper.store.embedded.document import Encoder, Refused
 from shipper.store.embedded.envelope import read_envelopes
+from shipper.store.embedded.incoming import Documents, Incoming, Pieces
 from shipper.store.embedded.origins import origins_between, positions_of
 from shipper.store.embedded.parts import Part
 from shipper.store.embedded.schema import ORDER_BITS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 MIB: Final = 1 << 20
@@ -79,18 +81,21 @@ class EmbeddedWriter:
     def write(
         self, ids: Sequence[str], docs: Sequence[bytes], times: Sequence[int]
     ) -> list[tuple[int, str]]:
+        """Store whole documents; see `store`."""
+        return self.store([Documents(ids, docs, times)])
+
+    def store(self, incoming: Sequence[Incoming]) -> list[tuple[int, str]]:
         """
         Store records, all but the refused ones, durably when it returns.
 
-        `times` are epoch milliseconds. Gives index and reason of each record that can never be
-        stored.
+        Gives index (over all of them) and reason of each record that can never be stored.
 
         Raises:
             StoreUnavailable: nothing of this call is stored, and it may be repeated.
         """
         try:
             active = self._ready()
-            refused = active.add(ids, docs, times, self.commit + 1)
+            refused = active.add(incoming, self.commit + 1)
             steps.reached(Step.INDEXING)
             active.commit()
             steps.reached(Step.INDEXED)
@@ -254,16 +259,14 @@ class _Active:
     def documents(self) -> int:
         return _searcher(self._index).num_docs
 
-    def add(
-        self, ids: Sequence[str], docs: Sequence[bytes], times: Sequence[int], commit: int
-    ) -> list[tuple[int, str]]:
+    def add(self, incoming: Sequence[Incoming], commit: int) -> list[tuple[int, str]]:
         """Add records to the commit of that number; give index and reason of the refused."""
         refused = []
-        encode, add_json = self._encoder.encode, self._open_writer().add_json
+        add_json = self._open_writer().add_json
         order = commit << ORDER_BITS
-        for index, (origin, doc, ms) in enumerate(zip(ids, docs, times, strict=True)):
+        for index, encode in enumerate(self._encodings(incoming)):
             try:
-                text = encode(origin, doc, ms, order + index)
+                text = encode(order + index)
             except Refused as reason:
                 refused.append((index, str(reason)))
                 continue
@@ -275,6 +278,16 @@ class _Active:
                 self._encoder.take_back()
                 refused.append((index, str(error)))
         return refused
+
+    def _encodings(self, incoming: Sequence[Incoming]) -> Iterator[Callable[[int], str]]:
+        """Give what makes tantivy's JSON of each record, for its place in the order."""
+        whole, pieces = self._encoder.encode, self._encoder.encode_pieces
+        for records in incoming:
+            if isinstance(records, Pieces):
+                yield from (partial(pieces, records, i) for i in range(len(records.bodies)))
+            else:
+                together = zip(records.ids, records.docs, records.times, strict=True)
+                yield from (partial(whole, origin, doc, ms) for origin, doc, ms in together)
 
     def commit(self) -> None:
         self._open_writer().commit()

@@ -1,0 +1,80 @@
+"""
+Records on their way into the index, in the form in which they are at hand.
+
+Most come in pieces, as enrichment spliced them:
+
+    {"@timestamp":"2026-02-05T14:30:45.123Z","level":"INFO" … ,"host":{ … },"offset":4711}}
+    └── BEGIN ────┘└── body ──────────────────────────────┘└── tail ──────────────┘└┘END
+
+In pieces a record need not be decoded again: the body is what `shipper.fields` knows, well formed,
+and the tail was seen before. So tantivy's JSON is the body, behind its time, and a few numbers.
+The rest comes as whole documents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from shipper.fields import FIELDS, Kind
+from shipper.store.embedded.magnitude import magnitude
+from shipper.store.embedded.schema import magnitude_column
+
+BEGIN: Final = b'{"@timestamp":"'
+END: Final = b"}}"
+AFTER_TIME: Final = len('2026-02-05T14:30:45.123Z",')  # where the rest of a body begins
+
+Told = tuple[bool, bool, bool]  # which of the fields `envelope.TOLD` a record has
+
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """Whole documents, with their ids, and their times in epoch milliseconds."""
+
+    ids: Sequence[str]
+    docs: Sequence[bytes]
+    times: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """
+    Spliced documents, with their times in epoch milliseconds.
+
+    `run` and `seq` are their ids. No body holds an object, or anything but known fields of their
+    kinds. `numbers` is what `numbers_of` makes.
+    """
+
+    bodies: Sequence[bytes]
+    tails: Sequence[bytes]
+    offsets: Sequence[int]
+    times: Sequence[int]
+    runs: Sequence[str]
+    seqs: Sequence[int]
+    told: Sequence[Told]
+    numbers: Sequence[str]
+
+    def id(self, index: int) -> str:
+        """Give the id of a record."""
+        return f"{self.runs[index]}-{self.seqs[index]}"
+
+    def document(self, index: int) -> bytes:
+        """Put a document together."""
+        digits = str(self.offsets[index]).encode()
+        return BEGIN + self.bodies[index] + self.tails[index] + digits + END
+
+
+Incoming = Documents | Pieces
+
+_COLUMNS: Final = {
+    name: magnitude_column(name) for name, field in FIELDS.items() if field.kind is Kind.FLOAT
+}
+
+
+def numbers_of(ms: int, offset: int, **floats: float) -> str:
+    """Write what tantivy is given beside the body: time, offset, magnitudes of its numbers."""
+    text = f',"_ms":{ms},"_offset":{offset}'
+    for name, number in floats.items():
+        text += f',"{_COLUMNS[name]}":{magnitude(number)}'
+    return text
