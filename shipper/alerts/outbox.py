@@ -123,6 +123,11 @@ class Outbox:
         )
         return found[0][0] if found else None
 
+    def alerters_of(self, key: str) -> set[str]:
+        """Give the alerters that a transition was meant for, whatever came of it."""
+        found = self._ledger.rows("SELECT alerter FROM outbox WHERE key = ?", key)
+        return {alerter for (alerter,) in found}
+
     def sent_since(self, alerter: str, since: int) -> list[tuple[int, bool]]:
         """Give when an alerter was told since a time, and whether that was a digest."""
         found = self._ledger.rows(

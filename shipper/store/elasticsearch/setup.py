@@ -1,5 +1,5 @@
 """
-Puts into Elasticsearch what the data streams need: templates, a lifecycle policy, two roles.
+Puts into Elasticsearch what the data streams need: templates, a lifecycle policy, three roles.
 
 Each is one JSON file of `templates/`, written as Elasticsearch gives it back. A piece is left alone
 when all that its file says is so already; so a second setup changes nothing. The component template

@@ -1,0 +1,105 @@
+"""The lease in a real Elasticsearch: one holder at a time."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from shipper.config import ElasticsearchOutput
+from shipper.elastic import Cluster
+from shipper.errors import StoreUnavailable
+from shipper.store.elasticsearch.lease import SKEW_MS, Lease
+from tests.alerts.verdicts import START
+
+pytestmark = pytest.mark.server
+LASTS = 60_000
+Make = Callable[[str], Lease]
+
+
+@pytest.fixture
+def lease(elasticsearch_url: str) -> Iterator[Make]:
+    name = f"alerts-{uuid.uuid4().hex}"
+    made: list[Lease] = []
+
+    def make(holder: str) -> Lease:
+        cluster = Cluster(ElasticsearchOutput(hosts=(elasticsearch_url,)), raw=True)
+        made.append(Lease(cluster, name, holder, LASTS))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+def test_one_holds_it_until_it_runs_out(lease: Make) -> None:
+    """The second one waits until the time of the first is over, and some more for the clocks."""
+    one, other = lease("one"), lease("other")
+
+    assert one.hold(START)
+    assert not other.hold(START)
+    assert not other.hold(START + LASTS + SKEW_MS - 1)
+    assert one.is_held(START + LASTS - SKEW_MS - 1)
+    assert not one.is_held(START + LASTS - SKEW_MS)
+    assert other.hold(START + LASTS + SKEW_MS)
+    assert not one.hold(START + LASTS + SKEW_MS + 1)
+    assert not one.is_held(START)
+
+
+def test_who_renews_keeps_it(lease: Make) -> None:
+    """A holder that renews in time is never replaced."""
+    one, other = lease("one"), lease("other")
+
+    for step in range(10):
+        now = START + step * LASTS // 2
+        assert one.hold(now)
+        assert not other.hold(now)
+
+
+def test_a_process_that_starts_again_takes_its_own(lease: Make) -> None:
+    """The same holder need not wait for itself."""
+    assert lease("one").hold(START)
+
+    assert lease("one").hold(START + 1)
+
+
+def test_what_is_given_back_is_free_at_once(lease: Make) -> None:
+    """After a release another one holds it without waiting."""
+    one = lease("one")
+    assert one.hold(START)
+    one.release()
+
+    assert lease("other").hold(START + 1)
+    assert not one.is_held(START + 1)
+
+
+def test_of_many_that_come_at_once_one_gets_it(lease: Make) -> None:
+    """Neither the creation nor the taking over of what has run out lets two in."""
+    for now in (START, START + 10 * LASTS):
+        holders = [lease(f"{now}-{number}") for number in range(6)]
+        gate = threading.Barrier(len(holders))
+        held: list[bool] = []
+
+        def take(each: Lease, at: int = now, gate: threading.Barrier = gate) -> None:
+            gate.wait(60)
+            held.append(each.hold(at))  # noqa: B023 - joined below
+
+        threads = [threading.Thread(target=take, args=(each,)) for each in holders]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert sorted(held) == [False] * 5 + [True]
+
+
+def test_without_a_server_nobody_holds_it() -> None:
+    """Where nobody can say, it is not ours."""
+    cluster = Cluster(ElasticsearchOutput(hosts=("http://127.0.0.1:9",)), raw=True)
+    lease = Lease(cluster, "x", "one", LASTS)
+
+    with pytest.raises(StoreUnavailable):
+        lease.hold(START)
+    assert not lease.is_held(START)
+    lease.close()
