@@ -21,13 +21,14 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
-from shipper.tail.content import GZIP, open_content
+from shipper.tail.content import GZIP
 from shipper.tail.copies import Copies, InputFiles, Orphan, Stranger, Verdict
 from shipper.tail.discovery import Found, family
 from shipper.tail.harvester import SETTLE_SECONDS, Harvester
 from shipper.tail.holds import Holds
 from shipper.tail.identity import HEAD, NOTHING, Fingerprint, Identity, identity, stream_name
 from shipper.tail.lag import Lag
+from shipper.tail.refusals import Refusals
 from shipper.tail.registry import FileRecord
 from shipper.tail.surrender import Surrender
 
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from shipper.events import Block
-    from shipper.tail.content import Content
     from shipper.tail.registry import Memory, Tombstone
 
 log = logging.getLogger(__name__)
@@ -72,9 +72,7 @@ class Tailer:
         self._paths: dict[str, Identity] | None = None
         self._ready: dict[Identity, None] = {}  # in the order in which they have to be read
         self._warm: set[Identity] = set()
-        self._refused: dict[str, str] = {}
-        self._refused_at: dict[str, int] = {}  # when all of such a file had been read last
-        self._scanned_at = 0  # the wall clock at the scan before this one
+        self._refusals = Refusals(self._known)
         self._streams = {record.stream for record in self._records.values()} | memory.retired
         self._changed: set[int] = set()
         self._over: list[FileRecord] = []
@@ -124,9 +122,7 @@ class Tailer:
         self._visit(found, now, wall)
         self._keep_within_budget(wall)
         self._forget(found, now, wall)
-        for path in self._refused.keys() - paths:  # gone: nobody will read it any more
-            del self._refused[path], self._refused_at[path]
-        self._scanned_at = wall
+        self._refusals.scanned(paths, wall)
 
     def _visit(self, found: set[Identity], now: float, wall: int) -> None:
         """Look at what is open: whether its name is gone, whether all of it is read."""
@@ -165,7 +161,7 @@ class Tailer:
     def _start(
         self, file: Found, key: Identity, source: InputFiles, now: float, wall: int
     ) -> Harvester | None:
-        content = self._open_content(file, key)
+        content = self._refusals.open(file, key)
         if content is None:
             return None
         record = self._known.get(key) or self._record(key, file.shown, 0, wall)
@@ -185,31 +181,6 @@ class Tailer:
         if content.fault:
             log.warning("%s: %s; it is read up to there", file.path, content.fault)
         return harvester
-
-    def _open_content(self, file: Found, key: Identity) -> Content | None:
-        """Open what the scan has found; None if it cannot be read, or is another file by now."""
-        try:
-            content = open_content(file.path, compressed=file.compressed)
-        except OSError as error:
-            if file.path not in self._refused:
-                known = self._known.get(key)
-                self._refused_at[file.path] = known.current_at if known else self._scanned_at
-            if self._refused.get(file.path) != error.strerror:
-                self._refused[file.path] = str(error.strerror)
-                log.warning(
-                    "%s cannot be read: %s; it is tried again in every scan",
-                    file.path,
-                    error.strerror,
-                )
-            return None
-        self._refused_at.pop(file.path, None)
-        self._refused_at.pop(file.path, None)
-        if self._refused.pop(file.path, None):
-            log.info("%s can be read again", file.path)
-        if identity(content.stat()) != key:
-            content.close()
-            return None
-        return content
 
     def _name_stream(self, record: FileRecord, head: bytes) -> str:
         """Name a stream as no file was named before, in this folder's memory."""
@@ -283,23 +254,26 @@ class Tailer:
 
     def _judge(self, strangers: list[Stranger], now: float, wall: int) -> None:
         """Tell copies of known files from new files."""
-        families: dict[str, list[FileRecord]] = {}
-        if any(stranger.file.rotated for stranger in strangers):
-            for record in self._records.values():
-                families.setdefault(family(record.path), []).append(record)
         for stranger in strangers:
-            file = stranger.file
-            if not file.rotated:
-                self._start(file, stranger.key, stranger.source, now, wall)
-            elif file.stat.st_size:  # an empty one may be a copy in the making
-                kin = families.get(family(file.shown), [])
+            if not stranger.file.rotated:
+                self._start(stranger.file, stranger.key, stranger.source, now, wall)
+        rotated = [stranger for stranger in strangers if stranger.file.rotated]
+        families: dict[str, list[FileRecord]] = {}
+        for record in self._records.values() if rotated else ():
+            families.setdefault(family(record.path), []).append(record)
+        for stranger in rotated:
+            if stranger.file.stat.st_size:  # an empty one may be a copy in the making
+                kin = families.get(family(stranger.file.shown), [])
                 self._judge_rotated(stranger, kin, now, wall)
+        for stranger in strangers:  # the oldest is read first
+            if stranger.key in self._ready:
+                self._ready[stranger.key] = self._ready.pop(stranger.key)
 
     def _judge_rotated(
         self, stranger: Stranger, kin: list[FileRecord], now: float, wall: int
     ) -> None:
         """Read a rotated file that is not known: on, if it is a copy; as new; or not at all."""
-        verdict, shadow = self._copies.judge(stranger, kin, self._open_content, now)
+        verdict, shadow = self._copies.judge(stranger, kin, self._refusals.open, now)
         if verdict is Verdict.NEW:
             self._start(stranger.file, stranger.key, stranger.source, now, wall)
         elif verdict is Verdict.SUCCESSOR and shadow is not None and shadow.record is not None:
@@ -558,7 +532,7 @@ class Tailer:
 
     def refused_at(self) -> list[int]:
         """Give for each file that cannot be opened when (epoch ms) all of it had been read last."""
-        return list(self._refused_at.values())
+        return list(self._refusals.times.values())
 
     def harvesters(self) -> list[Harvester]:
         """Give the files that are open."""
@@ -566,7 +540,7 @@ class Tailer:
 
     def refused(self) -> list[str]:
         """Give the paths of files that could not be opened."""
-        return sorted(self._refused)
+        return sorted(self._refusals.reasons)
 
     def is_caught_up(self) -> bool:
         """Tell whether nothing was found to read since the last looks."""
