@@ -58,7 +58,7 @@ log = logging.getLogger("shipper")
 
 SAVE_SECONDS = 1.0  # at most one commit of the registry in this time
 POLL_SECONDS = 0.05  # between two looks at files that grew lately
-HINTED_SCAN_SECONDS = 0.25  # at most one scan for a hint in this time
+SCAN_SHARE = 20  # scans that a hint or a rotation asks for take at most a 20th of the time
 ALERT_LINE_BYTES = 2**20
 FORGET_RUNS_MS = 90 * 24 * 3600 * 1000  # numbers of a run that ended this long ago
 
@@ -104,7 +104,7 @@ class Pipeline:
         self._saves = self._save_errors = 0
         self._totals = 0, 0, 0  # of the files, at the last look
         now = time.monotonic()
-        self._next_scan = self._next_save = self._hinted_scan = now
+        self._next_scan = self._next_save = self._hinted_scan = self._next_peek = now
 
     def _make_publisher(self) -> Publisher:
         return Publisher(
@@ -235,6 +235,10 @@ class Pipeline:
         now = time.monotonic()
         hints = self._watch.take()
         unknown = bool(hints) and self.tailer.hint(hints)
+        if now >= self._next_peek:
+            # Busy files rotate fast, and what is deleted before a scan has opened it is lost.
+            unknown = self.tailer.has_rotation() or unknown
+            self._next_peek = now + max(POLL_SECONDS, SCAN_SHARE * (time.monotonic() - now))
         if unknown:
             self._next_scan = min(self._next_scan, self._hinted_scan)
         if now >= self._next_scan:
@@ -243,7 +247,7 @@ class Pipeline:
     def _scan(self, now: float) -> None:
         self.tailer.scan(now=now, wall=self._clock())
         self._next_scan = now + self._config.tail.scan_seconds
-        self._hinted_scan = now + HINTED_SCAN_SECONDS
+        self._hinted_scan = now + SCAN_SHARE * (time.monotonic() - now)
         if self._config.tail.watch:
             folders = {
                 place

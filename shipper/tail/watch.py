@@ -5,8 +5,9 @@ Only hints: watchdog swallows the overflow of inotify's queue, and network file 
 events at all. Every one of them may be missing; the scan finds what they would have told.
 
 An event costs about as much CPU as reading ten lines, so under load they are not worth having:
-above `BUSY` of them a second they are switched off for a while; files that grow are looked at
-many times a second then anyway.
+above `BUSY` of them a second those of writes are left out for a while; files that grow are looked
+at many times a second then anyway. What tells of new names stays, as a new file may be gone before
+the next scan; only if that alone is too much, all events are switched off for a while.
 """
 
 from __future__ import annotations
@@ -35,12 +36,8 @@ log = logging.getLogger(__name__)
 BUSY = 50  # hints a second above which they cost more than they give
 REST_SECONDS = 10.0
 
-KINDS: list[type[FileSystemEvent]] = [
-    FileCreatedEvent,
-    FileDeletedEvent,
-    FileModifiedEvent,
-    FileMovedEvent,
-]
+NAMES: list[type[FileSystemEvent]] = [FileCreatedEvent, FileDeletedEvent, FileMovedEvent]
+ALL: list[type[FileSystemEvent]] = [*NAMES, FileModifiedEvent]
 
 
 class Watch(FileSystemEventHandler):
@@ -57,8 +54,10 @@ class Watch(FileSystemEventHandler):
         self._count = 0  # guarded by _lock
         self._since = 0.0
         self._resting_until = 0.0
+        self._names_until = 0.0
         self._observer: BaseObserver | None = None
         self._folders: frozenset[str] = frozenset()
+        self._kinds = ALL
 
     def dispatch(self, event: FileSystemEvent) -> None:
         """Take an event of watchdog."""
@@ -74,19 +73,26 @@ class Watch(FileSystemEventHandler):
             return
         with self._lock:
             count, self._count = self._count, 0
-        if count > BUSY * max(now - self._since, 1.0):
-            self._resting_until = now + REST_SECONDS
-            self.close()
-        elif wanted != self._folders or self._observer is None:
-            self.close()
-            self._start(wanted)
+        is_busy = count > BUSY * max(now - self._since, 1.0)
         self._since = now
+        if is_busy and self._kinds is NAMES:
+            self._resting_until = now + REST_SECONDS
+            self._kinds = ALL
+            self.close()
+            return
+        if is_busy:
+            self._names_until = now + REST_SECONDS
+        kinds = NAMES if now < self._names_until else ALL
+        if wanted != self._folders or self._observer is None or kinds is not self._kinds:
+            self.close()
+            self._start(wanted, kinds)
 
-    def _start(self, folders: frozenset[str]) -> None:
+    def _start(self, folders: frozenset[str], kinds: list[type[FileSystemEvent]]) -> None:
         observer = Observer()
+        self._kinds = kinds
         try:
             for folder in folders:
-                observer.schedule(self, folder, event_filter=KINDS)
+                observer.schedule(self, folder, event_filter=kinds)
             observer.start()
         except OSError as error:  # no watches left, or the folder just went
             log.debug("no hints of the kernel: %s", error)

@@ -545,6 +545,19 @@ def test_files_that_grew_lately_are_looked_at_between_scans(reader: Reader, log:
     assert reader.lines() == [b"3"]
 
 
+def test_a_rotation_of_a_busy_file_is_seen_between_scans(reader: Reader, log: Path) -> None:
+    """A warm file whose name leads elsewhere asks for a scan: what comes next may be gone soon."""
+    append(log, b"1\n")
+    reader.lines()
+    assert not reader.tailer.has_rotation()
+    log.rename(f"{log}.1")
+    assert reader.tailer.has_rotation()
+    append(log, b"2\n")
+    assert reader.tailer.has_rotation()
+    assert reader.lines() == [b"2"]
+    assert not reader.tailer.has_rotation()
+
+
 def test_files_take_turns(reader: Reader, tmp_path: Path) -> None:
     """A large file does not hold up a small one: each gives one block in turn."""
     append(tmp_path / "large.log", b"large\n" * 100)

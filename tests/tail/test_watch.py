@@ -72,20 +72,40 @@ def test_a_folder_that_is_not_there(listening: Listening, tmp_path: Path) -> Non
     assert listening.hears_of(folder / "a")
 
 
-def test_a_busy_folder(listening: Listening, tmp_path: Path) -> None:
-    """Above a rate, listening is given up for a while; then it is tried again."""
+def test_a_folder_that_is_written_to_a_lot(listening: Listening, tmp_path: Path) -> None:
+    """Above a rate, writes are no hints for a while; new names still are, as they may go soon."""
     watch, folders = listening.watch, [str(tmp_path)]
+    log = tmp_path / "app.log"
+    log.touch()
     watch.listen(folders, 100.0)
     for _ in range(2 * BUSY + 1):
         watch.dispatch(FileModifiedEvent("x"))
     watch.listen(folders, 102.0)
+    watch.take()
+    log.write_bytes(b"1\n")
+    assert not listening.hears_of(log, 0.1)
+    log.rename(tmp_path / "app.log.1")
+    assert listening.hears_of(tmp_path / "app.log.1")
+    watch.listen(folders, 102.0 + REST_SECONDS)
+    (tmp_path / "app.log.1").write_bytes(b"1\n2\n")
+    assert listening.hears_of(tmp_path / "app.log.1")
+
+
+def test_a_busy_folder(listening: Listening, tmp_path: Path) -> None:
+    """If new names alone are above the rate, listening is given up for a while."""
+    watch, folders = listening.watch, [str(tmp_path)]
+    watch.listen(folders, 100.0)
+    for at in (102.0, 104.0):
+        for _ in range(2 * BUSY + 1):
+            watch.dispatch(FileModifiedEvent("x"))
+        watch.listen(folders, at)
     listening.watch.take()
     listening.wake.clear()
     (tmp_path / "quiet").touch()
     assert not listening.hears_of(tmp_path / "quiet", 0.1)
-    watch.listen(folders, 102.0 + REST_SECONDS - 1)
+    watch.listen(folders, 104.0 + REST_SECONDS - 1)
     assert watch._observer is None
-    watch.listen(folders, 102.0 + REST_SECONDS)
+    watch.listen(folders, 104.0 + REST_SECONDS)
     (tmp_path / "again").touch()
     assert listening.hears_of(tmp_path / "again")
 
