@@ -330,6 +330,15 @@ def look_at_clock(scene: Scene) -> Iterator[Finding]:
         )
 
 
+def look_at_alerts(scene: Scene) -> Iterator[Finding]:
+    """See whether people can be told of what the alert job finds."""
+    if not scene.config.alerts.settings.exists():
+        return
+    # What tells people may be slow to import.
+    way = import_module("shipper.reach.alerters")
+    yield from way.look_at_alerters(scene.config.alerts.settings, scene.machine.clock())
+
+
 LOOKS: tuple[Callable[[Scene], Iterator[Finding]], ...] = (
     look_at_inputs,
     look_at_overlaps,
@@ -338,6 +347,7 @@ LOOKS: tuple[Callable[[Scene], Iterator[Finding]], ...] = (
     look_at_output,
     look_at_limits,
     look_at_clock,
+    look_at_alerts,
 )
 
 

@@ -55,7 +55,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "enrich": SEAMS,
     "store": {"errors", "fields", "config", "elastic", "steps"},
     "deliver": {*SEAMS, "tail", "enrich", "config", "connecting", "elastic", *WRITERS},
-    "reach": {"config", "connecting", "elastic", "errors", "findings"},
+    "reach": {"alerts", "config", "connecting", "elastic", "errors", "findings"},
     # A page shows records as `search` does, and an alerter fails in the words of an output.
     "alerts": {
         *("errors", "fields", "config", "connecting", "options", "steps", "store"),

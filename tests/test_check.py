@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from shipper.alerts.config import AlertOptions
 from shipper.check import Machine, check
 from shipper.config import Config, ConsoleOutput, EmbeddedOutput, Holds, Input, Output, Service
 from shipper.findings import Finding, Severity
@@ -47,6 +48,7 @@ def config_in(
         data_dir=folder / "data",
         inputs=inputs or (Input(patterns),),
         output=output or EmbeddedOutput(folder / "index", max_bytes=1),
+        alerts=AlertOptions(settings=folder / "alerts.json"),
     )
 
 

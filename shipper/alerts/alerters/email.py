@@ -55,6 +55,18 @@ class EmailAlerter:
     def notify(self, page: Page, reference: str | None) -> str | None:
         """Send one mail; the reference is the Message-ID of the first."""
         message = message_of(page, self._settings, reference)
+        self._converse(message)
+        return reference or str(message["Message-ID"])
+
+    def log_in(self) -> None:
+        """Connect and log in as for a mail, and send none; raises as `notify` does."""
+        self._converse(None)
+
+    def close(self) -> None:
+        """Do nothing: no connection stays open."""
+
+    def _converse(self, message: EmailMessage | None) -> None:
+        """Go through a whole session, and say in our own words what went wrong with it."""
         file = self._settings.password_file
         password = None if file is None else read_secret(file)
         try:
@@ -65,20 +77,18 @@ class EmailAlerter:
             raise AlerterUnavailable(f"{self._who} {failed.fault}; {failed.remedy}") from None
         except OSError as error:
             raise self._unreached(error) from None
-        return reference or str(message["Message-ID"])
 
-    def close(self) -> None:
-        """Do nothing: no connection stays open."""
-
-    def _send(self, message: EmailMessage, password: Secret | None) -> None:
+    def _send(self, message: EmailMessage | None, password: Secret | None) -> None:
+        settings = self._settings
         with self._connected() as server:
-            if self._settings.security == "starttls":
-                server.starttls(context=client_context(self._settings.tls, self._section))
-            if self._settings.username is not None and password is not None:
-                server.login(self._settings.username, password.reveal())
-            refused = server.sendmail(
-                self._settings.sender, list(self._settings.to), message.as_bytes(policy=WIRE)
-            )
+            if settings.security == "starttls":
+                server.starttls(context=client_context(settings.tls, self._section))
+            if settings.username is not None and password is not None:
+                server.login(settings.username, password.reveal())
+            if message is None:
+                return
+            wire = message.as_bytes(policy=WIRE)
+            refused = server.sendmail(settings.sender, list(settings.to), wire)
         if refused:
             raise smtplib.SMTPRecipientsRefused(refused)
 
