@@ -81,6 +81,11 @@ class Pipeline:
         self.turned = time.monotonic()
         self._pending: Parcel | None = None  # read, but not handed over yet
         self._registry = Registry(config.data_dir / folder.REGISTRY)
+        if self._registry.is_copy:
+            log.warning(
+                "the registry was copied, or restored from a backup: what was delivered since then"
+                " is read again where it still is, and stored once all the same"
+            )
         self._output: Output = open_output(config)
         self._unsaved = Changes()
         self._fault: str | None = None  # why the registry could not be saved last

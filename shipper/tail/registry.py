@@ -15,7 +15,9 @@ their origins absorb it.
     tombstones   bytes that were given up unshipped on purpose; written with the drop of the file
     meta      version of this layout; `accounted`: commit of the embedded index; `begun`: when this
               data folder was used first; `watermark`: the last that was acked (both epoch ms),
-              not worth a transaction of its own
+              not worth a transaction of its own; `device`, `inode`, `saved_at`: the file in
+              which this was saved last, and when; `device` and
+              `inode` of the file in which it was saved last: a copy is told by them
 
 A registry of an older layout is brought to this one where it lies, in one transaction. A new one
 is made under another name and renamed when it is whole: whoever looks beside the running shipper
@@ -45,6 +47,9 @@ if TYPE_CHECKING:
 VERSION = 2
 
 NEVER = 1 << 43  # in epoch milliseconds the year 2248
+
+# From the last save until SQLite has moved it into the file itself.
+CLOSED_WITHIN_MS = 5000
 
 # Faults of the disk or the folder, not of the file.
 OUTSIDE = frozenset(
@@ -222,7 +227,13 @@ class Changes:
 
 
 class Registry:
-    """The registry of one data folder; used by one thread."""
+    """
+    The registry of one data folder; used by one thread.
+
+    `is_copy` tells that it is not in the file in which it was saved last: somebody copied it, or
+    restored it from a backup. A file system may give a copy the inode of the file that it replaces;
+    then the copy is known by having been written after it was saved last.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -243,6 +254,13 @@ class Registry:
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
         self._migrate()
+        stat = self._path.stat()
+        self._place_now = {"device": _signed(stat.st_dev), "inode": _signed(stat.st_ino)}
+        placed = {key: self._meta(key) for key in self._place_now}
+        late = stat.st_ctime_ns // 1_000_000 - self._meta("saved_at")
+        self.is_copy = placed["inode"] != 0 and (
+            placed != self._place_now or late > CLOSED_WITHIN_MS
+        )
 
     def _version(self) -> int | None:
         row = self._db.execute("SELECT value FROM meta WHERE key = 'version'").fetchone()
@@ -433,6 +451,7 @@ class Registry:
             "INSERT OR REPLACE INTO streams VALUES (?, ?)", changes.streams.items()
         )
         meta = {"accounted": changes.accounted, "watermark": changes.watermark}
+        meta |= {**self._place_now, "saved_at": now}
         self._db.executemany(
             "INSERT OR REPLACE INTO meta VALUES (?, ?)",
             [(key, value) for key, value in meta.items() if value is not None],
@@ -461,6 +480,11 @@ def _record_of(row: tuple[Any, ...]) -> FileRecord:
     path, stream, generation, offset, seen_at = plain
     file, ends = Identity(int(device), int(inode)), (split, again, done)
     return FileRecord(number, file, head, path, stream, generation, offset, seen_at, last, *ends)
+
+
+def _signed(number: int) -> int:
+    """Give 64 bits as SQLite takes them."""
+    return number - (1 << 64) if number >= 1 << 63 else number
 
 
 def files_beside(path: Path) -> list[FileRecord]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import resource
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -281,6 +282,32 @@ def test_a_file_to_read_again(registry: Registry) -> None:
 
     (saved,) = registry.files()
     assert (saved.offset, saved.again) == (100, 1000)
+
+
+def test_a_copy_is_told(path: Path) -> None:
+    """A registry that was copied or restored from a backup is told from the one that was saved."""
+    with closing(Registry(path)) as registry:
+        assert not registry.is_copy
+        registry.save(changes_of(1), int(path.stat().st_mtime * 1000))
+    with closing(Registry(path)) as registry:
+        assert not registry.is_copy
+    shutil.copy(path, path.with_name("backup"))
+    path.with_name("backup").rename(path)
+
+    with closing(Registry(path)) as registry:
+        assert registry.is_copy
+        registry.save(changes_of(2), int(path.stat().st_mtime * 1000))
+    with closing(Registry(path)) as registry:
+        assert not registry.is_copy
+
+
+def test_a_copy_with_the_same_inode_is_told(path: Path) -> None:
+    """Also where the copy got the inode of the file that it replaced."""
+    with closing(Registry(path)) as registry:
+        registry.save(changes_of(1), int(path.stat().st_mtime * 1000) - 3_600_000)
+
+    with closing(Registry(path)) as registry:
+        assert registry.is_copy
 
 
 @pytest.mark.parametrize("version", [0, VERSION + 1])
