@@ -28,6 +28,7 @@ from shipper.deliver.dedupe import Dedupe
 from shipper.deliver.heartbeat import Counted, Heart, Identity, Look, audit_open, furthest
 from shipper.deliver.output import open_output
 from shipper.deliver.publisher import Publisher
+from shipper.deliver.receipts import Receipts, read_of
 from shipper.deliver.watermark import LATE_MS, watermark
 from shipper.emit.numbering import ulid
 from shipper.enrich.enricher import Enricher, Surroundings
@@ -99,6 +100,7 @@ class Pipeline:
         self.desk = Desk(requests, self.tailer, self._dedupe, self._dead_letters)
         self.publisher = self._make_publisher()
         self._counters = Counters()
+        self._receipts = Receipts(self._registry.next_receipt())
         self._put = self._acked = 0  # parcels
         self._given_up = False  # a block was read, but not put
         self._started = clock()
@@ -199,6 +201,7 @@ class Pipeline:
         counters.read_bytes += block.end - block.start
         counters.events += len(events)
         counters.tagged += events.tagged
+        read = read_of(block, events)
         left = self._leave_out(block, events)
         if left is None:
             self._given_up = True
@@ -209,7 +212,7 @@ class Pipeline:
         events = self._output.prepare(events)
         if isinstance(events, Spliced):
             events.records = ()  # in the queue they would take more room than all the rest
-        return self._hand_over(Parcel(events, block.file, block.end, len(block.data)))
+        return self._hand_over(Parcel(events, block.file, block.end, len(block.data), read))
 
     def _hand_over(self, parcel: Parcel) -> bool:
         """Wait while the queue is full, unless something else is to be done first: False."""
@@ -324,6 +327,7 @@ class Pipeline:
 
     def settle(self, *, at_once: bool = False) -> None:
         """Move positions over what was acked; save and tell the status when it is time."""
+        now_ms = self._clock()
         for batch, commit in self.publisher.take_acked():
             self._dedupe.ack(batch)
             for parcel in batch.parcels:
@@ -331,6 +335,8 @@ class Pipeline:
                     self.desk.ack(parcel)
                 else:
                     self._acked += 1
+                    if parcel.read is not None:
+                        self._receipts.ack(parcel.read, now_ms, commit)
                     self.tailer.ack(parcel.file, parcel.end)
             if commit:
                 self._unsaved.accounted = commit
@@ -347,6 +353,7 @@ class Pipeline:
         unsaved.add_files(*self.tailer.take_changes())
         unsaved.add_tombstones(self.tailer.take_tombstones())
         unsaved.add_seen(self._dedupe.changes())
+        unsaved.add_receipts(self._receipts.changes())
         try:
             if not unsaved.is_empty():
                 self._registry.save(unsaved, self._clock())

@@ -12,6 +12,8 @@ from shipper.events import AnyEvents, Events
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from shipper.deliver.receipts import Read
+
 
 NO_FILE = 0  # of a parcel whose ack moves no position
 OWN = -1  # of one that is no record of the application
@@ -23,13 +25,14 @@ class Parcel:
     The events of one block on their way, and what their ack is worth: `file` up to `end`.
 
     `NO_FILE` stands for events that come from elsewhere, `OWN` for what the shipper tells of
-    itself.
+    itself. `read` is for the receipts.
     """
 
     events: AnyEvents
     file: int
     end: int
     size: int
+    read: Read | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ their origins absorb it.
     seen      one row per chunk of numbers of a run (format: shipper/deliver/seen.py)
     streams   foreign stream → offset up to which the index is known to hold its lines
     retired   streams of files that are over: no other file may get such a name
+    receipts  ranges of origins that were read and answered for (shipper/deliver/receipts.py)
     tombstones   bytes that were given up unshipped on purpose; written with the drop of the file
     meta      version of this layout; `accounted`: commit of the embedded index; `begun`: when this
               data folder was used first; `watermark`: the last that was acked (both epoch ms),
@@ -87,7 +88,15 @@ CREATE TABLE tombstones (
   at INTEGER NOT NULL, reason TEXT NOT NULL);
 """
 
-LAYOUT += TOMBSTONES
+RECEIPTS = """
+CREATE TABLE receipts (
+  id INTEGER PRIMARY KEY, file INTEGER NOT NULL, path TEXT NOT NULL, stream TEXT NOT NULL,
+  "first" INTEGER NOT NULL, "last" INTEGER NOT NULL, count INTEGER NOT NULL,
+  "start" INTEGER NOT NULL, "end" INTEGER NOT NULL,
+  since INTEGER NOT NULL, until INTEGER NOT NULL, done INTEGER NOT NULL);
+"""
+
+LAYOUT += TOMBSTONES + RECEIPTS
 
 # What brings a registry of one version to the next.
 MIGRATIONS = {
@@ -98,7 +107,8 @@ ALTER TABLE files ADD COLUMN split INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE files ADD COLUMN again INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE files ADD COLUMN done INTEGER NOT NULL DEFAULT 0;
 """
-    + TOMBSTONES,
+    + TOMBSTONES
+    + RECEIPTS,
 }
 
 
@@ -177,6 +187,29 @@ class Memory:
     retired: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """
+    Records of one stream in bytes `start` to `end` of a file, all answered for.
+
+    `first` and `last` are positions, `count` how many lines; `since` and `until` (epoch ms) when
+    they were acked; `done` is the commit of the embedded index that the first of them is in.
+    """
+
+    id: int
+    file: int
+    path: str
+    stream: str
+    first: int
+    last: int
+    count: int
+    start: int
+    end: int
+    since: int
+    until: int
+    done: int = 0
+
+
 class SeenRow(NamedTuple):
     """A chunk of the numbers of a run; see shipper/deliver/seen.py."""
 
@@ -201,6 +234,7 @@ class Changes:
     streams: dict[str, int] = field(default_factory=dict)
     retired: set[str] = field(default_factory=set)
     tombstones: dict[int, Tombstone] = field(default_factory=dict)
+    receipts: dict[int, Receipt] = field(default_factory=dict)
     accounted: int | None = None
     watermark: int | None = None
 
@@ -221,9 +255,20 @@ class Changes:
         """Add what was given up; a newer word on a file takes the place of an older one."""
         self.tombstones.update((each.file, each) for each in tombstones)
 
+    def add_receipts(self, receipts: Iterable[Receipt]) -> None:
+        """Add receipts; one that has grown takes the place of what it was."""
+        self.receipts.update((each.id, each) for each in receipts)
+
     def is_empty(self) -> bool:
         """Tell whether there is nothing worth a commit."""
-        return not (self.files or self.dropped or self.seen or self.streams or self.tombstones)
+        return not (
+            self.files
+            or self.dropped
+            or self.seen
+            or self.streams
+            or self.tombstones
+            or self.receipts
+        )
 
 
 class Registry:
@@ -320,7 +365,7 @@ class Registry:
     def files(self) -> list[FileRecord]:
         """Give all files, in the order in which they were first seen."""
         with self._place():
-            return [_record_of(row) for row in self._db.execute(ALL_FILES)]
+            return [record_of(row) for row in self._db.execute(ALL_FILES)]
 
     def tombstones(self) -> list[Tombstone]:
         """Give what was given up on purpose, in the order of time."""
@@ -330,6 +375,13 @@ class Registry:
                 " ORDER BY at, file"
             ).fetchall()
         return [Tombstone(*row) for row in rows]
+
+    def next_receipt(self) -> int:
+        """Give the id of the next receipt."""
+        with self._place():
+            return int(
+                self._db.execute("SELECT ifnull(max(id), 0) + 1 FROM receipts").fetchone()[0]
+            )
 
     def seen(self) -> list[SeenRow]:
         """Give all numbers that were taken."""
@@ -390,6 +442,7 @@ class Registry:
                 self._write_files(changes)
                 self._write_tombstones(changes)
                 self._write_seen(changes, now)
+                self._write_receipts(changes)
                 self._write_streams(changes, now)
                 steps.reached(Step.SAVING)
                 self._db.execute("COMMIT")
@@ -442,6 +495,12 @@ class Registry:
                 "INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?, ?)", (run, chunk, low, data, now)
             )
 
+    def _write_receipts(self, changes: Changes) -> None:
+        self._db.executemany(
+            "INSERT OR REPLACE INTO receipts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            map(astuple, changes.receipts.values()),
+        )
+
     def _write_streams(self, changes: Changes, now: int) -> None:
         self._db.executemany(
             "INSERT OR REPLACE INTO retired VALUES (?, ?)",
@@ -458,9 +517,10 @@ class Registry:
         )
 
     def forget(self, *, before: int) -> None:
-        """Drop what is older than `before` (ms): runs, retired streams, tombstones."""
+        """Drop what is older than `before` (ms): runs, retired streams, tombstones, receipts."""
         with self._place():
             self._db.execute("DELETE FROM tombstones WHERE at < ?", (before,))
+            self._db.execute("DELETE FROM receipts WHERE until < ?", (before,))
             self._db.execute("DELETE FROM retired WHERE at < ?", (before,))
             self._db.execute(
                 "DELETE FROM seen WHERE run IN"
@@ -473,7 +533,8 @@ class Registry:
         self._db.close()
 
 
-def _record_of(row: tuple[Any, ...]) -> FileRecord:
+def record_of(row: tuple[Any, ...]) -> FileRecord:
+    """Make a record of a row of `ALL_FILES`."""
     number, device, inode, head_length, head_digest, *plain = row[:10]
     last_length, last_digest, split, again, done = row[10:]
     head, last = Fingerprint(head_length, head_digest), Fingerprint(last_length, last_digest)
@@ -497,7 +558,7 @@ def files_beside(path: Path) -> list[FileRecord]:
     """
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
-            return [_record_of(row) for row in db.execute(ALL_FILES)]
+            return [record_of(row) for row in db.execute(ALL_FILES)]
     except sqlite3.Error as error:
         raise DataFolderError(f"{path}: registry: {error}; see shipper check") from error
 

@@ -18,7 +18,7 @@ from shipper.errors import QueryError, StoreUnavailable
 from shipper.store.elasticsearch.compile import Body
 
 _HEADERS: Final = {"accept": "application/json", "content-type": "application/json"}
-_LINES: Final = {"accept": "application/json", "content-type": "application/x-ndjson"}
+LINES: Final = {"accept": "application/json", "content-type": "application/x-ndjson"}
 _NO_INDEX: Final = "index_not_found_exception"
 _OUT_OF_BOUNDS: Final = "array_index_out_of_bounds_exception"  # of the histogram
 _BAD_REQUEST: Final = 400
@@ -113,7 +113,7 @@ class Requests:
         return responses
 
     def _ask(self, lines: bytes) -> list[Response]:
-        answered = self.request("POST", "/_msearch", lines, _LINES)
+        answered = self.request("POST", "/_msearch", lines, LINES)
         try:
             return self._decode(answered).responses
         except msgspec.DecodeError as error:

@@ -19,7 +19,7 @@ from shipper.errors import StoreUnavailable
 from shipper.store import query as q
 from shipper.store.answers import check_limit
 from shipper.store.api import Aggregation, Answer, Filters, Hit, Hits, Question, Selection, Sort
-from shipper.store.elasticsearch import aggregate
+from shipper.store.elasticsearch import aggregate, evidence
 from shipper.store.elasticsearch.compile import (
     Body,
     Values,
@@ -31,6 +31,7 @@ from shipper.store.elasticsearch.compile import (
 from shipper.store.elasticsearch.follow import Follower
 from shipper.store.elasticsearch.hits import LazyHits
 from shipper.store.elasticsearch.requests import Found, Requests
+from shipper.store.origins import Span
 from shipper.store.questions import below, check
 
 PAGE: Final = 10_000  # hits of one request; `index.max_result_window` of an index that nobody set
@@ -86,6 +87,18 @@ class ElasticsearchStore:
         self._query(selection)  # a fault shows at once
         follower = Follower(self._requests, lambda: self._query(selection))
         return follower.steps()
+
+    def positions(self, spans: Sequence[Span]) -> Iterator[Sequence[int]]:
+        """Give per span the positions that are stored, each as often; see `OriginStore`."""
+        return evidence.positions(self._requests, spans)
+
+    def retained_after(self) -> int:
+        """Give 0: what a life cycle dropped is not told from what was lost."""
+        return 0
+
+    def remove_doubles(self, ids: Sequence[str]) -> int:
+        """Leave one copy of each of these records; give how many copies went."""
+        return evidence.remove_doubles(self._requests, ids)
 
     def close(self) -> None:
         """Let go of what is open; a second call does nothing."""

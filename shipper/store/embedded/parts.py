@@ -7,6 +7,7 @@ The folder of the embedded index.
       part-00000002/         the newest part takes the records, the others never change
       part-00000003.new/     being made; becomes a part by rename when all of it is on the disk
       part-00000001.gone/    dropped by rename, being deleted
+      dropped.json           the last commit of which retention dropped records: no loss
 
 A reader lists the parts and opens them; it neither locks nor writes. What ends in `.new` or
 `.gone` is left over from a crash and deleted by the next writer.
@@ -27,6 +28,7 @@ import tantivy
 from shipper.errors import StoreUnavailable
 from shipper.store.embedded.schema import VERSION, WORDS, build_schema, word_analyzer
 
+DROPPED: Final = "dropped.json"
 _PART: Final = re.compile(r"part-(\d{8})")
 _LEFT_OVER: Final = re.compile(r"part-\d{8}\.(new|gone)")
 
@@ -145,6 +147,24 @@ def drop_part(part: Part) -> None:
     """Take a part out of the index; its files go with `delete_left_overs`."""
     part.path.rename(part.path.with_suffix(".gone"))
     _sync(part.path.parent)
+
+
+def note_dropped(root: Path, commit: int) -> None:
+    """Write down that retention drops records up to a commit, before it does."""
+    new = root / f"{DROPPED}.new"
+    new.write_bytes(msgspec.json.encode({"commit": commit}))
+    _sync(new)
+    new.rename(root / DROPPED)
+    _sync(root)
+
+
+def dropped_commits(root: Path) -> int:
+    """Give the last commit of which retention dropped records, 0 if it dropped none."""
+    try:
+        told = msgspec.json.decode((root / DROPPED).read_bytes(), type=dict[str, int])
+    except (OSError, msgspec.DecodeError):
+        return 0
+    return told.get("commit", 0)
 
 
 def delete_left_overs(root: Path) -> None:

@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Final
 
 from tantivy import Order
 
+from shipper.errors import QueryError
 from shipper.store.answers import check_limit
 from shipper.store.api import Answer, Hits, Question, Selection, Sort
+from shipper.store.embedded import parts
 from shipper.store.embedded.aggregate import answer
 from shipper.store.embedded.compile import compile_selection
+from shipper.store.embedded.evidence import positions
 from shipper.store.embedded.hits import Place, StoredHits
 from shipper.store.embedded.view import View, Views, both, readable
 
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from tantivy import Query
 
     from shipper.store.api import Hit
+    from shipper.store.origins import Span
 
 PORTION: Final = 10_000  # records that `follow` gives at a time
 
@@ -76,6 +80,24 @@ class EmbeddedStore:
         with readable(self._path):
             seen = _newest(self._views.current())
         return self._follow(selection, seen)
+
+    def positions(self, spans: Sequence[Span]) -> Iterator[Sequence[int]]:
+        """Give per span the positions that are stored, each as often; see `OriginStore`."""
+        with readable(self._path):
+            views = self._views.current()
+            for span in spans:
+                yield positions(views, span)
+
+    def retained_after(self) -> int:
+        """Give the last commit of which retention dropped records; see `OriginStore`."""
+        return parts.dropped_commits(self._path)
+
+    def remove_doubles(self, ids: Sequence[str]) -> int:
+        """Remove nothing: only the writer of an index can."""
+        raise QueryError(
+            f"the index {self._path} has {len(ids)} records twice, which its writer never does; "
+            "was a part of it copied? Move the copy away: it is the part with the higher number"
+        )
 
     def close(self) -> None:
         """Let go of what is open; a second call does nothing."""

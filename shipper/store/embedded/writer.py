@@ -226,6 +226,9 @@ class EmbeddedWriter:
 
     def _drop(self, part: Part) -> None:
         self._newest_ms.pop(part, None)
+        after = [each for each in self._parts() if each.number > part.number]
+        last = after[0].manifest().commits_before if after else self.commit
+        parts.note_dropped(self._root, max(last, parts.dropped_commits(self._root)))
         parts.drop_part(part)
 
     def _expires_ms(self, part: Part) -> int:

@@ -1,0 +1,121 @@
+"""
+Which positions of a stream the data streams hold, in which of their indices, and one copy less.
+
+Positions are the buckets of a terms aggregation over a range that has few enough of them: a value
+that is there twice has a count of two, in whichever indices its copies are. A range with more is
+asked again in halves. A million records are about twenty bodies, several in a request.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from shipper.errors import StoreUnavailable
+from shipper.store.answers import MAX_VALUES
+from shipper.store.elasticsearch.compile import Body
+from shipper.store.elasticsearch.requests import LINES, Found, Requests
+from shipper.store.origins import Span
+
+MAX_BODIES: Final = 200  # in one request,
+MAX_WIDTH: Final = 260_000  # and positions: a response of about 10 MB
+MAX_IDS: Final = 5000  # of which the copies are looked up at a time
+
+
+def positions(requests: Requests, spans: Sequence[Span]) -> Iterator[Sequence[int]]:
+    """Give per span the positions that are stored, in order, each as often as it is."""
+    for portion in _portions(spans):
+        yield from _ask(requests, portion)
+
+
+def _portions(spans: Sequence[Span]) -> Iterator[list[Span]]:
+    portion: list[Span] = []
+    width = 0
+    for span in spans:
+        wide = min(span.last - span.first + 1, MAX_VALUES)
+        if portion and (len(portion) == MAX_BODIES or width + wide > MAX_WIDTH):
+            yield portion
+            portion, width = [], 0
+        portion.append(span)
+        width += wide
+    if portion:
+        yield portion
+
+
+def _ask(requests: Requests, spans: Sequence[Span]) -> Iterator[Sequence[int]]:
+    for span, response in zip(spans, requests.search([*map(_body, spans)]), strict=True):
+        found = response.aggregations.get("positions", {})
+        if found.get("sum_other_doc_count"):
+            middle = (span.first + span.last) // 2
+            halves = (
+                Span(span.stream, span.first, middle, span.own),
+                Span(span.stream, middle + 1, span.last, span.own),
+            )
+            yield [each for half in _ask(requests, halves) for each in half]
+        else:
+            counts = ((int(each["key"]), each["doc_count"]) for each in found.get("buckets", ()))
+            yield sorted(key for key, count in counts for _ in range(count))
+
+
+def _body(span: Span) -> Body:
+    stream, position = ("run", "seq") if span.own else ("log.stream", "log.offset")
+    within = {"range": {position: {"gte": span.first, "lte": span.last}}}
+    terms = {"field": position, "size": MAX_VALUES, "shard_size": MAX_VALUES}
+    return {
+        "query": {"bool": {"filter": [{"term": {stream: span.stream}}, within]}},
+        "size": 0,
+        "track_total_hits": False,
+        "aggs": {"positions": {"terms": terms}},
+    }
+
+
+def remove_doubles(requests: Requests, ids: Sequence[str]) -> int:
+    """Leave one copy of each record: the oldest one that is not wrapped, if there is any."""
+    removed = 0
+    for start in range(0, len(ids), MAX_IDS):
+        copies: dict[str, list[Found]] = defaultdict(list)
+        for found in _copies(requests, ids[start : start + MAX_IDS]):
+            copies[found.id].append(found)
+        extra = [each for of_one in copies.values() for each in sorted(of_one, key=_rank)[1:]]
+        if extra:
+            _delete(requests, extra)
+            removed += len(extra)
+    return removed
+
+
+def _copies(requests: Requests, ids: Sequence[str]) -> list[Found]:
+    body: Body = {
+        "query": {"ids": {"values": [*ids]}},
+        "size": 2 * MAX_IDS,  # what has more than two copies loses the others next time
+        "sort": ["_index"],
+        "_source": ["tags"],
+        "track_total_hits": False,
+    }
+    (response,) = requests.search([body])
+    return response.hits.hits
+
+
+def _rank(found: Found) -> tuple[bool, str]:
+    """Sort wrapped copies behind whole ones, then by backing index, whose name counts up."""
+    tags = msgspec.json.decode(found.source).get("tags") or ()
+    return "rejected" in tags, found.index
+
+
+def _delete(requests: Requests, copies: Sequence[Found]) -> None:
+    lines = b"".join(
+        msgspec.json.encode({"delete": {"_index": each.index, "_id": each.id}}) + b"\n"
+        for each in copies
+    )
+    answered: Any = msgspec.json.decode(
+        requests.request("POST", "/_bulk?refresh=true", lines, LINES)
+    )
+    for item in answered["items"]:
+        error = item["delete"].get("error")
+        if error:
+            raise StoreUnavailable(
+                f"cannot remove a double of {item['delete']['_id']}: {error.get('reason')}; "
+                "the user needs the privilege `delete` on the indices logs-orchestrator.*"
+            )
