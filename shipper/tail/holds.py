@@ -171,6 +171,11 @@ def _link(fd: int, link: str) -> None:
     folder = os.open(os.path.dirname(link), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         # With a folder's descriptor Python calls linkat(AT_SYMLINK_FOLLOW), else link().
-        os.link(f"/proc/self/fd/{fd}", os.path.basename(link), dst_dir_fd=folder)
+        source, name = f"/proc/self/fd/{fd}", os.path.basename(link)
+        try:
+            os.link(source, name, dst_dir_fd=folder)
+        except FileExistsError:  # a copy, as in a data folder from a backup: it holds nothing
+            os.unlink(name, dir_fd=folder)
+            os.link(source, name, dst_dir_fd=folder)
     finally:
         os.close(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -12,6 +13,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shipper.steps import Step
+from tests.servers.elasticsearch_scripted import (
+    Answer,
+    Asked,
+    Says,
+    Streams,
+    item,
+    items,
+    scripted_server,
+)
 
 if TYPE_CHECKING:
     from tests.acceptance.server import Site
@@ -63,3 +73,45 @@ def test_every_step_is_one_of_the_code() -> None:
     used = {*re.findall(r"steps\.reached\(Step\.(\w+)\)", source)}
 
     assert {step.name for step in Step} - later == used - later
+
+
+def refuse_poison(streams: Streams) -> Answer:
+    """Refuse what says poison in whatever form, and what says bitter as it is."""
+
+    def answer(asked: Asked) -> Says:
+        documents = [json.loads(line) for line in asked.body.splitlines()[1::2]]
+        told = []
+        for id_, document in zip(asked.ids, documents, strict=True):
+            text = json.dumps(document)
+            bad = "poison" in text or ("bitter" in text and "rejected" not in text)
+            told.append(
+                item(400, "document_parsing_exception", "no")
+                if bad
+                else streams.keep(id_, document)
+            )
+        return items(*told)
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    "step", [Step.WRAPPED, Step.LETTER_WRITTEN, Step.LETTER_SYNCED, Step.ACKED, Step.SAVED]
+)
+def test_killed_while_events_are_refused(site: Site, step: Step) -> None:
+    """Killed at any step of a refusal, an event is stored, stored as text, or a dead letter."""
+    streams = Streams()
+    lines = ["good", "bitter", "poison", "good too", "poison too"]
+    (site.logs / "app.log").write_text("".join(f"{line}\n" for line in lines))
+    with scripted_server(refuse_poison(streams)) as server:
+        text = site.config.read_text().replace("embedded: {path: var/index}", "")
+        site.config.write_text(f"{text}    elasticsearch: {{hosts: ['{server.url}']}}\n")
+
+        assert crash(site, step) == -9
+        done = site.run("run", "--once", "--timeout", "60s")
+
+    assert done.returncode == 0, done.stderr
+    stored = [doc for doc in streams.held.values() if "heartbeat" not in json.dumps(doc)]
+    assert len(stored) == 3
+    assert sum("bitter" in doc["message"] for doc in stored) == 1
+    listed = site.run("deadletters", "list", "--json").stdout.splitlines()
+    assert len({json.loads(line)["_id"] for line in listed}) == len(listed) == 2

@@ -65,10 +65,10 @@ class Streams:
         if asked.authorization:
             return Says(401, {"error": {"type": "security_exception", "reason": "who are you?"}})
         documents = map(json.loads, asked.body.splitlines()[1::2])
-        told = [self._keep(*each) for each in zip(asked.ids, documents, strict=True)]
+        told = [self.keep(*each) for each in zip(asked.ids, documents, strict=True)]
         return items(*told, errors=any("error" in each["create"] for each in told))
 
-    def _keep(self, id_: str, document: dict[str, Any]) -> dict[str, Any]:
+    def keep(self, id_: str, document: dict[str, Any]) -> dict[str, Any]:
         if not isinstance(document.get("status_code", 0), int):
             return item(400, "document_parsing_exception", "failed to parse [status_code]")
         if id_ in self.held:
