@@ -5,9 +5,10 @@ When many incidents open at once, an alerter gets some pages one by one and one 
                     └─┬─┘└────┬────┘
                  one by one   one digest, when the oldest of them has waited for `collect`
 
-The worst go first, then the oldest; news that something is over comes last. There is at most one
-digest in `within`, so an alerter gets at most `pages` and one in that time, and is told of
-everything within it. A function of values; whoever calls it keeps what was sent.
+The worst incidents go first, then the oldest; one that is over, or that somebody cares for, comes
+last. The pages of an incident stay in order. There is at most one digest in `within`, so an alerter
+gets at most `pages` and one in that time, and is told of everything within it. A function of
+values; whoever calls it keeps what was sent.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from shipper.alerts.page import Page
 from shipper.alerts.settings import DigestLimits
 from shipper.alerts.severity import Severity
 
+_CARED_FOR: Final = frozenset({Change.RESOLVED, Change.ACKNOWLEDGED})
 _WORST_FIRST: Final = {severity: rank for rank, severity in enumerate(Severity)}
 
 
@@ -60,7 +62,7 @@ def plan(waiting: Sequence[Waiting], sent: Sequence[Sent], limits: DigestLimits,
     begin = now - limits.within_seconds * 1000
     recent = [each for each in sent if each.at > begin]
     room = max(0, limits.pages - sum(not each.digest for each in recent))
-    ordered = sorted(waiting, key=_urgency)
+    ordered = _by_urgency(waiting)
     singles, rest = ordered[:room], ordered[room:]
     pages = tuple(each.page for each in singles)
     if not rest:
@@ -88,8 +90,15 @@ def _room_at(recent: Sequence[Sent], limits: DigestLimits, now: int, singles: in
     return times[max(0, len(times) - limits.pages)] + limits.within_seconds * 1000
 
 
-def _urgency(waiting: Waiting) -> tuple[bool, int, int, str]:
-    transition = waiting.page.transition
-    ends = transition.change in (Change.RESOLVED, Change.ACKNOWLEDGED)
-    severity = _WORST_FIRST[transition.incident.severity]
-    return (ends, severity, waiting.since, waiting.page.key)
+def _by_urgency(waiting: Sequence[Waiting]) -> list[Waiting]:
+    """Sort by incidents; the pages of one stay together, in the order in which they were given."""
+    together: dict[str, list[Waiting]] = {}
+    for each in waiting:
+        together.setdefault(each.page.thread, []).append(each)
+    return [each for pages in sorted(together.values(), key=_urgency) for each in pages]
+
+
+def _urgency(pages: Sequence[Waiting]) -> tuple[bool, int, int, str]:
+    cared_for = any(each.page.transition.change in _CARED_FOR for each in pages)
+    severity = min(_WORST_FIRST[each.page.transition.incident.severity] for each in pages)
+    return (cared_for, severity, pages[0].since, pages[0].page.thread)

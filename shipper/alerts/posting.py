@@ -20,6 +20,7 @@ import httpcore
 import msgspec
 
 from shipper.alerts.alerter import AlerterRefused, AlerterUnavailable
+from shipper.alerts.deadline import Deadline
 from shipper.alerts.secret import Scrub, Secret
 from shipper.config import Tls
 from shipper.connecting import ConnectionFailed, client_context
@@ -97,7 +98,7 @@ class Poster:
         except httpcore.ProtocolError:
             told = f"{self.who} does not answer as HTTP demands; mend its address"
             raise AlerterUnavailable(told) from None
-        except httpcore.UnsupportedProtocol:
+        except (httpcore.UnsupportedProtocol, UnicodeError):
             raise AlerterRefused(f"{self.who} has an address that is none; mend it") from None
         if 200 <= answer.status < 300 or good(answer):
             return answer
@@ -162,26 +163,6 @@ def _encoded(headers: Mapping[str, str]) -> Iterable[tuple[bytes, bytes]]:
     return ((name.encode(), value.encode("latin-1", "replace")) for name, value in headers.items())
 
 
-@dataclass(slots=True)
-class Deadline:
-    """The end of a try, by a clock that only goes forward."""
-
-    ticks: Callable[[], float]
-    seconds: float
-    end: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Begin."""
-        self.end = self.ticks() + self.seconds
-
-    def left(self) -> float:
-        """Give the seconds that are left; TimeoutError if there are none."""
-        left = self.end - self.ticks()
-        if left <= 0:
-            raise httpcore.ReadTimeout
-        return left
-
-
 class Bounded(httpcore.NetworkBackend):
     """Connects as httpcore does, and lets no step go past the deadline."""
 
@@ -239,4 +220,4 @@ class BoundedStream(httpcore.NetworkStream):
         return self._stream.get_extra_info(info)
 
 
-__all__: Sequence[str] = ("Answer", "Deadline", "Poster", "refusal", "retry_after")
+__all__: Sequence[str] = ("Answer", "Poster", "refusal", "retry_after")

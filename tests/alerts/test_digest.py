@@ -52,6 +52,18 @@ def test_the_worst_go_first() -> None:
     assert made.again_at == NOW - 9 + 30_000
 
 
+def test_the_pages_of_an_incident_stay_in_order() -> None:
+    """What was decided first is told first, although what came of it is worse or better."""
+    changes = (Change.FIRED, Change.ACKNOWLEDGED, Change.RESOLUTION_BREACHED)
+    one = [waiting("a", NOW - 50_000 + number, change=each) for number, each in enumerate(changes)]
+
+    made = plan([*one, waiting("b", NOW - 40_000)], [], LIMITS, NOW)
+
+    told = [each.transition.change for each in (*made.singles, *made.digest) if each.thread == "a"]
+    assert ids(made.singles).startswith("b a")
+    assert told == list(changes)
+
+
 def test_what_is_too_much_is_collected_into_one_page() -> None:
     """After `collect` the rest goes out as one digest, however much it is."""
     rest = [waiting(f"n{number:02}", NOW - 30_000) for number in range(40)]

@@ -253,7 +253,7 @@ def _mail_structure(text: str) -> Any:
 
 def _mail_fail(mails: Mails) -> Callable[[str], None]:
     def fail(how: str) -> None:
-        mails.hang, mails.cut = how in ("hang", "drip"), how == "cut"
+        mails.hang, mails.cut, mails.drip = how == "hang", how == "cut", how == "drip"
         if how == "echo":
             encoded = base64.b64encode(f"\0ops\0{SECRET}".encode()).decode()
             mails.after = f"554 you said {SECRET} and {encoded}"

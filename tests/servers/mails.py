@@ -28,6 +28,7 @@ class Mails:
     after: str = "250 kept"
     hang: bool = False
     cut: bool = False
+    drip: bool = False
     port: int = 0
 
     def read(self) -> list[EmailMessage]:
@@ -47,6 +48,12 @@ class Mails:
     ) -> str:
         if self.hang:
             await asyncio.sleep(60)
+        if self.drip:
+            assert isinstance(server.transport, asyncio.WriteTransport)
+            server.transport.write(b"250 ")
+            while not server.transport.is_closing():
+                server.transport.write(b"z")
+                await asyncio.sleep(0.2)
         if self.cut:
             assert isinstance(server.transport, asyncio.WriteTransport)
             server.transport.abort()

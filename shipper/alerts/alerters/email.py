@@ -28,8 +28,10 @@ from typing import Final
 
 from shipper.alerts.alerter import AlerterRefused, AlerterUnavailable, Surroundings
 from shipper.alerts.alerters.kinds import Email
+from shipper.alerts.alerters.smtp import Session
 from shipper.alerts.colors import color_of
 from shipper.alerts.content import as_text, cut, headline, line, parts_of, subject
+from shipper.alerts.deadline import Deadline
 from shipper.alerts.page import Page
 from shipper.alerts.secret import Scrub, Secret, read_secret
 from shipper.connecting import ConnectionFailed, client_context, explain
@@ -45,10 +47,11 @@ class EmailAlerter:
     dedupes = True
     collects = True
 
-    def __init__(self, name: str, settings: Email, _surroundings: Surroundings) -> None:
+    def __init__(self, name: str, settings: Email, surroundings: Surroundings) -> None:
         self.name = name
         self.where = f"mail to {', '.join(settings.to)} by {settings.host}:{settings.port}"
         self._settings = settings
+        self._ticks = surroundings.ticks
         self._section = f"alerters.{name}.email"
         self._who = f"{self._section}: {settings.host}:{settings.port}"
 
@@ -75,6 +78,8 @@ class EmailAlerter:
             raise self._refusal(error, password) from None
         except ConnectionFailed as failed:
             raise AlerterUnavailable(f"{self._who} {failed.fault}; {failed.remedy}") from None
+        except UnicodeError:
+            raise AlerterRefused(f"{self._who} has a name that is none; mend host") from None
         except OSError as error:
             raise self._unreached(error) from None
 
@@ -101,14 +106,13 @@ class EmailAlerter:
         is_untrusted = isinstance(error, ssl.SSLCertVerificationError)
         return AlerterRefused(told) if is_untrusted else AlerterUnavailable(told)
 
-    def _connected(self) -> smtplib.SMTP:
+    def _connected(self) -> Session:
         settings = self._settings
+        deadline = Deadline(self._ticks, settings.seconds)
+        context = None
         if settings.security == "tls":
             context = client_context(settings.tls, self._section)
-            return smtplib.SMTP_SSL(
-                settings.host, settings.port, timeout=settings.seconds, context=context
-            )
-        return smtplib.SMTP(settings.host.strip("[]"), settings.port, timeout=settings.seconds)
+        return Session(settings.host.strip("[]"), settings.port, deadline, context)
 
     def _refusal(
         self, error: smtplib.SMTPException, password: Secret | None
