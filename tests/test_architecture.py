@@ -66,16 +66,30 @@ MAY_IMPORT: dict[str, set[str]] = {
     "view": {
         *("errors", "fields", "findings", "status", "store.api", "store.fleet"),
         *("alerts.backtest", "alerts.cases", "alerts.incident", "alerts.rules", "alerts.verdict"),
+        *("alerts.ledger", "alerts.muting", "alerts.outbox", "alerts.sla"),
     },
 }
 
 # Where everything is put together; these may import anything but `cli`.
-COMPOSITION = {"check", "commands", "demo", "pipeline", "positions", "run", "serve", "status"}
+COMPOSITION = {
+    "check",
+    "commands",
+    "demo",
+    "pipeline",
+    "positions",
+    "run",
+    "serve",
+    "status",
+    "job",
+    "job_threads",
+}
 
 # Who asks the machine for the time or starts threads and processes, and why not somebody else.
 CLOCK_AND_THREADS = {
     "run": "the shipper's composition",
     "demo": "the demo's composition",
+    "job": "the alert job's composition",
+    "job_threads": "the threads of the alert job",
     "cli": "gives the commands their clock",
     "check": "asks the machine how it is",
     "emit": "lives in the application, which has no composition of ours",

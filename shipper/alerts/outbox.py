@@ -114,6 +114,15 @@ class Outbox:
                 "INSERT OR REPLACE INTO failing VALUES (?, ?, ?)", [(alerter, now, fault)]
             )
 
+    def give_up_without(self, alerters: Sequence[str], now: int) -> None:
+        """Give up what waits for alerters that are not there any more."""
+        for each in {errand.alerter for errand in self.errands()} - {*alerters}:
+            keys = [errand.key for errand in self.errands(each)]
+            self.end(keys, each, "the alerter is not there any more", None, now)
+        gone = {name for (name,) in self._ledger.rows("SELECT alerter FROM failing")} - {*alerters}
+        with self._ledger.deciding():
+            self._ledger.run("DELETE FROM failing WHERE alerter = ?", [(name,) for name in gone])
+
     def reference(self, incident: str, alerter: str) -> str | None:
         """Give what the service gave back when it was told of an incident last."""
         found = self._ledger.rows(

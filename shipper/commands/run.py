@@ -26,6 +26,13 @@ class SafeFormatter(logging.Formatter):
         return "\n".join(map(safe, super().format(record).splitlines()))
 
 
+def log_to_stderr(*, debug: bool) -> None:
+    """Have a long-running command tell what it does."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(SafeFormatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.DEBUG if debug else logging.INFO, handlers=[handler])
+
+
 @click.command(
     epilog=examples(
         "shipper run",
@@ -52,10 +59,7 @@ def run(invocation: Invocation, *, once: bool, timeout: int | None) -> int:
     """
     if timeout is not None and not once:
         refuse("--timeout is the limit of --once; use both or none")
-    handler = logging.StreamHandler()
-    handler.setFormatter(SafeFormatter("%(asctime)s %(levelname)s %(message)s"))
-    level = logging.DEBUG if invocation.debug else logging.INFO
-    logging.basicConfig(level=level, handlers=[handler])
+    log_to_stderr(debug=invocation.debug)
     seconds = None if timeout is None else timeout / 1000
     return ship(
         load(invocation.config),

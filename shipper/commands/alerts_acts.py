@@ -1,0 +1,186 @@
+"""`shipper alerts ack`, `resolve`, `silence`, `unsilence`: what people do about incidents."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from shipper.alerts.deciding import Decisions, Policy
+from shipper.alerts.incident import Incident, Phase
+from shipper.alerts.ledger import Ledger
+from shipper.alerts.lifecycle import Step, acknowledge
+from shipper.alerts.lifecycle import resolve as end
+from shipper.alerts.muting import Silence, parse_matcher
+from shipper.alerts.settings import load as load_settings
+from shipper.commands.alerts_incidents import ledger_of, one_incident
+from shipper.commands.invocation import Invocation, common_options, examples, refuse
+from shipper.commands.moments import as_span
+from shipper.config import load
+from shipper.errors import ConfigError
+from shipper.view import incidents as view
+from shipper.view.text import instant, safe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_NO = 1
+_ID_BYTES = 3
+
+
+def _user() -> str:
+    """Give the name of the user of this process."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
+def _by(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--by", metavar="NAME", default=_user, help="Who it is; you, if not given."
+    )(command)
+
+
+def _act(
+    invocation: Invocation, prefixes: Sequence[str], act: Callable[[Incident, int], Step], told: str
+) -> int:
+    """Do something to incidents; 1 if it could not be done to one of them."""
+    config = load(invocation.config)
+    policy = Policy(load_settings(config.alerts.settings))
+    now, code = invocation.now(), 0
+    with ledger_of(config) as ledger:
+        for prefix in prefixes:
+            with ledger.deciding():
+                incident = one_incident(ledger, prefix)
+                _, transitions = act(incident, now)
+                Decisions(ledger, policy, now).act(transitions)
+            if transitions:
+                click.echo(f"{incident.id} {incident.rule} is {told}")
+            else:
+                click.echo(f"{incident.id} {incident.rule} is {_as_it_is(incident)}", err=True)
+                code = _NO
+    return code
+
+
+def _as_it_is(incident: Incident) -> str:
+    who = {
+        Phase.ACKNOWLEDGED: incident.acknowledged_by,
+        Phase.RESOLVED: incident.resolved_by,
+    }.get(incident.phase)
+    by = f" by {safe(who)}" if who else ""
+    return f"{incident.phase.value}{by}: nothing is done"
+
+
+@click.command(
+    epilog=examples("shipper alerts ack k3x9", 'shipper alerts ack k3x9 --note "on it" --by kim')
+)
+@click.argument("incidents", nargs=-1, required=True, metavar="ID...")
+@_by
+@click.option("--note", metavar="TEXT", default="", help="What those who are told read besides.")
+@common_options
+@click.pass_obj
+def ack(invocation: Invocation, incidents: Sequence[str], *, by: str, note: str) -> int:
+    """
+    Take over incidents that fire: the response clock stops, and nobody is reminded any more.
+
+    The first letters of an ID are enough. Exits with 1 for one that is not firing.
+    """
+    return _act(
+        invocation,
+        incidents,
+        lambda incident, now: acknowledge(incident, by, now, note),
+        "acknowledged",
+    )
+
+
+@click.command(
+    epilog=examples("shipper alerts resolve k3x9", 'shipper alerts resolve k3x9 --note "restarted"')
+)
+@click.argument("incidents", nargs=-1, required=True, metavar="ID...")
+@_by
+@click.option("--note", metavar="TEXT", default="", help="What those who are told read besides.")
+@common_options
+@click.pass_obj
+def resolve(invocation: Invocation, incidents: Sequence[str], *, by: str, note: str) -> int:
+    """
+    End incidents by hand; where the records still show a breach, a new one is opened.
+
+    The first letters of an ID are enough. Exits with 1 for one that has ended already.
+    """
+    return _act(
+        invocation, incidents, lambda incident, now: end(incident, by, now, note), "resolved"
+    )
+
+
+@click.command(
+    epilog=examples(
+        'shipper alerts silence rule=error_rate_high --for 2h --comment "deploying"',
+        "shipper alerts silence severity=low host=app1 --for 8h",
+        "shipper alerts silence",
+    )
+)
+@click.argument("matchers", nargs=-1, metavar="[MATCHER]...")
+@click.option("--for", "lasts", callback=as_span, metavar="D", help="How long, such as 2h.")
+@click.option("--everything", is_flag=True, help="Without a matcher: silence everything.")
+@_by
+@click.option("--comment", metavar="TEXT", default="", help="Why; it is shown with the incidents.")
+@common_options
+@click.pass_obj
+def silence(  # noqa: PLR0913 - its options
+    invocation: Invocation,
+    matchers: Sequence[str],
+    *,
+    lasts: int | None,
+    everything: bool,
+    by: str,
+    comment: str,
+) -> int:
+    """
+    Have nobody told of incidents for some time; without anything to silence, show the silences.
+
+    A MATCHER is NAME=VALUE or NAME!=VALUE (with * ? [ ]), NAME~EXPRESSION or NAME!~EXPRESSION; all
+    of them have to hold. NAME is rule, severity, id, host, or a field by which the rule groups.
+    What fires when the silence ends is told then.
+    """
+    config, now = load(invocation.config), invocation.now()
+    if not matchers and not everything:
+        with ledger_of(config) as ledger:
+            for line in view.silences_text(ledger.silences(now=now)):
+                click.echo(line)
+        return 0
+    if lasts is None:
+        refuse("--for says how long it is silent; add it, such as --for 2h")
+    try:
+        parsed = tuple(map(parse_matcher, matchers))
+    except ValueError as error:
+        refuse(str(error))
+    with ledger_of(config) as ledger:
+        made = Silence(os.urandom(_ID_BYTES).hex(), parsed, now, now + lasts, by, comment)
+        ledger.silence(made)
+    click.echo(f"silence {made.id} until {instant(made.end, unit_ms=1000)}")
+    return 0
+
+
+@click.command(epilog=examples("shipper alerts unsilence 3fa2c1"))
+@click.argument("silences", nargs=-1, required=True, metavar="ID...")
+@common_options
+@click.pass_obj
+def unsilence(invocation: Invocation, silences: Sequence[str]) -> int:
+    """End silences before their time; what still fires is told. The first letters are enough."""
+    config, now = load(invocation.config), invocation.now()
+    with ledger_of(config) as ledger:
+        for prefix in silences:
+            _end_silence(ledger, prefix, now)
+    return 0
+
+
+def _end_silence(ledger: Ledger, prefix: str, now: int) -> None:
+    found = [each.id for each in ledger.silences(now=now) if each.id.startswith(prefix)]
+    if len(found) != 1:
+        told = f"could be {', '.join(found)}; type more of it" if found else "is no silence"
+        raise ConfigError(f"{prefix} {told}; shipper alerts silence shows them")
+    ledger.end_silence(found[0], now)
+    click.echo(f"silence {found[0]} is over")

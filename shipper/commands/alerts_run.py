@@ -1,0 +1,89 @@
+"""`shipper alerts run` and `shipper alerts once`: the alert job."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from shipper.commands.invocation import Invocation, common_options, examples
+from shipper.commands.moments import as_span
+from shipper.commands.run import log_to_stderr
+from shipper.config import load
+from shipper.job import read_setup
+from shipper.job import run as work
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from shipper.job import Setup
+
+
+def _skip_broken(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--skip-broken",
+        is_flag=True,
+        help="Run the other rules where rule files can't be used; an incident names those.",
+    )(command)
+
+
+@click.command(epilog=examples("shipper alerts run", "shipper alerts run --skip-broken"))
+@_skip_broken
+@common_options
+@click.pass_obj
+def run(invocation: Invocation, *, skip_broken: bool) -> int:
+    """
+    Judge the rules over the records, and tell people, until it is told to stop.
+
+    SIGTERM or Ctrl-C ends it in good order: what waits to be told is told at the next start. SIGHUP
+    reads config, rules and alerters again. One job works per data folder, and per Elasticsearch.
+    """
+    log_to_stderr(debug=invocation.debug)
+    return work(
+        _setup(invocation, skip_broken=skip_broken),
+        colors=invocation.colors,
+        search=search_command(invocation),
+        read_again=lambda: _setup(invocation, skip_broken=skip_broken),
+    )
+
+
+@click.command(epilog=examples("shipper alerts once", "shipper alerts once --timeout 20s"))
+@_skip_broken
+@click.option(
+    "--timeout",
+    callback=as_span,
+    metavar="D",
+    default="60s",
+    show_default=True,
+    help="Stop telling after this time; what waits is told by the next run.",
+)
+@common_options
+@click.pass_obj
+def once(invocation: Invocation, *, skip_broken: bool, timeout: int) -> int:
+    """
+    Judge what is due now, tell what is to be told, and exit: for cron or a systemd timer.
+
+    The windows since the last time are judged, so the incidents are those that `run` would find.
+    Exits with 3 if the store gave no answer, or if somebody could not be told yet.
+    """
+    log_to_stderr(debug=invocation.debug)
+    return work(
+        _setup(invocation, skip_broken=skip_broken),
+        once=True,
+        colors=invocation.colors,
+        search=search_command(invocation),
+        timeout_seconds=timeout / 1000,
+    )
+
+
+def search_command(invocation: Invocation) -> str:
+    """Write the command that pages show: it finds this config."""
+    words = ["shipper"]
+    if not invocation.usual_config:
+        words += ["--config", str(invocation.config.absolute())]
+    return shlex.join([*words, "search"])
+
+
+def _setup(invocation: Invocation, *, skip_broken: bool) -> Setup:
+    return read_setup(load(invocation.config), skip_broken=skip_broken)

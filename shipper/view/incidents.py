@@ -1,0 +1,215 @@
+"""Incidents in a terminal: a line each, one in full, and how the limits of the SLA were kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from shipper.alerts.incident import Change, Incident, Phase
+from shipper.view.text import instant, safe, safe_json, span, table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from shipper.alerts.ledger import Recorded
+    from shipper.alerts.muting import Silence
+    from shipper.alerts.outbox import Telling
+    from shipper.alerts.sla import Kept, Sla
+
+_OPEN = (Phase.PENDING, Phase.FIRING, Phase.ACKNOWLEDGED)
+
+
+def group_text(incident: Incident) -> str:
+    """Write the group of an incident, `-` for none."""
+    return ", ".join(f"{field}={safe(value)}" for field, value in incident.group) or "-"
+
+
+def list_text(incidents: Sequence[Incident], sla: Sla, now: int) -> list[str]:
+    """Give a table, a row per incident."""
+    rows = [("id", "severity", "state", "rule", "group", "for", "clock", "")]
+    rows += [
+        (
+            each.id,
+            each.severity.value,
+            _state(each),
+            each.rule,
+            group_text(each),
+            span(_lasted(each, now) / 1000),
+            _clock(each, sla, now),
+            _remark(each),
+        )
+        for each in incidents
+    ]
+    return table(rows) if incidents else ["there is no open incident"]
+
+
+def incident_json(incident: Incident, sla: Sla) -> str:
+    """Write an incident as one JSON object."""
+    verdict = incident.verdict
+    fields: dict[str, Any] = {
+        "id": incident.id,
+        "rule": incident.rule,
+        "group": dict(incident.group),
+        "severity": incident.severity.value,
+        "phase": incident.phase.value,
+        "reason": verdict.reason,
+        "value": verdict.value,
+        "threshold": verdict.threshold,
+        "opened_at": _iso(incident.opened_at),
+        "fired_at": _iso(incident.fired_at),
+        "told_at": _iso(incident.told_at),
+        "acknowledged_at": _iso(incident.acknowledged_at),
+        "acknowledged_by": incident.acknowledged_by,
+        "resolved_at": _iso(incident.resolved_at),
+        "resolved_by": incident.resolved_by,
+        "respond_by": _iso(sla.respond_by(incident)),
+        "resolve_by": _iso(sla.resolve_by(incident)),
+        "muted_by": incident.muted_by,
+        "flapping": incident.flapping,
+        "late": incident.late,
+    }
+    return safe_json({name: value for name, value in fields.items() if value is not None})
+
+
+def show_text(
+    incident: Incident,
+    history: Sequence[Recorded],
+    tellings: Sequence[Telling],
+    sla: Sla,
+    now: int,
+) -> list[str]:
+    """Give everything that is known of an incident."""
+    return [
+        f"{incident.id}  {incident.severity.value}  {incident.rule}  {group_text(incident)}",
+        f"  {_state(incident)} for {span(_lasted(incident, now) / 1000)}",
+        f"  {safe(incident.verdict.reason)}",
+        *(f"  {told}" for told in _facts(incident, sla)),
+        "",
+        *_history_text(history, tellings),
+    ]
+
+
+def silences_text(silences: Sequence[Silence]) -> list[str]:
+    """Give a table of the silences, a row each."""
+    rows = [("id", "until", "by", "what", "")]
+    rows += [
+        (
+            each.id,
+            instant(each.end, unit_ms=1000),
+            safe(each.by),
+            safe(" ".join(map(str, each.matchers))) or "everything",
+            safe(each.comment),
+        )
+        for each in silences
+    ]
+    return table(rows) if silences else ["there is no silence"]
+
+
+def sla_text(kept: Sequence[Kept]) -> list[str]:
+    """Give a table: how the limits were kept, per month and severity."""
+    rows = [("month", "severity", "incidents", "answered in time", "resolved in time", "kept")]
+    rows += [
+        (
+            each.month,
+            each.severity.value,
+            str(each.incidents),
+            str(each.responded),
+            str(each.resolved),
+            "-" if each.share is None else f"{each.share:.1%}",
+        )
+        for each in kept
+    ]
+    return table(rows, right={2, 3, 4, 5}) if kept else ["nobody was told of an incident"]
+
+
+def sla_json(kept: Sequence[Kept]) -> Iterator[str]:
+    """Give a JSON object a line."""
+    for each in kept:
+        yield safe_json(
+            {
+                "month": each.month,
+                "severity": each.severity.value,
+                "incidents": each.incidents,
+                "responded_in_time": each.responded,
+                "resolved_in_time": each.resolved,
+                "running": each.running,
+                "kept": each.share,
+            }
+        )
+
+
+def _history_text(history: Sequence[Recorded], tellings: Sequence[Telling]) -> Iterator[str]:
+    for recorded in history:
+        made = recorded.transition
+        told = [each for each in tellings if each.change is made.change]
+        words = ", ".join(map(_telling, told))
+        by = {
+            Change.ACKNOWLEDGED: made.incident.acknowledged_by,
+            Change.RESOLVED: made.incident.resolved_by,
+        }.get(made.change)
+        line = f"  {instant(recorded.decided_at, unit_ms=1000)}  {made.change.replace('_', ' ')}"
+        line += f" by {safe(by)}" if by else ""
+        line += f": {safe(made.note)}" if made.note else ""
+        yield f"{line} [{words}]" if words else line
+
+
+def _telling(telling: Telling) -> str:
+    name = safe(telling.alerter)
+    if telling.state == "sent":
+        return name
+    words = {"waiting": "waits", "trying": "waits"}.get(
+        telling.state, telling.state.replace("_", " ")
+    )
+    return f"{name} {words}: {safe(telling.fault)}" if telling.fault else f"{name} {words}"
+
+
+def _facts(incident: Incident, sla: Sla) -> Iterator[str]:
+    for name, at in (
+        ("opened", incident.opened_at),
+        ("fired", incident.fired_at),
+        ("told", incident.told_at),
+        ("to acknowledge by", None if incident.acknowledged_at else sla.respond_by(incident)),
+        ("to resolve by", None if incident.resolved_at else sla.resolve_by(incident)),
+    ):
+        if at is not None:
+            yield f"{name} {instant(at, unit_ms=1000)}"
+    if _remark(incident):
+        yield _remark(incident)
+
+
+def _state(incident: Incident) -> str:
+    if incident.phase is Phase.FIRING and incident.muted_by:
+        return "muted"
+    return incident.phase.value
+
+
+def _lasted(incident: Incident, now: int) -> int:
+    begun = incident.opened_at if incident.fired_at is None else incident.fired_at
+    return max(0, (incident.resolved_at or now) - begun)
+
+
+def _clock(incident: Incident, sla: Sla, now: int) -> str:
+    """Say which limit is next, or was missed."""
+    if incident.phase not in _OPEN or incident.told_at is None:
+        return "-"
+    is_answered = incident.acknowledged_at is not None
+    limit = sla.resolve_by(incident) if is_answered else sla.respond_by(incident)
+    assert limit is not None, "people were told"
+    what = "resolve" if is_answered else "answer"
+    left = span(abs(limit - now) / 1000)
+    return f"{what} in {left}" if limit > now else f"{what}: {left} over"
+
+
+def _remark(incident: Incident) -> str:
+    remarks = []
+    if incident.muted_by:
+        remarks.append(f"muted: {safe(incident.muted_by)}")
+    if incident.phase is Phase.ACKNOWLEDGED:
+        remarks.append(f"by {safe(incident.acknowledged_by or 'somebody')}")
+    if incident.resolved_by:
+        remarks.append(f"by {safe(incident.resolved_by)}")
+    remarks += [word for word in ("flapping", "late") if getattr(incident, word)]
+    return ", ".join(remarks)
+
+
+def _iso(at: int | None) -> str | None:
+    return None if at is None else instant(at)
