@@ -114,15 +114,6 @@ def take_answer(path: Path) -> Answer | None:
     return found
 
 
-def withdraw(path: Path) -> bool:
-    """Take a request back by the path of its answer; tell whether it was not carried out yet."""
-    try:
-        path.with_suffix(ENDING).unlink()
-    except FileNotFoundError:
-        return False
-    return True
-
-
 def _write(path: Path, data: bytes) -> None:
     new = path.with_name(f"{path.name}.new")
     fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
