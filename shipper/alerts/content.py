@@ -39,11 +39,16 @@ MOST_FIELDS: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part of a page: what it is about, its lines, and whether they are to be copied."""
+    """
+    One part of a page: what it is about, and its lines.
+
+    Those of `code` are to be copied, those of `steps` are sentences that hold what is to be copied.
+    """
 
     label: str
     lines: tuple[str, ...]
     code: bool = False
+    steps: bool = False
 
 
 def line(text: str, limit: int = LONGEST_LINE) -> str:
@@ -96,14 +101,14 @@ def state(page: Page) -> str:
 def parts_of(page: Page) -> list[Part]:
     """Give the parts that have something to say."""
     parts = [
-        Part("", (line(page.summary),)),
+        Part("", () if page.summary in page.title else (line(page.summary),)),
         Part("State", (state(page),)),
         Part("Numbers", (line(page.numbers),)),
         Part("Since", (since(page.transition.incident, page.transition.at),)),
         Part("Notes", _some(map(line, page.notes), len(page.notes))),
         *islice(_shares(page.shares), MOST_FIELDS),
         Part("Examples", _some(_examples(page), len(page.examples)), code=True),
-        Part("What to do", _some(map(line, page.runbook), len(page.runbook))),
+        Part("What to do", _steps(page.runbook), steps=True),
         Part("Asked", (line(page.asked),), code=True),
         Part("Show the records", (line(page.search or "", LONGEST_COMMAND),), code=True),
         Part("Incident", (line(page.transition.incident.id),)),
@@ -124,6 +129,11 @@ def _some(lines: Iterable[str], count: int) -> tuple[str, ...]:
     return (*islice(lines, MOST_LINES), *more)
 
 
+def _steps(runbook: Sequence[str]) -> tuple[str, ...]:
+    numbered = (f"{number}. {line(step)}" for number, step in enumerate(runbook, 1))
+    return _some(numbered, len(runbook))
+
+
 def _shares(shares: Sequence[Share]) -> Iterator[Part]:
     for field in dict.fromkeys(share.field for share in shares):
         of_it = [share for share in shares if share.field == field]
@@ -131,8 +141,8 @@ def _shares(shares: Sequence[Share]) -> Iterator[Part]:
 
 
 def _share(share: Share) -> str:
-    before = "" if share.before is None else f" (before: {share.before:.0%})"
-    return f"{share.now:.0%} {line(share.value, 120)}{before}"
+    before = "" if share.before is None else f" (before: {100 * share.before:.0f} %)"
+    return f"{100 * share.now:.0f} % {line(share.value, 120)}{before}"
 
 
 def _examples(page: Page) -> Iterator[str]:
@@ -147,7 +157,7 @@ def as_text(page: Page) -> str:
     """Write the page as plain text, for a mail or a terminal."""
     lines = [headline(page), ""]
     for part in parts_of(page):
-        if part.label and (len(part.lines) > 1 or part.code):
+        if part.label and (len(part.lines) > 1 or part.code or part.steps):
             lines += ["", f"{part.label}:", *(f"    {each}" for each in part.lines)]
         else:
             lines += [f"{part.label}: {each}" if part.label else each for each in part.lines]

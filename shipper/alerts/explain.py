@@ -138,5 +138,5 @@ def _examples(store: Store, now: Selection) -> Iterator[Example]:
 
 def _example(hit: Hit) -> Example:
     request = hit.source.get("request_id")
-    text = hit_text(hit, Paint(on=False)).replace("\n", " | ")
+    text = " | ".join(map(str.strip, hit_text(hit, Paint(on=False)).splitlines()))
     return Example(hit.time, text, request if isinstance(request, str) else None)

@@ -218,7 +218,7 @@ def test_pagerduty_has_one_alert_per_incident(posts: Posts, secret: Callable[[st
     payload = told[0]["payload"]
     assert (payload["severity"], payload["source"]) == ("error", "shop")
     assert payload["component"] == "server_errors"
-    assert payload["custom_details"]["By error_type"] == "82% TimeoutError (before: 5%)"
+    assert payload["custom_details"]["By error_type"] == "82 % TimeoutError (before: 5 %)"
     assert told[0]["links"][0]["href"].startswith("https://kibana.example.com/")
 
 
@@ -397,7 +397,7 @@ def test_a_mail_has_text_and_html() -> None:
     assert html is not None
     assert plain is not None
     for text in (html.get_content(), plain.get_content()):
-        assert "82% TimeoutError (before: 5%)" in text
+        assert "82 % TimeoutError (before: 5 %)" in text
         assert "req_abc_123" in text
     assert "#FFA500" in html.get_content()
     assert "<img" not in html.get_content()

@@ -390,8 +390,8 @@ def test_a_page_tells_what_it_is_about(scene: Scene) -> None:
     for part in (
         "Server errors are 3.0 % of requests",
         "2.2 % to 4.1 %",
-        "82% TimeoutError",
-        "before: 5%",
+        "82 % TimeoutError",
+        "before: 5 %",
         "req_abc_123",
         "Restart if they cascade",
         "status_code:[500 TO 599]",

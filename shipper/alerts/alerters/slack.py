@@ -10,9 +10,9 @@ if its answer is lost, a message or a reply may be there twice. The edit comes b
 because it may be made again without harm.
 
 Log text cannot become markup: `& < >` are written as entities, so there are no links, no mentions
-and no `<!channel>`; what is to be copied stands in code, without backticks; elsewhere an invisible
-space keeps `*_~` and backticks from taking hold. An attachment's text has at most 3,000 characters,
-of Slack's 40,000, which show without a click.
+and no `<!channel>`; a backtick is written as a character that looks like one; what is to be copied
+stands in code; elsewhere an invisible space keeps `*_~` from taking hold. An attachment's text has
+at most 3,000 characters, of Slack's 40,000: what a person reads.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ LATER: Final = {
     "team_added_to_org",
 }
 _ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
-_MARKS = re.compile(r"(?<![A-Za-z0-9])[*_~]|[*_~](?![A-Za-z0-9])|`|^(?=&gt;)")
+_MARKS = re.compile(r"(?<![A-Za-z0-9])[*_~]|[*_~](?![A-Za-z0-9])|^(?=&gt;)")
+_NO_BACKTICK: Final = "\u02cb"  # looks like one, and neither begins nor ends code
 
 
 class SlackAlerter:
@@ -161,7 +162,7 @@ def text_of(page: Page, limit: int = TEXT_LIMIT) -> str:
 def _part(part: Part) -> str:
     label = f"{escaped(part.label)}: " if part.label else ""
     each = max(60, PART_LIMIT // len(part.lines))
-    if part.code:
+    if part.code or part.steps:
         lines = [fitted(text, each, _code) for text in part.lines]
         return f"{label}\n```" + "\n".join(lines) + "```"
     lines = [fitted(text, each, escaped) for text in part.lines]
@@ -175,8 +176,9 @@ def entities(text: str) -> str:
 
 def escaped(text: str) -> str:
     """Write text so that Slack shows it as it is; ids can still be copied as they are."""
-    return _MARKS.sub(lambda found: f"\u200b{found[0]}\u200b", entities(text))
+    plain = entities(text).replace("`", _NO_BACKTICK)
+    return _MARKS.sub(lambda found: f"\u200b{found[0]}\u200b", plain)
 
 
 def _code(text: str) -> str:
-    return entities(text).replace("`", "\u02cb")  # looks like one, and ends no code
+    return entities(text).replace("`", _NO_BACKTICK)
