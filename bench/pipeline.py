@@ -164,15 +164,15 @@ def idle(folder: Path, files: int = 100) -> float:
     process = subprocess.Popen(shipper(folder, "run"), cwd=folder, stderr=subprocess.DEVNULL)
     try:
         time.sleep(4.0)  # start, first scan, last commit
-        before = _cpu_of(process.pid)
+        before = cpu_of(process.pid)
         time.sleep(IDLE_SECONDS)
-        return (_cpu_of(process.pid) - before) / IDLE_SECONDS * 100
+        return (cpu_of(process.pid) - before) / IDLE_SECONDS * 100
     finally:
         process.terminate()
         process.wait(30)
 
 
-def _cpu_of(pid: int) -> float:
+def cpu_of(pid: int) -> float:
     """Read the CPU seconds of a process to the nanosecond: all threads, /proc/…/schedstat."""
     tasks = Path(f"/proc/{pid}/task")
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks.iterdir()) / 1e9
