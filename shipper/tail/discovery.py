@@ -18,7 +18,7 @@ import os
 import re
 from dataclasses import dataclass, field
 from glob import has_magic, iglob
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from shipper.tail.content import GZIP
 
@@ -27,11 +27,12 @@ if TYPE_CHECKING:
 
 OTHERWISE_COMPRESSED = (".bz2", ".lz4", ".xz", ".zip", ".zst")
 
+NAMES_REMEMBERED = 20_000  # of files: what a pattern says of them is asked in every scan
+
 ROTATED = re.compile(r"[.-]\d[\d_.T:-]*(?:\.gz)?\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """An absolute path of an input, and whether its name is that of a rotated file, or a gzip."""
 
     path: str
@@ -43,6 +44,13 @@ class Found:
     def shown(self) -> str:
         """Give the path as text that any reader takes: a name may have bytes that are no UTF-8."""
         return os.fsencode(self.path).decode(errors="replace")
+
+
+class _Name(NamedTuple):
+    """What the name of a file says of it."""
+
+    rotated: bool
+    compressed: bool
 
 
 def family(path: str) -> str:
@@ -62,15 +70,19 @@ class Patterns:
     exclude: tuple[str, ...] = ()
     compressed: bool = True
     _regexes: dict[str, re.Pattern[str]] = field(default_factory=dict, repr=False)
+    _names: dict[tuple[str, str], _Name | None] = field(default_factory=dict, repr=False)
 
     def find(self) -> Iterator[Found]:
         """Find the regular files that match now, each path once."""
         done: set[str] = set()
+        several, exclude = len(self.paths) > 1, self.exclude
         for pattern in self.paths:
             for found in self._find(pattern):
-                if found.path not in done and not self._excluded(found):
+                if (several and found.path in done) or (exclude and self._excluded(found)):
+                    continue
+                if several:
                     done.add(found.path)
-                    yield found
+                yield found
 
     def take(self, path: str) -> bool:
         """Tell whether a path that is not there any more was one of these."""
@@ -99,18 +111,32 @@ class Patterns:
             yield from self._list(place, name)
 
     def _list(self, folder: str, pattern: str) -> Iterator[Found]:
-        regex = self._regex(pattern)
+        names = self._names
+        if len(names) > NAMES_REMEMBERED:
+            names.clear()
         try:
             with os.scandir(os.path.abspath(folder)) as entries:
                 for entry in entries:
-                    suffix = ROTATED.search(entry.name)
-                    rotated = suffix is not None and bool(regex.match(entry.name[: suffix.start()]))
-                    if rotated or regex.match(entry.name):
-                        found = _regular(entry, rotated=rotated)
-                        if found and (self.compressed or not found.compressed):
-                            yield found
+                    key = pattern, entry.name
+                    name = names[key] if key in names else names.setdefault(key, self._name(*key))
+                    if name is not None:
+                        stat = _stat(entry)
+                        if stat is not None:
+                            yield Found(entry.path, stat, *name)
         except OSError:
             return  # not there now, or not to be listed: `check` says so
+
+    def _name(self, pattern: str, name: str) -> _Name | None:
+        """Tell what a name means; None if the pattern does not take it."""
+        regex = self._regex(pattern)
+        suffix = ROTATED.search(name)
+        rotated = suffix is not None and bool(regex.match(name[: suffix.start()]))
+        compressed = name.endswith(GZIP)
+        if not (rotated or regex.match(name)) or name.endswith(OTHERWISE_COMPRESSED):
+            return None
+        if compressed and not self.compressed:
+            return None
+        return _Name(rotated or compressed, compressed)
 
     def _excluded(self, found: Found) -> bool:
         """Tell whether the path, or the one that it was rotated from, is to be left out."""
@@ -139,14 +165,10 @@ def _match(wanted: list[str], parts: list[str], regex: Callable[[str], re.Patter
     return fits and _match(wanted[1:], parts[1:], regex)
 
 
-def _regular(entry: os.DirEntry[str], *, rotated: bool) -> Found | None:
+def _stat(entry: os.DirEntry[str]) -> os.stat_result | None:
     """Stat the entry (through a link); None if it is no regular file or just went."""
     try:
         stat = entry.stat()
     except OSError:
         return None
-    name = entry.name
-    if stat.st_mode & 0o170000 != 0o100000 or name.endswith(OTHERWISE_COMPRESSED):
-        return None
-    compressed = name.endswith(GZIP)
-    return Found(entry.path, stat, rotated or compressed, compressed)
+    return stat if stat.st_mode & 0o170000 == 0o100000 else None

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from shipper.tail.content import Content
+    from shipper.tail.discovery import Found
     from shipper.tail.identity import Fingerprint
     from shipper.tail.multiline import Multiline
     from shipper.tail.registry import FileRecord
@@ -57,7 +58,8 @@ class Harvester:
     One open file of an input; `position` is how far it was read, `record.offset` how far acked.
 
     `name_stream` names the stream of a file by its first bytes. `last` is the fingerprint of the
-    bytes before the position.
+    bytes before the position. `looked_at` are size and time of change at the last look;
+    `rotated_at` is when the file was first seen rotated away.
     """
 
     def __init__(
@@ -81,8 +83,8 @@ class Harvester:
         self.missing = False
         self.grown_at = now
         self.split_saved = record.split
-        self._rotated_at: float | None = None
-        self._looked_at = (-1, -1)  # size and time of change at the last look
+        self.rotated_at: float | None = None
+        self.looked_at = (-1, -1)
 
     def is_same(self) -> bool:
         """Tell whether the file still is what was read so far; raises OSError."""
@@ -103,13 +105,23 @@ class Harvester:
 
     def is_rotated(self) -> bool:
         """Tell whether the file was rotated away."""
-        return self._rotated_at is not None
+        return self.rotated_at is not None
+
+    def is_idle(self, file: Found) -> bool:
+        """Tell whether a file is where and as it was at the last look, and read to its end."""
+        stat = file.stat
+        return (
+            self.path == file.path
+            and self.position == self.size
+            and self.looked_at == (stat.st_size, stat.st_mtime_ns)
+            and not self.missing
+        )
 
     def is_settled(self, now: float) -> bool:
         """Tell whether nobody writes to the file any more, as far as one can tell."""
-        if self._rotated_at is None:
+        if self.rotated_at is None:
             return False
-        return now - max(self.grown_at, self._rotated_at) >= SETTLE_SECONDS
+        return now - max(self.grown_at, self.rotated_at) >= SETTLE_SECONDS
 
     def is_read(self) -> bool:
         """Tell whether all that the file holds was read and acked."""
@@ -124,18 +136,18 @@ class Harvester:
         """
         stat = stat or self.content.stat()
         size = self.content.size(stat)
-        before, self._looked_at = self._looked_at, (size, stat.st_mtime_ns)
+        before, self.looked_at = self.looked_at, (size, stat.st_mtime_ns)
         if size != before[0]:
             self.grown_at = now
         self.size = size
-        return size != self.position or self._looked_at != before
+        return size != self.position or self.looked_at != before
 
     def set_rotated(self, now: float, *, rotated: bool) -> None:
         """Note whether the file was rotated away; the pause of its writer begins then."""
         if not rotated:
-            self._rotated_at = None
-        elif self._rotated_at is None:
-            self._rotated_at = now
+            self.rotated_at = None
+        elif self.rotated_at is None:
+            self.rotated_at = now
 
     def restart(self, record: FileRecord) -> None:
         """Begin again at the start, under another record."""

@@ -75,6 +75,7 @@ class Holds:
         self._refused: set[int] = set()
         if self._folder is None:
             return
+        self._prefix = os.path.abspath(self._folder) + "/"
         try:
             os.makedirs(self._folder, mode=0o700, exist_ok=True)
             self._names = {identity(held.stat): held.link for held in held_in(self._folder)}
@@ -91,7 +92,7 @@ class Holds:
 
     def contain(self, path: str) -> bool:
         """Tell whether a path is that of a hold."""
-        return self._folder is not None and path.startswith(os.path.abspath(self._folder) + "/")
+        return self._folder is not None and path.startswith(self._prefix)
 
     def keep(self, key: Identity, fd: int, path: str) -> None:
         """Hold an open file; where that can't be, say why, once for each reason."""

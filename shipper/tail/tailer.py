@@ -99,20 +99,26 @@ class Tailer:
     def scan(self, *, now: float, wall: int) -> None:
         """Look at all folders; `now` is monotonic seconds, `wall` epoch milliseconds."""
         found: set[Identity] = set()
-        paths: set[str] = set()
-        strangers: list[Stranger] = []
-        known, opened = self._known, self._open
+        news: list[Stranger] = []
+        opened, holds = self._open, self._holds
         for source in self._inputs:
-            for file in sorted(source.patterns.find(), key=_changed_at):
-                key = Identity(file.stat.st_dev, file.stat.st_ino)
-                if key in found or self._holds.contain(file.path):
+            for file in source.patterns.find():
+                stat = file.stat
+                key = Identity(stat.st_dev, stat.st_ino)
+                if key in found or holds.contain(file.path):
                     continue
                 found.add(key)
-                paths.add(file.path)
-                if key in opened or key in known:
-                    self._meet(file, key, source, now, wall)
+                harvester = opened.get(key)
+                if harvester is not None and harvester.is_idle(file):
+                    harvester.record.seen_at = harvester.record.current_at = wall
                 else:
-                    strangers.append(Stranger(file, key, source))
+                    news.append(Stranger(file, key, source))
+        strangers = []
+        for each in sorted(news, key=_changed_at):
+            if each.key in opened or each.key in self._known:
+                self._meet(each.file, each.key, each.source, now, wall)
+            else:
+                strangers.append(each)
         self._copies.found = found
         if not self._is_recovered:
             self._is_recovered = True
@@ -122,17 +128,22 @@ class Tailer:
         self._visit(found, now, wall)
         self._keep_within_budget(wall)
         self._forget(found, now, wall)
-        self._refusals.scanned(paths, wall)
+        self._refusals.scanned({each.file.path for each in news}, wall)
 
     def _visit(self, found: set[Identity], now: float, wall: int) -> None:
         """Look at what is open: whether its name is gone, whether all of it is read."""
-        for key, harvester in list(self._open.items()):
-            if key not in found:
-                harvester.missing = True
+        gone = self._open.keys() - found
+        changing = {
+            key
+            for key, each in self._open.items()
+            if each.rotated_at is not None or each.position != each.size
+        }
+        for key in gone | changing:
+            harvester = self._open[key]
+            harvester.missing = key in gone
+            if harvester.missing:
                 harvester.set_rotated(now, rotated=True)
                 self._look(key, harvester, now)
-            else:
-                harvester.missing = False
             if harvester.position == harvester.size:
                 harvester.record.current_at = wall
             if harvester.is_rotated():
@@ -156,6 +167,7 @@ class Tailer:
             harvester.record.path = file.shown
             self._paths = None
         harvester.record.seen_at = wall
+        harvester.missing = False
         self._look(key, harvester, now, file.stat)
 
     def _start(
@@ -504,9 +516,8 @@ class Tailer:
             if now - orphan.since >= SETTLE_SECONDS:
                 del self._copies.orphans[orphan.record.id]
                 self._drop(orphan.record)
-        for record in list(self._records.values()):
-            if record.file in found or record.file in self._open:
-                continue
+        for key in self._known.keys() - found - self._open.keys():
+            record = self._known[key]
             if wall - record.seen_at >= FORGET_AFTER_MS:
                 self._drop(record)
         self._copies.forget()
@@ -553,8 +564,8 @@ class Tailer:
         self._open.clear()
 
 
-def _changed_at(file: Found) -> int:
-    return file.stat.st_mtime_ns
+def _changed_at(stranger: Stranger) -> int:
+    return stranger.file.stat.st_mtime_ns
 
 
 def _is_done(record: FileRecord, file: Found) -> bool:
