@@ -43,6 +43,7 @@ COMMANDS = {
         "Show, send again or drop what was refused for good.",
     ),
     "fleet": ("shipper.commands.fleet:fleet", "Show every host that ships to this store."),
+    "audit": ("shipper.commands.audit:audit", "Account for every record that was written."),
     "search": ("shipper.commands.search:search", "Find, count, group or follow records."),
     "report": ("shipper.commands.report:report", "Write a summary of the records."),
     "alerts": (

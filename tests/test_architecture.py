@@ -62,9 +62,11 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("view.hits", "view.text"),
         "emit.appending",  # the log of the alert job is one of an application
     },
+    "audit": {"errors", "store"},
     "reports": {"errors", "fields", "store"},
     "view": {
         *("errors", "fields", "findings", "status", "store.api", "store.fleet"),
+        "audit.result",
         *("alerts.backtest", "alerts.cases", "alerts.incident", "alerts.rules", "alerts.verdict"),
         *("alerts.ledger", "alerts.muting", "alerts.outbox", "alerts.sla"),
     },
@@ -72,6 +74,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 # Where everything is put together; these may import anything but `cli`.
 COMPOSITION = {
+    "accounts",
     "check",
     "commands",
     "demo",

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from shipper.commands.invocation import Invocation
-    from shipper.store.api import Store
+    from shipper.store.origins import OriginStore
 
 
-def open_store(invocation: Invocation) -> AbstractContextManager[Store]:
+def open_store(invocation: Invocation) -> AbstractContextManager[OriginStore]:
     """
     Open the store for the length of a `with`.
 
@@ -27,7 +27,7 @@ def open_store(invocation: Invocation) -> AbstractContextManager[Store]:
     return closing(store_of(load(invocation.config)))
 
 
-def store_of(config: Config) -> Store:
+def store_of(config: Config) -> OriginStore:
     """Open the store that a config names; see `open_store`."""
     place = config.search or config.output
     match place:

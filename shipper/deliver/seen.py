@@ -91,7 +91,7 @@ class Numbers:
         self._dirty.add(index)
         chunk = self._chunks.get(index)
         if not isinstance(chunk, bytearray):
-            chunk = bytearray(SIZE) if chunk is None else _unpack(chunk)
+            chunk = bytearray(SIZE) if chunk is None else unpacked(chunk)
             self._chunks[index] = chunk
             self._filling.add(index)
         return chunk
@@ -170,6 +170,6 @@ def _pack(chunk: bytes | bytearray) -> bytes:
     return zlib.compress(chunk, 1) if chunk.find(0) >= 0 else b""
 
 
-def _unpack(data: bytes) -> bytearray:
+def unpacked(data: bytes) -> bytearray:
     """Read what `_pack` wrote; raises zlib.error for anything else."""
     return bytearray(zlib.decompress(data) if data else FULL)

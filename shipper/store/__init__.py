@@ -8,10 +8,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from shipper.config import ElasticsearchOutput
-    from shipper.store.api import Store
+    from shipper.store.origins import OriginStore
 
 
-def open_embedded(path: Path) -> Store:
+def open_embedded(path: Path) -> OriginStore:
     """
     Open the embedded index at `path` for asking; its writer may be at work in another process.
 
@@ -23,7 +23,7 @@ def open_embedded(path: Path) -> Store:
     return EmbeddedStore(path)
 
 
-def open_elasticsearch(output: ElasticsearchOutput, namespace: str = "*") -> Store:
+def open_elasticsearch(output: ElasticsearchOutput, namespace: str = "*") -> OriginStore:
     """
     Open the data streams `logs-orchestrator.*` of a namespace, `*` for all, for asking.
 

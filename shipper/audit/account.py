@@ -1,0 +1,114 @@
+"""
+What a shipper says that it read and had answered for: the one side of an audit.
+
+It comes out of the data folder (shipper/accounts.py), all of it of one moment; the other side is
+the store, which is asked after that moment. So what the account claims must be there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+WINDOW: Final = 15 * 4096  # numbers that are compared at a time: fewer than a store gives at once
+
+
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """
+    A receipt: `count` lines of a stream in bytes `start` to `end` of a file, all answered for.
+
+    `own` says that the stream is a run, and the positions `first` to `last` are numbers in it. The
+    file is known by `file` in the registry; `path` is where it was. `until` (epoch ms) is when the
+    last of it was acked, `done` the commit of the embedded index that its first record is in.
+    """
+
+    stream: str
+    own: bool
+    first: int
+    last: int
+    count: int
+    file: int
+    path: str
+    start: int
+    end: int
+    until: int
+    done: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Bytes and whole lines of a file that are not answered for yet."""
+
+    path: str
+    size: int
+    lines: int
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """Bytes that were given up unshipped on purpose; `lines` is None where nobody counted them."""
+
+    path: str
+    size: int
+    lines: int | None
+    reason: str
+    at: int
+
+
+class Numbers(Protocol):
+    """The numbers of one run that were answered for."""
+
+    def window(self, base: int) -> bytes:
+        """Give one byte per number from `base`, a multiple of `WINDOW`, 1 for those taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """
+    Everything that a shipper answers for.
+
+    `numbers` by run; `letters` are the `_id`s of the dead letters; `unread` are the numbers, by
+    run, that stand in lines that are waiting.
+    """
+
+    covered: Sequence[Covered]
+    numbers: Mapping[str, Numbers]
+    letters: frozenset[str] = frozenset()
+    waiting: Sequence[Waiting] = ()
+    given_up: Sequence[GivenUp] = ()
+    unread: Mapping[str, frozenset[int]] = field(default_factory=dict)
+
+    def runs(self) -> dict[str, list[Covered]]:
+        """Give the receipts of each run."""
+        runs: dict[str, list[Covered]] = {}
+        for each in self.covered:
+            if each.own:
+                runs.setdefault(each.stream, []).append(each)
+        return runs
+
+
+def merged(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Put ranges (first, last) together that touch or overlap, in order."""
+    together: list[tuple[int, int]] = []
+    for first, last in sorted(ranges):
+        if together and first <= together[-1][1] + 1:
+            together[-1] = together[-1][0], max(together[-1][1], last)
+        else:
+            together.append((first, last))
+    return together
+
+
+def windows(ranges: Sequence[tuple[int, int]]) -> Iterator[tuple[int, list[tuple[int, int]]]]:
+    """Cut ranges that are in order into windows: base, and the parts of ranges in it."""
+    current, parts = -1, list[tuple[int, int]]()
+    for first, last in ranges:
+        for base in range(first // WINDOW * WINDOW, last + 1, WINDOW):
+            if base != current:
+                if parts:
+                    yield current, parts
+                current, parts = base, []
+            parts.append((max(first, base), min(last, base + WINDOW - 1)))
+    if parts:
+        yield current, parts

@@ -1,0 +1,71 @@
+"""The sum of an audit, and what keeps it from closing."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from shipper.view.text import Paint, safe, safe_json, size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from shipper.audit.result import Result
+
+MOST = 10  # lines of each kind
+
+
+def audit_json(result: Result, notes: Sequence[str]) -> str:
+    """Write the result as one JSON object."""
+    told = asdict(result) | {
+        "written": result.written,
+        "lost_count": result.lost_count,
+        "closes": result.closes,
+        "repair": [*notes],
+    }
+    return safe_json(told)
+
+
+def audit_text(result: Result, notes: Sequence[str], paint: Paint) -> list[str]:
+    """Show the sum, then what is wrong, what is odd, and what was done about it."""
+    parts = [
+        (result.indexed, "indexed once"),
+        (result.wrapped, "stored as text"),
+        (result.dead_letters, "dead letters"),
+        (result.waiting, "waiting"),
+        (result.given_up, "given up on purpose"),
+    ]
+    shown = [f"{count:,} {name}" for count, name in parts if count] or ["0 indexed once"]
+    lost, doubled = f"{result.lost_count:,} lost", f"{len(result.doubled):,} doubled"
+    sum_ = f"{result.written:,} written = {' + '.join(shown)}; {lost}; {doubled}"
+    lines = [sum_ if result.closes else paint.level(sum_, "ERROR")]
+    lines += _some(_lost_lines(result), len(result.lost))
+    lines += _some((f"doubled: {safe(each)}" for each in result.doubled), len(result.doubled))
+    gaps = (f"never written, or gone unread: {_range(g.run, g.first, g.last)}" for g in result.gaps)
+    lines += _some(gaps, len(result.gaps))
+    for each in result.given_up_files:
+        lines.append(f"given up: {size(each.size)} of {safe(each.path)}: {safe(each.reason)}")
+    if result.expired:
+        lines.append(f"{result.expired:,} are older than the index keeps; they are not judged")
+    return lines + [safe(note) for note in notes]
+
+
+def _lost_lines(result: Result) -> Iterable[str]:
+    for each in result.lost:
+        few = each.count < each.last - each.first + 1
+        what = (
+            f"{each.count:,} of {_range(each.stream, each.first, each.last)}"
+            if few
+            else (_range(each.stream, each.first, each.last))
+        )
+        yield f"lost: {what}, read from {safe(each.path)}"
+
+
+def _range(stream: str, first: int, last: int) -> str:
+    return f"{safe(stream)}-{first}" if first == last else f"{safe(stream)}-{first} to {last}"
+
+
+def _some(lines: Iterable[str], count: int) -> list[str]:
+    """Give the first lines, and how many more there are."""
+    chosen = [line for line, _ in zip(lines, range(MOST), strict=False)]
+    return [*chosen, f"… and {count - MOST:,} more"] if count > MOST else chosen
