@@ -8,7 +8,8 @@ settings in shipper/alerts/alerters/kinds.py, and a line in `ALERTERS`.
     told                  a reference, or None where the service has none
     AlerterUnavailable    cannot be reached, too slow, 408, 425, 429, 5xx, SMTP 4xx, a secret's file
                           cannot be read: it may or may not have been told, and is tried again
-    AlerterRefused        any other status, redirects too, SMTP 5xx, certificate not trusted
+    AlerterRefused        any other status, redirects too, SMTP 5xx, certificate not trusted. Of
+                          these, what is wrong with a key, an address or a certificate is mendable
 
 No message, log or repr holds a secret: secrets are read from their files for each try (so a new one
 needs no restart), leave this process only towards the service, and are taken out of whatever that
@@ -52,7 +53,16 @@ class AlerterUnavailable(ShipperError):  # noqa: N818 -- as `OutputUnavailable`
 
 
 class AlerterRefused(ShipperError):  # noqa: N818 -- an answer
-    """The service refused the page for good; the message says why and holds no secret."""
+    """
+    The service refused the page; the message says why and holds no secret.
+
+    `mendable` tells whether it would take the same page once somebody has mended a key, an address
+    or a certificate.
+    """
+
+    def __init__(self, message: str, *, mendable: bool = False) -> None:
+        super().__init__(message)
+        self.mendable = mendable
 
 
 class Alerter(Protocol):
@@ -73,7 +83,7 @@ class Alerter(Protocol):
 
         Raises:
             AlerterUnavailable: it is not known to have been told; try again.
-            AlerterRefused: it never will be.
+            AlerterRefused: it will not be, as things are.
         """
 
     def close(self) -> None:

@@ -27,6 +27,7 @@ from shipper.connecting import ConnectionFailed, client_context
 from shipper.view.text import safe
 
 LATER: Final = frozenset({408, 425, 429})
+MENDABLE: Final = frozenset({401, 403, 404, 410})
 LONGEST_ANSWER: Final = 64 * 1024  # a service that says more has nothing to say to us
 LONGEST_QUOTE: Final = 300
 PIECE: Final = 16 * 1024  # written at a time, so that the deadline is looked at in between
@@ -99,7 +100,8 @@ class Poster:
             told = f"{self.who} does not answer as HTTP demands; mend its address"
             raise AlerterUnavailable(told) from None
         except (httpcore.UnsupportedProtocol, UnicodeError):
-            raise AlerterRefused(f"{self.who} has an address that is none; mend it") from None
+            told = f"{self.who} has an address that is none; mend it"
+            raise AlerterRefused(told, mendable=True) from None
         if 200 <= answer.status < 300 or good(answer):
             return answer
         raise refusal(self.who, answer, scrub)
@@ -126,7 +128,7 @@ class Poster:
         while cause is not None:
             if isinstance(cause, ssl.SSLCertVerificationError):
                 told = f"{self.who} has a certificate that is not trusted ({cause.verify_message})"
-                return AlerterRefused(f"{told}; see {self.section}.tls.ca")
+                return AlerterRefused(f"{told}; see {self.section}.tls.ca", mendable=True)
             cause = cause.__cause__ or cause.__context__
         what = "cannot be reached" if isinstance(error, httpcore.ConnectError) else "broke off"
         return AlerterUnavailable(f"{self.who} {what}; see whether it is up and the way is open")
@@ -134,16 +136,18 @@ class Poster:
 
 def refusal(who: str, answer: Answer, scrub: Scrub) -> AlerterUnavailable | AlerterRefused:
     """Say what an answer that is no success means."""
-    quoted = safe(scrub(answer.body[:4096].decode("utf-8", "replace")).strip())[:LONGEST_QUOTE]
+    body = answer.body if len(answer.body) < LONGEST_ANSWER else b""  # what is cut may hold half
+    quoted = safe(scrub(body.decode("utf-8", "replace")).strip())[:LONGEST_QUOTE]
     told = f"{who} answers {answer.status}" + (f": {quoted}" if quoted else "")
     if answer.status in LATER or answer.status >= 500:
         return AlerterUnavailable(f"{told}; it is tried again", retry_after(answer.headers))
     if 300 <= answer.status < 400:
-        return AlerterRefused(f"{who} sends us elsewhere ({answer.status}); mend its address")
+        told = f"{who} sends us elsewhere ({answer.status}); mend its address"
+        return AlerterRefused(told, mendable=True)
     remedy = (
         "see its key and what that may do" if answer.status in (401, 403) else "mend its settings"
     )
-    return AlerterRefused(f"{told}; {remedy}")
+    return AlerterRefused(f"{told}; {remedy}", mendable=answer.status in MENDABLE)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -3,8 +3,9 @@ What comes after an alerter failed: the same again later, another alerter, or no
 
     unavailable ──► again after a pause that doubles, with jitter, or the one it asks for
                     `hand_over` has passed ──► its fallback is told, from the start
-    refused ──────► its fallback at once: the same page will not be taken tomorrow either
-    no fallback ──► unavailable: again until `give_up`; refused, or past that: given up
+    refused ──────► its fallback at once: it will not be taken as things are
+    no fallback ──► unavailable, or refused for something that somebody can mend: again until
+                    `give_up`; refused for the page itself, or past that: given up
 
 A function of values: the clock and the draw of the jitter are handed in. Whoever calls it makes the
 failure an incident of its own; `HandOver` and `GiveUp` say why.
@@ -70,10 +71,16 @@ def after_failure(  # noqa: PLR0913 -- all of it decides, and none of it belongs
     there is none; `draw` is a random number from 0 to 1.
     """
     reason = str(error)
-    asked = None if isinstance(error, AlerterRefused) else error.retry_after_seconds
-    at = now + round(pause_seconds(failures.count, limits, asked, draw) * 1000)
+    refused = isinstance(error, AlerterRefused)
+    if refused and fallback:
+        return HandOver(fallback, reason)
     if isinstance(error, AlerterRefused):
-        return HandOver(fallback, reason) if fallback else GiveUp(reason)
+        if not error.mendable:
+            return GiveUp(reason)
+        asked = None
+    else:
+        asked = error.retry_after_seconds
+    at = now + round(pause_seconds(failures.count, limits, asked, draw) * 1000)
     if fallback and at - failures.since > limits.hand_over_seconds * 1000:
         return HandOver(fallback, reason)
     if at - failures.since > limits.give_up_seconds * 1000:

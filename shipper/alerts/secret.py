@@ -65,7 +65,7 @@ class Scrub:
         texts = {secret.reveal() for secret in secrets}
         texts |= {end for text in texts for end in text.rsplit("/", 1)[1:]}
         self._texts = {text for text in texts if len(text) >= SHORTEST}
-        forms = {form for text in self._texts for form in (text, quote(text, safe=""), quote(text))}
+        forms = {form for text in self._texts for form in _forms(text)}
         known = sorted(forms, key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, known))) if known else None
 
@@ -81,3 +81,8 @@ class Scrub:
         except binascii.Error:
             return found[0]
         return "***" if any(text.encode() in plain for text in self._texts) else found[0]
+
+
+def _forms(text: str) -> tuple[str, ...]:
+    """Give the ways in which servers write a text into an answer."""
+    return (text, quote(text), quote(text, safe=""), text.replace("/", "\\/"))

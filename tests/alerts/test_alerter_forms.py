@@ -125,6 +125,9 @@ def bot(posts: Posts, token: Path) -> Alerter:
     return opened("slack", Slack(token_file=token, channel="C7", base_url=f"{posts.url}/api"))
 
 
+TOO_LONG = {"ok": False, "error": "msg_too_long"}
+
+
 def slack_says(posted: Posted) -> Says:
     return Says(200, {"ok": True, "channel": "C7", "ts": posted.json.get("ts", "17.25")})
 
@@ -173,6 +176,7 @@ def test_a_bot_whose_message_is_gone_writes_another(
         ("<html>proxy</html>", AlerterUnavailable),
         ({"ok": False, "error": "invalid_auth"}, AlerterRefused),
         ({"ok": False, "error": "channel_not_found"}, AlerterRefused),
+        (TOO_LONG, AlerterRefused),
     ],
 )
 def test_slack_says_no_with_status_200(
@@ -181,8 +185,9 @@ def test_slack_says_no_with_status_200(
     """Its Web API has the outcome in the body; what may pass is told from what will not."""
     posts.otherwise = Says(200, answer)
 
-    with pytest.raises(kind, match="Slack answers"):
+    with pytest.raises(kind, match="Slack answers") as raised:
         bot(posts, secret("xoxb-1")).notify(page(), None)
+    assert getattr(raised.value, "mendable", True) is (answer != TOO_LONG)
 
 
 def test_what_a_file_holds_must_be_an_address(secret: Callable[[str], Path]) -> None:
@@ -444,8 +449,9 @@ def test_a_wrong_password_is_refused(
             username="ops",
             password_file=secret("wrong-one"),
         )
-        with pytest.raises(AlerterRefused, match="does not take the user or password"):
+        with pytest.raises(AlerterRefused, match="does not take the user or password") as raised:
             opened("email", settings).notify(page(), None)
+    assert raised.value.mendable
     assert mails.got == []
 
 

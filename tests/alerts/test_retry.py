@@ -50,10 +50,19 @@ def test_a_service_is_left_alone_for_as_long_as_it_asks() -> None:
 
 def test_a_refusal_goes_to_the_fallback_at_once() -> None:
     """The same page would be refused again; without a fallback it is given up, with the reason."""
-    refused = AlerterRefused("mail refuses recipients")
+    refused = AlerterRefused("mail refuses the page")
 
-    assert after(refused, fallback="pager") == HandOver("pager", "mail refuses recipients")
-    assert after(refused) == GiveUp("mail refuses recipients")
+    assert after(refused, fallback="pager") == HandOver("pager", "mail refuses the page")
+    assert after(refused) == GiveUp("mail refuses the page")
+
+
+def test_what_somebody_can_mend_is_tried_again() -> None:
+    """A refused key goes to the fallback at once; without one it is tried until it is given up."""
+    refused = AlerterRefused("the key is refused", mendable=True)
+
+    assert after(refused, fallback="pager") == HandOver("pager", "the key is refused")
+    assert after(refused, 3) == TryAgain(NOW + 20_000)
+    assert after(refused, since=NOW - 3_600_000) == GiveUp("the key is refused")
 
 
 def test_the_fallback_is_told_when_waiting_would_take_too_long() -> None:

@@ -87,6 +87,7 @@ class Subject:
 # --- HTTP -----------------------------------------------------------------------------------------
 
 LATER = (408, 425, 429, 500, 502, 503, 504)
+MENDABLE = (301, 401, 403, 404, 410)
 NEVER = (301, 400, 401, 403, 404, 410, 413, 422)
 
 
@@ -407,7 +408,9 @@ def test_a_status_says_whether_to_try_again(scene: Scene) -> None:
         assert isinstance(error, AlerterUnavailable), status
         assert error.retry_after_seconds == (7.0 if scene.subject.retry_after else None)
     for status in scene.subject.never:
-        assert isinstance(scene.fail(str(status)), AlerterRefused), status
+        error = scene.fail(str(status))
+        assert isinstance(error, AlerterRefused), status
+        assert error.mendable is (status in MENDABLE), status
 
 
 @served

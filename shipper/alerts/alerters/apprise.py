@@ -52,7 +52,7 @@ class AppriseAlerter:
         service = apprise.Apprise()
         if not service.add(url.reveal()):
             told = f"{self._settings.url_file} holds no URL that Apprise knows; mend the file"
-            raise AlerterRefused(f"{self._who}: {told}")
+            raise AlerterRefused(f"{self._who}: {told}", mendable=True)
         if self._thread is not None and self._thread.is_alive():
             raise AlerterUnavailable(f"{self._who}: the try before has not ended; wait for it")
         outcome: list[str | None] = []

@@ -79,7 +79,8 @@ class EmailAlerter:
         except ConnectionFailed as failed:
             raise AlerterUnavailable(f"{self._who} {failed.fault}; {failed.remedy}") from None
         except UnicodeError:
-            raise AlerterRefused(f"{self._who} has a name that is none; mend host") from None
+            told = f"{self._who} has a name that is none; mend host"
+            raise AlerterRefused(told, mendable=True) from None
         except OSError as error:
             raise self._unreached(error) from None
 
@@ -104,7 +105,7 @@ class EmailAlerter:
         failed = explain(error, self._section)
         told = f"{self._who} {failed.fault}; {failed.remedy.replace('.hosts', '.host')}"
         is_untrusted = isinstance(error, ssl.SSLCertVerificationError)
-        return AlerterRefused(told) if is_untrusted else AlerterUnavailable(told)
+        return AlerterRefused(told, mendable=True) if is_untrusted else AlerterUnavailable(told)
 
     def _connected(self) -> Session:
         settings = self._settings
@@ -123,25 +124,31 @@ class EmailAlerter:
             case smtplib.SMTPAuthenticationError():
                 # What it says of the password may hold the password.
                 told = f"does not take the user or password ({error.smtp_code}); mend them"
-                return self._judged([error.smtp_code], told)
+                return self._judged([error.smtp_code], told, mendable=True)
             case smtplib.SMTPRecipientsRefused():
                 quoted = "; ".join(
                     f"{who}: {code} {_words(text, scrub)}"
                     for who, (code, text) in error.recipients.items()
                 )
                 codes = [code for code, _ in error.recipients.values()]
-                return self._judged(codes, f"refuses recipients ({quoted}); mend `to`")
+                told = f"refuses recipients ({quoted}); mend `to`"
+                nobody_has_it = len(codes) == len(self._settings.to)
+                return self._judged(codes, told, mendable=nobody_has_it)
             case smtplib.SMTPResponseException():
                 told = f"answers {error.smtp_code} {_words(error.smtp_error, scrub)}; see its log"
-                return self._judged([error.smtp_code], told)
+                is_about_us = isinstance(error, smtplib.SMTPSenderRefused)
+                return self._judged([error.smtp_code], told, mendable=is_about_us)
             case smtplib.SMTPNotSupportedError():
                 told = f"does not offer what security: {self._settings.security} or username needs"
-                return AlerterRefused(f"{self._who} {told}; mend these settings")
+                return AlerterRefused(f"{self._who} {told}; mend these settings", mendable=True)
         return AlerterUnavailable(f"{self._who} ended the connection; see its log")
 
-    def _judged(self, codes: list[int], told: str) -> AlerterUnavailable | AlerterRefused:
-        kind = AlerterRefused if any(code >= 500 for code in codes) else AlerterUnavailable
-        return kind(f"{self._who} {told}")
+    def _judged(
+        self, codes: list[int], told: str, *, mendable: bool
+    ) -> AlerterUnavailable | AlerterRefused:
+        if all(code < 500 for code in codes):
+            return AlerterUnavailable(f"{self._who} {told}")
+        return AlerterRefused(f"{self._who} {told}", mendable=mendable)
 
 
 def _words(text: bytes | str, scrub: Scrub) -> str:

@@ -42,6 +42,7 @@ LATER: Final = {
     "request_timeout",
     "team_added_to_org",
 }
+PAGE_FAULTS: Final = {"msg_too_long", "no_text", "invalid_attachments", "too_many_attachments"}
 _ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _MARKS = re.compile(r"(?<![A-Za-z0-9])[*_~]|[*_~](?![A-Za-z0-9])|^(?=&gt;)")
 _NO_BACKTICK: Final = "\u02cb"  # looks like one, and neither begins nor ends code
@@ -73,7 +74,7 @@ class SlackAlerter:
                 address_of(url.reveal())
             except ValueError as error:
                 told = f"{self._who}: what {self._settings.url_file} holds {error}"
-                raise AlerterRefused(told) from None
+                raise AlerterRefused(told, mendable=True) from None
             self._poster.post(url, {"attachments": [attachment(page)]})
             return None
         assert self._settings.token_file is not None
@@ -129,7 +130,8 @@ class SlackAlerter:
         word = error if re.fullmatch(r"[a-z_]{1,60}", error) else "something that is no answer"
         if error in LATER or not error:
             raise AlerterUnavailable(f"{self._who} answers {word}; it is tried again")
-        raise AlerterRefused(f"{self._who} answers {word}; see the token, its scopes, the channel")
+        told = f"{self._who} answers {word}; see the token, its scopes, the channel"
+        raise AlerterRefused(told, mendable=error not in PAGE_FAULTS)
 
 
 def attachment(page: Page) -> dict[str, Any]:

@@ -79,7 +79,7 @@ class WebhookAlerter:
             address_of(url.reveal())
         except ValueError as error:
             told = f"{self._who}: what {self._settings.url_file} holds {error}"
-            raise AlerterRefused(told) from None
+            raise AlerterRefused(told, mendable=True) from None
         return url
 
     def _key(self, secret: Secret) -> bytes:
