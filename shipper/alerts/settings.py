@@ -329,11 +329,14 @@ def load(path: Path) -> AlertSettings:
     return settings
 
 
-def with_console(settings: AlertSettings, name: str = "console") -> AlertSettings:
-    """Add a console alerter that is told of everything, as the demo does."""
-    console = AlerterSettings(console=Console())
+def with_console(settings: AlertSettings) -> AlertSettings:
+    """Add an alerter that shows all of it on the standard output; others are told as before."""
+    name = "terminal"
+    while name in settings.alerters:
+        name += "_"
+    others = settings.routes or (Route(to=tuple(settings.alerters)),)
     return dataclasses.replace(
         settings,
-        alerters={**settings.alerters, name: console},
-        routes=(Route(to=(name,), goes_on=True), *settings.routes),
+        alerters={**settings.alerters, name: AlerterSettings(console=Console())},
+        routes=(Route(to=(name,), goes_on=True), *others),
     )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from shipper.alerts.settings import with_console
 from shipper.commands.invocation import Invocation, common_options, examples
 from shipper.commands.moments import as_span
 from shipper.commands.run import log_to_stderr
@@ -28,11 +30,22 @@ def _skip_broken(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
-@click.command(epilog=examples("shipper alerts run", "shipper alerts run --skip-broken"))
+def _console(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--console", is_flag=True, help="Show every page here, too, whoever else is told."
+    )(command)
+
+
+@click.command(
+    epilog=examples(
+        "shipper alerts run", "shipper alerts run --console", "shipper alerts run --skip-broken"
+    )
+)
 @_skip_broken
+@_console
 @common_options
 @click.pass_obj
-def run(invocation: Invocation, *, skip_broken: bool) -> int:
+def run(invocation: Invocation, *, skip_broken: bool, console: bool) -> int:
     """
     Judge the rules over the records, and tell people, until it is told to stop.
 
@@ -41,15 +54,16 @@ def run(invocation: Invocation, *, skip_broken: bool) -> int:
     """
     log_to_stderr(debug=invocation.debug)
     return work(
-        _setup(invocation, skip_broken=skip_broken),
+        _setup(invocation, skip_broken=skip_broken, console=console),
         colors=invocation.colors,
         search=search_command(invocation),
-        read_again=lambda: _setup(invocation, skip_broken=skip_broken),
+        read_again=lambda: _setup(invocation, skip_broken=skip_broken, console=console),
     )
 
 
 @click.command(epilog=examples("shipper alerts once", "shipper alerts once --timeout 20s"))
 @_skip_broken
+@_console
 @click.option(
     "--timeout",
     callback=as_span,
@@ -60,7 +74,7 @@ def run(invocation: Invocation, *, skip_broken: bool) -> int:
 )
 @common_options
 @click.pass_obj
-def once(invocation: Invocation, *, skip_broken: bool, timeout: int) -> int:
+def once(invocation: Invocation, *, skip_broken: bool, console: bool, timeout: int) -> int:
     """
     Judge what is due now, tell what is to be told, and exit: for cron or a systemd timer.
 
@@ -69,7 +83,7 @@ def once(invocation: Invocation, *, skip_broken: bool, timeout: int) -> int:
     """
     log_to_stderr(debug=invocation.debug)
     return work(
-        _setup(invocation, skip_broken=skip_broken),
+        _setup(invocation, skip_broken=skip_broken, console=console),
         once=True,
         colors=invocation.colors,
         search=search_command(invocation),
@@ -85,5 +99,6 @@ def search_command(invocation: Invocation) -> str:
     return shlex.join([*words, "search"])
 
 
-def _setup(invocation: Invocation, *, skip_broken: bool) -> Setup:
-    return read_setup(load(invocation.config), skip_broken=skip_broken)
+def _setup(invocation: Invocation, *, skip_broken: bool, console: bool) -> Setup:
+    setup = read_setup(load(invocation.config), skip_broken=skip_broken)
+    return replace(setup, settings=with_console(setup.settings)) if console else setup

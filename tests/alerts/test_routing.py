@@ -155,7 +155,18 @@ def test_the_guides_form_goes_with_ours() -> None:
     """An alerter of our form gets everything although the guide's form has its triggers."""
     loaded = with_console(AlertSettings(email_alerts=EmailAlerts("ops@example.com")))
 
-    assert alerters_for(transition(), loaded) == ("email_alerts", "console")
+    assert alerters_for(transition(), loaded) == ("email_alerts", "terminal")
+
+
+def test_the_console_is_told_besides_the_others() -> None:
+    """Whoever was told before is told still, with routes or without any."""
+    of_that_name = AlertSettings(alerters={"terminal": A_CONSOLE, "pager": A_CONSOLE})
+
+    told = alerters_for(transition(), with_console(of_that_name))
+    assert told == ("terminal_", "terminal", "pager")
+    routed = with_console(settings(Route(to=("pager",), severity=("critical",))))
+    assert alerters_for(transition(), routed) == ("terminal",)
+    assert alerters_for(transition(severity=Severity.CRITICAL), routed) == ("terminal", "pager")
 
 
 def test_fallbacks_are_a_chain() -> None:
