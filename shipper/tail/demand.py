@@ -41,7 +41,7 @@ def forget(tailer: Tailer, patterns: Sequence[str]) -> Iterator[tuple[str, int, 
             yield pattern, 0, UNKNOWN
         for record in known:
             if tailer.is_there(record):
-                yield record.path, 0, "is there: forgotten, it would be read from its beginning"
+                yield record.path, 0, "is there, or held: forgotten, it would be read anew"
             else:
                 tailer.forget(record.id)
                 yield record.path, record.offset, None

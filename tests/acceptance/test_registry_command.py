@@ -28,6 +28,10 @@ def lose_the_index(site: Site) -> None:
     shutil.rmtree(site.folder / "var/index")
 
 
+def without_holds(site: Site) -> None:
+    site.config.write_text(site.config.read_text() + "holds: {enabled: false}\n")
+
+
 def listed(site: Site) -> dict[str, dict[str, object]]:
     done = site.run("registry", "list", "--json")
     assert done.returncode == 0, done.stderr
@@ -87,6 +91,7 @@ def test_a_reset_brings_back_what_the_index_lost(site: Site, *, running: bool) -
 
 def test_only_what_is_gone_is_forgotten(site: Site) -> None:
     """A file that is there is not forgotten, one that is gone is; the exit code tells."""
+    without_holds(site)
     fill(site)
     (site.logs / "plain.log").unlink()
 
@@ -101,6 +106,7 @@ def test_only_what_is_gone_is_forgotten(site: Site) -> None:
 
 def test_what_is_not_known_is_told(site: Site) -> None:
     """A path that the registry doesn't know, or that is gone, is told with what to do."""
+    without_holds(site)
     fill(site)
     (site.logs / "plain.log").unlink()
 
@@ -111,3 +117,16 @@ def test_what_is_not_known_is_told(site: Site) -> None:
     assert "registry list" in unknown.stderr
     assert "is gone" in gone.stderr
     assert json.loads(site.run("registry", "list", "--json").stdout.splitlines()[0])
+
+
+def test_what_is_held_can_be_read_again(site: Site) -> None:
+    """A file that was deleted and is held is read again as any other."""
+    fill(site)
+    (site.logs / "plain.log").unlink()
+    lose_the_index(site)
+
+    done = site.run("registry", "reset", "logs/plain.log")
+    assert done.returncode == 0, done.stderr
+    assert site.run("run", "--once", "--timeout", "60s").returncode == 0
+
+    assert site.count("tags:not_json") == 50
