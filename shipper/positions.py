@@ -14,11 +14,13 @@ from shipper.pipeline import tailer_of
 from shipper.requests import Outcome
 from shipper.tail import demand
 from shipper.tail.discovery import Patterns
-from shipper.tail.identity import identity
+from shipper.tail.holds import held_in
+from shipper.tail.identity import Identity, identity
 from shipper.tail.registry import Changes, Registry, files_beside
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from shipper.config import Config
     from shipper.tail.registry import FileRecord
@@ -32,7 +34,8 @@ class KnownFile:
     A file as the registry knows it; sizes and offsets in bytes.
 
     `again` is the offset up to which it is read again, 0 if it is not. `state` is `current`,
-    `behind`, `again` (read again on demand) or `gone`; `size` is None where it is gone.
+    `behind`, `again` (read again on demand), `held` (it has no other name any more) or `gone`;
+    `size` is None where it is gone.
     """
 
     path: str
@@ -62,20 +65,28 @@ def known_files(config: Config) -> list[KnownFile]:
     for source in config.inputs:
         for found in Patterns(source.paths, source.exclude).find():
             there[identity(found.stat)] = found.shown, found.stat.st_size
+    held = _held(config.data_dir / folder.HOLDS)
     files = []
     for record in files_beside(path):
         name, size = there.get(record.file, (record.path, None))
-        files.append(_known(record, name, size))
+        state = "" if size is not None else "held" if record.file in held else "gone"
+        files.append(_known(record, name, held.get(record.file) if size is None else size, state))
     return sorted(files, key=lambda file: file.path)
 
 
-def _known(record: FileRecord, path: str, size: int | None) -> KnownFile:
+def _held(path: Path) -> dict[Identity, int]:
+    """Give the sizes of the files that are held."""
+    try:
+        return {identity(held.stat): held.stat.st_size for held in held_in(str(path))}
+    except OSError:
+        return {}
+
+
+def _known(record: FileRecord, path: str, size: int | None, state: str) -> KnownFile:
     again = record.again if record.offset < record.again else 0
-    if size is None:
-        state = "gone"
-    elif again:
+    if not state and again:
         state = "again"
-    else:
+    elif not state:
         state = "current" if record.offset == size else "behind"
     return KnownFile(
         path=path,

@@ -40,6 +40,7 @@ def listed(site: Site) -> dict[str, dict[str, object]]:
 
 def test_the_list_says_how_far_every_file_is(site: Site) -> None:
     """Every file is listed with identity, stream, offset, size and state; a gone one as gone."""
+    without_holds(site)
     assert site.run("registry", "list").returncode == 3  # there is no registry yet
     fill(site)
     (site.logs / "plain.log").unlink()
@@ -124,6 +125,7 @@ def test_what_is_held_can_be_read_again(site: Site) -> None:
     fill(site)
     (site.logs / "plain.log").unlink()
     lose_the_index(site)
+    assert (listed(site)["plain.log"]["state"], listed(site)["plain.log"]["size"]) == ("held", 690)
 
     done = site.run("registry", "reset", "logs/plain.log")
     assert done.returncode == 0, done.stderr
