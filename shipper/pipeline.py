@@ -34,6 +34,7 @@ from shipper.emit.numbering import ulid
 from shipper.enrich.enricher import Enricher, Surroundings
 from shipper.errors import DataFolderError, OutputUnavailable, ShipperError
 from shipper.events import Spliced
+from shipper.holding import holds_of
 from shipper.metrics import Reading, consumption
 from shipper.serve import Desk
 from shipper.status import Counters, Rates, write_snapshot
@@ -131,7 +132,7 @@ class Pipeline:
         """Begin with the numbers that the registry knows, and what the output holds beyond."""
         registry = self._registry
         registry.forget(before=self._clock() - FORGET_RUNS_MS)
-        dedupe = Dedupe(registry.seen(), registry.streams(), self._output.holds)
+        dedupe = Dedupe(registry.seen(), registry.streams(), holds_of(self._config, self._output))
         self._learn(dedupe)
         return dedupe
 
@@ -424,7 +425,7 @@ class Pipeline:
         self._pending = None
         self._put = self._acked = 0
         self._heart = self._make_heart(self._heart.watermark)
-        self._dedupe.rewind(self._output.holds)
+        self._dedupe.rewind(holds_of(self._config, self._output))
         self._learn(self._dedupe)
         self.desk.begin_again()
         self.tailer.rewind()

@@ -78,6 +78,7 @@ COMPOSITION = {
     "check",
     "commands",
     "demo",
+    "holding",
     "pipeline",
     "positions",
     "run",

@@ -8,6 +8,7 @@ import shutil
 import signal
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import tantivy
 
 from shipper.store.embedded import parts
@@ -219,6 +220,7 @@ def test_without_a_registry_or_an_index_nothing_can_be_told(site: Site) -> None:
     assert "no index at" in done.stderr
 
 
+@pytest.mark.slow
 def test_under_load_there_is_no_false_alarm(site: Site) -> None:
     """While records are written, read, rotated and acked, every audit closes."""
     site.log_through_emit(max_bytes=128 * 1024, backups=100)
