@@ -266,6 +266,7 @@ def test_every_test_states_its_rule(path: Path) -> None:
     ("module", "heavy"),
     [
         ("shipper.emit", "click rich tantivy watchdog yaml fastapi starlette asyncio"),
+        ("shipper.job", "apprise httpx requests fastapi"),
         ("shipper.cli", "rich tantivy watchdog yaml msgspec fastapi asyncio sqlite3"),
     ],
 )

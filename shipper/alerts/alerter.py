@@ -111,8 +111,7 @@ def open_alerter(name: str, settings: AlerterSettings, surroundings: Surrounding
     try:
         kind = getattr(import_module(module), attribute)
     except ModuleNotFoundError as error:
-        extra = "apprise" if error.name == "apprise" else "alerts"
         told = f"alerters.{name}: {error.name} is not installed; pip install"
-        raise ConfigError(f"{told} 'orchestrator-shipper[{extra}]'") from error
+        raise ConfigError(f"{told} 'orchestrator-shipper[{settings.kind}]'") from error
     alerter: Alerter = kind(name, settings.of_kind, surroundings)
     return alerter

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -96,6 +97,17 @@ routes:
     assert "change resolved → screen" in done.output
     assert "all else → nobody" in done.output
     assert SECRET not in done.output
+
+
+def test_what_is_not_installed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kind that needs an extra says which."""
+    monkeypatch.setitem(sys.modules, "apprise", None)
+    monkeypatch.delitem(sys.modules, "shipper.alerts.alerters.apprise", raising=False)
+
+    done = call(tmp_path, "alerters: {any: {apprise: {url_file: FOLDER/key}}}", "alerters")
+
+    assert done.exit_code == 2
+    assert "alerters.any: apprise is not installed; pip install" in done.output
 
 
 def test_nobody_to_tell_is_an_answer(tmp_path: Path) -> None:
