@@ -11,7 +11,7 @@ the answer, has one deadline: a server that sends a byte now and then holds nobo
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
@@ -222,6 +222,3 @@ class BoundedStream(httpcore.NetworkStream):
     def get_extra_info(self, info: str) -> Any:
         """Give what is known of the connection."""
         return self._stream.get_extra_info(info)
-
-
-__all__: Sequence[str] = ("Answer", "Poster", "refusal", "retry_after")

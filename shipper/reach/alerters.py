@@ -8,12 +8,23 @@ warning; a file that cannot be used is an error, since the alert job would not s
 from __future__ import annotations
 
 import dataclasses
+import re
 import stat
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 from shipper.alerts.alerter import AlerterRefused, AlerterUnavailable, Surroundings, open_alerter
 from shipper.alerts.alerters.email import EmailAlerter
+from shipper.alerts.alerters.kinds import (
+    Apprise,
+    Console,
+    Email,
+    PagerDuty,
+    PagerDutyIncidents,
+    Slack,
+    Webhook,
+    address_of,
+)
 from shipper.alerts.secret import read_secret
 from shipper.alerts.settings import load
 from shipper.connecting import ConnectionFailed, connect
@@ -87,23 +98,29 @@ def _look_at_way(place: str, settings: AlerterSettings, alerter: Alerter) -> Ite
 
 
 def _connect(place: str, settings: AlerterSettings) -> None:
-    """Open a connection to the service and close it; nothing where it is not known."""
+    """Open a connection to the service and close it; nothing where there is none, or many."""
     kind = settings.of_kind
-    address: str | None = getattr(kind, "base_url", None)
-    file: Path | None = getattr(kind, "url_file", None)
-    if settings.webhook is not None and settings.webhook.url is not None:
-        address = settings.webhook.url
-    elif file is not None and settings.apprise is None:
-        address = read_secret(file).reveal()
-    if address is None:
+    if isinstance(kind, Email | Console | Apprise):
         return
-    scheme, _, rest = address.partition("://")
-    host = rest.partition("/")[0].partition("?")[0]
+    scheme, _, rest = _address_of(kind).partition("://")
+    host = re.split("[/?]", rest)[0]
     if not host.rpartition(":")[2].isdigit():
-        host = f"{host}:{_PORTS.get(scheme, 443)}"
-    tls = dataclasses.replace(kind.tls, enabled=scheme == "https")  # type: ignore[union-attr]
-    section = f"{place}.{settings.kind}"
+        host = f"{host}:{_PORTS[scheme]}"
+    tls = dataclasses.replace(kind.tls, enabled=scheme == "https")
     try:
-        connect(host, tls, kind.seconds, section).close()  # type: ignore[union-attr]
+        connect(host, tls, kind.seconds, f"{place}.{settings.kind}").close()
     except ConnectionFailed as failed:
         raise ConnectionFailed(f"{host} {failed.fault}", failed.remedy) from None
+
+
+def _address_of(kind: Slack | PagerDuty | PagerDutyIncidents | Webhook) -> str:
+    file = kind.url_file if isinstance(kind, Slack | Webhook) else None
+    if file is None:
+        address = kind.url if isinstance(kind, Webhook) else kind.base_url
+        assert address is not None, "checked by faults"
+        return address
+    try:
+        return address_of(read_secret(file).reveal())
+    except ValueError as error:
+        told, _, remedy = str(error).partition("; ")
+        raise ConnectionFailed(f"what {file} holds {told}", remedy) from None

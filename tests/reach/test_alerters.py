@@ -81,6 +81,7 @@ alerters:
   gone: {webhook: {url: "http://127.0.0.1:1/x"}}
   mail: {email: {to: [a@example.com], host: 127.0.0.1, port: 1, security: none}}
   lost: {slack: {url_file: FOLDER/nothing}}
+  odd: {webhook: {url_file: FOLDER/secret}}
 """,
     )
 
@@ -91,6 +92,11 @@ alerters:
             "alerters.lost.url_file",
             Severity.WARNING,
             f"cannot read {tmp_path}/nothing: No such file or directory",
+        ),
+        (
+            "alerters.odd",
+            Severity.WARNING,
+            f"what {tmp_path}/secret holds is no address without a user",
         ),
     ]
 

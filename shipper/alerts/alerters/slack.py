@@ -154,10 +154,9 @@ def text_of(page: Page, limit: int = TEXT_LIMIT) -> str:
         room -= len(link) + 1
     for part in parts_of(page):
         written = _part(part)
-        room -= len(written) + 1
-        if room < 0:
-            break
-        told.append(written)
+        if len(written) < room:  # a later one may be short enough
+            told.append(written)
+            room -= len(written) + 1
     return "\n".join(told)
 
 
