@@ -89,6 +89,10 @@ class Tailer:
         self._inputs = tuple(inputs)
         self._host = host
         self._block_bytes = block_bytes
+        for harvester in self._open.values():
+            source = self._source_of(harvester.path)
+            if source is not None:
+                harvester.cutting = source.cutting
 
     def rewind(self) -> None:
         """Go on reading every file at what is acked; nothing may be under way."""

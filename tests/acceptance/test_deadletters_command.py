@@ -91,6 +91,7 @@ def test_replayed_letters_are_stored_once(site: Site, *, running: bool) -> None:
     assert [*(site.folder / "var/shipper/requests").iterdir()] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "step",
     [

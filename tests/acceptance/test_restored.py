@@ -7,11 +7,15 @@ import shutil
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.acceptance.server import documents
 from tests.servers.elasticsearch_scripted import Streams, scripted_server
 
 if TYPE_CHECKING:
     from tests.acceptance.server import Site
+
+pytestmark = pytest.mark.slow
 
 TOLD = "restored from a backup"
 INDEX = "output:\n  embedded: {path: var/index}\n"

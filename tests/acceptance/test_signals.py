@@ -108,6 +108,24 @@ def test_files_that_are_excluded_later(site: Site) -> None:
     assert site.count() == 2
 
 
+def test_lines_of_an_open_file_are_cut_as_the_new_config_says(site: Site) -> None:
+    """A limit that SIGHUP brings counts for files that are open already."""
+    log = site.logs / "app.log"
+    log.write_text(f"{'a' * 5000}\n")
+    shipper = start(site)
+    wait_until(lambda: site.count() == 1, seconds=60)
+    configure(site, ("[logs/*.log]", "[logs/*.log]\n    max_line_bytes: 2 KiB"))
+    shipper.send_signal(signal.SIGHUP)
+    wait_until(lambda: "changed: inputs" in logged(site), seconds=60)
+
+    with log.open("a") as file:
+        file.write(f"{'b' * 5000}\n")
+    wait_until(lambda: site.count() == 2, seconds=60)
+
+    assert stop(shipper) == 0
+    assert site.count("tags:truncated") == 1
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [

@@ -94,6 +94,7 @@ def refuse_poison(streams: Streams) -> Answer:
     return answer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "step", [Step.WRAPPED, Step.LETTER_WRITTEN, Step.LETTER_SYNCED, Step.ACKED, Step.SAVED]
 )
