@@ -27,6 +27,7 @@ ROUNDS = 3
 QUIET = 999
 RATE = 30_000  # lines a second
 TICK = 0.05  # seconds between two writes
+REST_SECONDS = 3.0  # until files that were opened are not looked at between scans any more
 LIMIT_SECONDS = 120.0
 
 
@@ -40,6 +41,7 @@ def busy(folder: Path, lines: list[bytes], quiet: int) -> float:
     process = subprocess.Popen(shipper(folder, "run"), cwd=folder, stderr=subprocess.DEVNULL)
     try:
         _wait_until_read(folder, quiet + 1)
+        time.sleep(REST_SECONDS)
         before = cpu_of(process.pid)
         step = int(RATE * TICK)
         with log.open("ab", buffering=0) as file:

@@ -97,12 +97,16 @@ class Patterns:
         return _match(wanted, path.split("/"), self._regex)
 
     def folders(self) -> set[str]:
-        """Give the folders in which something may match: where to listen for changes."""
+        """
+        Give the folders in which something may match: where to listen for changes.
+
+        Absolute, as hints then name files as `find` does.
+        """
         folders: set[str] = set()
         for pattern in self.paths:
             folder = os.path.dirname(pattern) or "."
             folders.update(iglob(folder, recursive=True) if has_magic(folder) else [folder])
-        return {folder for folder in folders if os.path.isdir(folder)}
+        return {os.path.abspath(folder) for folder in folders if os.path.isdir(folder)}
 
     def _find(self, pattern: str) -> Iterator[Found]:
         folder, name = os.path.split(pattern)

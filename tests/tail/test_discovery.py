@@ -163,4 +163,13 @@ def test_a_relative_pattern(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.chdir(tmp_path)
     patterns = Patterns(("*.log",))
     assert [found.path for found in patterns.find()] == [str(tmp_path / "app.log")]
-    assert patterns.folders() == {"."}
+    assert patterns.folders() == {str(tmp_path)}
+
+
+def test_folders_are_named_as_files_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a relative pattern too, a hint in a folder has the path that the scan gives the file."""
+    make(tmp_path, "logs/a.log")
+    monkeypatch.chdir(tmp_path)
+    patterns = Patterns(("logs/*.log",))
+    (found,) = patterns.find()
+    assert {os.path.dirname(found.path)} == patterns.folders()
