@@ -248,8 +248,10 @@ class PingOptions:
 
 
 INHIBIT: Final = """\
-[{source: database_disconnected, targets: [error_rate_*, workflow_failures*, success_rate_*, \
-response_time_*, workflow_timeouts*, system_unhealthy, queue_*], equal: [service.name]}]"""
+[{source: database_disconnected, targets: [error_*, success_rate_*, workflow_failures, timeouts, \
+response_time_high, queue_*, new_error_type, system_unhealthy], equal: [service.name]}, \
+{source: shipper_silent, targets: [watermark_behind, shipper_behind, application_silent], \
+equal: [host.name]}]"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -131,7 +131,7 @@ class Ledger:
         self._path = path
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            _make(path)
             self._db = sqlite3.connect(
                 path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
@@ -395,6 +395,18 @@ class Ledger:
         for each in ended:
             self.silence(replace(each, end=now))
         return ended
+
+
+def _make(path: Path) -> None:
+    """
+    Make the file, for its owner alone, if it is not there.
+
+    One that is there is not opened: to close it again would take away the locks that another
+    connection of this process holds on it (https://www.sqlite.org/howtocorrupt.html, 2.2).
+    """
+    if not path.exists():
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 def _text(group: Group) -> str:

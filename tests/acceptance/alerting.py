@@ -15,6 +15,7 @@ from typing import Any
 
 from shipper.alerts.incident import Incident, Phase
 from shipper.alerts.ledger import Ledger
+from shipper.alerts.outbox import Outbox, Telling
 from shipper.store.embedded.writer import EmbeddedWriter
 from tests.servers.posts import Posts
 from tests.store.store_records import KEEP_SECONDS, enriched, record, write
@@ -142,3 +143,15 @@ class Alerting:
             return ledger.incidents(phases or list(Phase))
         finally:
             ledger.close()
+
+    def tellings(self) -> list[Telling]:
+        ledger = Ledger(self.folder / "data/alerts.db")
+        try:
+            found = ledger.incidents(list(Phase))
+            return [each for one in found for each in Outbox(ledger).tellings(one.id)]
+        finally:
+            ledger.close()
+
+    def output(self) -> str:
+        """Give what the jobs have said."""
+        return (self.folder / "job.out").read_text()

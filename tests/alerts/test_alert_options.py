@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime, time, timedelta
+from fnmatch import fnmatchcase
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -33,6 +35,16 @@ def test_without_the_section_the_clocks_are_those_of_the_guide() -> None:
 
     assert sla.limits == GUIDE
     assert sla.calendar == Calendar(ZoneInfo("UTC"))
+
+
+def test_what_is_muted_by_default_is_there() -> None:
+    """The shipped inhibitions name rules that are shipped, and nothing mutes its own cause."""
+    names = [path.stem for path in (Path(__file__).parents[2] / "config/rules").glob("*.yml")]
+    for each in read("").inhibit:
+        targets = {name for glob in each.targets for name in names if fnmatchcase(name, glob)}
+        assert all(any(fnmatchcase(name, glob) for name in names) for glob in each.targets)
+        assert each.source in names
+        assert each.source not in targets
 
 
 def test_clocks_can_be_set() -> None:
