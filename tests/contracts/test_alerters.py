@@ -16,11 +16,11 @@ import ssl
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.message import EmailMessage
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 import pytest
@@ -161,7 +161,7 @@ def _slack_structure(text: str) -> Any:
 def slack_webhook(folder: Path, stack: ExitStack) -> Subject:
     def settings(url: str) -> AlerterSettings:
         address = _secret(folder, f"{url}/services/T0/B0/{SECRET}")
-        return AlerterSettings(slack=Slack(url_file=address, seconds=1.0))
+        return AlerterSettings(slack=Slack(url_file=address, seconds=60.0))
 
     return _http(
         stack, settings, lambda _: Says(200, b"ok"), lambda _: "", structure=_slack_structure
@@ -171,7 +171,7 @@ def slack_webhook(folder: Path, stack: ExitStack) -> Subject:
 def slack_bot(folder: Path, stack: ExitStack) -> Subject:
     def settings(url: str) -> AlerterSettings:
         token = _secret(folder)
-        slack = Slack(token_file=token, channel="C012", base_url=f"{url}/api", seconds=1.0)
+        slack = Slack(token_file=token, channel="C012", base_url=f"{url}/api", seconds=60.0)
         return AlerterSettings(slack=slack)
 
     def ok(posted: Posted) -> Says:
@@ -182,7 +182,7 @@ def slack_bot(folder: Path, stack: ExitStack) -> Subject:
 
 def pagerduty(folder: Path, stack: ExitStack) -> Subject:
     def settings(url: str) -> AlerterSettings:
-        events = PagerDuty(routing_key_file=_secret(folder), base_url=url, seconds=1.0)
+        events = PagerDuty(routing_key_file=_secret(folder), base_url=url, seconds=60.0)
         return AlerterSettings(pagerduty=events)
 
     def key(posted: Posted) -> str:
@@ -198,7 +198,7 @@ def pagerduty_incidents(folder: Path, stack: ExitStack) -> Subject:
             service_id="PSERV1",
             sender="ops@example.com",
             base_url=url,
-            seconds=1.0,
+            seconds=60.0,
         )
         return AlerterSettings(pagerduty_incidents=rest)
 
@@ -210,7 +210,7 @@ def pagerduty_incidents(folder: Path, stack: ExitStack) -> Subject:
 
 def webhook(folder: Path, stack: ExitStack) -> Subject:
     def settings(url: str) -> AlerterSettings:
-        hook = Webhook(url=f"{url}/alerts", secret_file=_secret(folder), seconds=1.0)
+        hook = Webhook(url=f"{url}/alerts", secret_file=_secret(folder), seconds=60.0)
         return AlerterSettings(webhook=hook)
 
     return _http(
@@ -278,7 +278,7 @@ def email(folder: Path, stack: ExitStack) -> Subject:
         tls=Tls(ca=folder / "ca.pem"),
         username="ops",
         password_file=_secret(folder),
-        seconds=1.0,
+        seconds=60.0,
     )
     return Subject(
         AlerterSettings(email=settings),
@@ -307,9 +307,9 @@ def console(_folder: Path, _stack: ExitStack) -> Subject:
 def apprise(folder: Path, stack: ExitStack) -> Subject:
     posts = stack.enter_context(recording_server())
     address = posts.url.replace("http://", f"json://ops:{SECRET}@")
-    url = _secret(folder, f"{address}/{quote(SECRET)}?cto=1&rto=1")
+    url = _secret(folder, f"{address}/{quote(SECRET)}?cto=60&rto=60")
     return Subject(
-        AlerterSettings(apprise=Apprise(url_file=url, seconds=2.0)),
+        AlerterSettings(apprise=Apprise(url_file=url, seconds=60.0)),
         lambda: [each.body.decode() for each in posts.posted],
         _skeleton,
         list,
@@ -341,12 +341,20 @@ class Scene:
     folder: Path
     told: list[str] = field(default_factory=list)
 
+    def impatient(self) -> Alerter:
+        """Give one that waits no longer than a test has to."""
+        kind = cast("Email", self.subject.settings.of_kind)  # any that talks to a server
+        changed: dict[str, Any] = {self.subject.settings.kind: replace(kind, seconds=1.0)}
+        settings = replace(self.subject.settings, **changed)
+        return open_alerter("ops", settings, Surroundings(lambda: NOW))
+
     def fail(self, how: str) -> AlerterUnavailable | AlerterRefused:
         """Make the server misbehave, tell it, and give what was raised."""
         assert self.subject.fail is not None
         self.subject.fail(how)
+        alerter = self.impatient() if how in ("hang", "drip") else self.alerter
         with pytest.raises((AlerterUnavailable, AlerterRefused)) as raised:
-            self.alerter.notify(page(), None)
+            alerter.notify(page(), None)
         self.told.append("".join(traceback.format_exception(raised.value)))
         assert isinstance(raised.value, AlerterUnavailable | AlerterRefused)
         return raised.value
