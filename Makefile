@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run servers test test-slow test-all lint format docs bench bench-smoke clean \
+.PHONY: help run servers test test-slow test-all fuzz lint format docs bench bench-smoke clean \
   stack-env stack-up stack-check stack-down
 
 help: ## list the targets
@@ -41,6 +41,11 @@ docs: $(VENV)/dev.stamp ## write the references in docs/ from the code
 	$(BIN)/python -c 'from pathlib import Path; from shipper.reference import PAGES; \
 	  texts = {page: text() for page, text in PAGES.items()}; \
 	  [Path(page).write_text(text) for page, text in texts.items()]'
+
+SECONDS ?= 600
+
+fuzz: $(VENV)/dev.stamp ## hostile bytes through reader and enricher, for SECONDS
+	$(BIN)/python -m tests.fuzz $(SECONDS)
 
 LINES ?= 1000000
 
