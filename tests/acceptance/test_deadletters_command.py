@@ -67,6 +67,7 @@ def test_a_letter_is_shown_whole(site: Site) -> None:
     assert site.run("deadletters", "show", "x-1").returncode == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("running", [False, True], ids=["at rest", "running"])
 def test_replayed_letters_are_stored_once(site: Site, *, running: bool) -> None:
     """Replayed beside a shipper or without one, a letter is stored once and taken out."""

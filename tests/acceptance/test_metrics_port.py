@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import http.client
+import random
 import signal
 import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,11 +18,19 @@ if TYPE_CHECKING:
     from tests.acceptance.server import Site
 
 
+BELOW_EPHEMERAL = range(20_000, 32_000)  # no client of another test is given one of these
+
+
+def free_port() -> int:
+    while True:
+        port = random.choice(BELOW_EPHEMERAL)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+
+
 @pytest.fixture
 def port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        found: int = server.getsockname()[1]
-    return found
+    return free_port()
 
 
 def configure(site: Site, text: str) -> None:
@@ -84,8 +94,7 @@ def test_what_happens_is_counted(site: Site, port: int) -> None:
 
 def test_an_output_that_is_down(site: Site, port: int) -> None:
     """While the output is down the shipper is alive, but not ready, and says why."""
-    with socket.create_server(("127.0.0.1", 0)) as nobody:
-        down = nobody.getsockname()[1]
+    down = free_port()
     text = site.config.read_text()
     site.config.write_text(text[: text.index("output:")])
     configure(

@@ -68,6 +68,7 @@ def test_a_reset_doubles_nothing(site: Site) -> None:
     assert Counter(site.origins_of_runs()) == Counter(site.written_by_emit())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("running", [False, True], ids=["at rest", "running"])
 def test_a_reset_brings_back_what_the_index_lost(site: Site, *, running: bool) -> None:
     """What the output lost is sent again from files that are reset, whatever was taken before."""
