@@ -205,8 +205,8 @@ class _Work:
         """Add one line that is odd in some way; a blank one only moves the offset."""
         offset, block = self._offset, self._block
         self._offset += len(line) + 1
-        if not line.strip():
-            return
+        if not line.strip() and len(line) <= limit and not block.cut:
+            return  # beyond the limit it is not known to be blank
         mended = odd.mend(line, limit, cut=block.cut, at_start=offset == 0, read_at=block.read_at)
         classification = classify(mended.traits)
         if mended.origin is None:
