@@ -275,7 +275,7 @@ class Pipeline:
         warm = self.tailer.poll(now)
         if not self.tailer.is_caught_up():
             return
-        until = min(self._next_scan, self._heart.next_step())
+        until = min(self._next_scan, self._heart.next_step(self._put))
         if warm:
             until = min(until, now + POLL_SECONDS)
         until = min(until, self._next_save)  # the time of the next look at the desk
@@ -291,7 +291,7 @@ class Pipeline:
         if self._pending is not None:
             return
         heart, now = self._heart, time.monotonic()
-        if heart.is_to_look(self._acked, now):
+        if heart.is_to_look(self._acked, self._put, now):
             heart.take(self._look(), self._put, now)
         if heart.is_to_send(self._acked, now):
             self._unsaved.watermark = heart.watermark

@@ -58,7 +58,7 @@ def told(parcel: Parcel) -> dict[str, Any]:
 def test_it_waits_for_the_ack_of_what_it_claims() -> None:
     """A look is sent when all parcels put before it are acked, and its watermark holds then."""
     heart = heart_of()
-    assert heart.is_to_look(0, now=0.0)
+    assert heart.is_to_look(0, 0, now=0.0)
 
     heart.take(LOOK, put=5, now=0.0)
 
@@ -77,8 +77,8 @@ def test_while_the_output_is_down_one_heartbeat_waits() -> None:
     heart.make(NOW)
     heart.sent(put=1)
 
-    assert not heart.is_to_look(0, now=3600.0)
-    assert heart.is_to_look(1, now=3600.0)
+    assert not heart.is_to_look(0, 1, now=3600.0)
+    assert heart.is_to_look(1, 1, now=3600.0)
 
 
 def test_it_beats_in_its_time() -> None:
@@ -87,13 +87,28 @@ def test_it_beats_in_its_time() -> None:
     times = []
     for tenth in range(400):
         now = tenth / 10
-        if heart.is_to_look(0, now) and not 12 < now < 23:
+        if heart.is_to_look(0, tenth, now) and not 12 < now < 23:
             times.append(now)
             heart.take(LOOK, put=0, now=now)
             assert heart.is_to_send(0, now)
             heart.sent(put=0)
 
     assert times == [0.0, 5.0, 10.0, 23.0, 28.0, 33.0, 38.0]
+
+
+def test_an_idle_index_is_written_less_often() -> None:
+    """Where nothing is put the embedded index gets a third, and with the next record all."""
+    heart = heart_of(every_seconds=5.0)
+    times = []
+    for now in map(float, range(60)):
+        put = 1 if now >= 40 else 0  # a block is put then
+        if heart.is_to_look(1, put, now):
+            times.append(now)
+            heart.take(LOOK, put, now)
+            assert heart.is_to_send(1, now)
+            heart.sent(put)
+
+    assert times == [0.0, 15.0, 30.0, 40.0, 55.0]
 
 
 def test_a_store_that_shows_records_later_is_waited_for() -> None:
@@ -152,8 +167,8 @@ def test_it_is_a_record_as_all_others() -> None:
 
 def test_it_can_be_switched_off() -> None:
     """Without heartbeats nothing is looked at, and the console gets none at all."""
-    assert not heart_of(enabled=False).is_to_look(0, now=99.0)
-    assert not heart_of(ConsoleOutput()).is_to_look(0, now=99.0)
+    assert not heart_of(enabled=False).is_to_look(0, 0, now=99.0)
+    assert not heart_of(ConsoleOutput()).is_to_look(0, 0, now=99.0)
 
 
 def test_a_few_files_are_named() -> None:
