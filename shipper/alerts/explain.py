@@ -30,7 +30,8 @@ from shipper.store.api import (
 from shipper.view.hits import hit_text
 from shipper.view.text import Paint, safe
 
-FIELDS: Final = ("error_type", "route", "workflow_id", "client_ip", "host.name")
+HOST: Final = "host.name"
+FIELDS: Final = ("error_type", "route", "workflow_id", "client_ip", HOST)
 VALUES: Final = 200  # of a field, that are looked at
 SHOWN: Final = 3  # of a field
 SMALL: Final = 0.01  # a share that came from nothing counts as if it had come from this
@@ -89,7 +90,7 @@ def _shares(store: Store, now: Selection, known: set[str]) -> Iterator[Share]:
         return
     for field in fields:
         shares = _shares_of(field, found, earlier)
-        if not _is_dull(shares):
+        if not _is_dull(field, shares):
             yield from shares[:SHOWN]
 
 
@@ -119,10 +120,12 @@ def _lift(share: Share) -> float:
     return share.now * (1 + math.log((share.now + SMALL) / (before + SMALL)))
 
 
-def _is_dull(shares: Sequence[Share]) -> bool:
+def _is_dull(field: str, shares: Sequence[Share]) -> bool:
     if len(shares) != 1:
         return not shares
     only = shares[0]
+    if field == HOST:  # there may be no other
+        return True
     return only.before is not None and abs(only.now - only.before) < TELLING
 
 

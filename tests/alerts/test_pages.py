@@ -49,6 +49,7 @@ def request(at: int, status: int, route: str, number: int, **more: Any) -> dict[
         "route": route,
         "request_id": f"req_{number}",
         "service": {"name": 'the "shop"'},
+        "host": {"name": "web-1"},
         "event": {"dataset": "orchestrator.access"},
         **more,
     }
@@ -116,6 +117,9 @@ def test_causes_are_told_with_their_share_before(store: Store) -> None:
         ("OldError", 0.05, 1.0),
     ]
     assert [share.value for share in made.shares if share.field == "route"] == ["/api/b", "/api/a"]
+    assert {share.field for share in made.shares} == {"error_type", "route"}, (
+        "one host says nothing"
+    )
 
 
 def test_examples_are_the_first_and_the_last(store: Store) -> None:
