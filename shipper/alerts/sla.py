@@ -113,7 +113,7 @@ def _words(left: int) -> str:
     minutes = abs(left) // MINUTE
     span = f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"
     if left > 0:
-        return f"{span} left"
+        return f"{span} left" if minutes > 1 else f"{left // 1000} s left"
     return f"{span} over" if minutes else "the time is over"
 
 

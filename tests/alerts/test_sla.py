@@ -56,6 +56,22 @@ def test_the_limits_of_the_guide(severity: Severity, respond: int, resolve: int)
     assert due(answered, resolve, (Change.RESOLUTION_DUE,)) == [Change.RESOLUTION_BREACHED]
 
 
+@pytest.mark.parametrize(
+    ("left", "told"),
+    [
+        (60_000, "60 s left"),
+        (14_600, "14 s left"),
+        (0, "the time is over"),
+        (-90_000, "1 min over"),
+    ],
+)
+def test_the_time_that_is_left_is_told(left: int, told: str) -> None:
+    """To the second where it is short: no minutes left is not what a minute is."""
+    (transition,) = SLA.due(incident(), (), START + 5 * MINUTE - left)
+
+    assert transition.note == told
+
+
 def test_whoever_looks_too_late_tells_of_the_breach_alone() -> None:
     """After a week asleep nobody hears that a limit of last week is near."""
     found = due(incident(), 7 * 24 * HOUR)
