@@ -31,19 +31,22 @@ from shipper.store.embedded.compile import (
     compile_node,
     compile_selection,
     extra_path,
+    lies_outside,
     value_of,
 )
 from shipper.store.embedded.magnitude import middle
 from shipper.store.embedded.plan import Children, Node, runs
 from shipper.store.embedded.schema import magnitude_column
-from shipper.store.embedded.tally import Tallies, results
+from shipper.store.embedded.tally import Counts, Tallies, results
 from shipper.store.embedded.view import View, both
 from shipper.store.questions import check
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 Body = dict[str, Any]
+
+_ALL: Final = "*"  # how many records there are; every other aggregation is named by numbers
 
 # What tantivy says when a request is too large for it.
 _TOO_LARGE: Final = ("bucket limit was exceeded", "memory limit was exceeded")
@@ -65,14 +68,14 @@ def answer(question: Question, views: Sequence[View]) -> Answer:
     total = 0
     for run in runs(question.aggregations):
         for view in views:
+            if lies_outside(view, question.selection):
+                continue
             query = compile_selection(question.selection, view)
             for text in run.filters:
                 query = both(query, compile_node(q.parse(text), view))
-            count = view.count(query)
+            count = _Request(view, run.nodes).tally(query, tallies)
             if not run.filters:
                 total += count
-            if count and run.nodes:
-                _Request(view, run.nodes).tally(query, count, tallies)
     return Answer(total, results(question.aggregations, tallies, question.selection))
 
 
@@ -82,23 +85,20 @@ class _Request:
     def __init__(self, view: View, nodes: Children) -> None:
         self._view = view
         self._nodes = nodes
-        self._body = _bodies(nodes)
+        self._body = {**_bodies(nodes), _ALL: {"filter": "*"}}
 
-    def tally(self, query: Query, count: int, tallies: Tallies) -> None:
-        """Ask about the records of a query, `count` of them, and add the answer up."""
+    def tally(self, query: Query, tallies: Tallies) -> int:
+        """Ask about the records of a query and add the answer up; give how many they are."""
         try:
             found = self._ask(query)
         except _TooLarge as too_large:
-            for half in self._halves(query, too_large):
-                in_half = self._view.count(half)
-                if in_half:
-                    self.tally(half, in_half, tallies)
-        else:
+            return sum(self.tally(half, tallies) for half in self._halves(query, too_large))
+        count = int(found.pop(_ALL)["doc_count"])
+        if count:
             _collect(self._view, self._nodes, {**found, "doc_count": count}, tallies)
+        return count
 
     def _ask(self, query: Query) -> Body:
-        if not self._body:  # only named filters, and nothing within them
-            return {}
         try:
             found = self._view.searcher.aggregate(query, self._body)
         except ValueError as error:
@@ -127,12 +127,11 @@ def _is_cut(answer: Body) -> bool:
     """Tell whether tantivy left out terms, here or in any bucket."""
     if answer.get("sum_other_doc_count"):
         return True
-    return any(
-        _is_cut(below)
-        for bucket in answer.get("buckets", ())
-        for below in bucket.values()
-        if isinstance(below, dict)
-    )
+    buckets = answer.get("buckets", ())
+    if not buckets:
+        return False
+    below = [name for name, value in buckets[0].items() if isinstance(value, dict)]
+    return any(_is_cut(bucket[name]) for name in below for bucket in buckets)
 
 
 # Requests.
@@ -195,11 +194,7 @@ def _collect(view: View, nodes: Children, level: Body, tallies: Tallies, at: str
                 below = tallies.counts_of(name).add(node.chosen, count)
                 _collect(view, node.children, level, below, f"{at}{index}.")
             case Terms() | DateHistogram() | Cardinality():
-                for bucket in found["buckets"]:
-                    count = bucket["doc_count"] if node.counted else 0
-                    for key in _keys(view, node, bucket):
-                        below = tallies.counts_of(name).add(key, count)
-                        _collect(view, node.children, bucket, below)
+                _collect_buckets(view, node, found["buckets"], tallies.counts_of(name))
             case Percentiles():
                 _collect_numbers(node, found, tallies, name)
                 _collect_stats(level.get(f"{at}{index}.stats", {}), tallies, name)
@@ -209,29 +204,49 @@ def _collect(view: View, nodes: Children, level: Body, tallies: Tallies, at: str
                 _collect_stats(found, tallies, name)
 
 
-def _keys(view: View, node: Node, bucket: Body) -> Sequence[Key]:
-    """Give the values that a bucket stands for."""
-    key: Key = bucket["key"]
-    if isinstance(node.aggregation, DateHistogram):
-        return [int(key)]
+def _collect_buckets(view: View, node: Node, buckets: Sequence[Body], counts: Counts) -> None:
+    """Add buckets up; there may be tens of thousands, so each is looked at as little as can be."""
+    keys_of = _keys_of(view, node)
+    if node.counted and not node.children:
+        tallied = counts.counts
+        for bucket in buckets:
+            count = bucket["doc_count"]
+            for key in keys_of(bucket):
+                tallied[key] = tallied.get(key, 0) + count
+        return
+    for bucket in buckets:
+        count = bucket["doc_count"] if node.counted else 0
+        for key in keys_of(bucket):
+            _collect(view, node.children, bucket, counts.add(key, count))
+
+
+def _keys_of(view: View, node: Node) -> Callable[[Body], Sequence[Key]]:
+    """Give the function that tells the values that a bucket of a node stands for."""
     field, kind = node.field
+    if isinstance(node.aggregation, DateHistogram):
+        return lambda bucket: (int(bucket["key"]),)
     if kind is not Kind.OBJECT:
-        return [key]
+        return lambda bucket: (bucket["key"],)
     if free.in_extra(field):
-        value = value_of(bucket)
-        return [free.write(value) if isinstance(value, bool) else value]
-    leaves = view.envelopes[int(key)].leaves.get(field, ())
-    return list({str(leaf).lower() if isinstance(leaf, bool) else leaf for leaf in leaves})
+        return _free_key
+    return lambda bucket: view.envelopes[int(bucket["key"])].values(field)
+
+
+def _free_key(bucket: Body) -> Sequence[Key]:
+    value = value_of(bucket)
+    return (free.write(value) if isinstance(value, bool) else value,)
 
 
 def _collect_numbers(node: Node, found: Body, tallies: Tallies, name: str) -> None:
-    counts, numbers = tallies.counts_of(name), tallies.numbers_of(name)
+    counts, numbers = tallies.counts_of(name).counts, tallies.numbers_of(name)
+    are_middles = _has_magnitudes(node)
     for bucket in found["buckets"]:
         key, count = bucket["key"], bucket["doc_count"]
-        if _has_magnitudes(node):
-            counts.add(middle(key), count)
+        if are_middles:
+            number = middle(key)
+            counts[number] = counts.get(number, 0) + count
         elif not isinstance(key, str) and "key_as_string" not in bucket:
-            counts.add(key, count)
+            counts[key] = counts.get(key, 0) + count
             numbers.add(count, key * count, key, key)
 
 

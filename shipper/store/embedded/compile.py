@@ -36,11 +36,36 @@ MAX_EXTRA_BOUND: Final = 2**52  # above it every float is whole
 
 def compile_selection(selection: Selection, view: View) -> Query:
     """Make the query for a selection; QueryError where it can't be asked."""
-    chosen = [compile_node(q.parse(selection.query), view), _time_query(selection, view)]
+    chosen = [compile_node(q.parse(selection.query), view)]
+    if not lies_within(view, selection):
+        chosen.append(_time_query(selection, view))
     clauses = [(Occur.Must, query) for query in chosen]
     if view.heartbeats and not q.names_heartbeats(selection.query):
         clauses.append((Occur.MustNot, _numbers(view, view.heartbeats)))
     return Query.boolean_query(clauses)
+
+
+def lies_within(view: View, selection: Selection) -> bool:
+    """Tell whether all records of a part are known to lie within the time of a selection."""
+    if selection.since is None and selection.until is None:
+        return True
+    found = view.bounds()
+    return (
+        found is not None
+        and (selection.since is None or selection.since <= found[0])
+        and (selection.until is None or found[1] < selection.until)
+    )
+
+
+def lies_outside(view: View, selection: Selection) -> bool:
+    """Tell whether no record of a part can lie within the time of a selection."""
+    if selection.since is None and selection.until is None:
+        return False
+    found = view.bounds()
+    return found is not None and (
+        (selection.since is not None and found[1] < selection.since)
+        or (selection.until is not None and selection.until <= found[0])
+    )
 
 
 def _time_query(selection: Selection, view: View) -> Query:

@@ -8,7 +8,7 @@ term `<number>\t<json>` of the first record that had it, so it becomes durable i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -35,6 +35,13 @@ class Envelope:
     number: int
     objects: Mapping[str, Any]
     leaves: Mapping[str, tuple[Leaf, ...]]
+
+    def values(self, path: str) -> Sequence[str | int | float]:
+        """Give the different values at a path, booleans as they are written."""
+        found = self.leaves.get(path, ())
+        if len(found) == 1 and isinstance(found[0], str):
+            return found[:1]
+        return list({str(leaf).lower() if isinstance(leaf, bool) else leaf for leaf in found})
 
     @property
     def is_heartbeat(self) -> bool:

@@ -38,11 +38,10 @@ class Node:
     chosen: str | None = None
     counted: bool = True
     children: Children = default(default_factory=dict)
+    field: tuple[str, Kind] = default(init=False)  # that the aggregation looks at
 
-    @property
-    def field(self) -> tuple[str, Kind]:
-        """The path and the kind of the field that the aggregation looks at."""
-        return field_of(self.aggregation)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "field", field_of(self.aggregation))  # once, not per bucket
 
 
 @dataclass(frozen=True, slots=True)

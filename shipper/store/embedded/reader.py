@@ -16,7 +16,7 @@ from shipper.store.answers import check_limit
 from shipper.store.api import Answer, Hits, Question, Selection, Sort
 from shipper.store.embedded import parts
 from shipper.store.embedded.aggregate import answer
-from shipper.store.embedded.compile import compile_selection
+from shipper.store.embedded.compile import compile_selection, lies_outside
 from shipper.store.embedded.evidence import positions
 from shipper.store.embedded.hits import Place, StoredHits
 from shipper.store.embedded.view import View, Views, both, readable
@@ -54,6 +54,8 @@ class EmbeddedStore:
         sign = 1 if sort is Sort.ASC else -1
         with readable(self._path):
             for view in self._views.current():
+                if lies_outside(view, selection):
+                    continue
                 query = compile_selection(selection, view)
                 count = view.count(query)
                 total += count
@@ -67,7 +69,11 @@ class EmbeddedStore:
         """Count the records of the selection."""
         with readable(self._path):
             views = self._views.current()
-            return sum(view.count(compile_selection(selection, view)) for view in views)
+            return sum(
+                view.count(compile_selection(selection, view))
+                for view in views
+                if not lies_outside(view, selection)
+            )
 
     def ask(self, questions: Sequence[Question]) -> list[Answer]:
         """Answer many questions on one state of the index."""

@@ -66,7 +66,10 @@ class Counts:
     def add(self, key: Key, count: int) -> Tallies:
         """Add to the count of a key; give what is tallied within it."""
         self.counts[key] = self.counts.get(key, 0) + count
-        return self.below.setdefault(key, Tallies())
+        below = self.below.get(key)
+        if below is None:
+            below = self.below[key] = Tallies()
+        return below
 
 
 @dataclass(slots=True)
@@ -78,11 +81,17 @@ class Tallies:
 
     def counts_of(self, name: str) -> Counts:
         """Give the counts of an aggregation."""
-        return self.counts.setdefault(name, Counts())
+        found = self.counts.get(name)
+        if found is None:
+            found = self.counts[name] = Counts()
+        return found
 
     def numbers_of(self, name: str) -> Numbers:
         """Give the numbers of an aggregation."""
-        return self.numbers.setdefault(name, Numbers())
+        found = self.numbers.get(name)
+        if found is None:
+            found = self.numbers[name] = Numbers()
+        return found
 
 
 def results(
@@ -90,9 +99,17 @@ def results(
 ) -> dict[str, Result]:
     """Give the results of one level."""
     return {
-        name: _result(aggregation, tallies.counts_of(name), tallies.numbers_of(name), selection)
+        name: _result(
+            aggregation,
+            tallies.counts.get(name, _NO_COUNTS),
+            tallies.numbers.get(name, _NO_NUMBERS),
+            selection,
+        )
         for name, aggregation in aggregations.items()
     }
+
+
+_NO_COUNTS, _NO_NUMBERS = Counts(), Numbers()  # only read
 
 
 def _result(
@@ -140,7 +157,9 @@ def _terms(aggregation: Terms, counts: Counts, selection: Selection) -> Buckets:
 def _bucket(
     key: Key, aggregation: Terms | DateHistogram | Filters, counts: Counts, selection: Selection
 ) -> Bucket:
-    below = counts.below.get(key, Tallies())
+    if not aggregation.aggregations:
+        return Bucket(key, counts.counts.get(key, 0))
+    below = counts.below.get(key) or Tallies()
     within = results(aggregation.aggregations, below, selection)
     return Bucket(key, counts.counts.get(key, 0), within)
 

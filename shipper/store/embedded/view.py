@@ -24,6 +24,25 @@ Placed = tuple[int, DocAddress]
 ATTEMPTS = 5  # a merge may replace files between two steps of opening
 
 
+@dataclass(slots=True)
+class Times:
+    """The times that a part reaches over, found out when they are asked for first."""
+
+    records: int = -1
+    first: int = 0
+    last: int = -1
+
+    def of(self, searcher: tantivy.Searcher) -> tuple[int, int]:
+        """Give the first and the last time; of no records, the last is before the first."""
+        if self.records != searcher.num_docs:
+            asked = {"stats": {"field": "_ms"}}
+            found = searcher.aggregate(Query.all_query(), {"t": asked})["t"]
+            if found["count"]:
+                self.first, self.last = int(found["min"]), int(found["max"])
+            self.records = searcher.num_docs
+        return self.first, self.last
+
+
 @dataclass(frozen=True, slots=True)
 class View:
     """The records of a part at one moment."""
@@ -34,6 +53,8 @@ class View:
     envelopes: Mapping[int, Envelope]
     heartbeats: Sequence[int] = ()  # the envelopes of these
 
+    times: Times | None = None
+
     @property
     def schema(self) -> tantivy.Schema:
         """The fields of the part."""
@@ -43,6 +64,14 @@ class View:
         """Count the records of a query."""
         # A tenth of the time of a search, which has to keep the best hits (measured).
         return int(self.searcher.aggregate(query, {"x": {"filter": "*"}})["x"]["doc_count"])
+
+    def bounds(self) -> tuple[int, int] | None:
+        """
+        Give the times of the first and the last record (epoch ms), None where it isn't known.
+
+        The newest part still grows, so it is not asked: that would cost as much as it saves.
+        """
+        return None if self.times is None else self.times.of(self.searcher)
 
     def first(self, query: Query, column: str, limit: int, order: Order) -> list[Placed]:
         """Give the first records by a column: its value and the address of each."""
@@ -80,6 +109,7 @@ class _Opened:
     index: tantivy.Index
     envelopes: dict[int, Envelope] = field(default_factory=dict)
     heartbeats: list[int] = field(default_factory=list)
+    times: Times = field(default_factory=Times)
 
 
 class Views:
@@ -102,18 +132,18 @@ class Views:
             raise parts.no_index(self._root, error) from error
         for gone in self._opened.keys() - set(found):
             del self._opened[gone]
-        views = (self._view(part) for part in found)
+        views = (self._view(part, is_newest=part == found[-1]) for part in found)
         return [view for view in views if view is not None]
 
     def close(self) -> None:
         """Let go of all parts."""
         self._opened.clear()
 
-    def _view(self, part: Part) -> View | None:
+    def _view(self, part: Part, *, is_newest: bool) -> View | None:
         """Open a part as of now; None if it was dropped in the meantime."""
         for attempt in range(ATTEMPTS):
             try:
-                return self._open(part)
+                return self._open(part, is_newest=is_newest)
             except FileNotFoundError:
                 return None
             except (ValueError, OSError, StoreUnavailable) as error:
@@ -127,7 +157,7 @@ class Views:
                 raise parts.unreadable(part.path, error) from error
         return None
 
-    def _open(self, part: Part) -> View:
+    def _open(self, part: Part, *, is_newest: bool) -> View:
         identity = part.identity()
         opened = self._opened.get(part)
         if opened is None or opened.identity != identity:
@@ -139,4 +169,5 @@ class Views:
                 envelope = opened.envelopes[number] = parse_envelope(number, text)
                 if envelope.is_heartbeat:
                     opened.heartbeats.append(number)
-        return View(identity, opened.index, searcher, opened.envelopes, opened.heartbeats)
+        times = None if is_newest else opened.times
+        return View(identity, opened.index, searcher, opened.envelopes, opened.heartbeats, times)
