@@ -69,22 +69,30 @@ def print_times(name: str, call: Callable[[], object]) -> None:
     print(f"{wall:8.1f} ms, ours {our:5.1f} ms  {name}")
 
 
+def node_url(stack: ExitStack) -> str | None:
+    """Give the address of a node, started here where none is given; None if none can be."""
+    url = os.environ.get("SHIPPER_TEST_ELASTICSEARCH")
+    if url:
+        return url
+    node = LocalNode(Path(stack.enter_context(tempfile.TemporaryDirectory())))
+    stack.callback(node.stop)
+    try:
+        require_tools()
+        node.start()
+    except NoServerError as error:
+        print(f"left out: {error}")
+        return None
+    return node.url
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.store_elasticsearch")
     parser.add_argument("lines", nargs="?", type=int, default=100_000)
     lines = parser.parse_args().lines
     with ExitStack() as stack:
-        url = os.environ.get("SHIPPER_TEST_ELASTICSEARCH")
-        if not url:
-            node = LocalNode(Path(stack.enter_context(tempfile.TemporaryDirectory())))
-            stack.callback(node.stop)
-            try:
-                require_tools()
-                node.start()
-            except NoServerError as error:
-                print(f"left out: {error}")
-                return
-            url = node.url
+        url = node_url(stack)
+        if url is None:
+            return
         output, namespace = ElasticsearchOutput(hosts=(url,)), uuid.uuid4().hex
         load(output, namespace, lines)
         ask(open_elasticsearch(output, namespace))

@@ -91,15 +91,14 @@ def _live(rule: Rule, windows: GroupWindows) -> Iterator[Transition]:
     kind, limits, terms = rule.kind, rule.limits, terms_of(rule)
     incident: Incident | None = None
     for end, row in windows.rows():
-        numbers = windows.numbers(row)
-        if not is_open(incident):
-            if kind.is_quiet(limits, numbers) or not windows.is_there(row):
+        if incident is None or not is_open(incident):
+            if kind.is_quiet(limits, windows.numbers(row)):
                 continue
-            finding = kind.find(limits, numbers)
-            if finding.state is State.OK:
+            finding = kind.find(limits, windows.numbers(row))
+            if finding.state is State.OK or not windows.is_there(row):
                 continue
         else:
-            finding = kind.find(limits, numbers)
+            finding = kind.find(limits, windows.numbers(row))
         verdict = _verdict(rule, windows, end, finding)
         incident, transitions = step(incident, verdict, terms, end)
         yield from transitions

@@ -12,13 +12,20 @@ A histogram may be more than a store gives at a time; then the time is halved un
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import accumulate
 from math import fsum, gcd, inf
 from operator import sub
-from typing import Final
+from typing import Final, cast
 
-from shipper.alerts.measure import Ask, Asks, grouped, numbers_in
+from shipper.alerts.measure import (
+    Ask,
+    Asks,
+    grouped,
+    groups_in,
+    number_in,
+    statistic_of,
+)
 from shipper.alerts.rules.kind import Probe, Take
 from shipper.alerts.rules.rule import Rule
 from shipper.alerts.verdict import Group
@@ -28,6 +35,8 @@ from shipper.store.api import DateHistogram, Question, Selection, buckets_of
 SLOTS_AT_ONCE: Final = 20_000  # of one histogram: two weeks of minutes
 _SLOTS: Final = "slots"
 
+Taken = tuple[Take, str]  # what is taken of which field
+Key = tuple[Ask, Taken]
 Slots = dict[int, float]  # start of a slot → its number
 Column = Sequence[float | None]  # one number per window; None where there was nothing to take
 
@@ -72,6 +81,8 @@ class GroupWindows:
 
     def numbers(self, row: Sequence[float | None]) -> dict[str, float]:
         """Give the numbers of a window by the names of their probes."""
+        if None not in row:  # as most are
+            return dict(zip(self.columns, cast("Sequence[float]", row), strict=True))
         pairs = zip(self.columns, row, strict=True)
         return {name: number for name, number in pairs if number is not None}
 
@@ -79,14 +90,14 @@ class GroupWindows:
 class History:
     """The slots of everything that rules ask, over a span."""
 
-    def __init__(self, span: Span, series: Mapping[Ask, Series]) -> None:
+    def __init__(self, span: Span, series: Mapping[Key, Series]) -> None:
         self.span = span
         self._series = series
 
     def windows(self, rule: Rule) -> Iterator[GroupWindows]:
         """Give the windows of a rule, group by group; a rule without groups has one."""
         ends = self.span.ends(rule)
-        found = [(probe, self._series[_ask_of(rule, probe)]) for probe in rule.probes]
+        found = [(probe, self._series[_key_of(rule, probe)]) for probe in rule.probes]
         shared = {
             probe.name: _column(probe, series.groups.get((), {}), series.slot_ms, ends)
             for probe, series in found
@@ -118,25 +129,26 @@ def read_history(
     plans: dict[Ask, _Plan] = {}
     for rule in rules:
         ends = span.ends(rule)
-        for probe in rule.probes:
-            if ends:
-                plan = _Plan.of(rule, probe, ends)
-                ask = _ask_of(rule, probe)
-                plans[ask] = plans[ask].joined(plan) if ask in plans else plan
-    series = {ask: Series(plan.slot_ms) for ask, plan in plans.items()}
+        for probe in rule.probes if ends else ():
+            ask = _ask_of(rule, probe)
+            plan = _Plan.of(rule, probe, ends)
+            plans[ask] = plans[ask].joined(plan) if ask in plans else plan
+    series = {
+        (ask, name): Series(plan.slot_ms) for ask, plan in plans.items() for name in plan.probes
+    }
     pieces = [(ask, piece) for ask, plan in plans.items() for piece in plan.pieces()]
     for number, (ask, piece) in enumerate(pieces):
         progress(number / len(pieces))
-        _read(store, ask, plans[ask].probe, piece, series[ask])
+        _read(store, ask, plans[ask], piece, series)
     progress(1.0)
     return History(span, series)
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What one histogram has to cover, and how finely."""
+    """What one histogram has to cover, how finely, and a probe of each thing that is taken."""
 
-    probe: Probe
+    probes: Mapping[Taken, Probe]
     slot_ms: int
     since: int
     until: int
@@ -146,15 +158,15 @@ class _Plan:
         """Cover what the windows of a rule ask of one probe."""
         slot = gcd(rule.every_ms, probe.span_ms, probe.offset_ms)
         first, last = ends[0] - probe.offset_ms - probe.span_ms, ends[-1] - probe.offset_ms
-        return cls(probe, slot, first, last)
+        return cls({_taken(probe): probe}, slot, first, last)
 
     def joined(self, other: _Plan) -> _Plan:
         """Cover what two plans cover."""
-        return replace(
-            self,
-            slot_ms=gcd(self.slot_ms, other.slot_ms),
-            since=min(self.since, other.since),
-            until=max(self.until, other.until),
+        return _Plan(
+            {**self.probes, **other.probes},
+            gcd(self.slot_ms, other.slot_ms),
+            min(self.since, other.since),
+            max(self.until, other.until),
         )
 
     def pieces(self) -> Iterator[range]:
@@ -166,25 +178,43 @@ class _Plan:
 
 def _ask_of(rule: Rule, probe: Probe) -> Ask:
     """Give the question of a probe without its time."""
-    return Ask(probe.query, 0, 0, rule.all_group_by if probe.grouped else (), probe.statistic)
+    return Ask(probe.query, 0, 0, rule.all_group_by if probe.grouped else ())
 
 
-def _read(store: Asks, ask: Ask, probe: Probe, slots: range, series: Series) -> None:
-    """Add the numbers of some slots to a series."""
-    histogram = DateHistogram(slots.step, grouped(ask.group_by, ask.statistic), filled=False)
+def _taken(probe: Probe) -> Taken:
+    return probe.take, probe.field
+
+
+def _key_of(rule: Rule, probe: Probe) -> Key:
+    return _ask_of(rule, probe), _taken(probe)
+
+
+def _read(store: Asks, ask: Ask, plan: _Plan, slots: range, series: Mapping[Key, Series]) -> None:
+    """
+    Add the numbers of some slots to their series.
+
+    The groups are outside and the slots inside: a store makes few histograms more quickly than
+    many small groupings.
+    """
+    statistics = {n: s for probe in plan.probes.values() for n, s in statistic_of(probe).items()}
+    histogram = DateHistogram(slots.step, statistics, filled=False)
     selection = Selection(ask.query, slots.start, slots[-1] + slots.step)
+    asked = grouped(ask.group_by, {_SLOTS: histogram})
     try:
-        (answer,) = store.ask([Question(selection, {_SLOTS: histogram})])
+        (answer,) = store.ask([Question(selection, asked)])
     except QueryError:
         if len(slots) == 1:  # then it is not for the number of slots
             raise
         middle = len(slots) // 2
-        _read(store, ask, probe, slots[:middle], series)
-        _read(store, ask, probe, slots[middle:], series)
+        _read(store, ask, plan, slots[:middle], series)
+        _read(store, ask, plan, slots[middle:], series)
         return
-    for bucket in buckets_of(answer, _SLOTS).buckets:
-        for group, number in numbers_in(bucket, bucket.count, ask.group_by, probe):
-            series.groups.setdefault(group, {})[int(bucket.key)] = number
+    for group, found in groups_in(answer, ask.group_by):
+        buckets = buckets_of(found, _SLOTS).buckets
+        for taken, probe in plan.probes.items():
+            numbers = {int(each.key): number_in(each, probe) for each in buckets}
+            there = {at: number for at, number in numbers.items() if number is not None}
+            series[ask, taken].groups.setdefault(group, {}).update(there)
 
 
 def _column(probe: Probe, slots: Slots, slot_ms: int, ends: range) -> Column:

@@ -30,7 +30,6 @@ from shipper.store.api import (
 
 MAX_GROUPS: Final = 10_000
 _GROUP: Final = "group"
-_NUMBER: Final = "number"
 
 GroupNumbers = Mapping[Group, Mapping[str, float]]
 
@@ -90,20 +89,17 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A question that probes share: records of a time, by group, and a statistic of a field."""
+    """A question that probes share: records of a time, by group."""
 
     query: str
     since: int
     until: int
     group_by: tuple[str, ...] = ()
-    statistic: Aggregation | None = None
 
-    def question(self) -> Question:
+    def question(self, statistics: Mapping[str, Aggregation]) -> Question:
         """Give it the form that stores are asked in."""
-        return Question(
-            Selection(self.query, self.since, self.until),
-            grouped(self.group_by, self.statistic),
-        )
+        selection = Selection(self.query, self.since, self.until)
+        return Question(selection, grouped(self.group_by, statistics))
 
 
 class Asks(Protocol):
@@ -121,14 +117,17 @@ def measure(store: Asks, asked: Sequence[Asked]) -> list[Measurement]:
         QueryError: the store can't answer, as when there are more than 10,000 groups.
         StoreUnavailable: the store can't be read now.
     """
-    places: dict[Ask, int] = {}
-    plans = [
-        [(probe, places.setdefault(ask_of(each, probe), len(places))) for probe in each.rule.probes]
-        for each in asked
-    ]
-    answers = store.ask([ask.question() for ask in places])
+    statistics: dict[Ask, dict[str, Aggregation]] = {}
+    plans = []
+    for each in asked:
+        plan = [(probe, ask_of(each, probe)) for probe in each.rule.probes]
+        for probe, ask in plan:
+            statistics.setdefault(ask, {}).update(statistic_of(probe))
+        plans.append(plan)
+    answered = store.ask([ask.question(found) for ask, found in statistics.items()])
+    answers = dict(zip(statistics, answered, strict=True))
     return [
-        _collect(each, [(probe, answers[at]) for probe, at in plan])
+        _collect(each, [(probe, answers[ask]) for probe, ask in plan])
         for each, plan in zip(asked, plans, strict=True)
     ]
 
@@ -141,41 +140,55 @@ def ask_of(asked: Asked, probe: Probe) -> Ask:
         until - probe.span_ms,
         until,
         asked.rule.all_group_by if probe.grouped else (),
-        probe.statistic,
     )
 
 
-def grouped(group_by: Sequence[str], statistic: Aggregation | None) -> dict[str, Aggregation]:
-    """Make the aggregations that give a number per group."""
-    made: dict[str, Aggregation] = {} if statistic is None else {_NUMBER: statistic}
+def statistic_of(probe: Probe) -> dict[str, Aggregation]:
+    """Give what is asked for a probe besides a count, by its name within the question."""
+    statistic = probe.statistic
+    return {} if statistic is None else {_name_of(probe): statistic}
+
+
+def grouped(
+    group_by: Sequence[str], inside: Mapping[str, Aggregation]
+) -> Mapping[str, Aggregation]:
+    """Make the aggregations that ask something of each group."""
     for name in reversed(group_by):
-        made = {_GROUP: Terms(name, MAX_GROUPS, made)}
-    return made
+        inside = {_GROUP: Terms(name, MAX_GROUPS, inside)}
+    return inside
 
 
-def numbers_in(
-    answer: Answer | Bucket, count: int, group_by: Sequence[str], probe: Probe
-) -> Iterator[tuple[Group, float]]:
-    """Give the number of a probe per group; a group without one is left out."""
-    if group_by:
-        found = buckets_of(answer, _GROUP)
-        if found.others:
-            raise QueryError(
-                f"{group_by[0]} has more than {MAX_GROUPS} values here, too many to judge each; "
-                "group by another field, or narrow the query of the rule"
-            )
-        for bucket in found.buckets:
-            value = (group_by[0], _written(bucket.key))
-            for group, number in numbers_in(bucket, bucket.count, group_by[1:], probe):
-                yield (value, *group), number
-    elif probe.take is Take.COUNT:
-        if count:
-            yield (), count
-    else:
-        result = answer.results[_NUMBER]
-        assert isinstance(result, Number), "a statistic was asked for"
-        if result.value is not None:
-            yield (), result.value
+def groups_in(
+    answer: Answer | Bucket, group_by: Sequence[str]
+) -> Iterator[tuple[Group, Answer | Bucket]]:
+    """Give the answer for each group of a question that was `grouped`."""
+    if not group_by:
+        yield (), answer
+        return
+    found = buckets_of(answer, _GROUP)
+    if found.others:
+        raise QueryError(
+            f"{group_by[0]} has more than {MAX_GROUPS} values here, too many to judge each; "
+            "group by another field, or narrow the query of the rule"
+        )
+    for bucket in found.buckets:
+        value = (group_by[0], free.write(bucket.key))
+        for group, below in groups_in(bucket, group_by[1:]):
+            yield (value, *group), below
+
+
+def number_in(answer: Answer | Bucket, probe: Probe) -> float | None:
+    """Give the number of a probe; None if there is nothing to make it of."""
+    if probe.take is Take.COUNT:
+        count = answer.total if isinstance(answer, Answer) else answer.count
+        return count or None
+    result = answer.results[_name_of(probe)]
+    assert isinstance(result, Number), "a statistic was asked for"
+    return result.value
+
+
+def _name_of(probe: Probe) -> str:
+    return f"{probe.take} {probe.field}"
 
 
 def _collect(asked: Asked, answers: Iterable[tuple[Probe, Answer]]) -> Measurement:
@@ -184,19 +197,14 @@ def _collect(asked: Asked, answers: Iterable[tuple[Probe, Answer]]) -> Measureme
     groups: dict[Group, dict[str, float]] = {}
     shared: dict[str, float] = {}
     for probe, answer in answers:
-        group_by = rule.all_group_by if probe.grouped else ()
-        for group, number in numbers_in(answer, answer.total, group_by, probe):
-            if probe.grouped:
-                groups.setdefault(group, {})[probe.name] = number
-            else:
-                shared[probe.name] = number
+        for group, found in groups_in(answer, rule.all_group_by if probe.grouped else ()):
+            number = number_in(found, probe)
+            if number is not None:
+                place = groups.setdefault(group, {}) if probe.grouped else shared
+                place[probe.name] = number
     if not rule.all_group_by:
         groups.setdefault((), {})
     return Measurement(asked, {group: own | shared for group, own in groups.items()}, shared)
-
-
-def _written(key: str | float) -> str:
-    return free.write(key)
 
 
 def _quoted(names: Iterable[str]) -> str:
