@@ -2,10 +2,11 @@
 The whole of it at work: a real application under load, its log files shipped, what arrives.
 
     load ──HTTP──► application ──► logs/*.log ──► shipper run ──► index ──► this process shows it
+                                                                    └─────► shipper alerts run
 
-Each of the three is a process of its own, in a session of its own, so that Ctrl-C reaches this one
-alone and the rest is stopped in the order of the flow: the load, the application, and the shipper
-only when it has delivered what they wrote. Whatever happens here, none of them is left behind.
+Each of the four is a process of its own, in a session of its own, so that Ctrl-C reaches this one
+alone and the rest is stopped in the order of the flow: the alert job, the load, the application, and
+the shipper only when it has delivered what they wrote. Whatever happens here, none of them is left behind.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from shipper import demo_alerts
 from shipper.commands.stores import store_of
 from shipper.config import Config, ConsoleOutput, LogstashOutput, load
 from shipper.errors import ConfigError, DataFolderError, ShipperError, StoreUnavailable
@@ -41,6 +43,8 @@ ROOT = Path(__file__).parents[1]  # of the checkout, where `examples` is
 LOGS = Path("logs")
 DATA = Path("var/orchestrator")
 OUTPUT = Path("var/demo")  # what the processes print
+RULES = OUTPUT / "rules"
+HEALTH_SECONDS = "5"  # between two records of the application's own health
 USUAL_PORT = 8000
 START_SECONDS = 30.0  # a cold start of the application on a slow machine
 ONLY_WRITTEN = (ConsoleOutput, LogstashOutput)  # there is nothing to ask
@@ -107,6 +111,7 @@ class Demo:
     load: Child
     application: Child
     shipper: Child
+    alerts: Child | None
     url: str
     started: int
     interruptions: Interruptions
@@ -116,13 +121,16 @@ class Demo:
         end = time.monotonic() + (self.plan.seconds or math.inf)
         while time.monotonic() < end:
             self.interruptions.check()
-            for child in (self.load, self.application, self.shipper):
-                child.check()
+            for child in (self.load, self.application, self.shipper, self.alerts):
+                if child is not None:
+                    child.check()
             yield self.look()
             time.sleep(PICTURE_SECONDS)
 
     def finish(self) -> Picture:
         """Stop what writes, wait until the shipper has delivered all of it, and look once more."""
+        if self.alerts is not None:
+            self.alerts.stop()
         self.load.stop()
         self.application.stop()
         deadline = time.monotonic() + STOP_SECONDS
@@ -165,6 +173,7 @@ class Demo:
             error_types=_counts(errors, "types"),
             errors=list(store.search(Selection(ERRORS, self.started), limit=5).hits),
             status=status(self.config),
+            incidents=demo_alerts.firing(self.config),
         )
 
 
@@ -196,11 +205,13 @@ def demo(plan: Plan) -> Iterator[Demo]:
         _check_inputs(config)
         visits = ["--url", url, "--rate", str(plan.rate), "--seconds", str(ENDLESS_SECONDS)]
         clients = start("load", ["examples.orchestrator.load", *visits], ROOT)
-        store = None
+        store, alerts = None, None
         if not isinstance(config.search or config.output, ONLY_WRITTEN):
             ready = partial(_store, config)
             store = stack.enter_context(closing(_until(shipper, ready, interruptions)))
-        yield Demo(plan, config, store, clients, application, shipper, url, started, interruptions)
+            alerts = start("alerts", _alerts(plan.config), Path.cwd())
+        children = (clients, application, shipper, alerts)
+        yield Demo(plan, config, store, *children, url, started, interruptions)
 
 
 def _check_example() -> None:

@@ -40,6 +40,7 @@ from shipper.alerts.rules.reading import Rules, read_rules
 from shipper.alerts.schedule import Waits
 from shipper.alerts.settings import AlerterSettings, AlertSettings
 from shipper.alerts.settings import load as load_settings
+from shipper.alerts.settings import with_console
 from shipper.alerts.telling import PageMaker, Teller
 from shipper.commands.stores import store_of
 from shipper.config import ElasticsearchOutput
@@ -50,6 +51,7 @@ from shipper.signals import Signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from shipper.alerts.config import AlertOptions
     from shipper.config import Config
@@ -110,21 +112,26 @@ class Setup:
         )
 
 
-def read_setup(config: Config, *, skip_broken: bool = False) -> Setup:
+def read_setup(
+    config: Config, *, rules: Path | None = None, console: bool = False, skip_broken: bool = False
+) -> Setup:
     """
-    Read the rules and the alerters that a config names.
+    Read the rules and the alerters that a config names; other `rules`, or the terminal alone.
 
     Raises:
         ConfigError: with all faults of all rule files, unless `skip_broken`; or with those of the
             alerters, or because there is no store to ask.
     """
-    rules = read_rules(config.alerts.rules)
-    if rules.broken and not skip_broken:
-        told = "\n".join(map(str, rules.broken))
+    place = rules or config.alerts.rules
+    found = read_rules(place)
+    if found.broken and not skip_broken:
+        told = "\n".join(map(str, found.broken))
         raise ConfigError(f"{told}\nmend them, or run the other rules with --skip-broken")
-    if not rules.rules:
-        raise ConfigError(f"there is no rule in {config.alerts.rules}; see docs/alerts.md")
-    return Setup(config, rules, load_settings(config.alerts.settings))
+    if not found.rules:
+        raise ConfigError(f"there is no rule in {place}; see docs/alerts.md")
+    if console:
+        return Setup(config, found, with_console(AlertSettings()))
+    return Setup(config, found, load_settings(config.alerts.settings))
 
 
 def run(  # noqa: PLR0913 - how the command line was called

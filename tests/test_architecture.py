@@ -67,7 +67,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "view": {
         *("errors", "fields", "findings", "status", "store.api", "store.fleet"),
         "audit.result",
-        *("alerts.backtest", "alerts.cases", "alerts.incident", "alerts.rules", "alerts.verdict"),
+        *(
+            "alerts.backtest",
+            "alerts.cases",
+            "alerts.incident",
+            "alerts.severity",
+            "alerts.rules",
+            "alerts.verdict",
+        ),
         *("alerts.ledger", "alerts.muting", "alerts.outbox", "alerts.sla"),
     },
 }
@@ -86,6 +93,7 @@ COMPOSITION = {
     "status",
     "job",
     "job_threads",
+    "demo_alerts",
 }
 
 # Who asks the machine for the time or starts threads and processes, and why not somebody else.

@@ -110,11 +110,12 @@ def _search_commands(invocation: Invocation, directory: Path) -> list[str]:
         words += ["--config", str(invocation.config.absolute())]
     there = f"cd {shlex.quote(str(directory))} && " if elsewhere else ""
     return [
-        f"{there}{shlex.join(words)} search {question}"
+        f"{there}{shlex.join(words)} {question}"
         for question in (
-            "'level:ERROR' --since 5m",
-            "'level:ERROR' --since 5m --by error_type",
-            "--follow",
+            "search 'level:ERROR' --since 5m",
+            "search 'level:ERROR' --since 5m --by error_type",
+            "search --follow",
+            "alerts list",
         )
     ]
 

@@ -10,6 +10,8 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from shipper.alerts.incident import Incident, Phase
+from shipper.alerts.severity import Severity
 from shipper.view.text import instant, plain, safe, size, span
 
 if TYPE_CHECKING:
@@ -53,6 +55,7 @@ class Picture:
     error_types: Mapping[str, int]
     errors: Sequence[Hit]
     status: Status
+    incidents: Sequence[Incident] = ()
 
     @property
     def behind(self) -> int:
@@ -70,10 +73,11 @@ def picture_line(picture: Picture) -> str:
     """Tell the picture on one line, where there is no terminal."""
     datasets = ", ".join(f"{name} {count:,}" for name, count in picture.datasets.items())
     errors = picture.levels.get("ERROR", 0) + picture.levels.get("CRITICAL", 0)
-    return (
+    line = (
         f"{picture.elapsed:.0f} s: {picture.total:,} records ({datasets or 'none yet'}), "
         f"{picture.rate:.0f}/s, {errors:,} errors, {size(picture.behind)} behind"
     )
+    return f"{line}; {_incidents(picture.incidents)}" if picture.incidents else line
 
 
 def render(picture: Picture, place: Place) -> RenderableType:
@@ -102,7 +106,21 @@ def _state(picture: Picture, place: Place) -> Table:
             _sparkline(picture.per_second), style="cyan"
         ),
     )
+    worst = "bold red" if picture.incidents else "green"
+    grid.add_row("alerts", Text(_incidents(picture.incidents), style=worst))
     return grid
+
+
+def _incidents(incidents: Sequence[Incident]) -> str:
+    """Name the incidents that fire, the worst first, so that they can be acknowledged."""
+    if not incidents:
+        return "all is well"
+    ranks = list(Severity)
+    ordered = sorted(incidents, key=lambda each: ranks.index(each.severity))
+    taken = {Phase.ACKNOWLEDGED: ", acknowledged"}
+    told = [f"{each.rule} ({each.id}{taken.get(each.phase, '')})" for each in ordered[:2]]
+    rest = f" and {len(incidents) - 2} more" if len(incidents) > 2 else ""
+    return f"firing: {', '.join(told)}{rest}"
 
 
 def _shipper(picture: Picture) -> str:
