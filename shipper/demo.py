@@ -5,8 +5,9 @@ The whole of it at work: a real application under load, its log files shipped, w
                                                                     └─────► shipper alerts run
 
 Each of the four is a process of its own, in a session of its own, so that Ctrl-C reaches this one
-alone and the rest is stopped in the order of the flow: the alert job, the load, the application, and
-the shipper only when it has delivered what they wrote. Whatever happens here, none of them is left behind.
+alone and the rest is stopped in the order of the flow: the alert job, the load, the application,
+and the shipper only when it has delivered what they wrote. Whatever happens here, none of them is
+left behind.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ LOGS = Path("logs")
 DATA = Path("var/orchestrator")
 OUTPUT = Path("var/demo")  # what the processes print
 RULES = OUTPUT / "rules"
-HEALTH_SECONDS = "5"  # between two records of the application's own health
+ALERTERS = OUTPUT / "alerters.yml"
 USUAL_PORT = 8000
 START_SECONDS = 30.0  # a cold start of the application on a slow machine
 ONLY_WRITTEN = (ConsoleOutput, LogstashOutput)  # there is nothing to ask
@@ -227,7 +228,14 @@ def _application() -> list[str]:
     logs, data = LOGS.absolute(), DATA.absolute()
     port = str(_free_port())
     folders = ["--logs", str(logs), "--data", str(data)]
-    return ["examples.orchestrator", "--port", port, *folders, "--health-seconds", "10"]
+    return ["examples.orchestrator", "--port", port, *folders, "--health-seconds", "5"]
+
+
+def _alerts(config: Path) -> list[str]:
+    demo_alerts.write_rules(ROOT / "config/rules", RULES)
+    demo_alerts.write_alerters(ALERTERS)
+    job = ["alerts", "run", "--rules", str(RULES), "--alerters", str(ALERTERS)]
+    return ["shipper", "--config", str(config), *job]
 
 
 def _free_port() -> int:

@@ -40,7 +40,6 @@ from shipper.alerts.rules.reading import Rules, read_rules
 from shipper.alerts.schedule import Waits
 from shipper.alerts.settings import AlerterSettings, AlertSettings
 from shipper.alerts.settings import load as load_settings
-from shipper.alerts.settings import with_console
 from shipper.alerts.telling import PageMaker, Teller
 from shipper.commands.stores import store_of
 from shipper.config import ElasticsearchOutput
@@ -113,10 +112,14 @@ class Setup:
 
 
 def read_setup(
-    config: Config, *, rules: Path | None = None, console: bool = False, skip_broken: bool = False
+    config: Config,
+    *,
+    rules: Path | None = None,
+    alerters: Path | None = None,
+    skip_broken: bool = False,
 ) -> Setup:
     """
-    Read the rules and the alerters that a config names; other `rules`, or the terminal alone.
+    Read the rules and the alerters that a config names, unless others are given.
 
     Raises:
         ConfigError: with all faults of all rule files, unless `skip_broken`; or with those of the
@@ -129,9 +132,7 @@ def read_setup(
         raise ConfigError(f"{told}\nmend them, or run the other rules with --skip-broken")
     if not found.rules:
         raise ConfigError(f"there is no rule in {place}; see docs/alerts.md")
-    if console:
-        return Setup(config, found, with_console(AlertSettings()))
-    return Setup(config, found, load_settings(config.alerts.settings))
+    return Setup(config, found, load_settings(alerters or config.alerts.settings))
 
 
 def run(  # noqa: PLR0913 - how the command line was called

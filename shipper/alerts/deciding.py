@@ -4,7 +4,9 @@ Who is told of what happened to incidents: what one turn of the job decides, in 
 Rules say that an incident fires or ends; whether people hear of it is decided here:
 
 - An incident that is muted (silence, maintenance, another incident) is kept with the reason. When
-  the mute ends and it still fires, it is told then (`unmuted`).
+  the mute ends and it still fires, it is told then (`unmuted`). What follows from an incident that
+  has ended is told only when a window that began after that end is a breach: a window of five
+  minutes still holds the errors of an outage that is over.
 - Whoever was told that it fires is told of its end and of who took it over, muted or not: a page
   that was opened is closed. Of what nobody was told, nobody is told the end.
 - What fired and ended within one turn, or while windows that were missed are being judged, is told
@@ -29,6 +31,7 @@ from shipper.alerts.sla import Sla
 from shipper.view.text import instant
 
 CATCHING_UP: Final = "windows that were missed are being judged"
+LATELY_MS: Final = 6 * 3_600_000  # the longest window that an outage may be seen in after its end
 FIRING: Final = (Phase.FIRING, Phase.ACKNOWLEDGED)
 _TOLD: Final = (Change.FIRED, Change.UNMUTED, Change.REMINDED)
 
@@ -41,6 +44,22 @@ class Policy:
     sla: Sla = field(default_factory=Sla)
     maintenance: tuple[Maintenance, ...] = ()
     inhibitions: tuple[Inhibition, ...] = ()
+
+
+def act(ledger: Ledger, transitions: Iterable[Transition], now: int) -> None:
+    """
+    Keep what was done to an incident by hand, within `ledger.deciding()`.
+
+    Whoever does it need not know the alerters: the job decides who is told (`Decisions.route`).
+    """
+    for each in transitions:
+        ledger.record(each, None, now)
+        incident = each.incident
+        if each.change is Change.DROPPED:
+            for track in ledger.tracks(incident.id):
+                ledger.place(incident.rule, incident.group, track, None)
+        else:
+            ledger.update(incident)
 
 
 class Decisions:
@@ -61,13 +80,13 @@ class Decisions:
         windows are judged at once.
         """
         over = {each.incident.id for each in transitions if each.change is Change.RESOLVED}
-        firing = self._ledger.incidents(FIRING)
+        others = self._others()
         fired: dict[str, Incident] = {}
         for each in transitions:
             incident = each.incident
             if each.change is Change.FIRED:
                 held = CATCHING_UP if incident.id in over or incident.rule in behind else None
-                incident = self._fired(incident, firing, each.at, held)
+                incident = self._fired(incident, others, each.at, held)
                 fired[incident.id] = incident
                 self._patch(incident)
             elif incident.id in fired:
@@ -77,9 +96,9 @@ class Decisions:
 
     def look_after(self, behind: Collection[str] = ()) -> None:
         """Tell what is due of the incidents that fire: ends of mutes, reminders, clocks."""
-        firing = self._ledger.incidents(FIRING)
-        for incident in firing:
-            reason = self._mutes.reason(incident, firing, self._now)
+        others = self._others()
+        for incident in self._ledger.incidents(FIRING):
+            reason = self._mutes.reason(incident, others, self._now)
             if incident.muted_by == CATCHING_UP and incident.rule in behind:
                 reason = reason or CATCHING_UP
             if reason is not None:
@@ -87,27 +106,30 @@ class Decisions:
                     self._ledger.update(replace(incident, muted_by=reason))
                 continue
             if incident.muted_by is not None or incident.told_at is None:
+                if incident.ok_since is not None:
+                    continue  # it is about to end, or else to be told at its next breach
                 incident = self._unmute(incident)  # noqa: PLW2901 - as it stands from here on
             self._remind(incident)
 
-    def act(self, transitions: Iterable[Transition]) -> None:
-        """Record what a person has done to an incident, and keep it as it stands."""
-        for each in transitions:
-            self._record(each)
-            if each.change is Change.DROPPED:
-                incident = each.incident
-                for track in self._ledger.tracks(incident.id):
-                    self._ledger.place(incident.rule, incident.group, track, None)
-            else:
-                self._ledger.update(each.incident)
+    def route(self) -> None:
+        """Decide who is told of what people did to incidents."""
+        for each in self._ledger.unrouted():
+            heard = self._heard(each.transition)
+            self._ledger.route(each.key, self._alerters(heard), self._now)
+            self.count += 1
 
     def _fired(
-        self, incident: Incident, firing: Sequence[Incident], at: int, held: str | None
+        self, incident: Incident, others: Sequence[Incident], at: int, held: str | None
     ) -> Incident:
-        reasons = (self._mutes.reason(incident, firing, time) for time in (self._now, at))
+        reasons = (self._mutes.reason(incident, others, time) for time in (self._now, at))
         reason = next(filter(None, reasons), held)
         told_at = None if reason else self._now
         return replace(incident, muted_by=reason, told_at=told_at)
+
+    def _others(self) -> list[Incident]:
+        """Give the incidents from which another one may follow: firing, or ended lately."""
+        ended = self._ledger.ended_since(self._now - LATELY_MS) if self._policy.inhibitions else []
+        return [*self._ledger.incidents(FIRING), *ended]
 
     def _patch(self, decided: Incident) -> None:
         """Keep who is told in the incident as it stands, which may have gone on since."""
@@ -116,20 +138,26 @@ class Decisions:
             self._ledger.update(replace(found, muted_by=muted_by, told_at=told_at, late=late))
 
     def _record(self, transition: Transition) -> None:
+        heard = self._heard(transition)
+        self.count += self._ledger.record(heard, self._alerters(heard), self._now)
+
+    def _heard(self, transition: Transition) -> Transition:
+        """Give the transition as people hear of it: who heard of a beginning hears of the end."""
         incident, change = transition.incident, transition.change
         if change is Change.RESOLVED and incident.muted_by == CATCHING_UP:
             begun = instant(incident.fired_at or incident.opened_at, unit_ms=1000)
             ended = instant(transition.at, unit_ms=1000)
             note = f"fired {begun} and was over {ended}, found after the fact"
             incident = replace(incident, told_at=self._now, muted_by=None, late=True)
-            transition = replace(transition, incident=incident, note=note)
             self._patch(incident)
-        elif change in {Change.RESOLVED, Change.ACKNOWLEDGED} and incident.told_at is not None:
-            incident = replace(incident, muted_by=None)
-        is_told = incident.told_at is not None
-        heard = replace(transition, incident=incident)
-        alerters = alerters_for(heard, self._policy.settings) if is_told else ()
-        self.count += self._ledger.record(heard, alerters, self._now)
+            return replace(transition, incident=incident, note=note)
+        if change in {Change.RESOLVED, Change.ACKNOWLEDGED} and incident.told_at is not None:
+            return replace(transition, incident=replace(incident, muted_by=None))
+        return transition
+
+    def _alerters(self, heard: Transition) -> tuple[str, ...]:
+        is_told = heard.incident.told_at is not None
+        return alerters_for(heard, self._policy.settings) if is_told else ()
 
     def _unmute(self, incident: Incident) -> Incident:
         after = replace(incident, muted_by=None, told_at=incident.told_at or self._now)

@@ -27,7 +27,7 @@ from shipper.alerts.conditions import (
     blind_hosts,
     conditions_of,
 )
-from shipper.alerts.deciding import FIRING, Decisions, Policy
+from shipper.alerts.deciding import FIRING, Decisions, Policy, act
 from shipper.alerts.incident import Transition
 from shipper.alerts.judge import judge
 from shipper.alerts.ledger import Ledger
@@ -102,11 +102,10 @@ class Judging:
     def retire(self, now: int) -> None:
         """End the incidents of rules that are not there any more."""
         with self._ledger.deciding():
-            decisions = Decisions(self._ledger, self._policy, now)
             for incident in self._ledger.incidents(FIRING):
                 if incident.rule not in self._known:
                     note = "the rule is not there any more"
-                    decisions.act(resolve(incident, "config", now, note)[1])
+                    act(self._ledger, resolve(incident, "config", now, note)[1], now)
             for name in self._ledger.judged().keys() - self._known:
                 self._ledger.forget_rule(name)
 
@@ -208,6 +207,7 @@ class Judging:
             for name, groups in found.items():
                 transitions += self._hold(self._conditions[name], groups, now)
             decisions = Decisions(self._ledger, self._policy, now)
+            decisions.route()
             decisions.tell(transitions, behind)
             decisions.look_after(behind)
         if decisions.count:

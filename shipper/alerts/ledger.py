@@ -25,6 +25,7 @@ there already is not recorded again: two jobs that judge the same records decide
 
     transitions   seq (1, 2, …), key, time of the deciding, the transition with its incident
     outbox        key, alerter, state (waiting, trying, sent, handed_over, given_up), tries, times
+    unrouted      keys of what people did, until the job decides who is told of it
     incidents     per id: as it stands; can be made anew from `transitions`
     standing      per rule, group and track: the incident that the next verdict is held against
     silences      what people do not want to hear of
@@ -66,12 +67,14 @@ CREATE TABLE IF NOT EXISTS transitions (
     change TEXT NOT NULL, decided_at INTEGER NOT NULL, body BLOB NOT NULL
 );
 CREATE INDEX IF NOT EXISTS by_incident ON transitions (incident, seq);
+CREATE INDEX IF NOT EXISTS by_change ON transitions (change, decided_at);
 CREATE TABLE IF NOT EXISTS outbox (
     key TEXT NOT NULL, alerter TEXT NOT NULL, incident TEXT NOT NULL, state TEXT NOT NULL,
     since INTEGER NOT NULL, next_at INTEGER NOT NULL, tries INTEGER NOT NULL DEFAULT 0,
     failing_since INTEGER, sent_at INTEGER, digest TEXT,
     reference TEXT, fault TEXT, PRIMARY KEY (key, alerter)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS unrouted (key TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS unsent ON outbox (state, next_at);
 CREATE INDEX IF NOT EXISTS by_thread ON outbox (incident, alerter);
 CREATE TABLE IF NOT EXISTS incidents (
@@ -238,8 +241,12 @@ class Ledger:
             ),
         )
 
-    def record(self, transition: Transition, alerters: Sequence[str], now: int) -> bool:
-        """Append a transition and who is to be told of it; False if it was there already."""
+    def record(self, transition: Transition, alerters: Sequence[str] | None, now: int) -> bool:
+        """
+        Append a transition and who is to be told of it; False if it was there already.
+
+        Without alerters (None), the job decides later who is told.
+        """
         key, incident = key_of(transition), transition.incident
         done = self._db.execute(
             "INSERT OR IGNORE INTO transitions (key, incident, change, decided_at, body)"
@@ -252,12 +259,28 @@ class Ledger:
             self._db.execute("DELETE FROM incidents WHERE id = ?", (incident.id,))
         elif transition.change is Change.RESOLVED or not self.find(incident.id):
             self._keep(incident)
+        if alerters is None:
+            self._db.execute("INSERT INTO unrouted VALUES (?)", (key,))
+        else:
+            self.route(key, alerters, now)
+        return True
+
+    def route(self, key: str, alerters: Sequence[str], now: int) -> None:
+        """Put into the outbox who is to be told of a transition."""
+        self._db.execute("DELETE FROM unrouted WHERE key = ?", (key,))
         self._db.executemany(
             "INSERT OR IGNORE INTO outbox (key, alerter, incident, state, since, next_at)"
-            " VALUES (?, ?, ?, 'waiting', ?, ?)",
-            [(key, alerter, incident.id, now, now) for alerter in alerters],
+            " SELECT key, ?, incident, 'waiting', ?, ? FROM transitions WHERE key = ?",
+            [(alerter, now, now, key) for alerter in alerters],
         )
-        return True
+
+    def unrouted(self) -> list[Recorded]:
+        """Give what was recorded and nobody has decided who is told, in order."""
+        found = self.rows(
+            "SELECT seq, key, decided_at, body FROM transitions JOIN unrouted USING (key)"
+            " ORDER BY seq"
+        )
+        return [Recorded(seq, key, at, read_transition(body)) for seq, key, at, body in found]
 
     def judged(self) -> dict[str, int]:
         """Give the end of the last window that was judged, by rule."""
@@ -319,11 +342,20 @@ class Ledger:
         )
         return [_incident(body) for (body,) in found]
 
+    def ended_since(self, since: int) -> list[Incident]:
+        """Give the incidents that were resolved since a time."""
+        found = self.rows(
+            "SELECT i.body FROM transitions t JOIN incidents i ON i.id = t.incident"
+            " WHERE t.change = ? AND t.decided_at >= ? ORDER BY t.seq",
+            *(Change.RESOLVED.value, since),
+        )
+        return [_incident(body) for (body,) in found]
+
     def find(self, prefix: str) -> list[Incident]:
         """Give the incidents whose id begins so."""
         found = self.rows(
-            "SELECT body FROM incidents WHERE substr(id, 1, ?) = ? ORDER BY opened_at",
-            *(len(prefix), prefix),
+            "SELECT body FROM incidents WHERE id >= ? AND id < ? ORDER BY opened_at",
+            *(prefix, f"{prefix}~"),
         )
         return [_incident(body) for (body,) in found]
 

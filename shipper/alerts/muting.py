@@ -179,8 +179,13 @@ class Mutes:
     maintenance: tuple[Maintenance, ...] = ()
     inhibitions: tuple[Inhibition, ...] = ()
 
-    def reason(self, incident: Incident, firing: Iterable[Incident], now: int) -> str | None:
-        """Say why nobody is told of an incident at a time, None where people are."""
+    def reason(self, incident: Incident, others: Iterable[Incident], now: int) -> str | None:
+        """
+        Say why nobody is told of an incident at a time, None where people are.
+
+        `others` are those that fire, and those that have ended lately: what their end has left
+        behind in a window that began before it follows from them still.
+        """
         for silence in self.silences:
             if silence.is_active(now) and hold(silence.matchers, incident):
                 told = f": {silence.comment}" if silence.comment else ""
@@ -188,11 +193,16 @@ class Mutes:
         for window in self.maintenance:
             if window.when.covers(now) and hold(window.matchers, incident):
                 return f"maintenance window {window.name}"
-        for source in firing:
-            if self._follows(incident, source) and not (
+        for source in others:
+            if not self._follows(incident, source) or (
                 self._follows(source, incident) and _order(incident) < _order(source)
             ):
-                return f"it follows from {source.rule} (incident {source.id})"
+                continue
+            told = f"it follows from {source.rule} (incident {source.id})"
+            if source.resolved_at is None:
+                return told
+            if incident.verdict.window.start < source.resolved_at:
+                return f"{told}, which has just ended"
         return None
 
     def _follows(self, target: Incident, source: Incident) -> bool:

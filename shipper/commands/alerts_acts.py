@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from shipper.alerts.deciding import Decisions, Policy
+from shipper.alerts.deciding import act as record
 from shipper.alerts.incident import Incident, Phase
 from shipper.alerts.ledger import Ledger
 from shipper.alerts.lifecycle import Step, acknowledge
 from shipper.alerts.lifecycle import resolve as end
 from shipper.alerts.muting import Silence, parse_matcher
-from shipper.alerts.settings import load as load_settings
 from shipper.commands.alerts_incidents import ledger_of, one_incident
 from shipper.commands.invocation import Invocation, common_options, examples, refuse
 from shipper.commands.moments import as_span
@@ -48,15 +47,13 @@ def _act(
     invocation: Invocation, prefixes: Sequence[str], act: Callable[[Incident, int], Step], told: str
 ) -> int:
     """Do something to incidents; 1 if it could not be done to one of them."""
-    config = load(invocation.config)
-    policy = Policy(load_settings(config.alerts.settings))
     now, code = invocation.now(), 0
-    with ledger_of(config) as ledger:
+    with ledger_of(load(invocation.config)) as ledger:
         for prefix in prefixes:
             with ledger.deciding():
                 incident = one_incident(ledger, prefix)
                 _, transitions = act(incident, now)
-                Decisions(ledger, policy, now).act(transitions)
+                record(ledger, transitions, now)
             if transitions:
                 click.echo(f"{incident.id} {incident.rule} is {told}")
             else:

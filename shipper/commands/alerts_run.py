@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,18 +23,53 @@ if TYPE_CHECKING:
     from shipper.job import Setup
 
 
-def _skip_broken(command: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option(
-        "--skip-broken",
-        is_flag=True,
-        help="Run the other rules where rule files can't be used; an incident names those.",
-    )(command)
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which rules, and who is told."""
+
+    rules: Path | None
+    alerters: Path | None
+    console: bool
+    skip_broken: bool
+
+    def setup(self, invocation: Invocation) -> Setup:
+        """Read the files."""
+        setup = read_setup(
+            load(invocation.config),
+            rules=self.rules,
+            alerters=self.alerters,
+            skip_broken=self.skip_broken,
+        )
+        settings = with_console(setup.settings) if self.console else setup.settings
+        return replace(setup, settings=settings)
 
 
-def _console(command: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option(
-        "--console", is_flag=True, help="Show every page here, too, whoever else is told."
-    )(command)
+def _choice(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Take the options that both commands have."""
+    for option in (
+        click.option(
+            "--skip-broken",
+            is_flag=True,
+            help="Run the other rules where rule files can't be used; an incident names those.",
+        ),
+        click.option(
+            "--console", is_flag=True, help="Show every page here, too, whoever else is told."
+        ),
+        click.option(
+            "--alerters",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help="File with alerters and routes, instead of alerts.settings of the config.",
+        ),
+        click.option(
+            "--rules",
+            type=click.Path(path_type=Path),
+            metavar="DIR",
+            help="Folder of the rules, instead of alerts.rules of the config.",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 @click.command(
@@ -41,11 +77,10 @@ def _console(command: Callable[..., Any]) -> Callable[..., Any]:
         "shipper alerts run", "shipper alerts run --console", "shipper alerts run --skip-broken"
     )
 )
-@_skip_broken
-@_console
+@_choice
 @common_options
 @click.pass_obj
-def run(invocation: Invocation, *, skip_broken: bool, console: bool) -> int:
+def run(invocation: Invocation, /, **options: Any) -> int:
     """
     Judge the rules over the records, and tell people, until it is told to stop.
 
@@ -53,17 +88,17 @@ def run(invocation: Invocation, *, skip_broken: bool, console: bool) -> int:
     reads config, rules and alerters again. One job works per data folder, and per Elasticsearch.
     """
     log_to_stderr(debug=invocation.debug)
+    choice = Choice(**options)
     return work(
-        _setup(invocation, skip_broken=skip_broken, console=console),
+        choice.setup(invocation),
         colors=invocation.colors,
         search=search_command(invocation),
-        read_again=lambda: _setup(invocation, skip_broken=skip_broken, console=console),
+        read_again=lambda: choice.setup(invocation),
     )
 
 
 @click.command(epilog=examples("shipper alerts once", "shipper alerts once --timeout 20s"))
-@_skip_broken
-@_console
+@_choice
 @click.option(
     "--timeout",
     callback=as_span,
@@ -74,7 +109,7 @@ def run(invocation: Invocation, *, skip_broken: bool, console: bool) -> int:
 )
 @common_options
 @click.pass_obj
-def once(invocation: Invocation, *, skip_broken: bool, console: bool, timeout: int) -> int:
+def once(invocation: Invocation, /, *, timeout: int, **options: Any) -> int:
     """
     Judge what is due now, tell what is to be told, and exit: for cron or a systemd timer.
 
@@ -83,7 +118,7 @@ def once(invocation: Invocation, *, skip_broken: bool, console: bool, timeout: i
     """
     log_to_stderr(debug=invocation.debug)
     return work(
-        _setup(invocation, skip_broken=skip_broken, console=console),
+        Choice(**options).setup(invocation),
         once=True,
         colors=invocation.colors,
         search=search_command(invocation),
@@ -97,8 +132,3 @@ def search_command(invocation: Invocation) -> str:
     if not invocation.usual_config:
         words += ["--config", str(invocation.config.absolute())]
     return shlex.join([*words, "search"])
-
-
-def _setup(invocation: Invocation, *, skip_broken: bool, console: bool) -> Setup:
-    setup = read_setup(load(invocation.config), skip_broken=skip_broken)
-    return replace(setup, settings=with_console(setup.settings)) if console else setup

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _STEPS = "▁▂▃▄▅▆▇█"
 _STYLES = {"CRITICAL": "bold red", "ERROR": "red", "WARNING": "yellow", "INFO": "green"}
 _ROWS = 5
-_ERRORS = 4
+_ERRORS = 3
 
 
 @dataclass(frozen=True, slots=True)

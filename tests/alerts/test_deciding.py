@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from shipper.alerts.deciding import CATCHING_UP, Decisions, Policy
+from shipper.alerts.deciding import CATCHING_UP, Decisions, Policy, act
 from shipper.alerts.incident import Incident, Phase, Transition
 from shipper.alerts.ledger import Ledger
 from shipper.alerts.lifecycle import Terms, acknowledge, resolve
@@ -58,7 +58,9 @@ class Desk:
 
     def look(self, at: int) -> None:
         with self.ledger.deciding():
-            Decisions(self.ledger, self.policy, at).look_after()
+            decisions = Decisions(self.ledger, self.policy, at)
+            decisions.route()
+            decisions.look_after()
 
     def heard(self) -> list[str]:
         """Give what alerters are told, in order, and forget it."""
@@ -170,7 +172,7 @@ def test_maintenance_that_was_missed_counts(desk: Desk) -> None:
 
 
 def test_what_follows_is_muted_and_told_when_its_cause_is_over(desk: Desk) -> None:
-    """While the database is down its consequences are silent; if they stay, they are told then."""
+    """While the database is down its consequences are silent; what stays after it is told."""
     rule = Inhibition("database_disconnected", ("server_*",), ("service.name",))
     desk.policy = Policy(desk.policy.settings, inhibitions=(rule,))
     desk.judge("b", START, "database_disconnected")
@@ -179,9 +181,13 @@ def test_what_follows_is_muted_and_told_when_its_cause_is_over(desk: Desk) -> No
     assert (desk.incident().muted_by or "").startswith("it follows from database_disconnected")
 
     desk.judge("o", START + MINUTE, "database_disconnected")
-    desk.look(START + MINUTE)
+    desk.judge("b", START + 5 * MINUTE)
+    assert desk.heard() == ["resolved>desk"]
+    assert (desk.incident().muted_by or "").endswith("which has just ended")
 
-    assert desk.heard() == ["resolved>desk", "unmuted>desk"]
+    desk.judge("b", START + 6 * MINUTE)
+
+    assert desk.heard() == ["unmuted>desk"]
 
 
 def test_the_clocks_are_told(desk: Desk) -> None:
@@ -214,7 +220,8 @@ def test_reminders_come_until_somebody_takes_it(desk: Desk) -> None:
     assert desk.heard() == []
     with desk.ledger.deciding():
         _, told = acknowledge(desk.incident(), "kim", START + 5 * HOUR)
-        Decisions(desk.ledger, desk.policy, START + 5 * HOUR).act(told)
+        act(desk.ledger, told, START + 5 * HOUR)
+    desk.look(START + 5 * HOUR)
     assert desk.heard() == ["acknowledged>desk"]
 
     desk.look(START + 12 * HOUR)
@@ -228,7 +235,8 @@ def test_what_a_person_does_counts_for_the_next_verdict(desk: Desk) -> None:
     first = desk.incident().id
     with desk.ledger.deciding():
         _, told = resolve(desk.incident(), "kim", START + 1, "fixed")
-        Decisions(desk.ledger, desk.policy, START + 1).act(told)
+        act(desk.ledger, told, START + 1)
+    desk.look(START + 2)
     assert desk.heard() == ["fired>desk", "resolved>desk"]
 
     desk.judge("b", START + MINUTE)

@@ -255,6 +255,7 @@ def test_a_rule_that_is_gone_ends_its_incidents(world: Make) -> None:
     site.begin()
 
     site.judging.retire(NEXT + 1)
+    site.look(NEXT + 2)
 
     assert site.heard() == ["errors fired", "errors resolved"]
     assert site.ledger.judged() == {}

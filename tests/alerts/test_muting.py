@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -19,7 +20,7 @@ from shipper.alerts.muting import (
     parse_matcher,
 )
 from shipper.alerts.verdict import Group, State
-from tests.alerts.verdicts import HOUR, START, TERMS, verdict
+from tests.alerts.verdicts import HOUR, MINUTE, START, TERMS, verdict
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -131,6 +132,18 @@ def test_what_follows_is_muted() -> None:
     assert mutes.reason(incident("server_errors", ()), [source], START) == told
     assert mutes.reason(incident("slow", shop), [source], START) is None
     assert mutes.reason(source, [source], START) is None
+
+
+def test_what_an_outage_leaves_behind_is_muted_too() -> None:
+    """A window that began before the source ended holds its errors; a later one does not."""
+    mutes = Mutes(inhibitions=(Inhibition("database_*", ("server_*",)),))
+    source = replace(incident("database_disconnected"), resolved_at=START - MINUTE)
+    later = incident()  # its window began five minutes before START
+    after = replace(source, resolved_at=START - 5 * MINUTE)
+
+    told = mutes.reason(later, [source], START) or ""
+    assert told.endswith("which has just ended")
+    assert mutes.reason(later, [after], START) is None
 
 
 def test_two_that_mute_each_other_do_not_both_fall_silent() -> None:
