@@ -155,6 +155,8 @@ class Shipper:
             pipeline.wake.wait(POLL_SECONDS)
             pipeline.wake.clear()
             pipeline.settle()
+            if not pipeline.desk.is_replaying:
+                pipeline.desk.look()  # a replay that was killed left its request: it came first
         self._finish(time.monotonic() + self._config.delivery.stop_seconds)
 
     def _start(self) -> None:

@@ -127,6 +127,21 @@ def test_killed_while_letters_are_replayed(site: Site, step: Step) -> None:
     assert sorted(site.origins().items()) == [((RUN, seq), 1) for seq in range(3)]
 
 
+def test_a_replay_after_a_killed_one_tells_of_its_own(site: Site) -> None:
+    """The request of a killed replay is carried out first, and the next one is answered too."""
+    bury(site)
+    command = [sys.executable, "-m", "tests.crashing", "PUBLISHING", "1"]
+    command += ["--config", str(site.config), "deadletters", "replay", "--all"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    crashed = subprocess.run(command, cwd=site.folder, env=env, check=False, timeout=90)
+    assert crashed.returncode == -9
+
+    again = site.run("deadletters", "replay", IDS[0])
+
+    assert again.returncode == 0, again.stderr
+    assert listed(site) == []
+
+
 def test_letters_are_dropped_when_it_is_meant(site: Site) -> None:
     """Where nobody can be asked, dropping needs --yes; then what was named goes, the rest stays."""
     bury(site)
