@@ -209,6 +209,17 @@ def _state(stat: os.stat_result) -> tuple[int, int]:
     return stat.st_size, stat.st_mtime_ns
 
 
+def begins_as(record: FileRecord, content: Content) -> bool:
+    """Tell whether a file begins as its record says, if that can be told; close it."""
+    try:
+        head = content.read_at(record.head.length, 0)
+    except OSError:
+        return True  # it is read, and complained of, by who can say where
+    finally:
+        content.close()
+    return bool(head) and record.head.fits(head)
+
+
 def is_beginning_of(copy: Content, original: Content) -> bool:
     """Tell whether the original begins with the bytes of the copy; raises OSError."""
     size = copy.size(copy.stat())

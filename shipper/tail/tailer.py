@@ -22,7 +22,7 @@ import os
 from typing import TYPE_CHECKING
 
 from shipper.tail.content import GZIP
-from shipper.tail.copies import Copies, InputFiles, Orphan, Stranger, Verdict
+from shipper.tail.copies import Copies, InputFiles, Orphan, Stranger, Verdict, begins_as
 from shipper.tail.discovery import Found, family
 from shipper.tail.harvester import SETTLE_SECONDS, Harvester
 from shipper.tail.holds import Holds
@@ -119,7 +119,7 @@ class Tailer:
                     news.append(Stranger(file, key, source))
         strangers = []
         for each in sorted(news, key=_changed_at):
-            if each.key in opened or each.key in self._known:
+            if each.key in opened or self._is_known(each, now):
                 self._meet(each.file, each.key, each.source, now, wall)
             else:
                 strangers.append(each)
@@ -133,6 +133,18 @@ class Tailer:
         self._keep_within_budget(wall)
         self._forget(found, now, wall)
         self._refusals.scanned({each.file.path for each in news}, wall)
+
+    def _is_known(self, file: Stranger, now: float) -> bool:
+        """Tell whether a file is what its identity stands for: a copy may have its inode by now."""
+        record = self._known.get(file.key)
+        if record is None or not file.file.rotated or _is_done(record, file.file):
+            return record is not None
+        content = self._refusals.open(file.file, file.key)
+        if content is None or begins_as(record, content):
+            return True
+        del self._known[file.key]
+        self._copies.orphans[record.id] = Orphan(record, record.offset, record.last, now)
+        return False
 
     def _visit(self, found: set[Identity], now: float, wall: int) -> None:
         """Look at what is open: whether its name is gone, whether all of it is read."""
@@ -242,7 +254,7 @@ class Tailer:
     def _find_orphans(self, now: float) -> None:
         """Find the records whose file had been truncated when the registry was saved last."""
         for record in self._records.values():
-            if self._known[record.file] is not record:
+            if self._known.get(record.file) is not record:
                 self._copies.orphans[record.id] = Orphan(record, record.offset, record.last, now)
 
     def _recover(self, found: set[Identity], now: float, wall: int) -> None:

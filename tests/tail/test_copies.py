@@ -87,6 +87,25 @@ def test_logrotate_copytruncate(
     assert reader.lines() == []
 
 
+@pytest.mark.parametrize("before", [b"", b"an older line\n" * 100], ids=["empty", "with lines"])
+def test_a_copy_with_the_inode_of_a_deleted_file(reader: Reader, log: Path, before: bytes) -> None:
+    """A copy is known as one although its inode is that of the rotated file deleted before it."""
+    old = Path(f"{log}.1")
+    append(log, before)
+    reader.lines()
+    log.rename(old)
+    append(log, text(LINES))
+    assert reader.lines() == LINES
+    reader.settle()
+    with old.open("r+b") as reused:  # as if it was deleted, and its inode given to the copy
+        reused.write(log.read_bytes())
+        reused.truncate()
+    os.truncate(log, 0)
+    append(log, b"new\n")
+
+    assert reader.lines() + reader.lines() == [b"new"]
+
+
 def test_copytruncate_seen_while_it_copies(reader: Reader, log: Path) -> None:
     """A copy that grows is known as one, from its first byte to its last."""
     append(log, text(LINES))
