@@ -8,8 +8,8 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run servers test test-slow test-all fuzz lint format docs bench bench-smoke clean \
-  stack-env stack-up stack-check stack-down
+.PHONY: help run servers test test-slow test-all fuzz torture models faults-table lint format \
+  docs bench bench-smoke clean stack-env stack-up stack-check stack-down
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,18 @@ test-slow: $(VENV)/dev.stamp ## the suites that take longer
 	$(BIN)/pytest -m slow --timeout 600
 
 test-all: test test-slow ## every suite
+
+SECONDS ?= 240
+SCHEDULES ?= 5000
+
+torture: $(VENV)/dev.stamp ## everything at once for SECONDS=240: fast rotation, kills, bad outputs; SEED=N
+	$(BIN)/pytest -s tests/faults/test_torture.py --torture $(SECONDS) $(if $(SEED),--seed $(SEED))
+
+models: $(VENV)/dev.stamp ## SCHEDULES=5000 random schedules of files, crashes and outputs
+	$(BIN)/pytest tests/models/test_delivery_model.py --schedules $(SCHEDULES) --timeout 0
+
+faults-table: $(VENV)/dev.stamp ## docs/faults.md, out of a run of the tests
+	$(BIN)/pytest tests/faults --timeout 1800 --faults-table docs/faults.md
 
 servers: $(VENV)/dev.stamp ## a real Elasticsearch and a Lumberjack receiver on this machine, to ship to
 	$(BIN)/python -m tests.servers

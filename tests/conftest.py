@@ -9,7 +9,12 @@ from hypothesis import settings
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
 
-pytest_plugins = ["tests.servers.elasticsearch", "tests.servers.lumberjack"]
+pytest_plugins = [
+    "tests.faults.lengths",
+    "tests.faults.table",
+    "tests.servers.elasticsearch",
+    "tests.servers.lumberjack",
+]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,0 +1,202 @@
+"""
+What the model test of delivery drives: a real pipeline with a clock and an output of its own.
+
+The pipeline is the one that `shipper run` turns, with its registry, holds and dead letters on the
+disk, and no threads: each action reads, publishes or saves when it is told to. A crash drops all of
+it, wherever it is, and another one begins with what is on the disk.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+
+from shipper import pipeline as composition
+from shipper import steps
+from shipper.config import Config, EmbeddedOutput, Holds, Input, Service, Tail
+from shipper.config import Delivery as Settings
+from shipper.deliver.batch import Batch
+from shipper.errors import OutputUnavailable
+from shipper.events import AnyEvents, Delivery
+from shipper.pipeline import Pipeline
+from shipper.steps import Step
+
+WALL = time.time_ns() // 1_000_000  # the kernel stamps files with the real one
+
+
+class Crash(BaseException):
+    """The process ends here."""
+
+
+class Clock:
+    """Moves when it is told to."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def wall(self) -> int:
+        return WALL + int(self.seconds * 1000)
+
+
+class Store:
+    """
+    Outlives the shipper: what is stored, commit by commit, as often as it was taken.
+
+    One that is `absorbing` knows documents by `_id`, as Elasticsearch does; else it is asked at the
+    start what it holds, as the index is. `faults` is what the next tries come to.
+    """
+
+    def __init__(self, *, absorbing: bool) -> None:
+        self.absorbing = absorbing
+        self.commits: list[list[str]] = []
+        self.documents: list[tuple[str, bytes]] = []
+        self.faults: list[str] = []
+
+    def prepare(self, events: AnyEvents) -> AnyEvents:
+        return events
+
+    def publish(self, batch: Batch) -> Delivery:
+        fault = self.faults.pop(0) if self.faults else ""
+        if fault == "refuse":
+            raise OutputUnavailable("told to be out")
+        indexes = [*range(len(batch))]
+        kept = indexes[: len(indexes) // 2] if fault == "half" else indexes
+        self._store(batch, kept)
+        if fault == "cut" and self.absorbing:  # the index has no answer that could get lost
+            raise OutputUnavailable("told to cut after the write")
+        return Delivery(again=tuple(indexes[len(kept) :]), commit=self.commit())
+
+    def _store(self, batch: Batch, indexes: Sequence[int]) -> None:
+        known = {id_ for id_, _document in self.documents} if self.absorbing else frozenset()
+        new = [index for index in indexes if batch.ids[index] not in known]
+        self.documents += [(batch.ids[index], batch.docs[index]) for index in new]
+        self.commits.append([batch.ids[index] for index in new])
+
+    def held_after(self, commit: int) -> Iterator[tuple[str, Sequence[int]]]:
+        if self.absorbing:
+            return
+        for ids in self.commits[commit:]:
+            for id_ in ids:
+                stream, _, position = id_.rpartition("-")
+                yield stream, [int(position)]
+
+    def holds(self, stream: str, first: int, last: int) -> Sequence[int]:
+        return ()
+
+    def commit(self) -> int:
+        return 0 if self.absorbing else len(self.commits)
+
+    def tend(self, now_ms: int) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def stored(self) -> Counter[int]:
+        """Give how often each record of the test is stored, by the number in its message."""
+        found: Counter[int] = Counter()
+        for _id, document in self.documents:
+            for word in json.loads(document)["message"].split("\n"):
+                text = word.removeprefix("record ")
+                if text != word and text.endswith(" end"):
+                    found[int(text.split()[0])] += 1
+        return found
+
+
+class Running:
+    """A shipper in process, that dies where it is told to."""
+
+    def __init__(self, folder: Path, store: Store, clock: Clock, *, holds: bool = True) -> None:
+        self.folder, self.store, self.clock, self._with_holds = folder, store, clock, holds
+        self._patches: list[Any] = [
+            patch.object(composition, "time", SimpleNamespace(monotonic=clock.monotonic)),
+            patch.object(composition, "open_output", lambda _config: store),
+            patch.object(steps, "reached", self._reached),
+        ]
+        for each in self._patches:
+            each.start()
+        self._doom: tuple[Step, int] | None = None
+        self.pipeline: Pipeline | None = None
+
+    def config(self) -> Config:
+        return Config(
+            service=Service("app"),
+            namespace="test",
+            data_dir=self.folder / "data",
+            inputs=(Input((str(self.folder / "logs/*.log"),)),),
+            tail=Tail(watch=False, block_bytes=4096),
+            holds=Holds(enabled=self._with_holds),
+            delivery=Settings(backoff_seconds=0.0, backoff_max_seconds=0.0),
+            output=EmbeddedOutput(self.folder / "index"),
+        )
+
+    def doom(self, step: Step, count: int) -> None:
+        """Let it die when it comes by this step for the so-manieth time."""
+        self._doom = step, count
+
+    def spare(self) -> None:
+        """Let it die no more."""
+        self._doom = None
+
+    def _reached(self, step: Step) -> None:
+        if self._doom is not None and self._doom[0] is step:
+            left = self._doom[1] - 1
+            self._doom = (step, left) if left else None
+            if not left:
+                raise Crash
+
+    def start(self) -> Pipeline:
+        if self.pipeline is None:
+            (self.folder / "data").mkdir(exist_ok=True)
+            self.pipeline = Pipeline(self.config(), self.clock.wall)
+        return self.pipeline
+
+    def read(self) -> None:
+        """Scan, and read all that there is."""
+        pipeline = self.start()
+        pipeline._next_scan = 0.0
+        while pipeline.turn():
+            pass
+
+    def publish(self, batches: int) -> None:
+        """Publish so many batches; one that is refused is tried until it is not."""
+        publisher = self.start().publisher
+        publisher.hurry()
+        for _ in range(batches):
+            batch = publisher._next_batch()
+            if batch is None:
+                break
+            if len(batch):
+                publisher._deliver(batch)
+            publisher._ack(batch)
+
+    def save(self) -> None:
+        """Move positions over what is acked, and save them."""
+        self.start().settle(at_once=True)
+
+    def crash(self) -> None:
+        """Drop everything that is not on the disk."""
+        pipeline, self.pipeline = self.pipeline, None
+        self._doom = None
+        if pipeline is not None:
+            pipeline.close()
+
+    def stop(self) -> None:
+        """End in good order."""
+        self.publish(1 << 30)
+        self.save()
+        self.crash()
+
+    def close(self) -> None:
+        self.crash()
+        for each in self._patches:
+            each.stop()
