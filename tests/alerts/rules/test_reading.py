@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from shipper.alerts.rules.reading import load_rules, parse_rule, read_rules
+from shipper.cli import main
 from shipper.errors import ConfigError
 from shipper.options import InvalidOptionsError
 
+ROOT = Path(__file__).parents[3]
 DESIGN = """\
 name: server_errors
 severity: high
@@ -150,3 +154,15 @@ def test_rules_are_chosen_by_name(tmp_path: Path) -> None:
     assert [rule.name for rule in rules.named([])] == ["server_errors"]
     with pytest.raises(ConfigError, match="there is no rule nope; there are: server_errors"):
         rules.named(["nope"])
+
+
+def test_the_examples_of_the_docs_are_right(tmp_path: Path) -> None:
+    """What docs/alerts.md shows can be copied: the rule, and the cases of one that is shipped."""
+    rule, cases = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/alerts.md").read_text(), re.DOTALL)
+    (tmp_path / "error_rate_high.yml").write_text(cases)
+
+    assert parse_rule(rule).name == "server_errors"
+    result = CliRunner().invoke(
+        main, ["alerts", "test", "--rules", str(ROOT / "config/rules"), str(tmp_path)]
+    )
+    assert result.output.endswith("2 of 2 cases as expected\n")
