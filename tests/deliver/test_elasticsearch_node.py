@@ -27,6 +27,7 @@ from tests.servers.elasticsearch import LocalNode, StartNode
 pytestmark = pytest.mark.server
 
 CONFIG = """\
+heartbeat: {{enabled: false}}
 service: {{name: automation-orchestrator, environment: test, version: 1.0.0}}
 namespace: {namespace}
 data_dir: var/shipper
