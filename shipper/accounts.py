@@ -54,6 +54,13 @@ class Taken:
         first = base // SIZE
         return b"".join(self._chunk(first + index) for index in range(WINDOW // SIZE))
 
+    def bases(self) -> list[int]:
+        """Give the bases of all windows that hold any number, in order; see `Numbers`."""
+        wide = WINDOW // SIZE
+        full = -(-self._low // wide)
+        others = {chunk // wide for chunk in self._chunks}
+        return [window * WINDOW for window in sorted({*range(full), *others})]
+
     def _chunk(self, index: int) -> bytes:
         if index < self._low:
             return ALL

@@ -63,6 +63,9 @@ class Numbers(Protocol):
     def window(self, base: int) -> bytes:
         """Give one byte per number from `base`, a multiple of `WINDOW`, 1 for those taken."""
 
+    def bases(self) -> Sequence[int]:
+        """Give the bases of all windows that hold any number, in order."""
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
@@ -100,15 +103,19 @@ def merged(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     return together
 
 
-def windows(ranges: Sequence[tuple[int, int]]) -> Iterator[tuple[int, list[tuple[int, int]]]]:
-    """Cut ranges that are in order into windows: base, and the parts of ranges in it."""
-    current, parts = -1, list[tuple[int, int]]()
-    for first, last in ranges:
-        for base in range(first // WINDOW * WINDOW, last + 1, WINDOW):
-            if base != current:
-                if parts:
-                    yield current, parts
-                current, parts = base, []
-            parts.append((max(first, base), min(last, base + WINDOW - 1)))
-    if parts:
-        yield current, parts
+def windows(
+    bases: Sequence[int], ranges: Sequence[tuple[int, int]]
+) -> Iterator[tuple[int, list[tuple[int, int]]]]:
+    """Give the windows that ranges, which are in order, lie in: base, and the parts in it."""
+    start = 0
+    for base in bases:
+        end = base + WINDOW - 1
+        while start < len(ranges) and ranges[start][1] < base:
+            start += 1
+        parts = []
+        for first, last in ranges[start:]:
+            if first > end:
+                break
+            parts.append((max(first, base), min(last, end)))
+        if parts:
+            yield base, parts

@@ -16,12 +16,13 @@ shipper's, and named apart.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
-from shipper.audit.account import WINDOW, Account, Covered, merged, windows
+from shipper.audit.account import WINDOW, Account, Covered, Numbers, merged, windows
 from shipper.audit.result import Gap, Lost, Result
 from shipper.store.api import Selection
 from shipper.store.origins import OriginStore, Span
@@ -124,7 +125,8 @@ def _windows(
         if numbers is None:
             continue
         not_owed = merged([(each.first, each.last) for each in gone])
-        for base, parts in windows(merged([(each.first, each.last) for each in of_run])):
+        owed_ranges = merged([(each.first, each.last) for each in of_run])
+        for base, parts in windows(numbers.bases(), owed_ranges):
             owed = _masked(numbers.window(base), base, parts, not_owed)
             if owed != NOTHING:
                 yield _Window(run, base, owed, of_run)
@@ -244,15 +246,40 @@ def _gaps(account: Account) -> Iterator[Gap]:
             continue
         first = min(each.first for each in receipts)
         last = max(each.last for each in receipts)
-        unread = account.unread.get(run, frozenset())
-        missing: list[tuple[int, int]] = []
-        for base, parts in windows([(first, last)]):
-            taken = numbers.window(base)
-            for start, end in parts:
-                if taken.find(0, start - base, end - base + 1) >= 0:
-                    missing += [
-                        (number, number)
-                        for number in range(start, end + 1)
-                        if not taken[number - base] and number not in unread
-                    ]
-        yield from (Gap(run, start, end) for start, end in merged(missing))
+        for start, end in _without(_missing(numbers, first, last), account.unread.get(run)):
+            yield Gap(run, start, end)
+
+
+def _missing(numbers: Numbers, first: int, last: int) -> list[tuple[int, int]]:
+    """Give the ranges of numbers from `first` to `last` that were not taken."""
+    missing: list[tuple[int, int]] = []
+    reached = first
+    for base, [(start, end)] in windows(numbers.bases(), [(first, last)]):
+        if reached < start:
+            missing.append((reached, start - 1))
+        taken = numbers.window(base)
+        at = taken.find(0, start - base, end - base + 1)
+        while at >= 0:
+            over = taken.find(1, at, end - base + 1)
+            over = end - base + 1 if over < 0 else over
+            missing.append((base + at, base + over - 1))
+            at = taken.find(0, over, end - base + 1)
+        reached = end + 1
+    if reached <= last:
+        missing.append((reached, last))
+    return merged(missing)
+
+
+def _without(
+    ranges: Sequence[tuple[int, int]], numbers: frozenset[int] | None
+) -> Iterator[tuple[int, int]]:
+    """Give the ranges without some numbers."""
+    left_out = sorted(numbers or ())
+    for first, last in ranges:
+        start = first
+        for number in left_out[bisect_left(left_out, first) : bisect_right(left_out, last)]:
+            if start < number:
+                yield start, number - 1
+            start = number + 1
+        if start <= last:
+            yield start, last
