@@ -17,6 +17,7 @@ from tests.stack.layout import ROOT
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 UNIT = ROOT / "systemd/shipper.service"
+UNITS = sorted(ROOT.glob("systemd/*.service"))
 
 
 class Unit(configparser.RawConfigParser):
@@ -99,13 +100,26 @@ def test_the_unit_is_hardened(key: str, value: str) -> None:
     assert not {"ReadWritePaths", "PermissionsStartOnly"} & set(unit)
 
 
-def test_systemd_takes_the_unit(tmp_path: Path) -> None:
+@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
+def test_every_unit_is_as_hard_as_the_first(path: Path) -> None:
+    """The alert job may do what the shipper may, as the same user and in the same folder."""
+    first, unit = (Unit(each.read_text())["Service"] for each in (UNIT, path))
+
+    keys = {
+        key for key in first if re.match("Protect|Private|Restrict|Capab|System|Lock|NoNew", key)
+    }
+    keys |= {"DynamicUser", "User", "StateDirectory", "UMask", "RemoveIPC", "AmbientCapabilities"}
+    assert {key: unit.get(key) for key in keys} == {key: first[key] for key in keys}
+
+
+@pytest.mark.parametrize("source", UNITS, ids=lambda path: path.name)
+def test_systemd_takes_the_unit(source: Path, tmp_path: Path) -> None:
     """`systemd-analyze verify` knows every key, and finds little left to harden."""
     analyze = shutil.which("systemd-analyze")
     if analyze is None:
         pytest.skip("there is no systemd-analyze")
-    unit = tmp_path / "shipper.service"
-    unit.write_text(UNIT.read_text().replace("/opt/shipper/bin/shipper", "/bin/true"))
+    unit = tmp_path / source.name
+    unit.write_text(source.read_text().replace("/opt/shipper/bin/shipper", "/bin/true"))
 
     verified = subprocess.run(
         [analyze, "verify", "--man=no", unit], capture_output=True, text=True, check=False
