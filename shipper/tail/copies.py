@@ -189,7 +189,8 @@ class Copies:
         if harvester is not None and harvester.record is record:
             if harvester.is_same():
                 return is_beginning_of(content, harvester.content)
-        elif not (file.compressed or record.file in self.found):
+            return is_copy_of(content, record, (harvester.position, harvester.last))
+        if not (file.compressed or record.file in self.found):
             return False
         return is_copy_of(content, record)
 

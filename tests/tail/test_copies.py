@@ -114,6 +114,8 @@ def test_copytruncate_seen_while_it_copies(reader: Reader, log: Path) -> None:
     for end in (0, 10, 1000, 2000, len(content)):
         Path(f"{log}.1").write_bytes(content[:end])
         assert reader.lines() == []
+        if not end:
+            assert reader.lines(SETTLE_SECONDS) == []
     os.truncate(log, 0)
     append(log, b"new\n")
     assert reader.lines() == [b"new"]
@@ -139,6 +141,27 @@ def test_copytruncate_of_less_than_was_read(reader: Reader, log: Path) -> None:
     assert reader.lines() == []
 
 
+@pytest.mark.parametrize("acked", [False, True])
+def test_copytruncate_at_once_of_less_than_was_read(
+    reader: Reader, log: Path, *, acked: bool
+) -> None:
+    """The same where the copy and the truncation are seen together, with and without acks."""
+    append(log, text(LINES))
+    blocks = reader.take()
+    if acked:
+        reader.ack(blocks)
+    Path(f"{log}.1").write_bytes(text(LINES[:50]))
+    os.truncate(log, 0)
+    append(log, b"new\n")
+    new = [*reader.take(), *reader.take()]
+    assert lines_of(new) == [b"new"]
+    reader.ack(blocks)
+    reader.ack(new)
+    reader.settle()
+    reader.restart()
+    assert reader.lines() == []
+
+
 def test_copytruncate_while_blocks_are_on_their_way(reader: Reader, log: Path) -> None:
     """Acks that come after the truncation count for the copy; without them it is read again."""
     append(log, text(LINES))
@@ -159,8 +182,10 @@ def test_copytruncate_then_compress(reader: Reader, log: Path) -> None:
     blocks = reader.take()
     append(log, text(LINES[50:]))
     copytruncate(log)
-    compress(Path(f"{log}.1"))
-    for _ in range(3):
+    packed = compress(Path(f"{log}.1"))
+    content = packed.read_bytes()
+    for end in (50, len(content) // 2, len(content), len(content)):
+        packed.write_bytes(content[:end])
         blocks += reader.take()
     assert sorted(lines_of(blocks)) == sorted(LINES)
     assert set(origins(blocks).values()) == {1}
@@ -200,8 +225,8 @@ def test_compressed_while_down(tmp_path: Path, log: Path, read: int, held: int |
     append(log, text(LINES[read:]))
     reader.restart()
     log.rename(f"{log}.2")
+    append(log, b"new\n")  # before the old one goes, or it might get its inode
     compress(Path(f"{log}.2"))
-    append(log, b"new\n")
     blocks += reader.take()
     blocks += reader.take()
     assert sorted(line for line in lines_of(blocks) if line) == sorted([*LINES, b"new"])
@@ -279,6 +304,18 @@ def test_a_gzip_that_nothing_is_known_of(reader: Reader, log: Path) -> None:
     assert reader.lines() == []
     reader.restart()
     assert reader.lines() == []
+
+
+def test_a_gzip_of_unknown_content_that_is_still_written(reader: Reader, log: Path) -> None:
+    """What is new is read when it is whole, or when nobody has written to it for a while."""
+    append(log, text(LINES * 20))
+    content = gzip.compress(log.read_bytes())
+    log.unlink()
+    for end in (5, 200, len(content) // 2):
+        Path(f"{log}.1.gz").write_bytes(content[:end])
+        assert reader.lines() == []
+    Path(f"{log}.1.gz").write_bytes(content)
+    assert reader.lines() == LINES * 20
 
 
 def test_an_archive_from_before_the_first_start_is_left_alone(tmp_path: Path, log: Path) -> None:
