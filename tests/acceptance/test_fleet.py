@@ -7,7 +7,10 @@ import os
 import signal
 from typing import TYPE_CHECKING, Any
 
-from tests.acceptance.server import documents, wait_until
+import pytest
+
+from shipper.enrich.clock import iso, parse
+from tests.acceptance.server import documents, kill, wait_until
 
 if TYPE_CHECKING:
     from tests.acceptance.server import Site
@@ -91,3 +94,30 @@ def test_a_kill_between_commit_and_save_leaves_no_gap(site: Site) -> None:
 
     assert again.returncode == 0
     assert "records were stored before the last stop" not in again.stderr
+
+
+@pytest.mark.slow
+def test_what_a_watermark_claims_is_there(site: Site) -> None:
+    """Whenever a watermark is read, every record older than it can be found, kills or not."""
+    site.config.write_text(f"{site.config.read_text()}heartbeat: {{every: 200ms}}\n")
+    site.log_through_emit(max_bytes=64 * 1024, backups=200)
+    shipper = site.start()
+    writers = [site.write(10_000, pause_every=10) for _ in range(2)]
+    wait_until(lambda: fleet(site)[1] != [], seconds=60)
+    claims: list[tuple[int, int]] = []
+    while any(writer.poll() is None for writer in writers):
+        watermark = fleet(site)[1][0]["watermark"]
+        claims.append((watermark, site.count(f'@timestamp:<"{iso(watermark)}"')))
+        if len(claims) % 3 == 0:
+            kill(shipper)
+            shipper = site.start()
+    kill(shipper)
+
+    times = {}
+    for path in site.logs.iterdir():
+        for line in path.read_bytes().splitlines():
+            record = json.loads(line)
+            times[record["run"], record["seq"]] = parse(record["timestamp"])
+    assert len(claims) > 3
+    for watermark, found in claims:
+        assert found == sum(at < watermark for at in times.values() if at is not None)
