@@ -58,7 +58,7 @@ KINDS = [
     "absence: {{of: level:INFO, although: level:ERROR}}",
     "spike: {{of: level:ERROR}}\nabove: 1\nat_least: {n}",
     "spike: {{of: level:ERROR, against: 7m}}\nabove: 0.5\nat_least: {n}",
-    "new_value: {{field: host.name, unseen_for: 1h}}",
+    "new_value: {{field: host.name, unseen_for: 20m}}",
     BURN,
 ]
 

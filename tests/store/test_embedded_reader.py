@@ -26,7 +26,9 @@ from shipper.store.api import (
     Terms,
 )
 from shipper.store.embedded import aggregate, parts, tally
+from shipper.store.embedded.compile import lies_outside, lies_within
 from shipper.store.embedded.reader import EmbeddedStore
+from shipper.store.embedded.view import Views
 from shipper.store.embedded.writer import EmbeddedWriter
 from tests.store.store_records import KEEP_SECONDS, NOON, record, roll, write, write_parts
 
@@ -228,3 +230,43 @@ def test_percentiles_are_the_same_in_one_part_and_in_many(tmp_path: Path) -> Non
         answers.append(open_embedded(index).ask([Question(Selection(), asked)]))
 
     assert answers[0] == answers[1] == answers[2]
+
+
+DAY = 86_400_000
+
+
+def test_a_part_outside_the_time_of_a_question_is_left_out(
+    path: Path, writer: EmbeddedWriter
+) -> None:
+    """A closed part is known by its times; where it lies aside, it is neither asked nor counted."""
+    for day in range(3):
+        if day:
+            roll(writer, path)
+        write(writer, [record(10 * day + n, NOON + day * DAY + n, level="INFO") for n in range(4)])
+    views = Views(path).current()
+    second = Selection("", NOON + DAY, NOON + DAY + 3)
+    whole = Selection("", NOON - 1, NOON + 3 * DAY)
+
+    assert [lies_outside(view, second) for view in views] == [True, False, False]
+    assert [lies_within(view, whole) for view in views] == [True, True, False]
+    store = open_embedded(path)
+    assert store.count(second) == store.ask([Question(second)])[0].total == 3
+    assert store.search(second, limit=9).total == 3
+    assert store.count(whole) == 12
+
+
+def test_a_late_record_is_found_in_a_part_of_another_day(
+    path: Path, writer: EmbeddedWriter
+) -> None:
+    """What came late lies in a newer part, both while it grows and when it is closed."""
+    store = open_embedded(path)
+    first = Selection("level:INFO", NOON, NOON + DAY)
+    write(writer, [record(1, NOON + 5 * DAY, level="INFO")])
+    assert store.count(first) == 0
+
+    write(writer, [record(2, NOON + 7, level="INFO")])
+    assert store.count(first) == 1
+
+    roll(writer, path)
+    write(writer, [record(3, NOON + 6 * DAY, level="INFO")])
+    assert store.count(first) == store.ask([Question(first)])[0].total == 1

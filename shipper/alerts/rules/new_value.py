@@ -1,7 +1,8 @@
 """
 `new_value`: a value that the field did not have before.
 
-A store that holds nothing of the time before knows no value at all; there nothing is new.
+A store that is too young knows few values, and each that comes would pass for new. So nothing is
+new in a store that holds no record of the older half of the time that is looked at.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class NewValue:
     field: str = option(FIELD, "The field; each of its values is a group.")
     among: str = option(QUERY, "The records that are looked at.", default='"*"')
     unseen_for_ms: int = option(
-        SPAN.between("1h", "90d"),
+        SPAN.between("1m", "90d"),
         "A value is new if it was not there in this time before the window.",
         default="7d",
         key="unseen_for",
@@ -45,10 +46,11 @@ class NewValue:
 
     def probes(self, limits: Limits) -> tuple[Probe, ...]:
         """Give the numbers that are needed."""
+        half = self.unseen_for_ms // 2000 * 1000
         return (
             Probe("now", self.among, limits.over_ms),
             Probe("before", self.among, self.unseen_for_ms, limits.over_ms),
-            Probe("any", self.among, self.unseen_for_ms, limits.over_ms, grouped=False),
+            Probe("old", "*", half, limits.over_ms + self.unseen_for_ms - half, grouped=False),
         )
 
     def group_by(self) -> tuple[str, ...]:
@@ -58,7 +60,7 @@ class NewValue:
     def find(self, limits: Limits, numbers: Numbers) -> Finding:
         """Say whether a value is new."""
         now, before = int(numbers.get("now", 0)), int(numbers.get("before", 0))
-        is_broken = now >= limits.at_least and not before and bool(numbers.get("any"))
+        is_broken = now >= limits.at_least and not before and bool(numbers.get("old"))
         reason = f"{now:,} records, {before:,} before"
         state = state_of(is_broken=is_broken)
         return Finding(state, reason, now, limits.at_least, events=now)
