@@ -105,6 +105,18 @@ def test_damaged(tmp_path: Path, at: float) -> None:
     content.close()
 
 
+def test_the_last_byte_before_the_damage(tmp_path: Path) -> None:
+    """Nothing before the damage is given up, although much is decompressed in one go."""
+    text = os.urandom(3 * CHUNK)
+    packed = bytearray(gzip.compress(text, 0))
+    length = int.from_bytes(packed[11:13], "little")  # of the first stored block
+    packed[10 + 5 + length] = 0x07  # the next block is of a kind that there is not
+    content = opened(tmp_path / "a.gz", bytes(packed))
+    assert content.size(content.stat()) == length
+    assert content.read_at(length, 0) == text[:length]
+    content.close()
+
+
 def test_no_gzip_at_all(tmp_path: Path) -> None:
     """A file that only has the name is a damaged gzip, and costs nothing."""
     content = opened(tmp_path / "a.gz", b"plain text\n" * 1000)
