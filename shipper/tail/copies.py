@@ -132,7 +132,12 @@ class Copies:
                 return Verdict.WAIT, None
             self._shadows[key] = shadow
         verdict = self._verdict(stranger, shadow, now)
-        if verdict is not Verdict.WAIT:
+        if verdict is Verdict.SUCCESSOR:
+            # Another copy may have fitted the little that was known of the file that is gone: that
+            # one has to be compared with all the bytes of this one.
+            for other in [k for k, each in self._shadows.items() if each.record is shadow.record]:
+                del self._shadows[other]
+        elif verdict is Verdict.NEW:
             del self._shadows[key]
         return verdict, shadow
 

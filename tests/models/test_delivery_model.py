@@ -15,6 +15,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -334,4 +335,51 @@ def test_random_schedules(request: pytest.FixtureRequest) -> None:
             suppress_health_check=[*HealthCheck],
             print_blob=True,
         ),
+    )
+
+
+def play(begin: dict[str, bool], *actions: tuple[str, dict[str, Any]]) -> None:
+    """Carry out a schedule as hypothesis prints it."""
+    state = Delivery()
+    state.begin(**begin)
+    for name, arguments in actions:
+        getattr(state, name)(**arguments)
+    state.teardown()
+
+
+def test_a_copy_with_the_inode_of_a_deleted_file() -> None:
+    """Kept: the copy got the inode of an empty file that was rotated away and deleted before."""
+    play(
+        {"absorbing": False, "emit": False},
+        ("write", {"lines": 12}),
+        ("copytruncate", {}),
+        ("read_publish_and_save", {}),
+        ("rotate", {"create": False}),
+        ("write", {"lines": 10}),
+        ("read_publish_and_save", {}),
+        ("rotate", {"create": False}),
+        ("read_publish_and_save", {}),
+        ("wait", {"seconds": 6}),
+        ("read_publish_and_save", {}),
+        ("write", {"lines": 4}),
+        ("read_publish_and_save", {}),
+        ("copytruncate", {}),
+        ("read_publish_and_save", {}),
+        ("rotate", {"create": False}),
+        ("save", {}),
+        ("write", {"lines": 6}),
+        ("truncate", {}),
+    )
+
+
+def test_two_copies_of_a_file_of_which_half_a_line_was_seen() -> None:
+    """Kept: both copies fitted the half line, one took over the file, the other waited for ever."""
+    play(
+        {"absorbing": False, "emit": True},
+        ("write_half_a_line", {}),
+        ("read", {}),
+        ("write", {"lines": 7}),
+        ("copytruncate", {}),
+        ("write", {"lines": 7}),
+        ("copytruncate", {}),
     )

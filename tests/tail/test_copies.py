@@ -106,6 +106,20 @@ def test_a_copy_with_the_inode_of_a_deleted_file(reader: Reader, log: Path, befo
     assert reader.lines() + reader.lines() == [b"new"]
 
 
+def test_two_copies_that_begin_alike(reader: Reader, log: Path) -> None:
+    """Two copies that both begin as the little that was seen of their file are both read."""
+    append(log, b"line 0")
+    assert reader.lines() == []
+    append(log, b"0\n" + text(LINES[:50]))
+    copytruncate(log, ".2")
+    append(log, text(LINES[50:]))
+    copytruncate(log, ".1")
+
+    found = [line for _ in range(3) for line in reader.lines()]
+
+    assert sorted(found) == sorted([b"line 00", *LINES])
+
+
 def test_copytruncate_seen_while_it_copies(reader: Reader, log: Path) -> None:
     """A copy that grows is known as one, from its first byte to its last."""
     append(log, text(LINES))
