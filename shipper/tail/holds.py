@@ -116,6 +116,16 @@ class Holds:
         self._names[key] = link
         steps.reached(Step.HOLD_LINKED)
 
+    def were_deleted(self) -> bool:
+        """Tell whether somebody deleted the folder; then it is there again, and nothing is held."""
+        if self._folder is None or os.path.isdir(self._folder):
+            return False
+        log.warning("%s was deleted; it is made again, and open files are held anew", self._folder)
+        os.makedirs(self._folder, mode=0o700, exist_ok=True)
+        self._names.clear()
+        self._released.clear()
+        return True
+
     def has(self, key: Identity) -> bool:
         """Tell whether a file is held."""
         return key in self._names

@@ -105,6 +105,9 @@ class Tailer:
         found: set[Identity] = set()
         news: list[Stranger] = []
         opened, holds = self._open, self._holds
+        if holds.were_deleted():
+            for key, each in opened.items():
+                holds.keep(key, each.content.fd, each.path)
         for source in self._inputs:
             for file in source.patterns.find():
                 stat = file.stat
@@ -118,11 +121,11 @@ class Tailer:
                 else:
                     news.append(Stranger(file, key, source))
         strangers = []
-        for each in sorted(news, key=_changed_at):
-            if each.key in opened or self._is_known(each, now):
-                self._meet(each.file, each.key, each.source, now, wall)
+        for new in sorted(news, key=_changed_at):
+            if new.key in opened or self._is_known(new, now):
+                self._meet(new.file, new.key, new.source, now, wall)
             else:
-                strangers.append(each)
+                strangers.append(new)
         self._copies.found = found
         if not self._is_recovered:
             self._is_recovered = True

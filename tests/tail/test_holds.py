@@ -104,6 +104,27 @@ def test_a_hold_goes_when_its_file_is_delivered(reader: Reader, log: Path) -> No
     assert held(reader) == []
 
 
+def test_the_folder_is_deleted_while_files_are_held(
+    reader: Reader, log: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A folder of holds that somebody deletes is told and made again; open files are held anew."""
+    append(log, b"1\n")
+    assert reader.lines() == [b"1"]
+    shutil.rmtree(reader.holds)
+    append(log, b"2\n")
+    other = log.with_name("other.log")
+    append(other, b"3\n")
+    reader.scan()
+    assert "was deleted" in caplog.text
+    assert sorted(held(reader)) == [str(log), str(other)]
+    reader.save()
+    log.unlink()
+    other.unlink()
+    reader.crash()
+
+    assert sorted(reader.lines()) == [b"2", b"3"]
+
+
 def test_a_crash_between_the_save_and_the_unlink(reader: Reader, log: Path) -> None:
     """A hold of a file that is over is found at the start, read no more, and removed."""
     append(log, b"1\n")
