@@ -97,6 +97,8 @@ class History:
     def windows(self, rule: Rule) -> Iterator[GroupWindows]:
         """Give the windows of a rule, group by group; a rule without groups has one."""
         ends = self.span.ends(rule)
+        if not ends:
+            return
         found = [(probe, self._series[_key_of(rule, probe)]) for probe in rule.probes]
         shared = {
             probe.name: _column(probe, series.groups.get((), {}), series.slot_ms, ends)

@@ -243,6 +243,17 @@ def test_a_histogram_that_is_too_much_is_asked_in_halves() -> None:
         store.close()
 
 
+def test_a_span_without_any_window_has_no_verdicts(tmp_path: Path) -> None:
+    """A rule that is judged once a day has nothing to say of an hour."""
+    rule = rule_of("count: level:ERROR\nabove: 1\nevery: 1d\nover: 1d\n")
+    write_parts(tmp_path / "index", [[record(1, NOON, level="ERROR")]])
+    store = open_embedded(tmp_path / "index")
+    span = Span(NOON + MINUTE, NOON + 60 * MINUTE)
+
+    assert backtest(rule, read_history(store, [rule], span)).transitions == ()
+    store.close()
+
+
 def test_a_refusal_that_no_halving_mends_is_told() -> None:
     """A question that can't be answered at all is an error, not an empty history."""
 

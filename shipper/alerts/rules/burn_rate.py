@@ -120,6 +120,7 @@ class BurnRate:
         if to < limits.at_least or not short_to:
             reason = f"only {to:,} records, and {limits.at_least:,} are asked for"
             return Finding(State.OK, reason, None, limit, events=to)
+        of, short_of = min(of, to), min(short_of, short_to)  # may be counted a moment later
         low, high = (bound / budget for bound in share_between(of, to))
         rate, short = of / to / budget, short_of / short_to / budget
         is_broken = low > limit and short > limit

@@ -160,8 +160,8 @@ def narrowed(query: str, *conditions: str) -> str:
     parts = [part for part in (query, *conditions) if part.strip() not in ("", "*")]
     if len(parts) < 2:
         return parts[0] if parts else "*"
-    if parts[-1].startswith(f"{parts[0]} AND "):
-        return parts[-1]
+    if parts[-1].startswith(f"{parts[0]} AND ") and "OR" not in parts[-1]:
+        return parts[-1]  # it asks for all of that already
     return " AND ".join(f"({part})" for part in parts)
 
 

@@ -59,6 +59,22 @@ def test_the_part_is_counted_within_the_whole() -> None:
     assert to.query == ACCESS
 
 
+def test_a_query_that_begins_like_the_whole_is_still_counted_within_it() -> None:
+    """An OR binds less than AND, so what stands behind it has to be narrowed, too."""
+    text = "ratio: {of: 'a:1 AND b:2 OR c:3', to: 'a:1'}\nabove: 1%\n"
+    plain = "ratio: {of: 'a:1 AND b:2', to: 'a:1'}\nabove: 1%\n"
+
+    assert rule_of(text).probes[0].query == "(a:1) AND (a:1 AND b:2 OR c:3)"
+    assert rule_of(plain).probes[0].query == "a:1 AND b:2"
+
+
+def test_a_part_that_was_counted_a_moment_later_is_no_more_than_the_whole() -> None:
+    """A store that still takes records may count more failures than requests."""
+    found = find(ABOVE, of=61, to=60)
+
+    assert (found.value, found.high) == (1.0, 1.0)
+
+
 def test_the_finding_shows_its_interval() -> None:
     """Value, bounds and number of records are those that decided."""
     found = find(ABOVE, of=5, to=100)
