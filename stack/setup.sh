@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes what the stack needs in Elasticsearch: templates, lifecycle policy, roles, and the accounts
-# of Kibana and Logstash. Every request puts what is wanted in place of what is there, so it may run
+# of Kibana, Logstash and the alert job. Every request puts what is wanted in place of what is there, so it may run
 # at any time; `…@custom` component templates are never touched.
 #
 # It is what `shipper setup` does from any machine, for a cluster that is known to have everything,
@@ -55,5 +55,7 @@ if [ "$security" = true ]; then
   send POST /_security/user/kibana_system/_password "$body"
   write_body "${LOGSTASH_PASSWORD:?}" ',"roles":["logs-orchestrator-writer"]'
   send PUT /_security/user/logstash_writer "$body"
+  write_body "${ALERTS_PASSWORD:?}" ',"roles":["logs-orchestrator-alerts"]'
+  send PUT /_security/user/alert_job "$body"
 fi
 echo 'Elasticsearch is set up' >&2

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from shipper.config import load
+from shipper.config import ElasticsearchOutput, load
 from tests.stack.composing import read_compose
 from tests.stack.layout import COMPOSE, ENVIRONMENT, INSECURE, ROOT, compose, settings, variables
 
@@ -140,6 +140,7 @@ def test_order_of_the_start() -> None:
         "logstash": {"setup": "service_completed_successfully"},
         "kibana": {"setup": "service_completed_successfully"},
         "shipper": {"logstash": "service_healthy"},
+        "alerts": {"setup": "service_completed_successfully"},
     }
 
 
@@ -170,7 +171,32 @@ def test_the_shipper_is_asked_for_by_its_profile() -> None:
     assert shipper["profiles"] == ["shipper"]
     assert shipper["read_only"] is True
     assert shipper["cap_drop"] == ["ALL"]
-    assert all("profiles" not in SERVICES[name] for name in SERVICES if name != "shipper")
+    assert {name for name in SERVICES if "profiles" in SERVICES[name]} == {"shipper", "alerts"}
+
+
+def test_the_alert_job_is_asked_for_by_its_profile() -> None:
+    """It shares the folder of the shipper, and asks Elasticsearch as a user of its own."""
+    job = SERVICES["alerts"]
+
+    assert job["profiles"] == ["alerts"]
+    assert job["command"] == ["alerts", "run"]
+    assert job["cap_drop"] == ["ALL"]
+    assert "shipper_data:/var/lib/shipper" in job["volumes"]
+    assert compose()["secrets"] == {"alerts_password": {"environment": "ALERTS_PASSWORD"}}
+
+
+@pytest.mark.parametrize(
+    ("name", "user"), [("alerts.yml", "alert_job"), ("alerts-insecure.yml", None)]
+)
+def test_configs_of_the_alert_job_are_valid(name: str, user: str | None) -> None:
+    """It asks the Elasticsearch of the stack, and has rules and alerters where they are mounted."""
+    config = load(ROOT / "stack" / name)
+
+    assert isinstance(config.output, ElasticsearchOutput)
+    assert config.output.username == user
+    assert str(config.data_dir) == "/var/lib/shipper"
+    assert (ROOT / config.alerts.rules).is_dir()
+    assert (ROOT / config.alerts.settings).is_file()
 
 
 @pytest.mark.parametrize(

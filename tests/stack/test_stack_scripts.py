@@ -222,12 +222,13 @@ def set_up(url: str, **environment: str) -> subprocess.CompletedProcess[str]:
         ELASTIC_PASSWORD="elastic-secret",
         KIBANA_PASSWORD="kibana-secret",
         LOGSTASH_PASSWORD="logstash-secret",
+        ALERTS_PASSWORD="alerts-secret",
         **environment,
     )
 
 
 def test_setup_makes_accounts_and_templates() -> None:
-    """Policies, component templates, the index template, roles, then the two accounts."""
+    """Policies, component templates, the index template, roles, then the three accounts."""
     with noting() as (url, asked):
         done = set_up(url)
 
@@ -243,6 +244,10 @@ def test_setup_makes_accounts_and_templates() -> None:
     assert bodies["/_security/user/logstash_writer"] == {
         "password": "logstash-secret",
         "roles": ["logs-orchestrator-writer"],
+    }
+    assert bodies["/_security/user/alert_job"] == {
+        "password": "alerts-secret",
+        "roles": ["logs-orchestrator-alerts"],
     }
     assert "/_security/role/logs-orchestrator-writer" in paths
 
