@@ -228,7 +228,9 @@ def _application() -> list[str]:
     logs, data = LOGS.absolute(), DATA.absolute()
     port = str(_free_port())
     folders = ["--logs", str(logs), "--data", str(data)]
-    return ["examples.orchestrator", "--port", port, *folders, "--health-seconds", "5"]
+    # Its health often enough for short windows; well by itself, and slow when it is made slow.
+    told = ["--health-seconds", "5", "--faults", "demo,timeout=0.003", "--slow-query-ms", "300"]
+    return ["examples.orchestrator", "--port", port, *folders, *told]
 
 
 def _alerts(config: Path) -> list[str]:

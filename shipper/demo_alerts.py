@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 PER_MINUTE: Final = frozenset({"authentication_failures", "timeouts"})
 TOO_LONG: Final = frozenset({"error_budget", "error_spike", "new_error_type", "audit_open"})
-PERIODS: Final = {"over": "30s", "every": "10s", "for": "10s", "keep_firing": "20s"}
+PERIODS: Final = {"over": "30s", "every": "10s", "for": "0s", "keep_firing": "20s"}
 
 
 def write_rules(shipped: Path, place: Path) -> None:

@@ -35,6 +35,7 @@ def main() -> int:
         faults=options.faults,
         queue_workers=options.queue_workers,
         health_seconds=options.health_seconds,
+        slow_query_ms=options.slow_query_ms,
     )
     os.environ.update(settings.to_environment())
     try:
@@ -100,6 +101,13 @@ def _options(usual: Settings) -> argparse.Namespace:
         default=usual.health_seconds,
         metavar="N",
         help="time between two records of its health (%(default)s)",
+    )
+    add(
+        "--slow-query-ms",
+        type=float,
+        default=usual.slow_query_ms,
+        metavar="N",
+        help="a query that takes so long is logged as slow (%(default)s)",
     )
     add(
         "--faults",
