@@ -242,7 +242,8 @@ class Delivery:
     )
     linger_seconds: float = option(
         SECONDS.between("0s", "1m"),
-        "… or when its oldest line has waited this long.",
+        "… or when its oldest line has waited this long, or four times as long as the last try to "
+        "publish took: an output that answers fast is told at once.",
         default="300ms",
     )
     queue_bytes: int = option(

@@ -20,6 +20,7 @@ from shipper.errors import OutputUnavailable, ShipperError
 from shipper.events import Delivery, Rejection
 from tests.deliver.delivering import NOW, ScriptedOutput, document_of, parcel_of, seqs_of
 
+SLOW = 1000.0  # seconds that the last try took
 LIMIT = 20.0  # seconds that a thread may take on a busy machine
 DOWN = OutputUnavailable("the output is down")
 
@@ -278,6 +279,7 @@ def test_a_full_queue_ends_the_wait_for_more(tmp_path: Path) -> None:
     """A batch does not wait for what cannot come."""
     settings = settings_of(batch_bytes=100, linger=1000.0, queue_bytes=100)
     publishing = Publishing(tmp_path, settings=settings)
+    publishing.publisher._took = SLOW
     with publishing.running():
         assert publishing.put(1, size=60)
         assert publishing.put(2, size=60, timeout=LIMIT)
@@ -285,9 +287,10 @@ def test_a_full_queue_ends_the_wait_for_more(tmp_path: Path) -> None:
 
 
 def test_a_batch_waits_for_more(tmp_path: Path) -> None:
-    """A batch that is not full lingers; when it is full, it goes at once."""
+    """To a slow output, a batch that is not full lingers; when it is full, it goes at once."""
     settings = settings_of(batch_bytes=30, linger=1000.0)
     publishing = Publishing(tmp_path, settings=settings)
+    publishing.publisher._took = SLOW
     with publishing.running():
         for seq in range(3):
             assert publishing.output.tries == []
@@ -295,9 +298,20 @@ def test_a_batch_waits_for_more(tmp_path: Path) -> None:
         publishing.wait_for(lambda: publishing.output.sent == [[0, 1, 2]])
 
 
+def test_a_fast_output_is_told_at_once(tmp_path: Path) -> None:
+    """No batch waits for more than a few times what the output took for the last one."""
+    publishing = Publishing(tmp_path, settings=settings_of(batch_bytes=1000, linger=1000.0))
+    with publishing.running():
+        for seq in range(3):
+            publishing.put(seq)
+            publishing.wait_for(publishing.publisher.is_idle)
+        assert publishing.output.sent == [[0], [1], [2]]
+
+
 def test_a_batch_does_not_wait_for_ever(tmp_path: Path) -> None:
     """After its time a batch goes, however small it is."""
     publishing = Publishing(tmp_path, settings=settings_of(batch_bytes=1000, linger=0.01))
+    publishing.publisher._took = SLOW
     with publishing.running():
         publishing.put(1)
         publishing.wait_for(lambda: publishing.output.sent == [[1]])
