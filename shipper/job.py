@@ -32,7 +32,7 @@ from shipper import folder
 from shipper.alerts.alerter import Surroundings, open_alerter
 from shipper.alerts.deciding import Policy
 from shipper.alerts.journal import RUN, Journal
-from shipper.alerts.judging import Judging, Times
+from shipper.alerts.judging import LONGEST_REST_MS, Judging, Times
 from shipper.alerts.ledger import Ledger
 from shipper.alerts.outbox import Outbox
 from shipper.alerts.pages import Pages
@@ -44,7 +44,7 @@ from shipper.alerts.telling import PageMaker, Teller
 from shipper.commands.stores import store_of
 from shipper.config import ElasticsearchOutput
 from shipper.emit.numbering import ulid
-from shipper.errors import ConfigError, ShipperError, StoreUnavailable
+from shipper.errors import ConfigError, DataFolderError, ShipperError, StoreUnavailable
 from shipper.job_threads import Pinger, TellerThread, wall
 from shipper.signals import Signals
 
@@ -248,7 +248,11 @@ class AlertJob:
         """Judge once, if it is ours to judge; give the time of the next turn."""
         if not self._holds_lease(now):
             return now + STAND_BY_MS
-        look = self._judging.look(now)
+        try:
+            look = self._judging.look(now)
+        except DataFolderError as error:  # a full disk, as a rule: nothing was decided
+            log.warning("%s; it is tried again", error)
+            return now + STAND_BY_MS
         self._tell_fault(look.fault)
         if look.fault is None:
             self._good_at = now
@@ -261,8 +265,8 @@ class AlertJob:
     def _write_journal(self) -> None:
         try:
             self._journal.catch_up()
-        except OSError as error:
-            log.warning("cannot write the log of incidents: %s; it is tried again", error.strerror)
+        except (OSError, DataFolderError) as error:
+            log.warning("cannot write the log of incidents: %s; it is tried again", error)
 
     def _holds_lease(self, now: int) -> bool:
         if self._lease is None:
@@ -285,8 +289,8 @@ class AlertJob:
         self._fault = fault
 
     def _rest(self, until: int) -> None:
-        """Wait for the next turn or a signal."""
-        self._wake.wait(max(0.0, (until - wall()) / 1000))
+        """Wait for the next turn or a signal; never long, for the clock may have been set back."""
+        self._wake.wait(min(max(0, until - wall()), LONGEST_REST_MS) / 1000)
         self._wake.clear()
 
     def _attend(self) -> None:

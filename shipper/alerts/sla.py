@@ -136,11 +136,16 @@ class Kept:
 
 
 def compliance(incidents: Sequence[Incident], sla: Sla, now: int) -> list[Kept]:
-    """Count per month (of the calendar's zone, by the time of telling) and severity."""
+    """
+    Count per month (of the calendar's zone, by the time of telling) and severity.
+
+    What was over before anybody could be told had no clock, and is left out.
+    """
     found: dict[tuple[str, Severity], list[Incident]] = {}
     for incident in incidents:
-        if incident.told_at is not None:
-            month = f"{sla.calendar.local(incident.told_at):%Y-%m}"
+        told, ended = incident.told_at, incident.resolved_at
+        if told is not None and (ended is None or ended > told):
+            month = f"{sla.calendar.local(told):%Y-%m}"
             found.setdefault((month, incident.severity), []).append(incident)
     order = list(Severity)
     return [

@@ -26,7 +26,14 @@ from shipper.alerts.incident import Transition
 from shipper.alerts.outbox import Errand, Outbox
 from shipper.alerts.page import Page
 from shipper.alerts.pages import Pages, digest_of
-from shipper.alerts.retry import Failures, GiveUp, HandOver, TryAgain, after_failure
+from shipper.alerts.retry import (
+    LONGEST_ASKED_SECONDS,
+    Failures,
+    GiveUp,
+    HandOver,
+    TryAgain,
+    after_failure,
+)
 from shipper.alerts.settings import AlertSettings
 from shipper.errors import StoreUnavailable
 from shipper.store.api import Store
@@ -102,7 +109,8 @@ class Teller:
     def turn(self, clock: Callable[[], int], *, is_stopping: Callable[[], bool]) -> int | None:
         """Tell what can be told now; give when to look again (epoch ms), None if nothing waits."""
         now = clock()
-        ready = _in_order(self._outbox.errands(self.name), now)
+        most = round(self._settings.retry.longest_seconds + LONGEST_ASKED_SECONDS) * 1000
+        ready = _in_order(self._outbox.errands(self.name), now, now + most)
         again_at = self._tell_ready(ready, clock, is_stopping) if ready else None
         rest = [each.next_at for each in self._outbox.errands(self.name)]
         return max(min(rest), again_at or 0) if rest else None
@@ -212,12 +220,16 @@ class Teller:
         )
 
 
-def _in_order(errands: Sequence[Errand], now: int) -> list[Errand]:
-    """Give what can be told: not what waits, nor what comes after that in the same incident."""
+def _in_order(errands: Sequence[Errand], now: int, latest: int) -> list[Errand]:
+    """
+    Give what can be told: not what waits, nor what comes after that in the same incident.
+
+    Nothing waits until after `latest`: the clock was set back since.
+    """
     ready, waiting = [], set()
     for each in errands:
         incident = each.transition.incident.id
-        if each.next_at > now or incident in waiting:
+        if now < each.next_at <= latest or incident in waiting:
             waiting.add(incident)
         else:
             ready.append(each)

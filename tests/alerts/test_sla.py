@@ -140,9 +140,10 @@ def test_how_the_limits_were_kept() -> None:
     ignored = replace(january, resolved_at=told + 30 * MINUTE)
     forgotten = replace(january, acknowledged_at=told + 6 * MINUTE)
     fresh = replace(january, told_at=told + 2 * MINUTE)
+    unseen = replace(january, resolved_at=told - HOUR)  # found after the fact
     sla = Sla(calendar=Calendar(BERLIN))
 
-    found = compliance([kept, by_itself, ignored, forgotten, fresh], sla, told + 3 * MINUTE)
+    found = compliance([kept, by_itself, ignored, forgotten, fresh, unseen], sla, told + 3 * MINUTE)
     later = compliance([kept, by_itself, ignored, forgotten], sla, told + 2 * HOUR)
 
     assert [(each.month, each.incidents) for each in found] == [("2026-01", 4), ("2026-02", 1)]

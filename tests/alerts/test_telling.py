@@ -132,6 +132,17 @@ def test_a_service_that_is_down_is_left_alone(desk: Desk, posts: Posts) -> None:
     assert desk.ledger.failing() == {}
 
 
+def test_a_clock_that_was_set_back_holds_up_nobody(desk: Desk, posts: Posts) -> None:
+    """A pause that began in a future that did not come is no pause."""
+    desk.decide("a", Change.FIRED)
+    posts.script = [Says(503)]
+    desk.turn(after=24 * 60 * MINUTE)
+
+    assert desk.turn(after=-24 * 60 * MINUTE) is None
+
+    assert desk.heard() == ["one Firing", "one Firing"]
+
+
 def test_another_alerter_takes_over(desk: Desk, posts: Posts) -> None:
     """After two minutes of failures the fallback is told, and the failure is known as one."""
     desk.decide("a", Change.FIRED)

@@ -58,6 +58,17 @@ def test_who_renews_keeps_it(lease: Make) -> None:
         assert not other.hold(now)
 
 
+def test_a_clock_that_was_set_back_renews(lease: Make) -> None:
+    """What was renewed in a future that did not come is renewed by the clock of now."""
+    one, other = lease("one"), lease("other")
+    assert one.hold(START + 100 * LASTS)
+
+    assert one.hold(START)
+
+    assert not other.hold(START + 1)
+    assert other.hold(START + LASTS + SKEW_MS)
+
+
 def test_a_process_that_starts_again_takes_its_own(lease: Make) -> None:
     """The same holder need not wait for itself."""
     assert lease("one").hold(START)

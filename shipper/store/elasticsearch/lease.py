@@ -58,7 +58,8 @@ class Lease:
         Raises:
             StoreUnavailable: nobody can say.
         """
-        if now < self._until - 2 * self._lasts_ms // 3:
+        renewed = self._until - self._lasts_ms
+        if renewed <= now < renewed + self._lasts_ms // 3:  # before it: the clock was set back
             return True
         if self._version is not None and self._write(now + self._lasts_ms):
             return True
