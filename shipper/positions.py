@@ -124,8 +124,10 @@ def change(
             found = [*demand.forget(tailer, request.patterns)]
         changes = Changes()
         changes.add_files(*tailer.take_changes())
+        changes.add_tombstones(tailer.take_tombstones())
         if not changes.is_empty():
             registry.save(changes, now_ms)
+        tailer.saved()
     return tuple(Outcome(*each) for each in found)
 
 
