@@ -114,8 +114,9 @@ class Shipper:
     def forever(self) -> int:
         """Ship until a signal; then stop reading, flush, ack, save."""
         pipeline = self._pipeline
-        self._listen(self._config.metrics)
+        self._listen(self._config.metrics)  # a port that is taken is told before anything is read
         self._start()
+        self._answer()  # only now can it be told that all threads are alive
         log.info("shipping as %s; stop with SIGTERM or Ctrl-C", self._config.host.name)
         while not pipeline.stopping:
             pipeline.raise_failure()
@@ -210,7 +211,12 @@ class Shipper:
         from shipper.listen import Listener, read_token  # noqa: PLC0415 -- for whom it is asked
 
         self._listener = Listener(metrics.listen, read_token(metrics.token_file), self._page)
-        threading.Thread(target=self._listener.serve_forever, name="metrics", daemon=True).start()
+
+    def _answer(self) -> None:
+        """Answer who asks for the metrics, if anybody may."""
+        if self._listener is not None:
+            body = self._listener.serve_forever
+            threading.Thread(target=body, name="metrics", daemon=True).start()
 
     def _listen_anew(self, metrics: Metrics) -> None:
         """Listen where another config says; if that cannot be, nowhere, which is logged."""
@@ -219,6 +225,7 @@ class Shipper:
         self._hang_up()
         try:
             self._listen(metrics)
+            self._answer()
         except ShipperError as error:
             log.error("%s; nobody can ask for the metrics now", error)  # noqa: TRY400 -- no fault of ours
 
