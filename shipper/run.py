@@ -106,6 +106,7 @@ class Shipper:
         self._signals = Signals(self._on_signal)
         self._thread = self._make_thread()
         self._listener: Listener | None = None
+        self._is_answering = False
 
     def _make_thread(self) -> threading.Thread:
         body = self._pipeline.publisher.run
@@ -217,6 +218,7 @@ class Shipper:
         if self._listener is not None:
             body = self._listener.serve_forever
             threading.Thread(target=body, name="metrics", daemon=True).start()
+            self._is_answering = True
 
     def _listen_anew(self, metrics: Metrics) -> None:
         """Listen where another config says; if that cannot be, nowhere, which is logged."""
@@ -232,8 +234,10 @@ class Shipper:
     def _hang_up(self) -> None:
         listener, self._listener = self._listener, None
         if listener is not None:
-            listener.shutdown()
+            if self._is_answering:  # else `shutdown` would wait for an end that never comes
+                listener.shutdown()
             listener.server_close()
+        self._is_answering = False
 
     def _page(self, path: str) -> Page | None:
         """Answer a question; called by the thread that listens."""
