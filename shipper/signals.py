@@ -11,6 +11,7 @@ The stacks are written by the interpreter itself, also while the main thread han
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import faulthandler
 import io
@@ -26,7 +27,9 @@ class Signals:
     """
     The flags that the signals set.
 
-    `called` is called by every handler. Only the main thread may make one.
+    `called` is called after every signal, by a thread that is there for nothing else: a handler
+    runs between two instructions of the main thread, which may hold the very lock that setting an
+    event takes, and would wait for itself for ever. Only the main thread may make one.
     """
 
     def __init__(self, called: Callable[[], None]) -> None:
@@ -46,7 +49,7 @@ class Signals:
             self.dump = True
         else:
             self.stops += 1
-        self._called()
+        _thread.start_new_thread(self._called, ())
 
     def take_reload(self) -> bool:
         """Tell whether the config is to be read again; once for each time it was asked."""

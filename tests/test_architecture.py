@@ -106,6 +106,7 @@ CLOCK_AND_THREADS = {
     "check": "asks the machine how it is",
     "emit": "lives in the application, which has no composition of ours",
     "alerts.alerters.apprise": "Apprise bounds no try; one that takes too long is left behind",
+    "signals": "a handler may take no lock; a thread does it, which only sets flags",
     "tail.watch": "starts the thread of watchdog, which only sets a flag",
 }
 
@@ -119,6 +120,7 @@ CLOCK = {
     "time.time_ns",
 }
 THREADS = {
+    "_thread.start_new_thread",
     "concurrent.futures.ProcessPoolExecutor",
     "concurrent.futures.ThreadPoolExecutor",
     "multiprocessing.Process",
