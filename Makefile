@@ -21,13 +21,13 @@ test: $(VENV)/dev.stamp ## the default suite, a minute or two
 	$(BIN)/pytest -n auto --dist loadgroup -m "not slow"
 
 test-slow: $(VENV)/dev.stamp ## the suites that take longer
-	$(BIN)/pytest -m slow --timeout 600
+	$(BIN)/pytest -n auto --dist loadgroup -m slow --timeout 600
 
 test-all: test test-slow ## every suite
 
-SECONDS ?= 240
 SCHEDULES ?= 5000
 
+torture: SECONDS ?= 240
 torture: $(VENV)/dev.stamp ## everything at once for SECONDS=240: fast rotation, kills, bad outputs; SEED=N
 	$(BIN)/pytest -s tests/faults/test_torture.py --torture $(SECONDS) $(if $(SEED),--seed $(SEED))
 
@@ -54,8 +54,7 @@ docs: $(VENV)/dev.stamp ## write the references in docs/ from the code
 	  texts = {page: text() for page, text in PAGES.items()}; \
 	  [Path(page).write_text(text) for page, text in texts.items()]'
 
-SECONDS ?= 600
-
+fuzz: SECONDS ?= 600
 fuzz: $(VENV)/dev.stamp ## hostile bytes through reader and enricher, for SECONDS
 	$(BIN)/python -m tests.fuzz $(SECONDS)
 

@@ -12,10 +12,11 @@ left behind.
 
 from __future__ import annotations
 
+import errno
 import math
+import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -47,6 +48,7 @@ OUTPUT = Path("var/demo")  # what the processes print
 RULES = OUTPUT / "rules"
 ALERTERS = OUTPUT / "alerters.yml"
 USUAL_PORT = 8000
+TAKEN = os.strerror(errno.EADDRINUSE)  # what the application says of a port
 START_SECONDS = 30.0  # a cold start of the application on a slow machine
 ONLY_WRITTEN = (ConsoleOutput, LogstashOutput)  # there is nothing to ask
 STOP_SECONDS = 5.0
@@ -201,8 +203,7 @@ def demo(plan: Plan) -> Iterator[Demo]:
     with interruptions.handled(), ExitStack() as stack:
         start = Starter(stack, interruptions).start
         shipper = start("shipper", ["shipper", "--config", str(plan.config), "run"], Path.cwd())
-        application = start("application", _application(), ROOT)
-        url = _until(application, lambda: _address(application), interruptions)
+        application, url = _start_application(start, interruptions)
         _check_inputs(config)
         visits = ["--url", url, "--rate", str(plan.rate), "--seconds", str(ENDLESS_SECONDS)]
         clients = start("load", ["examples.orchestrator.load", *visits], ROOT)
@@ -224,13 +225,26 @@ def _check_example() -> None:
         raise ShipperError(f"the demo needs {', '.join(missing)}; pip install -e '.[demo]'")
 
 
-def _application() -> list[str]:
+def _start_application(
+    start: Callable[[str, list[str], Path], Child], interruptions: Interruptions
+) -> tuple[Child, str]:
+    """Start the application, on any port where another program has the usual one."""
+    application = start("application", _application(USUAL_PORT), ROOT)
+    try:
+        return application, _until(application, partial(_address, application), interruptions)
+    except ShipperError:
+        if TAKEN not in application.output.read_text(errors="replace"):
+            raise
+    application = start("application", _application(0), ROOT)
+    return application, _until(application, partial(_address, application), interruptions)
+
+
+def _application(port: int) -> list[str]:
     logs, data = LOGS.absolute(), DATA.absolute()
-    port = str(_free_port())
     folders = ["--logs", str(logs), "--data", str(data)]
     # Its health often enough for short windows; well by itself, and slow when it is made slow.
     told = ["--health-seconds", "5", "--faults", "demo,timeout=0.003", "--slow-query-ms", "300"]
-    return ["examples.orchestrator", "--port", port, *folders, *told]
+    return ["examples.orchestrator", "--port", str(port), *folders, *told]
 
 
 def _alerts(config: Path) -> list[str]:
@@ -238,17 +252,6 @@ def _alerts(config: Path) -> list[str]:
     demo_alerts.write_alerters(ALERTERS)
     job = ["alerts", "run", "--rules", str(RULES), "--alerters", str(ALERTERS)]
     return ["shipper", "--config", str(config), *job]
-
-
-def _free_port() -> int:
-    """Give the usual port, or 0 (any) where another program has it."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", USUAL_PORT))
-        except OSError:
-            return 0
-        return USUAL_PORT
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,8 @@ from shipper.alerts.rules.reading import load_rules
 from shipper.alerts.settings import load as load_settings
 from shipper.demo_alerts import TOO_LONG, write_alerters, write_rules
 
+pytestmark = pytest.mark.xdist_group("demo")
+
 ROOT = Path(__file__).parents[2]
 SHIPPER = [sys.executable, "-m", "shipper", "--config", str(ROOT / "config/shipper.yml")]
 LIMIT_SECONDS = 120

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shipper.steps import Step
+from shipper.tail.registry import CLOSED_WITHIN_MS
 from tests.acceptance.server import SHIPPER, kill, wait_until
 from tests.faults import killing
 from tests.faults.disks import bound, small_disk
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 LIMIT_SECONDS = 90
+OLD_SECONDS = CLOSED_WITHIN_MS / 1000 + 1  # of a backup: younger, it may be what was saved last
 UP = "shipping as"
 
 
@@ -194,10 +196,12 @@ def test_an_old_backup(site: Site, outcome: Outcome, *, with_index: bool) -> Non
         shipper = start(site)
         wait_for_more(site)
         stop(shipper)
+        taken_at = time.monotonic()
         for name in names:
             shutil.copytree(var / name, site.folder / "backup" / name)
         shipper = start(site)
         wait_for_more(site, 500)
+        wait_until(lambda: time.monotonic() > taken_at + OLD_SECONDS, seconds=LIMIT_SECONDS)
         kill(shipper)
         for name in names:
             shutil.rmtree(var / name)
