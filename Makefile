@@ -17,7 +17,7 @@ help: ## list the targets
 run: $(VENV)/demo.stamp ## a real application, its load, the shipper and what arrives, live
 	$(BIN)/shipper demo
 
-test: $(VENV)/dev.stamp ## the default suite, a minute or two
+test: $(VENV)/dev.stamp ## the default suite, some minutes
 	$(BIN)/pytest -n auto --dist loadgroup -m "not slow"
 
 test-slow: $(VENV)/dev.stamp ## the suites that take longer
