@@ -65,7 +65,7 @@ def test_shipping_to_the_index(site: Site, outcome: Outcome, step: Step) -> None
 
     lost, doubled = killing.stored_once(site, written)
     sees = told(killing.warnings(site), site.folder)
-    fault = f"kill -9 of the shipper, 3 times, when {step.value} ({step.name}); index"
+    fault = f"kill -9, 3 times, at {step.name}: {step.value}; index"
     outcome(fault, written=written, lost=lost, doubled=doubled, sees=sees)
     assert (lost, doubled) == (set(), set())
     assert deleted or step not in HELD
@@ -88,7 +88,7 @@ def test_shipping_over_lumberjack(
 
     arrived = killing.of_runs(receiver.origins(), written)
     lost = written - {*arrived}
-    fault = "kill -9 of the shipper at each of 8 steps; Logstash, by `_id`"
+    fault = f"kill -9 at each of {len(ON_THE_WAY)} steps; the protocol of Logstash, by `_id`"
     outcome(fault, written=written, lost=lost, sees=told(killing.warnings(site), site.folder))
     assert lost == set()
     assert {*arrived} == written
@@ -109,7 +109,7 @@ def test_shipping_to_elasticsearch(site: Site, outcome: Outcome, elasticsearch_u
 
     found = killing.of_runs(stored(elasticsearch_url, "killed"), written)
     lost, doubled = written - {*found}, killing.doubled(found)
-    fault = "kill -9 of the shipper at each of 8 steps; a real Elasticsearch node"
+    fault = f"kill -9 at each of {len(ON_THE_WAY)} steps; a real Elasticsearch"
     sees = told(killing.warnings(site), site.folder)
     outcome(fault, written=written, lost=lost, doubled=doubled, sees=sees)
     assert (lost, doubled) == (set(), set())
@@ -162,7 +162,7 @@ def test_records_that_are_refused(site: Site, outcome: Outcome, step: Step) -> N
     found = killing.of_runs(Counter(refusing.held), written)
     buried = {killing.origin_of(id_) for id_ in dead_letters(site)}
     lost, doubled = written - {*found} - buried, {*found} & buried
-    fault = f"kill -9 of the shipper, 3 times, when {step.value} ({step.name})"
+    fault = f"kill -9, 3 times, at {step.name}: {step.value}"
     sees = told(killing.warnings(site), site.folder)
     outcome(fault, written=written, lost=lost, doubled=doubled, sees=sees)
     assert (lost, doubled) == (set(), set())
@@ -189,7 +189,7 @@ def test_dead_letters_that_are_replayed(site: Site, outcome: Outcome, step: Step
         finish(site)
 
     lost = written - {*killing.of_runs(Counter(refusing.held), written)}
-    fault = f"kill -9 of `shipper deadletters replay`, when {step.value} ({step.name})"
+    fault = f"kill -9 of `deadletters replay`, twice, at {step.name}: {step.value}"
     outcome(fault, written=written, lost=lost, sees=told(killing.warnings(site), site.folder))
     assert lost == set()
     assert dead_letters(site) == set()

@@ -124,12 +124,12 @@ def test_everything_at_once(  # noqa: PLR0917 -- all are fixtures
     print(f"logstash: {again} came more than once on the wire")  # noqa: T201 -- the result
     unheld = counts.pop("unheld")
     for count in counts.values():
-        fault = f"everything at once, {count.kills} kills: {count.name}"
+        fault = f"[everything at once](#everything-at-once), {count.kills} kills; {count.name}"
         outcome(fault, written=written, lost=range(count.lost), doubled=range(count.doubled))
         assert (count.lost, count.doubled) == (0, 0)
         assert count.out_of_reach < count.written * 3 / 4
     for victim in victims[:2]:  # what a receiver got, nobody can ask it
         assert audit_of(victim) == expected(counts[victim.name])
     lost = written - {*found["unheld"]}
-    outcome(f"the same with holds switched off, {unheld.kills} kills", written=written, lost=lost)
+    outcome(f"the same, {unheld.kills} kills, with holds switched off", written=written, lost=lost)
     assert lost, "the torture would not show a loss"
