@@ -69,6 +69,7 @@ bench: $(VENV)/dev.stamp ## CPU seconds per million lines, lines/s, memory; besi
 	$(BIN)/python -m bench.elasticsearch $(LINES)
 	$(BIN)/python -m bench.files
 	$(BIN)/python -m bench.audit $(LINES)
+	$(BIN)/python -m bench.overhead $(LINES)
 	$(BIN)/python -m bench.latency
 	$(BIN)/python -m bench.emit
 	$(BIN)/python -m bench.peers $(LINES)

@@ -33,7 +33,7 @@ from tests.models.delivery import Clock, Crash, Running, Store
 
 RUN = "01JKABCDEFGHJKMNPQRSTVWXYZ"
 BACKUPS = 2
-SCHEDULES = 150
+SCHEDULES = 300
 
 CRASHES = (
     Step.READ,
