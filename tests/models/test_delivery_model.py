@@ -383,3 +383,14 @@ def test_two_copies_of_a_file_of_which_half_a_line_was_seen() -> None:
         ("write", {"lines": 7}),
         ("copytruncate", {}),
     )
+
+
+def test_a_crash_between_the_answer_and_the_save() -> None:
+    """Kept: what the index holds beyond the registry is asked for at the start."""
+    play(
+        {"absorbing": False, "emit": True},
+        ("write", {"lines": 3}),
+        ("read", {}),
+        ("publish", {"batches": 3}),
+        ("crash", {}),
+    )
