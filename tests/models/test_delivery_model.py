@@ -285,6 +285,15 @@ class Delivery(RuleBasedStateMachine):
     def crash(self) -> None:
         self.has_crashed()
 
+    @rule(lines=st.integers(1, 6), publish=st.booleans())
+    def ship_and_crash(self, *, lines: int, publish: bool) -> None:
+        """Come to where most can go wrong, which single steps come to in too few schedules."""
+        self.write(lines)
+        self.read()
+        if publish:
+            self.publish(100)
+        self.has_crashed()
+
     @rule()
     def restart(self) -> None:
         if self.attempt("stop"):
