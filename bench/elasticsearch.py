@@ -79,7 +79,7 @@ def to_sink(lines: int, folder: Path) -> Result:
     with sink() as url:
         result = ship("file → null `_bulk` sink", lines, url, folder)
         arrived = number(url, "events")
-    if arrived != lines:
+    if arrived < lines:  # heartbeats come on top
         raise RuntimeError(f"{arrived:,} of {lines:,} events arrived")
     return result
 
@@ -103,7 +103,7 @@ def to_node(lines: int, folder: Path) -> list[Result]:
             arrived = number(f"{streams}/_count", "count")
     finally:
         node.stop()
-    if arrived != lines:
+    if arrived < lines:  # heartbeats come on top
         raise RuntimeError(f"{arrived:,} of {lines:,} records are stored")
     return [result, Result("  and the node itself", lines, taken, result.seconds, 0)]
 
