@@ -356,7 +356,7 @@ class AlertJob:
         return store_of(self._setup.config)
 
     def _is_well(self) -> bool:
-        """Tell whether rules are judged and people can be told."""
+        """Tell whether the store answers and rules are judged here."""
         longest = self._setup.options.blind_after_seconds * 1000
         return not self._is_standing_by and wall() - self._good_at < longest
 

@@ -229,8 +229,9 @@ class PingOptions:
     """
     The dead man's ping: while all is well, an address of a service elsewhere is asked for.
 
-    All is well while the store answers, rules are judged and people can be told. The service pages
-    when the pings stop, so that a dead alert job is no silence.
+    All is well while the store answers and rules are judged. The service pages when the pings stop,
+    so that a dead alert job is no silence. (An alerter that fails is an incident, which the others
+    tell.)
     """
 
     url: str | None = option(_URL, "The address.", default="none", factory=absent)
