@@ -72,7 +72,7 @@ def _as_it_is(incident: Incident) -> str:
 
 
 @click.command(
-    epilog=examples("shipper alerts ack k3x9", 'shipper alerts ack k3x9 --note "on it" --by kim')
+    epilog=examples("shipper alerts ack k3x9", 'shipper alerts ack k3x9 --note "on it" --by oncall')
 )
 @click.argument("incidents", nargs=-1, required=True, metavar="ID...")
 @_by

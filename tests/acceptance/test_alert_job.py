@@ -35,7 +35,7 @@ def test_killed_at_a_step_it_tells_once(site: Alerting, step: str) -> None:
     job = site.start("alerts", "run")
     site.wait(lambda: bool(site.heard("hook")) and bool(site.heard("chat")))
     (incident,) = site.incidents(Phase.FIRING)
-    assert site.call("alerts", "ack", incident.id[:5], "--by", "kim").returncode == 0
+    assert site.call("alerts", "ack", incident.id[:5], "--by", "oncall").returncode == 0
     site.wait(lambda: len(site.heard("hook")) == 2 and len(site.heard("chat")) == 2)
     assert site.stop(job) == 0
 
@@ -172,12 +172,12 @@ def test_people_act_from_the_command_line(site: Alerting) -> None:
     site.wait(lambda: "muted" in site.call("alerts", "list").stdout)
     silence = site.call("alerts", "silence").stdout.splitlines()[1].split()[0]
     assert site.call("alerts", "unsilence", silence[:3]).returncode == 0
-    assert site.call("alerts", "ack", incident.id[:4], "--by", "kim").returncode == 0
+    assert site.call("alerts", "ack", incident.id[:4], "--by", "oncall").returncode == 0
     again = site.call("alerts", "ack", incident.id)
     assert (again.returncode, again.stdout) == (1, "")
-    assert "acknowledged by kim" in again.stderr
+    assert "acknowledged by oncall" in again.stderr
     shown = site.call("alerts", "show", incident.id[:4]).stdout
-    assert "acknowledged by kim" in shown
+    assert "acknowledged by oncall" in shown
     assert "fired" in shown
     assert site.call("alerts", "resolve", incident.id, "--note", "fixed").returncode == 0
     kept = site.call("alerts", "history", "--sla")

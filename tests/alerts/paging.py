@@ -40,7 +40,7 @@ def transition(
             "fired_at": START,
             "resolved_at": at if change is Change.RESOLVED else None,
             "resolved_by": "rule" if change is Change.RESOLVED else None,
-            "acknowledged_by": "alex" if change is Change.ACKNOWLEDGED else None,
+            "acknowledged_by": "backup" if change is Change.ACKNOWLEDGED else None,
         }
         | more,
     )

@@ -121,25 +121,25 @@ def test_while_catching_up_nobody_is_told_until_it_is_known_how_it_stands(desk: 
 
 def test_a_silence_keeps_an_incident_and_its_end_tells_it(desk: Desk) -> None:
     """Nobody hears of a silenced incident; when the silence ends and it fires still, it is told."""
-    silence = Silence("s", (parse_matcher("rule=server_*"),), START, START + HOUR, "kim")
+    silence = Silence("s", (parse_matcher("rule=server_*"),), START, START + HOUR, "oncall")
     desk.ledger.silence(silence)
     desk.judge("b", START)
     desk.look(START + 50 * MINUTE)
     assert desk.heard() == []
-    assert desk.incident().muted_by == "silence s by kim"
+    assert desk.incident().muted_by == "silence s by oncall"
 
     desk.look(START + HOUR)
 
     assert desk.heard() == ["unmuted>desk"]
     told = desk.ledger.history(desk.incident().id)[-1].transition
-    assert told.note == "nobody was told before: silence s by kim"
+    assert told.note == "nobody was told before: silence s by oncall"
     desk.look(START + HOUR + 1)
     assert desk.heard() == []
 
 
 def test_what_nobody_heard_of_ends_in_silence(desk: Desk) -> None:
     """An incident that began and ended within a silence is told to nobody, and kept."""
-    desk.ledger.silence(Silence("s", (), START, START + HOUR, "kim"))
+    desk.ledger.silence(Silence("s", (), START, START + HOUR, "oncall"))
     desk.judge("b", START)
     desk.judge("o", START + MINUTE)
 
@@ -150,7 +150,7 @@ def test_what_nobody_heard_of_ends_in_silence(desk: Desk) -> None:
 def test_who_was_told_hears_of_the_end_whatever_is_muted(desk: Desk) -> None:
     """A silence after the fact holds back reminders and clocks, and not the end."""
     desk.judge("b", START)
-    desk.ledger.silence(Silence("s", (), START, START + 9 * HOUR, "kim"))
+    desk.ledger.silence(Silence("s", (), START, START + 9 * HOUR, "oncall"))
     desk.heard()
     desk.look(START + 8 * HOUR)
     assert desk.heard() == []
@@ -219,7 +219,7 @@ def test_reminders_come_until_somebody_takes_it(desk: Desk) -> None:
     desk.look(START + 4 * HOUR + MINUTE)
     assert desk.heard() == []
     with desk.ledger.deciding():
-        _, told = acknowledge(desk.incident(), "kim", START + 5 * HOUR)
+        _, told = acknowledge(desk.incident(), "oncall", START + 5 * HOUR)
         act(desk.ledger, told, START + 5 * HOUR)
     desk.look(START + 5 * HOUR)
     assert desk.heard() == ["acknowledged>desk"]
@@ -234,7 +234,7 @@ def test_what_a_person_does_counts_for_the_next_verdict(desk: Desk) -> None:
     desk.judge("b", START)
     first = desk.incident().id
     with desk.ledger.deciding():
-        _, told = resolve(desk.incident(), "kim", START + 1, "fixed")
+        _, told = resolve(desk.incident(), "oncall", START + 1, "fixed")
         act(desk.ledger, told, START + 1)
     desk.look(START + 2)
     assert desk.heard() == ["fired>desk", "resolved>desk"]

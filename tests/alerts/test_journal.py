@@ -66,13 +66,13 @@ def test_who_did_it_is_told(ledger: Ledger, tmp_path: Path) -> None:
     incident, _ = live_through("b")
     assert incident is not None
     with ledger.deciding():
-        for each in acknowledge(incident, "kim", START + MINUTE, "on it")[1]:
+        for each in acknowledge(incident, "oncall", START + MINUTE, "on it")[1]:
             ledger.record(each, [], START + MINUTE)
     with closing(Journal(path, ledger, RUN)) as journal:
         journal.catch_up()
 
     (found,) = lines(path)
-    assert (found["by"], found["note"], found["phase"]) == ("kim", "on it", "acknowledged")
+    assert (found["by"], found["note"], found["phase"]) == ("oncall", "on it", "acknowledged")
 
 
 @pytest.mark.slow

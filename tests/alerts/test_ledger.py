@@ -164,7 +164,7 @@ def test_a_digest_is_one_sending(ledger: Ledger) -> None:
 def test_incidents_can_be_made_anew(ledger: Ledger, path: Path) -> None:
     """The transitions alone are enough to know how every incident stands."""
     incident = keep(ledger)
-    taken, transitions = acknowledge(incident, "kim", START + MINUTE)
+    taken, transitions = acknowledge(incident, "oncall", START + MINUTE)
     assert taken is not None
     with ledger.deciding():
         ledger.update(taken)
@@ -196,7 +196,7 @@ def test_what_was_dropped_is_no_incident(ledger: Ledger) -> None:
 def test_silences_are_kept_until_they_end(ledger: Ledger) -> None:
     """A silence is read back until its end, and can be ended before."""
     matchers = (parse_matcher("rule~a|b"), parse_matcher("host!=x"))
-    silence = Silence("abc", matchers, START, START + HOUR, "kim", "why")
+    silence = Silence("abc", matchers, START, START + HOUR, "oncall", "why")
     ledger.silence(silence)
 
     assert ledger.silences(now=START) == (silence,)

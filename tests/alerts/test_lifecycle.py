@@ -112,13 +112,13 @@ def test_the_last_breach_is_kept() -> None:
 
 def test_a_person_takes_over_once() -> None:
     """Acknowledging is told once, and the incident goes on until it is ok."""
-    taken, told = acknowledge(firing(), "kim", START + 90_000, "on it")
+    taken, told = acknowledge(firing(), "oncall", START + 90_000, "on it")
     assert taken is not None
-    again, nothing = acknowledge(taken, "alex", START + 95_000)
+    again, nothing = acknowledge(taken, "backup", START + 95_000)
     after, ended = live_through("bo", before=taken, start=START + 2 * MINUTE)
 
     assert [(each.change, each.note) for each in told] == [(Change.ACKNOWLEDGED, "on it")]
-    assert taken.acknowledged_by == "kim"
+    assert taken.acknowledged_by == "oncall"
     assert (again, nothing) == (taken, ())
     assert [each.change for each in ended] == [Change.RESOLVED]
     assert after is not None
@@ -129,12 +129,12 @@ def test_a_person_can_end_it() -> None:
     """What a person resolves is over; a breach after it is a new incident."""
     before = firing()
 
-    after, told = resolve(before, "kim", START + 1)
+    after, told = resolve(before, "oncall", START + 1)
     assert after is not None
     new, opened = live_through("b", before=after, start=START + MINUTE)
 
     assert [each.change for each in told] == [Change.RESOLVED]
-    assert resolve(after, "kim", START + 2) == (after, ())
+    assert resolve(after, "oncall", START + 2) == (after, ())
     assert new is not None
     assert new.id != before.id
     assert [each.change for each in opened] == [Change.OPENED, Change.FIRED]

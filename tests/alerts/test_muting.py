@@ -67,9 +67,9 @@ def test_what_is_no_matcher_is_told(text: str) -> None:
 def test_a_silence_has_a_beginning_and_an_end() -> None:
     """A silence mutes what all its matchers hold for, in its time, and says whose it is."""
     matchers = (parse_matcher("rule=server_*"), parse_matcher("host=app1"))
-    mutes = Mutes((Silence("s1", matchers, START, START + HOUR, "kim", "deploying"),))
+    mutes = Mutes((Silence("s1", matchers, START, START + HOUR, "oncall", "deploying"),))
 
-    assert mutes.reason(incident(), (), START) == "silence s1 by kim: deploying"
+    assert mutes.reason(incident(), (), START) == "silence s1 by oncall: deploying"
     assert mutes.reason(incident(), (), START + HOUR) is None
     assert mutes.reason(incident(), (), START - 1) is None
     assert mutes.reason(incident(group=(("host.name", "app2"),)), (), START) is None

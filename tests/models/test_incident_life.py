@@ -66,7 +66,7 @@ class IncidentLife(RuleBasedStateMachine):
     def person_acts(self, *, end: bool) -> None:
         assert self.incident is not None
         act = resolve if end else acknowledge
-        self.incident, told = act(self.incident, "kim", self.now + 1)
+        self.incident, told = act(self.incident, "oncall", self.now + 1)
         self.told += told
 
     @invariant()
