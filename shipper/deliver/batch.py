@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import chain
+from itertools import accumulate, chain, groupby
 from typing import TYPE_CHECKING
 
-from shipper.events import AnyEvents, Events
+from shipper.events import AnyEvents
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -82,15 +83,16 @@ class Batch:
             before += len(events)
 
     def part(self, indexes: Iterable[int]) -> Batch:
-        """Make a batch of some of the events, in that order."""
-        chosen = tuple(indexes)
-        events = Events(
-            [self.ids[i] for i in chosen],
-            [self.docs[i] for i in chosen],
-            [self.times[i] for i in chosen],
-            [self.datasets[i] for i in chosen],
-        )
-        return Batch(self.number, self.parcels, (events,))
+        """
+        Make a batch of some of the events, in that order.
+
+        Block by block: so what one is taken apart into is let go of before the next.
+        """
+        starts = [0, *accumulate(map(len, self.events))]
+        parts = []
+        for block, chosen in groupby(indexes, lambda index: bisect_right(starts, index) - 1):
+            parts.append(self.events[block].part([index - starts[block] for index in chosen]))
+        return Batch(self.number, self.parcels, tuple(parts))
 
 
 def batch_of(number: int, parcels: Sequence[Parcel]) -> Batch:

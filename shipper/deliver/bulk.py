@@ -13,7 +13,6 @@ objects (measured: a third of the CPU of the whole way).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from shipper.events import BEGIN, END, TIME_BYTES, AnyEvents, Events, Spliced, joined, times_of
@@ -42,14 +41,14 @@ class Rendered:
     def __len__(self) -> int:
         return self.count
 
-    @cached_property
-    def _lines(self) -> list[bytes]:
+    @property
+    def _lines(self) -> list[bytes]:  # not kept: it is needed after a failure alone, and large
         return self.body.split(b"\n")
 
     @property
     def ids(self) -> list[str]:
         """The `_id` of each event."""
-        return [line.rsplit(b'"', 2)[1].decode() for line in self._lines[0:-1:2]]
+        return [_id_in(line) for line in self._lines[0:-1:2]]
 
     @property
     def docs(self) -> list[bytes]:
@@ -59,17 +58,24 @@ class Rendered:
     @property
     def times(self) -> list[int]:
         """The time of each event in epoch milliseconds."""
-        return times_of(doc[len(BEGIN) :][:TIME_BYTES] for doc in self.docs)
+        return times_of(map(_time_in, self.docs))
 
     @property
     def datasets(self) -> list[str]:
         """The dataset of each event."""
-        names = (line.split(b'"', 6)[5].decode() for line in self._lines[0:-1:2])
-        return [name.split("-")[1] for name in names]
+        return [_dataset_in(line) for line in self._lines[0:-1:2]]
 
     def part(self, chosen: Sequence[int]) -> Events:
         """Give the events at these indexes; the origins stay."""
-        return Events(self.ids, self.docs, self.times, self.datasets, self.origins).part(chosen)
+        lines = self._lines
+        actions, docs = [lines[2 * i] for i in chosen], [lines[2 * i + 1] for i in chosen]
+        return Events(
+            [*map(_id_in, actions)],
+            docs,
+            times_of(map(_time_in, docs)),
+            [*map(_dataset_in, actions)],
+            self.origins,
+        )
 
     def cut(self, first: int, last: int) -> Iterator[bytes | memoryview]:
         """Give the part of the body with the events from `first` up to `last`."""
@@ -79,6 +85,18 @@ class Rendered:
         view = memoryview(self.body)
         for start in range(0, len(view), PIECE_BYTES):
             yield view[start : start + PIECE_BYTES]
+
+
+def _id_in(action: bytes) -> str:
+    return action.rsplit(b'"', 2)[1].decode()
+
+
+def _dataset_in(action: bytes) -> str:
+    return action.split(b'"', 6)[5].decode().split("-")[1]
+
+
+def _time_in(doc: bytes) -> bytes:
+    return doc[len(BEGIN) :][:TIME_BYTES]
 
 
 class Heads(dict[str, str]):

@@ -33,7 +33,6 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import repeat
 from operator import add, itemgetter
 from typing import TYPE_CHECKING
@@ -80,8 +79,8 @@ class Framed:
     def __len__(self) -> int:
         return len(self.datasets)
 
-    @cached_property
-    def _documents(self) -> list[tuple[str, bytes]]:
+    @property
+    def _documents(self) -> list[tuple[str, bytes]]:  # not kept: needed after a failure alone
         documents, at = [], 0
         while at < len(self.frames):
             _kind, _number, length = _EVENT.unpack_from(self.frames, at)
@@ -107,7 +106,15 @@ class Framed:
 
     def part(self, chosen: Sequence[int]) -> Events:
         """Give the events at these indexes; the origins stay."""
-        return Events(self.ids, self.docs, self.times, self.datasets, self.origins).part(chosen)
+        documents = self._documents
+        docs = [documents[i][1] for i in chosen]
+        return Events(
+            [documents[i][0] for i in chosen],
+            docs,
+            times_of(doc[len(BEGIN) :][:TIME_BYTES] for doc in docs),
+            [self.datasets[i] for i in chosen],
+            self.origins,
+        )
 
 
 def frame(events: AnyEvents) -> AnyEvents:

@@ -11,6 +11,7 @@ The queue is bounded in bytes. When it is full, `put` waits, and so does reading
 
 from __future__ import annotations
 
+import gc
 import logging
 import random
 import threading
@@ -307,6 +308,7 @@ class Publisher:
 
     def _pause(self, failures: int) -> None:
         """Wait before the next try; raises Stopped if there shall be none."""
+        gc.collect()  # a failure hangs together in circles with the batch that it was about
         self.tally.retries += 1
         settings = self.settings
         longest = min(
