@@ -50,7 +50,7 @@ format: $(VENV)/dev.stamp ## let ruff mend what it can
 	$(BIN)/ruff format
 
 docs: $(VENV)/dev.stamp ## write the references in docs/ from the code
-	$(BIN)/python -c 'from pathlib import Path; from shipper.reference import PAGES; \
+	$(BIN)/python -c 'from pathlib import Path; from tools.reference import PAGES; \
 	  texts = {page: text() for page, text in PAGES.items()}; \
 	  [Path(page).write_text(text) for page, text in texts.items()]'
 

@@ -24,17 +24,17 @@ from pathlib import Path
 from typing import Any
 
 from bench.store_elasticsearch import load, node_url
-from shipper.alerts.backtest import backtest
-from shipper.alerts.history import Span, read_history
-from shipper.alerts.judge import judge
-from shipper.alerts.measure import Asked, Asks, measure
+from shipper.alerts.backtest.backtest import backtest
+from shipper.alerts.backtest.history import Span, read_history
+from shipper.alerts.judge.evaluate import judge
+from shipper.alerts.judge.measure import Asked, Asks, measure
 from shipper.alerts.rules.reading import load_rules, parse_rule
 from shipper.alerts.rules.rule import Rule
-from shipper.config import ElasticsearchOutput
-from shipper.store import open_elasticsearch, open_embedded
+from shipper.config.main import ElasticsearchOutput
 from shipper.store.api import Selection, Store
 from shipper.store.embedded.writer import EmbeddedWriter
-from shipper.store.instants import iso
+from shipper.store.opening import open_elasticsearch, open_embedded
+from shipper.store.times import iso
 
 ROOT = Path(__file__).parent.parent
 END = 1_770_292_800_000  # 2026-02-05T12:00:00Z

@@ -25,12 +25,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from bench import corpus
-from shipper.accounts import take_account
+from shipper.audit.collect import take_account
 from shipper.audit.examine import examine
-from shipper.commands.stores import store_of
-from shipper.config import Config, ElasticsearchOutput, load
+from shipper.config.main import Config, ElasticsearchOutput, load
 from shipper.store.elasticsearch.requests import Requests
 from shipper.store.elasticsearch.setup import set_up
+from shipper.store.opening import store_of
 from tests.servers.elasticsearch import LocalNode, NoServerError, require_tools
 
 CONFIG = """\

@@ -9,13 +9,13 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from shipper import pipeline
+from shipper.agent import pipeline
 from shipper.cli import main
-from shipper.deliver.receipts import Receipts
+from shipper.registry.receipts import Receipts
 
 if TYPE_CHECKING:
-    from shipper.deliver.receipts import Read
     from shipper.events import AnyEvents, Block
+    from shipper.registry.receipts import Read
 
 
 class Nothing(Receipts):

@@ -20,8 +20,8 @@ from pathlib import Path
 
 from bench import corpus
 from bench.pipeline import OUTPUTS, cpu_of, shipper, site
-from shipper.folder import REGISTRY
-from shipper.tail.registry import files_beside
+from shipper.process.data_folder import REGISTRY
+from shipper.registry.registry import files_beside
 
 ROUNDS = 3
 QUIET = 999

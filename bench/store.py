@@ -22,7 +22,6 @@ from pathlib import Path
 from bench import corpus
 from shipper.enrich.enricher import Enricher, Surroundings
 from shipper.events import AnyEvents, Block
-from shipper.store import open_embedded
 from shipper.store.api import (
     Aggregation,
     Cardinality,
@@ -34,6 +33,7 @@ from shipper.store.api import (
     Terms,
 )
 from shipper.store.embedded.writer import EmbeddedWriter
+from shipper.store.opening import open_embedded
 
 SURROUNDINGS = Surroundings("web-1", "orchestrator", "production", "1.0.0", "production")
 LINE_BYTES = 1 << 20

@@ -23,13 +23,13 @@ from pathlib import Path
 
 from bench.store import QUESTIONS, ROUNDS, events_of
 from elasticsearch import Elasticsearch
-from shipper.config import ElasticsearchOutput
+from shipper.config.main import ElasticsearchOutput
 from shipper.deliver.batch import Batch
 from shipper.deliver.bulk import bulk_body
-from shipper.elastic import Cluster
-from shipper.store import open_elasticsearch
+from shipper.net.elastic import Cluster
 from shipper.store.api import Question, Selection, Store
 from shipper.store.elasticsearch.setup import set_up
+from shipper.store.opening import open_elasticsearch
 from tests.servers.elasticsearch import LocalNode, NoServerError, require_tools
 
 LINES = {"accept": "application/json", "content-type": "application/x-ndjson"}

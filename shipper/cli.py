@@ -24,7 +24,7 @@ import click
 from shipper.commands.groups import LazyGroup
 from shipper.commands.invocation import USUAL_CONFIG, Invocation
 from shipper.errors import ShipperError
-from shipper.view.text import safe
+from shipper.text import safe
 
 COMMANDS = {
     "run": (

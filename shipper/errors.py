@@ -8,8 +8,9 @@ Every error that a user can meet, in one tree.
     ├── StoreUnavailable         the store cannot be read or written now
     └── OutputUnavailable        nothing is known of any event of the batch: send all again
 
-The message says where, what, and what to do. `cli` prints it on one line and exits with
-`exit_code`; a traceback is always a fault of ours.
+An error has a `fault`, which says where and what, and a `remedy`, which says what to do; as text it
+is both, with a semicolon between. `cli` prints it on one line and exits with `exit_code`; a
+traceback is always a fault of ours.
 """
 
 from __future__ import annotations
@@ -19,6 +20,14 @@ class ShipperError(Exception):
     """Something that stops the work and that the user can mend."""
 
     exit_code = 3
+
+    def __init__(self, fault: str, remedy: str = "") -> None:
+        super().__init__(fault, remedy)
+        self.fault = fault
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.fault}; {self.remedy}" if self.remedy else self.fault
 
 
 class ConfigError(ShipperError):

@@ -3,7 +3,7 @@ The command line of the shipper, ended by kill -9 at a step.
 
     python -m tests.crashing STEP N COMMAND …     at the Nth time that the step is reached
 
-STEP is the name of a `shipper.steps.Step`.
+STEP is the name of a `shipper.crashpoints.Step`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import os
 import signal
 import sys
 
-from shipper import steps
+from shipper import crashpoints
 from shipper.cli import main
-from shipper.steps import Step
+from shipper.crashpoints import Step
 
 
 def crash_at(chosen: Step, count: int) -> None:
@@ -26,7 +26,7 @@ def crash_at(chosen: Step, count: int) -> None:
         if step is chosen and next(times) == count:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    steps.reached = reached
+    crashpoints.reached = reached
 
 
 if __name__ == "__main__":

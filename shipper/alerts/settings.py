@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from shipper.alerts.alerters.kinds import (
+from shipper.alerts.alerters.settings import (
     ADDRESS,
     KINDS,
     URL,
@@ -29,8 +29,7 @@ from shipper.alerts.alerters.kinds import (
 )
 from shipper.alerts.incident import Change
 from shipper.alerts.severity import Severity
-from shipper.errors import ConfigError
-from shipper.options import (
+from shipper.config.options import (
     COUNT,
     DURATION,
     PATH,
@@ -46,6 +45,7 @@ from shipper.options import (
     read_options,
     text_matching,
 )
+from shipper.errors import ConfigError
 
 FROM_THE_GUIDE: Final = "email_alerts"
 TOLD: Final = tuple(change for change in Change if change not in (Change.OPENED, Change.DROPPED))

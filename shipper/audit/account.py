@@ -1,8 +1,8 @@
 """
 What a shipper says that it read and had answered for: the one side of an audit.
 
-It comes out of the data folder (shipper/accounts.py), all of it of one moment; the other side is
-the store, which is asked after that moment. So what the account claims must be there.
+It comes out of the data folder (shipper/audit/collect.py), all of it of one moment; the other side
+is the store, which is asked after that moment. So what the account claims must be there.
 """
 
 from __future__ import annotations

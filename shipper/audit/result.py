@@ -90,3 +90,15 @@ def save(path: Path, result: Result, at: int) -> None:
     with open(fd, "wb") as file:
         file.write(msgspec.json.encode(told))
     new.rename(path)
+
+
+class _AuditResult(msgspec.Struct):
+    open: int
+
+
+def audit_open(path: Path) -> int | None:
+    """Read what the last audit on this host left unproved; None if there is no such file."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_AuditResult).open
+    except (OSError, msgspec.DecodeError):
+        return None

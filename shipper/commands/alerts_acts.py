@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from shipper.alerts.deciding import act as record
 from shipper.alerts.incident import Incident, Phase
-from shipper.alerts.ledger import Ledger
-from shipper.alerts.lifecycle import Step, acknowledge
-from shipper.alerts.lifecycle import resolve as end
-from shipper.alerts.muting import Silence, parse_matcher
+from shipper.alerts.incidents.lifecycle import Step, acknowledge
+from shipper.alerts.incidents.lifecycle import resolve as end
+from shipper.alerts.incidents.muting import Silence
+from shipper.alerts.judge.decide import act as record
+from shipper.alerts.ledger.ledger import Ledger
 from shipper.commands.alerts_incidents import ledger_of, one_incident
 from shipper.commands.invocation import Invocation, common_options, examples, refuse
 from shipper.commands.moments import as_span
-from shipper.config import load
+from shipper.config.main import load
+from shipper.config.matchers import parse_matcher
 from shipper.errors import ConfigError
+from shipper.text import instant, safe
 from shipper.view import incidents as view
-from shipper.view.text import instant, safe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shipper.alerts.alerter import AlerterRefused, Surroundings, open_alerter
+from shipper.alerts.alerters.alerter import AlerterRefused, Surroundings, open_alerter
 from shipper.alerts.incident import Change, Incident, Phase, Transition
 from shipper.alerts.page import Page
 from shipper.alerts.routing import is_catch_all
@@ -16,9 +16,9 @@ from shipper.alerts.settings import load as load_settings
 from shipper.alerts.severity import Severity
 from shipper.alerts.verdict import State, Verdict, Window
 from shipper.commands.invocation import Invocation, common_options, examples
-from shipper.config import load
+from shipper.config.main import load
 from shipper.errors import ConfigError
-from shipper.view.text import safe, table
+from shipper.text import safe, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from shipper.alerts.backtest import Outcome
-from shipper.alerts.backtest import backtest as run
-from shipper.alerts.history import Span, read_history
-from shipper.alerts.sweep import changed, values_of
+from shipper.alerts.backtest.backtest import Outcome
+from shipper.alerts.backtest.backtest import backtest as run
+from shipper.alerts.backtest.history import Span, read_history
+from shipper.alerts.backtest.sweep import changed, values_of
 from shipper.commands.alerts_rules import rules_of, rules_option
 from shipper.commands.invocation import Invocation, common_options, examples, refuse
 from shipper.commands.moments import as_moment
 from shipper.commands.stores import open_store
 from shipper.errors import ConfigError
+from shipper.text import Paint
 from shipper.view import backtest as view
-from shipper.view.text import Paint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -7,21 +7,22 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shipper import folder
 from shipper.alerts.incident import Incident, Phase
-from shipper.alerts.ledger import Ledger
-from shipper.alerts.outbox import Outbox
-from shipper.alerts.sla import compliance
+from shipper.alerts.incidents.sla import compliance
+from shipper.alerts.ledger.ledger import Ledger
+from shipper.alerts.ledger.outbox import Outbox
+from shipper.alerts.policy import sla_of
 from shipper.commands.invocation import Invocation, common_options, examples
 from shipper.commands.moments import as_moment
-from shipper.config import load
+from shipper.config.main import load
 from shipper.errors import ConfigError, DataFolderError
+from shipper.process import data_folder
 from shipper.view import incidents as view
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from shipper.config import Config
+    from shipper.config.main import Config
 
 OPEN = (Phase.PENDING, Phase.FIRING, Phase.ACKNOWLEDGED)
 _NO = 1
@@ -35,7 +36,7 @@ def ledger_of(config: Config) -> Iterator[Ledger]:
     Raises:
         DataFolderError: no alert job has worked with this data folder, or it cannot be read.
     """
-    path = config.data_dir / folder.ALERTS_LEDGER
+    path = config.data_dir / data_folder.ALERTS_LEDGER
     if not path.exists():
         raise DataFolderError(f"there is no {path}; start shipper alerts run with this config")
     with closing(Ledger(path)) as ledger:
@@ -71,7 +72,7 @@ def list_(invocation: Invocation, *, as_json: bool) -> int:
     `clock` says until when an incident has to be answered or resolved.
     """
     config = load(invocation.config)
-    sla, now = config.alerts.sla.sla(), invocation.now()
+    sla, now = sla_of(config.alerts.sla), invocation.now()
     with ledger_of(config) as ledger:
         found = ledger.incidents(OPEN)
     lines = (
@@ -96,7 +97,7 @@ def show(invocation: Invocation, incident: str, *, as_json: bool) -> int:
     The first letters of its ID are enough.
     """
     config = load(invocation.config)
-    sla = config.alerts.sla.sla()
+    sla = sla_of(config.alerts.sla)
     with ledger_of(config) as ledger:
         found = one_incident(ledger, incident)
         if as_json:
@@ -140,7 +141,7 @@ def history(
     1 if a limit was missed.
     """
     config = load(invocation.config)
-    sla, now = config.alerts.sla.sla(), invocation.now()
+    sla, now = sla_of(config.alerts.sla), invocation.now()
     with ledger_of(config) as ledger:
         found = ledger.incidents(list(Phase), since=since)
     found = [each for each in found if rule in (None, each.rule)]

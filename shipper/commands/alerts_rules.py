@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from shipper.alerts.judge import judge
-from shipper.alerts.measure import Asked, measure
+from shipper.alerts.judge.evaluate import judge
+from shipper.alerts.judge.measure import Asked, measure
 from shipper.alerts.rules.reading import load_rules
 from shipper.alerts.verdict import State
 from shipper.commands.invocation import Invocation, common_options, examples
 from shipper.commands.stores import open_store
-from shipper.config import load
+from shipper.config.main import load
 from shipper.store.fleet import read_fleet
+from shipper.text import Paint
 from shipper.view import rules as view
-from shipper.view.text import Paint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

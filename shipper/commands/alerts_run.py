@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from shipper.alerts.job import read_setup
+from shipper.alerts.job import run as work
 from shipper.alerts.settings import with_console
 from shipper.commands.invocation import Invocation, common_options, examples
 from shipper.commands.moments import as_span
 from shipper.commands.run import log_to_stderr
-from shipper.config import load
-from shipper.job import read_setup
-from shipper.job import run as work
+from shipper.config.main import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shipper.job import Setup
+    from shipper.alerts.job import Setup
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,15 +11,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from shipper.alerts.cases import Case, CaseFile, Told, differs, documents, judge_case, read_cases
+from shipper.alerts.backtest.cases import (
+    Case,
+    CaseFile,
+    Told,
+    differs,
+    documents,
+    judge_case,
+    read_cases,
+)
 from shipper.alerts.rules.reading import load_rules
 from shipper.commands.invocation import Invocation, common_options, examples
-from shipper.config import load
+from shipper.config.main import load
 from shipper.enrich.classify import Traits, classify
 from shipper.errors import ConfigError
-from shipper.store import open_embedded
 from shipper.store.embedded.writer import EmbeddedWriter
-from shipper.store.instants import iso
+from shipper.store.opening import open_embedded
+from shipper.store.times import iso
 from shipper.view import cases as view
 
 if TYPE_CHECKING:

@@ -9,25 +9,26 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shipper import folder, positions
-from shipper.accounts import take_account
+from shipper.agent import positions
+from shipper.agent.requests import Reread
+from shipper.audit.collect import take_account
 from shipper.audit.examine import examine
 from shipper.audit.result import Result, save
 from shipper.commands.invocation import Invocation, common_options, examples
 from shipper.commands.moments import as_moment, as_span
-from shipper.commands.stores import store_of
-from shipper.config import EmbeddedOutput, LogstashOutput, load
+from shipper.config.main import EmbeddedOutput, LogstashOutput, load
 from shipper.errors import StoreUnavailable
-from shipper.requests import Reread
+from shipper.process import data_folder
+from shipper.registry.registry import files_beside
 from shipper.store.fleet import read_fleet
-from shipper.tail.registry import files_beside
+from shipper.store.opening import store_of
+from shipper.text import Paint
 from shipper.view.audit import audit_json, audit_text
-from shipper.view.text import Paint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shipper.config import Config
+    from shipper.config.main import Config
     from shipper.store.origins import OriginStore
 
 CLOSES, DOES_NOT_CLOSE = 0, 1
@@ -78,7 +79,7 @@ def audit(invocation: Invocation, *, since: int, as_json: bool, repair: bool, wa
         if repair and not result.closes:
             notes = auditor.repair(result)
             result = auditor.audit(since, patient=auditor.is_running)
-    save(config.data_dir / folder.AUDIT, result, invocation.now())
+    save(config.data_dir / data_folder.AUDIT, result, invocation.now())
     if as_json:
         click.echo(audit_json(result, notes))
     else:
@@ -98,7 +99,7 @@ class Auditor:
     @property
     def is_running(self) -> bool:
         """Tell whether a shipper is at work on the data folder."""
-        return folder.holder_of(self.config.data_dir) is not None
+        return data_folder.holder_of(self.config.data_dir) is not None
 
     def audit(self, since: int, *, patient: bool = False) -> Result:
         """
@@ -152,7 +153,7 @@ class Auditor:
         return notes
 
     def _read_again(self, result: Result) -> list[str]:
-        registry = files_beside(self.config.data_dir / folder.REGISTRY)
+        registry = files_beside(self.config.data_dir / data_folder.REGISTRY)
         paths = {record.id: record.path for record in registry}
         starts: dict[str, int] = {}
         notes = []

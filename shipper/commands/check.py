@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from shipper.check import check as look
+from shipper.check.finding import Severity
+from shipper.check.machine import check as look
 from shipper.commands.invocation import Invocation, common_options, examples
-from shipper.config import load
-from shipper.findings import Severity
+from shipper.config.main import load
+from shipper.text import Paint
 from shipper.view.findings import findings_text
-from shipper.view.text import Paint
 
 
 @click.command(epilog=examples("shipper check", "shipper check --config /etc/shipper.yml"))

@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from shipper import folder, positions, requests
+from shipper.agent import positions, requests
 from shipper.commands.invocation import Invocation, common_options, examples, refuse
 from shipper.commands.moments import as_moment
 from shipper.commands.registry import wait_option
-from shipper.config import load
+from shipper.config.main import load
 from shipper.deliver.deadletters import DeadLetters
-from shipper.view.text import Paint, safe, safe_json, table
+from shipper.process import data_folder
+from shipper.text import Paint, safe, safe_json, table
 
 if TYPE_CHECKING:
-    from shipper.config import Config
+    from shipper.agent.requests import Outcome
+    from shipper.config.main import Config
     from shipper.deliver.deadletters import Letter, Line
-    from shipper.requests import Outcome
 
 REASON_CHARACTERS = 100  # of a reason in a list
 
@@ -156,9 +157,9 @@ def replay(invocation: Invocation, ids: tuple[str, ...], *, everything: bool, wa
 def _replay(
     invocation: Invocation, config: Config, request: requests.Replay, wait: int
 ) -> tuple[Outcome, ...]:
-    if folder.holder_of(config.data_dir) is not None:
+    if data_folder.holder_of(config.data_dir) is not None:
         return positions.hand_over(config, request, invocation.clock, wait / 1000)
-    from shipper.run import replay_at_once  # noqa: PLC0415 -- the whole shipper
+    from shipper.agent.loop import replay_at_once  # noqa: PLC0415 -- the whole shipper
 
     return replay_at_once(config, request)
 
@@ -193,7 +194,7 @@ def drop(invocation: Invocation, ids: tuple[str, ...], *, everything: bool, yes:
 
 
 def _open(config: Config) -> DeadLetters:
-    return DeadLetters(config.data_dir / folder.DEAD_LETTERS)
+    return DeadLetters(config.data_dir / data_folder.DEAD_LETTERS)
 
 
 def _chosen(letters: DeadLetters, ids: tuple[str, ...], *, everything: bool) -> list[Line]:

@@ -14,13 +14,13 @@ from rich.console import Console
 from rich.live import Live
 
 from shipper.commands.invocation import Invocation, common_options, examples
-from shipper.demo import Plan
-from shipper.demo import demo as started
-from shipper.view.live import Place, picture_line, render
+from shipper.demo.picture import Place, picture_line, render
+from shipper.demo.run import Plan
+from shipper.demo.run import demo as started
 
 if TYPE_CHECKING:
-    from shipper.demo import Demo
-    from shipper.view.live import Picture
+    from shipper.demo.picture import Picture
+    from shipper.demo.run import Demo
 
 LINE_SECONDS = 2.0  # between two lines where there is no terminal to draw on
 

@@ -8,8 +8,8 @@ from shipper.commands.invocation import Invocation, common_options, examples
 from shipper.commands.moments import as_moment, as_span
 from shipper.commands.stores import open_store
 from shipper.store.fleet import read_fleet
+from shipper.text import Paint
 from shipper.view.fleet import Limits, fleet_json, fleet_text, state_of
-from shipper.view.text import Paint
 
 WELL, NOT_WELL = 0, 1
 

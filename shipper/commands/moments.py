@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from shipper.config import parse_duration
+from shipper.config.main import parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shipper import folder, positions
+from shipper.agent import positions
+from shipper.agent.requests import Forget, Reread
 from shipper.commands.invocation import Invocation, common_options, examples
 from shipper.commands.moments import as_span
-from shipper.config import load
-from shipper.requests import Forget, Reread
-from shipper.view.text import Paint, safe, safe_json, size, span, table
+from shipper.config.main import load
+from shipper.process import data_folder
+from shipper.text import Paint, safe, safe_json, size, span, table
 
 if TYPE_CHECKING:
-    from shipper.config import Config
-    from shipper.positions import KnownFile
-    from shipper.requests import Outcome
+    from shipper.agent.positions import KnownFile
+    from shipper.agent.requests import Outcome
+    from shipper.config.main import Config
 
 PATIENCE = "60s"  # for a running shipper to get all that it has read acknowledged
 
@@ -134,6 +135,6 @@ def forget(invocation: Invocation, patterns: tuple[str, ...], *, wait: int) -> i
 def _carry_out(
     invocation: Invocation, config: Config, request: Reread | Forget, wait: int
 ) -> tuple[Outcome, ...]:
-    if folder.holder_of(config.data_dir) is None:
+    if data_folder.holder_of(config.data_dir) is None:
         return positions.change(config, request, invocation.now())
     return positions.hand_over(config, request, invocation.clock, wait / 1000)

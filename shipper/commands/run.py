@@ -7,11 +7,11 @@ import time
 
 import click
 
+from shipper.agent.loop import run as ship
 from shipper.commands.invocation import Invocation, common_options, examples, refuse
 from shipper.commands.moments import as_span
-from shipper.config import load
-from shipper.run import run as ship
-from shipper.view.text import safe
+from shipper.config.main import load
+from shipper.text import safe
 
 
 class SafeFormatter(logging.Formatter):

@@ -14,9 +14,9 @@ from shipper.commands.invocation import Invocation, common_options, examples, re
 from shipper.commands.moments import as_moment, as_span
 from shipper.commands.stores import open_store
 from shipper.store.api import DateHistogram, Question, Selection, Sort, Terms, buckets_of
+from shipper.store.hit_text import hit_json, hit_text
+from shipper.text import Paint
 from shipper.view import buckets as view
-from shipper.view.hits import hit_json, hit_text
-from shipper.view.text import Paint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

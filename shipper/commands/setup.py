@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 
 from shipper.commands.invocation import Invocation, common_options, examples
-from shipper.config import ElasticsearchOutput, load
+from shipper.config.main import ElasticsearchOutput, load
 from shipper.errors import ConfigError
-from shipper.view.text import safe
+from shipper.text import safe
 
 
 @click.command(epilog=examples("shipper setup --dry-run", "shipper setup"))

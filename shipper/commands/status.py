@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
+from shipper.agent.status import status as look
 from shipper.commands.invocation import Invocation, common_options, examples
-from shipper.config import load
-from shipper.status import status as look
+from shipper.config.main import load
+from shipper.text import Paint
 from shipper.view.status import status_json, status_text
-from shipper.view.text import Paint
 
 
 @click.command(

@@ -13,7 +13,7 @@ from shipper.events import AnyEvents
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from shipper.deliver.receipts import Read
+    from shipper.registry.receipts import Read
 
 
 NO_FILE = 0  # of a parcel whose ack moves no position

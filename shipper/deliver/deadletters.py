@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shipper import steps
+from shipper import crashpoints
+from shipper.crashpoints import Step
 from shipper.enrich.clock import iso, parse
 from shipper.errors import DataFolderError, OutputUnavailable
-from shipper.steps import Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -146,9 +146,9 @@ class DeadLetters:
                     file.write(line)
             file.flush()
             os.fsync(file.fileno())
-        steps.reached(Step.LETTERS_REWRITTEN)
+        crashpoints.reached(Step.LETTERS_REWRITTEN)
         new.replace(self._path)
-        steps.reached(Step.LETTERS_REPLACED)
+        crashpoints.reached(Step.LETTERS_REPLACED)
         _sync_folder(self._path.parent)
 
     @contextmanager
@@ -183,9 +183,9 @@ def _append(fd: int, data: bytes) -> None:
         data = b"\n" + data  # a line that a crash or a full disk cut off stays alone
     while data:
         data = data[os.write(fd, data) :]
-    steps.reached(Step.LETTER_WRITTEN)
+    crashpoints.reached(Step.LETTER_WRITTEN)
     os.fsync(fd)
-    steps.reached(Step.LETTER_SYNCED)
+    crashpoints.reached(Step.LETTER_SYNCED)
 
 
 def _letter_of(line: bytes) -> Letter | None:
@@ -207,3 +207,25 @@ def _sync_folder(path: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+class Counted:
+    """The number of lines of a file that may grow or be rewritten; counted when it has changed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._state = (0, 0)
+        self._lines = 0
+
+    def lines(self) -> int:
+        """Count them; 0 if there is no file, or none that can be read."""
+        try:
+            stat = self._path.stat()
+            state = stat.st_size, stat.st_mtime_ns
+            if state != self._state:
+                with self._path.open("rb") as file:
+                    self._lines = sum(1 for _ in file)
+                self._state = state
+        except OSError:
+            return 0
+        return self._lines

@@ -17,16 +17,16 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING
 
-from shipper.deliver.seen import Seen
 from shipper.enrich.origin import is_run
 from shipper.events import AnyEvents
+from shipper.registry.seen import Seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from shipper.deliver.batch import Batch
     from shipper.events import Block
-    from shipper.tail.registry import SeenRow
+    from shipper.registry.records import SeenRow
 
 
 class Dedupe:

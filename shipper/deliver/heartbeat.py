@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shipper.config import ConsoleOutput, ElasticsearchOutput, EmbeddedOutput, LogstashOutput
+from shipper.config.main import ConsoleOutput, ElasticsearchOutput, EmbeddedOutput, LogstashOutput
 from shipper.deliver.batch import OWN, Parcel
 from shipper.deliver.watermark import time_of
 from shipper.enrich.clock import iso
@@ -41,9 +41,8 @@ from shipper.fields import HEARTBEAT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
-    from shipper.config import Config
+    from shipper.config.main import Config
     from shipper.tail.lag import Lag
 
 FURTHEST = 5  # files that a heartbeat names
@@ -208,37 +207,3 @@ def furthest(lags: Sequence[Lag]) -> tuple[Behind, ...]:
         Behind(lag.path, lag.read, lag.acked, lag.size, time_of(lag.head))
         for lag in behind[:FURTHEST]
     )
-
-
-class Counted:
-    """The number of lines of a file that may grow or be rewritten; counted when it has changed."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._state = (0, 0)
-        self._lines = 0
-
-    def lines(self) -> int:
-        """Count them; 0 if there is no file, or none that can be read."""
-        try:
-            stat = self._path.stat()
-            state = stat.st_size, stat.st_mtime_ns
-            if state != self._state:
-                with self._path.open("rb") as file:
-                    self._lines = sum(1 for _ in file)
-                self._state = state
-        except OSError:
-            return 0
-        return self._lines
-
-
-class _AuditResult(msgspec.Struct):
-    open: int
-
-
-def audit_open(path: Path) -> int | None:
-    """Read what the last audit on this host left unproved; None if there is no such file."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=_AuditResult).open
-    except (OSError, msgspec.DecodeError):
-        return None

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from shipper.connecting import explain, is_cut
 from shipper.deliver.lumberjack import AckReader, ProtocolError
+from shipper.net.connect import explain, is_cut
 
 if TYPE_CHECKING:
     import socket

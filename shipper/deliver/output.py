@@ -2,7 +2,7 @@
 Outputs: destinations for batches.
 
 An output tries once and reports; retries and their delays belong to the publisher. Adding one is
-a module in `outputs/`, a line in `OUTPUTS`, a section in `shipper.config`.
+a module in `outputs/`, a line in `OUTPUTS`, a section in shipper/config/main.py.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast
 
-from shipper.config import ConsoleOutput, ElasticsearchOutput, EmbeddedOutput, LogstashOutput
+from shipper.config.main import ConsoleOutput, ElasticsearchOutput, EmbeddedOutput, LogstashOutput
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from shipper.config import Config
+    from shipper.config.main import Config
     from shipper.deliver.batch import Batch
     from shipper.events import AnyEvents, Delivery
 

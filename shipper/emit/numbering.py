@@ -19,14 +19,9 @@ import os
 import time
 from typing import NamedTuple
 
-_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+from shipper.emit.ulid import ulid
+
 _ATTRIBUTE = "_emit_origin"
-
-
-def ulid(epoch_ms: int, chance: bytes) -> str:
-    """Make a ULID out of a time in milliseconds and 10 random bytes."""
-    number = epoch_ms << 80 | int.from_bytes(chance, "big")
-    return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
 
 
 class Origin(NamedTuple):

@@ -24,7 +24,7 @@ from typing import Final, NoReturn
 
 from shipper.errors import QueryError
 from shipper.fields import HEARTBEAT, Kind, resolve
-from shipper.store.instants import parse_span
+from shipper.store.times import parse_span
 
 Value = str | int | float
 

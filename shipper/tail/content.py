@@ -15,7 +15,7 @@ import os
 import zlib
 from typing import Protocol
 
-from shipper.tail.identity import HEAD
+from shipper.registry.identity import HEAD
 
 GZIP = ".gz"
 

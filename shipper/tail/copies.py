@@ -25,35 +25,20 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from shipper.tail.harvester import SETTLE_SECONDS, Cutting, Harvester
-from shipper.tail.identity import HEAD
+from shipper.registry.identity import HEAD
+from shipper.tail.harvester import SETTLE_SECONDS, Harvester
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
+    from shipper.registry.identity import Fingerprint, Identity
+    from shipper.registry.records import FileRecord
     from shipper.tail.content import Content
-    from shipper.tail.discovery import Found, Patterns
-    from shipper.tail.identity import Fingerprint, Identity
-    from shipper.tail.registry import FileRecord
+    from shipper.tail.discovery import Found
+    from shipper.tail.inputs import InputFiles
 
 log = logging.getLogger(__name__)
-
-ALL_COMPRESSED = 0  # for `InputFiles.compressed_since`
-
-
-@dataclass(frozen=True, slots=True)
-class InputFiles:
-    """
-    The files of one input, and how they are cut.
-
-    A gzip that no known file was made into is read if it changed after `compressed_since`
-    (nanoseconds since the epoch).
-    """
-
-    patterns: Patterns
-    cutting: Cutting
-    compressed_since: int = ALL_COMPRESSED
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,18 +25,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shipper.events import Block
-from shipper.tail.identity import HEAD, NOTHING, fingerprint
+from shipper.registry.identity import HEAD, NOTHING, fingerprint
 from shipper.tail.lag import Lag
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
+    from shipper.registry.identity import Fingerprint
+    from shipper.registry.records import FileRecord
     from shipper.tail.content import Content
     from shipper.tail.discovery import Found
-    from shipper.tail.identity import Fingerprint
     from shipper.tail.multiline import Multiline
-    from shipper.tail.registry import FileRecord
 
 SETTLE_SECONDS = 5.0  # a writer that still has a rotated file open has come back by then
 

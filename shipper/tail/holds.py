@@ -36,10 +36,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote_to_bytes
 
-from shipper import steps
+from shipper import crashpoints
+from shipper.crashpoints import Step
 from shipper.errors import DataFolderError
-from shipper.steps import Step
-from shipper.tail.identity import Identity, identity
+from shipper.registry.identity import Identity, identity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,7 +114,7 @@ class Holds:
                 )
             return
         self._names[key] = link
-        steps.reached(Step.HOLD_LINKED)
+        crashpoints.reached(Step.HOLD_LINKED)
 
     def were_deleted(self) -> bool:
         """Tell whether somebody deleted the folder; then it is there again, and nothing is held."""
@@ -145,7 +145,7 @@ class Holds:
         for key in self._released:
             with suppress(FileNotFoundError):
                 os.unlink(self._names.pop(key))
-            steps.reached(Step.HOLD_UNLINKED)
+            crashpoints.reached(Step.HOLD_UNLINKED)
         self._released.clear()
 
 

@@ -21,22 +21,23 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
+from shipper.registry.identity import HEAD, NOTHING, Fingerprint, Identity, identity, stream_name
+from shipper.registry.records import FileRecord
 from shipper.tail.content import GZIP
-from shipper.tail.copies import Copies, InputFiles, Orphan, Stranger, Verdict, begins_as
+from shipper.tail.copies import Copies, Orphan, Stranger, Verdict, begins_as
 from shipper.tail.discovery import Found, family
 from shipper.tail.harvester import SETTLE_SECONDS, Harvester
 from shipper.tail.holds import Holds
-from shipper.tail.identity import HEAD, NOTHING, Fingerprint, Identity, identity, stream_name
+from shipper.tail.inputs import InputFiles
 from shipper.tail.lag import Lag
-from shipper.tail.refusals import Refusals
-from shipper.tail.registry import FileRecord
-from shipper.tail.surrender import Surrender
+from shipper.tail.tombstones import Surrender
+from shipper.tail.unreadable import Refusals
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from shipper.events import Block
-    from shipper.tail.registry import Memory, Tombstone
+    from shipper.registry.records import Memory, Tombstone
 
 log = logging.getLogger(__name__)
 

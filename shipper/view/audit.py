@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from shipper.view.text import Paint, safe, safe_json, size
+from shipper.text import Paint, safe, safe_json, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

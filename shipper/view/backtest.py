@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from shipper.text import Paint, instant, safe, safe_json, span, table
 from shipper.view.rules import group_text
-from shipper.view.text import Paint, instant, safe, safe_json, span, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from shipper.alerts.backtest import Outcome
+    from shipper.alerts.backtest.backtest import Outcome
     from shipper.alerts.incident import Incident
 
     Swept = Sequence[tuple[str, Outcome]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shipper.view.text import Paint, bar, instant, plain, safe, safe_json, table
+from shipper.text import Paint, bar, instant, plain, safe, safe_json, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

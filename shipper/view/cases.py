@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shipper.text import safe, table
 from shipper.view.rules import group_text
-from shipper.view.text import safe, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from shipper.alerts.cases import Case, Expected, Told
+    from shipper.alerts.backtest.cases import Case, Expected, Told
 
 _UNITS = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1))
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shipper.findings import Severity
-from shipper.view.text import Paint, safe
+from shipper.check.finding import Severity
+from shipper.text import Paint, safe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shipper.findings import Finding
+    from shipper.check.finding import Finding
 
 _LEVELS = {Severity.OK: "INFO", Severity.WARNING: "WARNING", Severity.ERROR: "ERROR"}
 

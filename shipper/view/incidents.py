@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from shipper.alerts.incident import Change, Incident, Phase
-from shipper.view.text import instant, safe, safe_json, span, table
+from shipper.text import instant, safe, safe_json, span, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from shipper.alerts.ledger import Recorded
-    from shipper.alerts.muting import Silence
-    from shipper.alerts.outbox import Telling
-    from shipper.alerts.sla import Kept, Sla
+    from shipper.alerts.incidents.muting import Silence
+    from shipper.alerts.incidents.sla import Kept, Sla
+    from shipper.alerts.ledger.ledger import Recorded
+    from shipper.alerts.ledger.outbox import Telling
 
 _OPEN = (Phase.PENDING, Phase.FIRING, Phase.ACKNOWLEDGED)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from shipper.alerts.verdict import State
-from shipper.view.text import Paint, instant, safe, safe_json, span, table
+from shipper.text import Paint, instant, safe, safe_json, span, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

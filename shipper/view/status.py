@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from shipper.view.text import Paint, instant, safe, safe_json, size, span, table
+from shipper.text import Paint, instant, safe, safe_json, size, span, table
 
 if TYPE_CHECKING:
-    from shipper.status import Counters, FileStatus, Holding, Status
+    from shipper.agent.status import Counters, FileStatus, Holding, Status
 
 
 def status_json(status: Status) -> str:

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from shipper.alerts.incident import Incident, Phase
-from shipper.alerts.ledger import Ledger
-from shipper.alerts.outbox import Outbox, Telling
+from shipper.alerts.ledger.ledger import Ledger
+from shipper.alerts.ledger.outbox import Outbox, Telling
 from shipper.store.embedded.writer import EmbeddedWriter
 from tests.servers.posts import Posts
 from tests.store.store_records import KEEP_SECONDS, enriched, record, write

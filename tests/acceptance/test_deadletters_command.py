@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from shipper.crashpoints import Step
 from shipper.deliver.deadletters import DeadLetters
 from shipper.events import Rejection
-from shipper.steps import Step
 from tests.acceptance.server import documents, wait_until
 from tests.deliver.delivering import NOW, RUN, simple_batch
 

@@ -15,13 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from shipper import folder
-from shipper.alerts.deciding import FIRING
 from shipper.alerts.incident import Incident
-from shipper.alerts.ledger import Ledger
+from shipper.alerts.judge.decide import FIRING
+from shipper.alerts.ledger.ledger import Ledger
 from shipper.alerts.rules.reading import load_rules
 from shipper.alerts.settings import load as load_settings
-from shipper.demo_alerts import TOO_LONG, write_alerters, write_rules
+from shipper.demo.alerts import TOO_LONG, write_alerters, write_rules
+from shipper.process import data_folder
 
 pytestmark = pytest.mark.xdist_group("demo")
 
@@ -58,7 +58,7 @@ def until(is_so: Callable[[], object]) -> None:
 @pytest.mark.timeout(600)
 def test_a_database_that_is_gone_is_told_and_its_return_too(tmp_path: Path) -> None:
     """Taken away, the database is an incident with a page; `ack` stops its clock; back, it ends."""
-    ledger, out = tmp_path / "var/shipper" / folder.ALERTS_LEDGER, tmp_path / "demo.out"
+    ledger, out = tmp_path / "var/shipper" / data_folder.ALERTS_LEDGER, tmp_path / "demo.out"
 
     def firing() -> list[Incident]:
         if not ledger.exists():

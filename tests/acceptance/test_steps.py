@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shipper.steps import Step
+from shipper.crashpoints import Step
 from tests.servers.elasticsearch_scripted import (
     Answer,
     Asked,

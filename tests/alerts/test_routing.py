@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from shipper.alerts.alerter import ALERTERS
-from shipper.alerts.alerters.kinds import KINDS, Console, Email
+from shipper.alerts.alerters.alerter import ALERTERS
+from shipper.alerts.alerters.settings import KINDS, Console, Email
 from shipper.alerts.incident import Change, Incident, Transition
 from shipper.alerts.routing import alerters_for, repeat_after_ms
 from shipper.alerts.settings import (
@@ -21,8 +21,8 @@ from shipper.alerts.settings import (
     with_console,
 )
 from shipper.alerts.severity import Severity
+from shipper.config.options import InvalidOptionsError, read_options
 from shipper.errors import ConfigError
-from shipper.options import InvalidOptionsError, read_options
 from tests.alerts.paging import transition
 
 ROOT = Path(__file__).parent.parent.parent

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shipper.alerts.incident import Incident, Transition
-from shipper.alerts.lifecycle import Terms, step
+from shipper.alerts.incidents.lifecycle import Terms, step
 from shipper.alerts.severity import Severity
 from shipper.alerts.verdict import Group, State, Verdict, Window
 

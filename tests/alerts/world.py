@@ -6,18 +6,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from shipper.alerts.deciding import Policy
 from shipper.alerts.incident import Incident, Phase
-from shipper.alerts.judging import Judging, Look, Times
-from shipper.alerts.ledger import Ledger
-from shipper.alerts.outbox import Outbox
+from shipper.alerts.judge.decide import Policy
+from shipper.alerts.judge.schedule import Waits
+from shipper.alerts.judge.turn import Judging, Look, Times
+from shipper.alerts.ledger.ledger import Ledger
+from shipper.alerts.ledger.outbox import Outbox
 from shipper.alerts.rules.reading import Broken, Rules, parse_rule
-from shipper.alerts.schedule import Waits
 from shipper.alerts.settings import AlertSettings
-from shipper.options import read_options
-from shipper.store import open_embedded
+from shipper.config.options import read_options
 from shipper.store.api import Store
 from shipper.store.embedded.writer import EmbeddedWriter
+from shipper.store.opening import open_embedded
 from tests.alerts.verdicts import HOUR, MINUTE, START
 from tests.store.store_records import KEEP_SECONDS, enriched, record, write
 

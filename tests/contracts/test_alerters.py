@@ -26,7 +26,7 @@ from urllib.parse import quote
 import pytest
 import trustme
 
-from shipper.alerts.alerter import (
+from shipper.alerts.alerters.alerter import (
     ALERTERS,
     Alerter,
     AlerterRefused,
@@ -34,7 +34,7 @@ from shipper.alerts.alerter import (
     Surroundings,
     open_alerter,
 )
-from shipper.alerts.alerters.kinds import (
+from shipper.alerts.alerters.settings import (
     Apprise,
     Console,
     Email,
@@ -46,7 +46,7 @@ from shipper.alerts.alerters.kinds import (
 from shipper.alerts.incident import Change
 from shipper.alerts.page import Example, Page, Share
 from shipper.alerts.settings import AlerterSettings
-from shipper.config import Tls
+from shipper.config.main import Tls
 from tests.alerts.paging import hostile_page, page, transition
 from tests.servers.mails import Mails, mail_server
 from tests.servers.posts import Answer, Cut, Drip, Hang, Posted, Posts, Says, recording_server

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from shipper.config import (
+from shipper.config.main import (
     Config,
     ConsoleOutput,
     ElasticsearchOutput,
@@ -33,8 +33,8 @@ from shipper.deliver.batch import Batch, Parcel, batch_of
 from shipper.deliver.output import Output as Opened
 from shipper.deliver.output import open_output
 from shipper.errors import OutputUnavailable
-from shipper.store import open_embedded
 from shipper.store.api import Selection
+from shipper.store.opening import open_embedded
 from tests.deliver.delivering import NOW, RUN, batch_with, document_of, foreign_events, simple_batch
 from tests.servers.elasticsearch_scripted import Says, Streams, scripted_server
 from tests.servers.lumberjack_scripted import ScriptedServer

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from shipper.config import Config, Input, LogstashOutput, Service, Tls
+from shipper.config.main import Config, Input, LogstashOutput, Service, Tls
 from shipper.deliver.batch import Batch
 from shipper.deliver.outputs.logstash import Logstash
 from shipper.errors import OutputUnavailable

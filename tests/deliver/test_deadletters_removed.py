@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shipper import steps
+from shipper import crashpoints
+from shipper.crashpoints import Step
 from shipper.deliver.deadletters import DeadLetters
 from shipper.errors import DataFolderError
 from shipper.events import Rejection
-from shipper.steps import Step
 from tests.deliver.delivering import NOW, simple_batch
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def test_a_crash_while_letters_are_taken_out(
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(steps, "reached", crash)
+        patch.setattr(crashpoints, "reached", crash)
         with pytest.raises(KeyboardInterrupt):
             letters.remove([mark])
 

@@ -7,7 +7,7 @@ import zlib
 from shipper.deliver.batch import Batch, Parcel, batch_of
 from shipper.deliver.dedupe import Dedupe
 from shipper.events import Block, Events
-from shipper.tail.registry import SeenRow
+from shipper.registry.records import SeenRow
 from tests.deliver.delivering import (
     NOW,
     OTHER_RUN,

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from shipper.config import Config, ElasticsearchOutput, Input, Service
+from shipper.config.main import Config, ElasticsearchOutput, Input, Service
 from shipper.deliver.output import open_output
 from shipper.deliver.outputs.elasticsearch import LEAST_REQUEST_BYTES, DataStreams
-from shipper.elastic import Cluster, ElasticFailure
 from shipper.errors import OutputUnavailable, ShipperError
 from shipper.events import Delivery, Rejection
+from shipper.net.elastic import Cluster, ElasticFailure
 from tests.deliver.delivering import RUN, document_of, simple_batch
 from tests.servers.elasticsearch_scripted import (
     Asked,

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from shipper.config import Config, ElasticsearchOutput, Input, Service
+from shipper.config.main import Config, ElasticsearchOutput, Input, Service
 from shipper.deliver.batch import Batch
 from shipper.deliver.outputs.elasticsearch import DataStreams
 from shipper.deliver.wrap import wrap

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from shipper.config import (
+from shipper.audit.result import audit_open
+from shipper.config.main import (
     Config,
     ConsoleOutput,
     ElasticsearchOutput,
@@ -18,15 +19,8 @@ from shipper.config import (
     Service,
 )
 from shipper.deliver.batch import OWN, Parcel
-from shipper.deliver.heartbeat import (
-    FURTHEST,
-    Counted,
-    Heart,
-    Identity,
-    Look,
-    audit_open,
-    furthest,
-)
+from shipper.deliver.deadletters import Counted
+from shipper.deliver.heartbeat import FURTHEST, Heart, Identity, Look, furthest
 from shipper.tail.lag import Lag
 
 RUN = "01JKBBBBBBBBBBBBBBBBBBBBBB"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shipper.config import Tls
+from shipper.config.main import Tls
 from shipper.deliver import lumberjack_connection
 from shipper.deliver.output import open_output
 from shipper.deliver.outputs import logstash as module

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from shipper.config import Delivery as DeliverySettings
+from shipper.config.main import Delivery as DeliverySettings
 from shipper.deliver.deadletters import DeadLetters
 from shipper.deliver.outputs.logstash import STRIKES
 from shipper.deliver.publisher import Publisher

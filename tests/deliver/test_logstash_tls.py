@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from shipper.config import Tls
+from shipper.config.main import Tls
 from shipper.errors import OutputUnavailable
 from shipper.events import Delivery
 from tests.deliver.logstash_sending import CLEAR, batch_to, logstash

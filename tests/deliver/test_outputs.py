@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from shipper.config import Config, ConsoleOutput, EmbeddedOutput, Input, Output, Service
+from shipper.config.main import Config, ConsoleOutput, EmbeddedOutput, Input, Output, Service
 from shipper.deliver.batch import Parcel, batch_of
 from shipper.deliver.bulk import bulk_body
 from shipper.deliver.output import open_output

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from shipper.config import Delivery as Settings
+from shipper.config.main import Delivery as Settings
 from shipper.deliver.deadletters import DeadLetters
 from shipper.deliver.publisher import Publisher
 from shipper.errors import OutputUnavailable, ShipperError

@@ -9,7 +9,8 @@ import threading
 from pathlib import Path
 
 from shipper.emit.json_lines import JsonFormatter
-from shipper.emit.numbering import Origin, origin_of, ulid
+from shipper.emit.numbering import Origin, origin_of
+from shipper.emit.ulid import ulid
 from tests.emit.emit_files import handler_for, origins, read, record_of
 
 

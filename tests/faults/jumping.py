@@ -10,7 +10,7 @@ import random
 import sys
 import time
 
-from shipper import run
+from shipper.agent import loop
 from shipper.cli import main
 
 DAY_MS = 24 * 3600 * 1000
@@ -23,7 +23,7 @@ def jump(seed: int) -> None:
     def wall() -> int:
         return time.time_ns() // 1_000_000 + chance.randint(-DAY_MS, DAY_MS)
 
-    run.wall = wall
+    loop.wall = wall
 
 
 if __name__ == "__main__":

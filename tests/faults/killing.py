@@ -13,8 +13,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shipper.crashpoints import Step
 from shipper.deliver.deadletters import DeadLetters
-from shipper.steps import Step
 from shipper.tail.holds import held_in
 from tests.faults.live import ENVIRONMENT, Origin, Writer, delete_what_is_held
 

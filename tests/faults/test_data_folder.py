@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shipper.steps import Step
-from shipper.tail.registry import CLOSED_WITHIN_MS
+from shipper.crashpoints import Step
+from shipper.registry.registry import CLOSED_WITHIN_MS
 from tests.acceptance.server import SHIPPER, kill, wait_until
 from tests.faults import killing
 from tests.faults.disks import bound, small_disk

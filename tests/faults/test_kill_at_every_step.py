@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shipper.config import ElasticsearchOutput
-from shipper.steps import Step
+from shipper.config.main import ElasticsearchOutput
+from shipper.crashpoints import Step
 from shipper.store.elasticsearch.setup import set_up
 from tests.acceptance import test_alert_job
 from tests.deliver.test_elasticsearch_node import stored

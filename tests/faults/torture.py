@@ -25,7 +25,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from shipper.steps import Step
+from shipper.crashpoints import Step
 from tests.faults.live import ENVIRONMENT, Origin, Writer
 from tests.faults.proxy import MODES, Proxy
 

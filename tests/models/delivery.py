@@ -17,15 +17,15 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
-from shipper import pipeline as composition
-from shipper import steps
-from shipper.config import Config, EmbeddedOutput, Holds, Input, Service, Tail
-from shipper.config import Delivery as Settings
+from shipper import crashpoints
+from shipper.agent import pipeline as composition
+from shipper.agent.pipeline import Pipeline
+from shipper.config.main import Config, EmbeddedOutput, Holds, Input, Service, Tail
+from shipper.config.main import Delivery as Settings
+from shipper.crashpoints import Step
 from shipper.deliver.batch import Batch
 from shipper.errors import OutputUnavailable
 from shipper.events import AnyEvents, Delivery
-from shipper.pipeline import Pipeline
-from shipper.steps import Step
 
 WALL = time.time_ns() // 1_000_000  # the kernel stamps files with the real one
 
@@ -120,7 +120,7 @@ class Running:
         self._patches: list[Any] = [
             patch.object(composition, "time", SimpleNamespace(monotonic=clock.monotonic)),
             patch.object(composition, "open_output", lambda _config: store),
-            patch.object(steps, "reached", self._reached),
+            patch.object(crashpoints, "reached", self._reached),
         ]
         for each in self._patches:
             each.start()

@@ -28,7 +28,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from shipper.steps import Step
+from shipper.crashpoints import Step
 from tests.models.delivery import Clock, Crash, Running, Store
 
 RUN = "01JKABCDEFGHJKMNPQRSTVWXYZ"

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from shipper.alerts.incident import Change, Incident, Phase, Transition
-from shipper.alerts.lifecycle import CALM_MS, Terms, acknowledge, resolve, step
+from shipper.alerts.incidents.lifecycle import CALM_MS, Terms, acknowledge, resolve, step
 from shipper.alerts.severity import Severity
 from shipper.alerts.verdict import State
 from tests.alerts.verdicts import MINUTE, START, verdict

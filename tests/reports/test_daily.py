@@ -14,8 +14,8 @@ from click.testing import CliRunner, Result
 
 from shipper.cli import main
 from shipper.reports.daily import DailySummary, summarize, write
-from shipper.store import open_embedded
-from tests.cli_index import START, access, config_in, record, store_records
+from shipper.store.opening import open_embedded
+from tests.commands.cli_index import START, access, config_in, record, store_records
 
 DAY = date(2026, 2, 5)
 DAY_MS = 86_400_000

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from logstash_pipeline_parser import Pipeline  # type: ignore[import-untyped]
 
-from shipper.config import load
+from shipper.config.main import load
 from shipper.enrich import classify
 from shipper.errors import ConfigError
 from shipper.fields import HEARTBEAT

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from shipper.config import Config, Delivery, ElasticsearchOutput, Input, LogstashOutput, load
-from shipper.options import parse_duration
+from shipper.config.main import Config, Delivery, ElasticsearchOutput, Input, LogstashOutput, load
+from shipper.config.options import parse_duration
 from tests.stack.layout import ROOT
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()

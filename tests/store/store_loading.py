@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from shipper.config import ElasticsearchOutput
+from shipper.config.main import ElasticsearchOutput
 from shipper.deliver.batch import Batch
 from shipper.deliver.bulk import bulk_body
 from shipper.events import Events
-from shipper.store import open_elasticsearch, open_embedded
 from shipper.store.api import Store
 from shipper.store.elasticsearch.setup import State, set_up
-from shipper.store.instants import iso
+from shipper.store.opening import open_elasticsearch, open_embedded
+from shipper.store.times import iso
 from tests.store.store_records import Record, write_parts
 
 Load = Callable[[pytest.FixtureRequest, Sequence[Sequence[Record]]], Store]

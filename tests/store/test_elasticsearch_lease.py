@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from shipper.config import ElasticsearchOutput
-from shipper.elastic import Cluster
+from shipper.config.main import ElasticsearchOutput
 from shipper.errors import StoreUnavailable
+from shipper.net.elastic import Cluster
 from shipper.store.elasticsearch.lease import SKEW_MS, Lease
 from tests.alerts.verdicts import START
 

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipper.config import ElasticsearchOutput
+from shipper.config.main import ElasticsearchOutput
 from shipper.errors import QueryError, StoreUnavailable
-from shipper.store import free, open_elasticsearch
+from shipper.store import untyped
 from shipper.store.answers import rank_of
 from shipper.store.api import (
     Cardinality,
@@ -30,6 +30,7 @@ from shipper.store.api import (
 )
 from shipper.store.elasticsearch import aggregate, follow, search
 from shipper.store.elasticsearch.compile import compile_node, keys_to_list
+from shipper.store.opening import open_elasticsearch
 from shipper.store.query import parse
 from tests.store.store_loading import Node
 from tests.store.store_records import NOON, Record, record
@@ -55,15 +56,15 @@ def test_one_of_the_percents_has_the_right_rank(percent: float, total: int) -> N
 @given(st.integers(-(2**62), 2**62) | st.floats(-1e18, 1e18))
 def test_a_number_is_read_from_each_of_its_spellings(number: float) -> None:
     """5 and 5.0 are one number, whoever wrote it."""
-    for text in free.spellings(number):
-        assert free.read(text) == pytest.approx(number)
-    assert free.read(free.write(number)) == number
+    for text in untyped.spellings(number):
+        assert untyped.read(text) == pytest.approx(number)
+    assert untyped.read(untyped.write(number)) == number
 
 
 @pytest.mark.parametrize("text", ["007", "1.50", "+1", ".5", "1_000", "", "NaN", "1e400", "True"])
 def test_what_no_program_writes_for_a_number_is_a_text(text: str) -> None:
     """A code like 007 does not become another one."""
-    assert free.read(text) == text
+    assert untyped.read(text) == text
 
 
 def test_only_ranges_and_wildcards_under_extra_need_the_values_of_a_key() -> None:

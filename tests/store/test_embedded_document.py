@@ -10,8 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shipper.store.embedded.document import Encoder, Refused
-from shipper.store.embedded.magnitude import magnitude, middle
-from shipper.store.instants import EARLIEST, LATEST, iso, parse_span
+from shipper.store.embedded.number_order import magnitude, middle
+from shipper.store.times import EARLIEST, LATEST, iso, parse_span
 
 HOST = '"host":{"name":"h"}'
 LOG = '"log":{"file":{"path":"a.log"},"offset":%d}'

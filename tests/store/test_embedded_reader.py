@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from shipper.errors import QueryError, StoreUnavailable
-from shipper.store import open_embedded
 from shipper.store.api import (
     Aggregation,
     Bucket,
@@ -30,6 +29,7 @@ from shipper.store.embedded.compile import lies_outside, lies_within
 from shipper.store.embedded.reader import EmbeddedStore
 from shipper.store.embedded.view import Views
 from shipper.store.embedded.writer import EmbeddedWriter
+from shipper.store.opening import open_embedded
 from tests.store.store_records import KEEP_SECONDS, NOON, record, roll, write, write_parts
 
 

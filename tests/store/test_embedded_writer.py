@@ -16,10 +16,10 @@ import msgspec
 import pytest
 
 from shipper.errors import StoreUnavailable
-from shipper.store import open_embedded
 from shipper.store.api import Selection
 from shipper.store.embedded import parts, schema
 from shipper.store.embedded.writer import MIB, EmbeddedWriter
+from shipper.store.opening import open_embedded
 from tests.store.store_records import (
     DAY,
     DEEP,

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from shipper.store import open_embedded
 from shipper.store.api import (
     Answer,
     Filters,
@@ -22,6 +21,7 @@ from shipper.store.api import (
     buckets_of,
 )
 from shipper.store.fleet import QUERY, FileLag, HostBeat, read_fleet
+from shipper.store.opening import open_embedded
 from tests.store.store_loading import STORES, Load
 from tests.store.store_records import NOON, Record, enriched, record, write_parts
 

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
-from shipper.store import open_embedded
 from shipper.store.api import (
     Aggregation,
     Average,
@@ -28,6 +27,7 @@ from shipper.store.api import (
     Sum,
     Terms,
 )
+from shipper.store.opening import open_embedded
 from tests.store.store_loading import Node
 from tests.store.store_records import NOON, Record, record, write_parts
 from tests.store.store_reference import (

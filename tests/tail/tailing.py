@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from shipper.events import Block
-from shipper.tail.copies import ALL_COMPRESSED, InputFiles
+from shipper.registry.records import Changes, FileRecord, Tombstone
+from shipper.registry.registry import Registry
 from shipper.tail.discovery import Patterns
 from shipper.tail.harvester import SETTLE_SECONDS, Cutting
 from shipper.tail.holds import Holds
+from shipper.tail.inputs import ALL_COMPRESSED, InputFiles
 from shipper.tail.multiline import Multiline
-from shipper.tail.registry import Changes, FileRecord, Registry, Tombstone
 from shipper.tail.tailer import Tailer
 
 NOBODY = 65534

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from shipper.enrich.enricher import Enricher, Surroundings
 from shipper.events import Block
+from shipper.registry.identity import HEAD, Fingerprint, identity, stream_name
+from shipper.registry.records import FileRecord
 from shipper.tail.content import open_content
 from shipper.tail.harvester import SETTLE_SECONDS, Cutting, Harvester
-from shipper.tail.identity import HEAD, Fingerprint, identity, stream_name
-from shipper.tail.registry import FileRecord
 from tests.tail.tailing import HOST, WALL, append
 
 

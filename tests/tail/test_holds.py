@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from shipper.errors import DataFolderError
+from shipper.registry.identity import identity
 from shipper.tail.discovery import Patterns
 from shipper.tail.holds import Holds, held_in
-from shipper.tail.identity import identity
 from tests.tail.tailing import Reader, append, lines_of, open_folder, unprivileged
 
 PLENTY = 1 << 20

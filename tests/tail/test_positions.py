@@ -6,10 +6,11 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from shipper import folder, positions, requests
-from shipper.config import Config, ConsoleOutput, Holds, Input, Service
-from shipper.run import run
-from shipper.tail.registry import Registry
+from shipper.agent import positions, requests
+from shipper.agent.loop import run
+from shipper.config.main import Config, ConsoleOutput, Holds, Input, Service
+from shipper.process import data_folder
+from shipper.registry.registry import Registry
 
 LIMIT = 1 << 20
 
@@ -35,8 +36,8 @@ def test_what_is_given_up_meanwhile_leaves_its_tombstone(tmp_path: Path) -> None
     (outcome,) = positions.change(config, requests.Reread({str(other): 0}), now_ms)
 
     assert outcome.fault is None
-    with closing(Registry(config.data_dir / folder.REGISTRY)) as registry:
+    with closing(Registry(config.data_dir / data_folder.REGISTRY)) as registry:
         (tombstone,) = registry.tombstones()
         assert (tombstone.path, tombstone.start) == (str(log), len("a line\n"))
         assert str(log) not in {record.path for record in registry.files()}
-    assert len([*(config.data_dir / folder.HOLDS).iterdir()]) == 1
+    assert len([*(config.data_dir / data_folder.HOLDS).iterdir()]) == 1

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from shipper.registry.identity import Fingerprint, identity
+from shipper.registry.records import Changes, FileRecord, Memory
+from shipper.registry.registry import Registry
 from shipper.tail.content import Plain
-from shipper.tail.identity import Fingerprint, identity
-from shipper.tail.registry import Changes, FileRecord, Memory, Registry
 from shipper.tail.tailer import FORGET_AFTER_MS, WARM_SECONDS, Tailer
 from tests.tail.tailing import HOST, WALL, Reader, append, lines_of, open_folder, unprivileged
 

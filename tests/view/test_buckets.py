@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from shipper.store.api import Bucket, Buckets
+from shipper.text import Paint
 from shipper.view.buckets import (
     Series,
     Slots,
@@ -15,7 +16,6 @@ from shipper.view.buckets import (
     slots_json,
     slots_text,
 )
-from shipper.view.text import Paint
 
 PLAIN = Paint(on=False)
 MINUTE = 60_000

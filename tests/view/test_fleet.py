@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from shipper.store.fleet import FileLag, HostBeat
+from shipper.text import Paint
 from shipper.view.fleet import Limits, fleet_text, state_of
-from shipper.view.text import Paint
 
 NOW = 1_770_292_800_000
 LIMITS = Limits(NOW, silent=60_000, behind=300_000)

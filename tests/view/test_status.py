@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from shipper.findings import Finding, Severity
-from shipper.status import Counters, FileStatus, Holding, Status
+from shipper.agent.status import Counters, FileStatus, Holding, Status
+from shipper.check.finding import Finding, Severity
+from shipper.text import Paint
 from shipper.view.findings import findings_text
 from shipper.view.status import status_json, status_text
-from shipper.view.text import Paint
 
 PLAIN = Paint(on=False)
 NOW = 1_770_301_845_123  # 2026-02-05T14:30:45.123Z

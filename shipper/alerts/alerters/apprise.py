@@ -16,12 +16,12 @@ from threading import Thread
 
 import apprise
 
-from shipper.alerts.alerter import AlerterRefused, AlerterUnavailable, Surroundings
-from shipper.alerts.alerters.kinds import Apprise
-from shipper.alerts.colors import word_of
-from shipper.alerts.content import as_text, subject
+from shipper.alerts.alerters.alerter import AlerterRefused, AlerterUnavailable, Surroundings
+from shipper.alerts.alerters.secret import read_secret
+from shipper.alerts.alerters.settings import Apprise
 from shipper.alerts.page import Page
-from shipper.alerts.secret import read_secret
+from shipper.alerts.pages.colors import word_of
+from shipper.alerts.pages.parts import as_text, subject
 
 TYPES = {
     "critical": apprise.NotifyType.FAILURE,

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from shipper.alerts.alerter import AlerterUnavailable, Surroundings
-from shipper.alerts.alerters.kinds import Console
-from shipper.alerts.colors import word_of
-from shipper.alerts.content import as_text, subject
+from shipper.alerts.alerters.alerter import AlerterUnavailable, Surroundings
+from shipper.alerts.alerters.settings import Console
 from shipper.alerts.page import Page
+from shipper.alerts.pages.colors import word_of
+from shipper.alerts.pages.parts import as_text, subject
 
 CODES: Final = {"critical": "1;97;41", "warning": "1;33", "info": "1;34"}
 RULE: Final = "─" * 72

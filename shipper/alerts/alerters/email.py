@@ -26,16 +26,16 @@ from hashlib import sha256
 from html import escape
 from typing import Final
 
-from shipper.alerts.alerter import AlerterRefused, AlerterUnavailable, Surroundings
-from shipper.alerts.alerters.kinds import Email
+from shipper.alerts.alerters.alerter import AlerterRefused, AlerterUnavailable, Surroundings
+from shipper.alerts.alerters.deadline import Deadline
+from shipper.alerts.alerters.secret import Scrub, Secret, read_secret
+from shipper.alerts.alerters.settings import Email
 from shipper.alerts.alerters.smtp import Session
-from shipper.alerts.colors import color_of
-from shipper.alerts.content import as_text, cut, headline, line, parts_of, subject
-from shipper.alerts.deadline import Deadline
 from shipper.alerts.page import Page
-from shipper.alerts.secret import Scrub, Secret, read_secret
-from shipper.connecting import ConnectionFailed, client_context, explain
-from shipper.view.text import safe
+from shipper.alerts.pages.colors import color_of
+from shipper.alerts.pages.parts import as_text, cut, headline, line, parts_of, subject
+from shipper.net.connect import ConnectionFailed, client_context, explain
+from shipper.text import safe
 
 SUBJECT_LIMIT: Final = 150  # characters; clients show less, and folding stays simple
 HTML_LIMIT: Final = 90_000  # bytes; some clients cut mails that are longer than 102 KB

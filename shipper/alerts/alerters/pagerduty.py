@@ -14,16 +14,16 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Any, Final
 
-from shipper.alerts.alerter import Surroundings
-from shipper.alerts.alerters.kinds import PagerDuty
-from shipper.alerts.content import cut, headline, line, parts_of, subject
+from shipper.alerts.alerters.alerter import Surroundings
+from shipper.alerts.alerters.http import Poster
+from shipper.alerts.alerters.secret import read_secret
+from shipper.alerts.alerters.settings import PagerDuty
 from shipper.alerts.incident import Change
 from shipper.alerts.page import Page
-from shipper.alerts.posting import Poster
+from shipper.alerts.pages.parts import cut, headline, line, parts_of, subject
 from shipper.alerts.routing import SERVICE
-from shipper.alerts.secret import read_secret
 from shipper.alerts.severity import Severity
-from shipper.view.text import instant
+from shipper.text import instant
 
 SUMMARY_LIMIT: Final = 1024
 KEY_LIMIT: Final = 255

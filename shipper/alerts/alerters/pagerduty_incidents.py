@@ -16,14 +16,14 @@ from __future__ import annotations
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from shipper.alerts.alerter import AlerterUnavailable, Surroundings
-from shipper.alerts.alerters.kinds import PagerDutyIncidents
+from shipper.alerts.alerters.alerter import AlerterUnavailable, Surroundings
+from shipper.alerts.alerters.http import Answer, Poster
 from shipper.alerts.alerters.pagerduty import dedup_key
-from shipper.alerts.content import as_text, cut, headline, subject
+from shipper.alerts.alerters.secret import Secret, read_secret
+from shipper.alerts.alerters.settings import PagerDutyIncidents
 from shipper.alerts.incident import Change
 from shipper.alerts.page import Page
-from shipper.alerts.posting import Answer, Poster
-from shipper.alerts.secret import Secret, read_secret
+from shipper.alerts.pages.parts import as_text, cut, headline, subject
 
 TITLE_LIMIT: Final = 1024
 DETAIL_LIMIT: Final = 60_000

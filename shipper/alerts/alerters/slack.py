@@ -20,13 +20,13 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from shipper.alerts.alerter import AlerterRefused, AlerterUnavailable, Surroundings
-from shipper.alerts.alerters.kinds import Slack, address_of
-from shipper.alerts.colors import color_of
-from shipper.alerts.content import Part, fitted, headline, line, parts_of, subject
+from shipper.alerts.alerters.alerter import AlerterRefused, AlerterUnavailable, Surroundings
+from shipper.alerts.alerters.http import Poster
+from shipper.alerts.alerters.secret import Secret, read_secret
+from shipper.alerts.alerters.settings import Slack, address_of
 from shipper.alerts.page import Page
-from shipper.alerts.posting import Poster
-from shipper.alerts.secret import Secret, read_secret
+from shipper.alerts.pages.colors import color_of
+from shipper.alerts.pages.parts import Part, fitted, headline, line, parts_of, subject
 
 TEXT_LIMIT: Final = 3000
 TITLE_LIMIT: Final = 250

@@ -23,14 +23,14 @@ from typing import Any, Final
 
 import msgspec
 
-from shipper.alerts.alerter import AlerterRefused, AlerterUnavailable, Surroundings
-from shipper.alerts.alerters.kinds import Webhook, address_of
-from shipper.alerts.colors import color_of
-from shipper.alerts.content import LONGEST_COMMAND, MOST_LINES, headline, line, parts_of, state
+from shipper.alerts.alerters.alerter import AlerterRefused, AlerterUnavailable, Surroundings
+from shipper.alerts.alerters.http import Poster
+from shipper.alerts.alerters.secret import Secret, read_secret
+from shipper.alerts.alerters.settings import Webhook, address_of
 from shipper.alerts.page import Page
-from shipper.alerts.posting import Poster
-from shipper.alerts.secret import Secret, read_secret
-from shipper.view.text import instant
+from shipper.alerts.pages.colors import color_of
+from shipper.alerts.pages.parts import LONGEST_COMMAND, MOST_LINES, headline, line, parts_of, state
+from shipper.text import instant
 
 PREFIX: Final = "whsec_"
 

@@ -20,7 +20,7 @@ from shipper.alerts.rules.kind import (
 )
 from shipper.alerts.rules.values import QUERY, SPAN
 from shipper.alerts.verdict import State
-from shipper.options import option
+from shipper.config.options import option
 
 
 def _none() -> None:

@@ -30,7 +30,7 @@ from shipper.alerts.rules.kind import (
 )
 from shipper.alerts.rules.values import QUERY, SPAN, THRESHOLD
 from shipper.alerts.verdict import State
-from shipper.options import ListOf, Section, option
+from shipper.config.options import ListOf, Section, option
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from shipper.alerts.rules.kind import (
     told,
 )
 from shipper.alerts.rules.values import QUERY
-from shipper.options import Scalar
+from shipper.config.options import Scalar
 
 
 @dataclass(frozen=True, slots=True)

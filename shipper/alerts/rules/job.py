@@ -13,7 +13,7 @@ from typing import Final
 
 from shipper.alerts.rules.kind import Finding, Limits, Numbers, Probe, needs_no_limit
 from shipper.alerts.verdict import State
-from shipper.options import Scalar, one_word_of
+from shipper.config.options import Scalar, one_word_of
 
 CONDITIONS: Final = {
     "store_unreachable": "the store gives no answer",

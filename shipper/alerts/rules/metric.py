@@ -25,7 +25,7 @@ from shipper.alerts.rules.kind import (
 )
 from shipper.alerts.rules.values import NUMBER_FIELD, QUERY
 from shipper.alerts.verdict import State
-from shipper.options import one_word_of, option
+from shipper.config.options import one_word_of, option
 from shipper.store.answers import rank_of
 
 _PERCENTILES = {"p50": 50.0, "p75": 75.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99.9": 99.9}

@@ -19,7 +19,7 @@ from shipper.alerts.rules.kind import (
     state_of,
 )
 from shipper.alerts.rules.values import FIELD, QUERY, SPAN
-from shipper.options import option
+from shipper.config.options import option
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from shipper.alerts.rules.kind import (
 )
 from shipper.alerts.rules.values import QUERY, SPAN
 from shipper.alerts.verdict import State
-from shipper.options import option
+from shipper.config.options import option
 
 ENOUGH: Final = 5  # records on the wrong side of a widened window: one error at night pages nobody
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shipper.alerts.rules.rule import Rule
+from shipper.config.options import Fault, InvalidOptionsError, read_options
 from shipper.errors import ConfigError
-from shipper.options import Fault, InvalidOptionsError, read_options
 
 SUFFIX = ".yml"
 

@@ -26,7 +26,15 @@ from shipper.alerts.rules.spike import Spike
 from shipper.alerts.rules.summary import TEMPLATE, Summary
 from shipper.alerts.rules.values import FIELD, SPAN, THRESHOLD
 from shipper.alerts.severity import Severity
-from shipper.options import COUNT, ListOf, Scalar, Section, one_word_of, option, text_matching
+from shipper.config.options import (
+    COUNT,
+    ListOf,
+    Scalar,
+    Section,
+    one_word_of,
+    option,
+    text_matching,
+)
 
 _NAME = text_matching(r"[a-z][a-z0-9_]{0,63}", "a name of a-z, 0-9 and _, as error_rate_high")
 _RUNBOOK = text_matching(r"[\w./:#?=&%-]{1,500}", "a name, a path or an address, without spaces")

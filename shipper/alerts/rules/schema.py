@@ -11,7 +11,7 @@ from typing import Any
 
 from shipper.alerts.rules import KINDS
 from shipper.alerts.rules.rule import Rule
-from shipper.options import Kind, ListOf, Option, Scalar, Section, options_of
+from shipper.config.options import Kind, ListOf, Option, Scalar, Section, options_of
 
 Schema = dict[str, Any]
 

@@ -24,7 +24,7 @@ from shipper.alerts.rules.kind import (
 )
 from shipper.alerts.rules.values import QUERY, parse_span_ms
 from shipper.alerts.verdict import State
-from shipper.options import Scalar, option
+from shipper.config.options import Scalar, option
 
 BEFORE: Final = "before"
 _MOST_MS: Final = parse_span_ms("90d")

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from shipper.options import Scalar
+from shipper.config.options import Scalar
 
 if TYPE_CHECKING:
     from jinja2 import Template

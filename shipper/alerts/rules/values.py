@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from shipper.config.options import Scalar, parse_duration
 from shipper.errors import QueryError
-from shipper.options import Scalar, parse_duration
-from shipper.store.everywhere import check_field, check_number, check_query
+from shipper.store.portable import check_field, check_number, check_query
 
 _NUMBER: Final = re.compile(r"-?\d{1,15}(\.\d{1,9})?", re.ASCII)
 _UNIT: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) ?(ms|s|m|h)", re.ASCII)

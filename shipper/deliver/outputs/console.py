@@ -11,7 +11,7 @@ import errno
 import sys
 from typing import IO, TYPE_CHECKING
 
-from shipper.config import ConsoleOutput
+from shipper.config.main import ConsoleOutput
 from shipper.deliver.bulk import PIECE_EVENTS, Heads, bulk_pieces, render
 from shipper.errors import OutputUnavailable, ShipperError
 from shipper.events import Delivery
@@ -19,7 +19,7 @@ from shipper.events import Delivery
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from shipper.config import Config
+    from shipper.config.main import Config
     from shipper.deliver.batch import Batch
     from shipper.events import AnyEvents
 

@@ -27,11 +27,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shipper.config import ElasticsearchOutput
+from shipper.config.main import ElasticsearchOutput
 from shipper.deliver.bulk import Heads, bulk_pieces, render, size_of
-from shipper.elastic import MAX_REASON, BareCluster, ElasticFailure
 from shipper.errors import OutputUnavailable
 from shipper.events import Delivery, Rejection
+from shipper.net.elastic import MAX_REASON, BareCluster, ElasticFailure
 
 try:
     from isal.isal_zlib import DEFLATED, compressobj
@@ -41,7 +41,7 @@ except ModuleNotFoundError:  # slower, and no less right
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from shipper.config import Config
+    from shipper.config.main import Config
     from shipper.deliver.batch import Batch
     from shipper.events import AnyEvents
 

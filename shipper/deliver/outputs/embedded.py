@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shipper.config import EmbeddedOutput
+from shipper.config.main import EmbeddedOutput
 from shipper.errors import OutputUnavailable, StoreUnavailable
 from shipper.events import ABSENT, NO_NUMBER, Delivery, Rejection, Spliced
 from shipper.store.embedded.incoming import Documents, Incoming, Pieces, numbers_of
@@ -20,7 +20,7 @@ from shipper.store.embedded.writer import EmbeddedWriter
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from shipper.config import Config
+    from shipper.config.main import Config
     from shipper.deliver.batch import Batch
     from shipper.events import AnyEvents, Written
 

@@ -30,18 +30,18 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from shipper.config import LogstashOutput
-from shipper.connecting import ConnectionFailed, connect
+from shipper.config.main import LogstashOutput
 from shipper.deliver.batch import Batch
 from shipper.deliver.lumberjack import Framed, encode_window, frame, framed_window
 from shipper.deliver.lumberjack_connection import SECTION, Answer, Connection, Outcome
 from shipper.errors import OutputUnavailable
 from shipper.events import Delivery, Rejection
+from shipper.net.connect import ConnectionFailed, connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from shipper.config import Config
+    from shipper.config.main import Config
     from shipper.events import AnyEvents
 
 log = logging.getLogger(__name__)

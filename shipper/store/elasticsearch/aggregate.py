@@ -19,7 +19,7 @@ from typing import Final
 
 from shipper.errors import QueryError
 from shipper.fields import Kind
-from shipper.store import free
+from shipper.store import untyped
 from shipper.store.answers import (
     MAX_VALUES,
     Key,
@@ -87,7 +87,7 @@ def bodies(aggregations: Aggregations, compile_query: Callable[[str], Body]) -> 
 def _body(aggregation: Aggregation, compile_query: Callable[[str], Body]) -> Body:
     field = indexed(*field_of(aggregation))
     match aggregation:
-        case Terms(size=size) if not free.in_extra(field):
+        case Terms(size=size) if not untyped.in_extra(field):
             size = min(size, MAX_VALUES)
             return {"terms": {"field": field, "size": size, "shard_size": MAX_VALUES}}
         case DateHistogram(interval_ms=interval):
@@ -97,14 +97,14 @@ def _body(aggregation: Aggregation, compile_query: Callable[[str], Body]) -> Bod
             return {"filters": {"filters": [compile_query(query) for query in queries.values()]}}
         case Percentiles() if _by_histogram(aggregation):
             return _hdr(aggregation)
-        case _ if isinstance(aggregation, Statistic) and not free.in_extra(field):
+        case _ if isinstance(aggregation, Statistic) and not untyped.in_extra(field):
             return {"stats": {"field": field}}
         case _:
             return list_values(field)
 
 
 def _by_histogram(aggregation: Aggregation) -> bool:
-    return isinstance(aggregation, Percentiles) and not free.in_extra(field_of(aggregation)[0])
+    return isinstance(aggregation, Percentiles) and not untyped.in_extra(field_of(aggregation)[0])
 
 
 def _hdr(aggregation: Percentiles) -> Body:
@@ -166,7 +166,7 @@ def _result(  # noqa: PLR0911 - one per aggregation
         case Cardinality():
             return Number(len(_by_value(field, values_listed(field, found))))
         case _:
-            stats = _stats_of(_numbers(field, found)) if free.in_extra(field) else found
+            stats = _stats_of(_numbers(field, found)) if untyped.in_extra(field) else found
             return Number(_statistic(aggregation, stats) if stats.get("count") else None)
 
 
@@ -179,7 +179,7 @@ def _bucket(
 
 def _terms(aggregation: Terms, found: Body, selection: Selection) -> Buckets:
     field, _ = field_of(aggregation)
-    if free.in_extra(field):
+    if untyped.in_extra(field):
         return _terms_of_extra(aggregation, values_listed(field, found), selection)
     if found.get("doc_count_error_upper_bound"):
         raise too_many_values(field)
@@ -211,9 +211,9 @@ def _by_value(field: str, buckets: Iterable[Body]) -> dict[Key, list[Body]]:
     found: dict[Key, list[Body]] = {}
     for bucket in buckets:
         key = bucket["key"]
-        if free.in_extra(field):
-            value = free.read(key)
-            key = free.write(value) if isinstance(value, bool) else value
+        if untyped.in_extra(field):
+            value = untyped.read(key)
+            key = untyped.write(value) if isinstance(value, bool) else value
         found.setdefault(key, []).append(bucket)
     return found
 

@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from shipper.errors import QueryError
 from shipper.fields import HEARTBEAT, Kind
-from shipper.store import free
 from shipper.store import query as q
+from shipper.store import untyped
 from shipper.store.api import Selection
 
 Body = dict[str, Any]
@@ -56,9 +56,9 @@ def keys_to_list(node: q.Node) -> Iterator[str]:
                 yield from keys_to_list(item)
         case q.Not(item):
             yield from keys_to_list(item)
-        case q.Wildcard(field=field) if free.in_extra(field):
+        case q.Wildcard(field=field) if untyped.in_extra(field):
             yield field
-        case q.Range(field=field, lower=lower, upper=upper) if free.in_extra(field):
+        case q.Range(field=field, lower=lower, upper=upper) if untyped.in_extra(field):
             if lower is not None or upper is not None:
                 yield field
         case _:
@@ -114,27 +114,29 @@ def _any_of(queries: Sequence[Body]) -> Body:
 def _match(node: q.Match) -> Body:
     if node.kind is Kind.TEXT:
         return {"match_phrase": {node.field: node.value}}
-    if not free.in_extra(node.field):
+    if not untyped.in_extra(node.field):
         return {"term": {indexed(node.field, node.kind): node.value}}
     number = q.number_of(str(node.value))
-    texts = set() if number is None else free.spellings(number)
+    texts = set() if number is None else untyped.spellings(number)
     return {"terms": {node.field: sorted({str(node.value), *texts})}}
 
 
 def _wildcard(node: q.Wildcard, values: Values) -> Body:
-    if not free.in_extra(node.field):
+    if not untyped.in_extra(node.field):
         return {"wildcard": {indexed(node.field, node.kind): {"value": node.pattern}}}
-    matches = free.matcher(node.pattern).fullmatch
+    matches = untyped.matcher(node.pattern).fullmatch
     return {
-        "terms": {node.field: [t for t in values[node.field] if matches(free.write(free.read(t)))]}
+        "terms": {
+            node.field: [t for t in values[node.field] if matches(untyped.write(untyped.read(t)))]
+        }
     }
 
 
 def _range(node: q.Range, values: Values) -> Body:
     if node.lower is None and node.upper is None:
         return _exists(q.Exists(node.field, node.kind))
-    if free.in_extra(node.field):
-        texts = [text for text in values[node.field] if free.within(free.read(text), node)]
+    if untyped.in_extra(node.field):
+        texts = [text for text in values[node.field] if untyped.within(untyped.read(text), node)]
         return {"terms": {node.field: texts}}
     if indexed(node.field, node.kind) and node.kind is Kind.OBJECT:
         return NOTHING  # these keys hold texts
@@ -148,7 +150,7 @@ def _range(node: q.Range, values: Values) -> Body:
 
 def _exists(node: q.Exists) -> Body:
     field = node.field
-    if free.in_extra(field):
+    if untyped.in_extra(field):
         return {"exists": {"field": field}}
     if node.kind is Kind.OBJECT:
         below = [key for key in KEYS_OF_OBJECTS if key.startswith(f"{field}.")]
@@ -168,7 +170,7 @@ def indexed(field: str, kind: Kind) -> str:
     Raises:
         QueryError: it is a key of an object that the mapping does not have.
     """
-    if kind is Kind.OBJECT and field not in KEYS_OF_OBJECTS and not free.in_extra(field):
+    if kind is Kind.OBJECT and field not in KEYS_OF_OBJECTS and not untyped.in_extra(field):
         head = field.partition(".")[0]
         known = ", ".join(key for key in KEYS_OF_OBJECTS if key.startswith(f"{head}."))
         raise QueryError(f"{field} is not indexed in Elasticsearch; ask for one of {known}")

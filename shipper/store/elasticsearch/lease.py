@@ -18,8 +18,8 @@ from typing import Any, Final
 
 import msgspec
 
-from shipper.elastic import Cluster, ElasticFailure
 from shipper.errors import StoreUnavailable
+from shipper.net.elastic import Cluster, ElasticFailure
 
 INDEX: Final = "orchestrator-lease"
 SKEW_MS: Final = 2_000

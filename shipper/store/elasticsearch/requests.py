@@ -13,8 +13,8 @@ from typing import Any, Final, NoReturn
 
 import msgspec
 
-from shipper.elastic import MAX_REASON, Cluster, ElasticFailure
 from shipper.errors import QueryError, StoreUnavailable
+from shipper.net.elastic import MAX_REASON, Cluster, ElasticFailure
 from shipper.store.elasticsearch.compile import Body
 
 _HEADERS: Final = {"accept": "application/json", "content-type": "application/json"}

@@ -14,8 +14,8 @@ from contextlib import suppress
 from typing import Final
 from urllib.parse import quote
 
-from shipper.elastic import Cluster
 from shipper.errors import StoreUnavailable
+from shipper.net.elastic import Cluster
 from shipper.store import query as q
 from shipper.store.answers import check_limit
 from shipper.store.api import Aggregation, Answer, Filters, Hit, Hits, Question, Selection, Sort

@@ -18,9 +18,9 @@ from enum import StrEnum
 from importlib.resources import files
 from typing import Any
 
-from shipper.config import ElasticsearchOutput
-from shipper.elastic import Cluster, ElasticFailure
+from shipper.config.main import ElasticsearchOutput
 from shipper.errors import StoreUnavailable
+from shipper.net.elastic import Cluster, ElasticFailure
 
 NOT_OFFERED = {400, 405, 410, 500, 501}  # what clusters answer for what they do not have
 HEADERS = {"accept": "application/json", "content-type": "application/json"}

@@ -14,8 +14,8 @@ from tantivy import Order, Query
 
 from shipper.errors import QueryError
 from shipper.fields import Kind
-from shipper.store import free
 from shipper.store import query as q
+from shipper.store import untyped
 from shipper.store.answers import MAX_VALUES, Key
 from shipper.store.api import (
     Answer,
@@ -34,7 +34,7 @@ from shipper.store.embedded.compile import (
     lies_outside,
     value_of,
 )
-from shipper.store.embedded.magnitude import middle
+from shipper.store.embedded.number_order import middle
 from shipper.store.embedded.plan import Children, Node, runs
 from shipper.store.embedded.schema import magnitude_column
 from shipper.store.embedded.tally import Counts, Tallies, results
@@ -158,7 +158,7 @@ def _body(node: Node) -> Body:
         case DateHistogram(interval_ms=interval):
             # Empty slots are filled in later; tantivy would take memory for each.
             return {"histogram": {"field": "_ms", "interval": interval, "min_doc_count": 1}}
-        case _ if isinstance(node.aggregation, Statistic) and not free.in_extra(node.field[0]):
+        case _ if isinstance(node.aggregation, Statistic) and not untyped.in_extra(node.field[0]):
             return {"stats": {"field": _values_of(*node.field)}}
         case _ if _has_magnitudes(node):
             return _all_terms(magnitude_column(node.field[0]))
@@ -178,7 +178,7 @@ def _values_of(field: str, kind: Kind) -> str:
     """Give the column whose values tell those of a field."""
     if kind is not Kind.OBJECT:
         return column_of(field)
-    return extra_path(field) if free.in_extra(field) else "_envelope"
+    return extra_path(field) if untyped.in_extra(field) else "_envelope"
 
 
 # Answers.
@@ -198,7 +198,7 @@ def _collect(view: View, nodes: Children, level: Body, tallies: Tallies, at: str
             case Percentiles():
                 _collect_numbers(node, found, tallies, name)
                 _collect_stats(level.get(f"{at}{index}.stats", {}), tallies, name)
-            case _ if free.in_extra(node.field[0]):
+            case _ if untyped.in_extra(node.field[0]):
                 _collect_numbers(node, found, tallies, name)
             case _:
                 _collect_stats(found, tallies, name)
@@ -227,14 +227,14 @@ def _keys_of(view: View, node: Node) -> Callable[[Body], Sequence[Key]]:
         return lambda bucket: (int(bucket["key"]),)
     if kind is not Kind.OBJECT:
         return lambda bucket: (bucket["key"],)
-    if free.in_extra(field):
+    if untyped.in_extra(field):
         return _free_key
     return lambda bucket: view.envelopes[int(bucket["key"])].values(field)
 
 
 def _free_key(bucket: Body) -> Sequence[Key]:
     value = value_of(bucket)
-    return (free.write(value) if isinstance(value, bool) else value,)
+    return (untyped.write(value) if isinstance(value, bool) else value,)
 
 
 def _collect_numbers(node: Node, found: Body, tallies: Tallies, name: str) -> None:

@@ -16,8 +16,8 @@ from tantivy import FieldType, Occur, Query
 
 from shipper.errors import QueryError
 from shipper.fields import Kind
-from shipper.store import free
 from shipper.store import query as q
+from shipper.store import untyped
 from shipper.store.embedded.document import MARK, mark, mend_key
 from shipper.store.embedded.envelope import HAS, TOLD, Leaf
 from shipper.store.embedded.schema import COLUMNS, word_analyzer
@@ -116,7 +116,7 @@ def _match(node: q.Match, view: View) -> Query:
     if node.kind is not Kind.OBJECT:
         return _range(q.Range(field, node.kind, _number(value), _number(value)), view)
     values = _readings(str(value))
-    if free.in_extra(field):
+    if untyped.in_extra(field):
         terms = [mark(v) if isinstance(v, str) else v for v in values]
         path = extra_path(field)
         return _any_of([Query.term_query(view.schema, path, term) for term in terms])
@@ -167,13 +167,13 @@ def _wildcard(node: q.Wildcard, view: View) -> Query:
             return Query.regex_query(view.schema, node.field, _automaton(node.pattern))
         except ValueError as error:
             raise QueryError(f"the pattern {node.field}:{node.pattern} is too large") from error
-    matches = free.matcher(node.pattern).fullmatch
-    if not free.in_extra(node.field):
+    matches = untyped.matcher(node.pattern).fullmatch
+    if not untyped.in_extra(node.field):
         return _of_envelopes(
             view, node.field, lambda leaf: isinstance(leaf, str) and bool(matches(leaf))
         )
     path = extra_path(node.field)
-    found = [each for each in _extra_values(node.field, view) if matches(free.write(each))]
+    found = [each for each in _extra_values(node.field, view) if matches(untyped.write(each))]
     texts = [mark(each) for each in found if isinstance(each, str)]
     others = [each for each in found if not isinstance(each, str)]
     return _any_of(
@@ -191,7 +191,7 @@ def _automaton(pattern: str) -> str:
     return f"(?s){''.join(steps)}"
 
 
-def _extra_values(field: str, view: View) -> list[free.Value]:
+def _extra_values(field: str, view: View) -> list[untyped.Value]:
     """List the values under a key of `extra`; QueryError if they are too many."""
     terms = {"field": extra_path(field), "size": MAX_VALUES, "segment_size": MAX_VALUES}
     too_many = QueryError(
@@ -206,7 +206,7 @@ def _extra_values(field: str, view: View) -> list[free.Value]:
     return [value_of(bucket) for bucket in found["buckets"]]
 
 
-def value_of(bucket: Mapping[str, Any]) -> free.Value:
+def value_of(bucket: Mapping[str, Any]) -> untyped.Value:
     """Give the value that a bucket of a key of `extra` stands for."""
     key: str | float = bucket["key"]
     if "key_as_string" in bucket:
@@ -215,8 +215,8 @@ def value_of(bucket: Mapping[str, Any]) -> free.Value:
 
 
 def _range(node: q.Range, view: View) -> Query:
-    if node.kind is Kind.OBJECT and not free.in_extra(node.field):
-        return _of_envelopes(view, node.field, lambda leaf: free.within(leaf, node))
+    if node.kind is Kind.OBJECT and not untyped.in_extra(node.field):
+        return _of_envelopes(view, node.field, lambda leaf: untyped.within(leaf, node))
     type_ = FieldType.Float if node.kind is Kind.FLOAT else FieldType.Integer
     if node.lower is None and node.upper is None:
         return _exists(q.Exists(node.field, node.kind), view)
@@ -270,7 +270,7 @@ def _exists(node: q.Exists, view: View) -> Query:
         return _of_envelopes(view, HAS, lambda leaf: leaf == field)
     if node.kind is not Kind.OBJECT:
         return Query.exists_query(column_of(field))
-    if free.in_extra(field):
+    if untyped.in_extra(field):
         return Query.exists_query(extra_path(field), json_subpaths=field == "extra")
     columns = [column for path, column in COLUMNS.items() if path.startswith(f"{field}.")]
     below = [

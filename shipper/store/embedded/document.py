@@ -24,12 +24,12 @@ import msgspec
 from msgspec import Raw
 
 from shipper.fields import FIELDS, Kind
-from shipper.store import free
+from shipper.store import untyped
 from shipper.store.embedded import envelope
 from shipper.store.embedded.incoming import AFTER_TIME, Pieces
-from shipper.store.embedded.magnitude import magnitude
+from shipper.store.embedded.number_order import magnitude
 from shipper.store.embedded.schema import FLOATS, MAX_TERM_BYTES, magnitude_column
-from shipper.store.instants import EARLIEST, LATEST, parse_span
+from shipper.store.times import EARLIEST, LATEST, parse_span
 
 # tantivy takes a string inside JSON that looks like a time for one, and keeps only its second.
 # Behind this mark it stays a string.
@@ -358,7 +358,7 @@ def _is_plain(raw: bytes) -> bool:
 
 def _mend(value: Any, depth: int) -> Any:
     if isinstance(value, str):
-        read = free.read(value)
+        read = untyped.read(value)
         return mark(read) if isinstance(read, str) else read
     if isinstance(value, dict):
         return {mend_key(k): _mend(v, depth - 1) for k, v in value.items()} if depth else None

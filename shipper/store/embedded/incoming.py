@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from shipper.fields import FIELDS, Kind
-from shipper.store.embedded.magnitude import magnitude
+from shipper.store.embedded.number_order import magnitude
 from shipper.store.embedded.schema import magnitude_column
 
 BEGIN: Final = b'{"@timestamp":"'

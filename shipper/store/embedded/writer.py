@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Final
 
 import tantivy
 
-from shipper import steps
+from shipper import crashpoints
+from shipper.crashpoints import Step
 from shipper.errors import StoreUnavailable
-from shipper.steps import Step
 from shipper.store.embedded import parts
 from shipper.store.embedded.document import Encoder, Refused
 from shipper.store.embedded.envelope import read_envelopes
@@ -96,9 +96,9 @@ class EmbeddedWriter:
         try:
             active = self._ready()
             refused = active.add(incoming, self.commit + 1)
-            steps.reached(Step.INDEXING)
+            crashpoints.reached(Step.INDEXING)
             active.commit()
-            steps.reached(Step.INDEXED)
+            crashpoints.reached(Step.INDEXED)
         except (OSError, ValueError) as error:
             self._abandon()
             raise _unusable(self._root, error) from error

@@ -10,8 +10,8 @@ from click.testing import CliRunner
 
 from shipper.alerts.rules.reading import load_rules, parse_rule, read_rules
 from shipper.cli import main
+from shipper.config.options import InvalidOptionsError
 from shipper.errors import ConfigError
-from shipper.options import InvalidOptionsError
 
 ROOT = Path(__file__).parents[3]
 DESIGN = """\

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from shipper.alerts.cases import read_cases
+from shipper.alerts.backtest.cases import read_cases
 from shipper.alerts.incident import Change
 from shipper.alerts.rules.job import CONDITIONS, Job
 from shipper.alerts.rules.reading import load_rules

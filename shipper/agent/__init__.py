@@ -1,0 +1,1 @@
+"""The process `shipper run`: the pipeline, what turns it, and what others may ask of it."""

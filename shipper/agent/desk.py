@@ -1,0 +1,138 @@
+"""
+Carries out what other processes ask of the running shipper (shipper/agent/requests.py).
+
+Positions are changed between two batches: reading waits until all that was read is acked. Dead
+letters go out beside the rest.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from shipper.agent import requests
+from shipper.agent.requests import Answer, Outcome
+from shipper.deliver.replay import Replay
+from shipper.errors import DataFolderError, OutputUnavailable
+from shipper.tail import positions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from shipper.deliver.batch import Parcel
+    from shipper.deliver.deadletters import DeadLetters
+    from shipper.deliver.dedupe import Dedupe
+    from shipper.deliver.output import Output
+    from shipper.deliver.publisher import Publisher
+    from shipper.deliver.replay import Replayed
+    from shipper.tail.tailer import Tailer
+
+log = logging.getLogger("shipper")
+
+
+class Desk:
+    """Takes requests from a folder and answers them; used by the reading thread."""
+
+    def __init__(
+        self,
+        folder: Path,
+        tailer: Tailer,
+        dedupe: Dedupe,
+        letters: DeadLetters,
+    ) -> None:
+        self._folder = folder
+        self._tailer = tailer
+        self._dedupe = dedupe
+        self._letters = letters
+        self._on_positions: list[tuple[Path, requests.Request]] = []
+        self._replays: list[tuple[Path, requests.Replay]] = []
+        self._current: tuple[Path, Replay] | None = None
+        self._parcel: Parcel | None = None  # of the replay, for which the queue had no room
+        self._complaint = ""
+
+    def look(self) -> None:
+        """See what is asked for."""
+        self._on_positions, self._replays = [], []
+        for path, request in requests.waiting(self._folder):
+            if isinstance(request, requests.Replay):
+                self._replays.append((path, request))
+            else:
+                self._on_positions.append((path, request))
+
+    def begin_again(self) -> None:
+        """Go on after what was under way was given up."""
+        self._current = self._parcel = None
+
+    @property
+    def wants_quiet(self) -> bool:
+        """Tell whether something waits for all that was read to be acked."""
+        return bool(self._on_positions)
+
+    def change_positions(self, save: Callable[[], bool]) -> None:
+        """Carry out what changes positions; nothing is under way. `save` makes it durable."""
+        done = []
+        for path, request in self._on_positions:
+            if isinstance(request, requests.Reread):
+                found = [*positions.reread(self._tailer, request.files)]
+                self._dedupe.forget_sent_again()
+            else:
+                assert isinstance(request, requests.Forget)
+                found = [*positions.forget(self._tailer, request.patterns)]
+            outcomes = tuple(Outcome(*each) for each in found)
+            log.info("%s asked for: %s", type(request).__name__.lower(), _told(outcomes))
+            done.append((path, Answer(outcomes)))
+        self._on_positions = []
+        if save():  # else they are carried out once more
+            for path, answer in done:
+                self._answer(path, answer)
+
+    @property
+    def is_replaying(self) -> bool:
+        """Tell whether dead letters are to be sent again."""
+        return bool(self._replays) or self._current is not None
+
+    def replay(self, output: Output, publisher: Publisher) -> None:
+        """Get on with sending dead letters again, as far as the queue has room."""
+        try:
+            if self._current is None:
+                if not self._replays:
+                    return
+                path, request = self._replays[0]
+                self._current = path, Replay(self._letters, request.ids, output.holds)
+            path, replay = self._current
+            self._parcel = self._parcel or replay.next_parcel()
+            if self._parcel is not None and publisher.put(self._parcel, 0):
+                self._parcel = None
+            if replay.is_over:
+                self._answer(path, Answer(_outcomes(replay.finish())))
+                self._current, self._replays = None, []  # until the next look
+            self._complaint = ""
+        except (OutputUnavailable, DataFolderError) as error:
+            if self._complaint != str(error):
+                log.warning("%s; the replay of dead letters goes on when it can", error)
+            self._complaint = str(error)
+
+    def ack(self, parcel: Parcel) -> None:
+        """Take notice of an ack of what belongs to no file."""
+        if self._current is not None:
+            self._current[1].ack(parcel)
+
+    def _answer(self, path: Path, answer: Answer) -> None:
+        try:
+            requests.answer(path, answer)
+        except OSError as error:
+            log.warning("cannot answer %s: %s; it is carried out once more", path, error.strerror)
+
+
+def _told(outcomes: tuple[Outcome, ...]) -> str:
+    return "; ".join(f"{each.subject}: {each.fault or f'{each.count} bytes'}" for each in outcomes)
+
+
+def _outcomes(found: Replayed) -> tuple[Outcome, ...]:
+    counts = {"stored": found.stored, "before": found.before, "refused": found.refused}
+    log.info(
+        "dead letters sent again: %d stored, %d were stored before, %d refused again",
+        *counts.values(),
+    )
+    return tuple(Outcome(name, count) for name, count in counts.items())

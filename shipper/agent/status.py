@@ -1,0 +1,300 @@
+"""
+How far the shipper is: what `shipper status` shows.
+
+Made from what is on disk, so that it can be asked while the shipper runs and when it doesn't:
+positions from the registry, sizes from the files, counters and rates from the snapshot that a
+running shipper writes about once a second (`status.json` in the data folder, in place and never
+fsynced: it is a view, not a promise).
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections import deque
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from shipper.enrich import clock
+from shipper.errors import DataFolderError
+from shipper.process import data_folder
+from shipper.registry.identity import Identity, identity
+from shipper.tail.content import GZIP
+from shipper.tail.discovery import Found, Patterns
+from shipper.tail.holds import Held, held_in
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from shipper.config.main import Config
+
+RATE_MS = 10_000  # the span over which the rates are means
+
+PAGE = 4096  # read and written at one go
+
+FIRST_LINE = 1 << 16  # bytes read to find the time of the first line that is not acked
+
+
+@dataclass(frozen=True, slots=True)
+class FileStatus:
+    """
+    One file: bytes in all, bytes acked (`offset`), bytes `behind`.
+
+    `oldest_unacked` is the `@timestamp` (epoch ms) of the first record that is not acked, None
+    where there is none or it cannot be read. `state` is `current`, `behind`, `held` (deleted or
+    moved away; the hold keeps it until it is read), `gone` (the same without a hold: it is read if
+    the shipper has it open) or `unreadable`.
+    """
+
+    path: str
+    size: int
+    offset: int
+    behind: int
+    oldest_unacked: int | None
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """
+    What is held: files that are not delivered or may grow, and how many bytes they are.
+
+    `nameless` and `nameless_bytes` are those which only the hold keeps. `given_up_bytes` were lost
+    on purpose, as more was to be held than `holds.max_bytes`.
+    """
+
+    files: int = 0
+    bytes: int = 0
+    nameless: int = 0
+    nameless_bytes: int = 0
+    given_up_bytes: int = 0
+
+
+NO_HOLDS = Holding()
+
+
+@dataclass(slots=True)
+class Counters:
+    """What became of the events since the shipper started; `*_bytes` are bytes."""
+
+    read_bytes: int = 0
+    events: int = 0
+    acked: int = 0
+    duplicates: int = 0
+    tagged: int = 0
+    wrapped: int = 0
+    dead_letters: int = 0
+    retries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """
+    The state of the shipper.
+
+    `running` tells whether a shipper holds the data folder now, `pid` which process. The rates
+    are means over about the last 10 s. Everything older than `watermark` (epoch ms) is
+    searchable; None where that is not known.
+    """
+
+    running: bool
+    pid: int | None
+    started: int | None
+    files: tuple[FileStatus, ...]
+    counters: Counters
+    events_per_second: float
+    bytes_per_second: float
+    watermark: int | None
+    last_error: str | None
+    holds: Holding = NO_HOLDS
+
+
+class Snapshot(msgspec.Struct):
+    """
+    What a running shipper tells of itself; times in epoch milliseconds.
+
+    `held` gives path → bytes not acked of files that are gone but still open.
+    """
+
+    at: int
+    started: int
+    counters: Counters
+    events_per_second: float = 0.0
+    bytes_per_second: float = 0.0
+    last_error: str | None = None
+    held: dict[str, int] = {}
+
+
+class Rates:
+    """Means over the last seconds."""
+
+    def __init__(self) -> None:
+        self._points: deque[tuple[int, int, int]] = deque()
+
+    def snapshot(
+        self, at: int, started: int, counters: Counters, last_error: str | None
+    ) -> Snapshot:
+        """Make the snapshot of this moment."""
+        points = self._points
+        points.append((at, counters.acked, counters.read_bytes))
+        while points[0][0] < at - RATE_MS:
+            points.popleft()
+        first_at, acked, read_bytes = points[0]
+        seconds = max(at - first_at, 1) / 1000
+        return Snapshot(
+            at,
+            started,
+            replace(counters),
+            (counters.acked - acked) / seconds,
+            (counters.read_bytes - read_bytes) / seconds,
+            last_error,
+        )
+
+
+def write_snapshot(path: Path, snapshot: Snapshot) -> None:
+    """
+    Write the snapshot over the one before; raises OSError.
+
+    In place, padded to whole pages: so a full disk, which is when the status matters most, cannot
+    keep it from being told.
+    """
+    data = msgspec.json.encode(snapshot)
+    data = data.ljust(-(-len(data) // PAGE) * PAGE)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.pwrite(fd, data, 0)
+        os.ftruncate(fd, len(data))
+    finally:
+        os.close(fd)
+
+
+def _read_snapshot(path: Path) -> Snapshot | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Snapshot)
+    except (OSError, msgspec.DecodeError):
+        return None  # never ran, or of another version: there is nothing to show
+
+
+def status(config: Config) -> Status:
+    """
+    Look at the data folder and the files.
+
+    Raises:
+        DataFolderError: the registry is there but cannot be read.
+
+    """
+    pid = data_folder.holder_of(config.data_dir)
+    holds = _holds(config.data_dir / data_folder.HOLDS)
+    snapshot = _read_snapshot(config.data_dir / data_folder.STATUS)
+    held = snapshot.held if snapshot and pid is not None else {}
+    files = tuple(_files(config, held, {identity(each.stat): each for each in holds}))
+    return Status(
+        running=pid is not None,
+        pid=pid or None,
+        started=snapshot.started if snapshot and pid is not None else None,
+        files=files,
+        counters=snapshot.counters if snapshot else Counters(),
+        events_per_second=snapshot.events_per_second if snapshot and pid is not None else 0.0,
+        bytes_per_second=snapshot.bytes_per_second if snapshot and pid is not None else 0.0,
+        watermark=_watermark(files, snapshot),
+        last_error=snapshot.last_error if snapshot else None,
+        holds=_holding(config.data_dir / data_folder.REGISTRY, holds),
+    )
+
+
+def _holds(path: Path) -> list[Held]:
+    try:
+        return held_in(str(path))
+    except OSError:
+        return []  # holds are off, or no shipper was here yet
+
+
+def _holding(registry: Path, holds: list[Held]) -> Holding:
+    nameless = [held.stat.st_size for held in holds if held.is_last_name]
+    rows = _rows(registry, 'SELECT coalesce(sum("end" - start), 0) FROM tombstones')
+    return Holding(
+        files=len(holds),
+        bytes=sum(held.stat.st_size for held in holds),
+        nameless=len(nameless),
+        nameless_bytes=sum(nameless),
+        given_up_bytes=rows[0][0] if rows else 0,
+    )
+
+
+def _watermark(files: tuple[FileStatus, ...], snapshot: Snapshot | None) -> int | None:
+    """Give the time of the oldest record that is not searchable, or of the last look."""
+    if snapshot is None:
+        return None
+    behind = [file for file in files if file.behind]
+    times = [file.oldest_unacked for file in behind if file.oldest_unacked is not None]
+    return None if len(times) < len(behind) else min([snapshot.at, *times])
+
+
+def _files(config: Config, held: dict[str, int], holds: dict[Identity, Held]) -> list[FileStatus]:
+    """Judge the files that are there, and those that are gone."""
+    known = _positions(config.data_dir / data_folder.REGISTRY)
+    met: set[Identity] = set()  # a file may have several names, or be in several inputs
+    statuses = []
+    for source in config.inputs:
+        patterns = Patterns(source.paths, source.exclude, compressed=False)
+        for found in patterns.find():
+            key = identity(found.stat)
+            if key in met:
+                continue
+            met.add(key)
+            _path, offset = known.pop(key, ("", 0))
+            statuses.append(_judge(found, offset))
+    for key, (path, offset) in known.items():
+        if path.endswith(GZIP):
+            continue  # its offset is one of what was compressed
+        hold = holds.get(key)
+        behind = max(hold.stat.st_size - offset, 0) if hold else held.get(path, 0)
+        oldest = _time_at(hold.link, offset) if hold and behind else None
+        state = "held" if hold else "gone"
+        statuses.append(FileStatus(path, offset + behind, offset, behind, oldest, state))
+    return sorted(statuses, key=lambda file: file.path)
+
+
+def _judge(found: Found, offset: int) -> FileStatus:
+    path, size = found.shown, found.stat.st_size
+    if offset > size:
+        offset = 0  # truncated since
+    behind = size - offset
+    if not os.access(found.path, os.R_OK):
+        return FileStatus(path, size, offset, behind, None, "unreadable")
+    oldest = _time_at(found.path, offset) if behind else None
+    return FileStatus(path, size, offset, behind, oldest, "behind" if behind else "current")
+
+
+def _time_at(path: str, offset: int) -> int | None:
+    """Read the time of the record that begins at an offset."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(offset)
+            record = msgspec.json.decode(file.readline(FIRST_LINE))
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return clock.parse(record.get("timestamp")) if isinstance(record, dict) else None
+
+
+def _positions(path: Path) -> dict[Identity, tuple[str, int]]:
+    """Read identity → (path, offset) beside a running shipper."""
+    rows = _rows(path, "SELECT device, inode, path, offset FROM files ORDER BY id")
+    return {
+        Identity(int(device), int(inode)): (name, offset) for device, inode, name, offset in rows
+    }
+
+
+def _rows(path: Path, question: str) -> list[tuple[Any, ...]]:
+    if not path.exists():
+        return []
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+            return db.execute(question).fetchall()
+    except sqlite3.Error as error:
+        if "no such table: tombstones" in str(error):
+            return []  # of the version before, until a shipper is started on it
+        raise DataFolderError(f"{path}: registry: {error}; see `shipper check`") from error

@@ -1,0 +1,224 @@
+"""
+One HTTP request to a service: bounded in time and size, verified, told in words without secrets.
+
+Each request has a connection of its own, so nothing can be half closed by the time of the next one.
+It goes below httpx.Client, which would write every address to the log, and the address of a webhook
+is its secret; so no proxy of the environment is used either, no cookie kept, and no redirect
+followed: that would carry a secret elsewhere. All of it, from the connection to the last byte of
+the answer, has one deadline: a server that sends a byte now and then holds nobody up.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+
+import httpcore
+import msgspec
+
+from shipper.alerts.alerters.alerter import AlerterRefused, AlerterUnavailable
+from shipper.alerts.alerters.deadline import Deadline
+from shipper.alerts.alerters.secret import Scrub, Secret
+from shipper.config.main import Tls
+from shipper.net.connect import ConnectionFailed, client_context
+from shipper.text import safe
+
+LATER: Final = frozenset({408, 425, 429})
+MENDABLE: Final = frozenset({401, 403, 404, 410})
+LONGEST_ANSWER: Final = 64 * 1024  # a service that says more has nothing to say to us
+LONGEST_QUOTE: Final = 300
+PIECE: Final = 16 * 1024  # written at a time, so that the deadline is looked at in between
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a service said: its status, headers in lower case, and the beginning of its body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """Give the body read as JSON, None if it is not."""
+        try:
+            return msgspec.json.decode(self.body)
+        except msgspec.DecodeError:
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class Poster:
+    """
+    Asks one service.
+
+    `who` names it in messages, as `alerters.ops: Slack`; `section` is its place in the config.
+    """
+
+    who: str
+    section: str
+    tls: Tls
+    seconds: float
+    ticks: Callable[[], float] = field(repr=False)
+
+    def post(  # noqa: PLR0913 -- what a request consists of
+        self,
+        url: Secret | str,
+        body: Any,
+        *,
+        headers: Mapping[str, str] | None = None,
+        secrets: Iterable[Secret] = (),
+        method: str = "POST",
+        good: Callable[[Answer], bool] = lambda _: False,
+    ) -> Answer:
+        """
+        Send one request; `body` is made into JSON unless it is bytes.
+
+        `good` tells whether an answer means success although its status does not.
+
+        Raises:
+            AlerterUnavailable: no answer, or one that says to try again.
+            AlerterRefused: any other answer that is no success.
+        """
+        address = url.reveal() if isinstance(url, Secret) else url
+        scrub = Scrub([*secrets, *([url] if isinstance(url, Secret) else ())])
+        content = body if isinstance(body, bytes) else msgspec.json.encode(body)
+        sent = {"Content-Type": "application/json", "User-Agent": "shipper"}
+        sent.update(headers or {})
+        try:
+            answer = self._ask(method, address, sent, content)
+        except ConnectionFailed as failed:
+            raise AlerterUnavailable(f"{self.who} {failed.fault}; {failed.remedy}") from None
+        except (httpcore.TimeoutException, TimeoutError):
+            told = f"{self.who} did not answer within {self.seconds:g} s; see whether it is up"
+            raise AlerterUnavailable(told) from None
+        except (httpcore.ConnectError, httpcore.NetworkError) as error:
+            raise self._unreached(error) from None
+        except httpcore.ProtocolError:
+            told = f"{self.who} does not answer as HTTP demands; mend its address"
+            raise AlerterUnavailable(told) from None
+        except (httpcore.UnsupportedProtocol, UnicodeError):
+            told = f"{self.who} has an address that is none; mend it"
+            raise AlerterRefused(told, mendable=True) from None
+        if 200 <= answer.status < 300 or good(answer):
+            return answer
+        raise refusal(self.who, answer, scrub)
+
+    def _ask(self, method: str, url: str, headers: Mapping[str, str], content: bytes) -> Answer:
+        deadline = Deadline(self.ticks, self.seconds)
+        context = client_context(self.tls, self.section) if url.startswith("https") else None
+        with (
+            httpcore.ConnectionPool(context, network_backend=Bounded(deadline)) as pool,
+            pool.stream(method, url, headers=[*_encoded(headers)], content=content) as response,
+        ):
+            told = bytearray()
+            for piece in response.iter_stream():
+                told += piece
+                if len(told) >= LONGEST_ANSWER:
+                    break
+            names = {
+                name.lower().decode(): value.decode("latin-1") for name, value in response.headers
+            }
+            return Answer(response.status, names, bytes(told[:LONGEST_ANSWER]))
+
+    def _unreached(self, error: Exception) -> AlerterUnavailable | AlerterRefused:
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, ssl.SSLCertVerificationError):
+                told = f"{self.who} has a certificate that is not trusted ({cause.verify_message})"
+                return AlerterRefused(f"{told}; see {self.section}.tls.ca", mendable=True)
+            cause = cause.__cause__ or cause.__context__
+        what = "cannot be reached" if isinstance(error, httpcore.ConnectError) else "broke off"
+        return AlerterUnavailable(f"{self.who} {what}; see whether it is up and the way is open")
+
+
+def refusal(who: str, answer: Answer, scrub: Scrub) -> AlerterUnavailable | AlerterRefused:
+    """Say what an answer that is no success means."""
+    body = answer.body if len(answer.body) < LONGEST_ANSWER else b""  # what is cut may hold half
+    quoted = safe(scrub(body.decode("utf-8", "replace")).strip())[:LONGEST_QUOTE]
+    told = f"{who} answers {answer.status}" + (f": {quoted}" if quoted else "")
+    if answer.status in LATER or answer.status >= 500:
+        return AlerterUnavailable(f"{told}; it is tried again", retry_after(answer.headers))
+    if 300 <= answer.status < 400:
+        told = f"{who} sends us elsewhere ({answer.status}); mend its address"
+        return AlerterRefused(told, mendable=True)
+    remedy = (
+        "see its key and what that may do" if answer.status in (401, 403) else "mend its settings"
+    )
+    return AlerterRefused(f"{told}; {remedy}", mendable=answer.status in MENDABLE)
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Give the seconds of `Retry-After`; a date counts from the date of the answer itself."""
+    text = headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    try:
+        at = parsedate_to_datetime(text)
+        seconds = (at - parsedate_to_datetime(headers.get("date", ""))).total_seconds()
+    except (TypeError, ValueError):
+        return None
+    return max(0.0, seconds)
+
+
+def _encoded(headers: Mapping[str, str]) -> Iterable[tuple[bytes, bytes]]:
+    return ((name.encode(), value.encode("latin-1", "replace")) for name, value in headers.items())
+
+
+class Bounded(httpcore.NetworkBackend):
+    """Connects as httpcore does, and lets no step go past the deadline."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        self._deadline = deadline
+        self._real = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ARG002 -- the deadline is what counts
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        """Connect within the time that is left."""
+        stream = self._real.connect_tcp(
+            host, port, self._deadline.left(), local_address, socket_options
+        )
+        return BoundedStream(stream, self._deadline)
+
+
+class BoundedStream(httpcore.NetworkStream):
+    """A connection whose every step has the time that is left."""
+
+    def __init__(self, stream: httpcore.NetworkStream, deadline: Deadline) -> None:
+        self._stream = stream
+        self._deadline = deadline
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002
+        """Read what is there."""
+        return self._stream.read(max_bytes, self._deadline.left())
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002
+        """Write all of it."""
+        for begin in range(0, len(buffer), PIECE):
+            self._stream.write(buffer[begin : begin + PIECE], self._deadline.left())
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._stream.close()
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ARG002
+    ) -> httpcore.NetworkStream:
+        """Begin TLS."""
+        stream = self._stream.start_tls(ssl_context, server_hostname, self._deadline.left())
+        return BoundedStream(stream, self._deadline)
+
+    def get_extra_info(self, info: str) -> Any:
+        """Give what is known of the connection."""
+        return self._stream.get_extra_info(info)

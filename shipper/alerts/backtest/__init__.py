@@ -1,0 +1,1 @@
+"""Rules over stored or written records: backtests and unit tests of rules."""

@@ -1,0 +1,214 @@
+"""
+Cases of a rule: records over time, and what people are told of because of them.
+
+A case is judged as a back-test judges, from a real index, so it shows what the live job would do.
+The times of a case count from its beginning, which is a Monday, 0:00 UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from shipper.alerts.backtest.backtest import backtest
+from shipper.alerts.backtest.history import Span, read_history
+from shipper.alerts.incident import Change, Transition
+from shipper.alerts.judge.measure import Asks
+from shipper.alerts.rules.rule import Rule
+from shipper.alerts.rules.summary import fill
+from shipper.alerts.rules.values import SPAN
+from shipper.alerts.verdict import Group
+from shipper.config.options import (
+    COUNT,
+    TEXT,
+    InvalidOptionsError,
+    ListOf,
+    MapOf,
+    Scalar,
+    Section,
+    absent,
+    one_word_of,
+    option,
+    read_options,
+)
+from shipper.errors import ConfigError
+from shipper.fields import Kind
+from shipper.store import untyped
+from shipper.store.query import find_field
+
+BEGINNING: Final = 1_769_990_400_000  # 2026-02-02T00:00:00Z
+MOST_RECORDS: Final = 1_000_000
+TOLD: Final = (Change.FIRED, Change.RESOLVED)
+_CHANGES: Final = (*TOLD, Change.OPENED, Change.DROPPED)
+_USUAL: Final = {"service.name": "automation-orchestrator", "host.name": "server-1"}
+
+Fields = Mapping[str, str]
+
+_FIELDS = MapOf(TEXT, TEXT)
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """Records that look alike, spread over a time."""
+
+    fields: Fields = option(_FIELDS, "Their fields.", default="none", factory=dict)
+    from_ms: int = option(SPAN, "When the first is.", default="0s", key="from")
+    until_ms: int | None = option(
+        SPAN,
+        "They end before this time; without it there is one.",
+        default="none",
+        factory=absent,
+        key="until",
+    )
+    every_ms: int = option(
+        SPAN.between("1ms", "30d"), "Time from one to the next.", default="1m", key="every"
+    )
+    count: int = option(COUNT.between("1", "100000"), "So many at each time.", default="1")
+
+    def times(self) -> range:
+        """Give the times at which there are records."""
+        until = self.from_ms + 1 if self.until_ms is None else self.until_ms
+        return range(self.from_ms, until, self.every_ms)
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """Give (key, fault; remedy) for values that do not go together."""
+        if not self.times():
+            yield "until", "is not after from, so there are no records; use a later time"
+        if len(self.times()) * self.count > MOST_RECORDS:
+            yield "every", f"makes more than {MOST_RECORDS:,} records; use a longer time"
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """A transition that has to come."""
+
+    at_ms: int = option(SPAN, "At the end of this window.", key="at")
+    change: Change = option(
+        Scalar(
+            one_word_of(*_CHANGES).shown,
+            lambda text: Change(one_word_of(*_CHANGES).parse(text)),
+            tuple(_CHANGES),
+        ),
+        "What happens to the incident.",
+    )
+    group: Fields = option(
+        _FIELDS, "Of which group; what is left out can be anything.", default="none", factory=dict
+    )
+    summary: str | None = option(
+        TEXT, "The sentence that people read.", default="none", factory=absent
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Records, and all that people are told of because of them."""
+
+    name: str = option(TEXT, "What it shows.")
+    until_ms: int = option(SPAN.between("1s", "90d"), "The last window ends here.", key="until")
+    records: tuple[Records, ...] = option(ListOf(Section(Records)), "What is stored.", default="[]")
+    expect: tuple[Expected, ...] = option(
+        ListOf(Section(Expected)),
+        "All that is fired and resolved, in order. `opened` and `dropped` are looked at only if "
+        "one of them is named.",
+        default="[]",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CaseFile:
+    """The cases of one rule."""
+
+    cases: tuple[Case, ...] = option(ListOf(Section(Case), least=1), "Cases.")
+    rule: str = option(TEXT, "The rule.", default="the name of the file", factory=str)
+    fields: Fields = option(_FIELDS, "Fields that all records have.", default="none", factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A transition, as a case speaks of it; `at_ms` from its beginning."""
+
+    at_ms: int
+    change: Change
+    group: Group
+    summary: str
+
+    def meets(self, wanted: Expected) -> bool:
+        """Tell whether this is what was expected."""
+        return (
+            (self.at_ms, self.change) == (wanted.at_ms, wanted.change)
+            and wanted.group.items() <= dict(self.group).items()
+            and wanted.summary in (None, self.summary)
+        )
+
+
+def read_cases(path: Path) -> CaseFile:
+    """
+    Read a file of cases.
+
+    Raises:
+        ConfigError: with all its faults.
+    """
+    try:
+        read: CaseFile = read_options(path.read_text(encoding="utf-8"), CaseFile)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read {path}: {error.strerror}; name a folder of cases"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"cannot read {path}: is not UTF-8; save it as UTF-8") from error
+    except InvalidOptionsError as error:
+        lines = [f"cannot use {path}:", *(f"  {fault}" for fault in error.faults)]
+        raise ConfigError("\n".join(lines)) from None
+    return read
+
+
+def documents(file: CaseFile, case: Case) -> list[tuple[int, dict[str, Any]]]:
+    """Give the records of a case as (epoch ms, fields), in the order of their times."""
+    found = []
+    for records in case.records:
+        document = nested({**_USUAL, **file.fields, **records.fields})
+        for at in records.times():
+            found += [(BEGINNING + at, document)] * records.count
+    return sorted(found, key=lambda record: record[0])
+
+
+def nested(fields: Fields) -> dict[str, Any]:
+    """Put fields where the store has them: `queue_depth` is `extra.queue_depth`."""
+    document: dict[str, Any] = {}
+    for name, text in fields.items():
+        path, kind = find_field(name)
+        *above, last = path.split(".")
+        place = document
+        for step in above:
+            place = place.setdefault(step, {})
+        is_typed = kind in (Kind.INTEGER, Kind.FLOAT, Kind.OBJECT)
+        place[last] = untyped.read(text) if is_typed else text
+    return document
+
+
+def judge_case(rule: Rule, case: Case, store: Asks) -> list[Told]:
+    """Give what people would be told of, from a store that holds the records of the case."""
+    span = Span(BEGINNING + 1, BEGINNING + case.until_ms)
+    outcome = backtest(rule, read_history(store, [rule], span))
+    changes = {*TOLD, *(wanted.change for wanted in case.expect)}
+    return [_told(rule, each) for each in outcome.transitions if each.change in changes]
+
+
+def differs(case: Case, told: Sequence[Told]) -> bool:
+    """Tell whether something else came than was expected."""
+    if len(told) != len(case.expect):
+        return True
+    pairs = zip(told, case.expect, strict=True)
+    return not all(each.meets(wanted) for each, wanted in pairs)
+
+
+def _told(rule: Rule, transition: Transition) -> Told:
+    incident = transition.incident
+    return Told(
+        transition.at - BEGINNING,
+        transition.change,
+        incident.group,
+        fill(rule.summary, incident.verdict),
+    )

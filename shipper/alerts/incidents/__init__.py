@@ -1,0 +1,1 @@
+"""The life of an incident: phases, muting, SLA clocks."""

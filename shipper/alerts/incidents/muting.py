@@ -1,0 +1,163 @@
+"""
+Why nobody is told of an incident: a silence, a maintenance window, or another incident.
+
+What is muted is kept, with its reason, and shown; when the mute ends and it still fires, it is told
+then. Whoever was told that it fires is told of its end too, muted or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta, tzinfo
+from fnmatch import fnmatchcase
+
+from shipper.alerts.incident import Incident
+from shipper.config.matchers import Matcher
+
+
+def value_of(incident: Incident, name: str) -> str:
+    """Give what an incident has under the name of a matcher; empty where it has nothing."""
+    own = {"rule": incident.rule, "severity": incident.severity.value, "id": incident.id}
+    group = dict(incident.group)
+    return own.get(name) or group.get("host.name" if name == "host" else name, "")
+
+
+def hold(matchers: Sequence[Matcher], incident: Incident) -> bool:
+    """Tell whether all matchers hold; none at all hold for every incident."""
+    return all(matcher.holds(value_of(incident, matcher.name)) for matcher in matchers)
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """What a person wants to hear nothing of, from `start` (included) to `end`; epoch ms."""
+
+    id: str
+    matchers: tuple[Matcher, ...]
+    start: int
+    end: int
+    by: str
+    comment: str = ""
+
+    def is_active(self, now: int) -> bool:
+        """Tell whether it holds at a time."""
+        return self.start <= now < self.end
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """A planned time, `start` (included) to `end`; epoch ms."""
+
+    start: int
+    end: int
+
+    def covers(self, now: int) -> bool:
+        """Tell whether a time is in it."""
+        return self.start <= now < self.end
+
+
+@dataclass(frozen=True, slots=True)
+class Recurring:
+    """
+    A time that comes again: on these days, from `at` by the clock of the zone, for so long.
+
+    `weekdays` count from 0 for Monday, `dates` are days of the month; empty for all. `span` is
+    elapsed time: across a change of the clock the window is as long as ever. A time that the clock
+    leaps over is taken as if it had not leapt.
+    """
+
+    at: time
+    span: timedelta
+    weekdays: frozenset[int] = frozenset()
+    dates: frozenset[int] = frozenset()
+    zone: tzinfo = UTC
+
+    def covers(self, now: int) -> bool:
+        """Tell whether a time is in one of the windows."""
+        moment = datetime.fromtimestamp(now / 1000, UTC)
+        today = moment.astimezone(self.zone).date()
+        for back in range(self.span.days + 2):
+            day = today - timedelta(days=back)
+            if self.weekdays and day.weekday() not in self.weekdays:
+                continue
+            if self.dates and day.day not in self.dates:
+                continue
+            start = datetime.combine(day, self.at, self.zone).astimezone(UTC)
+            if start <= moment < start + self.span:
+                return True
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Maintenance:
+    """Planned work, by its name: when, and what is muted meanwhile."""
+
+    name: str
+    when: Once | Recurring
+    matchers: tuple[Matcher, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Inhibition:
+    """
+    While `source` fires, its consequences are muted: the rules `targets` (with * ? [ ]).
+
+    Only those are whose group has the same values in the fields `equal`, where both have them.
+    """
+
+    source: str
+    targets: tuple[str, ...]
+    equal: tuple[str, ...] = ()
+
+    def mutes(self, source: Incident, target: Incident) -> bool:
+        """Tell whether the target follows from the source."""
+        if not fnmatchcase(source.rule, self.source) or source.rule == target.rule:
+            return False
+        if not any(fnmatchcase(target.rule, glob) for glob in self.targets):
+            return False
+        ours, theirs = dict(source.group), dict(target.group)
+        both = [field for field in self.equal if field in ours and field in theirs]
+        return all(ours[field] == theirs[field] for field in both)
+
+
+@dataclass(frozen=True, slots=True)
+class Mutes:
+    """All that can mute."""
+
+    silences: tuple[Silence, ...] = ()
+    maintenance: tuple[Maintenance, ...] = ()
+    inhibitions: tuple[Inhibition, ...] = ()
+
+    def reason(self, incident: Incident, others: Iterable[Incident], now: int) -> str | None:
+        """
+        Say why nobody is told of an incident at a time, None where people are.
+
+        `others` are those that fire, and those that have ended lately: what their end has left
+        behind in a window that began before it follows from them still.
+        """
+        for silence in self.silences:
+            if silence.is_active(now) and hold(silence.matchers, incident):
+                told = f": {silence.comment}" if silence.comment else ""
+                return f"silence {silence.id} by {silence.by}{told}"
+        for window in self.maintenance:
+            if window.when.covers(now) and hold(window.matchers, incident):
+                return f"maintenance window {window.name}"
+        for source in others:
+            if not self._follows(incident, source) or (
+                self._follows(source, incident) and _order(incident) < _order(source)
+            ):
+                continue
+            told = f"it follows from {source.rule} (incident {source.id})"
+            if source.resolved_at is None:
+                return told
+            if incident.verdict.window.start < source.resolved_at:
+                return f"{told}, which has just ended"
+        return None
+
+    def _follows(self, target: Incident, source: Incident) -> bool:
+        return any(each.mutes(source, target) for each in self.inhibitions)
+
+
+def _order(incident: Incident) -> tuple[int, str]:
+    """Say which comes first of two that would mute each other."""
+    return incident.fired_at or incident.opened_at, incident.id

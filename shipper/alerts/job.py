@@ -1,0 +1,378 @@
+"""
+`shipper alerts run`: the alert job; puts its parts together, starts its threads, reads the clocks.
+
+    main thread            lease → judge → decide → log; signals
+    a thread per alerter   outbox → page → people
+    ping thread            tells a service elsewhere that all is well, while it is
+
+The threads meet in the ledger alone: each has a connection of its own. So one alerter that hangs
+holds up neither the judging nor another alerter, and whatever ends, nothing has to be handed over.
+
+One job at a time: on one machine the lock of the data folder (`alerts.lock`) ends with its process.
+Where several machines ask one Elasticsearch, a lease there says which of them works; the others
+stand by. A job that stands by neither judges nor tells.
+
+A stop: judging ends, every alerter finishes the page that it is sending, the lease is given back.
+What waits is told at the next start. SIGHUP reads config, rules and alerters again; if they are
+wrong, the job says so and goes on as it was.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from zlib import crc32
+
+from shipper.alerts.alerters.alerter import Surroundings, open_alerter
+from shipper.alerts.job_threads import Pinger, TellerThread, wall
+from shipper.alerts.judge.decide import Policy
+from shipper.alerts.judge.schedule import Waits
+from shipper.alerts.judge.turn import LONGEST_REST_MS, Judging, Times
+from shipper.alerts.ledger.journal import RUN, Journal
+from shipper.alerts.ledger.ledger import Ledger
+from shipper.alerts.ledger.outbox import Outbox
+from shipper.alerts.notify.dispatch import PageMaker, Teller
+from shipper.alerts.pages.compose import Pages
+from shipper.alerts.policy import inhibition_of, maintenance_of, sla_of
+from shipper.alerts.rules.reading import Rules, read_rules
+from shipper.alerts.settings import AlerterSettings, AlertSettings
+from shipper.alerts.settings import load as load_settings
+from shipper.config.main import ElasticsearchOutput
+from shipper.emit.ulid import ulid
+from shipper.errors import ConfigError, DataFolderError, ShipperError, StoreUnavailable
+from shipper.process import data_folder
+from shipper.process.signals import Signals
+from shipper.store.opening import store_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from shipper.config.alerts import AlertOptions
+    from shipper.config.main import Config
+    from shipper.store.api import Store
+    from shipper.store.elasticsearch.lease import Lease
+
+log = logging.getLogger("shipper.alerts.job")
+
+STAND_BY_MS: Final = 5_000  # between two tries to take the lease
+ONCE_SECONDS: Final = 60.0  # `once` waits so long for what can be told at once
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What the files say: config, rules, alerters and routes."""
+
+    config: Config
+    rules: Rules
+    settings: AlertSettings
+
+    @property
+    def options(self) -> AlertOptions:
+        """The section `alerts` of the config."""
+        return self.config.alerts
+
+    def policy(self) -> Policy:
+        """Give what people have set about who is told."""
+        options = self.options
+        return Policy(
+            self.settings,
+            sla_of(options.sla),
+            tuple(maintenance_of(each) for each in options.maintenance),
+            tuple(inhibition_of(each) for each in options.inhibit),
+        )
+
+    def times(self) -> Times:
+        """Give how long is waited for what; each machine looks at its own moment."""
+        options = self.options
+        place = f"{self.config.host.name} {self.config.data_dir.absolute()}"
+        return Times(
+            Waits(
+                options.grace_seconds * 1000,
+                options.catch_up_seconds * 1000,
+                options.assumed_delay_seconds * 1000,
+            ),
+            options.blind_after_seconds * 1000,
+            options.forget_hosts_seconds * 1000,
+            crc32(place.encode()) / 2**32,
+        )
+
+    def pages(self, search: str) -> Pages:
+        """Give what pages are made of; `search` is the command to type."""
+        return Pages(
+            {rule.name: rule for rule in self.rules.rules},
+            self.settings.runbooks,
+            self.settings.kibana_url,
+            search,
+        )
+
+
+def read_setup(
+    config: Config,
+    *,
+    rules: Path | None = None,
+    alerters: Path | None = None,
+    skip_broken: bool = False,
+) -> Setup:
+    """
+    Read the rules and the alerters that a config names, unless others are given.
+
+    Raises:
+        ConfigError: with all faults of all rule files, unless `skip_broken`; or with those of the
+            alerters, or because there is no store to ask.
+    """
+    place = rules or config.alerts.rules
+    found = read_rules(place)
+    if found.broken and not skip_broken:
+        told = "\n".join(map(str, found.broken))
+        raise ConfigError(f"{told}\nmend them, or run the other rules with --skip-broken")
+    if not found.rules:
+        raise ConfigError(f"there is no rule in {place}; see docs/alerts.md")
+    return Setup(config, found, load_settings(alerters or config.alerts.settings))
+
+
+def run(  # noqa: PLR0913 - how the command line was called
+    setup: Setup,
+    *,
+    once: bool = False,
+    colors: bool = False,
+    search: str = "shipper search",
+    timeout_seconds: float = ONCE_SECONDS,
+    read_again: Callable[[], Setup] | None = None,
+) -> int:
+    """
+    Judge and tell until told to stop; with `once`, what is due now.
+
+    Gives the exit code: 0, or with `once` 3 if the store gave no answer, or not everybody could be
+    told within `timeout_seconds`.
+
+    Raises:
+        ShipperError: the data folder is in use, or something of the setup cannot be used.
+    """
+    with data_folder.hold(setup.config.data_dir, data_folder.ALERTS_LOCK):
+        job = AlertJob(setup, colors=colors, search=search, read_again=read_again)
+        try:
+            return job.once(timeout_seconds) if once else job.forever()
+        finally:
+            job.close()
+
+
+class AlertJob:
+    """One running alert job; the lock has to be held."""
+
+    def __init__(
+        self,
+        setup: Setup,
+        *,
+        colors: bool,
+        search: str,
+        read_again: Callable[[], Setup] | None = None,
+    ) -> None:
+        self._setup = setup
+        self._search = search
+        self._read_again = read_again
+        self._surroundings = Surroundings(time.time, colors)
+        data = setup.config.data_dir
+        self._ledger = Ledger(data / data_folder.ALERTS_LEDGER)
+        run = ulid(wall(), os.urandom(10))
+        self._journal = Journal(data / data_folder.ALERTS_LOG, self._ledger, run)
+        self._pages = PageMaker(setup.pages(search), self._store)
+        self._wake = threading.Event()
+        self._lease = _lease_of(setup.config, self._ledger.meta(RUN) or run)
+        self._is_standing_by = False
+        self._judging = self._make_judging()
+        self._tellers = self._make_tellers()
+        self._pinger = Pinger(setup.options.ping, self._is_well)
+        self._good_at = 0
+        self._fault: str | None = None
+        self._signals = Signals(self._wake.set)
+
+    def forever(self) -> int:
+        """Judge and tell until a signal."""
+        self._start()
+        names = ", ".join(each.name for each in self._tellers) or "nobody"
+        log.info(
+            "%d rules are judged, %s is told; stop with SIGTERM or Ctrl-C",
+            len(self._setup.rules.rules),
+            names,
+        )
+        while not self._signals.stops:
+            self._attend()
+            self._rest(self._turn(wall()))
+        return 0
+
+    def once(self, timeout_seconds: float) -> int:
+        """Judge what is due now, and tell what can be told."""
+        self._start()
+        end = time.monotonic() + timeout_seconds
+        while not self._signals.stops and time.monotonic() < end:
+            now = wall()
+            if self._turn(now) > now:
+                break
+        if self._is_standing_by:
+            log.info("another job holds the lease; nothing is done here")
+            return 0
+        for each in self._tellers:
+            each.drain(end)
+        waiting = Outbox(self._ledger).errands()
+        if waiting:
+            log.warning("%d pages are still to be told; they are with the next run", len(waiting))
+        return 3 if self._fault is not None or waiting else 0
+
+    def close(self) -> None:
+        """Let every alerter finish its page; give back the lease."""
+        self._stop_telling()
+        self._pinger.stop()
+        self._judging.close()
+        self._write_journal()
+        self._journal.close()
+        self._pages.close()
+        self._ledger.close()
+        if self._lease is not None:
+            try:
+                self._lease.release()
+            except StoreUnavailable as error:
+                log.info("the lease runs out by itself: %s", error)
+
+    def _start(self) -> None:
+        for each in self._tellers:
+            each.start()
+        self._pinger.start()
+        self._judging.retire(wall())
+
+    def _turn(self, now: int) -> int:
+        """Judge once, if it is ours to judge; give the time of the next turn."""
+        if not self._holds_lease(now):
+            return now + STAND_BY_MS
+        try:
+            look = self._judging.look(now)
+        except DataFolderError as error:  # a full disk, as a rule: nothing was decided
+            log.warning("%s; it is tried again", error)
+            return now + STAND_BY_MS
+        self._tell_fault(look.fault)
+        if look.fault is None:
+            self._good_at = now
+        self._write_journal()
+        if look.decided:
+            for each in self._tellers:
+                each.wake.set()
+        return look.next_at
+
+    def _write_journal(self) -> None:
+        try:
+            self._journal.catch_up()
+        except (OSError, DataFolderError) as error:
+            log.warning("cannot write the log of incidents: %s; it is tried again", error)
+
+    def _holds_lease(self, now: int) -> bool:
+        if self._lease is None:
+            return True
+        try:
+            holds = self._lease.hold(now)
+        except StoreUnavailable:
+            return not self._is_standing_by  # nobody can judge; who judged last says so
+        if holds == self._is_standing_by:
+            log.info("%s", "this job works now" if holds else "another job works; standing by")
+        self._is_standing_by = not holds
+        return holds
+
+    def _tell_fault(self, fault: str | None) -> None:
+        if fault != self._fault:
+            if fault is None:
+                log.info("the store answers again")
+            else:
+                log.warning("nothing is judged: %s", fault)
+        self._fault = fault
+
+    def _rest(self, until: int) -> None:
+        """Wait for the next turn or a signal; never long, for the clock may have been set back."""
+        self._wake.wait(min(max(0, until - wall()), LONGEST_REST_MS) / 1000)
+        self._wake.clear()
+
+    def _attend(self) -> None:
+        """Do what signals ask for."""
+        if self._signals.take_dump():
+            waiting = len(Outbox(self._ledger).errands())
+            log.info("%d pages wait; the store: %s", waiting, self._fault or "answers")
+        if self._signals.take_reload() and self._read_again is not None:
+            try:
+                self._use(self._read_again())
+            except ShipperError as error:
+                log.warning("the job goes on as it was: %s", error)
+            else:
+                log.info("config, rules and alerters were read again")
+
+    def _use(self, setup: Setup) -> None:
+        """Go on with another setup."""
+        if setup.config.data_dir != self._setup.config.data_dir:
+            raise ConfigError("data_dir: is another one; restart the alert job for that")
+        if _place_of(setup.config) != _place_of(self._setup.config):
+            raise ConfigError("the store is another one; restart the alert job for that")
+        before, self._setup = self._setup, setup
+        try:
+            tellers = self._make_tellers()
+        except ShipperError:
+            self._setup = before
+            raise
+        self._stop_telling()
+        self._judging.close()
+        self._pages.replace(setup.pages(self._search))
+        self._judging = self._make_judging()
+        self._judging.retire(wall())
+        self._tellers = tellers
+        for each in tellers:
+            each.start()
+        self._pinger.stop()
+        self._pinger = Pinger(setup.options.ping, self._is_well)
+        self._pinger.start()
+
+    def _stop_telling(self) -> None:
+        for each in self._tellers:
+            each.stop()
+        for each in self._tellers:
+            each.join()
+
+    def _make_judging(self) -> Judging:
+        setup = self._setup
+        return Judging(self._store, self._ledger, setup.rules, setup.policy(), setup.times())
+
+    def _make_tellers(self) -> list[TellerThread]:
+        alerters = self._setup.settings.all_alerters
+        Outbox(self._ledger).give_up_without(list(alerters), wall())
+        return [self._make_teller(name, each) for name, each in alerters.items()]
+
+    def _make_teller(self, name: str, settings: AlerterSettings) -> TellerThread:
+        ledger = Ledger(self._setup.config.data_dir / data_folder.ALERTS_LEDGER)
+        alerter = open_alerter(name, settings, self._surroundings)
+        outbox = Outbox(ledger)
+        teller = Teller(alerter, self._setup.settings, outbox, self._pages, random.random)
+        return TellerThread(teller, ledger, lambda: self._is_standing_by)
+
+    def _store(self) -> Store:
+        return store_of(self._setup.config)
+
+    def _is_well(self) -> bool:
+        """Tell whether the store answers and rules are judged here."""
+        longest = self._setup.options.blind_after_seconds * 1000
+        return not self._is_standing_by and wall() - self._good_at < longest
+
+
+def _place_of(config: Config) -> object:
+    return config.search or config.output, config.namespace
+
+
+def _lease_of(config: Config, holder: str) -> Lease | None:
+    """Give the lease, held by a ledger, where other machines may ask the same store."""
+    place = config.search or config.output
+    if not isinstance(place, ElasticsearchOutput):
+        return None
+    from shipper.net.elastic import Cluster  # noqa: PLC0415 - the client is an extra
+    from shipper.store.elasticsearch.lease import Lease  # noqa: PLC0415
+
+    name = f"alerts-{config.namespace}"
+    return Lease(Cluster(place, raw=True), name, holder, config.alerts.lease_seconds * 1000)

@@ -1,0 +1,149 @@
+"""
+The threads of the alert job besides the main one: one per alerter, and one that pings.
+
+They live for one setup: another config ends them and starts others. Whatever an alerter does, its
+thread goes on until it is stopped.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+
+from shipper.alerts.alerters.alerter import AlerterRefused, AlerterUnavailable
+from shipper.alerts.alerters.http import Poster
+from shipper.alerts.alerters.secret import read_secret
+from shipper.alerts.ledger.ledger import Ledger
+from shipper.alerts.notify.dispatch import POLL_MS, Teller
+from shipper.config.main import Tls
+from shipper.errors import DataFolderError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from shipper.config.alerts import PingOptions
+
+log = logging.getLogger("shipper.alerts.job")
+
+PAUSE_SECONDS: Final = 5.0  # after the ledger could not be used
+STOP_SECONDS: Final = (
+    60.0  # an alerter finishes its page within a limit of its own, that is shorter
+)
+PING_SECONDS: Final = 5.0
+
+
+def wall() -> int:
+    """Give the wall clock in epoch milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+class TellerThread:
+    """Has one alerter tell what waits, until it is stopped."""
+
+    def __init__(self, teller: Teller, ledger: Ledger, is_standing_by: Callable[[], bool]) -> None:
+        """Take over the teller, and the ledger that it alone uses."""
+        self._ledger = ledger
+        self.wake = threading.Event()
+        self._teller = teller
+        self._is_standing_by = is_standing_by
+        self._is_stopping = False
+        self._waits: int | None = 0  # when there is something to tell, None for nothing
+        self._idle = threading.Event()
+        name = f"alerter {teller.name}"
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    @property
+    def name(self) -> str:
+        """The name of the alerter."""
+        return self._teller.name
+
+    def start(self) -> None:
+        """Begin to tell."""
+        self._thread.start()
+
+    def drain(self, end: float) -> None:
+        """Wait until what can be told now is told, until a time of the monotonic clock at most."""
+        self._idle.clear()
+        self.wake.set()
+        while time.monotonic() < end and self._thread.is_alive():
+            if self._idle.wait(0.05) and (self._waits is None or self._waits > self._limit(end)):
+                return
+            self._idle.clear()
+
+    def stop(self) -> None:
+        """Ask it to end after the page that it is sending."""
+        self._is_stopping = True
+        self.wake.set()
+
+    def join(self) -> None:
+        """Wait for its end."""
+        if self._thread.ident is not None:
+            self._thread.join(STOP_SECONDS)
+        self._teller.close()
+        self._ledger.close()
+
+    def _limit(self, end: float) -> int:
+        return wall() + round((end - time.monotonic()) * 1000)
+
+    def _run(self) -> None:
+        while not self._is_stopping:
+            pause = POLL_MS / 1000
+            if not self._is_standing_by():
+                try:
+                    self._waits = self._teller.turn(wall, is_stopping=self._must_stop)
+                except DataFolderError as error:
+                    log.warning("%s: %s", self.name, error)
+                    pause = PAUSE_SECONDS
+            self._idle.set()
+            self.wake.wait(pause)
+            self.wake.clear()
+
+    def _must_stop(self) -> bool:
+        return self._is_stopping or self._is_standing_by()
+
+
+class Pinger:
+    """Asks for an address again and again, while all is well."""
+
+    def __init__(self, options: PingOptions, is_well: Callable[[], bool]) -> None:
+        self._options = options
+        self._is_well = is_well
+        self._stop = threading.Event()
+        self._is_failing = False
+        self._poster = Poster("alerts.ping", "alerts.ping", Tls(), PING_SECONDS, time.monotonic)
+        self._thread = threading.Thread(target=self._run, name="ping", daemon=True)
+
+    def start(self) -> None:
+        """Begin, where there is an address."""
+        if self._options.url is not None or self._options.url_file is not None:
+            self._thread.start()
+
+    def stop(self) -> None:
+        """End."""
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join(STOP_SECONDS)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            if self._is_well():
+                self._ping()
+                self._stop.wait(self._options.every_seconds)
+            else:
+                self._stop.wait(1.0)
+
+    def _ping(self) -> None:
+        """Ask once; a failure is told when it begins."""
+        options = self._options
+        try:
+            url = options.url if options.url_file is None else read_secret(options.url_file)
+            assert url is not None, "started with an address only"
+            self._poster.post(url, b"", method="GET")
+        except (AlerterUnavailable, AlerterRefused) as error:
+            if not self._is_failing:
+                log.warning("%s", error)
+            self._is_failing = True
+        else:
+            self._is_failing = False

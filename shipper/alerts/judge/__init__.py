@@ -1,0 +1,1 @@
+"""Rules over time: what is due, what was measured, what follows."""

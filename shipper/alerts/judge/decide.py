@@ -1,0 +1,178 @@
+"""
+Who is told of what happened to incidents: what one turn of the job decides, in one transaction.
+
+Rules say that an incident fires or ends; whether people hear of it is decided here:
+
+- An incident that is muted (silence, maintenance, another incident) is kept with the reason. When
+  the mute ends and it still fires, it is told then (`unmuted`). What follows from an incident that
+  has ended is told only when a window that began after that end is a breach: a window of five
+  minutes still holds the errors of an outage that is over.
+- Whoever was told that it fires is told of its end and of who took it over, muted or not: a page
+  that was opened is closed. Of what nobody was told, nobody is told the end.
+- What fired and ended within one turn, or while windows that were missed are being judged, is told
+  once, when it is over: one line that says from when to when. What still fires when the job has
+  caught up is told then. So there is no flood after a restart, and nothing is kept from anybody.
+- Reminders, and the clocks of the SLA, run only for what people were told, and rest while it is
+  muted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from shipper.alerts.incident import Change, Incident, Phase, Transition
+from shipper.alerts.incidents.muting import Inhibition, Maintenance, Mutes
+from shipper.alerts.incidents.sla import Sla
+from shipper.alerts.ledger.ledger import Ledger
+from shipper.alerts.routing import alerters_for, repeat_after_ms
+from shipper.alerts.settings import AlertSettings
+from shipper.text import instant
+
+CATCHING_UP: Final = "windows that were missed are being judged"
+LATELY_MS: Final = 6 * 3_600_000  # the longest window that an outage may be seen in after its end
+FIRING: Final = (Phase.FIRING, Phase.ACKNOWLEDGED)
+_TOLD: Final = (Change.FIRED, Change.UNMUTED, Change.REMINDED)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What people have set: routes, clocks, planned work, what follows from what."""
+
+    settings: AlertSettings
+    sla: Sla = field(default_factory=Sla)
+    maintenance: tuple[Maintenance, ...] = ()
+    inhibitions: tuple[Inhibition, ...] = ()
+
+
+def act(ledger: Ledger, transitions: Iterable[Transition], now: int) -> None:
+    """
+    Keep what was done to an incident by hand, within `ledger.deciding()`.
+
+    Whoever does it need not know the alerters: the job decides who is told (`Decisions.route`).
+    """
+    for each in transitions:
+        ledger.record(each, None, now)
+        incident = each.incident
+        if each.change is Change.DROPPED:
+            for track in ledger.tracks(incident.id):
+                ledger.place(incident.rule, incident.group, track, None)
+        else:
+            ledger.update(incident)
+
+
+class Decisions:
+    """Decides at one time; everything is called within `ledger.deciding()`."""
+
+    def __init__(self, ledger: Ledger, policy: Policy, now: int) -> None:
+        self._ledger = ledger
+        self._policy = policy
+        self._now = now
+        self._mutes = Mutes(ledger.silences(now=now), policy.maintenance, policy.inhibitions)
+        self.count = 0  # transitions that were recorded
+
+    def tell(self, transitions: Sequence[Transition], behind: Collection[str] = ()) -> None:
+        """
+        Record what the rules found in this turn, and who is told.
+
+        The incidents themselves are in the ledger already. `behind` are the rules of which more
+        windows are judged at once.
+        """
+        over = {each.incident.id for each in transitions if each.change is Change.RESOLVED}
+        others = self._others()
+        fired: dict[str, Incident] = {}
+        for each in transitions:
+            incident = each.incident
+            if each.change is Change.FIRED:
+                held = CATCHING_UP if incident.id in over or incident.rule in behind else None
+                incident = self._fired(incident, others, each.at, held)
+                fired[incident.id] = incident
+                self._patch(incident)
+            elif incident.id in fired:
+                known = fired[incident.id]
+                incident = replace(incident, told_at=known.told_at, muted_by=known.muted_by)
+            self._record(replace(each, incident=incident))
+
+    def look_after(self, behind: Collection[str] = ()) -> None:
+        """Tell what is due of the incidents that fire: ends of mutes, reminders, clocks."""
+        others = self._others()
+        for incident in self._ledger.incidents(FIRING):
+            reason = self._mutes.reason(incident, others, self._now)
+            if incident.muted_by == CATCHING_UP and incident.rule in behind:
+                reason = reason or CATCHING_UP
+            if reason is not None:
+                if reason != incident.muted_by:
+                    self._ledger.update(replace(incident, muted_by=reason))
+                continue
+            if incident.muted_by is not None or incident.told_at is None:
+                if incident.ok_since is not None:
+                    continue  # it is about to end, or else to be told at its next breach
+                incident = self._unmute(incident)  # noqa: PLW2901 - as it stands from here on
+            self._remind(incident)
+
+    def route(self) -> None:
+        """Decide who is told of what people did to incidents."""
+        for each in self._ledger.unrouted():
+            heard = self._heard(each.transition)
+            self._ledger.route(each.key, self._alerters(heard), self._now)
+            self.count += 1
+
+    def _fired(
+        self, incident: Incident, others: Sequence[Incident], at: int, held: str | None
+    ) -> Incident:
+        reasons = (self._mutes.reason(incident, others, time) for time in (self._now, at))
+        reason = next(filter(None, reasons), held)
+        told_at = None if reason else self._now
+        return replace(incident, muted_by=reason, told_at=told_at)
+
+    def _others(self) -> list[Incident]:
+        """Give the incidents from which another one may follow: firing, or ended lately."""
+        ended = self._ledger.ended_since(self._now - LATELY_MS) if self._policy.inhibitions else []
+        return [*self._ledger.incidents(FIRING), *ended]
+
+    def _patch(self, decided: Incident) -> None:
+        """Keep who is told in the incident as it stands, which may have gone on since."""
+        for found in self._ledger.find(decided.id):
+            muted_by, told_at, late = decided.muted_by, decided.told_at, decided.late
+            self._ledger.update(replace(found, muted_by=muted_by, told_at=told_at, late=late))
+
+    def _record(self, transition: Transition) -> None:
+        heard = self._heard(transition)
+        self.count += self._ledger.record(heard, self._alerters(heard), self._now)
+
+    def _heard(self, transition: Transition) -> Transition:
+        """Give the transition as people hear of it: who heard of a beginning hears of the end."""
+        incident, change = transition.incident, transition.change
+        if change is Change.RESOLVED and incident.muted_by == CATCHING_UP:
+            begun = instant(incident.fired_at or incident.opened_at, unit_ms=1000)
+            ended = instant(transition.at, unit_ms=1000)
+            note = f"fired {begun} and was over {ended}, found after the fact"
+            incident = replace(incident, told_at=self._now, muted_by=None, late=True)
+            self._patch(incident)
+            return replace(transition, incident=incident, note=note)
+        if change in {Change.RESOLVED, Change.ACKNOWLEDGED} and incident.told_at is not None:
+            return replace(transition, incident=replace(incident, muted_by=None))
+        return transition
+
+    def _alerters(self, heard: Transition) -> tuple[str, ...]:
+        is_told = heard.incident.told_at is not None
+        return alerters_for(heard, self._policy.settings) if is_told else ()
+
+    def _unmute(self, incident: Incident) -> Incident:
+        after = replace(incident, muted_by=None, told_at=incident.told_at or self._now)
+        self._ledger.update(after)
+        if incident.phase is Phase.FIRING:
+            note = f"nobody was told before: {incident.muted_by}" if incident.muted_by else ""
+            self._record(Transition(after, Change.UNMUTED, self._now, note))
+        return after
+
+    def _remind(self, incident: Incident) -> None:
+        told = self._ledger.changes_of(incident.id)
+        for due in self._policy.sla.due(incident, told, self._now):
+            self._record(due)
+        last = max((told[each] for each in _TOLD if each in told), default=self._now)
+        repeat = repeat_after_ms(incident, self._policy.settings)
+        is_due = repeat is not None and self._now >= max(last, incident.told_at or 0) + repeat
+        if incident.phase is Phase.FIRING and is_due:
+            self._record(Transition(incident, Change.REMINDED, self._now))

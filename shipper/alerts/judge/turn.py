@@ -1,0 +1,275 @@
+"""
+One turn of the alert job: which windows are due, what the store says of them, what is decided.
+
+    heartbeats ─► which windows, on which hosts (schedule.py) ─► one request for all of them
+        ─► verdicts (judge.py) ─► incidents (standing.py) ─► who is told (deciding.py)
+                                                └── one transaction with how far is judged ──┘
+
+A store that gives no answer, or one of a part of the records, leaves every window as it was: it is
+judged when the store answers. A question that a store refuses makes its rule blind, no other one.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from shipper import crashpoints
+from shipper.alerts.backtest.backtest import terms_of
+from shipper.alerts.incident import Transition
+from shipper.alerts.incidents.lifecycle import resolve
+from shipper.alerts.incidents.tracks import Standings
+from shipper.alerts.judge.decide import FIRING, Decisions, Policy, act
+from shipper.alerts.judge.evaluate import judge
+from shipper.alerts.judge.measure import Asked, Measurement, measure
+from shipper.alerts.judge.schedule import Due, Progress, Turn, Waits, fleet_of, plan
+from shipper.alerts.judge.self_checks import (
+    BLIND,
+    BROKEN,
+    FAILING,
+    UNREACHABLE,
+    Condition,
+    blind_hosts,
+    conditions_of,
+)
+from shipper.alerts.ledger.ledger import Ledger
+from shipper.alerts.rules.reading import Rules
+from shipper.alerts.rules.rule import Rule
+from shipper.alerts.verdict import Group, Verdict
+from shipper.crashpoints import Step
+from shipper.errors import QueryError, StoreUnavailable
+from shipper.store.api import Store
+from shipper.store.fleet import HostBeat, read_fleet
+
+log = logging.getLogger("shipper.alerts.job")
+
+LONGEST_REST_MS: Final = 10_000  # clocks and silences are looked at so often
+RETRY_MS: Final = 5_000  # until a store that gave no answer is asked again
+HOST: Final = "host.name"
+
+Found = dict[str, dict[Group, str]]  # by condition: the groups that it is found of, and why
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """How long is waited for what; milliseconds. `jitter` is this job's share of it, 0 to 1."""
+
+    waits: Waits
+    blind_after_ms: int
+    forget_hosts_ms: int
+    jitter: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What came of a turn: how much was judged and decided, and when to look again."""
+
+    next_at: int
+    windows: int = 0
+    decided: int = 0
+    fault: str | None = None  # why the store could not be asked
+
+
+class Judging:
+    """Judges rules; used by one thread, which holds the lease."""
+
+    def __init__(
+        self,
+        open_store: Callable[[], Store],
+        ledger: Ledger,
+        rules: Rules,
+        policy: Policy,
+        times: Times,
+    ) -> None:
+        self._open_store = open_store
+        self._ledger = ledger
+        self._rules = [rule for rule in rules.rules if rule.job is None]
+        self._broken: dict[Group, str] = {
+            (("file", each.path.name),): "; ".join(each.faults) for each in rules.broken
+        }
+        self._policy = policy
+        self._times = times
+        self._conditions = conditions_of(rules.rules, times.blind_after_ms)
+        self._known = {rule.name for rule in rules.rules}
+        self._known |= {each.path.stem for each in rules.broken}
+        self._known |= {each.rule.name for each in self._conditions.values()}
+        self._store: Store | None = None
+        self._early: dict[str, int] = {}
+        self._refused: dict[Group, str] = {}
+
+    def retire(self, now: int) -> None:
+        """End the incidents of rules that are not there any more."""
+        with self._ledger.deciding():
+            for incident in self._ledger.incidents(FIRING):
+                if incident.rule not in self._known:
+                    note = "the rule is not there any more"
+                    act(self._ledger, resolve(incident, "config", now, note)[1], now)
+            for name in self._ledger.judged().keys() - self._known:
+                self._ledger.forget_rule(name)
+
+    def look(self, now: int) -> Look:
+        """Judge what is due at a time (epoch ms), and decide."""
+        try:
+            if self._store is None:
+                self._store = self._open_store()
+            since = now - self._times.forget_hosts_ms
+            beats = read_fleet(self._store, since=since)
+            turns = self._plan(beats, now)
+            measured = self._measure(self._store, turns)
+        except StoreUnavailable as error:
+            return self._be_blind(str(error), now)
+        found: Found = {
+            UNREACHABLE: {},
+            BLIND: blind_hosts(beats, self._times.blind_after_ms, now) | self._refused,
+        }
+        decided = self._decide(turns, measured, found, now)
+        self._early |= {turn.rule.name: turn.early for turn in turns if turn.early is not None}
+        for turn in turns:
+            if turn.skipped:
+                log.warning(
+                    "%s: %d windows are too long ago to be judged; see alerts.catch_up",
+                    turn.rule.name,
+                    turn.skipped,
+                )
+        next_at = min((turn.next_at for turn in turns), default=now + LONGEST_REST_MS)
+        windows = sum(len(turn.due) for turn in turns)
+        return Look(min(next_at, now + LONGEST_REST_MS), windows, decided)
+
+    def close(self) -> None:
+        """Let go of the store."""
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+    def _plan(self, beats: Sequence[HostBeat], now: int) -> list[Turn]:
+        waits = self._times.waits
+        fleet = fleet_of({beat.host: beat.watermark for beat in beats}, now, waits)
+        judged, owed = self._ledger.judged(), self._ledger.late()
+        late: dict[str, dict[str, tuple[int, int]]] = {}
+        for (name, host), ends in owed.items():
+            late.setdefault(name, {})[host] = ends
+        return [
+            plan(
+                rule,
+                Progress(judged.get(rule.name), late.get(rule.name, {})),
+                fleet,
+                waits,
+                now,
+                jitter=self._times.jitter,
+                early=self._early.get(rule.name),
+            )
+            for rule in self._rules
+        ]
+
+    def _measure(self, store: Store, turns: Iterable[Turn]) -> dict[Asked, Measurement | None]:
+        """Ask for all windows at once; for each rule alone if one can't be answered."""
+        dues = [due for turn in turns for due in turn.due]
+        asked = list(dict.fromkeys(each for due in dues for each in due.asked))
+        self._refused = {
+            group: why
+            for group, why in self._refused.items()
+            if group not in {_rule_group(each.rule) for each in asked}
+        }
+        if not asked:
+            return {}
+        try:
+            return dict(zip(asked, measure(store, asked), strict=True))
+        except QueryError:
+            return dict(self._one_by_one(store, asked))
+
+    def _one_by_one(
+        self, store: Store, asked: Sequence[Asked]
+    ) -> Iterator[tuple[Asked, Measurement | None]]:
+        for rule in dict.fromkeys(each.rule for each in asked):
+            of_rule = [each for each in asked if each.rule == rule]
+            try:
+                yield from zip(of_rule, measure(store, of_rule), strict=True)
+            except QueryError as error:
+                told = f"the store refuses the question of {rule.name}: {error}"
+                self._refused[_rule_group(rule)] = told
+                log.warning("%s", told)
+                yield from ((each, None) for each in of_rule)
+
+    def _decide(
+        self,
+        turns: Sequence[Turn],
+        measured: dict[Asked, Measurement | None],
+        found: Found,
+        now: int,
+    ) -> int:
+        """Make one transaction of all that the turn has found."""
+        behind = {turn.rule.name for turn in turns if turn.is_behind}
+        with self._ledger.deciding():
+            transitions = [made for turn in turns for made in self._judge(turn, measured)]
+            found |= {BROKEN: self._broken, FAILING: self._ledger.failing()}
+            for name, groups in found.items():
+                transitions += self._hold(self._conditions[name], groups, now)
+            decisions = Decisions(self._ledger, self._policy, now)
+            decisions.route()
+            decisions.tell(transitions, behind)
+            decisions.look_after(behind)
+        if decisions.count:
+            crashpoints.reached(Step.ALERT_DECIDED)
+        return decisions.count
+
+    def _be_blind(self, reason: str, now: int) -> Look:
+        """Say that the store gives no answer; everything else stays as it is."""
+        self.close()
+        unreachable: Found = {UNREACHABLE: {(): reason}}
+        decided = self._decide([], {}, unreachable, now)
+        return Look(now + RETRY_MS, decided=decided, fault=reason)
+
+    def _judge(self, turn: Turn, measured: dict[Asked, Measurement | None]) -> list[Transition]:
+        """Step through the windows of a rule, in order, and keep how far it is judged."""
+        rule, progress = turn.rule, turn.progress
+        made: list[Transition] = []
+        if turn.due or turn.caught_up:
+            standings = Standings(self._ledger.standings(rule.name))
+            for due in turn.due:
+                for verdict in _verdicts(due, measured, standings.open_groups()):
+                    made += standings.take(verdict, terms_of(rule), due.track)
+            for host in turn.caught_up:
+                made += standings.close(host, progress.judged or 0)
+            self._keep(rule, standings)
+        self._ledger.set_progress(rule.name, progress.judged, progress.late)
+        return made
+
+    def _hold(self, condition: Condition, found: dict[Group, str], now: int) -> list[Transition]:
+        """Step through what is found of the job itself."""
+        standings = Standings(self._ledger.standings(condition.rule.name))
+        made: list[Transition] = []
+        for verdict in condition.verdicts(found, standings.open_groups(), now):
+            made += standings.take(verdict, condition.terms)
+        self._keep(condition.rule, standings)
+        return made
+
+    def _keep(self, rule: Rule, standings: Standings) -> None:
+        for (group, track), incident in standings.changes():
+            self._ledger.place(rule.name, group, track, incident)
+
+
+def _verdicts(
+    due: Due, measured: dict[Asked, Measurement | None], expected: set[Group]
+) -> list[Verdict]:
+    """Give what a window shows of each group; what was asked later counts before."""
+    found: dict[Group, Verdict] = {}
+    for asked in due.asked:
+        measurement = measured[asked]
+        if measurement is not None:
+            verdicts = filter(None, map(_of_its_host, judge(measurement, expected)))
+            found |= {verdict.group: verdict for verdict in verdicts}
+    return [found[group] for group in sorted(found)]
+
+
+def _of_its_host(verdict: Verdict) -> Verdict | None:
+    """Leave out a group whose own host is late; a group of another host waits for nobody."""
+    host = dict(verdict.group).get(HOST)
+    if host is None or not verdict.waiting:
+        return verdict
+    return None if host in verdict.waiting else replace(verdict, waiting=())
+
+
+def _rule_group(rule: Rule) -> Group:
+    return (("rule", rule.name),)

@@ -1,0 +1,115 @@
+"""
+The log of the alert job: every transition as a record, for the store and Kibana.
+
+The shipper is the only writer of its index, so the job does not write to the store: it appends to
+`alerts.log` in the data folder, in the form of an application's log, and `shipper run` on the same
+data folder reads that file beside its inputs. The logger `shipper.alerts` makes it the dataset
+`orchestrator.alerts`.
+
+Once only: the `run` of the records belongs to the ledger, made with it, and `seq` is the number of
+the transition. The ledger keeps how far it is logged, after the lines are in the file. What a crash
+between the two has written again is the same origin, and is stored once. No number is left out, so
+the audit finds no gap.
+
+No record is an ERROR: a rule that counts errors must not count what it has told itself.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from shipper import crashpoints
+from shipper.alerts.incident import Change
+from shipper.alerts.ledger.ledger import Ledger, Recorded
+from shipper.crashpoints import Step
+from shipper.emit.appending import Appender
+
+MAX_BYTES: Final = 10 * 2**20
+BACKUPS: Final = 5
+LOGGER: Final = "shipper.alerts"
+RUN: Final = "run"  # names of the ledger's own values
+LOGGED: Final = "logged"
+
+_LOUD: Final = frozenset(
+    {Change.FIRED, Change.UNMUTED, Change.RESPONSE_BREACHED, Change.RESOLUTION_BREACHED}
+)
+_encode = msgspec.json.Encoder().encode
+
+
+class Journal:
+    """Writes what the ledger has recorded to the log file; one process, which holds the lock."""
+
+    def __init__(self, path: Path, ledger: Ledger, run: str) -> None:
+        """Go on after what is logged; `run` is for a ledger that has none yet."""
+        self._ledger = ledger
+        self._appender = Appender(path, MAX_BYTES, BACKUPS)
+        if ledger.meta(RUN) is None:
+            ledger.set_meta(RUN, run)
+        self._run = ledger.meta(RUN) or run
+
+    def catch_up(self) -> int:
+        """
+        Write what was recorded since the last time, and count it.
+
+        Raises:
+            OSError: it could not be written; it is tried again the next time.
+        """
+        logged = int(self._ledger.meta(LOGGED) or 0)
+        count = 0
+        while found := self._ledger.recorded_after(logged):
+            for recorded in found:
+                self._appender.append(_encode(line_of(recorded, self._run)) + b"\n")
+            logged = found[-1].seq
+            count += len(found)
+            crashpoints.reached(Step.ALERT_LOGGED)
+            self._ledger.set_meta(LOGGED, str(logged))
+        return count
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._appender.close()
+
+
+def line_of(recorded: Recorded, run: str) -> dict[str, Any]:
+    """Give the record of a transition; what it does not know is left out."""
+    transition = recorded.transition
+    incident, verdict = transition.incident, transition.incident.verdict
+    group = ", ".join(f"{field}={value}" for field, value in incident.group)
+    told = f"{incident.rule} ({group})" if group else incident.rule
+    by = {
+        Change.ACKNOWLEDGED: incident.acknowledged_by,
+        Change.RESOLVED: incident.resolved_by,
+    }.get(transition.change)
+    fields = {
+        "timestamp": _iso(recorded.decided_at),
+        "level": "WARNING" if transition.change in _LOUD else "INFO",
+        "logger": LOGGER,
+        "message": f"{told} {transition.change.replace('_', ' ')}: {verdict.reason}",
+        "incident": incident.id,
+        "rule": incident.rule,
+        "severity": incident.severity.value,
+        "change": transition.change.value,
+        "phase": incident.phase.value,
+        "group": group or None,
+        "value": verdict.value,
+        "threshold": verdict.threshold,
+        "since": _iso(incident.opened_at),
+        "until": _iso(transition.at),
+        "by": by,
+        "note": transition.note or None,
+        "muted_by": incident.muted_by,
+        "late": incident.late or None,
+        "flapping": incident.flapping or None,
+        "run": run,
+        "seq": recorded.seq - 1,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _iso(at: int) -> str:
+    moment = datetime.fromtimestamp(at / 1000, UTC).replace(tzinfo=None)
+    return f"{moment.isoformat(timespec='milliseconds')}Z"

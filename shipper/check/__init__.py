@@ -1,0 +1,1 @@
+"""What would keep the shipper from its work, found before it starts."""

@@ -1,0 +1,1 @@
+"""Every option once: the shipper's and the alert job's."""

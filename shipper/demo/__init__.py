@@ -1,0 +1,1 @@
+"""The demo: an application under load, the shipper, the alert job and a live picture."""

@@ -1,0 +1,1 @@
+"""One way to a server, for everything that connects to one."""

@@ -1,0 +1,387 @@
+"""
+The connection to Elasticsearch that the output, the store and `shipper setup` share.
+
+It is the official client with a few things settled: nothing is tried again here (whoever asks
+knows better when), TLS is verified with the CA of the config alone, and neither a secret nor a log
+line shows in an error, a repr or a log of the client. Secrets and certificates are read from their
+files; when they are refused they are read again, so that what was renewed is used without a
+restart.
+
+The client is an extra, and most of it is a method for every request there is, which takes memory.
+The output makes one request only: it has the transport of the client alone (`BareCluster`).
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import ssl
+from abc import ABC, abstractmethod
+from base64 import b64encode
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+
+from shipper.config.main import ElasticsearchOutput, Tls
+from shipper.errors import ShipperError
+
+try:
+    from elastic_transport import (
+        ApiError,
+        ConnectionTimeout,
+        NodeConfig,
+        SerializationError,
+        Serializer,
+        TlsError,
+        Transport,
+        TransportError,
+        Urllib3HttpNode,
+    )
+    from urllib3 import HTTPSConnectionPool
+except ModuleNotFoundError as error:
+    raise ShipperError(
+        "the client of Elasticsearch is not installed; "
+        "pip install 'orchestrator-shipper[elasticsearch]'"
+    ) from error
+
+if TYPE_CHECKING:
+    from elasticsearch import Elasticsearch
+
+
+class Closing(Protocol):
+    """Something that holds connections."""
+
+    def close(self) -> None:
+        """Close them."""
+
+
+Answer = TypeVar("Answer")
+Client = TypeVar("Client", bound=Closing)
+
+# It logs every request, and warns of what is raised here anyway.
+logging.getLogger("elastic_transport").setLevel(logging.ERROR)
+
+OPTIONS = "output.elasticsearch"
+JSON = "application/vnd.elasticsearch+json"
+NDJSON = "application/vnd.elasticsearch+x-ndjson"
+VERSION = "compatible-with=9"
+MAX_REASON = 500  # characters; Elasticsearch may quote a lot
+
+
+class ElasticFailure(Exception):  # noqa: N818 -- a failure is what it is
+    """
+    A request got no answer, or one that says no; the message says where, what and what to do.
+
+    `status` is that of HTTP, 0 without an answer; `kind` is what Elasticsearch calls the error.
+    """
+
+    def __init__(self, message: str, status: int = 0, kind: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.kind = kind
+
+
+class _Nodes(ABC, Generic[Client]):
+    """
+    The nodes of the config, asked in turn.
+
+    Raises:
+        ShipperError: a file of the config cannot be used.
+    """
+
+    def __init__(self, output: ElasticsearchOutput) -> None:
+        self._output = output
+        self._login = _login(output)
+        self._client = self._connect(output, self._login)
+
+    @abstractmethod
+    def _connect(self, output: ElasticsearchOutput, login: str) -> Client:
+        """Make the client; `login` is the value of the header, empty for none."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(self._output.hosts)})"
+
+    @property
+    def name(self) -> str:
+        """Name it in a message."""
+        return self._output.hosts[0]
+
+    def ask(self, request: Callable[[Client], Answer]) -> Answer:
+        """
+        Make a request; once more if it was refused with credentials that were renewed since.
+
+        Raises:
+            ElasticFailure: there is no answer, or it says no.
+        """
+        try:
+            return self._ask_once(request)
+        except ElasticFailure as failure:
+            if failure.status != 401 or not self._renew():
+                raise
+        return self._ask_once(request)
+
+    def _ask_once(self, request: Callable[[Client], Answer]) -> Answer:
+        try:
+            return request(self._client)
+        except ApiError as error:
+            raise self._refusal(error) from None
+        except TransportError as error:
+            if isinstance(error, TlsError):
+                self._renew()
+            raise ElasticFailure(self._no_answer(error)) from None
+
+    def _renew(self) -> bool:
+        """Read the files again; tell whether other credentials were found."""
+        before = self._login
+        try:
+            login = _login(self._output)
+            client = self._connect(self._output, login)
+        except ShipperError:
+            return False  # it is being written, or gone: what failed before is the news
+        self._client.close()
+        self._client, self._login = client, login
+        return login != before
+
+    def close(self) -> None:
+        """Close the connections; a second call does nothing."""
+        self._client.close()
+
+    def _refusal(self, error: ApiError) -> ElasticFailure:
+        """Say what an answer other than 2xx means."""
+        status = error.meta.status
+        kind, reason = error_of(error.body)
+        told = f"{_address(error.meta.node)} answered {status}"
+        told += f" ({kind}: {reason})" if kind else ""
+        if 200 <= status < 300:
+            told += "; is it Elasticsearch?"
+        elif status == 401:
+            told += f"; mend {self._place_of_login()}"
+        elif status == 403:
+            told += "; give the user or key the role that `shipper setup` makes"
+        return ElasticFailure(told, status, kind)
+
+    def _place_of_login(self) -> str:
+        output = self._output
+        if output.api_key_file is not None:
+            return f"the API key in {output.api_key_file}"
+        if output.password_file is not None:
+            return f"{OPTIONS}.username or the password in {output.password_file}"
+        return f"{OPTIONS}: it has neither api_key_file nor username"
+
+    def _no_answer(self, error: TransportError) -> str:
+        """Say why there is no answer, by the first cause that has words for it."""
+        # The node that failed has put its address into a note.
+        url = next(iter(getattr(error, "__notes__", [])), ", ".join(self._output.hosts))
+        if isinstance(error, ConnectionTimeout):
+            return f"{url} did not answer within {self._output.request_seconds:g} s"
+        if isinstance(error, SerializationError):
+            return f"{url} answered with what cannot be read; is it Elasticsearch?"
+        told = (_cause_told(cause) for cause in _causes(error))
+        ended = "the connection ended before there was an answer"
+        return f"cannot reach {url}: {next(filter(None, told), ended)}"
+
+
+def error_of(body: Any) -> tuple[str, str]:
+    """Take the type and the reason out of the body of an answer; empty where it has none."""
+    if isinstance(body, bytes):
+        try:
+            body = msgspec.json.decode(body)
+        except msgspec.DecodeError:
+            return "", ""
+    error = body.get("error") if isinstance(body, dict) else None
+    if isinstance(error, str):
+        return "error", error[:MAX_REASON]
+    if not isinstance(error, dict):
+        return "", ""
+    return str(error.get("type", "error")), str(error.get("reason", ""))[:MAX_REASON]
+
+
+class _Node(Urllib3HttpNode):
+    """A node of the client that keeps log lines out of logs and says which one it is."""
+
+    def __init__(self, config: NodeConfig) -> None:
+        super().__init__(config)
+        if config.ssl_context is not None and isinstance(self.pool, HTTPSConnectionPool):
+            self.pool.ca_certs = None  # or those of certifi are trusted too
+
+    def perform_request(self, *args: Any, **kwargs: Any) -> Any:
+        """Send a request; see the class above."""
+        try:
+            return super().perform_request(*args, **kwargs)
+        except TransportError as error:
+            error.add_note(self.base_url)
+            raise
+
+    def _log_request(self, *args: Any, **kwargs: Any) -> None:
+        """Log nothing: the body is made of log lines."""
+
+
+class Cluster(_Nodes["Elasticsearch"]):
+    """The nodes by the official client; with `raw`, bodies are bytes, both ways."""
+
+    def __init__(self, output: ElasticsearchOutput, *, raw: bool = False) -> None:
+        self._raw = raw
+        super().__init__(output)
+
+    def _connect(self, output: ElasticsearchOutput, login: str) -> Elasticsearch:
+        from elasticsearch import Elasticsearch  # noqa: PLC0415 -- 10 MiB
+
+        options: dict[str, Any] = {}
+        if self._raw:
+            plain = ("application/json", "application/x-ndjson")  # it adds the versioned ones
+            options["serializers"] = dict.fromkeys(plain, _Bytes())
+        return Elasticsearch(
+            [_node(url, output.tls) for url in output.hosts],
+            node_class=_Node,
+            max_retries=0,
+            retry_on_timeout=False,
+            request_timeout=output.request_seconds,
+            headers={"authorization": login} if login else {},
+            **options,
+        )
+
+
+class Bare:
+    """Makes requests whose bodies are bytes, both ways; `headers` go with each."""
+
+    def __init__(self, transport: Transport, headers: dict[str, str], seconds: float) -> None:
+        self._transport = transport
+        self._headers = headers
+        self._seconds = seconds
+
+    def post(self, target: str, body: bytes, headers: dict[str, str]) -> bytes:
+        """Give the answer's body; raises the errors of the client."""
+        meta, answer = self._transport.perform_request(
+            "POST",
+            target,
+            body=body,
+            headers={**self._headers, **headers},
+            request_timeout=self._seconds,
+        )
+        told = meta.headers.get("x-elastic-product")
+        if not 200 <= meta.status < 300 or told != "Elasticsearch":
+            raise ApiError(str(meta.status), meta, answer)
+        content: bytes = answer
+        return content
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._transport.close()
+
+
+class BareCluster(_Nodes[Bare]):
+    """The nodes by the transport of the official client."""
+
+    def _connect(self, output: ElasticsearchOutput, login: str) -> Bare:
+        transport = Transport(
+            [_node(url, output.tls) for url in output.hosts],
+            node_class=_Node,
+            max_retries=0,
+            serializers=dict.fromkeys((JSON, NDJSON, "text/*", "application/json"), _Bytes()),
+        )
+        headers = {"accept": f"{JSON}; {VERSION}", "content-type": f"{NDJSON}; {VERSION}"}
+        if login:
+            headers["authorization"] = login
+        return Bare(transport, headers, output.request_seconds)
+
+
+class _Bytes(Serializer):
+    """Passes bodies on as they are."""
+
+    def loads(self, data: bytes) -> bytes:
+        """Give the body of an answer."""
+        return data
+
+    def dumps(self, data: bytes) -> bytes:
+        """Give the body of a request."""
+        return data
+
+
+def _node(url: str, tls: Tls) -> NodeConfig:
+    parts = urlsplit(url)
+    assert parts.hostname is not None, "checked by the config"
+    assert parts.port is not None, "checked by the config"
+    options: dict[str, Any] = {}
+    if parts.scheme == "https" and tls.verify:
+        options = {"ssl_context": _context(tls)}
+    elif parts.scheme == "https":
+        options = {"verify_certs": False, "ssl_show_warn": False}
+        if tls.certificate is not None:
+            options |= {"client_cert": str(tls.certificate), "client_key": str(tls.key)}
+    return NodeConfig(
+        parts.scheme, parts.hostname, parts.port, path_prefix=parts.path.rstrip("/"), **options
+    )
+
+
+def _context(tls: Tls) -> ssl.SSLContext:
+    """Trust the CA of the config alone, or else those of the machine."""
+    try:
+        context = ssl.create_default_context(cafile=tls.ca)
+        if tls.certificate is not None:
+            context.load_cert_chain(tls.certificate, tls.key, password="")  # never ask for one
+    except OSError as error:
+        paths = ", ".join(str(path) for path in (tls.ca, tls.certificate, tls.key) if path)
+        told = error.strerror or "not PEM"
+        raise ShipperError(f"cannot use {paths}: {told}; see {OPTIONS}.tls") from error
+    return context
+
+
+def _login(output: ElasticsearchOutput) -> str:
+    """Give the header to log in with; empty for none."""
+    if output.api_key_file is not None:
+        key = _secret(output.api_key_file)
+        if not key.isascii():
+            raise ShipperError(f"{output.api_key_file} holds no API key; see {OPTIONS}")
+        return f"ApiKey {key}"
+    if output.password_file is not None:
+        pair = f"{output.username}:{_secret(output.password_file)}"
+        return f"Basic {b64encode(pair.encode()).decode()}"
+    return ""
+
+
+def _secret(path: Path) -> str:
+    """Read the secret of a file: one line."""
+    try:
+        secret = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        told = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise ShipperError(f"cannot read {path}: {told}; see {OPTIONS}") from None
+    if not secret or not secret.isprintable():
+        raise ShipperError(f"{path} has to hold one line with the secret; see {OPTIONS}")
+    return secret
+
+
+def _cause_told(cause: BaseException) -> str:
+    """Give the words for a cause; empty where it has none."""
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        told = cause.verify_message.rstrip(".")
+        return f"its certificate is not trusted: {told}; see {OPTIONS}.tls"
+    if isinstance(cause, ssl.SSLError):
+        told = (cause.reason or str(cause)).replace("_", " ").lower()
+        return f"there is no agreement on TLS: {told}; see {OPTIONS}.tls"
+    if isinstance(cause, socket.gaierror):
+        return f"the name is not known: {cause.strerror}"
+    return cause.strerror or "" if isinstance(cause, OSError) else ""
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """Give what is behind an error, each once, from the nearest to the first."""
+    found: list[BaseException] = []
+    waiting = [error]
+    while waiting:
+        each = waiting.pop(0)
+        if each in found:
+            continue
+        found.append(each)
+        behind = [*getattr(each, "errors", ()), getattr(each, "reason", None)]
+        behind += [each.__cause__, each.__context__]
+        waiting += [cause for cause in behind if isinstance(cause, BaseException)]
+    return found
+
+
+def _address(node: NodeConfig) -> str:
+    host = f"[{node.host}]" if ":" in node.host else node.host
+    return f"{node.scheme}://{host}:{node.port}{node.path_prefix}"

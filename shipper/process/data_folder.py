@@ -1,0 +1,112 @@
+"""
+The data folder: one shipper at a time, and what lies where.
+
+    lock                held (flock) by the running shipper, with its process id as content
+    registry.db         durable positions (shipper/registry/registry.py)
+    deadletters.ndjson  events refused for good (shipper/deliver/deadletters.py)
+    holds/              second names of files that are not delivered (shipper/tail/holds.py)
+    status.json         a view of the running shipper (shipper/agent/status.py)
+    requests/           what other processes ask of it (shipper/agent/requests.py)
+    audit.json          what the last audit found (shipper/audit/result.py)
+    alerts.lock         held by the running alert job
+    alerts.db           its ledger (shipper/alerts/ledger/ledger.py)
+    alerts.log          what became of incidents, which the shipper reads
+                        (shipper/alerts/ledger/journal.py)
+
+The lock goes with the process, however it ends; nothing has to be cleaned up after a crash.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from shipper.errors import DataFolderError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+LOCK = "lock"
+REGISTRY = "registry.db"
+DEAD_LETTERS = "deadletters.ndjson"
+STATUS = "status.json"
+HOLDS = "holds"
+REQUESTS = "requests"
+AUDIT = "audit.json"
+ALERTS_LOCK = "alerts.lock"
+ALERTS_LEDGER = "alerts.db"
+ALERTS_LOG = "alerts.log"
+
+_HOLDERS = {LOCK: "shipper", ALERTS_LOCK: "alert job"}
+
+# Whoever looks who holds the lock has it shared for a moment; a shipper that starts waits that out.
+LOCK_TRIES = 5
+LOCK_PAUSE_SECONDS = 0.02
+
+
+@contextmanager
+def hold(folder: Path, lock: str = LOCK) -> Iterator[None]:
+    """
+    Make the data folder if need be, and hold its lock, or that of the alert job.
+
+    Raises:
+        DataFolderError: another process holds it, or it cannot be written.
+
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fd = os.open(folder / lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise DataFolderError(
+            f"cannot use the data folder {folder}: {error.strerror}; mend its permissions or set"
+            " another data_dir"
+        ) from error
+    try:
+        _lock(fd, folder, _HOLDERS[lock])
+        yield
+    finally:
+        os.close(fd)
+
+
+def _lock(fd: int, folder: Path, who: str) -> None:
+    for left in reversed(range(LOCK_TRIES)):
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if left:
+                time.sleep(LOCK_PAUSE_SECONDS)
+                continue
+            holder = os.pread(fd, 32, 0).decode(errors="replace").strip() or "unknown"
+            raise DataFolderError(
+                f"another {who} (process {holder}) uses the data folder {folder}; stop it"
+                " first, or set another data_dir"
+            ) from error
+        break
+    try:
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+    except OSError as error:
+        raise DataFolderError(
+            f"cannot write the data folder {folder}: {error.strerror}; free some space"
+        ) from error
+
+
+def holder_of(folder: Path, lock: str = LOCK) -> int | None:
+    """Give the process id of what holds a lock of the data folder; None if nothing does."""
+    try:
+        fd = os.open(folder / lock, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        text = os.pread(fd, 32, 0).decode(errors="replace").strip()
+        return int(text) if text.isdigit() else 0
+    else:
+        return None
+    finally:
+        os.close(fd)

@@ -1,0 +1,1 @@
+"""Durable positions, the records already accepted, and receipts."""

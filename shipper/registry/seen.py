@@ -1,0 +1,175 @@
+"""
+Which records were taken already: the set that stores a record once though it is in two files.
+
+An ERROR that the application wrote to app.log and error.log has one origin (run, seq). The first
+copy that is read is delivered, the second is dropped as a duplicate. So the set must never claim
+a record that is not on its way: two of them are kept. One says what was *read* (it dies with the
+process), the other what was *acked*; only the latter is saved, in the same transaction as the
+positions, and a new process starts with it as both.
+
+A run's numbers come nearly in order and nearly without gaps, from several files at a different
+pace. They are held in chunks of 4,096: one byte a number while a chunk fills up; nothing once it
+is full; compressed when it lies far behind the newest number, or when other runs are busy now.
+One byte a number beats a bit: a test or a mark is a single index operation in Python. Memory is
+bounded by the gaps and the runs, not by the records.
+
+On disk, a row per chunk: its 4,096 bytes (1 = taken) deflated (RFC 1950), nothing for a full one.
+`low` says that every chunk below it is full; a row with chunk -1 carries nothing else.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING
+
+from shipper.registry.records import SeenRow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+SIZE = 4096
+FULL = b"\1" * SIZE
+SETTLED = 64  # chunks behind the newest number before one with gaps is packed: 256 KiB a run
+BUSY_RUNS = 64  # runs whose chunks are not packed: the processes that write now
+
+
+class Numbers:
+    """The numbers of one run that were taken."""
+
+    __slots__ = ("_chunks", "_dirty", "_filling", "low")
+
+    def __init__(self) -> None:
+        self.low = 0  # in chunks: every number below low * SIZE is taken
+        self._chunks: dict[int, bytearray | bytes] = {}
+        self._filling: set[int] = set()  # the chunks that are one byte a number now
+        self._dirty: set[int] = set()
+
+    def take(self, numbers: Sequence[int]) -> list[int]:
+        """Mark numbers as taken; give those that were taken before, each as often as it was."""
+        first, last = numbers[0], numbers[-1]
+        if last - first == len(numbers) - 1 and list(range(first, last + 1)) == numbers:
+            again = self._take_range(first, last + 1)
+        else:
+            again = self._take_each(numbers)
+        self._settle(last // SIZE)
+        return again
+
+    def _take_each(self, numbers: Iterable[int]) -> list[int]:
+        again = []
+        index, chunk = -1, bytearray()
+        for number in numbers:
+            if number // SIZE != index:
+                index = number // SIZE
+                if index < self.low:
+                    again.append(number)
+                    index = -1
+                    continue
+                chunk = self._fill(index)
+            if chunk[number % SIZE]:
+                again.append(number)
+            else:
+                chunk[number % SIZE] = 1
+        return again
+
+    def _take_range(self, start: int, end: int) -> list[int]:
+        again: list[int] = []
+        while start < end:
+            index, first = divmod(start, SIZE)
+            last = min(first + end - start, SIZE)
+            if index < self.low:
+                again += range(start, start + last - first)
+            else:
+                chunk = self._fill(index)
+                if chunk.find(1, first, last) >= 0:
+                    again += [index * SIZE + i for i in range(first, last) if chunk[i]]
+                chunk[first:last] = FULL[: last - first]
+            start += last - first
+        return again
+
+    def _fill(self, index: int) -> bytearray:
+        """Give a chunk to mark numbers in."""
+        self._dirty.add(index)
+        chunk = self._chunks.get(index)
+        if not isinstance(chunk, bytearray):
+            chunk = bytearray(SIZE) if chunk is None else unpacked(chunk)
+            self._chunks[index] = chunk
+            self._filling.add(index)
+        return chunk
+
+    def _settle(self, newest: int) -> None:
+        """Give up the chunks that are full, pack those far behind the newest number."""
+        for index in list(self._filling):
+            chunk = self._chunks[index]
+            if chunk.find(0) < 0:
+                self._chunks[index] = b""
+            elif index < newest - SETTLED:
+                self._chunks[index] = _pack(chunk)
+            else:
+                continue
+            self._filling.remove(index)
+        while self._chunks.get(self.low) == b"":
+            del self._chunks[self.low]
+            self._dirty.discard(self.low)
+            self._dirty.add(-1)
+            self.low += 1
+
+    def pack(self) -> None:
+        """Pack everything: the run is not busy now."""
+        for index in self._filling:
+            self._chunks[index] = _pack(self._chunks[index])
+        self._filling.clear()
+
+    def changes(self) -> Iterator[tuple[int, bytes]]:
+        """Give (chunk, data) of all that changed since the last call; -1 for `low`."""
+        dirty, self._dirty = self._dirty, set()
+        for index in sorted(dirty):
+            yield index, b"" if index < 0 else _pack(self._chunks[index])
+
+    def restore(self, low: int, chunk: int, data: bytes) -> None:
+        """Take in a saved row."""
+        self.low = max(self.low, low)
+        if chunk >= 0:
+            self._chunks[chunk] = data
+
+
+class Seen:
+    """The records that were taken, of all runs."""
+
+    def __init__(self) -> None:
+        self._runs: dict[str, Numbers] = {}
+        self._busy: dict[str, None] = {}  # in the order in which they were taken from last
+
+    def take(self, run: str, numbers: Sequence[int]) -> list[int]:
+        """Mark records as taken; give the numbers of those that were taken before."""
+        if not numbers:
+            return []
+        self._busy.pop(run, None)
+        self._busy[run] = None
+        if len(self._busy) > BUSY_RUNS:
+            idle = next(iter(self._busy))
+            del self._busy[idle]
+            self._runs[idle].pack()
+        return self._runs.setdefault(run, Numbers()).take(numbers)
+
+    def changes(self) -> Iterator[SeenRow]:
+        """Give the rows that changed since the last call."""
+        for run, numbers in self._runs.items():
+            for chunk, data in numbers.changes():
+                yield SeenRow(run, numbers.low, chunk, data)
+
+    def restore(self, rows: Iterable[SeenRow]) -> None:
+        """Take in what was saved."""
+        for row in rows:
+            self._runs.setdefault(row.run, Numbers()).restore(row.low, row.chunk, row.data)
+
+
+def _pack(chunk: bytes | bytearray) -> bytes:
+    """Write a chunk as it is saved; a packed one is given as it is."""
+    if len(chunk) != SIZE:
+        return bytes(chunk)
+    return zlib.compress(chunk, 1) if chunk.find(0) >= 0 else b""
+
+
+def unpacked(data: bytes) -> bytearray:
+    """Read what `_pack` wrote; raises zlib.error for anything else."""
+    return bytearray(zlib.decompress(data) if data else FULL)

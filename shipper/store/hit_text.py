@@ -1,0 +1,96 @@
+"""
+Records as lines: one each for people, one JSON document each for programs.
+
+    2026-02-05T14:30:45.123Z ERROR    workflows  Workflow failed  workflow_id=w_1 request_id=r_2
+        TimeoutError: no answer in 5 s
+
+A person gets the fields that lead on (ids, outcome, times, what the application added) and the last
+line of a traceback; a program gets all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+from shipper.text import Paint, instant, plain, safe, safe_json
+
+if TYPE_CHECKING:
+    from shipper.store.api import Hit
+
+_SHOWN = (
+    "status_code",
+    "duration_ms",
+    "status",
+    "execution_time_ms",
+    "workflow_id",
+    "error_type",
+    "client_ip",
+    "request_id",
+    "tags",
+)
+
+
+def hit_json(hit: Hit) -> str:
+    """Write the record with its `_id` as one JSON object."""
+    return safe_json({"_id": hit.id, **hit.source})
+
+
+def hit_text(hit: Hit, paint: Paint) -> str:
+    """Write the record for a person; a traceback's last line goes below."""
+    source = hit.source
+    level = plain(source.get("level", "-"))
+    message = plain(source.get("message", ""))
+    parts = [
+        paint.dim(instant(hit.time)),
+        paint.level(f"{level:<8}", level),
+        f"{_origin(source):<9}",
+        message,
+        paint.dim(" ".join(_fields(source, message))),
+    ]
+    cause = _cause(source)
+    told = cause in message or cause == source.get("error_type")
+    below = "" if told else paint.level(f"\n    {cause}", level)
+    return " ".join(parts).rstrip() + below
+
+
+def _origin(source: Mapping[str, Any]) -> str:
+    """Name the logger without the service's name; the file of a line that has no logger."""
+    logger = source.get("logger")
+    if not isinstance(logger, str):
+        return safe(PurePath(str(_inner(source, "log", "file", "path") or "-")).name)
+    service = str(_inner(source, "service", "name") or "").replace("-", "_")
+    return safe(logger.removeprefix(f"{service}.") if service else logger)
+
+
+def _inner(source: Mapping[str, Any], *keys: str) -> Any:
+    value: Any = source
+    for key in keys:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+def _fields(source: Mapping[str, Any], message: str) -> Iterator[str]:
+    """Write the fields that lead on, but for those whose value the message says already."""
+    extra = source.get("extra")
+    fields = [(name, source.get(name)) for name in _SHOWN]
+    fields += extra.items() if isinstance(extra, Mapping) else ()
+    said = set(message.split())
+    for name, value in fields:
+        if value not in (None, [], "") and plain(value) not in said:
+            yield _field(name, value)
+
+
+def _field(name: str, value: Any) -> str:
+    text = plain(",".join(map(str, value)) if isinstance(value, list) else value)
+    if isinstance(value, str) and (not text or any(mark in text for mark in ' "=')):
+        text = '"' + text.replace('"', '\\"') + '"'
+    return f"{safe(name)}={text}"
+
+
+def _cause(source: Mapping[str, Any]) -> str:
+    """Give the last line of the traceback: what was raised, and its message."""
+    trace = source.get("exc_info")
+    lines = trace.rstrip().splitlines() if isinstance(trace, str) else []
+    return safe(lines[-1].strip()) if lines else ""

@@ -1,0 +1,27 @@
+"""What an input reads: which files, and how they are cut into lines and events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from shipper.tail.discovery import Patterns
+    from shipper.tail.harvester import Cutting
+
+
+ALL_COMPRESSED = 0  # for `InputFiles.compressed_since`
+
+
+@dataclass(frozen=True, slots=True)
+class InputFiles:
+    """
+    The files of one input, and how they are cut.
+
+    A gzip that no known file was made into is read if it changed after `compressed_since`
+    (nanoseconds since the epoch).
+    """
+
+    patterns: Patterns
+    cutting: Cutting
+    compressed_since: int = ALL_COMPRESSED

@@ -1,0 +1,286 @@
+"""The alert job over a real index: what it judges, when, and what it says when it can't."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from shipper.alerts.incident import Phase
+from shipper.alerts.judge.measure import MAX_GROUPS
+from shipper.alerts.rules.reading import Broken
+from shipper.errors import StoreUnavailable
+from shipper.store.api import Store
+from tests.alerts.verdicts import HOUR, MINUTE, START
+from tests.alerts.world import ERRORS, SHARE, World
+from tests.store.store_records import record, write
+
+NEXT = START + MINUTE
+Make = Callable[..., World]
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[Make]:
+    made: list[World] = []
+
+    def make(*rules: str) -> World:
+        made.append(World(tmp_path, *rules))
+        made[-1].look()
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+def test_a_breach_is_told_and_its_end_too(world: Make) -> None:
+    """Three errors in a minute fire, a minute without resolves; each group is an incident."""
+    site = world(ERRORS)
+    site.log("ERROR", START + 10_000, 3)
+    site.look(NEXT)
+    assert site.heard() == ["errors fired"]
+    (incident,) = site.incidents(Phase.FIRING)
+    assert incident.group == (("service.name", "orders"),)
+    assert incident.verdict.value == 3
+
+    site.look(NEXT + MINUTE)
+
+    assert site.heard() == ["errors resolved"]
+
+
+def test_the_same_window_is_judged_once(world: Make) -> None:
+    """Looking again, also after a restart, decides nothing twice."""
+    site = world(ERRORS)
+    site.log("ERROR", START + 10_000, 3)
+    assert site.look(NEXT).windows == 1
+    assert site.look(NEXT + 1).windows == 0
+    site.begin()
+    assert site.look(NEXT + 2).windows == 0
+
+    assert site.heard() == ["errors fired"]
+
+
+def test_after_a_stop_missed_windows_are_judged_without_a_flood(world: Make) -> None:
+    """Incidents of the missed hours are a line each, what still fires is told; in few turns."""
+    site = world(ERRORS)
+    for minute in (10, 85, 119):
+        site.log("ERROR", START + minute * MINUTE + 1, 3)
+    site.begin()
+    looks = 0
+    site.now = START + 2 * HOUR
+    while site.look().next_at <= site.now:
+        looks += 1
+
+    assert site.heard() == ["errors resolved"] * 2 + ["errors fired"]
+    assert looks == 3
+    assert [each.late for each in site.incidents(Phase.RESOLVED)] == [True, True]
+
+
+def test_a_week_asleep_is_a_day_of_windows(world: Make) -> None:
+    """The windows of the last day are judged, in order; those before are left out."""
+    site = world(SHARE)
+    now = START + 7 * 24 * HOUR
+    windows = 0
+    while True:
+        look = site.look(now)
+        windows += look.windows
+        if look.next_at > now:
+            break
+
+    assert windows == 24 * 60
+
+
+def test_a_late_host_is_judged_when_it_catches_up(world: Make) -> None:
+    """The others are judged at once; what the late host's records show is told, as late."""
+    site = world(SHARE)
+    site.look(hosts=("app1", "app2"))
+    for minute in range(6):
+        site.log("INFO", START + minute * MINUTE + 1, 10, "app1")
+    for minute in range(1, 7):
+        site.now = START + minute * MINUTE + 30_000
+        site.beat(START, "app2")
+        site.look(hosts=("app1",))
+    assert site.heard() == ["watermark_behind fired"]
+    assert site.ledger.late() == {("share", "app2"): (NEXT, START + 6 * MINUTE)}
+    site.log("ERROR", START + 2 * MINUTE + 5, 10, "app2")
+
+    site.look(START + 6 * MINUTE + 40_000, ("app1", "app2"))
+
+    assert site.heard() == ["share resolved", "watermark_behind resolved"]
+    (found,) = [each for each in site.incidents() if each.rule == "share"]
+    assert found.late
+    assert found.fired_at == START + 3 * MINUTE
+    assert site.ledger.late() == {}
+
+
+def test_a_host_that_stays_late_is_judged_with_its_delay(world: Make) -> None:
+    """A host ten minutes behind fires and resolves ten minutes late, beside the others."""
+    site = world(SHARE)
+    site.look(hosts=("app1", "app2"))
+    told = []
+    site.log("ERROR", START + 2 * MINUTE + 5, 10, "app2")
+    for minute in range(1, 16):
+        site.now = START + minute * MINUTE + 30_000
+        site.beat(site.now - 10 * MINUTE, "app2")
+        site.look(hosts=("app1",))
+        told += [f"{minute} {each}" for each in site.heard() if each.startswith("share")]
+
+    assert told == ["13 share fired", "14 share resolved"]
+
+
+def test_a_part_of_the_hosts_does_not_resolve(world: Make) -> None:
+    """What the late host may still show keeps the incident open until it has delivered."""
+    site = world(ERRORS)
+    site.look(hosts=("app1", "app2"))
+    site.log("ERROR", START + 1, 3, "app1")
+    site.look(NEXT, ("app1", "app2"))
+    for minute in range(2, 5):
+        site.now = START + minute * MINUTE + 30_000
+        site.beat(NEXT, "app2")
+        site.look(hosts=("app1",))
+    assert site.heard() == ["errors fired"]
+
+    site.look(START + 4 * MINUTE + 40_000, ("app1", "app2"))
+
+    assert site.heard() == ["errors resolved"]
+
+
+def test_a_count_breaches_early(world: Make) -> None:
+    """Errors that are there already fire, although nobody has delivered the window."""
+    site = world(ERRORS, SHARE)
+    site.log("ERROR", START + 1, 3)
+    site.now = NEXT + 30_000
+    site.beat(START + 30_000)
+
+    site.look(hosts=())
+
+    assert site.heard() == ["errors fired"]
+    assert site.incidents()[0].verdict.early
+    assert site.ledger.judged() == {"errors": START, "share": START}
+
+
+def test_a_silent_host_is_an_incident_of_its_own(world: Make) -> None:
+    """Nobody guesses about a host that has not delivered for five minutes: it is told as blind."""
+    site = world(SHARE)
+    site.look(hosts=("app1", "app2"))
+    site.look(START + 5 * MINUTE - 1)
+    assert site.heard() == []
+
+    site.look(START + 5 * MINUTE)
+
+    assert site.heard() == ["watermark_behind fired"]
+    (incident,) = site.incidents(Phase.FIRING)
+    assert incident.group == (("host.name", "app2"),)
+    assert incident.verdict.reason == (
+        "the records of app2 are there up to 2026-05-28T20:26:00Z only, 5.0 min behind; "
+        "its shipper was heard last 2026-05-28T20:26:00Z"
+    )
+    site.look(START + 6 * MINUTE, ("app1", "app2"))
+    assert site.heard() == ["watermark_behind resolved"]
+
+
+def test_a_store_that_gives_no_answer_is_blind_and_never_ok(world: Make) -> None:
+    """No window is judged while the store is away; that is told, and they are judged after it."""
+    site = world(ERRORS)
+    site.log("ERROR", START + 1, 3)
+    site.look(NEXT)
+    site.log("ERROR", NEXT + 1, 3)
+    opened = site.open_store
+
+    def refuse() -> Store:
+        raise StoreUnavailable("the store is not there")
+
+    site.judging.close()
+    site.open_store = refuse
+    for minute in range(2, 8):
+        look = site.look(START + minute * MINUTE, ())
+        assert look.fault == "the store is not there"
+    assert site.heard() == ["errors fired", "store_unreachable fired"]
+    assert site.ledger.judged() == {"errors": NEXT}
+
+    site.open_store = opened
+    site.look(START + 8 * MINUTE)
+
+    assert site.heard() == ["errors resolved", "store_unreachable resolved"]
+    assert [each.resolved_at for each in site.incidents() if each.rule == "errors"] == [
+        START + 3 * MINUTE
+    ]
+
+
+def test_a_question_that_is_refused_blinds_its_rule_alone(world: Make) -> None:
+    """One rule that the store can't answer is told as blind, and the others are judged."""
+    by_key = ERRORS.replace("name: errors", "name: by_key")
+    site = world(ERRORS, by_key.replace("[service.name]", "[extra.key]"))
+    site.log("ERROR", START + 1, 3)
+    keys = [f"k{number}" for number in range(MAX_GROUPS + 1)]
+    made = [
+        record(10**6 + number, START + 2, level="ERROR", extra={"key": key})
+        for number, key in enumerate(keys)
+    ]
+    assert write(site.writer, made) == []
+
+    site.look(NEXT)
+
+    assert site.heard() == ["errors fired", "watermark_behind fired"]
+    blind = site.incidents(Phase.FIRING)[-1]
+    assert blind.group == (("rule", "by_key"),)
+    assert "too many to judge each" in blind.verdict.reason
+    site.look(NEXT + MINUTE)
+    assert site.heard() == ["errors resolved", "watermark_behind resolved"]
+
+
+def test_a_broken_rule_is_an_incident(world: Make) -> None:
+    """A rule file that can't be used is told while it is there."""
+    site = world(ERRORS)
+    site.broken = (Broken(Path("rules/odd.yml"), ("name: is missing",)),)
+    site.begin()
+    site.look(NEXT)
+    assert site.heard() == ["rule_broken fired"]
+
+    site.broken = ()
+    site.begin()
+    site.look(NEXT + MINUTE)
+
+    assert site.heard() == ["rule_broken resolved"]
+
+
+def test_a_rule_that_is_gone_ends_its_incidents(world: Make) -> None:
+    """An incident of a rule that was removed is resolved when the job begins anew."""
+    site = world(ERRORS)
+    site.log("ERROR", START + 1, 3)
+    site.look(NEXT)
+    site.rules = []
+    site.begin()
+
+    site.judging.retire(NEXT + 1)
+    site.look(NEXT + 2)
+
+    assert site.heard() == ["errors fired", "errors resolved"]
+    assert site.ledger.judged() == {}
+
+
+def test_a_host_of_its_own_group_waits_for_nobody(world: Make) -> None:
+    """Grouped by host, one host is resolved although another one is late."""
+    site = world(ERRORS.replace("[service.name]", "[host.name]"))
+    site.look(hosts=("app1", "app2"))
+    site.log("ERROR", START + 1, 3, "app1")
+    site.look(NEXT, ("app1", "app2"))
+    site.now = START + 2 * MINUTE + 30_000
+
+    site.look(hosts=("app1",))
+
+    assert site.heard() == ["errors fired", "errors resolved"]
+
+
+def test_without_heartbeats_the_delay_is_assumed(world: Make, tmp_path: Path) -> None:
+    """Records of a shipper that sends no heartbeats are judged after the assumed delay."""
+    with closing(World(tmp_path / "old", ERRORS)) as site:
+        site.look(START, ())
+        site.log("ERROR", START + 1, 3)
+        site.look(NEXT + 29_999, ())
+        assert site.ledger.judged() == {"errors": START}
+        site.look(NEXT + 30_000, ())
+
+        assert site.heard() == ["errors fired"]

@@ -1,0 +1,133 @@
+"""The way to each alerter, without telling anybody."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+import pytest
+import trustme
+
+from shipper.check.alerters import look_at_alerters
+from shipper.check.finding import Finding, Severity
+from tests.servers.mails import mail_server
+from tests.servers.posts import recording_server
+
+NOW = 1_780_000_000.0
+SECRET = "s3cr3t-w0rds"
+
+
+def look(folder: Path, settings: str) -> list[Finding]:
+    path = folder / "alerts.json"
+    path.write_text(settings.replace("FOLDER", str(folder)))
+    return list(look_at_alerters(path, NOW))
+
+
+def told(found: list[Finding]) -> list[tuple[str, Severity, str]]:
+    assert all(each.remedy for each in found if each.severity is not Severity.OK)
+    assert SECRET not in str(found)
+    return [(each.place, each.severity, each.fault) for each in found]
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    """Keep a secret in a file."""
+    path = tmp_path / "secret"
+    path.write_text(SECRET)
+    path.chmod(0o600)
+    return path
+
+
+@pytest.mark.usefixtures("secret")
+def test_a_way_that_is_open(tmp_path: Path) -> None:
+    """Services are connected to, the mail server logs us in, and none is told of anything."""
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    with (
+        recording_server(context) as posts,
+        mail_server(context, starttls=True, login=("ops", SECRET)) as mails,
+    ):
+        found = look(
+            tmp_path,
+            f"""
+alerters:
+  pager: {{pagerduty: {{routing_key_file: FOLDER/secret, base_url: "{posts.url}",
+    tls: {{ca: FOLDER/ca.pem}}}}}}
+  mail: {{email: {{to: [a@example.com], host: 127.0.0.1, port: {mails.port},
+    username: ops, password_file: FOLDER/secret, tls: {{ca: FOLDER/ca.pem}}}}}}
+  screen: {{console: {{}}}}
+""",
+        )
+
+    assert {(each.place, each.severity) for each in found} == {
+        ("alerters.pager", Severity.OK),
+        ("alerters.mail", Severity.OK),
+        ("alerters.screen", Severity.OK),
+    }
+    assert posts.posted == []
+    assert mails.got == []
+    assert mails.logins == [("ops", SECRET)]
+
+
+@pytest.mark.usefixtures("secret")
+def test_a_way_that_is_closed(tmp_path: Path) -> None:
+    """Each fault is a warning with its remedy: records are shipped all the same."""
+    found = look(
+        tmp_path,
+        """
+alerters:
+  gone: {webhook: {url: "http://127.0.0.1:1/x"}}
+  mail: {email: {to: [a@example.com], host: 127.0.0.1, port: 1, security: none}}
+  lost: {slack: {url_file: FOLDER/nothing}}
+  odd: {webhook: {url_file: FOLDER/secret}}
+""",
+    )
+
+    assert told(found) == [
+        ("alerters.gone", Severity.WARNING, "127.0.0.1:1 refuses connections"),
+        ("alerters.mail", Severity.WARNING, "127.0.0.1:1 refuses connections"),
+        (
+            "alerters.lost.url_file",
+            Severity.WARNING,
+            f"cannot read {tmp_path}/nothing: No such file or directory",
+        ),
+        (
+            "alerters.odd",
+            Severity.WARNING,
+            f"what {tmp_path}/secret holds is no address without a user",
+        ),
+    ]
+
+
+def test_a_secret_that_anybody_may_read(tmp_path: Path, secret: Path) -> None:
+    """The file of a secret is for us alone."""
+    secret.chmod(0o644)
+    with recording_server() as posts:
+        found = look(
+            tmp_path,
+            "alerters: {pager: {pagerduty: {routing_key_file: FOLDER/secret, base_url: "
+            f"'{posts.url}'}}}}}}",
+        )
+
+    place = "alerters.pager.routing_key_file"
+    fault = f"anybody on this machine may read {secret}"
+    assert told(found) == [(place, Severity.WARNING, fault)]
+
+
+def test_the_mail_server_of_the_guides_form(tmp_path: Path) -> None:
+    """The guide's file needs a mail server on this machine; the look says if there is one."""
+    found = look(tmp_path, "email_alerts: {recipient: ops@example.com}")
+
+    assert [each.place for each in found] == ["alerters.email_alerts"]
+    assert "localhost:25" in found[0].fault
+
+
+def test_a_file_that_cannot_be_used(tmp_path: Path) -> None:
+    """All of its faults are errors, since the alert job would not start; no file is no fault."""
+    found = look(tmp_path, "{alerters: {a: {}}, routes: [{to: [x]}]}")
+
+    assert {each.severity for each in found} == {Severity.ERROR}
+    assert "alerters.a" in found[0].fault
+    assert list(look_at_alerters(tmp_path / "none", NOW)) == []

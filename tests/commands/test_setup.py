@@ -1,0 +1,220 @@
+"""`shipper setup`: files and code agree, twice is once, and what is the user's stays so."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from shipper.cli import main
+from shipper.config.main import ElasticsearchOutput
+from shipper.errors import StoreUnavailable
+from shipper.fields import ALIASES, FIELDS, Kind
+from shipper.store.elasticsearch.setup import State, pieces, set_up
+from tests.servers.elasticsearch import StartNode
+from tests.servers.elasticsearch_scripted import Asked, Says, Scripted, scripted_server
+
+ROOT = Path(__file__).parents[2]
+FILES = {str(piece): piece.body for piece in pieces()}
+MAPPINGS = FILES["component template logs-orchestrator@mappings"]["template"]["mappings"]
+TYPES = {
+    Kind.KEYWORD: "keyword",
+    Kind.TEXT: "text",
+    Kind.INTEGER: "long",
+    Kind.FLOAT: "double",
+    Kind.DATE: "date",
+}
+CONFIG = """\
+service: {{name: app}}
+inputs: [{{paths: [logs/*.log]}}]
+output: {output}
+"""
+
+
+def leaves(properties: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, mapping in properties.items():
+        if "type" in mapping:
+            yield path + name, mapping
+        yield from leaves(mapping.get("properties", {}), f"{path}{name}.")
+        yield from leaves(mapping.get("fields", {}), f"{path}{name}.")
+
+
+FOUND = dict(leaves(MAPPINGS["properties"]))
+
+
+def test_every_field_has_its_type() -> None:
+    """The mapping has the fields of `shipper.fields` with their kinds, and no others."""
+    for name, field in FIELDS.items():
+        if field.kind is not Kind.OBJECT:
+            assert FOUND[name]["type"] == TYPES[field.kind], name
+    heads = {name.partition(".")[0] for name in FOUND}
+    assert heads == {*FIELDS} | {name.partition(".")[0] for name in ALIASES}
+    assert FOUND["extra"]["type"] == "flattened"
+    assert MAPPINGS["dynamic"] is False
+
+
+def test_every_key_of_an_object_has_its_type() -> None:
+    """What the list of fields says of the objects that enrichment adds is in the mapping."""
+    for name in ("host.name", "service.version", "event.dataset", "error.category", "log.stream"):
+        assert FOUND[name]["type"] == "keyword"
+    assert FOUND["log.offset"]["type"] == "long"
+    assert FOUND["event.created"]["type"] == "date"
+
+
+def test_every_alias_leads_to_its_field() -> None:
+    """An ECS name is an alias; below a field, where no alias can be, it is a second name."""
+    for name, target in ALIASES.items():
+        mapping = FOUND[name]
+        if mapping["type"] == "alias":
+            assert mapping["path"] == target
+        else:
+            assert name.startswith(f"{target}.")
+
+
+def test_the_files_are_where_they_are_looked_for() -> None:
+    """`elasticsearch/` at the top is what is installed: one file each, and all of it JSON."""
+    found = sorted((ROOT / "elasticsearch").glob("*/*.json"))
+    assert len(found) == len(FILES)
+    assert all(isinstance(json.loads(path.read_text()), dict) for path in found)
+
+
+def test_the_writer_may_only_add() -> None:
+    """A shipper that was broken into cannot read, change or delete a record."""
+    role = FILES["role logs-orchestrator-writer"]
+    (index,) = role["indices"]
+    assert index["privileges"] == ["auto_configure", "create_doc"]
+    assert index["names"] == FILES["index template logs-orchestrator"]["index_patterns"]
+
+
+def test_the_users_own_comes_last() -> None:
+    """`@custom` overrules all else, need not be there, and is never touched."""
+    template = FILES["index template logs-orchestrator"]
+    assert template["composed_of"][-1] == "logs-orchestrator@custom"
+    assert "logs-orchestrator@custom" in template["ignore_missing_component_templates"]
+    assert not [name for name in FILES if "@custom" in name]
+
+
+def run(tmp_path: Path, url: str, *arguments: str) -> tuple[int, str]:
+    path = tmp_path / "shipper.yml"
+    path.write_text(CONFIG.format(output=f'{{elasticsearch: {{hosts: ["{url}"]}}}}'))
+    result = CliRunner().invoke(main, ["setup", "--config", str(path), *arguments])
+    return result.exit_code, result.output
+
+
+@pytest.mark.server
+def test_twice_is_once(tmp_path: Path, start_elasticsearch: StartNode) -> None:
+    """A dry run changes nothing and says what is missing; a second setup finds nothing to do."""
+    url = start_elasticsearch().url
+    code, told = run(tmp_path, url, "--dry-run")
+    assert code == 1
+    assert "index template logs-orchestrator: is missing" in told
+    assert '+  "priority": "250"' in told
+    code, told = run(tmp_path, url)
+    assert code == 0
+    assert "index template logs-orchestrator: installed" in told
+    assert "lifecycle policy logs-orchestrator: not offered (no index lifecycle" in told
+    assert "role logs-orchestrator-writer: not offered (no security" in told
+    code, told = run(tmp_path, url, "--dry-run")
+    assert code == 0
+    assert {line.partition(":")[2][:14] for line in told.splitlines()} == {
+        " is up to date",
+        " not offered (",
+    }
+
+
+class Cluster:
+    """What a cluster with everything keeps, by path."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, Any] = {}
+
+    def __call__(self, asked: Asked) -> Says:
+        path = asked.path.partition("?")[0]
+        if asked.method == "PUT":
+            self.held[path] = json.loads(asked.body)
+            return Says(200, {"acknowledged": True})
+        if path not in self.held:
+            return Says(404, {})
+        name, body = path.rpartition("/")[2], self.held[path]
+        for key in ("component_template", "index_template"):
+            if key in path:
+                return Says(200, {f"{key}s": [{"name": name, key: {**body, "version": 3}}]})
+        return Says(200, {name: {**body, "version": 3}})
+
+
+@pytest.fixture
+def server() -> Iterator[Scripted]:
+    with scripted_server(Cluster()) as scripted:
+        yield scripted
+
+
+def states(server: Scripted, *, dry_run: bool = False) -> set[State]:
+    return {step.state for step in set_up(ElasticsearchOutput((server.url,)), dry_run=dry_run)}
+
+
+def test_a_cluster_with_everything(server: Scripted) -> None:
+    """Where all is offered all is installed, in the order of need, and nothing of the user's."""
+    assert states(server, dry_run=True) == {State.NEW}
+    assert states(server) == {State.NEW}
+    put = [asked.path for asked in server.asked if asked.method == "PUT"]
+    assert len(put) == len(FILES)
+    assert put[0].startswith("/_ilm/policy/")
+    assert put.index("/_index_template/logs-orchestrator") > put.index(
+        "/_component_template/logs-orchestrator@mappings"
+    )
+    assert not [asked for asked in server.asked if "@custom" in asked.path]
+    assert states(server) == {State.SAME}
+
+
+def test_what_differs_is_shown(server: Scripted, tmp_path: Path) -> None:
+    """A dry run shows a difference as a diff, and the next setup takes it away."""
+    assert states(server) == {State.NEW}
+    assert isinstance(server.otherwise, Cluster)
+    server.otherwise.held["/_index_template/logs-orchestrator"]["priority"] = 7
+    code, told = run(tmp_path, server.url, "--dry-run")
+    assert code == 1
+    assert '-  "priority": "7"' in told
+    assert '+  "priority": "250"' in told
+    assert run(tmp_path, server.url)[0] == 0
+    assert states(server) == {State.SAME}
+
+
+def test_what_a_cluster_may_lack(server: Scripted) -> None:
+    """A cluster that knows no failure store is told of, and everything else is installed."""
+    held = Cluster()
+
+    def answer(asked: Asked) -> Says:
+        if asked.method == "PUT" and "@failures" in asked.path:
+            return Says(400, {"error": {"type": "x_content_parse_exception", "reason": "r"}})
+        return held(asked)
+
+    server.otherwise = answer
+    found = {str(step.piece): step for step in set_up(ElasticsearchOutput((server.url,)))}
+    lacking = [name for name, step in found.items() if step.state is State.NOT_OFFERED]
+    assert lacking == ["component template logs-orchestrator@failures"]
+    assert "x_content_parse_exception" in found[lacking[0]].note
+
+
+def test_a_cluster_that_refuses(server: Scripted, tmp_path: Path) -> None:
+    """Missing rights and a cluster that is down are exit 3 with the reason."""
+    server.otherwise = Says(403, {"error": {"type": "security_exception", "reason": "no"}})
+    with pytest.raises(StoreUnavailable, match="security_exception: no"):
+        states(server)
+    code, told = run(tmp_path, server.url)
+    assert code == 3
+    assert "answered 403" in told
+    assert "manage_index_templates" in told
+    assert run(tmp_path, "http://127.0.0.1:1")[0] == 3
+
+
+def test_another_output_needs_no_setup(tmp_path: Path) -> None:
+    """A config without Elasticsearch is wrong use."""
+    path = tmp_path / "shipper.yml"
+    path.write_text(CONFIG.format(output="{embedded: {}}"))
+    result = CliRunner().invoke(main, ["setup", "--config", str(path)])
+    assert result.exit_code == 2
+    assert "use output.elasticsearch" in result.output

@@ -1,0 +1,202 @@
+"""Tests of `shipper demo`: the whole of it, started and stopped as a user does."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from shipper.cli import main
+from shipper.process import data_folder
+from tests.commands.cli_index import config_in
+
+# Two at a time would look for the same free port.
+pytestmark = pytest.mark.xdist_group("demo")
+
+LIMIT_SECONDS = 60.0
+MARK = "DEMO_OF_A_TEST"
+
+
+def shipper(*args: str) -> list[str]:
+    return [sys.executable, "-m", "shipper", *args]
+
+
+def members_of(directory: Path) -> list[str]:
+    """Give the processes that were started for the folder, by the mark in their environment."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                marked = f"{MARK}={directory}\0".encode() in (entry / "environ").read_bytes()
+            except OSError:
+                continue  # it has ended
+            if marked:
+                found.append((entry / "cmdline").read_text())
+    return found
+
+
+@contextmanager
+def demo_in(directory: Path, *args: str) -> Iterator[subprocess.Popen[str]]:
+    config = config_in(directory)
+    process = subprocess.Popen(
+        shipper("--config", str(config), "demo", "--directory", str(directory), *args),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, MARK: str(directory)},
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        process.wait(LIMIT_SECONDS)
+
+
+@pytest.mark.slow
+def test_a_demo_ships_what_its_application_writes_and_leaves_nothing_behind(
+    tmp_path: Path,
+) -> None:
+    """
+    After --seconds it ends by itself: every record once in the index, no process left.
+
+    The command that it tells can be typed as it stands.
+    """
+    with demo_in(tmp_path, "--seconds", "3", "--rate", "30") as process:
+        output, errors = process.communicate(timeout=LIMIT_SECONDS)
+
+    assert process.returncode == 0, errors
+    assert output.startswith("application at http://127.0.0.1:")
+    assert members_of(tmp_path) == []
+    written = {
+        (record["run"], record["seq"])
+        for path in (tmp_path / "logs").glob("*.log")
+        for record in map(json.loads, path.read_text().splitlines())
+    }
+    told = output.splitlines()[-1].strip()
+    assert "search 'level:ERROR' --since 5m" in told
+    typed = told.replace("'level:ERROR' --since 5m", "--count")
+    found = subprocess.run(
+        ["bash", "-c", typed], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert int(found.stdout) == len(written) > 50
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_ends_all_of_it(tmp_path: Path, number: signal.Signals) -> None:
+    """The demo is told to stop, and stops everything that it started; that is no error."""
+    with demo_in(tmp_path) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=LIMIT_SECONDS)
+
+    assert first.startswith("application at http://127.0.0.1:")
+    assert process.returncode == 0, errors
+    assert "Traceback" not in errors
+    assert members_of(tmp_path) == []
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_it_starts_ends_all_of_it(tmp_path: Path) -> None:
+    """Impatience leaves no process behind."""
+    with demo_in(tmp_path) as process:
+        deadline = time.monotonic() + LIMIT_SECONDS
+        while not (tmp_path / "var/demo/application.out").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=LIMIT_SECONDS)
+
+    assert process.returncode == 0, errors
+    assert members_of(tmp_path) == []
+
+
+def demo(tmp_path: Path, config: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(MARK, str(tmp_path))
+    result = CliRunner().invoke(main, ["--config", str(config), "demo", "--seconds", "1"])
+    return result.exit_code, result.stderr
+
+
+def test_a_second_shipper_is_not_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A demo keeps away from a data folder that is in use, and says whose it is."""
+    config = config_in(tmp_path)
+    with data_folder.hold(tmp_path / "data"):
+        code, errors = demo(tmp_path, config, monkeypatch)
+
+    assert code == 3
+    assert f"a shipper works on {tmp_path / 'data'} already" in errors
+    assert members_of(tmp_path) == []
+
+
+@pytest.mark.slow
+def test_an_output_that_only_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing can be searched, the demo shows and tells what was acked."""
+    config = config_in(tmp_path)
+    output = f"output: {{console: {{path: {tmp_path}/out}}}}\n"
+    config.write_text(config.read_text().split("output:")[0] + output)
+    monkeypatch.chdir(tmp_path)
+
+    result = CliRunner().invoke(main, ["--config", str(config), "demo", "--seconds", "3"])
+
+    assert result.exit_code == 0, result.stderr
+    written = len((tmp_path / "out").read_text().splitlines())
+    assert f"{written:,} records of this demo were acked by the output" in result.stdout
+    assert written > 50
+
+
+def test_without_the_example_application_the_demo_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An installed wheel has no examples."""
+    monkeypatch.setattr("shipper.demo.run.ROOT", tmp_path)
+
+    code, errors = demo(tmp_path, config_in(tmp_path), monkeypatch)
+
+    assert code == 3
+    assert "run it in a checkout" in errors
+
+
+@pytest.mark.slow
+def test_a_config_that_reads_other_files_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever demos with the wrong config is told, and does not wait for records in vain."""
+    config = config_in(tmp_path)
+    config.write_text(config.read_text().replace("logs/*.log", "elsewhere/*.log"))
+
+    code, errors = demo(tmp_path, config, monkeypatch)
+
+    assert code == 2
+    assert "add the path logs/*.log" in errors
+    assert members_of(tmp_path) == []
+
+
+@pytest.mark.slow
+def test_a_busy_port_is_no_hindrance(tmp_path: Path) -> None:
+    """Where another program has the usual port, the application takes a free one."""
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            other.bind(("127.0.0.1", 8000))
+            other.listen()
+        except OSError:
+            pass  # somebody else has it: as good
+        with demo_in(tmp_path, "--seconds", "1") as process:
+            output, errors = process.communicate(timeout=LIMIT_SECONDS)
+
+    assert process.returncode == 0, errors
+    assert output.startswith("application at http://127.0.0.1:")
+    assert ":8000;" not in output

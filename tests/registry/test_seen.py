@@ -1,0 +1,142 @@
+"""The set of records taken: the same as a plain set, in much less room, and across a restart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shipper.registry.records import Changes
+from shipper.registry.registry import Registry
+from shipper.registry.seen import SETTLED, SIZE, Numbers, Seen
+from tests.deliver.delivering import NOW, OTHER_RUN, RUN
+
+SMALL = st.integers(0, 3 * SIZE)
+EDGES = st.sampled_from([0, 1, SIZE - 1, SIZE, SIZE + 1, 2 * SIZE, 100 * SIZE, 2**53 - 1, 2**31])
+RANGES = st.builds(
+    lambda start, length: list(range(start, start + length)),
+    st.sampled_from([0, SIZE]) | SMALL | EDGES.filter(lambda edge: edge < 2**53 - 1),
+    st.sampled_from([SIZE, 2 * SIZE]) | st.integers(1, 2 * SIZE + 2),
+)
+CALLS = st.tuples(
+    st.sampled_from([RUN, OTHER_RUN]), RANGES | st.lists(SMALL | EDGES, min_size=1, max_size=40)
+)
+
+
+class Plain:
+    """What `Seen` has to be: a set."""
+
+    def __init__(self) -> None:
+        self._taken: set[tuple[str, int]] = set()
+
+    def take(self, run: str, numbers: list[int]) -> list[int]:
+        again = []
+        for number in numbers:
+            if (run, number) in self._taken:
+                again.append(number)
+            self._taken.add((run, number))
+        return again
+
+
+@settings(deadline=None)
+@given(st.lists(CALLS, max_size=12))
+def test_as_a_plain_set(calls: list[tuple[str, list[int]]]) -> None:
+    """Each number is new once, in any order, whatever lies between, also within one call."""
+    seen, plain = Seen(), Plain()
+    for run, numbers in calls:
+        assert seen.take(run, numbers) == plain.take(run, numbers)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    steps=st.lists(st.tuples(CALLS, st.sampled_from(["", "save", "save", "restart"])), max_size=10)
+)
+def test_across_saves(
+    steps: list[tuple[tuple[str, list[int]], str]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """What was saved is what a new process begins with; a save holds what has changed since."""
+    registry = Registry(tmp_path_factory.mktemp("seen") / "registry.db")
+    registry._db.execute("PRAGMA synchronous=OFF")  # for the speed of the test
+    seen, plain = Seen(), Plain()
+    for (run, numbers), then in steps:
+        assert seen.take(run, numbers) == plain.take(run, numbers)
+        if then:
+            changes = Changes()
+            changes.add_seen(seen.changes())
+            registry.save(changes, NOW)
+            assert not [*seen.changes()]
+        if then == "restart":
+            seen = Seen()
+            seen.restore(registry.seen())
+    registry.close()
+
+
+def test_a_crash_loses_only_what_was_not_saved(tmp_path: Path) -> None:
+    """A record that was not saved is no duplicate to the next process."""
+    registry = Registry(tmp_path / "registry.db")
+    seen = Seen()
+    seen.take(RUN, [1, 2, 5])
+    changes = Changes()
+    changes.add_seen(seen.changes())
+    registry.save(changes, NOW)
+    seen.take(RUN, [6])
+    after = Seen()
+    after.restore(registry.seen())
+    assert after.take(RUN, [1, 2, 3, 4, 5, 6]) == [1, 2, 5]
+    registry.close()
+
+
+def test_what_is_full_stays_taken() -> None:
+    """A chunk that is held no more, as all of it is taken, is taken."""
+    numbers = Numbers()
+    everything = [*range(3 * SIZE)]
+    assert numbers.take(everything) == []
+    assert numbers.take(everything) == everything
+    assert numbers.take(everything[1::2]) == everything[1::2]
+    assert numbers.take([2 * SIZE, 3 * SIZE, 0]) == [2 * SIZE, 0]
+
+
+def test_no_numbers() -> None:
+    """Nothing is taken of nothing."""
+    seen = Seen()
+    assert seen.take(RUN, []) == []
+    assert not [*seen.changes()]
+
+
+def test_numbers_in_order_take_no_room() -> None:
+    """Memory is bounded by the gaps, not by the records; so is what is saved."""
+    numbers = Numbers()
+    for start in range(0, 1000 * SIZE, 700):
+        numbers.take(list(range(start, start + 700)))
+    assert numbers.low >= 1000
+    assert len(numbers._chunks) <= 1
+    assert sum(len(data) for _chunk, data in numbers.changes()) <= SIZE
+
+
+def test_gaps_far_behind_take_little_room() -> None:
+    """A chunk with a few gaps is packed when the run has gone on; it can still be filled."""
+    numbers = Numbers()
+    count = 4 * SETTLED
+    for chunk in range(count):
+        numbers.take([n for n in range(chunk * SIZE, (chunk + 1) * SIZE) if n % SIZE != 7])
+    held = sum(len(chunk) for chunk in numbers._chunks.values())
+    assert held < (SETTLED + 2) * SIZE + 64 * count
+    assert numbers.low == 0
+    assert numbers.take([chunk * SIZE + 7 for chunk in range(count)]) == []
+    assert numbers.take([7, 7 + SIZE]) == [7, 7 + SIZE]
+    numbers.take([count * SIZE])
+    assert numbers.low == count
+
+
+def test_two_files_at_a_different_pace() -> None:
+    """The errors of a run are read ahead in one file and met again, one by one, in the other."""
+    numbers = Numbers()
+    errors = [*range(3, 20 * SIZE, 97)]
+    assert numbers.take(errors) == []
+    met = []
+    for start in range(0, 20 * SIZE, 1000):
+        met += numbers.take(list(range(start, min(start + 1000, 20 * SIZE))))
+    assert met == errors
+    assert numbers.low == 20

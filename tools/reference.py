@@ -1,0 +1,142 @@
+"""Writes the references of both files of options (in docs/) from the options themselves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from inspect import cleandoc
+from typing import Any
+
+from shipper.alerts.backtest.cases import CaseFile
+from shipper.alerts.rules.rule import Rule
+from shipper.alerts.rules.schema import rule_schema
+from shipper.alerts.settings import AlertSettings
+from shipper.config.main import Config
+from shipper.config.options import Kind, ListOf, MapOf, OneOf, Option, Section, options_of
+
+_HEAD = """\
+# Configuration
+
+One YAML file, `config/shipper.yml` unless `--config FILE` or the environment variable
+`SHIPPER_CONFIG` names another. The smallest one:
+
+```yaml
+service: {name: automation-orchestrator}
+inputs:
+  - paths: [logs/*.log]
+output: {embedded: {}}
+```
+
+- A relative path is relative to the working directory of the command.
+- `~` and `${VARIABLES}` are not replaced: a value that has one is a fault. The file is the whole
+  truth; make it with a tool of your choice where it must differ from machine to machine.
+- A duration is a number and `ms`, `s`, `m`, `h`, `d` or `w`, such as `500ms` or `30d`; where the
+  key ends in `_seconds`, a bare number of seconds will do. A size is a number and `KB`, `MB`, `GB`
+  or `TB` (powers of 1,000) or `KiB`, `MiB`, `GiB`, `TiB` (powers of 1,024); a bare number is bytes.
+- An unknown key, a key that is there twice and a YAML tag are faults. All faults are reported at
+  once, with place, line and remedy: `shipper check` shows them and what else may be in the way.
+"""
+
+_FOOT = """
+This page is written from `shipper/config/main.py` by `make docs`.
+"""
+
+_ALERTS_HEAD = """\
+# Configuration of alerters and routes
+
+The file that `alerts.settings` of the [config](configuration.md) names, `config/alerts.json` as a
+rule: YAML or JSON, with comments. Who is told of what, and how. [alerters.md](alerters.md) has an
+example for every alerter and says what each promises. Durations and paths are written as in the
+config. All faults are reported at once, with place, line and remedy.
+"""
+
+_ALERTS_FOOT = """
+This page is written from `shipper/alerts/settings.py` by `make docs`.
+"""
+
+_IN_WORDS = {"{}": "its defaults", "[]": "empty", "none": "none"}  # defaults nobody would write
+
+
+_RULES_HEAD = """\
+# Rules
+
+Every key of a rule file and of a file of cases. [alerts.md](alerts.md) teaches how to write, test
+and back-test a rule; this is the list to look things up in.
+
+- A rule is one YAML file in `config/rules/`, named as the rule. Its cases are in
+  `config/rules/tests/`, in a file of the same name.
+- A share is written as `1%` (or `0.01`), a time that a number is held against as `500ms` (or
+  `500`).
+- A query is one of [search.md](search.md). What some store can't answer is a fault of the file.
+- An editor that knows YAML language servers completes keys and marks faults, if the first line is
+  `# yaml-language-server: $schema=rule.schema.json`.
+"""
+
+_RULES_FOOT = """
+This page and `config/rules/rule.schema.json` are written from `shipper/alerts/rules/` and
+`shipper/alerts/backtest/cases.py` by `make docs`.
+"""
+
+
+def configuration() -> str:
+    """Give the text of docs/configuration.md."""
+    return _HEAD + "".join(_describe(Config, "", "The whole file")) + _FOOT
+
+
+def alerts_configuration() -> str:
+    """Give the text of docs/alerts-configuration.md."""
+    return _ALERTS_HEAD + "".join(_describe(AlertSettings, "", "The whole file")) + _ALERTS_FOOT
+
+
+def rules() -> str:
+    """Give the text of docs/alerts-rules.md."""
+    tables = [*_describe(Rule, "", "A rule"), *_describe(CaseFile, "", "A file of cases")]
+    return _RULES_HEAD + "".join(tables) + _RULES_FOOT
+
+
+def schema() -> str:
+    """Give the schema of rule files, for editors."""
+    return json.dumps(rule_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "config/rules/rule.schema.json": schema,
+    "docs/alerts-rules.md": rules,
+    "docs/configuration.md": configuration,
+    "docs/alerts-configuration.md": alerts_configuration,
+}
+
+
+def _describe(section: type[Any], place: str, title: str) -> Iterator[str]:
+    """Give the table of a section, then its sections, in the order of the file."""
+    yield f"\n## {title}\n\n{cleandoc(section.__doc__ or '')}\n\n"
+    yield "| key | value | default | meaning |\n|---|---|---|---|\n"
+    for found in options_of(section):
+        yield f"| `{place}{found.key}` | {_shown(found)} | {_default(found)} | {found.meaning} |\n"
+    for found in options_of(section):
+        for inner, below in _sections(found.kind, f"{place}{found.key}"):
+            yield from _describe(inner.type, f"{below}.", f"`{below}`")
+
+
+def _sections(kind: Kind, place: str) -> Iterator[tuple[Section, str]]:
+    if isinstance(kind, Section):
+        yield kind, place
+    elif isinstance(kind, ListOf):
+        yield from _sections(kind.item, f"{place}[]")
+    elif isinstance(kind, MapOf):
+        yield from _sections(kind.item, f"{place}.NAME")
+    elif isinstance(kind, OneOf):
+        for name, section in kind.sections.items():
+            yield section, f"{place}.{name}"
+
+
+def _shown(found: Option) -> str:
+    return found.kind.shown.replace("|", "\\|")
+
+
+def _default(found: Option) -> str:
+    if found.default is None:
+        return "required"
+    if found.default in _IN_WORDS:
+        return _IN_WORDS[found.default]
+    return found.default if " of " in found.default else f"`{found.default}`"
