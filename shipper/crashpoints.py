@@ -2,11 +2,11 @@
 The places where a crash can fall, by name.
 
 Every promise of what survives a crash is one of an order: this is durable before that begins. The
-code says `steps.reached(Step.…)` where one thing is done and the next is not begun, which costs a
-call that does nothing. The tests put another function in its place, and end the process there as
-`kill -9` does (tests/crashing.py).
+code calls `crashpoints.reached(CrashPoint.…)` where one thing is done and the next has not begun;
+the call does nothing. The tests replace the function, and end the process there as `kill -9` does
+(tests/crashing.py).
 
-Called as `steps.reached`, never imported by its name: what a test puts in its place counts then.
+Always called as `crashpoints.reached`, never imported by its name, so that the replacement counts.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 from enum import Enum
 
 
-class Step(Enum):
+class CrashPoint(Enum):
     """What has just been done; in the order of a record's way."""
 
     READ = "a block was read"
@@ -40,5 +40,5 @@ class Step(Enum):
     ALERT_TOLD = "an alerter has told people, which is not noted"
 
 
-def reached(step: Step) -> None:
-    """Tell that this step was reached: nothing happens here."""
+def reached(point: CrashPoint) -> None:
+    """Note that this point is reached; does nothing, a test replaces it."""

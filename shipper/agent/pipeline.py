@@ -27,7 +27,7 @@ from shipper.agent.desk import Desk
 from shipper.agent.metrics import Reading, consumption
 from shipper.agent.status import Counters, Rates, write_snapshot
 from shipper.audit.result import audit_open
-from shipper.crashpoints import Step
+from shipper.crashpoints import CrashPoint
 from shipper.deliver.batch import NO_FILE, Parcel
 from shipper.deliver.deadletters import Counted, DeadLetters
 from shipper.deliver.dedupe import Dedupe
@@ -199,7 +199,7 @@ class Pipeline:
 
     def _take(self, block: Block) -> bool:
         """Enrich a block and hand it over; False if it is not handed over yet."""
-        crashpoints.reached(Step.READ)
+        crashpoints.reached(CrashPoint.READ)
         events = self._enricher.enrich(block)
         counters = self._counters
         counters.read_bytes += block.end - block.start
@@ -212,7 +212,7 @@ class Pipeline:
             return False  # told to stop: it is read again
         events, duplicates = left
         counters.duplicates += duplicates
-        crashpoints.reached(Step.ENRICHED)
+        crashpoints.reached(CrashPoint.ENRICHED)
         events = self._output.prepare(events)
         if isinstance(events, Spliced):
             events.records = ()  # in the queue they would take more room than all the rest
@@ -228,7 +228,7 @@ class Pipeline:
             self._scan_if_due()
         self._pending = None
         self._put += 1
-        crashpoints.reached(Step.QUEUED)
+        crashpoints.reached(CrashPoint.QUEUED)
         return True
 
     def _leave_out(self, block: Block, events: AnyEvents) -> tuple[AnyEvents, int] | None:

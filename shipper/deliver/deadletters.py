@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from shipper import crashpoints
-from shipper.crashpoints import Step
+from shipper.crashpoints import CrashPoint
 from shipper.enrich.clock import iso, parse
 from shipper.errors import DataFolderError, OutputUnavailable
 
@@ -146,9 +146,9 @@ class DeadLetters:
                     file.write(line)
             file.flush()
             os.fsync(file.fileno())
-        crashpoints.reached(Step.LETTERS_REWRITTEN)
+        crashpoints.reached(CrashPoint.LETTERS_REWRITTEN)
         new.replace(self._path)
-        crashpoints.reached(Step.LETTERS_REPLACED)
+        crashpoints.reached(CrashPoint.LETTERS_REPLACED)
         _sync_folder(self._path.parent)
 
     @contextmanager
@@ -183,9 +183,9 @@ def _append(fd: int, data: bytes) -> None:
         data = b"\n" + data  # a line that a crash or a full disk cut off stays alone
     while data:
         data = data[os.write(fd, data) :]
-    crashpoints.reached(Step.LETTER_WRITTEN)
+    crashpoints.reached(CrashPoint.LETTER_WRITTEN)
     os.fsync(fd)
-    crashpoints.reached(Step.LETTER_SYNCED)
+    crashpoints.reached(CrashPoint.LETTER_SYNCED)
 
 
 def _letter_of(line: bytes) -> Letter | None:

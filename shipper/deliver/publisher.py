@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from shipper import crashpoints
-from shipper.crashpoints import Step
+from shipper.crashpoints import CrashPoint
 from shipper.deliver.batch import OWN, Batch, Ledger, Parcel, batch_of
 from shipper.deliver.histogram import EVENTS, SECONDS, Histogram
 from shipper.deliver.wrap import wrap
@@ -242,7 +242,7 @@ class Publisher:
                 rejections[0].reason,
             )
             self.tally.wrapped += len(rejections)
-            crashpoints.reached(Step.WRAPPED)
+            crashpoints.reached(CrashPoint.WRAPPED)
             for again, refused in self._insist(wrap(part, rejections)):
                 ids = {again.ids[rejection.index] for rejection in refused}
                 self._bury(part, [r for r in rejections if part.ids[r.index] in ids])
@@ -265,7 +265,7 @@ class Publisher:
 
     def _try(self, batch: Batch) -> Delivery | None:
         """Publish once; None if nothing is known of any event."""
-        crashpoints.reached(Step.PUBLISHING)
+        crashpoints.reached(CrashPoint.PUBLISHING)
         tally, begun = self.tally, time.monotonic()
         tally.published += len(batch)
         try:
@@ -277,7 +277,7 @@ class Publisher:
         finally:
             self._took = time.monotonic() - begun
             tally.seconds.observe(self._took)
-        crashpoints.reached(Step.PUBLISHED)
+        crashpoints.reached(CrashPoint.PUBLISHED)
         if self.tally.last_error is not None:
             log.info("the output works again")
             self.tally.last_error = None
@@ -323,5 +323,5 @@ class Publisher:
         self.tally.acked += sum(
             len(parcel.events) for parcel in batch.parcels if parcel.file != OWN
         )
-        crashpoints.reached(Step.ACKED)
+        crashpoints.reached(CrashPoint.ACKED)
         self._notify_acked()

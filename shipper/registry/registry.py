@@ -37,7 +37,7 @@ from dataclasses import astuple
 from typing import TYPE_CHECKING, Any
 
 from shipper import crashpoints
-from shipper.crashpoints import Step
+from shipper.crashpoints import CrashPoint
 from shipper.errors import DataFolderError
 from shipper.registry.identity import Fingerprint, Identity
 from shipper.registry.records import NEVER, Changes, FileRecord, Memory, SeenRow, Tombstone
@@ -291,9 +291,9 @@ class Registry:
                 self._write_seen(changes, now)
                 self._write_receipts(changes)
                 self._write_streams(changes, now)
-                crashpoints.reached(Step.SAVING)
+                crashpoints.reached(CrashPoint.SAVING)
                 self._db.execute("COMMIT")
-                crashpoints.reached(Step.SAVED)
+                crashpoints.reached(CrashPoint.SAVED)
             except BaseException:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")

@@ -37,7 +37,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote_to_bytes
 
 from shipper import crashpoints
-from shipper.crashpoints import Step
+from shipper.crashpoints import CrashPoint
 from shipper.errors import DataFolderError
 from shipper.registry.identity import Identity, identity
 
@@ -114,7 +114,7 @@ class Holds:
                 )
             return
         self._names[key] = link
-        crashpoints.reached(Step.HOLD_LINKED)
+        crashpoints.reached(CrashPoint.HOLD_LINKED)
 
     def were_deleted(self) -> bool:
         """Tell whether somebody deleted the folder; then it is there again, and nothing is held."""
@@ -145,7 +145,7 @@ class Holds:
         for key in self._released:
             with suppress(FileNotFoundError):
                 os.unlink(self._names.pop(key))
-            crashpoints.reached(Step.HOLD_UNLINKED)
+            crashpoints.reached(CrashPoint.HOLD_UNLINKED)
         self._released.clear()
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shipper.crashpoints import Step
+from shipper.crashpoints import CrashPoint
 from shipper.deliver.deadletters import DeadLetters
 from shipper.events import Rejection
 from tests.acceptance.server import documents, wait_until
@@ -96,16 +96,16 @@ def test_replayed_letters_are_stored_once(site: Site, *, running: bool) -> None:
 @pytest.mark.parametrize(
     "step",
     [
-        Step.PUBLISHING,
-        Step.INDEXING,
-        Step.INDEXED,
-        Step.ACKED,
-        Step.LETTERS_REWRITTEN,
-        Step.LETTERS_REPLACED,
+        CrashPoint.PUBLISHING,
+        CrashPoint.INDEXING,
+        CrashPoint.INDEXED,
+        CrashPoint.ACKED,
+        CrashPoint.LETTERS_REWRITTEN,
+        CrashPoint.LETTERS_REPLACED,
     ],
     ids=lambda step: step.name,
 )
-def test_killed_while_letters_are_replayed(site: Site, step: Step) -> None:
+def test_killed_while_letters_are_replayed(site: Site, step: CrashPoint) -> None:
     """Killed at any step of a replay, no letter is lost; the next shipper ends it, once each."""
     bury(site)
     command = [sys.executable, "-m", "tests.crashing", step.name, "1", "--config", str(site.config)]

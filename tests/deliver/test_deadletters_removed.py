@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shipper import crashpoints
-from shipper.crashpoints import Step
+from shipper.crashpoints import CrashPoint
 from shipper.deliver.deadletters import DeadLetters
 from shipper.errors import DataFolderError
 from shipper.events import Rejection
@@ -98,9 +98,9 @@ def test_a_running_writer_loses_nothing(tmp_path: Path) -> None:
     assert sorted([*removed, *ids(letters)], key=int) == [str(number) for number in range(count)]
 
 
-@pytest.mark.parametrize("step", [Step.LETTERS_REWRITTEN, Step.LETTERS_REPLACED])
+@pytest.mark.parametrize("step", [CrashPoint.LETTERS_REWRITTEN, CrashPoint.LETTERS_REPLACED])
 def test_a_crash_while_letters_are_taken_out(
-    tmp_path: Path, step: Step, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, step: CrashPoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed before or after the rename, the file is the old or the new one; then all goes on."""
     path = tmp_path / "letters"
@@ -108,7 +108,7 @@ def test_a_crash_while_letters_are_taken_out(
     letters.bury(simple_batch(1, 2), REASONS, NOW)
     mark = next(letters.read()).mark
 
-    def crash(reached: Step) -> None:
+    def crash(reached: CrashPoint) -> None:
         if reached is step:
             raise KeyboardInterrupt
 
@@ -117,7 +117,7 @@ def test_a_crash_while_letters_are_taken_out(
         with pytest.raises(KeyboardInterrupt):
             letters.remove([mark])
 
-    assert ids(letters) == (["1", "2"] if step is Step.LETTERS_REWRITTEN else ["2"])
+    assert ids(letters) == (["1", "2"] if step is CrashPoint.LETTERS_REWRITTEN else ["2"])
     letters.remove([mark])
     letters.bury(simple_batch(3), REASONS[:1], NOW)
     assert ids(letters) == ["2", "3"]

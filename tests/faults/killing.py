@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shipper.crashpoints import Step
+from shipper.crashpoints import CrashPoint
 from shipper.deliver.deadletters import DeadLetters
 from shipper.tail.holds import held_in
 from tests.faults.live import ENVIRONMENT, Origin, Writer, delete_what_is_held
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 REACH_SECONDS = 100  # within which a step comes up, on the slowest machine
 
 
-def occurrences(step: Step) -> tuple[int, ...]:
+def occurrences(step: CrashPoint) -> tuple[int, ...]:
     """Give at which times to kill: the first, the third, and one that is drawn, always the same."""
     return 1, 3, random.Random(step.name).randint(2, 6)
 
 
-def crash(site: Site, step: Step, count: int, *command: str) -> None:
+def crash(site: Site, step: CrashPoint, count: int, *command: str) -> None:
     """Run the shipper until it dies at the step; fails where it is not reached."""
     line = [sys.executable, "-m", "tests.crashing", step.name, str(count)]
     line += ["--config", str(site.config), *(command or ("run",))]
@@ -43,7 +43,7 @@ def crash(site: Site, step: Step, count: int, *command: str) -> None:
     assert ended == -signal.SIGKILL, (site.folder / "shipper.err").read_text()[-2000:]
 
 
-def crash_and_delete(site: Site, writer: Writer, step: Step, count: int) -> int:
+def crash_and_delete(site: Site, writer: Writer, step: CrashPoint, count: int) -> int:
     """Kill it at the step; then delete what it held; give how many files were deleted."""
     crash(site, step, count)
     with writer.paused():

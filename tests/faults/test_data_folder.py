@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shipper.crashpoints import Step
+from shipper.crashpoints import CrashPoint
 from shipper.registry.registry import CLOSED_WITHIN_MS
 from tests.acceptance.server import SHIPPER, kill, wait_until
 from tests.faults import killing
 from tests.faults.disks import bound, small_disk
 from tests.faults.live import ENVIRONMENT, Writer, delete_what_is_held, writer
 from tests.faults.table import told
-from tests.faults.test_kill_at_every_step import Refusing, refused_for_good
+from tests.faults.test_kill_at_every_point import Refusing, refused_for_good
 from tests.servers.elasticsearch_scripted import scripted_server
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def test_torn_dead_letters(site: Site, outcome: Outcome, left: int) -> None:
         path = site.folder / "var/shipper/deadletters.ndjson"
         for _ in range(2):
             before = path.stat().st_size if path.exists() else 0
-            killing.crash(site, Step.LETTER_WRITTEN, 1)  # written, and not synced
+            killing.crash(site, CrashPoint.LETTER_WRITTEN, 1)  # written, and not synced
             torn = before + (path.stat().st_size - before) * (left - 1) // 2 + 10
             with path.open("r+b") as file:
                 file.truncate(torn)

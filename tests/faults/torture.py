@@ -25,7 +25,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from shipper.crashpoints import Step
+from shipper.crashpoints import CrashPoint
 from tests.faults.live import ENVIRONMENT, Origin, Writer
 from tests.faults.proxy import MODES, Proxy
 
@@ -51,7 +51,14 @@ output:
 """
 
 # Where a kill does not fall at a random moment, it falls at one of these.
-AIMED = (Step.INDEXING, Step.INDEXED, Step.PUBLISHED, Step.ACKED, Step.SAVING, Step.HOLD_LINKED)
+AIMED = (
+    CrashPoint.INDEXING,
+    CrashPoint.INDEXED,
+    CrashPoint.PUBLISHED,
+    CrashPoint.ACKED,
+    CrashPoint.SAVING,
+    CrashPoint.HOLD_LINKED,
+)
 
 
 class Victim:

@@ -22,7 +22,7 @@ from shipper.agent import pipeline as composition
 from shipper.agent.pipeline import Pipeline
 from shipper.config.main import Config, EmbeddedOutput, Holds, Input, Service, Tail
 from shipper.config.main import Delivery as Settings
-from shipper.crashpoints import Step
+from shipper.crashpoints import CrashPoint
 from shipper.deliver.batch import Batch
 from shipper.errors import OutputUnavailable
 from shipper.events import AnyEvents, Delivery
@@ -124,7 +124,7 @@ class Running:
         ]
         for each in self._patches:
             each.start()
-        self._doom: tuple[Step, int] | None = None
+        self._doom: tuple[CrashPoint, int] | None = None
         self.pipeline: Pipeline | None = None
 
     def config(self) -> Config:
@@ -139,7 +139,7 @@ class Running:
             output=EmbeddedOutput(self.folder / "index"),
         )
 
-    def doom(self, step: Step, count: int) -> None:
+    def doom(self, step: CrashPoint, count: int) -> None:
         """Let it die when it comes by this step for the so-manieth time."""
         self._doom = step, count
 
@@ -147,7 +147,7 @@ class Running:
         """Let it die no more."""
         self._doom = None
 
-    def _reached(self, step: Step) -> None:
+    def _reached(self, step: CrashPoint) -> None:
         if self._doom is not None and self._doom[0] is step:
             left = self._doom[1] - 1
             self._doom = (step, left) if left else None

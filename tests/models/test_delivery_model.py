@@ -28,7 +28,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from shipper.crashpoints import Step
+from shipper.crashpoints import CrashPoint
 from tests.models.delivery import Clock, Crash, Running, Store
 
 RUN = "01JKABCDEFGHJKMNPQRSTVWXYZ"
@@ -36,16 +36,16 @@ BACKUPS = 2
 SCHEDULES = 300
 
 CRASHES = (
-    Step.READ,
-    Step.ENRICHED,
-    Step.QUEUED,
-    Step.PUBLISHING,
-    Step.PUBLISHED,
-    Step.ACKED,
-    Step.SAVING,
-    Step.SAVED,
-    Step.HOLD_LINKED,
-    Step.HOLD_UNLINKED,
+    CrashPoint.READ,
+    CrashPoint.ENRICHED,
+    CrashPoint.QUEUED,
+    CrashPoint.PUBLISHING,
+    CrashPoint.PUBLISHED,
+    CrashPoint.ACKED,
+    CrashPoint.SAVING,
+    CrashPoint.SAVED,
+    CrashPoint.HOLD_LINKED,
+    CrashPoint.HOLD_UNLINKED,
 )
 
 
@@ -278,7 +278,7 @@ class Delivery(RuleBasedStateMachine):
         self.store.faults = faults
 
     @rule(step=st.sampled_from(CRASHES), count=st.integers(1, 3))
-    def doom(self, step: Step, count: int) -> None:
+    def doom(self, step: CrashPoint, count: int) -> None:
         self.shipper.doom(step, count)
 
     @rule()

@@ -38,7 +38,7 @@ from shipper.alerts.ledger.ledger import Ledger
 from shipper.alerts.rules.reading import Rules
 from shipper.alerts.rules.rule import Rule
 from shipper.alerts.verdict import Group, Verdict
-from shipper.crashpoints import Step
+from shipper.crashpoints import CrashPoint
 from shipper.errors import QueryError, StoreUnavailable
 from shipper.store.api import Store
 from shipper.store.fleet import HostBeat, read_fleet
@@ -211,7 +211,7 @@ class Judging:
             decisions.tell(transitions, behind)
             decisions.look_after(behind)
         if decisions.count:
-            crashpoints.reached(Step.ALERT_DECIDED)
+            crashpoints.reached(CrashPoint.ALERT_DECIDED)
         return decisions.count
 
     def _be_blind(self, reason: str, now: int) -> Look:
@@ -222,7 +222,7 @@ class Judging:
         return Look(now + RETRY_MS, decided=decided, fault=reason)
 
     def _judge(self, turn: Turn, measured: dict[Asked, Measurement | None]) -> list[Transition]:
-        """Step through the windows of a rule, in order, and keep how far it is judged."""
+        """CrashPoint through the windows of a rule, in order, and keep how far it is judged."""
         rule, progress = turn.rule, turn.progress
         made: list[Transition] = []
         if turn.due or turn.caught_up:
@@ -237,7 +237,7 @@ class Judging:
         return made
 
     def _hold(self, condition: Condition, found: dict[Group, str], now: int) -> list[Transition]:
-        """Step through what is found of the job itself."""
+        """CrashPoint through what is found of the job itself."""
         standings = Standings(self._ledger.standings(condition.rule.name))
         made: list[Transition] = []
         for verdict in condition.verdicts(found, standings.open_groups(), now):

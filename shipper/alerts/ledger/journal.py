@@ -25,7 +25,7 @@ import msgspec
 from shipper import crashpoints
 from shipper.alerts.incident import Change
 from shipper.alerts.ledger.ledger import Ledger, Recorded
-from shipper.crashpoints import Step
+from shipper.crashpoints import CrashPoint
 from shipper.emit.appending import Appender
 
 MAX_BYTES: Final = 10 * 2**20
@@ -65,7 +65,7 @@ class Journal:
                 self._appender.append(_encode(line_of(recorded, self._run)) + b"\n")
             logged = found[-1].seq
             count += len(found)
-            crashpoints.reached(Step.ALERT_LOGGED)
+            crashpoints.reached(CrashPoint.ALERT_LOGGED)
             self._ledger.set_meta(LOGGED, str(logged))
         return count
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from shipper import crashpoints
 from shipper.alerts.incident import Change, Transition
 from shipper.alerts.ledger.ledger import Ledger, read_transition
-from shipper.crashpoints import Step
+from shipper.crashpoints import CrashPoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +76,11 @@ class Outbox:
                 " WHERE key = ? AND alerter = ?",
                 [(digest, key, alerter) for key in keys],
             )
-        crashpoints.reached(Step.ALERT_TRYING)
+        crashpoints.reached(CrashPoint.ALERT_TRYING)
 
     def sent(self, keys: Sequence[str], alerter: str, reference: str | None, now: int) -> None:
         """Keep that an alerter was told."""
-        crashpoints.reached(Step.ALERT_TOLD)
+        crashpoints.reached(CrashPoint.ALERT_TOLD)
         with self._ledger.deciding():
             self._ledger.run(
                 "UPDATE outbox SET state = 'sent', sent_at = ?, reference = ?, fault = NULL"

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 import tantivy
 
 from shipper import crashpoints
-from shipper.crashpoints import Step
+from shipper.crashpoints import CrashPoint
 from shipper.errors import StoreUnavailable
 from shipper.store.embedded import parts
 from shipper.store.embedded.document import Encoder, Refused
@@ -96,9 +96,9 @@ class EmbeddedWriter:
         try:
             active = self._ready()
             refused = active.add(incoming, self.commit + 1)
-            crashpoints.reached(Step.INDEXING)
+            crashpoints.reached(CrashPoint.INDEXING)
             active.commit()
-            crashpoints.reached(Step.INDEXED)
+            crashpoints.reached(CrashPoint.INDEXED)
         except (OSError, ValueError) as error:
             self._abandon()
             raise _unusable(self._root, error) from error

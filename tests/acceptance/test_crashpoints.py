@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shipper.crashpoints import Step
+from shipper.crashpoints import CrashPoint
 from tests.servers.elasticsearch_scripted import (
     Answer,
     Asked,
@@ -29,20 +29,20 @@ PACKAGE = Path(__file__).parent.parent.parent / "shipper"
 
 # What every run comes by; the others have tests of their own.
 ON_THE_WAY = (
-    Step.READ,
-    Step.ENRICHED,
-    Step.QUEUED,
-    Step.PUBLISHING,
-    Step.INDEXING,
-    Step.INDEXED,
-    Step.PUBLISHED,
-    Step.ACKED,
-    Step.SAVING,
-    Step.SAVED,
+    CrashPoint.READ,
+    CrashPoint.ENRICHED,
+    CrashPoint.QUEUED,
+    CrashPoint.PUBLISHING,
+    CrashPoint.INDEXING,
+    CrashPoint.INDEXED,
+    CrashPoint.PUBLISHED,
+    CrashPoint.ACKED,
+    CrashPoint.SAVING,
+    CrashPoint.SAVED,
 )
 
 
-def crash(site: Site, step: Step, count: int = 1) -> int:
+def crash(site: Site, step: CrashPoint, count: int = 1) -> int:
     """Run the shipper until it is killed at a step; give its exit code."""
     command = [sys.executable, "-m", "tests.crashing", step.name, str(count)]
     command += ["--config", str(site.config), "run", "--once", "--timeout", "60s"]
@@ -51,7 +51,7 @@ def crash(site: Site, step: Step, count: int = 1) -> int:
 
 
 @pytest.mark.parametrize("step", ON_THE_WAY, ids=lambda step: step.name)
-def test_killed_at_a_step(site: Site, step: Step) -> None:
+def test_killed_at_a_step(site: Site, step: CrashPoint) -> None:
     """Killed at any step of a record's way, the shipper loses and doubles nothing."""
     site.log_through_emit(max_bytes=64 * 1024, backups=50)
     site.write(300).wait()
@@ -84,9 +84,16 @@ def refuse_poison(streams: Streams) -> Answer:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "step", [Step.WRAPPED, Step.LETTER_WRITTEN, Step.LETTER_SYNCED, Step.ACKED, Step.SAVED]
+    "step",
+    [
+        CrashPoint.WRAPPED,
+        CrashPoint.LETTER_WRITTEN,
+        CrashPoint.LETTER_SYNCED,
+        CrashPoint.ACKED,
+        CrashPoint.SAVED,
+    ],
 )
-def test_killed_while_events_are_refused(site: Site, step: Step) -> None:
+def test_killed_while_events_are_refused(site: Site, step: CrashPoint) -> None:
     """Killed at any step of a refusal, an event is stored, stored as text, or a dead letter."""
     streams = Streams()
     lines = ["good", "bitter", "poison", "good too", "poison too"]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from shipper.config.main import ElasticsearchOutput
-from shipper.crashpoints import Step
+from shipper.crashpoints import CrashPoint
 from shipper.store.elasticsearch.setup import set_up
 from tests.acceptance import test_alert_job
 from tests.deliver.test_elasticsearch_node import stored
@@ -38,23 +38,23 @@ PACKAGE = Path(__file__).parent.parent.parent / "shipper"
 
 # On the way to every output.
 ON_THE_WAY = (
-    Step.READ,
-    Step.ENRICHED,
-    Step.QUEUED,
-    Step.PUBLISHING,
-    Step.PUBLISHED,
-    Step.ACKED,
-    Step.SAVING,
-    Step.SAVED,
+    CrashPoint.READ,
+    CrashPoint.ENRICHED,
+    CrashPoint.QUEUED,
+    CrashPoint.PUBLISHING,
+    CrashPoint.PUBLISHED,
+    CrashPoint.ACKED,
+    CrashPoint.SAVING,
+    CrashPoint.SAVED,
 )
-HELD = (Step.HOLD_LINKED, Step.HOLD_UNLINKED)
-INDEX = (Step.INDEXING, Step.INDEXED)
-REFUSED = (Step.WRAPPED, Step.LETTER_WRITTEN, Step.LETTER_SYNCED)
-REPLAYED = (Step.LETTERS_REWRITTEN, Step.LETTERS_REPLACED)
+HELD = (CrashPoint.HOLD_LINKED, CrashPoint.HOLD_UNLINKED)
+INDEX = (CrashPoint.INDEXING, CrashPoint.INDEXED)
+REFUSED = (CrashPoint.WRAPPED, CrashPoint.LETTER_WRITTEN, CrashPoint.LETTER_SYNCED)
+REPLAYED = (CrashPoint.LETTERS_REWRITTEN, CrashPoint.LETTERS_REPLACED)
 
 
 @pytest.mark.parametrize("step", [*ON_THE_WAY, *INDEX, *HELD], ids=lambda step: step.name)
-def test_shipping_to_the_index(site: Site, outcome: Outcome, step: Step) -> None:
+def test_shipping_to_the_index(site: Site, outcome: Outcome, step: CrashPoint) -> None:
     """Killed at any step on the way to the index, every record is stored once."""
     deleted = 0
     with writer(site.folder) as application:
@@ -149,7 +149,7 @@ def refused_for_good(written: set[Origin]) -> set[str]:
 
 
 @pytest.mark.parametrize("step", REFUSED, ids=lambda step: step.name)
-def test_records_that_are_refused(site: Site, outcome: Outcome, step: Step) -> None:
+def test_records_that_are_refused(site: Site, outcome: Outcome, step: CrashPoint) -> None:
     """Killed while refused records are wrapped or buried, each is stored, or a dead letter."""
     refusing = Refusing()
     with scripted_server(refusing) as server, writer(site.folder) as application:
@@ -171,17 +171,17 @@ def test_records_that_are_refused(site: Site, outcome: Outcome, step: Step) -> N
 
 
 @pytest.mark.parametrize("step", REPLAYED, ids=lambda step: step.name)
-def test_dead_letters_that_are_replayed(site: Site, outcome: Outcome, step: Step) -> None:
+def test_dead_letters_that_are_replayed(site: Site, outcome: Outcome, step: CrashPoint) -> None:
     """Killed while replayed letters are taken out, each is stored once in the end."""
     refusing = Refusing()
     with scripted_server(refusing) as server, writer(site.folder) as application:
         killing.configure(site, f"elasticsearch: {{hosts: ['{server.url}']}}")
-        crash(site, Step.LETTER_SYNCED, 2)
+        crash(site, CrashPoint.LETTER_SYNCED, 2)
         for _ in range(2):  # a replay comes by these steps once
             refusing.mended = True
             crash(site, step, 1, "deadletters", "replay", "--all")
             refusing.mended = False
-            crash(site, Step.LETTER_SYNCED, 1)
+            crash(site, CrashPoint.LETTER_SYNCED, 1)
         written = application.stop()
         refusing.mended = True
         finish(site)
@@ -195,12 +195,12 @@ def test_dead_letters_that_are_replayed(site: Site, outcome: Outcome, step: Step
     assert dead_letters(site) == set()
 
 
-def test_every_step_is_crashed_at() -> None:
-    """A step that the code names is one of those above; what is named is reached in the code."""
+def test_every_point_is_crashed_at() -> None:
+    """A crash point that the code names is one of those above; what is named is reached in the code."""
     source = "".join(path.read_text() for path in PACKAGE.rglob("*.py"))
-    used = {*re.findall(r"steps\.reached\(Step\.(\w+)\)", source)}
+    used = {*re.findall(r"crashpoints\.reached\(CrashPoint\.(\w+)\)", source)}
 
-    of_the_alert_job = {Step[name] for name in test_alert_job.STEPS}
+    of_the_alert_job = {CrashPoint[name] for name in test_alert_job.STEPS}
     crashed = {*ON_THE_WAY, *HELD, *INDEX, *REFUSED, *REPLAYED, *of_the_alert_job}
-    assert {step.name for step in Step} == used
-    assert crashed == {*Step}
+    assert {point.name for point in CrashPoint} == used
+    assert crashed == {*CrashPoint}
