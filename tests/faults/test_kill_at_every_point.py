@@ -196,7 +196,7 @@ def test_dead_letters_that_are_replayed(site: Site, outcome: Outcome, step: Cras
 
 
 def test_every_point_is_crashed_at() -> None:
-    """A crash point that the code names is one of those above; what is named is reached in the code."""
+    """The code reaches every crash point there is, and each is one of those above."""
     source = "".join(path.read_text() for path in PACKAGE.rglob("*.py"))
     used = {*re.findall(r"crashpoints\.reached\(CrashPoint\.(\w+)\)", source)}
 
