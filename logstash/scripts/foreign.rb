@@ -5,14 +5,16 @@
 # other. What differs: there is no file, so no `log`; the host is the sender's address; of times,
 # only the extended form of ISO 8601 and numbers are read.
 #
-# The id of a record is its run and seq if it has them. Otherwise it is made of the bytes of the
-# line, the sender and, if the line has no time of its own, the time of its arrival: a line sent
-# twice is one record, and a text that is said again and again is not.
+# The id of a record is its run and seq if it has them. Otherwise it is made of the bytes of the line,
+# the sender, and where the line comes from: the file and offset that another shipper names, else, if
+# the line has no time of its own, the time of its arrival. So a line that is sent twice is one
+# record, and a text that is logged again and again is not.
 
 require "date"
 require "json"
 
-# A mapping that refuses a key that it has already.
+# A mapping that refuses a key that it has already. It is asked by json before 2.16; later versions
+# know `allow_duplicate_key`, and fill the mapping without asking.
 class ForeignKeys < Hash
   def []=(key, value)
     raise KeyError, "duplicate_keys" if key?(key)
@@ -21,6 +23,9 @@ class ForeignKeys < Hash
 end
 
 def register(params)
+  @strict = {
+    max_nesting: 20, object_class: ForeignKeys, create_additions: false, allow_duplicate_key: false
+  }
   @longest_line = 1024 * 1024 # bytes, as the shipper's max_line_bytes
   @namespace = params.fetch("namespace")
   @service = {
@@ -44,11 +49,11 @@ def register(params)
 end
 
 def filter(event)
-  raw = event.get("message").to_s
+  tags = []
+  raw = text_of(event, tags)
   line = raw.delete_prefix("\uFEFF").chomp("\r")
   return [] if line.strip.empty?
 
-  tags = []
   if line.bytesize > @longest_line
     tags << "truncated"
     line = line.byteslice(0, @longest_line).scrub("")
@@ -60,13 +65,25 @@ def filter(event)
   [event]
 end
 
+# The text of a line. Port 5000 hands over its bytes, one character each (charset ISO-8859-1), so
+# that a byte that is no UTF-8 costs that byte only.
+def text_of(event, tags)
+  message = event.get("message").to_s
+  return message unless event.get("[@metadata][input][tcp]")
+
+  text = message.encode(Encoding::ISO_8859_1).force_encoding(Encoding::UTF_8)
+  return text if text.valid_encoding?
+
+  tags << "invalid_utf8"
+  text.scrub("\uFFFD")
+end
+
 # The record of a line, or nil and the reason in `tags`.
 def parsed(line, tags)
-  value = JSON.parse(line, max_nesting: 20, object_class: ForeignKeys, create_additions: false)
-  raise JSON::ParserError, "a number beyond all numbers" unless finite?(value)
-  return value if value.is_a?(Hash)
+  value = JSON.parse(line, **@strict)
+  return value if value.is_a?(Hash) && finite?(value)
 
-  tags << "not_an_object"
+  tags << (value.is_a?(Hash) || !finite?(value) ? "not_json" : "not_an_object")
   nil
 rescue KeyError
   tags << "duplicate_keys"
@@ -75,8 +92,16 @@ rescue JSON::NestingError
   tags << "too_deep"
   nil
 rescue JSON::ParserError, EncodingError
-  tags << "not_json"
+  tags << (doubled?(line) ? "duplicate_keys" : "not_json")
   nil
+end
+
+# Whether a line that was refused is one that would pass but for a key that it has twice. The
+# versions of json word that refusal differently, so it is told by parsing once more.
+def doubled?(line)
+  finite?(JSON.parse(line, max_nesting: 20, create_additions: false, allow_duplicate_key: true))
+rescue JSON::ParserError, EncodingError
+  false
 end
 
 def finite?(value)
@@ -193,7 +218,7 @@ def brought(event)
 end
 
 def put(event, raw, fields, extra, time, tags)
-  arrived = event.get("@timestamp").to_s
+  arrived = milliseconds_of(event.get("@timestamp").to_s)
   origin = origin_of(fields, extra)
   dataset, categories, error = classified(fields)
   document = fields.merge(
@@ -208,7 +233,7 @@ def put(event, raw, fields, extra, time, tags)
   document["tags"] = tags.uniq unless tags.empty?
 
   event.set("[@metadata][origin]", origin) if origin
-  event.set("[@metadata][identity]", [raw, sender(event), time ? "" : arrived].join("\n"))
+  event.set("[@metadata][identity]", [raw, sender(event), *place(event, time ? "" : arrived)].join("\n"))
   # Nothing is removed before everything is set: should that fail, the line is still there.
   before = event.to_hash.keys - %w[@timestamp @version]
   document.each { |key, value| event.set("[#{key}]", value) }
@@ -216,8 +241,23 @@ def put(event, raw, fields, extra, time, tags)
   event.set("@timestamp", LogStash::Timestamp.new(iso(time))) if time
 end
 
+# The time of an event in milliseconds; Logstash has nanoseconds.
+def milliseconds_of(text)
+  text.sub(/(\.\d{3})\d+Z\z/, '\1Z')
+end
+
+# Where a line stands, if another shipper says so; else when it came.
+def place(event, arrived)
+  path, offset = event.get("[log][file][path]"), event.get("[log][offset]")
+  path.is_a?(String) && offset.is_a?(Integer) ? [path, offset] : [arrived]
+end
+
+# The address that a line came from, or the host that another shipper names: with `enrich => none`
+# the beats input adds no address.
 def sender(event)
+  name = event.get("[host][name]")
   event.get("[@metadata][input][tcp][source][ip]") ||
+    (name.is_a?(String) && !name.empty? ? name : nil) ||
     event.get("[@metadata][input][beats][host][ip]") || "unknown"
 end
 

@@ -63,7 +63,9 @@ __all__ = [
 ]
 
 _NAMESPACE = text_matching(
-    r"[^A-Z\\/*?\"<>| ,#:\-\x00-\x1f]{1,100}", "lower case without spaces and - / * ? : # ,"
+    # 200 bytes at most: the name of an index may have 255
+    r"(?:[!$-)+.0-9;=@\[\]-{}~]{1,100}|[^A-Z\\/*?\"<>| ,#:\-\x00-\x1f]{1,50})",
+    "lower case without spaces and - / * ? : # ,",
 )
 _GLOB = text_matching(r"(?!~)[^\x00]*[^\x00/]", "the path of a file, with * ? [ ] ** as wildcards")
 _PATH, _PATH_TEXT, _none = PATH, PATH_TEXT, absent

@@ -18,7 +18,11 @@ COMMON = {
     "output": {"codec": STRING, "enable_metric": BOOLEAN, "id": STRING},
 }
 
-CODECS = {"line", "plain", "json", "json_lines"}
+# Codecs and their options: https://www.elastic.co/guide/en/logstash/current/codec-plugins.html
+CODECS = {
+    "line": {"charset", "delimiter", "ecs_compatibility", "enable_metric", "format", "id"},
+    "plain": {"charset", "ecs_compatibility", "enable_metric", "format", "id"},
+}
 
 PLUGINS: dict[tuple[str, str], dict[str, str]] = {
     ("input", "beats"): {

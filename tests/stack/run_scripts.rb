@@ -15,8 +15,10 @@ module LogStash
       @time = Time.iso8601(text)
     end
 
+    # As Logstash writes it: milliseconds, or as many digits as it has.
     def to_s
-      @time.utc.strftime("%Y-%m-%dT%H:%M:%S.%LZ")
+      digits = @time.nsec % 1_000_000 == 0 ? 3 : 9
+      @time.utc.strftime("%Y-%m-%dT%H:%M:%S.%#{digits}NZ")
     end
 
     def to_json(*rest)

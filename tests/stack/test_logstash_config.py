@@ -49,7 +49,7 @@ def guard() -> tuple[list[str], str]:
     namespace = re.search(r"\[data_stream\]\[namespace\] =~ /(.*?)/ ", text)
     assert datasets is not None
     assert namespace is not None
-    return re.findall(r'"(.*?)"', datasets[1]), namespace[1]
+    return re.findall(r'"(.*?)"', datasets[1]), namespace[1].replace(r"\z", r"\Z")
 
 
 @pytest.mark.parametrize("path", PIPELINES, ids=lambda path: path.name)
@@ -75,11 +75,15 @@ def test_every_option_is_documented(file: str, plugin: Plugin) -> None:
     }
 
     assert set(plugin.options) <= set(known), file
+    codec = plugin.options.get("codec", "plain")
+    codec, options = codec if isinstance(codec, list) else (codec, [])
+    assert {option for option, _ in options} <= CODECS[codec]
     for option, value in plugin.options.items():
+        if option == "codec":
+            continue
         assert isinstance(value, kinds[known[option]]), option
         if known[option] == BOOLEAN and isinstance(value, str):
             assert re.fullmatch(r"\$\{[A-Z_]+:(true|false)\}", value), option
-    assert plugin.options.get("codec", "plain") in CODECS
 
 
 def test_ids_are_unique() -> None:
@@ -141,7 +145,23 @@ def test_only_our_data_streams_are_written_to() -> None:
 
 @pytest.mark.parametrize(
     "namespace",
-    ["default", "prod-1", "Prod", "a b", "a_b.c", "é", "a,b", "a#b", 'a"b', "a*", "", "x" * 101],
+    [
+        "default",
+        "prod-1",
+        "Prod",
+        "a b",
+        "a_b.c",
+        "é",
+        "a,b",
+        "a#b",
+        'a"b',
+        "a*",
+        "",
+        "x" * 100,
+        "x" * 101,
+        "é" * 50,
+        "é" * 51,
+    ],
 )
 def test_namespaces_are_those_of_the_config(namespace: str, tmp_path: Path) -> None:
     """What the shipper's config takes as a namespace, the guard of the pipeline takes too."""
@@ -164,6 +184,23 @@ def test_namespaces_are_those_of_the_config(namespace: str, tmp_path: Path) -> N
         taken = False
 
     assert (re.match(pattern, namespace) is not None) == taken
+
+
+@pytest.mark.parametrize(
+    ("origin", "is_kept"),
+    [
+        *(("01JKABCDEFGHJKMNPQRSTVWXYZ-7", True), ("x" * 512, True)),
+        *(("x" * 513, False), ("", False), ("a b", False), ("a\nb", False), ("é", False)),
+    ],
+)
+def test_an_origin_that_is_no_id_is_removed(origin: str, is_kept: bool) -> None:  # noqa: FBT001
+    """An origin that Elasticsearch refuses as `_id` would hold up the pipeline for ever."""
+    found = re.search(
+        r"if \[@metadata\]\[origin\] and \[@metadata\]\[origin\] !~ /(.*?)/ {", MAIN.read_text()
+    )
+
+    assert found is not None
+    assert (re.match(found[1].replace(r"\z", r"\Z"), origin) is not None) is is_kept
 
 
 @pytest.mark.parametrize("path", PIPELINES, ids=lambda path: path.name)

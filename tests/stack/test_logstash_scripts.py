@@ -81,6 +81,14 @@ LINES = [
 ]
 
 
+NOT_UTF8 = [
+    b"caf\xe9",
+    b'{"level":"ERROR","message":"caf\xe9","status_code":500}',
+    b'{"message":"\xc3\xa9\xff\xfe","x":"\xe2\x82"}',
+    b"\xff" * 5,
+]
+
+
 def records() -> list[dict[str, Any]]:
     """Give records that are odd in every place, and many that are odd in several."""
     found: list[dict[str, Any]] = [{key: value} for key in FIELDS for value in VALUES]
@@ -110,14 +118,22 @@ def lines() -> list[str]:
     return LINES + noise + [json.dumps(record, ensure_ascii=False) for record in records()]
 
 
-def arriving(line: str, **brought: Any) -> dict[str, Any]:
-    fields = {"@timestamp": iso(READ_AT), "message": line, "event": {"original": line}, **brought}
+def arriving(line: str | bytes, **brought: Any) -> dict[str, Any]:
+    """Return an event of port 5000, which has a character for each byte of the line."""
+    data = line if isinstance(line, bytes) else line.encode()
+    fields = {"@timestamp": iso(READ_AT), "message": data.decode("latin-1"), **brought}
     return {"fields": fields, "metadata": {"input": {"tcp": {"source": {"ip": SENDER}}}}}
 
 
-def shipped(line: str) -> tuple[str, dict[str, Any]] | None:
-    """Give origin and document as the shipper makes them, but for what only a file has."""
-    data = line.encode() + b"\n"
+def from_beat(line: str, **brought: Any) -> dict[str, Any]:
+    """Return an event of port 5044 that another shipper sent."""
+    fields = {"@timestamp": iso(READ_AT), "message": line, "event": {"original": line}, **brought}
+    return {"fields": fields, "metadata": {}}
+
+
+def shipped(line: str | bytes) -> tuple[str, dict[str, Any]] | None:
+    """Return origin and document as the shipper makes them, but for what only a file has."""
+    data = (line if isinstance(line, bytes) else line.encode()) + b"\n"
     block = Block(1, "x.log", "stream", 0, len(data), data, READ_AT, 1 << 20)
     events = Enricher(SURROUNDINGS).enrich(block)
     if not events.docs:
@@ -130,7 +146,8 @@ def shipped(line: str) -> tuple[str, dict[str, Any]] | None:
 def test_foreign_lines_become_what_the_shipper_makes_of_them() -> None:
     """Whatever a sender writes, port 5000 and a shipper store the same fields and run."""
     # A line of several lines of text is several lines to both.
-    given = [line for line in lines() if "\n" not in line and "\x0b" not in line]
+    given: list[str | bytes] = [line for line in lines() if "\n" not in line and "\x0b" not in line]
+    given += NOT_UTF8
     came = run_script("foreign.rb", PARAMS, [arriving(line) for line in given])
 
     for line, found in zip(given, came, strict=True):
@@ -170,12 +187,37 @@ def test_the_identity_of_a_foreign_line() -> None:
 def test_what_a_foreign_beat_brings() -> None:
     """Fields of another shipper are kept under `extra`, where they break no mapping."""
     (found,) = run_script(
-        "foreign.rb", PARAMS, [arriving("text", host={"name": "web"}, tags=["t"], agent="beat")]
+        "foreign.rb", PARAMS, [from_beat("text", host={"name": "web"}, tags=["t"], agent="beat")]
     )
 
     assert found["fields"]["extra"] == {"host": {"name": "web"}, "agent": "beat"}
-    assert found["fields"]["host"] == {"name": SENDER}
+    assert found["fields"]["host"] == {"name": "web"}
     assert found["fields"]["tags"] == ["not_json"]
+
+
+def test_equal_lines_of_another_shipper_are_apart() -> None:
+    """Equal lines of one millisecond are two records if host, file or offset differ, else one."""
+    timed = '{"timestamp":"2026-02-05T14:30:45.123Z","message":"tick"}'
+    places = [("web-1", "/a.log", 0), ("web-2", "/a.log", 0), ("web-1", "/b.log", 0)]
+    places += [("web-1", "/a.log", 60), ("web-1", "/a.log", 0)]
+    events = [
+        from_beat(timed, host={"name": host}, log={"file": {"path": path}, "offset": offset})
+        for host, path, offset in places
+    ]
+
+    found = [each["metadata"]["identity"] for each in run_script("foreign.rb", PARAMS, events)]
+
+    assert len(set(found)) == 4
+    assert found[0] == found[4]
+
+
+def test_times_of_logstash_have_milliseconds() -> None:
+    """`event.created` has the form that a shipper writes, whatever precision Logstash has."""
+    (found,) = run_script(
+        "foreign.rb", PARAMS, [from_beat("x", **{"@timestamp": "2026-02-05T14:30:50.123456789Z"})]
+    )
+
+    assert found["fields"]["event"]["created"] == "2026-02-05T14:30:50.123Z"
 
 
 def test_dead_letters_are_wrapped_as_the_shipper_wraps() -> None:
