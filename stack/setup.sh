@@ -15,7 +15,6 @@ options() { # curl's options, read from its standard input
   echo 'silent'
   echo 'show-error'
   echo 'fail-with-body'
-  echo 'output = "/dev/stderr"'
   echo 'header = "content-type: application/json"'
   if [ "$security" = true ]; then
     echo "cacert = \"${CA:?}\""
@@ -24,7 +23,7 @@ options() { # curl's options, read from its standard input
 }
 
 send() { # send METHOD PATH FILE
-  options | curl --config - --request "$1" --data-binary "@$3" "$url$2"
+  options | curl --config - --request "$1" --data-binary "@$3" "$url$2" >&2
   echo " $2" >&2
 }
 

@@ -13,6 +13,7 @@ pytest_plugins = [
     "tests.faults.lengths",
     "tests.faults.table",
     "tests.servers.elasticsearch",
+    "tests.servers.elasticsearch_secure",
     "tests.servers.lumberjack",
 ]
 

@@ -51,6 +51,7 @@ class LocalNode:
         self.port = port
         self._settings = settings
         self._options = "" if full_speed else QUICK_START
+        self._environment: dict[str, str] = {}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -74,6 +75,7 @@ class LocalNode:
             **os.environ,
             "ES_DIST": str(CACHE),
             "ES_YML": self._settings,
+            **self._environment,
         }
         with open(self.home / "console.log", "ab") as console:
             self._process = subprocess.Popen(
@@ -103,9 +105,13 @@ class LocalNode:
         try:
             address = (self.home / PORTS).read_text().splitlines()[0]
             self.port = int(address.rpartition(":")[2])
-            return answers(f"{self.url}/_cluster/health?wait_for_status=yellow&timeout=1s")
+            return self.answers("/_cluster/health?wait_for_status=yellow&timeout=1s")
         except (OSError, IndexError):
             return False
+
+    def answers(self, path: str) -> bool:
+        """Return whether a GET of this path is answered with 200; raise OSError without any."""
+        return answers(f"{self.url}{path}")
 
     def kill(self) -> None:
         """End it as a power cut would."""

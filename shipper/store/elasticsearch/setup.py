@@ -189,6 +189,8 @@ def _within(there: Any, ours: Any) -> Any:
     """Give what the cluster has for what our file says; more than that is not ours to judge."""
     if isinstance(there, dict) and isinstance(ours, dict):
         return {key: _within(there[key], ours[key]) for key in ours if key in there}
+    if isinstance(there, list) and isinstance(ours, list) and len(there) == len(ours):
+        return [_within(*pair) for pair in zip(there, ours, strict=True)]
     return _plain(there)
 
 
