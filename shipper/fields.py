@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Kind(StrEnum):
+class FieldKind(StrEnum):
     """How a field is stored and what can be asked of it."""
 
     KEYWORD = "keyword"  # one exact term; wildcards; terms, cardinality
@@ -28,7 +28,7 @@ class Field:
     """One field: what it holds, and what it means."""
 
     name: str
-    kind: Kind
+    kind: FieldKind
     meaning: str
 
 
@@ -36,34 +36,38 @@ FIELDS: dict[str, Field] = {
     field.name: field
     for field in (
         Field(
-            "@timestamp", Kind.DATE, "when it happened; the time of reading if the line has none"
+            "@timestamp",
+            FieldKind.DATE,
+            "when it happened; the time of reading if the line has none",
         ),
-        Field("level", Kind.KEYWORD, "DEBUG, INFO, WARNING, ERROR or CRITICAL"),
-        Field("logger", Kind.KEYWORD, "name of the logger"),
-        Field("message", Kind.TEXT, "the message; the whole line if it is not JSON"),
-        Field("exc_info", Kind.TEXT, "traceback"),
-        Field("error_type", Kind.KEYWORD, "class of the exception"),
-        Field("request_id", Kind.KEYWORD, "X-Request-ID of the HTTP request"),
-        Field("workflow_id", Kind.KEYWORD, "workflow that the record is about"),
-        Field("execution_time_ms", Kind.FLOAT, "duration of a workflow execution"),
-        Field("status", Kind.KEYWORD, "outcome of a workflow execution"),
-        Field("method", Kind.KEYWORD, "HTTP method (access)"),
-        Field("path", Kind.KEYWORD, "path of the request (access)"),
-        Field("route", Kind.KEYWORD, "route template that answered (access)"),
-        Field("status_code", Kind.INTEGER, "HTTP status (access)"),
-        Field("duration_ms", Kind.FLOAT, "time to the end of the answer (access)"),
-        Field("client_ip", Kind.KEYWORD, "address of the client (access)"),
-        Field("user_agent", Kind.KEYWORD, "User-Agent header (access)"),
-        Field("run", Kind.KEYWORD, "ULID of the process start that wrote the record"),
-        Field("seq", Kind.INTEGER, "number of the record in its run: 0, 1, 2 …"),
-        Field("tags", Kind.KEYWORD, "what was odd about the line; several"),
-        Field("host", Kind.OBJECT, "host.name"),
-        Field("service", Kind.OBJECT, "service.name, service.environment, service.version"),
-        Field("event", Kind.OBJECT, "event.dataset, event.kind, event.category, event.created"),
-        Field("error", Kind.OBJECT, "error.category: user, server or workflow"),
-        Field("log", Kind.OBJECT, "log.file.path, log.offset; log.stream of a foreign line"),
-        Field("data_stream", Kind.OBJECT, "data_stream.type, .dataset, .namespace"),
-        Field("extra", Kind.OBJECT, "every key of the record that is not in this list"),
+        Field("level", FieldKind.KEYWORD, "DEBUG, INFO, WARNING, ERROR or CRITICAL"),
+        Field("logger", FieldKind.KEYWORD, "name of the logger"),
+        Field("message", FieldKind.TEXT, "the message; the whole line if it is not JSON"),
+        Field("exc_info", FieldKind.TEXT, "traceback"),
+        Field("error_type", FieldKind.KEYWORD, "class of the exception"),
+        Field("request_id", FieldKind.KEYWORD, "X-Request-ID of the HTTP request"),
+        Field("workflow_id", FieldKind.KEYWORD, "workflow that the record is about"),
+        Field("execution_time_ms", FieldKind.FLOAT, "duration of a workflow execution"),
+        Field("status", FieldKind.KEYWORD, "outcome of a workflow execution"),
+        Field("method", FieldKind.KEYWORD, "HTTP method (access)"),
+        Field("path", FieldKind.KEYWORD, "path of the request (access)"),
+        Field("route", FieldKind.KEYWORD, "route template that answered (access)"),
+        Field("status_code", FieldKind.INTEGER, "HTTP status (access)"),
+        Field("duration_ms", FieldKind.FLOAT, "time to the end of the answer (access)"),
+        Field("client_ip", FieldKind.KEYWORD, "address of the client (access)"),
+        Field("user_agent", FieldKind.KEYWORD, "User-Agent header (access)"),
+        Field("run", FieldKind.KEYWORD, "ULID of the process start that wrote the record"),
+        Field("seq", FieldKind.INTEGER, "number of the record in its run: 0, 1, 2 …"),
+        Field("tags", FieldKind.KEYWORD, "what was odd about the line; several"),
+        Field("host", FieldKind.OBJECT, "host.name"),
+        Field("service", FieldKind.OBJECT, "service.name, service.environment, service.version"),
+        Field(
+            "event", FieldKind.OBJECT, "event.dataset, event.kind, event.category, event.created"
+        ),
+        Field("error", FieldKind.OBJECT, "error.category: user, server or workflow"),
+        Field("log", FieldKind.OBJECT, "log.file.path, log.offset; log.stream of a foreign line"),
+        Field("data_stream", FieldKind.OBJECT, "data_stream.type, .dataset, .namespace"),
+        Field("extra", FieldKind.OBJECT, "every key of the record that is not in this list"),
     )
 }
 
@@ -89,12 +93,12 @@ ALIASES: dict[str, str] = {
 HEARTBEAT = "orchestrator.heartbeat"
 
 
-def resolve(name: str) -> tuple[str, Kind]:
+def resolve(name: str) -> tuple[str, FieldKind]:
     """
     Find the stored path and the kind of a field by the name that a user typed.
 
     An alias leads to its field, `object.key` of a known object stays, `extra.x` and any unknown
-    name `x` both mean `extra.x`. The kind of a key inside an object is `Kind.OBJECT`: it holds
+    name `x` both mean `extra.x`. The kind of a key inside an object is `FieldKind.OBJECT`: it holds
     keywords or numbers, record by record.
     """
     name = ALIASES.get(name, name)
@@ -102,6 +106,6 @@ def resolve(name: str) -> tuple[str, Kind]:
     if field is not None:
         return name, field.kind
     head = FIELDS.get(name.split(".", 1)[0])
-    if head is not None and head.kind is Kind.OBJECT:
-        return name, Kind.OBJECT
-    return f"extra.{name}", Kind.OBJECT
+    if head is not None and head.kind is FieldKind.OBJECT:
+        return name, FieldKind.OBJECT
+    return f"extra.{name}", FieldKind.OBJECT

@@ -16,7 +16,7 @@ from shipper.enrich.origin import is_run
 from shipper.errors import OutputUnavailable, ShipperError
 from shipper.store.api import Selection
 from shipper.store.opening import store_of
-from shipper.store.origins import Span
+from shipper.store.origins import OriginRange
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -71,7 +71,7 @@ class _InStore:
             return ()
 
     def _ask(self, store: OriginStore, stream: str, first: int, last: int) -> Sequence[int]:
-        (found,) = store.positions([Span(stream, first, last, own=is_run(stream))])
+        (found,) = store.positions([OriginRange(stream, first, last, own=is_run(stream))])
         if not store.count(WRAPPED):
             return found
         prefix = f"{stream}-"

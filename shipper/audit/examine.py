@@ -25,7 +25,7 @@ from typing import Final
 from shipper.audit.account import WINDOW, Account, Covered, Numbers, merged, windows
 from shipper.audit.result import Gap, Lost, Result
 from shipper.store.api import Selection
-from shipper.store.origins import OriginStore, Span
+from shipper.store.origins import OriginRange, OriginStore
 
 WRAPPED: Final = Selection("tags:rejected")
 MAX_WRAPPED: Final = 1_000_000
@@ -42,9 +42,9 @@ class _Window:
     receipts: Sequence[Covered]
 
     @property
-    def span(self) -> Span:
+    def span(self) -> OriginRange:
         first, last = self.owed.find(1), self.owed.rfind(1)
-        return Span(self.run, self.base + first, self.base + last, own=True)
+        return OriginRange(self.run, self.base + first, self.base + last, own=True)
 
 
 @dataclass(slots=True)
@@ -77,7 +77,7 @@ def examine(store: OriginStore, account: Account) -> Result:
     for window, positions in zip(owed, store.positions([w.span for w in owed]), strict=True):
         _compare(window, positions, tally)
     foreign = [each for each in live if not each.own]
-    spans = [Span(each.stream, each.first, each.last, own=False) for each in foreign]
+    spans = [OriginRange(each.stream, each.first, each.last, own=False) for each in foreign]
     for each, positions in zip(foreign, store.positions(spans), strict=True):
         _count(each, positions, tally)
     tally.gaps += _gaps(account)

@@ -31,7 +31,7 @@ Setting = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class BacktestOptions:
     """What the command line asked for; times in epoch milliseconds."""
 
     names: Sequence[str]
@@ -111,7 +111,7 @@ def backtest(invocation: Invocation, /, **options: Any) -> int:
     Judges every window of the past as it would have been judged live, and shows the incidents that
     would have fired. Nobody is told.
     """
-    wanted = Wanted(**options)
+    wanted = BacktestOptions(**options)
     until = invocation.now() if wanted.until is None else wanted.until
     span = Span(wanted.since, until)
     if span.since >= span.until:
@@ -123,7 +123,7 @@ def backtest(invocation: Invocation, /, **options: Any) -> int:
     return 0
 
 
-def _tested(invocation: Invocation, wanted: Wanted) -> list[Rule]:
+def _tested(invocation: Invocation, wanted: BacktestOptions) -> list[Rule]:
     """Give the rules that ask a store; what the job finds out about itself has no past."""
     chosen = rules_of(invocation, wanted.folder, wanted.names)
     found = [rule for rule in chosen if rule.probes]
@@ -155,7 +155,7 @@ def _progress() -> Iterator[Callable[[float], None]]:
 
 
 def _shown(
-    wanted: Wanted, outcomes: Sequence[tuple[str, Outcome]], invocation: Invocation
+    wanted: BacktestOptions, outcomes: Sequence[tuple[str, Outcome]], invocation: Invocation
 ) -> list[str]:
     if wanted.sweep:
         key = wanted.sweep[0][0]

@@ -9,7 +9,7 @@ from shipper.commands.moments import as_moment, as_span
 from shipper.commands.stores import open_store
 from shipper.store.fleet import read_fleet
 from shipper.text import Paint
-from shipper.view.fleet import Limits, fleet_json, fleet_text, state_of
+from shipper.view.fleet import FleetLimits, fleet_json, fleet_text, state_of
 
 WELL, NOT_WELL = 0, 1
 
@@ -56,7 +56,7 @@ def fleet(invocation: Invocation, *, since: int, silent: int, behind: int, as_js
     searched, what is not delivered yet, dead letters, and the version of its shipper. Exits with 1
     if a host is silent, stopped or behind, or if there is none.
     """
-    limits = Limits(invocation.now(), silent, behind)
+    limits = FleetLimits(invocation.now(), silent, behind)
     with open_store(invocation) as store:
         beats = read_fleet(store, since=since)
     if as_json:

@@ -21,7 +21,7 @@ from shipper.view import buckets as view
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from shipper.store.api import Answer, Hit, Store
+    from shipper.store.api import AggregateAnswer, Hit, Store
 
 FOUND, NOTHING_FOUND = 0, 1
 POLL_SECONDS = 0.2
@@ -29,7 +29,7 @@ MOST_SLOTS = 10_000  # more lines than anybody reads; a store has to hold them a
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class SearchOptions:
     """What was asked for on the command line."""
 
     query: tuple[str, ...]
@@ -117,7 +117,7 @@ def search(invocation: Invocation, /, **options: Any) -> int:
     QUERY has field:value, ranges, AND, OR, NOT, "phrases" and wildcards (docs/search.md);
     without it every record matches. Times are UTC. Exits with 1 when nothing matches.
     """
-    wanted = Wanted(**options)
+    wanted = SearchOptions(**options)
     _check_slots(wanted, invocation)
     with open_store(invocation) as store:
         if wanted.follow:
@@ -133,7 +133,7 @@ def search(invocation: Invocation, /, **options: Any) -> int:
         return _hits(store, wanted, invocation)
 
 
-def _hits(store: Store, wanted: Wanted, invocation: Invocation) -> int:
+def _hits(store: Store, wanted: SearchOptions, invocation: Invocation) -> int:
     found = store.search(
         wanted.selection, limit=wanted.limit or 50, sort=Sort(wanted.sort or Sort.DESC)
     )
@@ -148,13 +148,13 @@ def _hits(store: Store, wanted: Wanted, invocation: Invocation) -> int:
     return FOUND if found.total else NOTHING_FOUND
 
 
-def _count(store: Store, wanted: Wanted) -> int:
+def _count(store: Store, wanted: SearchOptions) -> int:
     count = store.count(wanted.selection)
     click.echo(count)
     return FOUND if count else NOTHING_FOUND
 
 
-def _by(store: Store, wanted: Wanted, field: str, invocation: Invocation) -> int:
+def _by(store: Store, wanted: SearchOptions, field: str, invocation: Invocation) -> int:
     terms = Terms(field, size=wanted.limit or 10)
     (answer,) = store.ask([Question(wanted.selection, {"values": terms})])
     values = buckets_of(answer, "values")
@@ -168,7 +168,7 @@ def _by(store: Store, wanted: Wanted, field: str, invocation: Invocation) -> int
     return FOUND
 
 
-def _every(store: Store, wanted: Wanted, interval: int, invocation: Invocation) -> int:
+def _every(store: Store, wanted: SearchOptions, interval: int, invocation: Invocation) -> int:
     histogram = DateHistogram(interval)
     (answer,) = store.ask([Question(wanted.selection, {"slots": histogram})])
     if not answer.total:
@@ -182,7 +182,7 @@ def _every(store: Store, wanted: Wanted, interval: int, invocation: Invocation) 
 
 
 def _by_every(
-    store: Store, wanted: Wanted, field: str, interval: int, invocation: Invocation
+    store: Store, wanted: SearchOptions, field: str, interval: int, invocation: Invocation
 ) -> int:
     histogram = DateHistogram(interval)
     terms = Terms(field, wanted.limit or 10, {"slots": histogram})
@@ -192,7 +192,8 @@ def _by_every(
         return _nothing_has(field, answer)
     slots = view.Slots.between(buckets_of(answer, "slots"), interval, _bounds(wanted, invocation))
     series = [
-        view.Series(str(value.key), view.counts_of(buckets_of(value, "slots"))) for value in values
+        view.ValueCounts(str(value.key), view.counts_of(buckets_of(value, "slots")))
+        for value in values
     ]
     if wanted.as_json:
         _print(view.grid_json(slots, series))
@@ -201,13 +202,13 @@ def _by_every(
     return FOUND
 
 
-def _nothing_has(field: str, answer: Answer) -> int:
+def _nothing_has(field: str, answer: AggregateAnswer) -> int:
     if answer.total:  # a mistyped field, perhaps
         click.echo(f"shipper: none of {answer.total:,} records has {field}", err=True)
     return NOTHING_FOUND
 
 
-def _follow(store: Store, wanted: Wanted, invocation: Invocation) -> int:
+def _follow(store: Store, wanted: SearchOptions, invocation: Invocation) -> int:
     """Show the last records, then every new one once; the first step of `follow` sets the mark."""
     before = wanted.limit or (10 if wanted.since is None else 1000)
     with suppress(KeyboardInterrupt):  # how following ends
@@ -223,7 +224,7 @@ def _follow(store: Store, wanted: Wanted, invocation: Invocation) -> int:
     return FOUND
 
 
-def _rendered(hits: Sequence[Hit], wanted: Wanted, invocation: Invocation) -> list[str]:
+def _rendered(hits: Sequence[Hit], wanted: SearchOptions, invocation: Invocation) -> list[str]:
     if wanted.as_json:
         return [hit_json(hit) for hit in hits]
     paint = Paint(invocation.colors)
@@ -236,7 +237,7 @@ def _print(lines: Iterable[str]) -> None:
         click.echo(text)
 
 
-def _bounds(wanted: Wanted, invocation: Invocation) -> tuple[int, ...]:
+def _bounds(wanted: SearchOptions, invocation: Invocation) -> tuple[int, ...]:
     """Give the first and last time that slots have to cover: silence up to now shows, too."""
     if wanted.since is None:
         return ()
@@ -244,7 +245,7 @@ def _bounds(wanted: Wanted, invocation: Invocation) -> tuple[int, ...]:
     return (wanted.since, max(last, wanted.since))
 
 
-def _check_slots(wanted: Wanted, invocation: Invocation) -> None:
+def _check_slots(wanted: SearchOptions, invocation: Invocation) -> None:
     bounds = _bounds(wanted, invocation)
     slots = (bounds[-1] - bounds[0]) // wanted.every if bounds and wanted.every else 0
     if slots > MOST_SLOTS:

@@ -26,16 +26,20 @@ def setup(invocation: Invocation, *, dry_run: bool) -> int:
     output = load(invocation.config).output
     if not isinstance(output, ElasticsearchOutput):
         raise ConfigError("there is nothing to set up for this output; use output.elasticsearch")
-    from shipper.store.elasticsearch.setup import State, set_up  # noqa: PLC0415 -- an extra
+    from shipper.store.elasticsearch.setup import SetupState, set_up  # noqa: PLC0415 -- an extra
 
-    done = {State.NEW: "installed", State.CHANGED: "updated", State.SAME: "is up to date"}
+    done = {
+        SetupState.NEW: "installed",
+        SetupState.CHANGED: "updated",
+        SetupState.SAME: "is up to date",
+    }
     if dry_run:
-        done |= {State.NEW: "is missing", State.CHANGED: "is to be updated"}
+        done |= {SetupState.NEW: "is missing", SetupState.CHANGED: "is to be updated"}
     changes = 0
     for step in set_up(output, dry_run=dry_run):
         note = f" ({safe(step.note)})" if step.note else ""
         click.echo(f"{step.piece}: {done.get(step.state, step.state)}{note}")
-        changes += step.state in {State.NEW, State.CHANGED}
+        changes += step.state in {SetupState.NEW, SetupState.CHANGED}
         for line in step.diff if dry_run else ():
             click.echo(f"  {safe(line)}")
     return 1 if dry_run and changes else 0

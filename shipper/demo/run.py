@@ -39,7 +39,7 @@ from shipper.tail.discovery import Patterns
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from shipper.store.api import Answer, Store
+    from shipper.store.api import AggregateAnswer, Store
 
 ROOT = Path(__file__).parents[2]  # of the checkout, where `examples` is
 LOGS = Path("logs")
@@ -367,5 +367,5 @@ def _now() -> int:
     return int(time.time() * 1000)
 
 
-def _counts(answer: Answer, name: str) -> dict[str, int]:
+def _counts(answer: AggregateAnswer, name: str) -> dict[str, int]:
     return {str(bucket.key): bucket.count for bucket in buckets_of(answer, name).buckets}

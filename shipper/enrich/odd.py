@@ -26,7 +26,7 @@ import msgspec
 from shipper.enrich import clock
 from shipper.enrich.classify import Traits
 from shipper.enrich.origin import is_run, is_seq
-from shipper.fields import FIELDS, Kind
+from shipper.fields import FIELDS, FieldKind
 
 UTF8 = codecs.getincrementaldecoder("utf-8")
 
@@ -36,7 +36,7 @@ MAX_DEPTH = 20  # Elasticsearch's default limit of object depth in a mapping
 INT64 = 2**63
 
 # What enrichment writes; a line that brings one of its own keeps it under `extra`.
-OURS = frozenset(name for name, field in FIELDS.items() if field.kind is Kind.OBJECT) | {
+OURS = frozenset(name for name, field in FIELDS.items() if field.kind is FieldKind.OBJECT) | {
     "tags",
     "@timestamp",
 }
@@ -188,10 +188,10 @@ def _take_time(record: dict[str, Any], extra: dict[str, Any]) -> int | None:
     return None
 
 
-def _fits(kind: Kind, value: Any) -> bool:
-    if kind is Kind.INTEGER:
+def _fits(kind: FieldKind, value: Any) -> bool:
+    if kind is FieldKind.INTEGER:
         return isinstance(value, int) and not isinstance(value, bool) and -INT64 <= value < INT64
-    if kind is Kind.FLOAT:
+    if kind is FieldKind.FLOAT:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         return number and -1e308 <= value <= 1e308
     return isinstance(value, str)

@@ -26,7 +26,7 @@ from shipper.store.api import Average, Filters, Number, Question, Selection, Ter
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from shipper.store.api import Answer, Store
+    from shipper.store.api import AggregateAnswer, Store
 
 REQUESTS = "event.dataset:orchestrator.access"
 ERRORS = "level:ERROR OR level:CRITICAL"
@@ -101,13 +101,13 @@ def write(summary: DailySummary, directory: Path) -> Path:
     return path
 
 
-def _mean(requests: Answer) -> float:
+def _mean(requests: AggregateAnswer) -> float:
     mean = requests.results["mean"]
     assert isinstance(mean, Number)
     return round(mean.value, 2) if mean.value is not None else 0
 
 
-def _top_errors(errors: Answer) -> dict[str, int]:
+def _top_errors(errors: AggregateAnswer) -> dict[str, int]:
     types = buckets_of(errors, "types")
     counts = {str(bucket.key): bucket.count for bucket in types.buckets}
     without = errors.total - types.others - sum(counts.values())

@@ -173,14 +173,14 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AggregateAnswer:
     """How many records the selection has, and a result per aggregation asked for."""
 
     total: int
     results: Mapping[str, Result]
 
 
-def buckets_of(answer: Answer | Bucket, name: str) -> Buckets:
+def buckets_of(answer: AggregateAnswer | Bucket, name: str) -> Buckets:
     """Give what was asked for under `name` by Terms, DateHistogram or Filters."""
     result = answer.results[name]
     assert isinstance(result, Buckets), f"{name} was asked for as something else"
@@ -201,7 +201,7 @@ class Store(Protocol):
     def count(self, selection: Selection) -> int:
         """Count the records of the selection."""
 
-    def ask(self, questions: Sequence[Question]) -> list[Answer]:
+    def ask(self, questions: Sequence[Question]) -> list[AggregateAnswer]:
         """Answer many questions in one request."""
 
     def follow(self, selection: Selection) -> Iterator[Sequence[Hit]]:

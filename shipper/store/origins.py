@@ -15,7 +15,7 @@ from shipper.store.api import Store
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class OriginRange:
     """Positions `first` to `last` of a stream; `own` says that it is a run, else that of a file."""
 
     stream: str
@@ -27,7 +27,7 @@ class Span:
 class OriginStore(Store, Protocol):
     """A store that can say which origins it holds; it raises as `Store` does."""
 
-    def positions(self, spans: Sequence[Span]) -> Iterator[Sequence[int]]:
+    def positions(self, spans: Sequence[OriginRange]) -> Iterator[Sequence[int]]:
         """
         Give for each span the positions that are stored, in order, each as often as it is.
 

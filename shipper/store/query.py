@@ -23,7 +23,7 @@ from functools import lru_cache
 from typing import Final, NoReturn
 
 from shipper.errors import QueryError
-from shipper.fields import HEARTBEAT, Kind, resolve
+from shipper.fields import HEARTBEAT, FieldKind, resolve
 from shipper.store.times import parse_span
 
 Value = str | int | float
@@ -34,7 +34,7 @@ BARE_KEYWORDS: Final = ("request_id", "workflow_id", "error_type", "run")
 UPPER_CASE: Final = ("level",)
 
 # Keys inside objects that always hold the same kind.
-KINDS_OF_KEYS: Final = {"event.created": Kind.DATE, "log.offset": Kind.INTEGER}
+KINDS_OF_KEYS: Final = {"event.created": FieldKind.DATE, "log.offset": FieldKind.INTEGER}
 
 # Where a record says that it is a heartbeat.
 DATASETS: Final = ("event.dataset", "data_stream.dataset")
@@ -88,7 +88,7 @@ class Match:
     """
 
     field: str
-    kind: Kind
+    kind: FieldKind
     value: Value
 
 
@@ -102,7 +102,7 @@ class Wildcard:
     """
 
     field: str
-    kind: Kind
+    kind: FieldKind
     pattern: str
 
 
@@ -111,7 +111,7 @@ class Range:
     """Records whose number or time (epoch ms) lies between the bounds; None is no bound."""
 
     field: str
-    kind: Kind
+    kind: FieldKind
     lower: int | float | None = None
     upper: int | float | None = None
     lower_included: bool = True
@@ -123,7 +123,7 @@ class Exists:
     """Records that have a value in the field, or in any key below it."""
 
     field: str
-    kind: Kind
+    kind: FieldKind
 
 
 Node = All | And | Or | Not | Match | Wildcard | Range | Exists
@@ -167,7 +167,7 @@ def _names_heartbeats(node: Node) -> bool:
             return False
 
 
-def find_field(name: str) -> tuple[str, Kind]:
+def find_field(name: str) -> tuple[str, FieldKind]:
     """Find the path and the kind of the field that a user means."""
     path, kind = resolve(name)
     return path, KINDS_OF_KEYS.get(path, kind)
@@ -289,7 +289,7 @@ class _Parser:
         field, kind = find_field(name)
         if self._star():
             return Exists(field, kind)
-        if kind is Kind.OBJECT and "." not in field:
+        if kind is FieldKind.OBJECT and "." not in field:
             self._fail(start, f"{field} is an object", f"name a key of it, as {field}.name")
         if self._peek() in ("[", "{"):
             return self._range(field, kind, start)
@@ -305,42 +305,46 @@ class _Parser:
             self._fail(self._at, "this needs a field", "write one before it, as status_code:>=500")
         word = self._word()
         fields = [
-            *((f, Kind.TEXT) for f in BARE_TEXTS),
-            *((f, Kind.KEYWORD) for f in BARE_KEYWORDS),
+            *((f, FieldKind.TEXT) for f in BARE_TEXTS),
+            *((f, FieldKind.KEYWORD) for f in BARE_KEYWORDS),
         ]
         searched = _searched_by_word(word)
         return Or(
             tuple(
                 self._match(field, kind, word)
                 for field, kind in fields
-                if searched or kind is Kind.KEYWORD
+                if searched or kind is FieldKind.KEYWORD
             )
         )
 
     # Values.
 
-    def _match(self, field: str, kind: Kind, word: _Word) -> Node:
-        if kind is Kind.TEXT and not _searched_by_word(word):
+    def _match(self, field: str, kind: FieldKind, word: _Word) -> Node:
+        if kind is FieldKind.TEXT and not _searched_by_word(word):
             self._fail(
                 word.at,
                 f"{field} is searched by its words, and this is none",
                 "use letters and digits, * and ? only within one word",
             )
-        if word.pattern is not None and kind in (Kind.TEXT, Kind.KEYWORD, Kind.OBJECT):
+        if word.pattern is not None and kind in (
+            FieldKind.TEXT,
+            FieldKind.KEYWORD,
+            FieldKind.OBJECT,
+        ):
             fold: Callable[[str], str] = str
-            if kind is Kind.TEXT:
+            if kind is FieldKind.TEXT:
                 fold = str.lower
             elif field in UPPER_CASE:
                 fold = str.upper
             return Wildcard(field, kind, fold(word.pattern))
-        if kind is Kind.DATE:
+        if kind is FieldKind.DATE:
             first, last = self._span(field, word)
             return Range(field, kind, first, last)
-        if kind in (Kind.INTEGER, Kind.FLOAT):
+        if kind in (FieldKind.INTEGER, FieldKind.FLOAT):
             return Match(field, kind, self._number(field, kind, word))
         return Match(field, kind, word.text.upper() if field in UPPER_CASE else word.text)
 
-    def _one_of(self, field: str, kind: Kind) -> Node:
+    def _one_of(self, field: str, kind: FieldKind) -> Node:
         start = self._at
         if not self._take("["):
             self._fail(start, "IN needs a list", "write it as IN [a b c]")
@@ -354,7 +358,7 @@ class _Parser:
             self._fail(start, "this list is empty", "name at least one value")
         return Or(tuple(items))
 
-    def _comparison(self, field: str, kind: Kind) -> Node:
+    def _comparison(self, field: str, kind: FieldKind) -> Node:
         above = self._peek() == ">"
         self._at += 1
         included = self._peek() == "="
@@ -367,7 +371,7 @@ class _Parser:
             return Range(field, kind, bound, None, lower_included=included)
         return Range(field, kind, None, bound, upper_included=included)
 
-    def _range(self, field: str, kind: Kind, start: int) -> Node:
+    def _range(self, field: str, kind: FieldKind, start: int) -> Node:
         lower_included = self._peek() == "["
         self._at += 1
         self._skip_space()
@@ -396,11 +400,11 @@ class _Parser:
         return None if self._at_end() or self._peek() in "]}" else self._word("]}")
 
     def _bound(
-        self, field: str, kind: Kind, word: _Word, *, lower: bool, included: bool
+        self, field: str, kind: FieldKind, word: _Word, *, lower: bool, included: bool
     ) -> int | float | None:
         if word.pattern == "*":
             return None
-        if kind is Kind.DATE:
+        if kind is FieldKind.DATE:
             first, last = self._span(field, word)
             return first if lower == included else last
         return self._number(field, kind, word)
@@ -415,16 +419,16 @@ class _Parser:
             )
         return span
 
-    def _number(self, field: str, kind: Kind, word: _Word) -> int | float:
+    def _number(self, field: str, kind: FieldKind, word: _Word) -> int | float:
         number = number_of(word.text)
-        if isinstance(number, int) and kind in (Kind.INTEGER, Kind.OBJECT):
+        if isinstance(number, int) and kind in (FieldKind.INTEGER, FieldKind.OBJECT):
             return number
-        if number is not None and kind in (Kind.FLOAT, Kind.OBJECT):
+        if number is not None and kind in (FieldKind.FLOAT, FieldKind.OBJECT):
             return float(number)
-        if kind in (Kind.KEYWORD, Kind.TEXT):
+        if kind in (FieldKind.KEYWORD, FieldKind.TEXT):
             self._fail(word.at, f"{field} is text", "ask for ranges of numbers and times only")
-        noun = "an integer" if kind is Kind.INTEGER else "a number"
-        fault = f"{field} is {noun}" if kind is not Kind.OBJECT else "a range needs numbers"
+        noun = "an integer" if kind is FieldKind.INTEGER else "a number"
+        fault = f"{field} is {noun}" if kind is not FieldKind.OBJECT else "a range needs numbers"
         return self._fail(
             word.at, f"{fault}, and {word.text!r} is none", f"write {field}:[200 TO 299]"
         )

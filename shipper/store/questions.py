@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from shipper.errors import QueryError
-from shipper.fields import Kind
+from shipper.fields import FieldKind
 from shipper.store.api import (
     Aggregation,
     Cardinality,
@@ -33,10 +33,10 @@ def below(aggregation: Aggregation) -> Mapping[str, Aggregation]:
     return {}
 
 
-def field_of(aggregation: Aggregation) -> tuple[str, Kind]:
+def field_of(aggregation: Aggregation) -> tuple[str, FieldKind]:
     """Give the path and the kind of the field that an aggregation looks at."""
     if isinstance(aggregation, (DateHistogram, Filters)):
-        return "@timestamp", Kind.DATE
+        return "@timestamp", FieldKind.DATE
     return find_field(aggregation.field)
 
 
@@ -68,23 +68,23 @@ def check(aggregations: Mapping[str, Aggregation]) -> None:
         check(below(aggregation))
 
 
-def _check_values(field: str, kind: Kind) -> None:
-    if kind is Kind.TEXT:
+def _check_values(field: str, kind: FieldKind) -> None:
+    if kind is FieldKind.TEXT:
         raise QueryError(f"{field} is text and has no values to count; filter by its words")
-    if kind is Kind.DATE:
+    if kind is FieldKind.DATE:
         raise QueryError(f"{field} is a time; count it by slots of a date histogram")
     if field == UNGROUPED:
         raise QueryError(f"{field} differs in every request and can't be counted; search for it")
     _check_key(field, kind)
 
 
-def _check_numbers(field: str, kind: Kind) -> None:
+def _check_numbers(field: str, kind: FieldKind) -> None:
     _check_key(field, kind)
-    in_extra = kind is Kind.OBJECT and field.startswith("extra.")
-    if not in_extra and kind not in (Kind.INTEGER, Kind.FLOAT):
+    in_extra = kind is FieldKind.OBJECT and field.startswith("extra.")
+    if not in_extra and kind not in (FieldKind.INTEGER, FieldKind.FLOAT):
         raise QueryError(f"{field} holds no numbers; ask for one that does, as duration_ms")
 
 
-def _check_key(field: str, kind: Kind) -> None:
-    if kind is Kind.OBJECT and "." not in field:
+def _check_key(field: str, kind: FieldKind) -> None:
+    if kind is FieldKind.OBJECT and "." not in field:
         raise QueryError(f"{field} is an object; name a key of it, as {field}.name")

@@ -43,7 +43,7 @@ class Slots:
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
+class ValueCounts:
     """Counts of one value per slot; a slot that is missing has none."""
 
     value: str
@@ -95,7 +95,7 @@ def slots_json(slots: Slots) -> list[str]:
     ]
 
 
-def grid_text(slots: Slots, series: list[Series], paint: Paint) -> list[str]:
+def grid_text(slots: Slots, series: list[ValueCounts], paint: Paint) -> list[str]:
     """Show the count of every slot, and of each value in it."""
     head = ["time", "total", *(_short(one.value) for one in series)]
     rows = [
@@ -106,7 +106,7 @@ def grid_text(slots: Slots, series: list[Series], paint: Paint) -> list[str]:
     return [paint.strong(heading), *lines]
 
 
-def grid_json(slots: Slots, series: list[Series]) -> list[str]:
+def grid_json(slots: Slots, series: list[ValueCounts]) -> list[str]:
     """Write every slot with its count, and value → count."""
     return [
         safe_json(

@@ -16,7 +16,7 @@ HEAD = ("host", "state", "heartbeat", "searchable up to", "behind", "files", "le
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class FleetLimits:
     """The time now (epoch ms), and how old (ms) a heartbeat and a watermark may be."""
 
     now: int
@@ -24,19 +24,19 @@ class Limits:
     behind: int
 
 
-def state_of(beat: HostBeat, limits: Limits) -> str:
+def state_of(beat: HostBeat, limits: FleetLimits) -> str:
     """Give `well`, `behind`, `silent`, or `stopped` for one that told so before it was silent."""
     if limits.now - beat.at > limits.silent:
         return "stopped" if beat.stopped else "silent"
     return "behind" if limits.now - beat.watermark > limits.behind else "well"
 
 
-def fleet_json(beat: HostBeat, limits: Limits) -> str:
+def fleet_json(beat: HostBeat, limits: FleetLimits) -> str:
     """Write a host as one JSON object; times are epoch milliseconds."""
     return safe_json({**asdict(beat), "state": state_of(beat, limits)})
 
 
-def fleet_text(beats: Sequence[HostBeat], limits: Limits, paint: Paint) -> list[str]:
+def fleet_text(beats: Sequence[HostBeat], limits: FleetLimits, paint: Paint) -> list[str]:
     """Show all hosts, below them the files that hold those back which are behind."""
     if not beats:
         return ["no shipper has told of itself in this time"]
@@ -48,7 +48,7 @@ def fleet_text(beats: Sequence[HostBeat], limits: Limits, paint: Paint) -> list[
     ]
 
 
-def _row(beat: HostBeat, limits: Limits) -> list[str]:
+def _row(beat: HostBeat, limits: FleetLimits) -> list[str]:
     return [
         safe(beat.host),
         state_of(beat, limits),
@@ -61,11 +61,11 @@ def _row(beat: HostBeat, limits: Limits) -> list[str]:
     ]
 
 
-def _ago(time: int, limits: Limits) -> str:
+def _ago(time: int, limits: FleetLimits) -> str:
     return f"{span(max(limits.now - time, 0) / 1000)} ago"
 
 
-def _notes(beat: HostBeat, limits: Limits) -> list[str]:
+def _notes(beat: HostBeat, limits: FleetLimits) -> list[str]:
     """Say more of a host that is not well, and of what was given up or left unproved."""
     host = safe(beat.host)
     notes = []

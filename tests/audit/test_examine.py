@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from shipper.audit.account import WINDOW, Account, Covered
 from shipper.audit.examine import examine
-from shipper.store.api import Answer, Hit, Hits, Question, Selection, Sort
-from shipper.store.origins import Span
+from shipper.store.api import AggregateAnswer, Hit, Hits, Question, Selection, Sort
+from shipper.store.origins import OriginRange
 
 RUN, STREAM = "01JKBBBBBBBBBBBBBBBBBBBBBB", "0123456789abcdef0123"
 FAR = 2**52
@@ -26,7 +26,7 @@ class Plain:
     wrapped: frozenset[str] = frozenset()
     dropped: int = 0
 
-    def positions(self, spans: Sequence[Span]) -> Iterator[Sequence[int]]:
+    def positions(self, spans: Sequence[OriginRange]) -> Iterator[Sequence[int]]:
         for span in spans:
             held = self.stored.get(span.stream, Counter())
             yield sorted(each for each in held.elements() if span.first <= each <= span.last)
@@ -49,7 +49,7 @@ class Plain:
     def remove_doubles(self, ids: Sequence[str]) -> int:
         raise NotImplementedError
 
-    def ask(self, questions: Sequence[Question]) -> list[Answer]:
+    def ask(self, questions: Sequence[Question]) -> list[AggregateAnswer]:
         raise NotImplementedError
 
     def follow(self, selection: Selection) -> Iterator[Sequence[Hit]]:

@@ -13,8 +13,8 @@ from click.testing import CliRunner
 from shipper.cli import main
 from shipper.config.main import ElasticsearchOutput
 from shipper.errors import StoreUnavailable
-from shipper.fields import ALIASES, FIELDS, Kind
-from shipper.store.elasticsearch.setup import State, pieces, set_up
+from shipper.fields import ALIASES, FIELDS, FieldKind
+from shipper.store.elasticsearch.setup import SetupState, pieces, set_up
 from tests.servers.elasticsearch import StartNode
 from tests.servers.elasticsearch_scripted import Asked, Says, Scripted, scripted_server
 
@@ -22,11 +22,11 @@ ROOT = Path(__file__).parents[2]
 FILES = {str(piece): piece.body for piece in pieces()}
 MAPPINGS = FILES["component template logs-orchestrator@mappings"]["template"]["mappings"]
 TYPES = {
-    Kind.KEYWORD: "keyword",
-    Kind.TEXT: "text",
-    Kind.INTEGER: "long",
-    Kind.FLOAT: "double",
-    Kind.DATE: "date",
+    FieldKind.KEYWORD: "keyword",
+    FieldKind.TEXT: "text",
+    FieldKind.INTEGER: "long",
+    FieldKind.FLOAT: "double",
+    FieldKind.DATE: "date",
 }
 CONFIG = """\
 service: {{name: app}}
@@ -49,7 +49,7 @@ FOUND = dict(leaves(MAPPINGS["properties"]))
 def test_every_field_has_its_type() -> None:
     """The mapping has the fields of `shipper.fields` with their kinds, and no others."""
     for name, field in FIELDS.items():
-        if field.kind is not Kind.OBJECT:
+        if field.kind is not FieldKind.OBJECT:
             assert FOUND[name]["type"] == TYPES[field.kind], name
     heads = {name.partition(".")[0] for name in FOUND}
     assert heads == {*FIELDS} | {name.partition(".")[0] for name in ALIASES}
@@ -152,14 +152,14 @@ def server() -> Iterator[Scripted]:
         yield scripted
 
 
-def states(server: Scripted, *, dry_run: bool = False) -> set[State]:
+def states(server: Scripted, *, dry_run: bool = False) -> set[SetupState]:
     return {step.state for step in set_up(ElasticsearchOutput((server.url,)), dry_run=dry_run)}
 
 
 def test_a_cluster_with_everything(server: Scripted) -> None:
     """Where all is offered all is installed, in the order of need, and nothing of the user's."""
-    assert states(server, dry_run=True) == {State.NEW}
-    assert states(server) == {State.NEW}
+    assert states(server, dry_run=True) == {SetupState.NEW}
+    assert states(server) == {SetupState.NEW}
     put = [asked.path for asked in server.asked if asked.method == "PUT"]
     assert len(put) == len(FILES)
     assert put[0].startswith("/_ilm/policy/")
@@ -167,12 +167,12 @@ def test_a_cluster_with_everything(server: Scripted) -> None:
         "/_component_template/logs-orchestrator@mappings"
     )
     assert not [asked for asked in server.asked if "@custom" in asked.path]
-    assert states(server) == {State.SAME}
+    assert states(server) == {SetupState.SAME}
 
 
 def test_what_differs_is_shown(server: Scripted, tmp_path: Path) -> None:
     """A dry run shows a difference as a diff, and the next setup takes it away."""
-    assert states(server) == {State.NEW}
+    assert states(server) == {SetupState.NEW}
     assert isinstance(server.otherwise, Cluster)
     server.otherwise.held["/_index_template/logs-orchestrator"]["priority"] = 7
     code, told = run(tmp_path, server.url, "--dry-run")
@@ -180,7 +180,7 @@ def test_what_differs_is_shown(server: Scripted, tmp_path: Path) -> None:
     assert '-  "priority": "7"' in told
     assert '+  "priority": "250"' in told
     assert run(tmp_path, server.url)[0] == 0
-    assert states(server) == {State.SAME}
+    assert states(server) == {SetupState.SAME}
 
 
 def test_what_a_cluster_may_lack(server: Scripted) -> None:
@@ -194,7 +194,7 @@ def test_what_a_cluster_may_lack(server: Scripted) -> None:
 
     server.otherwise = answer
     found = {str(step.piece): step for step in set_up(ElasticsearchOutput((server.url,)))}
-    lacking = [name for name, step in found.items() if step.state is State.NOT_OFFERED]
+    lacking = [name for name, step in found.items() if step.state is SetupState.NOT_OFFERED]
     assert lacking == ["component template logs-orchestrator@failures"]
     assert "x_content_parse_exception" in found[lacking[0]].note
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from shipper.enrich.enricher import Enricher, Surroundings
 from shipper.events import AnyEvents, Block
-from shipper.fields import FIELDS, Kind
+from shipper.fields import FIELDS, FieldKind
 
 RUN = "01JKABCDEFGHJKMNPQRSTVWXYZ"
 STREAM = "0123456789abcdef0123"
@@ -71,14 +71,14 @@ def misfits(doc: dict[str, Any]) -> Iterator[str]:
             yield f"{key} is missing"
 
 
-def _is(kind: Kind, key: str, value: object) -> bool:
+def _is(kind: FieldKind, key: str, value: object) -> bool:
     if key == "tags":
         return isinstance(value, list) and all(isinstance(tag, str) for tag in value)
-    if kind is Kind.OBJECT:
+    if kind is FieldKind.OBJECT:
         return isinstance(value, dict)
-    if kind is Kind.INTEGER:
+    if kind is FieldKind.INTEGER:
         return type(value) is int and -(2**63) <= value < 2**63
-    if kind is Kind.FLOAT:
+    if kind is FieldKind.FLOAT:
         return type(value) in (int, float)
     return isinstance(value, str)
 

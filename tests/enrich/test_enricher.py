@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shipper.enrich.enricher import RUNS_REMEMBERED, Enricher
-from shipper.fields import FIELDS, Kind
+from shipper.fields import FIELDS, FieldKind
 from tests.enrich.enriching import (
     MIB,
     PATH,
@@ -30,11 +30,11 @@ from tests.enrich.enriching import (
 )
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
-KINDS: dict[Kind, st.SearchStrategy[Any]] = {
-    Kind.KEYWORD: TEXTS,
-    Kind.TEXT: TEXTS,
-    Kind.INTEGER: st.integers(1, 2**63 - 1),
-    Kind.FLOAT: st.floats(0, 1e6) | st.integers(0, 10**6),
+KINDS: dict[FieldKind, st.SearchStrategy[Any]] = {
+    FieldKind.KEYWORD: TEXTS,
+    FieldKind.TEXT: TEXTS,
+    FieldKind.INTEGER: st.integers(1, 2**63 - 1),
+    FieldKind.FLOAT: st.floats(0, 1e6) | st.integers(0, 10**6),
 }
 WRITTEN = [
     field.name

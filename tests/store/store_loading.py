@@ -16,7 +16,7 @@ from shipper.deliver.batch import Batch
 from shipper.deliver.bulk import bulk_body
 from shipper.events import Events
 from shipper.store.api import Store
-from shipper.store.elasticsearch.setup import State, set_up
+from shipper.store.elasticsearch.setup import SetupState, set_up
 from shipper.store.opening import open_elasticsearch, open_embedded
 from shipper.store.times import iso
 from tests.store.store_records import Record, write_parts
@@ -56,7 +56,7 @@ class Node:
         self.stream = f"logs-{DATASET}-{namespace}"
         self._output = ElasticsearchOutput(hosts=(url,))
         for step in set_up(self._output):  # it is done step by step
-            assert step.state in State
+            assert step.state in SetupState
 
     def call(self, method: str, target: str, body: bytes | None = None) -> Any:
         """Make a request that has to be answered well."""

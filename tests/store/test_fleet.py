@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from shipper.store.api import (
-    Answer,
+    AggregateAnswer,
     Filters,
     Hit,
     Hits,
@@ -126,7 +126,7 @@ class Counting:
         self.asked.append("search")
         return self.store.search(selection, limit=limit, sort=sort)
 
-    def ask(self, questions: Sequence[Question]) -> list[Answer]:
+    def ask(self, questions: Sequence[Question]) -> list[AggregateAnswer]:
         self.asked.append("ask")
         return self.store.ask(questions)
 

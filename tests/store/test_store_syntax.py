@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shipper.errors import QueryError
-from shipper.fields import Kind
+from shipper.fields import FieldKind
 from shipper.store.query import And, Match, Not, Or, Range, Wildcard, parse
 
-A, B, C = (Match("tags", Kind.KEYWORD, x) for x in "abc")
+A, B, C = (Match("tags", FieldKind.KEYWORD, x) for x in "abc")
 
 
 @pytest.mark.parametrize(
@@ -32,17 +32,17 @@ A, B, C = (Match("tags", Kind.KEYWORD, x) for x in "abc")
         ("tags:IN [a b]", Or((A, B))),
         ("tags:IN [ 'a' \"b\" ]", Or((A, B))),
         ("tags:a\n\tOR\ntags:b", Or((A, B))),
-        ("tags:ORDER", Match("tags", Kind.KEYWORD, "ORDER")),
-        ("tags:-5", Match("tags", Kind.KEYWORD, "-5")),
-        ("tags:a:b", Match("tags", Kind.KEYWORD, "a:b")),
-        ('tags:"a\\"b\\\\c\\d"', Match("tags", Kind.KEYWORD, 'a"b\\c\\d')),
-        ("tags:a\\*b*", Wildcard("tags", Kind.KEYWORD, "a\\*b*")),
-        ("tags:a\\\\*", Wildcard("tags", Kind.KEYWORD, "a\\\\*")),
-        ("tags:a\\*", Match("tags", Kind.KEYWORD, "a*")),
-        ("tags:/a/", Match("tags", Kind.KEYWORD, "/a/")),
-        ("x:1", Match("extra.x", Kind.OBJECT, "1")),
-        ("seq:{1 TO 2]", Range("seq", Kind.INTEGER, 1, 2, lower_included=False)),
-        ("seq:>-5", Range("seq", Kind.INTEGER, -5, None, lower_included=False)),
+        ("tags:ORDER", Match("tags", FieldKind.KEYWORD, "ORDER")),
+        ("tags:-5", Match("tags", FieldKind.KEYWORD, "-5")),
+        ("tags:a:b", Match("tags", FieldKind.KEYWORD, "a:b")),
+        ('tags:"a\\"b\\\\c\\d"', Match("tags", FieldKind.KEYWORD, 'a"b\\c\\d')),
+        ("tags:a\\*b*", Wildcard("tags", FieldKind.KEYWORD, "a\\*b*")),
+        ("tags:a\\\\*", Wildcard("tags", FieldKind.KEYWORD, "a\\\\*")),
+        ("tags:a\\*", Match("tags", FieldKind.KEYWORD, "a*")),
+        ("tags:/a/", Match("tags", FieldKind.KEYWORD, "/a/")),
+        ("x:1", Match("extra.x", FieldKind.OBJECT, "1")),
+        ("seq:{1 TO 2]", Range("seq", FieldKind.INTEGER, 1, 2, lower_included=False)),
+        ("seq:>-5", Range("seq", FieldKind.INTEGER, -5, None, lower_included=False)),
     ],
 )
 def test_a_text_becomes_a_tree(text: str, tree: object) -> None:

@@ -7,8 +7,8 @@ import json
 from shipper.store.api import Bucket, Buckets
 from shipper.text import Paint
 from shipper.view.buckets import (
-    Series,
     Slots,
+    ValueCounts,
     grid_json,
     grid_text,
     shares_json,
@@ -75,7 +75,7 @@ def test_silence_is_shown() -> None:
 def test_values_per_slot() -> None:
     """A grid has a row per slot, the whole first, then each value."""
     slots = Slots.between(Buckets((Bucket(0, 3), Bucket(MINUTE, 1))), MINUTE, ())
-    series = [Series("INFO", {0: 2, MINUTE: 1}), Series("ERROR", {0: 1})]
+    series = [ValueCounts("INFO", {0: 2, MINUTE: 1}), ValueCounts("ERROR", {0: 1})]
 
     assert grid_text(slots, series, PLAIN) == [
         "time               total  INFO  ERROR",

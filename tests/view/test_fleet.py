@@ -8,10 +8,10 @@ import pytest
 
 from shipper.store.fleet import FileLag, HostBeat
 from shipper.text import Paint
-from shipper.view.fleet import Limits, fleet_text, state_of
+from shipper.view.fleet import FleetLimits, fleet_text, state_of
 
 NOW = 1_770_292_800_000
-LIMITS = Limits(NOW, silent=60_000, behind=300_000)
+LIMITS = FleetLimits(NOW, silent=60_000, behind=300_000)
 WELL = HostBeat("web-1", NOW - 3000, NOW - 5000, "1.2.3", files=4)
 PLAIN = Paint(on=False)
 

@@ -34,7 +34,7 @@ from shipper.config.options import (
     read_options,
 )
 from shipper.errors import ConfigError
-from shipper.fields import Kind
+from shipper.fields import FieldKind
 from shipper.store import untyped
 from shipper.store.query import find_field
 
@@ -183,7 +183,7 @@ def nested(fields: Fields) -> dict[str, Any]:
         place = document
         for step in above:
             place = place.setdefault(step, {})
-        is_typed = kind in (Kind.INTEGER, Kind.FLOAT, Kind.OBJECT)
+        is_typed = kind in (FieldKind.INTEGER, FieldKind.FLOAT, FieldKind.OBJECT)
         place[last] = untyped.read(text) if is_typed else text
     return document
 

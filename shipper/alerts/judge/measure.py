@@ -18,8 +18,8 @@ from shipper.alerts.verdict import Group, Window
 from shipper.errors import QueryError
 from shipper.store import untyped
 from shipper.store.api import (
+    AggregateAnswer,
     Aggregation,
-    Answer,
     Bucket,
     Number,
     Question,
@@ -105,7 +105,7 @@ class Ask:
 class Asks(Protocol):
     """What a measurement needs of a store."""
 
-    def ask(self, questions: Sequence[Question]) -> list[Answer]:
+    def ask(self, questions: Sequence[Question]) -> list[AggregateAnswer]:
         """Answer many questions in one request."""
 
 
@@ -159,8 +159,8 @@ def grouped(
 
 
 def groups_in(
-    answer: Answer | Bucket, group_by: Sequence[str]
-) -> Iterator[tuple[Group, Answer | Bucket]]:
+    answer: AggregateAnswer | Bucket, group_by: Sequence[str]
+) -> Iterator[tuple[Group, AggregateAnswer | Bucket]]:
     """Give the answer for each group of a question that was `grouped`."""
     if not group_by:
         yield (), answer
@@ -177,10 +177,10 @@ def groups_in(
             yield (value, *group), below
 
 
-def number_in(answer: Answer | Bucket, probe: Probe) -> float | None:
+def number_in(answer: AggregateAnswer | Bucket, probe: Probe) -> float | None:
     """Give the number of a probe; None if there is nothing to make it of."""
     if probe.take is Take.COUNT:
-        count = answer.total if isinstance(answer, Answer) else answer.count
+        count = answer.total if isinstance(answer, AggregateAnswer) else answer.count
         return count or None
     result = answer.results[_name_of(probe)]
     assert isinstance(result, Number), "a statistic was asked for"
@@ -191,7 +191,7 @@ def _name_of(probe: Probe) -> str:
     return f"{probe.take} {probe.field}"
 
 
-def _collect(asked: Asked, answers: Iterable[tuple[Probe, Answer]]) -> Measurement:
+def _collect(asked: Asked, answers: Iterable[tuple[Probe, AggregateAnswer]]) -> Measurement:
     """Put the numbers of a window's probes together; what is not grouped goes to every group."""
     rule = asked.rule
     groups: dict[Group, dict[str, float]] = {}

@@ -17,7 +17,7 @@ from shipper.alerts.page import Example, Share
 from shipper.alerts.verdict import Group, Window
 from shipper.errors import QueryError, StoreUnavailable
 from shipper.store.api import (
-    Answer,
+    AggregateAnswer,
     Buckets,
     Hit,
     Question,
@@ -94,7 +94,7 @@ def _shares(store: Store, now: Selection, known: set[str]) -> Iterator[Share]:
             yield from shares[:SHOWN]
 
 
-def _shares_of(field: str, found: Answer, earlier: Answer) -> list[Share]:
+def _shares_of(field: str, found: AggregateAnswer, earlier: AggregateAnswer) -> list[Share]:
     once = buckets_of(earlier, field)
     shares = [
         Share(

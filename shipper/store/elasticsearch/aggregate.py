@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from shipper.errors import QueryError
-from shipper.fields import Kind
+from shipper.fields import FieldKind
 from shipper.store import untyped
 from shipper.store.answers import (
     MAX_VALUES,
@@ -114,7 +114,7 @@ def _hdr(aggregation: Percentiles) -> Body:
     It knows no negative numbers, and would fail at the first.
     """
     field, kind = field_of(aggregation)
-    digits = 3 if kind is Kind.INTEGER else 2
+    digits = 3 if kind is FieldKind.INTEGER else 2
     percents = sorted({each for percent in aggregation.percents for each in _percents(percent)})
     hdr = {"number_of_significant_value_digits": digits}
     asked = {"field": field, "percents": percents, "keyed": False, "hdr": hdr}
@@ -224,7 +224,9 @@ def _histogram(aggregation: DateHistogram, found: Body, selection: Selection) ->
     return Buckets([_bucket(slot, aggregation, by_time.get(slot, {}), selection) for slot in slots])
 
 
-def _of_hdr(aggregation: Percentiles, found: Body, stats: Body, kind: Kind) -> PercentileValues:
+def _of_hdr(
+    aggregation: Percentiles, found: Body, stats: Body, kind: FieldKind
+) -> PercentileValues:
     total = stats.get("count", 0)
     if not total:
         return PercentileValues(dict.fromkeys(aggregation.percents))
@@ -238,7 +240,7 @@ def _of_hdr(aggregation: Percentiles, found: Body, stats: Body, kind: Kind) -> P
     for percent in aggregation.percents:
         value = by_percent[_percent_of_rank(percent, total)]
         value = min(max(value, stats["min"]), stats["max"])
-        values[percent] = int(value) if kind is Kind.INTEGER else value
+        values[percent] = int(value) if kind is FieldKind.INTEGER else value
     return PercentileValues(values)
 
 

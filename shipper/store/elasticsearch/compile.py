@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from shipper.errors import QueryError
-from shipper.fields import HEARTBEAT, Kind
+from shipper.fields import HEARTBEAT, FieldKind
 from shipper.store import query as q
 from shipper.store import untyped
 from shipper.store.api import Selection
@@ -78,7 +78,7 @@ def bounds(selection: Selection) -> list[Body]:
     since, until = selection.since, selection.until
     if since is None and until is None:
         return []
-    limits = q.Range("@timestamp", Kind.DATE, since, until, upper_included=False)
+    limits = q.Range("@timestamp", FieldKind.DATE, since, until, upper_included=False)
     return [_range(limits, {})]
 
 
@@ -112,7 +112,7 @@ def _any_of(queries: Sequence[Body]) -> Body:
 
 
 def _match(node: q.Match) -> Body:
-    if node.kind is Kind.TEXT:
+    if node.kind is FieldKind.TEXT:
         return {"match_phrase": {node.field: node.value}}
     if not untyped.in_extra(node.field):
         return {"term": {indexed(node.field, node.kind): node.value}}
@@ -138,9 +138,9 @@ def _range(node: q.Range, values: Values) -> Body:
     if untyped.in_extra(node.field):
         texts = [text for text in values[node.field] if untyped.within(untyped.read(text), node)]
         return {"terms": {node.field: texts}}
-    if indexed(node.field, node.kind) and node.kind is Kind.OBJECT:
+    if indexed(node.field, node.kind) and node.kind is FieldKind.OBJECT:
         return NOTHING  # these keys hold texts
-    limits: Body = {"format": "epoch_millis"} if node.kind is Kind.DATE else {}
+    limits: Body = {"format": "epoch_millis"} if node.kind is FieldKind.DATE else {}
     if node.lower is not None:
         limits["gte" if node.lower_included else "gt"] = node.lower
     if node.upper is not None:
@@ -152,7 +152,7 @@ def _exists(node: q.Exists) -> Body:
     field = node.field
     if untyped.in_extra(field):
         return {"exists": {"field": field}}
-    if node.kind is Kind.OBJECT:
+    if node.kind is FieldKind.OBJECT:
         below = [key for key in KEYS_OF_OBJECTS if key.startswith(f"{field}.")]
         return _any_of([_present(key) for key in below or [indexed(field, node.kind)]])
     return _present(field)
@@ -163,14 +163,14 @@ def _present(field: str) -> Body:
     return _any_of([{"exists": {"field": field}}, {"term": {"_ignored": field}}])
 
 
-def indexed(field: str, kind: Kind) -> str:
+def indexed(field: str, kind: FieldKind) -> str:
     """
     Give the field, if Elasticsearch indexes it.
 
     Raises:
         QueryError: it is a key of an object that the mapping does not have.
     """
-    if kind is Kind.OBJECT and field not in KEYS_OF_OBJECTS and not untyped.in_extra(field):
+    if kind is FieldKind.OBJECT and field not in KEYS_OF_OBJECTS and not untyped.in_extra(field):
         head = field.partition(".")[0]
         known = ", ".join(key for key in KEYS_OF_OBJECTS if key.startswith(f"{head}."))
         raise QueryError(f"{field} is not indexed in Elasticsearch; ask for one of {known}")

@@ -17,22 +17,22 @@ import msgspec
 from shipper.errors import StoreUnavailable
 from shipper.store.answers import MAX_VALUES
 from shipper.store.elasticsearch.compile import Body
-from shipper.store.elasticsearch.requests import LINES, Found, Requests
-from shipper.store.origins import Span
+from shipper.store.elasticsearch.requests import LINES, RawHit, Requests
+from shipper.store.origins import OriginRange
 
 MAX_BODIES: Final = 200  # in one request,
 MAX_WIDTH: Final = 260_000  # and positions: a response of about 10 MB
 MAX_IDS: Final = 5000  # of which the copies are looked up at a time
 
 
-def positions(requests: Requests, spans: Sequence[Span]) -> Iterator[Sequence[int]]:
+def positions(requests: Requests, spans: Sequence[OriginRange]) -> Iterator[Sequence[int]]:
     """Give per span the positions that are stored, in order, each as often as it is."""
     for portion in _portions(spans):
         yield from _ask(requests, portion)
 
 
-def _portions(spans: Sequence[Span]) -> Iterator[list[Span]]:
-    portion: list[Span] = []
+def _portions(spans: Sequence[OriginRange]) -> Iterator[list[OriginRange]]:
+    portion: list[OriginRange] = []
     width = 0
     for span in spans:
         wide = min(span.last - span.first + 1, MAX_VALUES)
@@ -45,14 +45,14 @@ def _portions(spans: Sequence[Span]) -> Iterator[list[Span]]:
         yield portion
 
 
-def _ask(requests: Requests, spans: Sequence[Span]) -> Iterator[Sequence[int]]:
+def _ask(requests: Requests, spans: Sequence[OriginRange]) -> Iterator[Sequence[int]]:
     for span, response in zip(spans, requests.search([*map(_body, spans)]), strict=True):
         found = response.aggregations.get("positions", {})
         if found.get("sum_other_doc_count"):
             middle = (span.first + span.last) // 2
             halves = (
-                Span(span.stream, span.first, middle, span.own),
-                Span(span.stream, middle + 1, span.last, span.own),
+                OriginRange(span.stream, span.first, middle, span.own),
+                OriginRange(span.stream, middle + 1, span.last, span.own),
             )
             yield [each for half in _ask(requests, halves) for each in half]
         else:
@@ -60,7 +60,7 @@ def _ask(requests: Requests, spans: Sequence[Span]) -> Iterator[Sequence[int]]:
             yield sorted(key for key, count in counts for _ in range(count))
 
 
-def _body(span: Span) -> Body:
+def _body(span: OriginRange) -> Body:
     stream, position = ("run", "seq") if span.own else ("log.stream", "log.offset")
     within = {"range": {position: {"gte": span.first, "lte": span.last}}}
     terms = {"field": position, "size": MAX_VALUES, "shard_size": MAX_VALUES}
@@ -76,7 +76,7 @@ def remove_doubles(requests: Requests, ids: Sequence[str]) -> int:
     """Leave one copy of each record: the oldest one that is not wrapped, if there is any."""
     removed = 0
     for start in range(0, len(ids), MAX_IDS):
-        copies: dict[str, list[Found]] = defaultdict(list)
+        copies: dict[str, list[RawHit]] = defaultdict(list)
         for found in _copies(requests, ids[start : start + MAX_IDS]):
             copies[found.id].append(found)
         extra = [each for of_one in copies.values() for each in sorted(of_one, key=_rank)[1:]]
@@ -86,7 +86,7 @@ def remove_doubles(requests: Requests, ids: Sequence[str]) -> int:
     return removed
 
 
-def _copies(requests: Requests, ids: Sequence[str]) -> list[Found]:
+def _copies(requests: Requests, ids: Sequence[str]) -> list[RawHit]:
     body: Body = {
         "query": {"ids": {"values": [*ids]}},
         "size": 2 * MAX_IDS,  # what has more than two copies loses the others next time
@@ -98,13 +98,13 @@ def _copies(requests: Requests, ids: Sequence[str]) -> list[Found]:
     return response.hits.hits
 
 
-def _rank(found: Found) -> tuple[bool, str]:
+def _rank(found: RawHit) -> tuple[bool, str]:
     """Sort wrapped copies behind whole ones, then by backing index, whose name counts up."""
     tags = msgspec.json.decode(found.source).get("tags") or ()
     return "rejected" in tags, found.index
 
 
-def _delete(requests: Requests, copies: Sequence[Found]) -> None:
+def _delete(requests: Requests, copies: Sequence[RawHit]) -> None:
     lines = b"".join(
         msgspec.json.encode({"delete": {"_index": each.index, "_id": each.id}}) + b"\n"
         for each in copies

@@ -25,7 +25,7 @@ from urllib.parse import quote
 from shipper.store.api import Hit
 from shipper.store.elasticsearch.compile import Body
 from shipper.store.elasticsearch.hits import LazyHits
-from shipper.store.elasticsearch.requests import Found, Requests
+from shipper.store.elasticsearch.requests import RawHit, Requests
 
 REFRESHES: Final = 3
 UNSETTLED: Final = 1_000  # writes before the beginning that may not be searchable yet
@@ -39,7 +39,7 @@ Shard = tuple[str, int]  # index, number in it
 
 
 @dataclass(slots=True)
-class Progress:
+class ShardProgress:
     """
     How far a shard was read.
 
@@ -52,7 +52,7 @@ class Progress:
     reached: int | None = None
 
     @classmethod
-    def after(cls, number: int) -> Progress:
+    def after(cls, number: int) -> ShardProgress:
         """Begin after a number."""
         return cls(deque([number], REFRESHES + 1))
 
@@ -61,7 +61,7 @@ class Progress:
         """Give the number that the next record to ask for is higher than."""
         return self.shown[0] if self.reached is None else self.reached
 
-    def take(self, found: Sequence[Found], newest: int) -> None:
+    def take(self, found: Sequence[RawHit], newest: int) -> None:
         """Take note of what was found, and of the newest number that the shard shows."""
         self.given |= {each.id: each.sort[1] for each in found}
         self.reached = found[-1].sort[1] if len(found) == PORTION else None
@@ -85,9 +85,9 @@ class Follower:
         self._requests = requests
         self._query = query
         shards = self._list_shards()
-        self._shards = {shard: Progress.after(_NEVER) for shard in shards}
+        self._shards = {shard: ShardProgress.after(_NEVER) for shard in shards}
         for shard, (newest, _) in self._look(shards).items():
-            self._shards[shard] = Progress.after(max(-1, newest - UNSETTLED))
+            self._shards[shard] = ShardProgress.after(max(-1, newest - UNSETTLED))
         for shard, (newest, found) in self._look(shards).items():
             self._shards[shard].take(found, newest)
             self._shards[shard].reached = None
@@ -97,8 +97,8 @@ class Follower:
         while True:
             shards = self._list_shards()
             for shard in shards:
-                self._shards.setdefault(shard, Progress.after(-1))
-            new: list[Found] = []
+                self._shards.setdefault(shard, ShardProgress.after(-1))
+            new: list[RawHit] = []
             for shard, (newest, found) in self._look(shards).items():
                 self._shards[shard].take(found, newest)
                 new += found
@@ -112,7 +112,7 @@ class Follower:
         ready = [c for copies in listed for c in copies[:1] if c["state"] in _READY]
         return [(copy["index"], copy["shard"]) for copy in ready]
 
-    def _look(self, shards: Sequence[Shard]) -> dict[Shard, tuple[int, list[Found]]]:
+    def _look(self, shards: Sequence[Shard]) -> dict[Shard, tuple[int, list[RawHit]]]:
         """Ask each shard for its newest number and for what was not given yet."""
         if not shards:
             return {}
@@ -140,7 +140,7 @@ def _newest(shard: Shard) -> Body:
     }
 
 
-def _new(shard: Shard, progress: Progress, query: Body) -> Body:
+def _new(shard: Shard, progress: ShardProgress, query: Body) -> Body:
     given = {"ids": {"values": list(progress.given)}}
     after = {"range": {"_seq_no": {"gt": progress.lower}}}
     return {

@@ -10,7 +10,7 @@ import msgspec
 
 from shipper.fields import FIELDS
 from shipper.store.api import Hit
-from shipper.store.elasticsearch.requests import Found
+from shipper.store.elasticsearch.requests import RawHit
 from shipper.store.times import iso
 
 
@@ -18,7 +18,7 @@ from shipper.store.times import iso
 class LazyHits(Sequence[Hit]):
     """Hits whose fields stay text until they are looked at."""
 
-    found: Sequence[Found]
+    found: Sequence[RawHit]
 
     def __len__(self) -> int:
         return len(self.found)
@@ -36,7 +36,7 @@ class LazyHits(Sequence[Hit]):
         return map(hit_of, self.found)
 
 
-def hit_of(found: Found) -> Hit:
+def hit_of(found: RawHit) -> Hit:
     """
     Make a hit; its first sort value is its time.
 

@@ -26,7 +26,7 @@ _UNAVAILABLE: Final = 503
 _UNTIL_READY: Final = "wait_for_events=languid&wait_for_no_initializing_shards=true&timeout=2s"
 
 
-class Found(msgspec.Struct, gc=False):
+class RawHit(msgspec.Struct, gc=False):
     """One hit; its fields stay text until they are looked at."""
 
     id: str = msgspec.field(name="_id")
@@ -35,20 +35,20 @@ class Found(msgspec.Struct, gc=False):
     source: msgspec.Raw = msgspec.field(name="_source", default=msgspec.Raw(b"{}"))
 
 
-class Total(msgspec.Struct, gc=False):
+class HitTotal(msgspec.Struct, gc=False):
     """How many records there are."""
 
     value: int
 
 
-class FoundHits(msgspec.Struct, gc=False):
+class RawHits(msgspec.Struct, gc=False):
     """The hits of a response."""
 
-    hits: list[Found] = []
-    total: Total | None = None
+    hits: list[RawHit] = []
+    total: HitTotal | None = None
 
 
-class Shards(msgspec.Struct, gc=False):
+class FailedShards(msgspec.Struct, gc=False):
     """How many shards were asked, and gave no answer."""
 
     failed: int = 0
@@ -60,8 +60,8 @@ class Response(msgspec.Struct, gc=False):
     status: int = 200
     error: Any = None
     timed_out: bool = False
-    shards: Shards = msgspec.field(name="_shards", default_factory=Shards)
-    hits: FoundHits = msgspec.field(default_factory=FoundHits)
+    shards: FailedShards = msgspec.field(name="_shards", default_factory=FailedShards)
+    hits: RawHits = msgspec.field(default_factory=RawHits)
     aggregations: dict[str, Any] = {}
     pit_id: str | None = None
 

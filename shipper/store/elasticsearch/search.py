@@ -18,7 +18,16 @@ from shipper.errors import StoreUnavailable
 from shipper.net.elastic import Cluster
 from shipper.store import query as q
 from shipper.store.answers import check_limit
-from shipper.store.api import Aggregation, Answer, Filters, Hit, Hits, Question, Selection, Sort
+from shipper.store.api import (
+    AggregateAnswer,
+    Aggregation,
+    Filters,
+    Hit,
+    Hits,
+    Question,
+    Selection,
+    Sort,
+)
 from shipper.store.elasticsearch import aggregate, evidence
 from shipper.store.elasticsearch.compile import (
     Body,
@@ -30,8 +39,8 @@ from shipper.store.elasticsearch.compile import (
 )
 from shipper.store.elasticsearch.follow import Follower
 from shipper.store.elasticsearch.hits import LazyHits
-from shipper.store.elasticsearch.requests import Found, Requests
-from shipper.store.origins import Span
+from shipper.store.elasticsearch.requests import RawHit, Requests
+from shipper.store.origins import OriginRange
 from shipper.store.questions import below, check
 
 PAGE: Final = 10_000  # hits of one request; `index.max_result_window` of an index that nobody set
@@ -62,7 +71,7 @@ class ElasticsearchStore:
         body: Body = {"query": self._query(selection), "size": 0, "track_total_hits": True}
         return self._requests.search([body])[0].total
 
-    def ask(self, questions: Sequence[Question]) -> list[Answer]:
+    def ask(self, questions: Sequence[Question]) -> list[AggregateAnswer]:
         """Answer many questions in one request, after one that lists values if any has to know."""
         for question in questions:
             check(question.aggregations)
@@ -75,7 +84,7 @@ class ElasticsearchStore:
         ]
         responses = self._requests.search(bodies)
         return [
-            Answer(
+            AggregateAnswer(
                 response.total,
                 aggregate.results(question.aggregations, response.aggregations, question.selection),
             )
@@ -88,7 +97,7 @@ class ElasticsearchStore:
         follower = Follower(self._requests, lambda: self._query(selection))
         return follower.steps()
 
-    def positions(self, spans: Sequence[Span]) -> Iterator[Sequence[int]]:
+    def positions(self, spans: Sequence[OriginRange]) -> Iterator[Sequence[int]]:
         """Give per span the positions that are stored, each as often; see `OriginStore`."""
         return evidence.positions(self._requests, spans)
 
@@ -125,7 +134,7 @@ class ElasticsearchStore:
             "POST", f"/{quote(self._requests.pattern, safe='*')}/_pit?keep_alive={KEEP_ALIVE}"
         )
         pit = json.loads(opened)["id"]
-        found: list[Found] = []
+        found: list[RawHit] = []
         total = 0
         try:
             while len(found) < limit:

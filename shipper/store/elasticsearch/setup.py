@@ -26,7 +26,7 @@ NOT_OFFERED = {400, 405, 410, 500, 501}  # what clusters answer for what they do
 HEADERS = {"accept": "application/json", "content-type": "application/json"}
 
 
-class State(StrEnum):
+class SetupState(StrEnum):
     """What is to be done, or was done, about a piece."""
 
     NEW = "new"
@@ -36,7 +36,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class TemplateKind:
     """A kind of piece: its folder, its path in the API, where an answer holds it."""
 
     folder: str
@@ -55,27 +55,29 @@ class Kind:
 
 # In the order in which they need each other.
 KINDS = (
-    Kind(
+    TemplateKind(
         "lifecycle_policies",
         "lifecycle policy",
         "/_ilm/policy",
         absence="no index lifecycle management; the lifecycle of the data streams holds",
     ),
-    Kind(
+    TemplateKind(
         "component_templates",
         "component template",
         "/_component_template",
         "component_templates",
         "component_template",
     ),
-    Kind(
+    TemplateKind(
         "index_templates",
         "index template",
         "/_index_template",
         "index_templates",
         "index_template",
     ),
-    Kind("roles", "role", "/_security/role", absence="no security; everybody may do everything"),
+    TemplateKind(
+        "roles", "role", "/_security/role", absence="no security; everybody may do everything"
+    ),
 )
 
 RIGHTS = "log in with the rights manage_index_templates, manage_ilm and manage_security"
@@ -87,7 +89,7 @@ MAY_LACK = {"component template logs-orchestrator@failures"}  # came with 9.1
 class Piece:
     """One file: what has to be there under a name."""
 
-    kind: Kind
+    kind: TemplateKind
     name: str
     body: dict[str, Any]
 
@@ -96,11 +98,11 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class SetupStep:
     """What is so about a piece; `note` says more, `diff` has the lines of a unified diff."""
 
     piece: Piece
-    state: State
+    state: SetupState
     note: str = ""
     diff: tuple[str, ...] = ()
 
@@ -114,7 +116,7 @@ def pieces() -> Iterator[Piece]:
             yield Piece(kind, file.name.removesuffix(".json"), json.loads(file.read_text()))
 
 
-def set_up(output: ElasticsearchOutput, *, dry_run: bool = False) -> Iterator[Step]:
+def set_up(output: ElasticsearchOutput, *, dry_run: bool = False) -> Iterator[SetupStep]:
     """
     Look at each piece and, unless it is a dry run, put it in place; give what was so before.
 
@@ -127,9 +129,9 @@ def set_up(output: ElasticsearchOutput, *, dry_run: bool = False) -> Iterator[St
     try:
         for piece in pieces():
             step = _look(cluster, piece, absent)
-            if step.state in {State.NEW, State.CHANGED} and not dry_run:
+            if step.state in {SetupState.NEW, SetupState.CHANGED} and not dry_run:
                 step = _put(cluster, step)
-            if step.state is State.NOT_OFFERED:
+            if step.state is SetupState.NOT_OFFERED:
                 absent.add(str(piece))
             yield step
     except ElasticFailure as failure:
@@ -140,32 +142,32 @@ def set_up(output: ElasticsearchOutput, *, dry_run: bool = False) -> Iterator[St
         cluster.close()
 
 
-def _look(cluster: Cluster, piece: Piece, absent: set[str]) -> Step:
+def _look(cluster: Cluster, piece: Piece, absent: set[str]) -> SetupStep:
     """See what the cluster has in the place of a piece."""
     if NEEDS.get(str(piece)) in absent:
-        return Step(piece, State.NOT_OFFERED, f"there is no {NEEDS[str(piece)]} to name")
+        return SetupStep(piece, SetupState.NOT_OFFERED, f"there is no {NEEDS[str(piece)]} to name")
     try:
         answer = _request(cluster, "GET", piece)
     except ElasticFailure as failure:
         if failure.status == 404:
-            return Step(piece, State.NEW, diff=_diff(piece, {}))
+            return SetupStep(piece, SetupState.NEW, diff=_diff(piece, {}))
         if piece.kind.absence and failure.status in NOT_OFFERED:
-            return Step(piece, State.NOT_OFFERED, piece.kind.absence)
+            return SetupStep(piece, SetupState.NOT_OFFERED, piece.kind.absence)
         raise
     there = _within(piece.kind.found(answer, piece.name), piece.body)
     if there == _plain(piece.body):
-        return Step(piece, State.SAME)
-    return Step(piece, State.CHANGED, diff=_diff(piece, there))
+        return SetupStep(piece, SetupState.SAME)
+    return SetupStep(piece, SetupState.CHANGED, diff=_diff(piece, there))
 
 
-def _put(cluster: Cluster, step: Step) -> Step:
+def _put(cluster: Cluster, step: SetupStep) -> SetupStep:
     """Put a piece in its place; what a cluster may lack, it may refuse."""
     try:
         _request(cluster, "PUT", step.piece, step.piece.body)
     except ElasticFailure as failure:
         if failure.status != 400 or str(step.piece) not in MAY_LACK:
             raise
-        return Step(step.piece, State.NOT_OFFERED, str(failure))
+        return SetupStep(step.piece, SetupState.NOT_OFFERED, str(failure))
     return step
 
 

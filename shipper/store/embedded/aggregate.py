@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 from tantivy import Order, Query
 
 from shipper.errors import QueryError
-from shipper.fields import Kind
+from shipper.fields import FieldKind
 from shipper.store import query as q
 from shipper.store import untyped
 from shipper.store.answers import MAX_VALUES, Key
 from shipper.store.api import (
-    Answer,
+    AggregateAnswer,
     Cardinality,
     DateHistogram,
     Percentiles,
@@ -56,7 +56,7 @@ class _TooLarge(Exception):  # noqa: N818 - the request is to be split
     """Say that a part can't answer a request exactly at one go."""
 
 
-def answer(question: Question, views: Sequence[View]) -> Answer:
+def answer(question: Question, views: Sequence[View]) -> AggregateAnswer:
     """
     Answer a question.
 
@@ -76,7 +76,7 @@ def answer(question: Question, views: Sequence[View]) -> Answer:
             count = _Request(view, run.nodes).tally(query, tallies)
             if not run.filters:
                 total += count
-    return Answer(total, results(question.aggregations, tallies, question.selection))
+    return AggregateAnswer(total, results(question.aggregations, tallies, question.selection))
 
 
 class _Request:
@@ -171,12 +171,12 @@ def _all_terms(column: str) -> Body:
 
 
 def _has_magnitudes(node: Node) -> bool:
-    return isinstance(node.aggregation, Percentiles) and node.field[1] is Kind.FLOAT
+    return isinstance(node.aggregation, Percentiles) and node.field[1] is FieldKind.FLOAT
 
 
-def _values_of(field: str, kind: Kind) -> str:
+def _values_of(field: str, kind: FieldKind) -> str:
     """Give the column whose values tell those of a field."""
-    if kind is not Kind.OBJECT:
+    if kind is not FieldKind.OBJECT:
         return column_of(field)
     return extra_path(field) if untyped.in_extra(field) else "_envelope"
 
@@ -225,7 +225,7 @@ def _keys_of(view: View, node: Node) -> Callable[[Body], Sequence[Key]]:
     field, kind = node.field
     if isinstance(node.aggregation, DateHistogram):
         return lambda bucket: (int(bucket["key"]),)
-    if kind is not Kind.OBJECT:
+    if kind is not FieldKind.OBJECT:
         return lambda bucket: (bucket["key"],)
     if untyped.in_extra(field):
         return _free_key

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tantivy import FieldType, Occur, Query
 
 from shipper.errors import QueryError
-from shipper.fields import Kind
+from shipper.fields import FieldKind
 from shipper.store import query as q
 from shipper.store import untyped
 from shipper.store.embedded.document import MARK, mark, mend_key
@@ -70,7 +70,7 @@ def lies_outside(view: View, selection: Selection) -> bool:
 
 def _time_query(selection: Selection, view: View) -> Query:
     since, until = selection.since, selection.until
-    bounds = q.Range("@timestamp", Kind.DATE, since, until, upper_included=False)
+    bounds = q.Range("@timestamp", FieldKind.DATE, since, until, upper_included=False)
     return _range(bounds, view)
 
 
@@ -109,11 +109,11 @@ def _any_of(queries: Sequence[Query]) -> Query:
 
 def _match(node: q.Match, view: View) -> Query:
     field, value = node.field, node.value
-    if node.kind is Kind.TEXT:
+    if node.kind is FieldKind.TEXT:
         return _phrase(field, str(value), view)
-    if node.kind is Kind.KEYWORD:
+    if node.kind is FieldKind.KEYWORD:
         return Query.term_query(view.schema, field, value)
-    if node.kind is not Kind.OBJECT:
+    if node.kind is not FieldKind.OBJECT:
         return _range(q.Range(field, node.kind, _number(value), _number(value)), view)
     values = _readings(str(value))
     if untyped.in_extra(field):
@@ -162,7 +162,7 @@ def _analyzer() -> tantivy.TextAnalyzer:
 
 
 def _wildcard(node: q.Wildcard, view: View) -> Query:
-    if node.kind is not Kind.OBJECT:
+    if node.kind is not FieldKind.OBJECT:
         try:
             return Query.regex_query(view.schema, node.field, _automaton(node.pattern))
         except ValueError as error:
@@ -215,12 +215,12 @@ def value_of(bucket: Mapping[str, Any]) -> untyped.Value:
 
 
 def _range(node: q.Range, view: View) -> Query:
-    if node.kind is Kind.OBJECT and not untyped.in_extra(node.field):
+    if node.kind is FieldKind.OBJECT and not untyped.in_extra(node.field):
         return _of_envelopes(view, node.field, lambda leaf: untyped.within(leaf, node))
-    type_ = FieldType.Float if node.kind is Kind.FLOAT else FieldType.Integer
+    type_ = FieldType.Float if node.kind is FieldKind.FLOAT else FieldType.Integer
     if node.lower is None and node.upper is None:
         return _exists(q.Exists(node.field, node.kind), view)
-    if node.kind is Kind.OBJECT:
+    if node.kind is FieldKind.OBJECT:
         return _extra_range(node, view)
     return Query.range_query(
         view.schema,
@@ -268,7 +268,7 @@ def _exists(node: q.Exists, view: View) -> Query:
         return Query.all_query()
     if field in TOLD:
         return _of_envelopes(view, HAS, lambda leaf: leaf == field)
-    if node.kind is not Kind.OBJECT:
+    if node.kind is not FieldKind.OBJECT:
         return Query.exists_query(column_of(field))
     if untyped.in_extra(field):
         return Query.exists_query(extra_path(field), json_subpaths=field == "extra")

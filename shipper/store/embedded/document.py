@@ -23,7 +23,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw
 
-from shipper.fields import FIELDS, Kind
+from shipper.fields import FIELDS, FieldKind
 from shipper.store import untyped
 from shipper.store.embedded import envelope
 from shipper.store.embedded.incoming import AFTER_TIME, Pieces
@@ -65,11 +65,11 @@ class _Log(msgspec.Struct, gc=False, forbid_unknown_fields=True):
 
 _NO_EVENT: Final = _Event()
 _NO_LOG: Final = _Log()
-_TYPES: Final[dict[Kind, Any]] = {
-    Kind.KEYWORD: str | None,
-    Kind.TEXT: str | None,
-    Kind.INTEGER: int | None,
-    Kind.FLOAT: float | None,
+_TYPES: Final[dict[FieldKind, Any]] = {
+    FieldKind.KEYWORD: str | None,
+    FieldKind.TEXT: str | None,
+    FieldKind.INTEGER: int | None,
+    FieldKind.FLOAT: float | None,
 }
 _SEVERAL: Final = "tags"  # the only field that holds a list
 

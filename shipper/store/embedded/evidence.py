@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from shipper.store.embedded.view import View
-    from shipper.store.origins import Span
+    from shipper.store.origins import OriginRange
 
 FOREIGN: Final = "_stream"
 
 
-def positions(views: Sequence[View], span: Span) -> list[int]:
+def positions(views: Sequence[View], span: OriginRange) -> list[int]:
     """Give the positions of a span that are stored, in order, each as often as it is."""
     field, column = ("run", "seq") if span.own else (FOREIGN, "_position")
     found: list[int] = []
@@ -27,7 +27,7 @@ def positions(views: Sequence[View], span: Span) -> list[int]:
     return sorted(found)
 
 
-def _query(view: View, span: Span, field: str, column: str) -> Query:
+def _query(view: View, span: OriginRange, field: str, column: str) -> Query:
     return Query.boolean_query(
         [
             (Occur.Must, Query.term_query(view.schema, field, span.stream)),

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from shipper.fields import FIELDS, Kind
+from shipper.fields import FIELDS, FieldKind
 from shipper.store.embedded.number_order import magnitude
 from shipper.store.embedded.schema import magnitude_column
 
@@ -68,7 +68,7 @@ class Pieces:
 Incoming = Documents | Pieces
 
 _COLUMNS: Final = {
-    name: magnitude_column(name) for name, field in FIELDS.items() if field.kind is Kind.FLOAT
+    name: magnitude_column(name) for name, field in FIELDS.items() if field.kind is FieldKind.FLOAT
 }
 
 

@@ -46,7 +46,7 @@ class Manifest(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Part:
+class IndexPart:
     """A part by its folder."""
 
     number: int
@@ -100,13 +100,13 @@ class Part:
         return manifest
 
 
-def list_parts(root: Path) -> list[Part]:
+def list_parts(root: Path) -> list[IndexPart]:
     """Give the parts that are there, oldest first; OSError where the folder can't be read."""
     found = ((_PART.fullmatch(name), name) for name in os.listdir(root))
-    return sorted(Part(int(match[1]), root / name) for match, name in found if match)
+    return sorted(IndexPart(int(match[1]), root / name) for match, name in found if match)
 
 
-def open_index(part: Part) -> tantivy.Index:
+def open_index(part: IndexPart) -> tantivy.Index:
     """
     Open the tantivy index of a part.
 
@@ -126,7 +126,7 @@ def open_index(part: Part) -> tantivy.Index:
     return index
 
 
-def create_part(root: Path, number: int, commits_before: int) -> Part:
+def create_part(root: Path, number: int, commits_before: int) -> IndexPart:
     """Make an empty part, on the disk with all that belongs to it before it gets its name."""
     path = root / f"part-{number:08d}"
     new = path.with_suffix(".new")
@@ -140,10 +140,10 @@ def create_part(root: Path, number: int, commits_before: int) -> Part:
         _sync(file)
     new.rename(path)
     _sync(root)
-    return Part(number, path)
+    return IndexPart(number, path)
 
 
-def drop_part(part: Part) -> None:
+def drop_part(part: IndexPart) -> None:
     """Take a part out of the index; its files go with `delete_left_overs`."""
     part.path.rename(part.path.with_suffix(".gone"))
     _sync(part.path.parent)

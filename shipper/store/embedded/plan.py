@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from dataclasses import field as default
 
-from shipper.fields import Kind
+from shipper.fields import FieldKind
 from shipper.store.api import Aggregation, Filters
 from shipper.store.questions import below, field_of
 
@@ -38,7 +38,7 @@ class Node:
     chosen: str | None = None
     counted: bool = True
     children: Children = default(default_factory=dict)
-    field: tuple[str, Kind] = default(init=False)  # that the aggregation looks at
+    field: tuple[str, FieldKind] = default(init=False)  # that the aggregation looks at
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "field", field_of(self.aggregation))  # once, not per bucket

@@ -13,7 +13,7 @@ from tantivy import Order
 
 from shipper.errors import QueryError
 from shipper.store.answers import check_limit
-from shipper.store.api import Answer, Hits, Question, Selection, Sort
+from shipper.store.api import AggregateAnswer, Hits, Question, Selection, Sort
 from shipper.store.embedded import parts
 from shipper.store.embedded.aggregate import answer
 from shipper.store.embedded.compile import compile_selection, lies_outside
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tantivy import Query
 
     from shipper.store.api import Hit
-    from shipper.store.origins import Span
+    from shipper.store.origins import OriginRange
 
 PORTION: Final = 10_000  # records that `follow` gives at a time
 
@@ -75,7 +75,7 @@ class EmbeddedStore:
                 if not lies_outside(view, selection)
             )
 
-    def ask(self, questions: Sequence[Question]) -> list[Answer]:
+    def ask(self, questions: Sequence[Question]) -> list[AggregateAnswer]:
         """Answer many questions on one state of the index."""
         with readable(self._path):
             views = self._views.current()
@@ -87,7 +87,7 @@ class EmbeddedStore:
             seen = _newest(self._views.current())
         return self._follow(selection, seen)
 
-    def positions(self, spans: Sequence[Span]) -> Iterator[Sequence[int]]:
+    def positions(self, spans: Sequence[OriginRange]) -> Iterator[Sequence[int]]:
         """Give per span the positions that are stored, each as often; see `OriginStore`."""
         with readable(self._path):
             views = self._views.current()

@@ -30,15 +30,15 @@ from typing import Final
 
 import tantivy
 
-from shipper.fields import FIELDS, Kind
+from shipper.fields import FIELDS, FieldKind
 from shipper.store.questions import UNGROUPED
 
 VERSION: Final = 2
 
-KEYWORDS: Final = tuple(f.name for f in FIELDS.values() if f.kind is Kind.KEYWORD)
-TEXTS: Final = tuple(f.name for f in FIELDS.values() if f.kind is Kind.TEXT)
-INTEGERS: Final = tuple(f.name for f in FIELDS.values() if f.kind is Kind.INTEGER)
-FLOATS: Final = tuple(f.name for f in FIELDS.values() if f.kind is Kind.FLOAT)
+KEYWORDS: Final = tuple(f.name for f in FIELDS.values() if f.kind is FieldKind.KEYWORD)
+TEXTS: Final = tuple(f.name for f in FIELDS.values() if f.kind is FieldKind.TEXT)
+INTEGERS: Final = tuple(f.name for f in FIELDS.values() if f.kind is FieldKind.INTEGER)
+FLOATS: Final = tuple(f.name for f in FIELDS.values() if f.kind is FieldKind.FLOAT)
 
 # Fields whose column has another name.
 COLUMNS: Final = {"@timestamp": "_ms", "event.created": "_created", "log.offset": "_offset"}

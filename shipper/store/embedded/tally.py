@@ -39,7 +39,7 @@ from shipper.store.api import (
 
 
 @dataclass(slots=True)
-class Numbers:
+class NumberTally:
     """Count and sum of numbers, the smallest and the largest."""
 
     count: int = 0
@@ -77,7 +77,7 @@ class Tallies:
     """What was tallied at one level, by the name of the aggregation."""
 
     counts: dict[str, Counts] = field(default_factory=dict)
-    numbers: dict[str, Numbers] = field(default_factory=dict)
+    numbers: dict[str, NumberTally] = field(default_factory=dict)
 
     def counts_of(self, name: str) -> Counts:
         """Give the counts of an aggregation."""
@@ -86,11 +86,11 @@ class Tallies:
             found = self.counts[name] = Counts()
         return found
 
-    def numbers_of(self, name: str) -> Numbers:
+    def numbers_of(self, name: str) -> NumberTally:
         """Give the numbers of an aggregation."""
         found = self.numbers.get(name)
         if found is None:
-            found = self.numbers[name] = Numbers()
+            found = self.numbers[name] = NumberTally()
         return found
 
 
@@ -109,11 +109,11 @@ def results(
     }
 
 
-_NO_COUNTS, _NO_NUMBERS = Counts(), Numbers()  # only read
+_NO_COUNTS, _NO_NUMBERS = Counts(), NumberTally()  # only read
 
 
 def _result(
-    aggregation: Aggregation, counts: Counts, numbers: Numbers, selection: Selection
+    aggregation: Aggregation, counts: Counts, numbers: NumberTally, selection: Selection
 ) -> Result:
     match aggregation:
         case Terms():
@@ -134,7 +134,7 @@ def _result(
             return Number(_statistic(aggregation, numbers) if numbers.count else None)
 
 
-def _statistic(aggregation: Statistic, numbers: Numbers) -> float:
+def _statistic(aggregation: Statistic, numbers: NumberTally) -> float:
     match aggregation:
         case Average():
             return numbers.total / numbers.count
@@ -164,7 +164,9 @@ def _bucket(
     return Bucket(key, counts.counts.get(key, 0), within)
 
 
-def _percentiles(aggregation: Percentiles, counts: Counts, numbers: Numbers) -> PercentileValues:
+def _percentiles(
+    aggregation: Percentiles, counts: Counts, numbers: NumberTally
+) -> PercentileValues:
     by_number = {float(key): count for key, count in counts.counts.items()}
     values: dict[float, float | None] = {}
     for percent in aggregation.percents:

@@ -11,7 +11,7 @@ from tantivy import DocAddress, FieldType, Occur, Order, Query
 from shipper.errors import StoreUnavailable
 from shipper.store.embedded import parts
 from shipper.store.embedded.envelope import Envelope, parse_envelope, read_envelopes
-from shipper.store.embedded.parts import Part
+from shipper.store.embedded.parts import IndexPart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ ATTEMPTS = 5  # a merge may replace files between two steps of opening
 
 
 @dataclass(slots=True)
-class Times:
+class PartTimes:
     """The times that a part reaches over, found out when they are asked for first."""
 
     records: int = -1
@@ -53,7 +53,7 @@ class View:
     envelopes: Mapping[int, Envelope]
     heartbeats: Sequence[int] = ()  # the envelopes of these
 
-    times: Times | None = None
+    times: PartTimes | None = None
 
     @property
     def schema(self) -> tantivy.Schema:
@@ -109,7 +109,7 @@ class _Opened:
     index: tantivy.Index
     envelopes: dict[int, Envelope] = field(default_factory=dict)
     heartbeats: list[int] = field(default_factory=list)
-    times: Times = field(default_factory=Times)
+    times: PartTimes = field(default_factory=PartTimes)
 
 
 class Views:
@@ -117,7 +117,7 @@ class Views:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._opened: dict[Part, _Opened] = {}
+        self._opened: dict[IndexPart, _Opened] = {}
 
     def current(self) -> list[View]:
         """
@@ -139,7 +139,7 @@ class Views:
         """Let go of all parts."""
         self._opened.clear()
 
-    def _view(self, part: Part, *, is_newest: bool) -> View | None:
+    def _view(self, part: IndexPart, *, is_newest: bool) -> View | None:
         """Open a part as of now; None if it was dropped in the meantime."""
         for attempt in range(ATTEMPTS):
             try:
@@ -157,7 +157,7 @@ class Views:
                 raise parts.unreadable(part.path, error) from error
         return None
 
-    def _open(self, part: Part, *, is_newest: bool) -> View:
+    def _open(self, part: IndexPart, *, is_newest: bool) -> View:
         identity = part.identity()
         opened = self._opened.get(part)
         if opened is None or opened.identity != identity:

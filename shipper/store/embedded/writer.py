@@ -27,7 +27,7 @@ from shipper.store.embedded.document import Encoder, Refused
 from shipper.store.embedded.envelope import read_envelopes
 from shipper.store.embedded.incoming import Documents, Incoming, Pieces
 from shipper.store.embedded.origins import origins_between, positions_of
-from shipper.store.embedded.parts import Part
+from shipper.store.embedded.parts import IndexPart
 from shipper.store.embedded.schema import ORDER_BITS
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class EmbeddedWriter:
         self._part_bytes = min(max(max_bytes // 20, 8 * MIB), 1024 * MIB)
         self._lock = _lock(path)
         self._active: _Active | None = None
-        self._newest_ms: dict[Part, int] = {}
+        self._newest_ms: dict[IndexPart, int] = {}
         try:
             parts.delete_left_overs(path)
             self.commit = self._last_commit()
@@ -157,7 +157,7 @@ class EmbeddedWriter:
             os.close(self._lock)
             self._lock = -1
 
-    def _parts(self) -> list[Part]:
+    def _parts(self) -> list[IndexPart]:
         try:
             return parts.list_parts(self._root)
         except OSError as error:
@@ -224,14 +224,14 @@ class EmbeddedWriter:
             self._drop(part)
             excess -= size
 
-    def _drop(self, part: Part) -> None:
+    def _drop(self, part: IndexPart) -> None:
         self._newest_ms.pop(part, None)
         after = [each for each in self._parts() if each.number > part.number]
         last = after[0].manifest().commits_before if after else self.commit
         parts.note_dropped(self._root, max(last, parts.dropped_commits(self._root)))
         parts.drop_part(part)
 
-    def _expires_ms(self, part: Part) -> int:
+    def _expires_ms(self, part: IndexPart) -> int:
         """Tell the age of a part that is not written any more, as an instant."""
         newest = self._newest_ms.get(part)
         if newest is None:
@@ -244,7 +244,7 @@ class EmbeddedWriter:
 class _Active:
     """The part that takes records, with tantivy's writer for it."""
 
-    def __init__(self, part: Part, heap_bytes: int) -> None:
+    def __init__(self, part: IndexPart, heap_bytes: int) -> None:
         self.part = part
         self._index = parts.open_index(part)
         try:

@@ -26,7 +26,7 @@ from shipper.alerts.judge.measure import Asked, measure
 from shipper.alerts.rules.rule import Rule
 from shipper.alerts.verdict import Group, State, Verdict
 from shipper.errors import QueryError
-from shipper.store.api import Answer, Question, Store
+from shipper.store.api import AggregateAnswer, Question, Store
 from shipper.store.opening import open_embedded
 from tests.alerts.rules.rule_texts import rule_of
 from tests.store.store_loading import Node
@@ -217,7 +217,7 @@ def test_a_histogram_that_is_too_much_is_asked_in_halves() -> None:
             self.store = store
             self.refused = 0
 
-        def ask(self, questions: Sequence[Question]) -> list[Answer]:
+        def ask(self, questions: Sequence[Question]) -> list[AggregateAnswer]:
             selection = questions[0].selection
             assert selection.since is not None
             assert selection.until is not None
@@ -258,7 +258,7 @@ def test_a_refusal_that_no_halving_mends_is_told() -> None:
     """A question that can't be answered at all is an error, not an empty history."""
 
     class Refusing:
-        def ask(self, questions: Sequence[Question]) -> list[Answer]:
+        def ask(self, questions: Sequence[Question]) -> list[AggregateAnswer]:
             raise QueryError(f"no answer to {questions[0].selection.query}")
 
     with pytest.raises(QueryError, match="no answer to level:ERROR"):

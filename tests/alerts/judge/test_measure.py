@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from shipper.alerts.judge.measure import Asked, Hosts, measure
-from shipper.store.api import Answer, Question, Store
+from shipper.store.api import AggregateAnswer, Question, Store
 from tests.alerts.rules.rule_texts import ACCESS, rule_of
 from tests.store.store_loading import STORES
 from tests.store.store_records import NOON, Record, enriched, record
@@ -109,9 +109,9 @@ def test_what_two_rules_ask_alike_is_asked_once_and_all_of_it_in_one_request() -
         def __init__(self) -> None:
             self.asked: list[Sequence[Question]] = []
 
-        def ask(self, questions: Sequence[Question]) -> list[Answer]:
+        def ask(self, questions: Sequence[Question]) -> list[AggregateAnswer]:
             self.asked.append(questions)
-            return [Answer(7, {}) for _ in questions]
+            return [AggregateAnswer(7, {}) for _ in questions]
 
     store = Counting()
 
