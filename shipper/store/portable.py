@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from shipper.store import query as q
 from shipper.store.api import Aggregation, Sum, Terms
 from shipper.store.elasticsearch import aggregate
 from shipper.store.elasticsearch.compile import Body, compile_node
+from shipper.store.query.parser import parse
 from shipper.store.questions import check
 
 
@@ -38,4 +38,4 @@ def _check(aggregations: dict[str, Aggregation]) -> None:
 
 
 def _compile(text: str) -> Body:
-    return compile_node(q.parse(text), defaultdict(list))
+    return compile_node(parse(text), defaultdict(list))

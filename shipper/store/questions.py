@@ -21,7 +21,8 @@ from shipper.store.api import (
     Statistic,
     Terms,
 )
-from shipper.store.query import find_field, parse
+from shipper.store.query.parser import parse
+from shipper.store.query.values import find_field
 
 UNGROUPED: Final = "request_id"
 

@@ -12,7 +12,8 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
-from shipper.store.query import Range, number_of, steps_of
+from shipper.store.query.tree import Range
+from shipper.store.query.values import number_of, wildcard_steps
 
 Value = str | int | float | bool
 
@@ -76,7 +77,7 @@ def within(value: Value, bounds: Range) -> bool:
 def matcher(pattern: str) -> re.Pattern[str]:
     """Write a wildcard pattern as a regular expression that never tries a `*` twice."""
     chunks = [""]
-    for step in steps_of(pattern):
+    for step in wildcard_steps(pattern):
         if step is None:
             chunks.append("")
         else:

@@ -31,7 +31,7 @@ from shipper.store.api import (
 from shipper.store.elasticsearch import aggregate, follow, search
 from shipper.store.elasticsearch.compile import compile_node, keys_to_list
 from shipper.store.opening import open_elasticsearch
-from shipper.store.query import parse
+from shipper.store.query.parser import parse
 from tests.store.store_loading import Node
 from tests.store.store_records import NOON, Record, record
 from tests.store.store_reference import Reference

@@ -1,4 +1,4 @@
-"""The query language: what a text becomes, and where an error points."""
+"""The query language: the tree of a text, and the place an error points to."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from shipper.errors import QueryError
 from shipper.fields import FieldKind
-from shipper.store.query import And, Match, Not, Or, Range, Wildcard, parse
+from shipper.store.query.parser import parse
+from shipper.store.query.tree import And, Match, Not, Or, Range, Wildcard
 
 A, B, C = (Match("tags", FieldKind.KEYWORD, x) for x in "abc")
 
@@ -59,18 +60,18 @@ def test_a_text_becomes_a_tree(text: str, tree: object) -> None:
         ("status_code:99999999999999999999", "is an integer", 12),
         ("duration_ms:fast", "duration_ms is a number", 12),
         ("duration_ms:nan", "duration_ms is a number", 12),
-        ("@timestamp:yesterday", "@timestamp is a time", 11),
-        ("@timestamp:2026-02-30", "@timestamp is a time", 11),
+        ("@timestamp:yesterday", "@timestamp is a date", 11),
+        ("@timestamp:2026-02-30", "@timestamp is a date", 11),
         ("level:[A TO B]", "level is text", 7),
         ("message:[a TO b]", "message is text", 9),
         ("extra.x:[a TO b]", "a range needs numbers", 9),
-        ("message:--", "searched by its words", 8),
-        ("message:a.b*", "searched by its words", 8),
+        ("message:--", "searched by words", 8),
+        ("message:a.b*", "searched by words", 8),
         ("host:web", "host is an object", 0),
         ("level:", "level has no value", 0),
         ("(level:)", "level has no value", 1),
         ("(a", "not closed", 0),
-        ("a)", "closes nothing", 1),
+        ("a)", "no opening one", 1),
         ("()", "a term is missing", 1),
         ("a AND", "a term is missing", 5),
         ("AND a", "a term is missing", 0),
@@ -84,9 +85,9 @@ def test_a_text_becomes_a_tree(text: str, tree: object) -> None:
         ("a~1", "fuzzy", 0),
         ("a^2", "fuzzy", 0),
         ("path:/a.*/", "regular expressions", 5),
-        ("a && b", "no operator", 2),
-        ("a || b", "no operator", 2),
-        ("!a", "no operator", 0),
+        ("a && b", "not operators", 2),
+        ("a || b", "not operators", 2),
+        ("!a", "not operators", 0),
         ("http://x", "URL", 5),
         ("[1 TO 2]", "needs a field", 0),
         (">5", "needs a field", 0),
@@ -94,7 +95,7 @@ def test_a_text_becomes_a_tree(text: str, tree: object) -> None:
         ("level:IN a", "needs a list", 9),
         ("level:IN []", "is empty", 9),
         ("level:IN [a", "not closed", 9),
-        ("seq:[1 2]", "no range", 0),
+        ("seq:[1 2]", "not a range", 0),
         ("seq:[1 TO 2", "not closed", 0),
         ("seq:[1 TO ", "not closed", 0),
         ("seq:>", "bound is missing", 5),
@@ -104,7 +105,7 @@ def test_a_text_becomes_a_tree(text: str, tree: object) -> None:
     ],
 )
 def test_an_error_points_at_its_place(text: str, fault: str, at: int) -> None:
-    """What can't be asked is told with the place and a remedy, never answered otherwise."""
+    """What cannot be asked is an error with place and remedy, never another question's answer."""
     with pytest.raises(QueryError, match=fault) as caught:
         parse(text)
 
@@ -127,13 +128,13 @@ def test_what_the_docs_show_is_a_query(text: str) -> None:
 
 
 def test_a_query_has_a_length() -> None:
-    """A text that nobody typed is refused before it costs anything."""
+    """A text longer than anybody types is refused before it is parsed."""
     with pytest.raises(QueryError, match="characters"):
         parse("a" * 70_000)
 
 
 @given(st.text(alphabet="ab:*?\\\"'()[]{}<>=+-/ ANDORTI~^!&|.\n", max_size=40))
 def test_any_text_is_a_query_or_an_error(text: str) -> None:
-    """No text breaks the parser."""
+    """Any text either parses or raises `QueryError`."""
     with suppress(QueryError):
         parse(text)

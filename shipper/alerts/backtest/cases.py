@@ -36,7 +36,7 @@ from shipper.config.options import (
 from shipper.errors import ConfigError
 from shipper.fields import FieldKind
 from shipper.store import untyped
-from shipper.store.query import find_field
+from shipper.store.query.values import find_field
 
 BEGINNING: Final = 1_769_990_400_000  # 2026-02-02T00:00:00Z
 MOST_RECORDS: Final = 1_000_000

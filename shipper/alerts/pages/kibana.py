@@ -15,7 +15,7 @@ from urllib.parse import quote
 from shipper.errors import QueryError
 from shipper.store.api import Selection
 from shipper.store.elasticsearch.compile import compile_node, keys_to_list
-from shipper.store.query import parse
+from shipper.store.query.parser import parse
 from shipper.text import instant
 
 DATA_VIEW: Final = "logs-orchestrator"

@@ -14,9 +14,11 @@ from typing import Any, Final
 
 from shipper.errors import QueryError
 from shipper.fields import HEARTBEAT, FieldKind
-from shipper.store import query as q
 from shipper.store import untyped
 from shipper.store.api import Selection
+from shipper.store.query import tree
+from shipper.store.query.parser import parse
+from shipper.store.query.values import number_of
 
 Body = dict[str, Any]
 Values = Mapping[str, Sequence[str]]  # key of `extra` → the texts that its values are written as
@@ -48,27 +50,28 @@ HEARTBEATS: Final[Body] = {"term": {"event.dataset": HEARTBEAT}}
 EVERYTHING: Final[Body] = {"exists": {"field": "@timestamp"}}
 
 
-def keys_to_list(node: q.Node) -> Iterator[str]:
+def keys_to_list(node: tree.Node) -> Iterator[str]:
     """Give the keys of `extra` whose values `compile_node` has to know."""
     match node:
-        case q.And(items) | q.Or(items):
+        case tree.And(items) | tree.Or(items):
             for item in items:
                 yield from keys_to_list(item)
-        case q.Not(item):
+        case tree.Not(item):
             yield from keys_to_list(item)
-        case q.Wildcard(field=field) if untyped.in_extra(field):
+        case tree.Wildcard(field=field) if untyped.in_extra(field):
             yield field
-        case q.Range(field=field, lower=lower, upper=upper) if untyped.in_extra(field):
+        case tree.Range(field=field, lower=lower, upper=upper) if untyped.in_extra(field):
             if lower is not None or upper is not None:
                 yield field
         case _:
             pass
 
 
-def compile_selection(selection: Selection, node: q.Node, values: Values) -> Body:
-    """Make the query for a selection, whose query text `node` is."""
+def compile_selection(selection: Selection, values: Values) -> Body:
+    """Return the query for a selection; `values` as in `compile_node`."""
+    node = parse(selection.query)
     chosen = [compile_node(node, values), *bounds(selection)]
-    if q.names_heartbeats(selection.query):
+    if tree.names_heartbeats(node):
         return _all_of(chosen)
     return {"bool": {"filter": chosen, "must_not": [HEARTBEATS]}}
 
@@ -78,28 +81,28 @@ def bounds(selection: Selection) -> list[Body]:
     since, until = selection.since, selection.until
     if since is None and until is None:
         return []
-    limits = q.Range("@timestamp", FieldKind.DATE, since, until, upper_included=False)
+    limits = tree.Range("@timestamp", FieldKind.DATE, since, until, upper_included=False)
     return [_range(limits, {})]
 
 
-def compile_node(node: q.Node, values: Values) -> Body:  # noqa: PLR0911 - one per node
+def compile_node(node: tree.Node, values: Values) -> Body:  # noqa: PLR0911 - one per node
     """Make the query for a tree; `values` are those of the keys that `keys_to_list` gives."""
     match node:
-        case q.All():
+        case tree.All():
             return EVERYTHING
-        case q.And(items):
+        case tree.And(items):
             return _all_of([compile_node(item, values) for item in items])
-        case q.Or(items):
+        case tree.Or(items):
             return _any_of([compile_node(item, values) for item in items])
-        case q.Not(item):
+        case tree.Not(item):
             return {"bool": {"must_not": [compile_node(item, values)]}}
-        case q.Match():
+        case tree.Match():
             return _match(node)
-        case q.Wildcard():
+        case tree.Wildcard():
             return _wildcard(node, values)
-        case q.Range():
+        case tree.Range():
             return _range(node, values)
-        case q.Exists():
+        case tree.Exists():
             return _exists(node)
 
 
@@ -111,17 +114,17 @@ def _any_of(queries: Sequence[Body]) -> Body:
     return {"bool": {"should": queries, "minimum_should_match": 1}}
 
 
-def _match(node: q.Match) -> Body:
+def _match(node: tree.Match) -> Body:
     if node.kind is FieldKind.TEXT:
         return {"match_phrase": {node.field: node.value}}
     if not untyped.in_extra(node.field):
         return {"term": {indexed(node.field, node.kind): node.value}}
-    number = q.number_of(str(node.value))
+    number = number_of(str(node.value))
     texts = set() if number is None else untyped.spellings(number)
     return {"terms": {node.field: sorted({str(node.value), *texts})}}
 
 
-def _wildcard(node: q.Wildcard, values: Values) -> Body:
+def _wildcard(node: tree.Wildcard, values: Values) -> Body:
     if not untyped.in_extra(node.field):
         return {"wildcard": {indexed(node.field, node.kind): {"value": node.pattern}}}
     matches = untyped.matcher(node.pattern).fullmatch
@@ -132,9 +135,9 @@ def _wildcard(node: q.Wildcard, values: Values) -> Body:
     }
 
 
-def _range(node: q.Range, values: Values) -> Body:
+def _range(node: tree.Range, values: Values) -> Body:
     if node.lower is None and node.upper is None:
-        return _exists(q.Exists(node.field, node.kind))
+        return _exists(tree.Exists(node.field, node.kind))
     if untyped.in_extra(node.field):
         texts = [text for text in values[node.field] if untyped.within(untyped.read(text), node)]
         return {"terms": {node.field: texts}}
@@ -148,7 +151,7 @@ def _range(node: q.Range, values: Values) -> Body:
     return {"range": {node.field: limits}}
 
 
-def _exists(node: q.Exists) -> Body:
+def _exists(node: tree.Exists) -> Body:
     field = node.field
     if untyped.in_extra(field):
         return {"exists": {"field": field}}

@@ -16,7 +16,6 @@ from urllib.parse import quote
 
 from shipper.errors import StoreUnavailable
 from shipper.net.elastic import Cluster
-from shipper.store import query as q
 from shipper.store.answers import check_limit
 from shipper.store.api import (
     AggregateAnswer,
@@ -41,6 +40,7 @@ from shipper.store.elasticsearch.follow import Follower
 from shipper.store.elasticsearch.hits import LazyHits
 from shipper.store.elasticsearch.requests import RawHit, Requests
 from shipper.store.origins import OriginRange
+from shipper.store.query.parser import parse
 from shipper.store.questions import below, check
 
 PAGE: Final = 10_000  # hits of one request; `index.max_result_window` of an index that nobody set
@@ -115,7 +115,7 @@ class ElasticsearchStore:
 
     def _query(self, selection: Selection) -> Body:
         (values,) = self._list_values([Question(selection)])
-        return compile_selection(selection, q.parse(selection.query), values)
+        return compile_selection(selection, values)
 
     def _list_values(self, questions: Sequence[Question]) -> list[Values]:
         """List the values of the keys of `extra` that each question has to know."""
@@ -161,13 +161,13 @@ class ElasticsearchStore:
 
 def _question_body(question: Question, values: Values) -> Body:
     body: Body = {
-        "query": compile_selection(question.selection, q.parse(question.selection.query), values),
+        "query": compile_selection(question.selection, values),
         "size": 0,
         "track_total_hits": True,
     }
     if question.aggregations:
         body["aggs"] = aggregate.bodies(
-            question.aggregations, lambda text: compile_node(q.parse(text), values)
+            question.aggregations, lambda text: compile_node(parse(text), values)
         )
     return body
 
@@ -179,7 +179,7 @@ def _values_body(selection: Selection, key: str) -> Body:
 
 def _keys_of(question: Question) -> Iterator[str]:
     for text in (question.selection.query, *_filters_of(question.aggregations.values())):
-        yield from keys_to_list(q.parse(text))
+        yield from keys_to_list(parse(text))
 
 
 def _filters_of(aggregations: Iterable[Aggregation]) -> Iterator[str]:

@@ -14,7 +14,6 @@ from tantivy import Order, Query
 
 from shipper.errors import QueryError
 from shipper.fields import FieldKind
-from shipper.store import query as q
 from shipper.store import untyped
 from shipper.store.answers import MAX_VALUES, Key
 from shipper.store.api import (
@@ -39,6 +38,7 @@ from shipper.store.embedded.plan import Children, Node, runs
 from shipper.store.embedded.schema import magnitude_column
 from shipper.store.embedded.tally import Counts, Tallies, results
 from shipper.store.embedded.view import View, both
+from shipper.store.query.parser import parse
 from shipper.store.questions import check
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def answer(question: Question, views: Sequence[View]) -> AggregateAnswer:
                 continue
             query = compile_selection(question.selection, view)
             for text in run.filters:
-                query = both(query, compile_node(q.parse(text), view))
+                query = both(query, compile_node(parse(text), view))
             count = _Request(view, run.nodes).tally(query, tallies)
             if not run.filters:
                 total += count

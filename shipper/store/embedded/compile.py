@@ -16,11 +16,13 @@ from tantivy import FieldType, Occur, Query
 
 from shipper.errors import QueryError
 from shipper.fields import FieldKind
-from shipper.store import query as q
 from shipper.store import untyped
 from shipper.store.embedded.document import MARK, mark, mend_key
 from shipper.store.embedded.envelope import HAS, TOLD, Leaf
 from shipper.store.embedded.schema import COLUMNS, word_analyzer
+from shipper.store.query import tree
+from shipper.store.query.parser import parse
+from shipper.store.query.values import number_of, wildcard_steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -36,11 +38,12 @@ MAX_EXTRA_BOUND: Final = 2**52  # above it every float is whole
 
 def compile_selection(selection: Selection, view: View) -> Query:
     """Make the query for a selection; QueryError where it can't be asked."""
-    chosen = [compile_node(q.parse(selection.query), view)]
+    node = parse(selection.query)
+    chosen = [compile_node(node, view)]
     if not lies_within(view, selection):
         chosen.append(_time_query(selection, view))
     clauses = [(Occur.Must, query) for query in chosen]
-    if view.heartbeats and not q.names_heartbeats(selection.query):
+    if view.heartbeats and not tree.names_heartbeats(node):
         clauses.append((Occur.MustNot, _numbers(view, view.heartbeats)))
     return Query.boolean_query(clauses)
 
@@ -70,30 +73,30 @@ def lies_outside(view: View, selection: Selection) -> bool:
 
 def _time_query(selection: Selection, view: View) -> Query:
     since, until = selection.since, selection.until
-    bounds = q.Range("@timestamp", FieldKind.DATE, since, until, upper_included=False)
+    bounds = tree.Range("@timestamp", FieldKind.DATE, since, until, upper_included=False)
     return _range(bounds, view)
 
 
-def compile_node(node: q.Node, view: View) -> Query:  # noqa: PLR0911 - one per node
+def compile_node(node: tree.Node, view: View) -> Query:  # noqa: PLR0911 - one per node
     """Make the query for a tree."""
     match node:
-        case q.All():
+        case tree.All():
             return Query.all_query()
-        case q.And(items):
+        case tree.And(items):
             return _all_of([compile_node(item, view) for item in items])
-        case q.Or(items):
+        case tree.Or(items):
             return _any_of([compile_node(item, view) for item in items])
-        case q.Not(item):
+        case tree.Not(item):
             return Query.boolean_query(
                 [(Occur.Must, Query.all_query()), (Occur.MustNot, compile_node(item, view))]
             )
-        case q.Match():
+        case tree.Match():
             return _match(node, view)
-        case q.Wildcard():
+        case tree.Wildcard():
             return _wildcard(node, view)
-        case q.Range():
+        case tree.Range():
             return _range(node, view)
-        case q.Exists():
+        case tree.Exists():
             return _exists(node, view)
 
 
@@ -107,14 +110,14 @@ def _any_of(queries: Sequence[Query]) -> Query:
     return Query.boolean_query([(Occur.Should, query) for query in queries])
 
 
-def _match(node: q.Match, view: View) -> Query:
+def _match(node: tree.Match, view: View) -> Query:
     field, value = node.field, node.value
     if node.kind is FieldKind.TEXT:
         return _phrase(field, str(value), view)
     if node.kind is FieldKind.KEYWORD:
         return Query.term_query(view.schema, field, value)
     if node.kind is not FieldKind.OBJECT:
-        return _range(q.Range(field, node.kind, _number(value), _number(value)), view)
+        return _range(tree.Range(field, node.kind, _number(value), _number(value)), view)
     values = _readings(str(value))
     if untyped.in_extra(field):
         terms = [mark(v) if isinstance(v, str) else v for v in values]
@@ -123,7 +126,7 @@ def _match(node: q.Match, view: View) -> Query:
     return _of_envelopes(view, field, lambda leaf: any(_equal(leaf, v) for v in values))
 
 
-def _number(value: q.Value) -> int | float:
+def _number(value: tree.Value) -> int | float:
     if isinstance(value, str):
         raise TypeError(value)
     return value
@@ -131,7 +134,7 @@ def _number(value: q.Value) -> int | float:
 
 def _readings(text: str) -> list[Leaf]:
     """Give what a value of an object may be: the text, and the number or boolean it writes."""
-    number = q.number_of(text)
+    number = number_of(text)
     readings: list[Leaf] = [text]
     if number is not None:
         readings += [number, str(number)]  # as text where it does not fit into 64 bits
@@ -161,7 +164,7 @@ def _analyzer() -> tantivy.TextAnalyzer:
     return word_analyzer()
 
 
-def _wildcard(node: q.Wildcard, view: View) -> Query:
+def _wildcard(node: tree.Wildcard, view: View) -> Query:
     if node.kind is not FieldKind.OBJECT:
         try:
             return Query.regex_query(view.schema, node.field, _automaton(node.pattern))
@@ -187,7 +190,7 @@ def _wildcard(node: q.Wildcard, view: View) -> Query:
 def _automaton(pattern: str) -> str:
     """Write a wildcard pattern as a regular expression for tantivy."""
     forms = {None: ".*", "": "."}
-    steps = (forms.get(step) or f"\\x{{{ord(str(step)):x}}}" for step in q.steps_of(pattern))
+    steps = (forms.get(step) or f"\\x{{{ord(str(step)):x}}}" for step in wildcard_steps(pattern))
     return f"(?s){''.join(steps)}"
 
 
@@ -214,12 +217,12 @@ def value_of(bucket: Mapping[str, Any]) -> untyped.Value:
     return key.removeprefix(MARK) if isinstance(key, str) else key
 
 
-def _range(node: q.Range, view: View) -> Query:
+def _range(node: tree.Range, view: View) -> Query:
     if node.kind is FieldKind.OBJECT and not untyped.in_extra(node.field):
         return _of_envelopes(view, node.field, lambda leaf: untyped.within(leaf, node))
     type_ = FieldType.Float if node.kind is FieldKind.FLOAT else FieldType.Integer
     if node.lower is None and node.upper is None:
-        return _exists(q.Exists(node.field, node.kind), view)
+        return _exists(tree.Exists(node.field, node.kind), view)
     if node.kind is FieldKind.OBJECT:
         return _extra_range(node, view)
     return Query.range_query(
@@ -233,7 +236,7 @@ def _range(node: q.Range, view: View) -> Query:
     )
 
 
-def _extra_range(node: q.Range, view: View) -> Query:
+def _extra_range(node: tree.Range, view: View) -> Query:
     """
     Make a range inside `extra`, which tantivy offers only through its parser.
 
@@ -262,7 +265,7 @@ def _neighbour(field: str, bound: float, *, below: bool) -> str:
     return format(Decimal(value), "f")
 
 
-def _exists(node: q.Exists, view: View) -> Query:
+def _exists(node: tree.Exists, view: View) -> Query:
     field = node.field
     if field == "@timestamp":
         return Query.all_query()

@@ -29,7 +29,7 @@ from shipper.cli import main
 from shipper.errors import StoreUnavailable
 from shipper.store.api import Selection, Store
 from shipper.store.opening import open_embedded
-from shipper.store.query import parse
+from shipper.store.query.parser import parse
 from tests.alerts.paging import page, transition
 from tests.commands.cli_index import MINUTE, START, config_in, store_records
 

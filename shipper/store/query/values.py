@@ -1,0 +1,129 @@
+"""Values in a query: what a typed word means in a field of a given kind."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from shipper.fields import FieldKind, resolve
+from shipper.store.query.tokens import QuerySyntaxError, Word
+from shipper.store.query.tree import Match, Node, Range, Wildcard
+from shipper.store.times import parse_span
+
+# Compared without regard to case: stored in upper case.
+UPPER_CASE: Final = ("level",)
+
+# Keys of objects that hold the same kind in every record.
+KINDS_OF_KEYS: Final = {"event.created": FieldKind.DATE, "log.offset": FieldKind.INTEGER}
+
+_INTEGER: Final = re.compile(r"[+-]?\d{1,19}", re.ASCII)
+_NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
+
+
+def find_field(name: str) -> tuple[str, FieldKind]:
+    """Return the path and the kind of the field that a user names."""
+    path, kind = resolve(name)
+    return path, KINDS_OF_KEYS.get(path, kind)
+
+
+def number_of(text: str) -> int | float | None:
+    """Return the number that a text spells, None if it spells none; a float beyond 64 bits."""
+    if _INTEGER.fullmatch(text) and -(2**63) <= int(text) < 2**63:
+        return int(text)
+    return float(text) if _NUMBER.fullmatch(text) else None
+
+
+def wildcard_steps(pattern: str) -> list[str | None]:
+    """Split a wildcard pattern: literal characters as they are, `?` as "", `*` as None."""
+    steps: list[str | None] = []
+    characters = iter(pattern)
+    for character in characters:
+        if character == "\\":
+            steps.append(next(characters, "\\"))
+        else:
+            steps.append({"*": None, "?": ""}.get(character, character))
+    return steps
+
+
+def is_searchable(word: Word) -> bool:
+    """Return whether a text field can be searched for a word: it has letters or digits."""
+    if word.pattern is None:
+        return any(map(str.isalnum, word.text))
+    return all(
+        step is None or step == "" or step.isalnum() for step in wildcard_steps(word.pattern)
+    )
+
+
+def match_word(field: str, kind: FieldKind, word: Word) -> Node:
+    """
+    Return the node for the records whose field has this value.
+
+    Raises:
+        QuerySyntaxError: the field cannot have it.
+    """
+    if kind is FieldKind.TEXT and not is_searchable(word):
+        raise QuerySyntaxError(
+            word.at,
+            f"{field} is searched by words, and {word.text!r} is not one",
+            "use letters and digits, with * and ? only inside one word",
+        )
+    if word.pattern is not None and kind in (FieldKind.TEXT, FieldKind.KEYWORD, FieldKind.OBJECT):
+        pattern = word.pattern.lower() if kind is FieldKind.TEXT else _fold(field, word.pattern)
+        return Wildcard(field, kind, pattern)
+    if kind is FieldKind.DATE:
+        return Range(field, kind, *_date(field, word))
+    if kind in (FieldKind.INTEGER, FieldKind.FLOAT):
+        return Match(field, kind, _number(field, kind, word))
+    return Match(field, kind, _fold(field, word.text))
+
+
+def bound(
+    field: str, kind: FieldKind, word: Word, *, is_lower: bool, included: bool
+) -> int | float | None:
+    """
+    Return a bound of a range, None for `*`; times in epoch milliseconds.
+
+    Raises:
+        QuerySyntaxError: the field has no ranges, or the word is no bound of one.
+    """
+    if word.pattern == "*":
+        return None
+    if kind is FieldKind.DATE:
+        first, last = _date(field, word)
+        return first if is_lower == included else last
+    return _number(field, kind, word)
+
+
+def _fold(field: str, text: str) -> str:
+    return text.upper() if field in UPPER_CASE else text
+
+
+def _date(field: str, word: Word) -> tuple[int, int]:
+    """Return the first and the last millisecond of the day, minute or second that is named."""
+    span = parse_span(word.text)
+    if span is None:
+        raise QuerySyntaxError(
+            word.at,
+            f"{field} is a date, and {word.text!r} is not",
+            "write 2026-02-05 or 2026-02-05T14:30:45.123Z",
+        )
+    return span
+
+
+def _number(field: str, kind: FieldKind, word: Word) -> int | float:
+    number = number_of(word.text)
+    if isinstance(number, int) and kind in (FieldKind.INTEGER, FieldKind.OBJECT):
+        return number
+    if number is not None and kind in (FieldKind.FLOAT, FieldKind.OBJECT):
+        return float(number)
+    if kind in (FieldKind.KEYWORD, FieldKind.TEXT):
+        raise QuerySyntaxError(
+            word.at, f"{field} is text and has no ranges", "use ranges for numbers and dates only"
+        )
+    noun = "an integer" if kind is FieldKind.INTEGER else "a number"
+    fault = f"{field} is {noun}" if kind is not FieldKind.OBJECT else "a range needs numbers"
+    raise QuerySyntaxError(
+        word.at,
+        f"{fault}, and {word.text!r} is not",
+        f"write a number, or a range such as {field}:[200 TO 299]",
+    )
