@@ -150,6 +150,7 @@ def test_each_role_is_enough_for_its_work(place: Place) -> None:
     place.call("report", "daily")
     place.config("writer", "alerts")
     place.call("alerts", "once")
+    place.node.ask("POST", "/orchestrator-lease/_refresh")
     assert place.node.ask("GET", "/orchestrator-lease/_count")["count"] > 0
 
 
