@@ -52,7 +52,7 @@ Fields = dict[str, Any]
 
 
 def enriched(dataset: str, host: str) -> Fields:
-    """Give what enrichment adds."""
+    """Return what enrichment adds."""
     return {
         "host": {"name": host},
         "service": {"name": "orders", "environment": "production", "version": "1.0.0"},
@@ -120,7 +120,7 @@ def heartbeat(chance: random.Random, host: str) -> Fields:
 
 
 def records(lines: int) -> Iterator[tuple[int, Fields]]:
-    """Give the records in the order of their times."""
+    """Yield the records in the order of their times."""
     chance = random.Random(7)
     start = END - DAYS * DAY
     next_health, next_beat = start, start
@@ -154,13 +154,13 @@ def write(path: Path, lines: int) -> None:
 
 
 def cycle(store: Asks, rules: Sequence[Rule], until: int = END) -> int:
-    """Judge the last window of every rule; give how many verdicts that makes."""
+    """Judge the last window of every rule; return how many verdicts that makes."""
     asked = [Asked(rule, until // rule.every_ms * rule.every_ms) for rule in rules]
     return sum(len(judge(each)) for each in measure(store, asked))
 
 
 def back(store: Store, rules: Sequence[Rule]) -> int:
-    """Judge every window of the month; give how many pages that makes."""
+    """Judge every window of the month; return how many pages that makes."""
     span = Span(END - DAYS * DAY, END)
     history = read_history(store, rules, span)
     return sum(backtest(rule, history).pages for rule in rules)
@@ -193,7 +193,7 @@ def embedded(path: Path, lines: int, *, each: bool) -> None:
 
 
 def thousand() -> list[Rule]:
-    """Give rules that differ, of the kinds that ask most."""
+    """Return rules that differ, of the kinds that ask most."""
     texts = (
         "ratio: {{of: 'status_code:>={n}', to: 'event.dataset:orchestrator.access'}}\nabove: 1%",
         "count: level:ERROR AND error_type:E{n}\nabove: 1",

@@ -61,7 +61,7 @@ class _Pools:
 def blocks(
     count: int, *, seed: int = 1, start_ms: int = START_MS, run: str = RUN
 ) -> Iterator[bytes]:
-    """Give `count` lines in blocks of up to 10,000; the first one happens at `start_ms`."""
+    """Yield `count` lines in blocks of up to 10,000; the first one happens at `start_ms`."""
     rng = random.Random(seed)
     pools = _pools(rng)
     kinds: list[Callable[[_Pools, int], str]] = [_access] * 33 + [_error] * 5 + [_event] * 62
@@ -81,7 +81,7 @@ def blocks(
 
 
 def write(path: Path, count: int, *, seed: int = 1, start_ms: int = START_MS) -> int:
-    """Write a corpus to a file, with its folder; give its bytes."""
+    """Write a corpus to a file, with its folder; return its bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
         return sum(map(file.write, blocks(count, seed=seed, start_ms=start_ms)))

@@ -72,7 +72,7 @@ def msgspec_formatter() -> logging.Formatter:
 
 
 def write(handler: logging.Handler, count: int) -> float:
-    """Log through one handler; gives CPU seconds."""
+    """Log through one handler; returns CPU seconds."""
     logger = logging.Logger(LOGGER)  # noqa: LOG001 - no other handler may have a share
     logger.addHandler(handler)
     start = time.process_time()
@@ -155,7 +155,7 @@ def look(folder: Path) -> tuple[Counter[tuple[str, int]], int]:
 
 
 def alone(count: int) -> float:
-    """Print what one process pays for a record; gives our share of the plain formatter's."""
+    """Print what one process pays for a record; returns our share of the plain formatter's."""
     plain = microseconds(standard, plain_formatter(), count)
     here = microseconds(ours, emit.JsonFormatter(), count)
     rows: list[tuple[str, str, float]] = [

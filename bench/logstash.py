@@ -44,7 +44,7 @@ def shipped(name: str, log: Path, lines: int, folder: Path, options: str = "") -
 
 
 def peak_while_down(log: Path, folder: Path) -> int:
-    """Give the peak of resident bytes of a shipper that cannot deliver a backlog."""
+    """Return the peak of resident bytes of a shipper that cannot deliver a backlog."""
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))  # bound, but nobody listens: connections are refused
         pipeline.site(folder, output(f"127.0.0.1:{reserved.getsockname()[1]}"))

@@ -57,7 +57,7 @@ QUESTIONS: dict[str, tuple[str, Aggregation]] = {
 
 
 def events_of(lines: int) -> Iterator[tuple[int, AnyEvents]]:
-    """Give the documents of the corpus in batches, and the bytes of their lines."""
+    """Yield the documents of the corpus in batches, and the bytes of their lines."""
     enricher = Enricher(SURROUNDINGS)
     offset = 0
     for data in corpus.blocks(lines):

@@ -70,7 +70,7 @@ def print_times(name: str, call: Callable[[], object]) -> None:
 
 
 def node_url(stack: ExitStack) -> str | None:
-    """Give the address of a node, started here where none is given; None if none can be."""
+    """Return the address of a node, started here where none is given; None if none can be."""
     url = os.environ.get("SHIPPER_TEST_ELASTICSEARCH")
     if url:
         return url

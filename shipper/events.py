@@ -78,7 +78,7 @@ class AnyEvents(Protocol):
     def __len__(self) -> int: ...
 
     def part(self, chosen: Sequence[int]) -> AnyEvents:
-        """Give the events at these indexes; the origins and the count of tags stay."""
+        """Return the events at these indexes; the origins and the count of tags stay."""
 
 
 @dataclass(slots=True)
@@ -106,7 +106,7 @@ class Events:
         self.tagged += more.tagged
 
     def part(self, chosen: Sequence[int]) -> Events:
-        """Give the events at these indexes; the origins and the count of tags stay."""
+        """Return the events at these indexes; the origins and the count of tags stay."""
         return Events(
             [self.ids[i] for i in chosen],
             [self.docs[i] for i in chosen],
@@ -183,7 +183,7 @@ class Spliced:
         return [tail.dataset for tail in self.tails]
 
     def part(self, chosen: Sequence[int]) -> Spliced:
-        """Give the events at these indexes; the origins stay."""
+        """Return the events at these indexes; the origins stay."""
         return Spliced(
             [self.bodies[i] for i in chosen],
             [self.tails[i] for i in chosen],

@@ -126,13 +126,13 @@ def tree_of(path: Path) -> ast.Module:
 
 
 def name_of(path: Path) -> str:
-    """Give `tail.registry` for shipper/registry/registry.py, `tail` for its __init__."""
+    """Return `tail.registry` for shipper/registry/registry.py, `tail` for its __init__."""
     parts = path.relative_to(PACKAGE).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" and parts[:-1] else parts)
 
 
 def ours(path: Path) -> Iterator[str]:
-    """Give the modules of ours that a module imports, anywhere in it."""
+    """Yield the modules of ours that a module imports, anywhere in it."""
     for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -145,7 +145,7 @@ def ours(path: Path) -> Iterator[str]:
 
 
 def uses(path: Path, wanted: set[str]) -> Iterator[str]:
-    """Give `line: name` for every use of one of the dotted names, whatever it is imported as."""
+    """Yield `line: name` for every use of one of the dotted names, whatever it is imported as."""
     known: dict[str, str] = {}
     for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):

@@ -20,7 +20,7 @@ PAGES += [*ROOT.glob("bench/*.md"), *ROOT.glob("examples/**/*.md")]
 def commands(
     command: click.Command, name: str, context: click.Context | None = None
 ) -> Iterator[tuple[str, click.Command]]:
-    """Give every command with its full name, groups too."""
+    """Yield every command with its full name, groups too."""
     yield name, command
     if isinstance(command, click.Group):
         here = click.Context(command, info_name=name, parent=context)
@@ -31,13 +31,13 @@ def commands(
 
 
 def anchors(page: Path) -> set[str]:
-    """Give the anchors of a page's headings, made as code hosts make them."""
+    """Return the anchors of a page's headings, made as code hosts make them."""
     titles = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 def undocumented(text: str, name: str, command: click.Command) -> Iterator[str]:
-    """Give what is missing of a command: its heading, or options in its section."""
+    """Yield what is missing of a command: its heading, or options in its section."""
     section = re.search(rf"^#+ `{name}.*$([\s\S]*?)(?=^#+ `shipper|\Z)", text, re.MULTILINE)
     shared = {"--config", "--debug"} if name != "shipper" else set()
     flags = {flag for each in command.params for flag in each.opts if flag.startswith("--")}

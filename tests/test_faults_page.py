@@ -11,7 +11,7 @@ ROW = re.compile(r"\| `(faults/\w+\.py)::(\w+)(?:\[[^`]*\])?` \|$", re.MULTILINE
 
 
 def noted_in_tests() -> set[tuple[str, str]]:
-    """Give file and name of every test that notes the outcome of a fault."""
+    """Return file and name of every test that notes the outcome of a fault."""
     return {
         (f"faults/{path.name}", node.name)
         for path in ROOT.glob("tests/faults/test_*.py")

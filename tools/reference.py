@@ -79,23 +79,23 @@ This page and `config/rules/rule.schema.json` are written from `shipper/alerts/r
 
 
 def configuration() -> str:
-    """Give the text of docs/configuration.md."""
+    """Return the text of docs/configuration.md."""
     return _HEAD + "".join(_describe(Config, "", "The whole file")) + _FOOT
 
 
 def alerts_configuration() -> str:
-    """Give the text of docs/alerts-configuration.md."""
+    """Return the text of docs/alerts-configuration.md."""
     return _ALERTS_HEAD + "".join(_describe(AlertSettings, "", "The whole file")) + _ALERTS_FOOT
 
 
 def rules() -> str:
-    """Give the text of docs/alerts-rules.md."""
+    """Return the text of docs/alerts-rules.md."""
     tables = [*_describe(Rule, "", "A rule"), *_describe(CaseFile, "", "A file of cases")]
     return _RULES_HEAD + "".join(tables) + _RULES_FOOT
 
 
 def schema() -> str:
-    """Give the schema of rule files, for editors."""
+    """Return the schema of rule files, for editors."""
     return json.dumps(rule_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
@@ -108,7 +108,7 @@ PAGES: dict[str, Callable[[], str]] = {
 
 
 def _describe(section: type[Any], place: str, title: str) -> Iterator[str]:
-    """Give the table of a section, then its sections, in the order of the file."""
+    """Yield the table of a section, then its sections, in the order of the file."""
     yield f"\n## {title}\n\n{cleandoc(section.__doc__ or '')}\n\n"
     yield "| key | value | default | meaning |\n|---|---|---|---|\n"
     for found in options_of(section):

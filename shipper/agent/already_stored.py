@@ -32,7 +32,7 @@ MOST = 1_000_000
 
 
 def holds_of(config: Config, output: Output) -> Callable[[str, int, int], Sequence[int]]:
-    """Give what tells which positions of a stream, first to last, are stored; see `Output`."""
+    """Return what tells which positions of a stream, first to last, are stored; see `Output`."""
     if isinstance(config.search or config.output, ElasticsearchOutput):
         return _InStore(config).holds
     return output.holds
@@ -48,7 +48,7 @@ class _InStore:
 
     def holds(self, stream: str, first: int, last: int) -> Sequence[int]:
         """
-        Give the positions that are stored, whole or wrapped.
+        Return the positions that are stored, whole or wrapped.
 
         Raises:
             OutputUnavailable: it cannot be told now.

@@ -66,7 +66,7 @@ class Desk:
 
     @property
     def wants_quiet(self) -> bool:
-        """Tell whether something waits for all that was read to be acked."""
+        """Return whether something waits for all that was read to be acked."""
         return bool(self._on_positions)
 
     def change_positions(self, save: Callable[[], bool]) -> None:
@@ -89,7 +89,7 @@ class Desk:
 
     @property
     def is_replaying(self) -> bool:
-        """Tell whether dead letters are to be sent again."""
+        """Return whether dead letters are to be sent again."""
         return bool(self._replays) or self._current is not None
 
     def replay(self, output: Output, publisher: Publisher) -> None:

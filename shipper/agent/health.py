@@ -29,7 +29,7 @@ class Vitals:
 
 
 def ailments(vitals: Vitals) -> list[str]:
-    """Tell why it is not alive; nothing if it is."""
+    """Return why it is not alive; nothing if it is."""
     found = []
     if vitals.turned_seconds > TURN_SECONDS:
         found.append(f"the reading thread was last seen {vitals.turned_seconds:.0f} s ago")
@@ -39,7 +39,7 @@ def ailments(vitals: Vitals) -> list[str]:
 
 
 def hindrances(vitals: Vitals, ready_seconds: float) -> list[str]:
-    """Tell why it is not ready; nothing if it is."""
+    """Return why it is not ready; nothing if it is."""
     found = ailments(vitals)
     if vitals.fault is not None:
         found.append(vitals.fault)

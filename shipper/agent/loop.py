@@ -45,7 +45,7 @@ ENOUGH = 2  # signals to stop, at which nothing is waited for any more
 
 
 def wall() -> int:
-    """Give the wall clock in epoch milliseconds."""
+    """Return the wall clock in epoch milliseconds."""
     return time.time_ns() // 1_000_000
 
 
@@ -283,7 +283,7 @@ class Shipper:
         return fault
 
     def _finish(self, deadline: float) -> bool:
-        """Publish what was read, save; tell whether everything was acked before the deadline."""
+        """Publish what was read, save; return whether everything was acked before the deadline."""
         pipeline = self._pipeline
         publisher = pipeline.publisher
         if pipeline.stopping:

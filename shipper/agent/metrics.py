@@ -100,7 +100,7 @@ class Reading:
 
 
 def consumption() -> tuple[float, int]:
-    """Tell the CPU seconds and the resident bytes of this process."""
+    """Return the CPU seconds and the resident bytes of this process."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     try:
         with open("/proc/self/statm", encoding="ascii") as file:

@@ -185,13 +185,13 @@ class Pipeline:
         self.desk.replay(self._output, self.publisher)
 
     def _is_quiet(self) -> bool:
-        """Tell whether all that was read is acked, after the positions have moved."""
+        """Return whether all that was read is acked, after the positions have moved."""
         idle = self.publisher.is_idle()
         self.settle()
         return idle
 
     def end_events(self) -> bool:
-        """Let events end that might have gone on; tell whether there are any to read now."""
+        """Let events end that might have gone on; return whether there are any to read now."""
         if not self.tailer.end_events() and not self.tailer.is_splitting():
             return False
         self.settle(at_once=True)
@@ -303,14 +303,14 @@ class Pipeline:
                 heart.sent(self._put)
 
     def last_beat(self) -> None:
-        """Tell how far everything is at the end, if all that was read is acked."""
+        """Return how far everything is at the end, if all that was read is acked."""
         if self._heart.enabled and self.is_acked() and not self._given_up and self._pending is None:
             parcel = self._heart.last(self._look(), self._clock())
             self._unsaved.watermark = self._heart.watermark
             self._put += self.publisher.put(parcel, 0)
 
     def is_acked(self) -> bool:
-        """Tell whether all that was handed over is acked."""
+        """Return whether all that was handed over is acked."""
         return self._acked == self._put
 
     def _look(self) -> Look:
@@ -405,7 +405,7 @@ class Pipeline:
         """
         Publish to another output from here on; the publishing thread has ended.
 
-        What was under way and not acked is read again, and goes to the other one. Gives why that
+        What was under way and not acked is read again, and goes to the other one. Returns why that
         cannot be opened; then all is as it was.
 
         Raises:
@@ -437,11 +437,11 @@ class Pipeline:
 
     @property
     def fault(self) -> str | None:
-        """Tell what keeps it from its work now."""
+        """Return what keeps it from its work now."""
         return self.publisher.tally.last_error or self._fault
 
     def unacked_seconds(self) -> float:
-        """Tell for how long the oldest lines that were read are not acked; of any thread."""
+        """Return for how long the oldest lines that were read are not acked; of any thread."""
         since = self.publisher.unacked_since()
         return 0.0 if since is None else time.monotonic() - since
 
@@ -499,7 +499,7 @@ class Pipeline:
 
 
 def inputs_of(config: Config, since: int) -> list[InputFiles]:
-    """Give the files of all inputs; `since` (epoch ms) is when this data folder was used first."""
+    """Return the files of all inputs; `since` is the first use of the data folder, in epoch ms."""
     inputs = [_files_of(source, since * 1_000_000) for source in config.inputs]
     alerts = escape(str(config.data_dir / data_folder.ALERTS_LOG))
     inputs.append(InputFiles(Patterns((alerts,)), Cutting(ALERT_LINE_BYTES)))

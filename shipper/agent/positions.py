@@ -54,7 +54,7 @@ class KnownFile:
 
 def known_files(config: Config) -> list[KnownFile]:
     """
-    Tell what the registry knows of each file, whether a shipper runs or not.
+    Return what the registry knows of each file, whether a shipper runs or not.
 
     Raises:
         DataFolderError: there is no registry, or it cannot be read.
@@ -77,7 +77,7 @@ def known_files(config: Config) -> list[KnownFile]:
 
 
 def _held(path: Path) -> dict[Identity, int]:
-    """Give the sizes of the files that are held."""
+    """Return the sizes of the files that are held."""
     try:
         return {identity(held.stat): held.stat.st_size for held in held_in(str(path))}
     except OSError:

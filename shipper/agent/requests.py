@@ -69,7 +69,7 @@ _Value = TypeVar("_Value")
 
 def ask(folder: Path, name: str, request: Request) -> Path:
     """
-    Put a request where the running shipper finds it; give where its answer will be.
+    Put a request where the running shipper finds it; return where its answer will be.
 
     Raises:
         DataFolderError: the folder cannot be written.
@@ -87,7 +87,7 @@ def ask(folder: Path, name: str, request: Request) -> Path:
 
 
 def waiting(folder: Path) -> list[tuple[Path, Request]]:
-    """Give the requests that are there, in the order of their names."""
+    """Return the requests that are there, in the order of their names."""
     try:
         names = sorted(name for name in os.listdir(folder) if name.endswith(ENDING))
     except FileNotFoundError:
@@ -107,7 +107,7 @@ def answer(path: Path, found: Answer) -> None:
 
 
 def take_answer(path: Path) -> Answer | None:
-    """Give the answer and delete it; None if it is not there yet."""
+    """Return the answer and delete it; None if it is not there yet."""
     found: Answer | None = _read(path, Answer)
     if found is not None:
         path.unlink(missing_ok=True)

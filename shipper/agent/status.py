@@ -225,7 +225,7 @@ def _holding(registry: Path, holds: list[Held]) -> Holding:
 
 
 def _watermark(files: tuple[FileStatus, ...], snapshot: Snapshot | None) -> int | None:
-    """Give the time of the oldest record that is not searchable, or of the last look."""
+    """Return the time of the oldest record that is not searchable, or of the last look."""
     if snapshot is None:
         return None
     behind = [file for file in files if file.behind]

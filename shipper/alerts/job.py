@@ -78,7 +78,7 @@ class Setup:
         return self.config.alerts
 
     def policy(self) -> Policy:
-        """Give what people have set about who is told."""
+        """Return what people have set about who is told."""
         options = self.options
         return Policy(
             self.settings,
@@ -88,7 +88,7 @@ class Setup:
         )
 
     def times(self) -> Times:
-        """Give how long is waited for what; each machine looks at its own moment."""
+        """Return how long is waited for what; each machine looks at its own moment."""
         options = self.options
         place = f"{self.config.host.name} {self.config.data_dir.absolute()}"
         return Times(
@@ -103,7 +103,7 @@ class Setup:
         )
 
     def pages(self, search: str) -> Pages:
-        """Give what pages are made of; `search` is the command to type."""
+        """Return what pages are made of; `search` is the command to type."""
         return Pages(
             {rule.name: rule for rule in self.rules.rules},
             self.settings.runbooks,
@@ -148,8 +148,8 @@ def run(  # noqa: PLR0913 - how the command line was called
     """
     Judge and tell until told to stop; with `once`, what is due now.
 
-    Gives the exit code: 0, or with `once` 3 if the store gave no answer, or not everybody could be
-    told within `timeout_seconds`.
+    Returns the exit code: 0, or with `once` 3 if the store gave no answer, or not everybody could
+    be notified within `timeout_seconds`.
 
     Raises:
         ShipperError: the data folder is in use, or something of the setup cannot be used.
@@ -225,7 +225,7 @@ class AlertJob:
         return 3 if self._fault is not None or waiting else 0
 
     def close(self) -> None:
-        """Let every alerter finish its page; give back the lease."""
+        """Let every alerter finish its page; return back the lease."""
         self._stop_telling()
         self._pinger.stop()
         self._judging.close()
@@ -246,7 +246,7 @@ class AlertJob:
         self._judging.retire(wall())
 
     def _turn(self, now: int) -> int:
-        """Judge once, if it is ours to judge; give the time of the next turn."""
+        """Judge once, if it is ours to judge; return the time of the next turn."""
         if not self._holds_lease(now):
             return now + STAND_BY_MS
         try:
@@ -357,7 +357,7 @@ class AlertJob:
         return store_of(self._setup.config)
 
     def _is_well(self) -> bool:
-        """Tell whether the store answers and rules are judged here."""
+        """Return whether the store answers and rules are judged here."""
         longest = self._setup.options.blind_after_seconds * 1000
         return not self._is_standing_by and wall() - self._good_at < longest
 
@@ -367,7 +367,7 @@ def _place_of(config: Config) -> object:
 
 
 def _lease_of(config: Config, holder: str) -> Lease | None:
-    """Give the lease, held by a ledger, where other machines may ask the same store."""
+    """Return the lease, held by a ledger, where other machines may ask the same store."""
     place = config.search or config.output
     if not isinstance(place, ElasticsearchOutput):
         return None

@@ -35,7 +35,7 @@ PING_SECONDS: Final = 5.0
 
 
 def wall() -> int:
-    """Give the wall clock in epoch milliseconds."""
+    """Return the wall clock in epoch milliseconds."""
     return time.time_ns() // 1_000_000
 
 

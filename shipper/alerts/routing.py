@@ -41,7 +41,7 @@ def repeat_after_ms(incident: Incident, settings: AlertSettings) -> int | None:
 
 
 def is_catch_all(route: Route) -> bool:
-    """Tell whether nothing gets past a route."""
+    """Return whether nothing gets past a route."""
     return not (route.severity or route.service or route.rule or route.change)
 
 

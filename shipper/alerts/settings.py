@@ -83,7 +83,7 @@ class AlerterSettings:
     )
 
     def faults(self) -> Iterator[tuple[str, str]]:
-        """Give (key, fault; remedy) for values that do not go together."""
+        """Yield (key, fault; remedy) for values that do not go together."""
         chosen = [kind for kind in KINDS if getattr(self, kind) is not None]
         if len(chosen) != 1:
             told = (
@@ -98,7 +98,7 @@ class AlerterSettings:
 
     @property
     def of_kind(self) -> Kinds:
-        """Give the settings of the kind."""
+        """Return the settings of the kind."""
         settings: Kinds = getattr(self, self.kind)
         return settings
 
@@ -137,7 +137,7 @@ class Escalation:
     low: tuple[str, ...] = option(ListOf(_NAME), "Alerters.", default="[]")
 
     def of(self, severity: Severity) -> tuple[str, ...]:
-        """Give the alerters of a severity."""
+        """Return the alerters of a severity."""
         named: tuple[str, ...] = getattr(self, severity.value)
         return named
 
@@ -166,7 +166,7 @@ class DigestLimits:
     )
 
     def faults(self) -> Iterator[tuple[str, str]]:
-        """Give (key, fault; remedy) for values that do not go together."""
+        """Yield (key, fault; remedy) for values that do not go together."""
         if self.collect_seconds > self.within_seconds:
             yield "collect", "is more than within; use at most as much"
 
@@ -195,7 +195,7 @@ class RetryLimits:
     )
 
     def faults(self) -> Iterator[tuple[str, str]]:
-        """Give (key, fault; remedy) for values that do not go together."""
+        """Yield (key, fault; remedy) for values that do not go together."""
         if self.longest_seconds < self.first_seconds:
             yield "longest_seconds", "is less than first_seconds; use at least as much"
         if self.give_up_seconds < self.hand_over_seconds:
@@ -256,7 +256,7 @@ class AlertSettings:
     )
 
     def faults(self) -> Iterator[tuple[str, str]]:
-        """Give (key, fault; remedy) for values that do not go together."""
+        """Yield (key, fault; remedy) for values that do not go together."""
         if self.email_alerts is not None and FROM_THE_GUIDE in self.alerters:
             yield "email_alerts", f"is there, and an alerter {FROM_THE_GUIDE} too; rename that"
         known = sorted(self.all_alerters)
@@ -270,7 +270,7 @@ class AlertSettings:
                 yield "alerters", f"{name} falls back on itself in the end; break the circle"
 
     def _named(self) -> Iterator[tuple[str, str]]:
-        """Give the places that name an alerter, with the name."""
+        """Yield the places that name an alerter, with the name."""
         for name, alerter in self.alerters.items():
             if alerter.fallback is not None:
                 yield f"alerters {name}.fallback", alerter.fallback
@@ -281,7 +281,7 @@ class AlertSettings:
 
     @property
     def all_alerters(self) -> Mapping[str, AlerterSettings]:
-        """Give the alerters, with the one of the guide's form."""
+        """Return the alerters, with the one of the guide's form."""
         guide = self.email_alerts
         if guide is None or not guide.enabled:
             return self.alerters
@@ -290,7 +290,7 @@ class AlertSettings:
 
     @property
     def all_routes(self) -> tuple[Route, ...]:
-        """Give the routes in order, the one of the guide's form first."""
+        """Return the routes in order, the one of the guide's form first."""
         guide = self.email_alerts
         mailed: tuple[Route, ...] = ()
         if guide is not None and guide.enabled:
@@ -299,7 +299,7 @@ class AlertSettings:
         return mailed + others
 
     def fallbacks_of(self, name: str) -> tuple[str, ...]:
-        """Give who is told instead when an alerter fails, in order; a circle ends."""
+        """Return who is told instead when an alerter fails, in order; a circle ends."""
         chain: list[str] = []
         alerters = self.all_alerters
         following = alerters[name].fallback if name in alerters else None

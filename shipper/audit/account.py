@@ -61,10 +61,10 @@ class Numbers(Protocol):
     """The numbers of one run that were answered for."""
 
     def window(self, base: int) -> bytes:
-        """Give one byte per number from `base`, a multiple of `WINDOW`, 1 for those taken."""
+        """Return one byte per number from `base`, a multiple of `WINDOW`, 1 for those taken."""
 
     def bases(self) -> Sequence[int]:
-        """Give the bases of all windows that hold any number, in order."""
+        """Return the bases of all windows that hold any number, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class Account:
     unread: Mapping[str, frozenset[int]] = field(default_factory=dict)
 
     def runs(self) -> dict[str, list[Covered]]:
-        """Give the receipts of each run."""
+        """Return the receipts of each run."""
         runs: dict[str, list[Covered]] = {}
         for each in self.covered:
             if each.own:
@@ -106,7 +106,7 @@ def merged(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
 def windows(
     bases: Sequence[int], ranges: Sequence[tuple[int, int]]
 ) -> Iterator[tuple[int, list[tuple[int, int]]]]:
-    """Give the windows that ranges, which are in order, lie in: base, and the parts in it."""
+    """Yield the windows that ranges, which are in order, lie in: base, and the parts in it."""
     start = 0
     for base in bases:
         end = base + WINDOW - 1

@@ -50,12 +50,12 @@ class Taken:
             self._chunks[row.chunk] = row.data
 
     def window(self, base: int) -> bytes:
-        """Give one byte per number from `base`, 1 for those taken; see `Numbers`."""
+        """Return one byte per number from `base`, 1 for those taken; see `Numbers`."""
         first = base // SIZE
         return b"".join(self._chunk(first + index) for index in range(WINDOW // SIZE))
 
     def bases(self) -> list[int]:
-        """Give the bases of all windows that hold any number, in order; see `Numbers`."""
+        """Return the bases of all windows that hold any number, in order; see `Numbers`."""
         wide = WINDOW // SIZE
         full = -(-self._low // wide)
         others = {chunk // wide for chunk in self._chunks}
@@ -114,7 +114,7 @@ def _covered(receipt: Receipt) -> Covered:
 
 
 def _unread_files(config: Config, evidence: Evidence) -> Iterator[tuple[str, str, int]]:
-    """Give (name, path to open, offset) of every file that may have lines that wait."""
+    """Yield (name, path to open, offset) of every file that may have lines that wait."""
     known = {record.file: record for record in evidence.files}
     met: set[Identity] = set()
     for source in config.inputs:

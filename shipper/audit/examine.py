@@ -114,7 +114,7 @@ def _split(covered: Sequence[Covered], dropped: int) -> tuple[list[Covered], lis
 def _windows(
     account: Account, live: Sequence[Covered], expired: Sequence[Covered]
 ) -> Iterator[_Window]:
-    """Give what is owed of all runs, window by window."""
+    """Yield what is owed of all runs, window by window."""
     by_run: dict[str, tuple[list[Covered], list[Covered]]] = {}
     for index, receipts in enumerate((live, expired)):
         for each in receipts:
@@ -251,7 +251,7 @@ def _gaps(account: Account) -> Iterator[Gap]:
 
 
 def _missing(numbers: Numbers, first: int, last: int) -> list[tuple[int, int]]:
-    """Give the ranges of numbers from `first` to `last` that were not taken."""
+    """Return the ranges of numbers from `first` to `last` that were not taken."""
     missing: list[tuple[int, int]] = []
     reached = first
     for base, [(start, end)] in windows(numbers.bases(), [(first, last)]):
@@ -273,7 +273,7 @@ def _missing(numbers: Numbers, first: int, last: int) -> list[tuple[int, int]]:
 def _without(
     ranges: Sequence[tuple[int, int]], numbers: frozenset[int] | None
 ) -> Iterator[tuple[int, int]]:
-    """Give the ranges without some numbers."""
+    """Yield the ranges without some numbers."""
     left_out = sorted(numbers or ())
     for first, last in ranges:
         start = first

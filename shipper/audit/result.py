@@ -78,7 +78,7 @@ class Result:
 
     @property
     def closes(self) -> bool:
-        """Tell whether every record is where it should be, once."""
+        """Return whether every record is where it should be, once."""
         return not self.lost and not self.doubled
 
 

@@ -65,7 +65,7 @@ def _look_at_files(output: ElasticsearchOutput) -> Iterator[Finding]:
 
 
 def _reach(address: str, node: ElasticsearchOutput) -> float | None:
-    """Give the end of the server's certificate, in epoch seconds; None if it has shown none."""
+    """Return the end of the server's certificate, in epoch seconds; None if it has shown none."""
     tls = replace(node.tls, enabled=node.hosts[0].startswith("https:"))
     with connect(address, tls, node.request_seconds, PLACE) as connected:
         return end_of(connected)
@@ -93,7 +93,7 @@ def _look_at_answers(place: str, cluster: Cluster, now: float) -> Iterator[Findi
 
 
 def _time_there(cluster: Cluster, headers: Any) -> float | None:
-    """Give the time of the server in epoch seconds: of a header, or else of its statistics."""
+    """Return the time of the server in epoch seconds: of a header, or else of its statistics."""
     if "date" in headers:
         return parsedate_to_datetime(headers["date"]).timestamp()
     stats = _ask_if_allowed(
@@ -147,7 +147,7 @@ def _look_at_rights(place: str, cluster: Cluster) -> Iterator[Finding]:
 
 
 def _ask_if_allowed(cluster: Cluster, request: Any) -> Any:
-    """Give the answer; None where this is not ours to ask, or not offered."""
+    """Return the answer; None where this is not ours to ask, or not offered."""
     try:
         return cluster.ask(request)
     except ElasticFailure as failure:

@@ -50,7 +50,7 @@ def _look_at_host(
 
 
 def _reach(address: str, output: LogstashOutput) -> tuple[str, float | None]:
-    """Give the version of TLS and the end of the server's certificate, in epoch seconds."""
+    """Return the version of TLS and the end of the server's certificate, in epoch seconds."""
     with connect(address, output.tls, output.connect_seconds, PLACE) as connected:
         _await_refusal(connected)
         return protocol_of(connected), end_of(connected)

@@ -219,14 +219,14 @@ def look_at_holds(scene: Scene) -> Iterator[Finding]:
 
 
 def _may_be_linked(machine: Machine, found: Found) -> bool:
-    """Tell whether a hard link may be made; see fs.protected_hardlinks in proc(5)."""
+    """Return whether a hard link may be made; see fs.protected_hardlinks in proc(5)."""
     if _setting(machine, "protected_hardlinks") != 1 or os.geteuid() in (0, found.stat.st_uid):
         return True
     return _may(found.path, os.R_OK | os.W_OK)
 
 
 def _is_left_by_logrotate(machine: Machine, path: str) -> bool:
-    """Tell whether logrotate is to rotate a file, and not told to do so with a hard link."""
+    """Return whether logrotate is to rotate a file, and not told to do so with a hard link."""
     for config in sorted(machine.logrotate.glob("*")):
         try:
             text = config.read_text(errors="replace")
@@ -370,7 +370,7 @@ def _unwritable(place: str, folder: Path) -> Iterator[Finding]:
 
 
 def _existing(path: Path) -> Path:
-    """Give the path, or the nearest one above it that exists."""
+    """Return the path, or the nearest one above it that exists."""
     path = path.absolute()
     return next(above for above in (path, *path.parents) if os.path.exists(above))
 
@@ -389,7 +389,7 @@ def _may(path: Path | str, mode: int) -> bool:
 
 
 def _folder_of(pattern: str) -> Path:
-    """Give the folder that has to be there: the part of the pattern before any wildcard."""
+    """Return the folder that has to be there: the part of the pattern before any wildcard."""
     folder = Path()
     for part in Path(pattern).parent.parts:
         if has_magic(part):

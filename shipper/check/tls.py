@@ -20,7 +20,7 @@ DAY = 86_400
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a connection stays on this machine, as far as its name says so."""
+    """Return whether a connection stays on this machine, as far as its name says so."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -28,12 +28,12 @@ def is_loopback(host: str) -> bool:
 
 
 def protocol_of(connected: socket.socket) -> str:
-    """Give the version of TLS that was agreed on; empty in clear text."""
+    """Return the version of TLS that was agreed on; empty in clear text."""
     return (connected.version() or "TLS") if isinstance(connected, ssl.SSLSocket) else ""
 
 
 def end_of(connected: socket.socket) -> float | None:
-    """Give when the server's certificate ends, in epoch seconds; None if it was not verified."""
+    """Return when the server's certificate ends, in epoch seconds; None if it was not verified."""
     if not isinstance(connected, ssl.SSLSocket):
         return None
     end = (connected.getpeercert() or {}).get("notAfter")

@@ -31,7 +31,7 @@ _ID_BYTES = 3
 
 
 def _user() -> str:
-    """Give the name of the user of this process."""
+    """Return the name of the user of this process."""
     try:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:

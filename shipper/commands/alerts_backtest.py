@@ -124,7 +124,7 @@ def backtest(invocation: Invocation, /, **options: Any) -> int:
 
 
 def _tested(invocation: Invocation, wanted: BacktestOptions) -> list[Rule]:
-    """Give the rules that ask a store; what the job finds out about itself has no past."""
+    """Return the rules that ask a store; what the job finds out about itself has no past."""
     chosen = rules_of(invocation, wanted.folder, wanted.names)
     found = [rule for rule in chosen if rule.probes]
     if not found:

@@ -45,7 +45,7 @@ def ledger_of(config: Config) -> Iterator[Ledger]:
 
 def one_incident(ledger: Ledger, prefix: str) -> Incident:
     """
-    Give the incident whose id begins so.
+    Return the incident whose id begins so.
 
     Raises:
         ConfigError: there is none, or more than one.

@@ -142,7 +142,7 @@ def _run(rule: Rule, file: CaseFile, case: Case) -> list[Told]:
 
 
 def _line(document: Mapping[str, Any], seq: int, time: int) -> bytes:
-    """Give a record as the shipper stores it: with dataset and category, unless it has them."""
+    """Return a record as the shipper stores it: with dataset and category, unless it has them."""
     found = classify(
         Traits(
             logger=document.get("logger", ""),

@@ -19,7 +19,7 @@ class LazyGroup(click.Group):
         self.table = table
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
-        """Give the names in the order of the table."""
+        """Return the names in the order of the table."""
         return list(self.table)
 
     def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:

@@ -35,11 +35,11 @@ class Invocation:
 
     @property
     def usual_config(self) -> bool:
-        """Tell whether a command finds this config without being told."""
+        """Return whether a command finds this config without being told."""
         return self.config == USUAL_CONFIG
 
     def now(self) -> int:
-        """Give the time in milliseconds since the epoch."""
+        """Return the time in milliseconds since the epoch."""
         return int(self.clock() * 1000)
 
 

@@ -22,7 +22,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 def parse_moment(text: str, now: int) -> int:
-    """Give epoch milliseconds; ValueError with the fault and the remedy otherwise."""
+    """Return epoch milliseconds; ValueError with the fault and the remedy otherwise."""
     if re.fullmatch(r"\s*[\d.]+\s*[a-z]+\s*", text):
         return now - round(parse_duration(text) * 1000)
     try:
@@ -35,7 +35,7 @@ def parse_moment(text: str, now: int) -> int:
 
 
 def parse_span(text: str) -> int:
-    """Give the milliseconds of a duration such as `1m`, at least 1; ValueError otherwise."""
+    """Return the milliseconds of a duration such as `1m`, at least 1; ValueError otherwise."""
     milliseconds = round(parse_duration(text) * 1000)
     if milliseconds < 1:
         raise ValueError(f'"{text}" is no time at all; use at least 1ms')
@@ -43,7 +43,7 @@ def parse_span(text: str) -> int:
 
 
 def parse_day(text: str, now: int) -> date:
-    """Give the day, in UTC, of `2026-02-05`, `today` or `yesterday`; ValueError otherwise."""
+    """Return the day, in UTC, of `2026-02-05`, `today` or `yesterday`; ValueError otherwise."""
     today = (_EPOCH + now * _MILLISECOND).date()
     named = {"today": today, "yesterday": today - timedelta(days=1)}
     if text in named:

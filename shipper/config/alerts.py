@@ -168,7 +168,7 @@ class MaintenanceOptions:
     zone: tzinfo = option(ZONE, "Zone of these times.", default="UTC")
 
     def faults(self) -> Iterator[tuple[str, str]]:
-        """Give (key, fault; remedy) for values that do not go together."""
+        """Yield (key, fault; remedy) for values that do not go together."""
         once, again = (self.start, self.end), (self.at, self.span_seconds)
         if (None in once) == (None in again) or (any(once) and self.at is not None):
             yield "at", "or from: has to be there; use from and to, or at and for"
@@ -215,7 +215,7 @@ class PingOptions:
     )
 
     def faults(self) -> Iterator[tuple[str, str]]:
-        """Give (key, fault; remedy) for values that do not go together."""
+        """Yield (key, fault; remedy) for values that do not go together."""
         if self.url is not None and self.url_file is not None:
             yield "url_file", "is there with url; use one of them"
 

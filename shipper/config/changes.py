@@ -28,7 +28,7 @@ class Differences:
 
     @property
     def has_output(self) -> bool:
-        """Tell whether records go elsewhere, or in another way."""
+        """Return whether records go elsewhere, or in another way."""
         return not OF_THE_OUTPUT.isdisjoint(self.sections)
 
 

@@ -185,7 +185,7 @@ class Input:
     )
 
     def faults(self) -> Iterator[tuple[str, str]]:
-        """Give (key, fault; remedy) for values that do not go together."""
+        """Yield (key, fault; remedy) for values that do not go together."""
         if self.multiline is not None and self.multiline.max_bytes > self.max_line_bytes:
             yield "multiline", "max_bytes is more than max_line_bytes; use at most as much"
 
@@ -270,7 +270,7 @@ class Delivery:
     )
 
     def faults(self) -> Iterator[tuple[str, str]]:
-        """Give (key, fault; remedy) for values that do not go together."""
+        """Yield (key, fault; remedy) for values that do not go together."""
         if self.queue_bytes < self.batch_bytes:
             yield "queue_bytes", "is less than batch_bytes; use at least as much"
         if self.backoff_max_seconds < self.backoff_seconds:
@@ -314,13 +314,13 @@ class Metrics:
     )
 
     def faults(self) -> Iterator[tuple[str, str]]:
-        """Give (key, fault; remedy) for values that do not go together."""
+        """Yield (key, fault; remedy) for values that do not go together."""
         if self.listen is not None and self.token_file is None and not _is_here(self.listen):
             yield "listen", "can be reached by others; use 127.0.0.1, or add token_file"
 
 
 def _is_here(address: str) -> bool:
-    """Tell whether only this machine reaches an address."""
+    """Return whether only this machine reaches an address."""
     host = address.rpartition(":")[0].strip("[]")
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -390,7 +390,7 @@ class Tls:
     )
 
     def faults(self) -> Iterator[tuple[str, str]]:
-        """Give (key, fault; remedy) for values that do not go together."""
+        """Yield (key, fault; remedy) for values that do not go together."""
         if (self.certificate is None) != (self.key is None):
             missing = "certificate" if self.certificate is None else "key"
             yield missing, "is missing; use both certificate and key, or neither"
@@ -469,7 +469,7 @@ class ElasticsearchOutput:
     )
 
     def faults(self) -> Iterator[tuple[str, str]]:
-        """Give (key, fault; remedy) for values that do not go together."""
+        """Yield (key, fault; remedy) for values that do not go together."""
         if len({url.partition(":")[0] for url in self.hosts}) > 1:
             yield "hosts", "has http and https; use one of them"
         if (self.username is None) != (self.password_file is None):

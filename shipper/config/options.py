@@ -34,7 +34,7 @@ _SWITCH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "
 
 
 def parse_duration(text: str) -> float:
-    """Give the seconds of `0.5s`, `500ms`, `15m`, `2h`, `7d` or `1w`; ValueError otherwise."""
+    """Return the seconds of `0.5s`, `500ms`, `15m`, `2h`, `7d` or `1w`; ValueError otherwise."""
     match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?) ?(ms|[smhdw])", text.strip(), re.ASCII)
     if match is None:
         raise ValueError(f'"{text}" is no duration; use a number and ms, s, m, h, d or w')
@@ -42,7 +42,7 @@ def parse_duration(text: str) -> float:
 
 
 def parse_size(text: str) -> int:
-    """Give the bytes of `10 GiB`, `500 MB` or `1048576`; ValueError otherwise."""
+    """Return the bytes of `10 GiB`, `500 MB` or `1048576`; ValueError otherwise."""
     match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,9})?) ?([A-Za-z]{0,3})", text.strip(), re.ASCII)
     unit = _UNIT_BYTES.get(match[2].upper(), 0) if match else 0
     if match is None or not unit:
@@ -79,7 +79,7 @@ class Kind(Protocol):
         """Name the values that are taken, such as `a size`."""
 
     def read(self, node: Node, place: str, faults: list[Fault]) -> Any:
-        """Give the value; where it is wrong, add to `faults` and give anything."""
+        """Return the value; where it is wrong, add to `faults` and give anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class Scalar:
     words: tuple[str, ...] = ()
 
     def read(self, node: Node, place: str, faults: list[Fault]) -> Any:
-        """Give the parsed value."""
+        """Return the parsed value."""
         if not isinstance(node, ScalarNode) or node.tag not in _PLAIN:
             faults.append(_fault(node, place, f"is {_shape(node)}; use {self.shown}"))
         elif node.tag == f"{_TAG}null":
@@ -133,7 +133,7 @@ class ListOf:
         return f"a list of: {self.item.shown}"
 
     def read(self, node: Node, place: str, faults: list[Fault]) -> tuple[Any, ...]:
-        """Give the items."""
+        """Return the items."""
         if not isinstance(node, SequenceNode) or node.tag not in _PLAIN:
             faults.append(_fault(node, place, f"is {_shape(node)}; use {self.shown}"))
             return ()
@@ -189,7 +189,7 @@ class MapOf:
         return f"a section of: {self.name.shown} to {self.item.shown}"
 
     def read(self, node: Node, place: str, faults: list[Fault]) -> dict[str, Any]:
-        """Give the items by their names, in the order of the file."""
+        """Return the items by their names, in the order of the file."""
         if _is_other(node):
             faults.append(_fault(node, place, f"is {_shape(node)}; use {self.shown}"))
             return {}
@@ -271,7 +271,7 @@ def option(
 
 
 def options_of(section: type[Any]) -> Iterator[Option]:
-    """Give the options of a dataclass in the order of its fields."""
+    """Yield the options of a dataclass in the order of its fields."""
     for found in dataclasses.fields(section):
         told = found.metadata
         key = told["key"] or found.name
@@ -294,7 +294,7 @@ def read_options(text: str, section: type[Any]) -> Any:
 
 def with_option(section: Any, place: str, text: str) -> Any:
     """
-    Give a copy of what was read with one option changed, which is written as in the file.
+    Return a copy of what was read with one option changed, which is written as in the file.
 
     `place` is its key, with those of the sections around it: `ratio.widen_to`.
 
@@ -397,7 +397,7 @@ def _compose(text: str) -> Node:
 def _read_pairs(
     node: Node, place: str, known: Iterable[str], faults: list[Fault]
 ) -> dict[str, Node]:
-    """Give the known keys of a mapping; a wrong, unknown or repeated one is a fault."""
+    """Return the known keys of a mapping; a wrong, unknown or repeated one is a fault."""
     pairs: dict[str, Node] = {}
     if _is_other(node):
         told = f"is {_shape(node)}; use a section with the keys {', '.join(known)}"

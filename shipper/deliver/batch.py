@@ -74,7 +74,7 @@ class Batch:
         return [*chain.from_iterable(events.datasets for events in self.events)]
 
     def ranges(self, start: int, end: int) -> Iterator[tuple[AnyEvents, int, int]]:
-        """Give the events from `start` up to `end` as (events of one block, first, last)."""
+        """Yield the events from `start` up to `end` as (events of one block, first, last)."""
         before = 0
         for events in self.events:
             first, last = max(start - before, 0), min(end - before, len(events))
@@ -118,7 +118,7 @@ class Ledger:
         self._acked[batch.number] = batch, commit
 
     def take(self) -> list[tuple[Batch, int]]:
-        """Give the batches by which the acked prefix has grown since the last call."""
+        """Return the batches by which the acked prefix has grown since the last call."""
         prefix = []
         while self._next in self._acked:
             prefix.append(self._acked.pop(self._next))

@@ -66,7 +66,7 @@ class Rendered:
         return [_dataset_in(line) for line in self._lines[0:-1:2]]
 
     def part(self, chosen: Sequence[int]) -> Events:
-        """Give the events at these indexes; the origins stay."""
+        """Return the events at these indexes; the origins stay."""
         lines = self._lines
         actions, docs = [lines[2 * i] for i in chosen], [lines[2 * i + 1] for i in chosen]
         return Events(
@@ -78,7 +78,7 @@ class Rendered:
         )
 
     def cut(self, first: int, last: int) -> Iterator[bytes | memoryview]:
-        """Give the part of the body with the events from `first` up to `last`."""
+        """Yield the part of the body with the events from `first` up to `last`."""
         if (first, last) != (0, self.count):
             yield b"\n".join([*self._lines[2 * first : 2 * last], b""])
             return
@@ -134,7 +134,7 @@ def bulk_pieces(batch: Batch, heads: Heads, start: int, end: int) -> Iterator[by
 
 
 def size_of(events: AnyEvents, action_bytes: int) -> int:
-    """Give the bytes of the body at most, where an action line has so many."""
+    """Return the bytes of the body at most, where an action line has so many."""
     if isinstance(events, Rendered):
         return len(events.body)
     return sum(map(len, events.docs)) + len(events) * action_bytes

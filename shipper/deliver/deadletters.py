@@ -48,7 +48,7 @@ class Letter(msgspec.Struct, frozen=True):
 
     @property
     def at_ms(self) -> int:
-        """Tell the time of refusal in epoch milliseconds; 0 if it cannot be read."""
+        """Return the time of refusal in epoch milliseconds; 0 if it cannot be read."""
         return parse(self.at) or 0
 
 
@@ -96,7 +96,7 @@ class DeadLetters:
 
     def read(self) -> Iterator[Line]:
         """
-        Give all letters that are there now, as they were buried.
+        Yield all letters that are there now, as they were buried.
 
         Raises:
             DataFolderError: they cannot be read.
@@ -115,7 +115,7 @@ class DeadLetters:
 
     def remove(self, marks: Sequence[bytes]) -> int:
         """
-        Take lines out, each as often as it is named; durable when this returns; give how many.
+        Take lines out, each as often as it is named; durable when this returns; return how many.
 
         Raises:
             DataFolderError: nothing was taken out.
@@ -165,7 +165,7 @@ class DeadLetters:
                 os.close(fd)
 
     def _is_current(self, fd: int) -> bool:
-        """Tell whether the file was not replaced while its lock was waited for."""
+        """Return whether the file was not replaced while its lock was waited for."""
         try:
             return os.path.samestat(os.fstat(fd), self._path.stat())
         except FileNotFoundError:

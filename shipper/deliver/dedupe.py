@@ -51,7 +51,7 @@ class Dedupe:
         self.streams = streams
 
     def recover(self, held: Iterable[tuple[str, Sequence[int]]]) -> int:
-        """Take in origins (stream, positions) that the output holds; give how many."""
+        """Take in origins (stream, positions) that the output holds; return how many."""
         count = 0
         for stream, positions in held:
             count += len(positions)
@@ -64,7 +64,7 @@ class Dedupe:
 
     def filter(self, block: Block, events: AnyEvents) -> tuple[AnyEvents, int]:
         """
-        Give the events that were not taken before, and how many were.
+        Return the events that were not taken before, and how many were.
 
         Raises:
             OutputUnavailable: of a block that is read again it cannot be told now; ask once more.
@@ -82,7 +82,7 @@ class Dedupe:
         return (_without(events, again), sum(again.values())) if again else (events, 0)
 
     def _filter_again(self, block: Block, events: AnyEvents) -> tuple[AnyEvents, int]:
-        """Give the events that the output doesn't hold and that this process didn't send again."""
+        """Return the events that are not stored and that this process has not sent again."""
         left_out: dict[str, int] = {}
         streams = dict(events.origins)
         streams[block.stream] = _positions(block.stream, events, block.end)
@@ -115,7 +115,7 @@ class Dedupe:
                 self._acked.take(run, numbers)
 
     def changes(self) -> list[SeenRow]:
-        """Give the rows to save since the last call."""
+        """Return the rows to save since the last call."""
         return list(self._acked.changes())
 
 
@@ -124,7 +124,7 @@ def _count(counts: dict[str, int], origin: str) -> None:
 
 
 def _positions(stream: str, events: AnyEvents, below: int) -> list[int]:
-    """Give the positions of foreign lines that lie below an offset."""
+    """Return the positions of foreign lines that lie below an offset."""
     prefix = stream + "-"
     found = [int(id[len(prefix) :]) for id in events.ids if id.startswith(prefix)]  # noqa: A001
     return [position for position in found if position < below]

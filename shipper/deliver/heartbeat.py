@@ -111,7 +111,7 @@ class Heart:
         self._seq = 0
 
     def is_to_look(self, acked: int, put: int, now: float) -> bool:
-        """Tell whether it is time for a look; `now` is the monotonic clock."""
+        """Return whether it is time for a look; `now` is the monotonic clock."""
         return (
             self.enabled
             and self._look is None
@@ -120,12 +120,12 @@ class Heart:
         )
 
     def _due(self, put: int) -> float:
-        """Give the time of the next look; while nothing happens it may be a later one."""
+        """Return the time of the next look; while nothing happens it may be a later one."""
         is_idle = put == self._wait_for and self._seq > 0
         return self._next_look + (self._idle_every - self._every if is_idle else 0.0)
 
     def next_step(self, put: int) -> float:
-        """Give the moment of the monotonic clock at which there is something to do."""
+        """Return the moment of the monotonic clock at which there is something to do."""
         if not self.enabled:
             return float("inf")
         if self._look is None:
@@ -142,7 +142,7 @@ class Heart:
             self._next_look = now + self._every  # one that is late makes up for none
 
     def is_to_send(self, acked: int, now: float) -> bool:
-        """Tell whether what was looked at can be searched by now."""
+        """Return whether what was looked at can be searched by now."""
         if self._look is None or acked < self._wait_for:
             return False
         if self._acked_at is None:
@@ -199,7 +199,7 @@ class Heart:
 
 
 def furthest(lags: Sequence[Lag]) -> tuple[Behind, ...]:
-    """Give the files that are most behind."""
+    """Return the files that are most behind."""
     behind = sorted(
         (lag for lag in lags if lag.acked < lag.size), key=lambda lag: lag.acked - lag.size
     )

@@ -31,5 +31,5 @@ class Histogram:
         self.total += value
 
     def copy(self) -> Histogram:
-        """Give what was counted so far."""
+        """Return what was counted so far."""
         return Histogram(self.bounds, list(self.counts), self.total)

@@ -105,7 +105,7 @@ class Framed:
         return times_of(doc[len(BEGIN) :][:TIME_BYTES] for doc in self.docs)
 
     def part(self, chosen: Sequence[int]) -> Events:
-        """Give the events at these indexes; the origins stay."""
+        """Return the events at these indexes; the origins stay."""
         documents = self._documents
         docs = [documents[i][1] for i in chosen]
         return Events(
@@ -205,12 +205,12 @@ class AckReader:
 
     @property
     def is_complete(self) -> bool:
-        """Tell whether the whole window is acked."""
+        """Return whether the whole window is acked."""
         return self.acked == self._events
 
     def feed(self, data: bytes) -> int:
         """
-        Take what came; give how many whole acks were in it, zeros too.
+        Take what came; return how many whole acks were in it, zeros too.
 
         Raises:
             ProtocolError: it is no ack, or acks more than was sent. Acks before it count.

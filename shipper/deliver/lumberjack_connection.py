@@ -60,7 +60,7 @@ class Connection:
         self._poll.register(connected, select.POLLIN)
 
     def is_usable(self) -> bool:
-        """Tell whether the server still has it open, as far as one can tell, and owes nothing."""
+        """Return whether the server still has it open, as far as one can tell, and owes nothing."""
         return time.monotonic() - self._heard < IDLE_SECONDS and not self._poll.poll(0)
 
     def send(self, window: bytes, events: int) -> Answer:

@@ -32,7 +32,7 @@ class Output(Protocol):
 
     def prepare(self, events: AnyEvents) -> AnyEvents:
         """
-        Give the events of a block in the form in which they are sent best, or as they are.
+        Return the events of a block in the form in which they are sent best, or as they are.
 
         The thread that read them calls it at once, while they are in the caches. It depends on
         the events and the config alone.
@@ -52,14 +52,14 @@ class Output(Protocol):
 
     def held_after(self, commit: int) -> Iterator[tuple[str, Sequence[int]]]:
         """
-        Give the origins (stream, positions) stored after that commit; called before any publish.
+        Return the origins (stream, positions) stored after that commit; called before any publish.
 
         An output that absorbs a resend by `_id` gives nothing.
         """
 
     def holds(self, stream: str, first: int, last: int) -> Sequence[int]:
         """
-        Give the positions of a stream, `first` to `last`, that are stored, in any order.
+        Return the positions of a stream, `first` to `last`, that are stored, in any order.
 
         Called by the reading thread, while the other one may publish. An output that absorbs a
         resend by `_id` gives nothing.
@@ -70,7 +70,7 @@ class Output(Protocol):
         """
 
     def commit(self) -> int:
-        """Give the number of the last commit; 0 where the output has none."""
+        """Return the number of the last commit; 0 where the output has none."""
 
     def tend(self, now_ms: int) -> None:
         """Do what has to be done now and then (retention); raises OutputUnavailable."""

@@ -124,17 +124,17 @@ class Publisher:
         return not self._queue or total <= self.settings.queue_bytes
 
     def take_acked(self) -> list[tuple[Batch, int]]:
-        """Give the acked batches (with their commits) by which positions may move now."""
+        """Return the acked batches (with their commits) by which positions may move now."""
         with self._condition:
             return self._ledger.take()
 
     def is_idle(self) -> bool:
-        """Tell whether nothing is queued or under way."""
+        """Return whether nothing is queued or under way."""
         with self._condition:
             return not self._queue and not self._busy
 
     def unacked_since(self) -> float | None:
-        """Give the monotonic time at which the oldest lines that are not acked were put."""
+        """Return the monotonic time at which the oldest lines that are not acked were put."""
         with self._condition:
             if self._under_way_since is not None:
                 return self._under_way_since
@@ -148,7 +148,7 @@ class Publisher:
 
     @property
     def queued_bytes(self) -> int:
-        """Tell how many bytes of lines wait in the queue."""
+        """Return how many bytes of lines wait in the queue."""
         with self._condition:
             return self._queued_bytes
 
@@ -248,7 +248,7 @@ class Publisher:
                 self._bury(part, [r for r in rejections if part.ids[r.index] in ids])
 
     def _insist(self, batch: Batch) -> list[tuple[Batch, tuple[Rejection, ...]]]:
-        """Publish until nothing is owed; give what was refused for good, by try."""
+        """Publish until nothing is owed; return what was refused for good, by try."""
         refused = []
         failures = 0
         while True:

@@ -67,7 +67,7 @@ class Replay:
         self._all_sent = False
 
     def _chosen(self) -> Iterator[Letter]:
-        """Give one letter of each `_id`: a second line of it tells the same."""
+        """Yield one letter of each `_id`: a second line of it tells the same."""
         met: set[str] = set()
         for line in self._letters.read():
             if line.mark in self._marks and line.letter.id not in met:
@@ -76,7 +76,7 @@ class Replay:
 
     def next_parcel(self) -> Parcel | None:
         """
-        Give the next letters to publish; None when all are sent, or while some are under way.
+        Return the next letters to publish; None when all are sent, or while some are under way.
 
         Raises:
             OutputUnavailable: it cannot be told now what is stored; call again.
@@ -113,7 +113,7 @@ class Replay:
 
     @property
     def is_over(self) -> bool:
-        """Tell whether every letter was answered for: it is time to finish."""
+        """Return whether every letter was answered for: it is time to finish."""
         return self._all_sent and self._under_way is None
 
     def finish(self) -> Replayed:

@@ -37,7 +37,7 @@ _TIME = re.compile(
 
 def watermark(lags: Iterable[Lag], refused: Iterable[int], at: int) -> int:
     """
-    Give the watermark of a look at `at` (epoch ms) at all files; 0 if there is none.
+    Return the watermark of a look at `at` (epoch ms) at all files; 0 if there is none.
 
     `refused` says of each file that could not be opened when all of it had been read last.
     """

@@ -44,7 +44,7 @@ def write_alerters(path: Path) -> None:
 
 
 def quick(name: str, text: str) -> str:
-    """Give a rule with short periods."""
+    """Return a rule with short periods."""
     for key, period in PERIODS.items():
         if key != "over" or name not in PER_MINUTE:
             text = re.sub(rf"^{key}: \S+", f"{key}: {period}", text, flags=re.MULTILINE)
@@ -52,7 +52,7 @@ def quick(name: str, text: str) -> str:
 
 
 def firing(config: Config) -> list[Incident]:
-    """Give the incidents that people have to look after, muted ones not."""
+    """Return the incidents that people have to look after, muted ones not."""
     path = config.data_dir / data_folder.ALERTS_LEDGER
     if not path.exists():
         return []

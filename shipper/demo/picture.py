@@ -70,7 +70,7 @@ class Picture:
 
 
 def picture_line(picture: Picture) -> str:
-    """Tell the picture on one line, where there is no terminal."""
+    """Return the picture on one line, where there is no terminal."""
     datasets = ", ".join(f"{name} {count:,}" for name, count in picture.datasets.items())
     errors = picture.levels.get("ERROR", 0) + picture.levels.get("CRITICAL", 0)
     line = (

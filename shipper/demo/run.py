@@ -292,7 +292,7 @@ def _until(child: Child, ready: Callable[[], Found | None], interruptions: Inter
 
 
 def _address(application: Child) -> str | None:
-    """Give the address when the application has told it and has begun to log."""
+    """Return the address when the application has told it and has begun to log."""
     found = re.search(r"http://[^\s,]+", application.output.read_text(errors="replace"))
     return found[0] if found and any(LOGS.glob("*.log")) else None
 

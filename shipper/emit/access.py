@@ -189,7 +189,7 @@ def _client_ip(scope: Scope, trusted: tuple[IPv4Network | IPv6Network, ...]) -> 
 
 def _route(scope: Scope, root_path: str) -> str | None:
     """
-    Tell the route template that answered, such as `/api/workflows/{id}`, as routing left it.
+    Return the route template that answered, such as `/api/workflows/{id}`, as routing left it.
 
     The template of a mounted application begins with the path it is mounted at. FastAPI keeps the
     template with the prefix of `include_router` apart from the route, in a context of its own.

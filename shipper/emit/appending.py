@@ -134,7 +134,7 @@ class Appender:
         return self._fd
 
     def _live_size(self) -> int | None:
-        """Tell the size of the file at the path in bytes, or None if it is not ours any more."""
+        """Return the size of the file at the path in bytes, or None if it is not ours any more."""
         try:
             status = os.stat(self._path)
         except FileNotFoundError:
@@ -204,7 +204,7 @@ def _follows_newline(fd: int, start: int) -> bool:
 
 
 def _ends_in_newline(fd: int) -> bool:
-    """Tell whether a new line may start here, and not behind the half of another."""
+    """Return whether a new line may start here, and not behind the half of another."""
     for _ in range(_LOOKS):
         if _follows_newline(fd, os.fstat(fd).st_size):
             return True

@@ -148,7 +148,7 @@ class OnlyDebug(logging.Filter):
     """Lets pass what is below INFO."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Tell whether the record is a detail for developers."""
+        """Return whether the record is a detail for developers."""
         return record.levelno < logging.INFO
 
 

@@ -67,7 +67,7 @@ def reason_of(error: OSError) -> Reason:
 
 def failures() -> dict[str, int]:
     """
-    Tell how often logging failed in this process, by reason; empty when it never did.
+    Return how often logging failed in this process, by reason; empty when it never did.
 
     `disk_full`, `permission`, `missing` (the folder), `io`: the record is in no or not in every
     file. `format`: it could not be made into a line. `logger`: the access logger raised.

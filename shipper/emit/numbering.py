@@ -58,7 +58,7 @@ os.register_at_fork(after_in_child=_process.start)
 
 
 def origin_of(record: logging.LogRecord) -> Origin:
-    """Tell the origin of a record, and give it one if it has none yet."""
+    """Return the origin of a record, and give it one if it has none yet."""
     origin = record.__dict__.get(_ATTRIBUTE)
     if isinstance(origin, Origin):
         return origin

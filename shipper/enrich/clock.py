@@ -21,7 +21,7 @@ DIGITS_TO_0 = bytes.maketrans(b"123456789", b"000000000")
 
 
 def are_canonical(times: Sequence[str]) -> bool:
-    """Tell whether all are times in the canonical form."""
+    """Return whether all are times in the canonical form."""
     together = "\n".join([*times, ""]).encode(errors="replace")
     if together.translate(DIGITS_TO_0) != SHAPE * len(times):
         return False
@@ -36,7 +36,7 @@ def are_canonical(times: Sequence[str]) -> bool:
 
 @lru_cache(maxsize=4096)
 def _is_minute(text: str) -> bool:
-    """Tell whether there is such a minute: `2026-02-05T14:30`, of the right shape."""
+    """Return whether there is such a minute: `2026-02-05T14:30`, of the right shape."""
     try:
         moment = datetime.strptime(text + "Z", "%Y-%m-%dT%H:%M%z")
     except ValueError:

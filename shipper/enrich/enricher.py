@@ -241,7 +241,7 @@ class _Work:
 def _context(
     around: Surroundings, classification: Classification, created: str
 ) -> dict[str, dict[str, object]]:
-    """Give the objects that enrichment adds, but for `log`."""
+    """Return the objects that enrichment adds, but for `log`."""
     event: dict[str, object] = {"dataset": classification.dataset, "kind": "event"}
     if classification.categories:
         event["category"] = classification.categories
@@ -266,7 +266,7 @@ def _context(
 
 
 def _origins(runs: list[str], seqs: list[int]) -> dict[str, list[int]]:
-    """Give the numbers per run, in their order."""
+    """Return the numbers per run, in their order."""
     if runs.count(runs[0]) == len(runs):
         return {runs[0]: seqs}
     origins: dict[str, list[int]] = {}

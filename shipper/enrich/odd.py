@@ -209,7 +209,7 @@ def _origin(fields: dict[str, Any], extra: dict[str, Any]) -> tuple[str, int] | 
 
 
 def _indexable(value: Any) -> Any:
-    """Give the value in a form that any store can index."""
+    """Return the value in a form that any store can index."""
     if isinstance(value, dict):
         return {str(key): _indexable(item) for key, item in value.items() if item is not None}
     if isinstance(value, list):

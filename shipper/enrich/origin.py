@@ -19,10 +19,10 @@ MAX_SEQ = 2**53  # exact in every JSON reader
 
 
 def is_run(value: object) -> bool:
-    """Tell whether this is the run of an application that uses `emit`."""
+    """Return whether this is the run of an application that uses `emit`."""
     return isinstance(value, str) and ULID.match(value) is not None
 
 
 def is_seq(value: object) -> bool:
-    """Tell whether this is a number that `emit` can have given."""
+    """Return whether this is a number that `emit` can have given."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MAX_SEQ

@@ -122,7 +122,7 @@ def _fault_of_file(error: OSError) -> str:
 
 
 def is_cut(error: OSError) -> bool:
-    """Tell whether the other side, or something in between, ended the connection."""
+    """Return whether the other side, or something in between, ended the connection."""
     return isinstance(error, ConnectionError | ssl.SSLEOFError | ssl.SSLZeroReturnError)
 
 

@@ -134,7 +134,7 @@ class _Nodes(ABC, Generic[Client]):
             raise ElasticFailure(self._no_answer(error)) from None
 
     def _renew(self) -> bool:
-        """Read the files again; tell whether other credentials were found."""
+        """Read the files again; return whether other credentials were found."""
         before = self._login
         try:
             login = _login(self._output)
@@ -253,7 +253,7 @@ class Bare:
         self._seconds = seconds
 
     def post(self, target: str, body: bytes, headers: dict[str, str]) -> bytes:
-        """Give the answer's body; raises the errors of the client."""
+        """Return the answer's body; raises the errors of the client."""
         meta, answer = self._transport.perform_request(
             "POST",
             target,
@@ -292,11 +292,11 @@ class _Bytes(Serializer):
     """Passes bodies on as they are."""
 
     def loads(self, data: bytes) -> bytes:
-        """Give the body of an answer."""
+        """Return the body of an answer."""
         return data
 
     def dumps(self, data: bytes) -> bytes:
-        """Give the body of a request."""
+        """Return the body of a request."""
         return data
 
 
@@ -330,7 +330,7 @@ def _context(tls: Tls) -> ssl.SSLContext:
 
 
 def _login(output: ElasticsearchOutput) -> str:
-    """Give the header to log in with; empty for none."""
+    """Return the header to log in with; empty for none."""
     if output.api_key_file is not None:
         key = _secret(output.api_key_file)
         if not key.isascii():
@@ -355,7 +355,7 @@ def _secret(path: Path) -> str:
 
 
 def _cause_told(cause: BaseException) -> str:
-    """Give the words for a cause; empty where it has none."""
+    """Return the words for a cause; empty where it has none."""
     if isinstance(cause, ssl.SSLCertVerificationError):
         told = cause.verify_message.rstrip(".")
         return f"its certificate is not trusted: {told}; see {OPTIONS}.tls"
@@ -368,7 +368,7 @@ def _cause_told(cause: BaseException) -> str:
 
 
 def _causes(error: BaseException) -> list[BaseException]:
-    """Give what is behind an error, each once, from the nearest to the first."""
+    """Return what is behind an error, each once, from the nearest to the first."""
     found: list[BaseException] = []
     waiting = [error]
     while waiting:

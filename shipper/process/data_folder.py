@@ -96,7 +96,7 @@ def _lock(fd: int, folder: Path, who: str) -> None:
 
 
 def holder_of(folder: Path, lock: str = LOCK) -> int | None:
-    """Give the process id of what holds a lock of the data folder; None if nothing does."""
+    """Return the process id of what holds a lock of the data folder; None if nothing does."""
     try:
         fd = os.open(folder / lock, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:

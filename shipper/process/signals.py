@@ -52,11 +52,11 @@ class Signals:
         _thread.start_new_thread(self._called, ())
 
     def take_reload(self) -> bool:
-        """Tell whether the config is to be read again; once for each time it was asked."""
+        """Return whether the config is to be read again; once for each time it was asked."""
         asked, self.reload = self.reload, False
         return asked
 
     def take_dump(self) -> bool:
-        """Tell whether the state is to be written; once for each time it was asked."""
+        """Return whether the state is to be written; once for each time it was asked."""
         asked, self.dump = self.dump, False
         return asked

@@ -35,7 +35,7 @@ class Fingerprint:
     digest: str = ""
 
     def fits(self, data: bytes) -> bool:
-        """Tell whether these are the same bytes; more may follow."""
+        """Return whether these are the same bytes; more may follow."""
         return self.length == 0 or fingerprint(data[: self.length]) == self
 
 

@@ -117,7 +117,7 @@ class Receipts:
             self._changed.add(key)
 
     def changes(self) -> list[Receipt]:
-        """Give the receipts that are new or have grown; seal those that are full."""
+        """Return the receipts that are new or have grown; seal those that are full."""
         changed = [self._open[key] for key in self._changed]
         self._changed.clear()
         for receipt in changed:

@@ -42,7 +42,7 @@ class FileRecord:
 
     def reread(self, start: int = 0) -> int:
         """
-        Have what is acked read again from `start`, where a line has to begin; give its bytes.
+        Have what is acked read again from `start`, where a line has to begin; return its bytes.
 
         The one way to send something again that counts as delivered: whether a line goes out is
         then not decided by the numbers that were taken, but by what the output proves to hold
@@ -156,7 +156,7 @@ class Changes:
         self.receipts.update((each.id, each) for each in receipts)
 
     def is_empty(self) -> bool:
-        """Tell whether there is nothing worth a commit."""
+        """Return whether there is nothing worth a commit."""
         return not (
             self.files
             or self.dropped

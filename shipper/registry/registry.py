@@ -210,12 +210,12 @@ class Registry:
             ) from error
 
     def files(self) -> list[FileRecord]:
-        """Give all files, in the order in which they were first seen."""
+        """Return all files, in the order in which they were first seen."""
         with self._place():
             return [record_of(row) for row in self._db.execute(ALL_FILES)]
 
     def tombstones(self) -> list[Tombstone]:
-        """Give what was given up on purpose, in the order of time."""
+        """Return what was given up on purpose, in the order of time."""
         with self._place():
             rows = self._db.execute(
                 'SELECT file, path, stream, "start", "end", lines, at, reason FROM tombstones'
@@ -224,31 +224,31 @@ class Registry:
         return [Tombstone(*row) for row in rows]
 
     def next_receipt(self) -> int:
-        """Give the id of the next receipt."""
+        """Return the id of the next receipt."""
         with self._place():
             return int(
                 self._db.execute("SELECT ifnull(max(id), 0) + 1 FROM receipts").fetchone()[0]
             )
 
     def seen(self) -> list[SeenRow]:
-        """Give all numbers that were taken."""
+        """Return all numbers that were taken."""
         with self._place():
             return [
                 SeenRow(*row) for row in self._db.execute("SELECT run, low, chunk, data FROM seen")
             ]
 
     def streams(self) -> dict[str, int]:
-        """Give the offset up to which the index holds the lines of each foreign stream."""
+        """Return the offset up to which the index holds the lines of each foreign stream."""
         with self._place():
             return dict(self._db.execute("SELECT stream, done FROM streams"))
 
     def retired(self) -> set[str]:
-        """Give the streams of files that are over."""
+        """Return the streams of files that are over."""
         with self._place():
             return {stream for (stream,) in self._db.execute("SELECT stream FROM retired")}
 
     def memory(self) -> Memory:
-        """Give what is known of files."""
+        """Return what is known of files."""
         return Memory(tuple(self.files()), frozenset(self.retired()))
 
     def begin(self, now: int) -> None:
@@ -257,17 +257,17 @@ class Registry:
             self._db.execute("INSERT OR IGNORE INTO meta VALUES ('begun', ?)", (now,))
 
     def begun(self) -> int:
-        """Give when this data folder was used first (epoch ms); far ahead where it never was."""
+        """Return when this data folder was used first (epoch ms); far ahead where it never was."""
         with self._place():
             row = self._db.execute("SELECT value FROM meta WHERE key = 'begun'").fetchone()
         return int(row[0]) if row else NEVER
 
     def accounted(self) -> int:
-        """Give the last commit of the embedded index that the numbers and streams cover."""
+        """Return the last commit of the embedded index that the numbers and streams cover."""
         return self._meta("accounted")
 
     def watermark(self) -> int:
-        """Give the last watermark that was acked, in epoch milliseconds; 0 if there was none."""
+        """Return the last watermark that was acked, in epoch milliseconds; 0 if there was none."""
         return self._meta("watermark")
 
     def _meta(self, key: str) -> int:
@@ -391,7 +391,7 @@ def record_of(row: tuple[Any, ...]) -> FileRecord:
 
 
 def _signed(number: int) -> int:
-    """Give 64 bits as SQLite takes them."""
+    """Return 64 bits as SQLite takes them."""
     return number - (1 << 64) if number >= 1 << 63 else number
 
 

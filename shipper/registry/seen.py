@@ -45,7 +45,7 @@ class Numbers:
         self._dirty: set[int] = set()
 
     def take(self, numbers: Sequence[int]) -> list[int]:
-        """Mark numbers as taken; give those that were taken before, each as often as it was."""
+        """Mark numbers as taken; return those that were taken before, each as often as it was."""
         first, last = numbers[0], numbers[-1]
         if last - first == len(numbers) - 1 and list(range(first, last + 1)) == numbers:
             again = self._take_range(first, last + 1)
@@ -87,7 +87,7 @@ class Numbers:
         return again
 
     def _fill(self, index: int) -> bytearray:
-        """Give a chunk to mark numbers in."""
+        """Return a chunk to mark numbers in."""
         self._dirty.add(index)
         chunk = self._chunks.get(index)
         if not isinstance(chunk, bytearray):
@@ -97,7 +97,7 @@ class Numbers:
         return chunk
 
     def _settle(self, newest: int) -> None:
-        """Give up the chunks that are full, pack those far behind the newest number."""
+        """Return up the chunks that are full, pack those far behind the newest number."""
         for index in list(self._filling):
             chunk = self._chunks[index]
             if chunk.find(0) < 0:
@@ -120,7 +120,7 @@ class Numbers:
         self._filling.clear()
 
     def changes(self) -> Iterator[tuple[int, bytes]]:
-        """Give (chunk, data) of all that changed since the last call; -1 for `low`."""
+        """Yield (chunk, data) of all that changed since the last call; -1 for `low`."""
         dirty, self._dirty = self._dirty, set()
         for index in sorted(dirty):
             yield index, b"" if index < 0 else _pack(self._chunks[index])
@@ -140,7 +140,7 @@ class Seen:
         self._busy: dict[str, None] = {}  # in the order in which they were taken from last
 
     def take(self, run: str, numbers: Sequence[int]) -> list[int]:
-        """Mark records as taken; give the numbers of those that were taken before."""
+        """Mark records as taken; return the numbers of those that were taken before."""
         if not numbers:
             return []
         self._busy.pop(run, None)
@@ -152,7 +152,7 @@ class Seen:
         return self._runs.setdefault(run, Numbers()).take(numbers)
 
     def changes(self) -> Iterator[SeenRow]:
-        """Give the rows that changed since the last call."""
+        """Yield the rows that changed since the last call."""
         for run, numbers in self._runs.items():
             for chunk, data in numbers.changes():
                 yield SeenRow(run, numbers.low, chunk, data)

@@ -35,14 +35,14 @@ class Content(Protocol):
         """Read at most `length` bytes; fewer only at the end."""
 
     def stat(self) -> os.stat_result:
-        """Give what the file system says of the file."""
+        """Return what the file system says of the file."""
 
     def size(self, stat: os.stat_result) -> int:
-        """Give the bytes that can be read."""
+        """Return the bytes that can be read."""
 
     @property
     def fd(self) -> int:
-        """Give the open descriptor."""
+        """Return the open descriptor."""
 
     def close(self) -> None:
         """Close the file."""
@@ -75,11 +75,11 @@ class Plain:
         return os.pread(self.fd, length, offset)
 
     def stat(self) -> os.stat_result:
-        """Give what the file system says of the file."""
+        """Return what the file system says of the file."""
         return os.fstat(self.fd)
 
     def size(self, stat: os.stat_result) -> int:
-        """Give the bytes that can be read."""
+        """Return the bytes that can be read."""
         return stat.st_size
 
     def close(self) -> None:
@@ -148,7 +148,7 @@ class Gunzipped:
                 return data
 
     def _rest(self) -> bytes:
-        """Give what zlib still has when the file is at its end."""
+        """Return what zlib still has when the file is at its end."""
         data = self._inflate.decompress(b"", CHUNK) if self._inside else b""
         if not data and self._inside:
             self.fault = "it ends in the middle"
@@ -173,11 +173,11 @@ class Gunzipped:
             return data
 
     def stat(self) -> os.stat_result:
-        """Give what the file system says of the file."""
+        """Return what the file system says of the file."""
         return os.fstat(self.fd)
 
     def size(self, _stat: os.stat_result) -> int:
-        """Give the bytes that can be read; the first call reads all of the file."""
+        """Return the bytes that can be read; the first call reads all of the file."""
         if self._size is None:
             self._rewind()
             self._size = 0

@@ -140,7 +140,7 @@ class Copies:
         return Verdict.WAIT
 
     def _is_there(self, record: FileRecord) -> bool:
-        """Tell whether the file of a record can still be read as what it was."""
+        """Return whether the file of a record can still be read as what it was."""
         if self._known.get(record.file) is not record:
             return False
         return record.file in self._open or record.file in self.found
@@ -171,7 +171,7 @@ class Copies:
         return Shadow(record, state, size, now)
 
     def _fits(self, content: Content, record: FileRecord, file: Found) -> bool:
-        """Tell whether a file is a copy of the one that a record stands for; raises OSError."""
+        """Return whether a file is a copy of the one that a record stands for; raises OSError."""
         orphan = self.orphans.get(record.id)
         if orphan is not None:
             return is_copy_of(content, record, (orphan.position, orphan.last))
@@ -185,7 +185,7 @@ class Copies:
         return is_copy_of(content, record)
 
     def has_copy_of(self, record: FileRecord) -> bool:
-        """Tell whether a copy is there that can take over a record."""
+        """Return whether a copy is there that can take over a record."""
         return any(shadow.record is record for shadow in self._shadows.values())
 
     def forget(self) -> None:
@@ -201,7 +201,7 @@ def _state(stat: os.stat_result) -> tuple[int, int]:
 
 
 def begins_as(record: FileRecord, content: Content) -> bool:
-    """Tell whether a file begins as its record says, if that can be told; close it."""
+    """Return whether a file begins as its record says, if that can be told; close it."""
     try:
         head = content.read_at(record.head.length, 0)
     except OSError:
@@ -212,7 +212,7 @@ def begins_as(record: FileRecord, content: Content) -> bool:
 
 
 def is_beginning_of(copy: Content, original: Content) -> bool:
-    """Tell whether the original begins with the bytes of the copy; raises OSError."""
+    """Return whether the original begins with the bytes of the copy; raises OSError."""
     size = copy.size(copy.stat())
     if size > original.size(original.stat()):
         return False
@@ -227,7 +227,7 @@ def is_copy_of(
     copy: Content, record: FileRecord, read: tuple[int, Fingerprint] | None = None
 ) -> bool:
     """
-    Tell whether a copy holds what was read under this record; raises OSError.
+    Return whether a copy holds what was read under this record; raises OSError.
 
     `read` says of a truncated file how far it was read beyond its record, and what was before: a
     copy that is shorter was made before the last read.

@@ -42,7 +42,7 @@ class Found(NamedTuple):
 
     @property
     def shown(self) -> str:
-        """Give the path as text that any reader takes: a name may have bytes that are no UTF-8."""
+        """Return the path as valid text: a name may have bytes that are not UTF-8."""
         return os.fsencode(self.path).decode(errors="replace")
 
 
@@ -54,7 +54,7 @@ class _Name(NamedTuple):
 
 
 def family(path: str) -> str:
-    """Give the path of the log that a path was rotated from; its own, if it was not."""
+    """Return the path of the log that a path was rotated from; its own, if it was not."""
     return ROTATED.sub("", path.removesuffix(GZIP))
 
 
@@ -85,7 +85,7 @@ class Patterns:
                 yield found
 
     def take(self, path: str) -> bool:
-        """Tell whether a path that is not there any more was one of these."""
+        """Return whether a path that is not there any more was one of these."""
         names = {path, family(path)}
         if any(self._matches(name, pattern) for pattern in self.exclude for name in names):
             return False
@@ -98,7 +98,7 @@ class Patterns:
 
     def folders(self) -> set[str]:
         """
-        Give the folders in which something may match: where to listen for changes.
+        Return the folders in which something may match: where to listen for changes.
 
         Absolute, as hints then name files as `find` does.
         """
@@ -131,7 +131,7 @@ class Patterns:
             return  # not there now, or not to be listed: `check` says so
 
     def _name(self, pattern: str, name: str) -> _Name | None:
-        """Tell what a name means; None if the pattern does not take it."""
+        """Return what a name means; None if the pattern does not take it."""
         regex = self._regex(pattern)
         suffix = ROTATED.search(name)
         rotated = suffix is not None and bool(regex.match(name[: suffix.start()]))
@@ -143,7 +143,7 @@ class Patterns:
         return _Name(rotated or compressed, compressed)
 
     def _excluded(self, found: Found) -> bool:
-        """Tell whether the path, or the one that it was rotated from, is to be left out."""
+        """Return whether the path, or the one that it was rotated from, is to be left out."""
         paths = [found.path, family(found.path)] if found.rotated else [found.path]
         return any(self._matches(path, pattern) for pattern in self.exclude for path in paths)
 

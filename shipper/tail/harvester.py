@@ -87,7 +87,7 @@ class Harvester:
         self.looked_at = (-1, -1)
 
     def is_same(self) -> bool:
-        """Tell whether the file still is what was read so far; raises OSError."""
+        """Return whether the file still is what was read so far; raises OSError."""
         content, record, last = self.content, self.record, self.last
         if content.fixed and self.size:
             return True
@@ -104,11 +104,11 @@ class Harvester:
         return last.fits(content.read_at(last.length, self.position - last.length))
 
     def is_rotated(self) -> bool:
-        """Tell whether the file was rotated away."""
+        """Return whether the file was rotated away."""
         return self.rotated_at is not None
 
     def is_idle(self, file: Found) -> bool:
-        """Tell whether a file is where and as it was at the last look, and read to its end."""
+        """Return whether a file is where and as it was at the last look, and read to its end."""
         stat = file.stat
         return (
             self.path == file.path
@@ -118,18 +118,18 @@ class Harvester:
         )
 
     def is_settled(self, now: float) -> bool:
-        """Tell whether nobody writes to the file any more, as far as one can tell."""
+        """Return whether nobody writes to the file any more, as far as one can tell."""
         if self.rotated_at is None:
             return False
         return now - max(self.grown_at, self.rotated_at) >= SETTLE_SECONDS
 
     def is_read(self) -> bool:
-        """Tell whether all that the file holds was read and acked."""
+        """Return whether all that the file holds was read and acked."""
         return self.position >= self.size and self.record.offset >= self.position
 
     def has_grown(self, now: float, stat: os.stat_result | None = None) -> bool:
         """
-        Look at the file; tell whether there may be something to read; raises OSError.
+        Look at the file; return whether there may be something to read; raises OSError.
 
         That is so as well when it was written to and has the size it had: it may have been
         truncated in between. `stat` is what is known of it, where it is.
@@ -156,7 +156,7 @@ class Harvester:
         self.last = NOTHING
 
     def skip_to(self, position: int) -> Fingerprint:
-        """Take what is before a position as read; give its fingerprint; raises OSError."""
+        """Take what is before a position as read; return its fingerprint; raises OSError."""
         self.position = position
         self.last = self._last_of(b"")
         return self.last
@@ -194,12 +194,12 @@ class Harvester:
         return self._block(data[:whole], read_at=read_at, now=now) if whole else None
 
     def _known_end(self) -> int:
-        """Give the next place where a block has to end, as one did before; 0 if there is none."""
+        """Return the next place where a block has to end, as one did before; 0 if there is none."""
         ends = (self.split_saved, self.record.again)
         return min((end for end in ends if end > self.position), default=0)
 
     def _whole_events(self, multiline: Multiline, data: bytes, whole: int, now: float) -> int:
-        """Give where the last event ends that cannot go on; 0 if there is none."""
+        """Return where the last event ends that cannot go on; 0 if there is none."""
         starts, is_complete = multiline.split(data[:whole])
         half = len(data) - whole  # of a line that is still written; too long, it begins an event
         if is_complete or whole - starts[-1] + half > multiline.max_bytes:
@@ -209,7 +209,7 @@ class Harvester:
         return starts[-1]
 
     def end_event(self) -> bool:
-        """Let the event that waits for more lines end here; tell whether there is one."""
+        """Let the event that waits for more lines end here; return whether there is one."""
         multiline = self.cutting.multiline
         if multiline is None or self.position < self.record.split or self.position >= self.size:
             return False
@@ -230,7 +230,7 @@ class Harvester:
             self.record.split = self.position + length
 
     def wants_save(self) -> bool:
-        """Tell whether the record has a split that was not saved."""
+        """Return whether the record has a split that was not saved."""
         return self.record.split > self.split_saved
 
     def _long_line(self, *, now: float, read_at: int) -> Block | None:
@@ -311,7 +311,7 @@ class Harvester:
         return Lag(record.path, read, record.offset, size, record.current_at, head, waits)
 
     def close(self) -> os.stat_result:
-        """Close the file; give what its stat said last."""
+        """Close the file; return what its stat said last."""
         stat = self.content.stat()
         self.content.close()
         return stat

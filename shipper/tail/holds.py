@@ -60,7 +60,7 @@ class Held:
 
     @property
     def is_last_name(self) -> bool:
-        """Tell whether no other name leads to the file."""
+        """Return whether no other name leads to the file."""
         return self.stat.st_nlink == 1
 
 
@@ -87,11 +87,11 @@ class Holds:
 
     @property
     def are_on(self) -> bool:
-        """Tell whether files are held."""
+        """Return whether files are held."""
         return self._folder is not None
 
     def contain(self, path: str) -> bool:
-        """Tell whether a path is that of a hold."""
+        """Return whether a path is that of a hold."""
         return self._folder is not None and path.startswith(self._prefix)
 
     def keep(self, key: Identity, fd: int, path: str) -> None:
@@ -117,7 +117,7 @@ class Holds:
         crashpoints.reached(CrashPoint.HOLD_LINKED)
 
     def were_deleted(self) -> bool:
-        """Tell whether somebody deleted the folder; then it is there again, and nothing is held."""
+        """Return whether the folder had been deleted; it is made again, and nothing is held."""
         if self._folder is None or os.path.isdir(self._folder):
             return False
         log.warning("%s was deleted; it is made again, and open files are held anew", self._folder)
@@ -127,11 +127,11 @@ class Holds:
         return True
 
     def has(self, key: Identity) -> bool:
-        """Tell whether a file is held."""
+        """Return whether a file is held."""
         return key in self._names
 
     def left(self) -> Iterator[Held]:
-        """Give the holds that are there now."""
+        """Yield the holds that are there now."""
         if self._folder is not None:
             yield from held_in(self._folder)
 
@@ -178,7 +178,7 @@ def _name(key: Identity, path: str) -> str:
 
 
 def _link(fd: int, link: str) -> None:
-    """Give a name to what the descriptor leads to; raises OSError."""
+    """Return a name to what the descriptor leads to; raises OSError."""
     folder = os.open(os.path.dirname(link), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         # With a folder's descriptor Python calls linkat(AT_SYMLINK_FOLLOW), else link().

@@ -24,5 +24,5 @@ class Lag:
 
     @property
     def is_current(self) -> bool:
-        """Tell whether nothing is left to read but, perhaps, a line that nobody ends."""
+        """Return whether nothing is left to read but, perhaps, a line that nobody ends."""
         return self.waits or self.read >= self.size

@@ -41,7 +41,7 @@ class Multiline:
 
     def split(self, data: bytes) -> tuple[list[int], bool]:
         """
-        Give the offsets at which events begin, and whether the last one is complete.
+        Return the offsets at which events begin, and whether the last one is complete.
 
         `data` is whole lines; its first byte begins an event.
         """

@@ -20,7 +20,7 @@ UNKNOWN = "the registry knows no such file; see shipper registry list"
 
 
 def reread(tailer: Tailer, files: Mapping[str, int]) -> Iterator[tuple[str, int, str | None]]:
-    """Read files again, path → byte to begin at; give path, bytes to read, why it is not done."""
+    """Read files again, path → byte to begin at; yield path, bytes to read, why it is not done."""
     for path, start in files.items():
         known = _matching(tailer.records(), path)
         if not known:
@@ -34,7 +34,7 @@ def reread(tailer: Tailer, files: Mapping[str, int]) -> Iterator[tuple[str, int,
 
 
 def forget(tailer: Tailer, patterns: Sequence[str]) -> Iterator[tuple[str, int, str | None]]:
-    """Forget files that are gone; give path, its acked offset, why it is not done."""
+    """Forget files that are gone; yield path, its acked offset, why it is not done."""
     for pattern in patterns:
         known = _matching(tailer.records(), pattern)
         if not known:
@@ -48,6 +48,6 @@ def forget(tailer: Tailer, patterns: Sequence[str]) -> Iterator[tuple[str, int, 
 
 
 def _matching(records: Sequence[FileRecord], pattern: str) -> list[FileRecord]:
-    """Give the files of that path, or else those that the pattern matches."""
+    """Return the files of that path, or else those that the pattern matches."""
     exact = [record for record in records if record.path == pattern]
     return exact or [record for record in records if fnmatch.fnmatchcase(record.path, pattern)]

@@ -139,7 +139,7 @@ class Tailer:
         self._refusals.scanned({each.file.path for each in news}, wall)
 
     def _is_known(self, file: Stranger, now: float) -> bool:
-        """Tell whether a file is what its identity stands for: a copy may have its inode by now."""
+        """Return whether a file is the one its identity stands for: a copy may have its inode."""
         record = self._known.get(file.key)
         if record is None or not file.file.rotated or _is_done(record, file.file):
             return record is not None
@@ -279,7 +279,7 @@ class Tailer:
                     self._give_up(key, "no input takes it any more", wall)
 
     def _source_of(self, path: str) -> InputFiles | None:
-        """Give the input that takes a file which has no name any more."""
+        """Return the input that takes a file which has no name any more."""
         if not path.startswith("/"):
             return self._inputs[0]  # only the end of the path is known
         return next((each for each in self._inputs if each.patterns.take(path)), None)
@@ -333,7 +333,7 @@ class Tailer:
                 record.offset, record.last = cap
 
     def hint(self, paths: Iterable[str]) -> bool:
-        """Take hints that files have changed; tell whether any means a file not known yet."""
+        """Take hints that files have changed; return whether any means a file not known yet."""
         if self._paths is None:
             self._paths = {harvester.path: key for key, harvester in self._open.items()}
         unknown = False
@@ -346,7 +346,7 @@ class Tailer:
         return unknown
 
     def poll(self, now: float) -> bool:
-        """Look at the files that grew lately; tell whether there are any such files."""
+        """Look at the files that grew lately; return whether there are any such files."""
         for key in list(self._warm):
             harvester = self._open.get(key)
             if harvester is None or now - harvester.grown_at >= WARM_SECONDS:
@@ -356,7 +356,7 @@ class Tailer:
         return bool(self._warm)
 
     def has_rotation(self) -> bool:
-        """Tell whether a file that grew lately has another name by now: a scan is due."""
+        """Return whether a file that grew lately has another name by now: a scan is due."""
         for key in self._warm:
             harvester = self._open.get(key)
             if harvester is None or harvester.is_rotated():
@@ -369,7 +369,7 @@ class Tailer:
         return False
 
     def read(self, *, now: float, wall: int) -> Iterator[Block]:
-        """Give a block of every file that has one, each file once; raises nothing of a file."""
+        """Yield a block of every file that has one, each file once; raises nothing of a file."""
         for key in list(self._ready):
             harvester = self._open.get(key)
             block = self._read(key, harvester, now, wall) if harvester else None
@@ -401,14 +401,14 @@ class Tailer:
         self._splits[key] = harvester
 
     def end_events(self) -> bool:
-        """Let all events end that wait for more lines; tell whether there were any."""
+        """Let all events end that wait for more lines; return whether there were any."""
         ended = [key for key, each in self._open.items() if each.end_event()]
         for key in ended:
             self._await_save(key, self._open[key])
         return bool(ended)
 
     def reread(self, file: int, start: int = 0) -> int:
-        """Have a file read again, see `FileRecord.reread`; give the bytes of it."""
+        """Have a file read again, see `FileRecord.reread`; return the bytes of it."""
         record = self._records[file]
         bytes_again = record.reread(start)
         self._changed.add(file)
@@ -420,11 +420,11 @@ class Tailer:
         return bytes_again
 
     def records(self) -> list[FileRecord]:
-        """Give what is known of every file."""
+        """Return what is known of every file."""
         return list(self._records.values())
 
     def is_there(self, record: FileRecord) -> bool:
-        """Tell whether a file was there in the last scan, or can still be read."""
+        """Return whether a file was there in the last scan, or can still be read."""
         return record.file in self._open or record.file in self._copies.found
 
     def forget(self, file: int) -> None:
@@ -446,7 +446,7 @@ class Tailer:
             self._changed.add(file)
 
     def take_changes(self) -> tuple[list[FileRecord], list[FileRecord]]:
-        """Give the records that are new or have moved, and those that are over; begin anew."""
+        """Return the records that are new or have moved, and those that are over; begin anew."""
         moved = [self._records[file] for file in sorted(self._changed) if file in self._records]
         over, self._over = self._over, []
         self._changed = set()
@@ -455,7 +455,7 @@ class Tailer:
         return moved, over
 
     def take_tombstones(self) -> list[Tombstone]:
-        """Give what was given up since the last call; to be saved with the changes."""
+        """Return what was given up since the last call; to be saved with the changes."""
         return self._surrender.take()
 
     def saved(self) -> None:
@@ -467,7 +467,7 @@ class Tailer:
         self._holds.sweep()
 
     def is_splitting(self) -> bool:
-        """Tell whether a block waits for a save."""
+        """Return whether a block waits for a save."""
         return bool(self._splits or self._saving)
 
     def _retire(self, key: Identity, harvester: Harvester, now: float) -> None:
@@ -496,7 +496,7 @@ class Tailer:
         return harvester.close()
 
     def _keep_within_budget(self, wall: int) -> None:
-        """Give up the oldest files that only we still hold, while they take too many bytes."""
+        """Return up the oldest files that only we still hold, while they take too many bytes."""
         if not self._holds.are_on:
             return
         nameless = []
@@ -543,7 +543,7 @@ class Tailer:
         self._copies.forget()
 
     def held(self) -> dict[str, int]:
-        """Give path → bytes that are not acked, of the files that have no name any more."""
+        """Return path → bytes that are not acked, of the files that have no name any more."""
         return {
             harvester.record.path: max(harvester.size - harvester.record.offset, 0)
             for harvester in self._open.values()
@@ -562,19 +562,19 @@ class Tailer:
         return lags
 
     def refused_at(self) -> list[int]:
-        """Give for each file that cannot be opened when (epoch ms) all of it had been read last."""
+        """Return when each file that cannot be opened was last read to its end (epoch ms)."""
         return list(self._refusals.times.values())
 
     def harvesters(self) -> list[Harvester]:
-        """Give the files that are open."""
+        """Return the files that are open."""
         return list(self._open.values())
 
     def refused(self) -> list[str]:
-        """Give the paths of files that could not be opened."""
+        """Return the paths of files that could not be opened."""
         return sorted(self._refusals.reasons)
 
     def is_caught_up(self) -> bool:
-        """Tell whether nothing was found to read since the last looks."""
+        """Return whether nothing was found to read since the last looks."""
         return not self._ready
 
     def close(self) -> None:
@@ -589,6 +589,6 @@ def _changed_at(stranger: Stranger) -> int:
 
 
 def _is_done(record: FileRecord, file: Found) -> bool:
-    """Tell whether a file was read to its end and is as it was then."""
+    """Return whether a file was read to its end and is as it was then."""
     is_whole = file.compressed or record.offset == file.stat.st_size
     return is_whole and record.done == file.stat.st_mtime_ns

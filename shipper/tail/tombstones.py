@@ -73,7 +73,7 @@ class Surrender:
             del self._stones[file], self._unread[file]
 
     def take(self) -> list[Tombstone]:
-        """Give the tombstones that are new or have changed since the last call."""
+        """Return the tombstones that are new or have changed since the last call."""
         changed, self._changed = self._changed, {}
         return [*changed.values()]
 

@@ -102,7 +102,7 @@ class Watch(FileSystemEventHandler):
         self._observer, self._folders = observer, folders
 
     def take(self) -> set[str]:
-        """Give the paths that had an event since the last call."""
+        """Return the paths that had an event since the last call."""
         with self._lock:
             hints, self._hints = self._hints, set()
         return hints

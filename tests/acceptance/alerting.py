@@ -153,5 +153,5 @@ class Alerting:
             ledger.close()
 
     def output(self) -> str:
-        """Give what the jobs have said."""
+        """Return what the jobs have said."""
         return (self.folder / "job.out").read_text()

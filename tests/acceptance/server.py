@@ -134,13 +134,13 @@ class Site:
         return int(done.stdout)
 
     def origins(self) -> Counter[tuple[str, int]]:
-        """Give how often each (run, seq) is stored."""
+        """Return how often each (run, seq) is stored."""
         done = self.run("search", "--json", "--limit", "1000000")
         assert done.returncode in {0, 1}, done.stderr
         return Counter((doc["run"], doc["seq"]) for doc in documents(done.stdout))
 
     def written(self) -> set[tuple[str, int]]:
-        """Give every (run, seq) that stands in the files."""
+        """Return every (run, seq) that stands in the files."""
         found = set()
         for path in self.logs.iterdir():
             for line in path.read_bytes().splitlines():
@@ -149,12 +149,12 @@ class Site:
         return found
 
     def origins_of_runs(self) -> list[tuple[str, int]]:
-        """Give (run, seq) of every stored record that has them, as often as it is stored."""
+        """Return (run, seq) of every stored record that has them, as often as it is stored."""
         done = self.run("search", "seq:*", "--json", "--limit", "1000000")
         return [(doc["run"], doc["seq"]) for doc in documents(done.stdout)]
 
     def written_by_emit(self) -> set[tuple[str, int]]:
-        """Give every (run, seq) of the files; other lines are left out."""
+        """Return every (run, seq) of the files; other lines are left out."""
         lines = [line for path in self.logs.iterdir() for line in path.read_bytes().splitlines()]
         records = [json.loads(line) for line in lines if line.startswith(b"{")]
         return {(record["run"], record["seq"]) for record in records}

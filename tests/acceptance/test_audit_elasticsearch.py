@@ -60,7 +60,7 @@ class Cluster:
             return json.loads(answered.read())
 
     def copies(self) -> Counter[str]:
-        """Give how often each `_id` is there, heartbeats left out."""
+        """Return how often each `_id` is there, heartbeats left out."""
         self.call("POST", f"/logs-orchestrator.*-{self.namespace}/_refresh")
         return Counter(hit["_id"] for hit in self._hits())
 
@@ -200,7 +200,7 @@ def behind_logstash(site: Site, cluster: Cluster, receiver: Receiver) -> None:
 
 
 def received(receiver: Receiver) -> list[tuple[str, Any]]:
-    """Give what came to the receiver in place of Logstash, as it would store it."""
+    """Return what came to the receiver in place of Logstash, as it would store it."""
     events = [json.loads(line) for line in receiver.file.read_bytes().splitlines()]
     return [(event.pop("@metadata")["origin"], event) for event in events]
 

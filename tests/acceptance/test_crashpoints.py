@@ -43,7 +43,7 @@ ON_THE_WAY = (
 
 
 def crash(site: Site, step: CrashPoint, count: int = 1) -> int:
-    """Run the shipper until it is killed at a step; give its exit code."""
+    """Run the shipper until it is killed at a step; return its exit code."""
     command = [sys.executable, "-m", "tests.crashing", step.name, str(count)]
     command += ["--config", str(site.config), "run", "--once", "--timeout", "60s"]
     env = {"PYTHONPATH": str(PACKAGE.parent)}

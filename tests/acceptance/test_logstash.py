@@ -41,7 +41,7 @@ def ship_to(
 
 
 def fill(site: Site, count: int) -> set[str]:
-    """Put records into a file; give their ids."""
+    """Put records into a file; return their ids."""
     corpus.write(site.logs / "app.log", count)
     return {f"{corpus.RUN}-{seq}" for seq in range(count)}
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def silent() -> Iterator[int]:
-    """Give the port of a server that takes everything and answers nothing."""
+    """Return the port of a server that takes everything and answers nothing."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
 

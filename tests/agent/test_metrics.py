@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def reading() -> Reading:
-    """Give a reading in which every number is another."""
+    """Return a reading in which every number is another."""
     values: dict[str, object] = {}
     for number, field in enumerate(dataclasses.fields(Reading)):
         metric: Metric = field.metadata["metric"]

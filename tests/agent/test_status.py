@@ -40,7 +40,7 @@ NOBODY = 65534
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """Give a folder that any user may enter, unlike pytest's own."""
+    """Return a folder that any user may enter, unlike pytest's own."""
     place = Path(tempfile.mkdtemp())
     place.chmod(0o755)
     for name in ("logs", "data"):

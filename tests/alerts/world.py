@@ -102,7 +102,7 @@ class World:
         return self.judging.look(self.now)
 
     def heard(self) -> list[str]:
-        """Give what people are told, in order, and forget it."""
+        """Return what people are told, in order, and forget it."""
         outbox = Outbox(self.ledger)
         found = outbox.errands()
         for each in found:

@@ -17,7 +17,7 @@ SECONDS = 5.0  # any wait of a test ends by then
 
 @contextmanager
 def serving(handle: Callable[[socket.socket], None]) -> Iterator[int]:
-    """Listen on a free port and hand every connection to `handle`; give the port."""
+    """Listen on a free port and hand every connection to `handle`; return the port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(SECONDS)
         stopped = threading.Event()
@@ -62,7 +62,7 @@ class Authority:
         self._authority.cert_pem.write_to_path(self.path)
 
     def issue(self, folder: Path, *names: str) -> tuple[Path, Path]:
-        """Give the paths of a certificate for the names, and of its key."""
+        """Return the paths of a certificate for the names, and of its key."""
         issued = self._authority.issue_cert(*names)
         certificate, key = folder / f"{names[0]}.pem", folder / f"{names[0]}.key"
         issued.private_key_pem.write_to_path(key)

@@ -31,7 +31,7 @@ DENIED = {"error": {"type": "security_exception", "reason": "no"}, "status": 403
 
 @contextmanager
 def cluster(answers: dict[str, tuple[int, object]], *, date: float | None = None) -> Iterator[str]:
-    """Serve these answers by path, as Elasticsearch words them; give the address."""
+    """Serve these answers by path, as Elasticsearch words them; return the address."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

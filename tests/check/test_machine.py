@@ -25,7 +25,7 @@ NOBODY = 65534
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """Give a folder with `logs/app.log` that any user may enter, unlike pytest's own."""
+    """Return a folder with `logs/app.log` that any user may enter, unlike pytest's own."""
     folder = Path(tempfile.mkdtemp())
     folder.chmod(0o755)
     (folder / "logs").mkdir()
@@ -64,7 +64,7 @@ def faults(config: Config, machine: Machine | None = None) -> list[tuple[str, Se
 
 @contextmanager
 def as_nobody() -> Iterator[int]:
-    """Give up the rights of root, for which every file is open; give the user's number."""
+    """Return up the rights of root, for which every file is open; return the user's number."""
     user = os.geteuid()
     if user == 0:
         os.seteuid(NOBODY)

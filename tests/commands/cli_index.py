@@ -32,7 +32,7 @@ def config_in(folder: Path) -> Path:
 
 def store_records(folder: Path, records: Sequence[dict[str, Any]], *, first: int = 0) -> list[str]:
     """
-    Store records as enrichment makes them; give their ids.
+    Store records as enrichment makes them; return their ids.
 
     A record has its time under `at`, in epoch milliseconds.
     """

@@ -107,7 +107,7 @@ def _fail(posts: Posts) -> Callable[[str], None]:
 
 
 def _skeleton(text: str) -> Any:
-    """Give the shape of JSON: keys and kinds, and texts only where they are ours."""
+    """Return the shape of JSON: keys and kinds, and texts only where they are ours."""
 
     def shape(value: Any) -> Any:
         if isinstance(value, dict):
@@ -145,7 +145,7 @@ def _secret(folder: Path, text: str = SECRET) -> Path:
 
 
 def _slack_structure(text: str) -> Any:
-    """Give the shape of the message, and all that is markup in its text."""
+    """Return the shape of the message, and all that is markup in its text."""
     told = json.loads(text)
     shown = " ".join(each["text"] for each in told["attachments"]) or told["text"]
     assert shown.count("```") % 2 == 0
@@ -342,7 +342,7 @@ class Scene:
     told: list[str] = field(default_factory=list)
 
     def impatient(self) -> Alerter:
-        """Give one that waits no longer than a test has to."""
+        """Return one that waits no longer than a test has to."""
         kind = cast("Email", self.subject.settings.of_kind)  # any that talks to a server
         changed: dict[str, Any] = {self.subject.settings.kind: replace(kind, seconds=1.0)}
         settings = replace(self.subject.settings, **changed)
@@ -375,7 +375,7 @@ served = pytest.mark.parametrize("scene", SERVED, indirect=True)
 
 
 def readable(body: str) -> str:
-    """Give what a person reads of a message."""
+    """Return what a person reads of a message."""
     if body.startswith(("{", "─")):
         return body
     plain = _parsed(body).get_body(("plain",))
@@ -520,7 +520,7 @@ def test_hostile_text_changes_no_structure(scene: Scene) -> None:
 
 
 def _texts(body: str) -> list[str]:
-    """Give all texts of a message, decoded."""
+    """Return all texts of a message, decoded."""
     if body.startswith("─"):
         return [body]
     if body.startswith("{"):

@@ -52,7 +52,7 @@ def foreign_events(*offsets: int, stream: str = STREAM) -> Events:
 
 
 def batch_with(batch: Batch, docs: list[bytes]) -> Batch:
-    """Give the batch with other documents."""
+    """Return the batch with other documents."""
     events = Events([*batch.ids], docs, [*batch.times], [*batch.datasets])
     return Batch(batch.number, batch.parcels, (events,))
 

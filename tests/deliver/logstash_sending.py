@@ -44,7 +44,7 @@ def ids(*seqs: int) -> list[str]:
 
 
 def insist(output: Logstash, batch: Batch, *, tries: int = 50) -> list[Rejection]:
-    """Publish until nothing is owed, without the pauses of the publisher; give what is refused."""
+    """Publish until all is answered, without the publisher's pauses; return what is refused."""
     refused: list[Rejection] = []
     for _ in range(tries):
         try:

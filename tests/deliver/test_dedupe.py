@@ -21,7 +21,7 @@ from tests.deliver.delivering import (
 
 
 def filtered(dedupe: Dedupe, events: Events, start: int = 0) -> tuple[Batch, int]:
-    """Give what is left of the events of a block, as a batch, and how many were dropped."""
+    """Return what is left of the events of a block, as a batch, and how many were dropped."""
     left, dropped = dedupe.filter(block_of(start=start), events)
     columns = (left.ids, left.docs, left.times, left.datasets)
     assert len({len(column) for column in columns}) == 1
@@ -141,7 +141,7 @@ def test_records_beside_held_foreign_lines() -> None:
 
 
 def again(dedupe: Dedupe, events: Events, start: int = 0) -> list[int]:
-    """Give what is left of a block that is read again."""
+    """Return what is left of a block that is read again."""
     block = Block(1, "/a.log", STREAM, start, start + 100, b"", NOW, 100, again=True)
     left, dropped = dedupe.filter(block, events)
     assert len(left) + dropped == len(events)

@@ -49,7 +49,7 @@ def ask(url: str, body: Any = None, method: str | None = None) -> Any:
 
 
 def stored(url: str, namespace: str) -> Counter[str]:
-    """Give how often each `_id` is stored in the data streams."""
+    """Return how often each `_id` is stored in the data streams."""
     streams = f"{url}/logs-orchestrator.*-{namespace}"
     ask(f"{streams}/_refresh", method="POST")
     found: Counter[str] = Counter()

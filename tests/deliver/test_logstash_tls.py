@@ -74,7 +74,7 @@ def test_tls_1_2_is_enough(authority: Authority) -> None:
 
 
 def refused(authority: Authority, context: ssl.SSLContext, tls: Tls | None = None) -> str:
-    """Give why a server is not talked to; not one byte of an event reached it."""
+    """Return why a server is not talked to; not one byte of an event reached it."""
     with (
         scripted(tls=context) as server,
         logstash(server.address, tls=tls or Tls(ca=authority.file)) as output,

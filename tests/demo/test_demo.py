@@ -32,7 +32,7 @@ def shipper(*args: str) -> list[str]:
 
 
 def members_of(directory: Path) -> list[str]:
-    """Give the processes that were started for the folder, by the mark in their environment."""
+    """Return the processes that were started for the folder, by the mark in their environment."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():

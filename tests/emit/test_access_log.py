@@ -68,7 +68,7 @@ def ask(
 
 
 def serve(app: App, scope: Scope, received: list[Message]) -> list[Message]:
-    """Serve one connection by hand; gives what was sent, an exception of the application too."""
+    """Serve one connection by hand; returns what was sent, an exception of the application too."""
     sent: list[Message] = []
 
     async def receive() -> Message:

@@ -50,7 +50,7 @@ def documents(events: AnyEvents) -> list[dict[str, Any]]:
 
 
 def document(line: bytes, *, start: int = 1, limit: int = MIB, cut: bool = False) -> dict[str, Any]:
-    """Give the one document of one line (not the first of its file)."""
+    """Return the one document of one line (not the first of its file)."""
     (only,) = documents(enrich(line + b"\n", start=start, limit=limit, cut=cut))
     return only
 
@@ -61,7 +61,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def misfits(doc: dict[str, Any]) -> Iterator[str]:
-    """Give the fields of a document that break the promise of `shipper.fields`."""
+    """Yield the fields of a document that break the promise of `shipper.fields`."""
     for key, value in doc.items():
         field = FIELDS.get(key)
         if field is None or not _is(field.kind, key, value):
@@ -84,7 +84,7 @@ def _is(kind: FieldKind, key: str, value: object) -> bool:
 
 
 def offsets_of(lines: Iterable[bytes]) -> list[int]:
-    """Give the offset at which each line begins."""
+    """Return the offset at which each line begins."""
     offsets, offset = [], 0
     for line in lines:
         offsets.append(offset)

@@ -53,7 +53,7 @@ def _write(fd: int, data: bytes) -> int:
 
 @contextmanager
 def small_disk(folder: Path) -> Iterator[SmallDisk]:
-    """Give `folder` a small disk of its own, if that can be."""
+    """Return `folder` a small disk of its own, if that can be."""
     folder.mkdir(parents=True)
     command = ["mount", "-t", "tmpfs", "-o", f"size={MOUNTED}", "shipper-test", str(folder)]
     mounted = os.geteuid() == 0 and not subprocess.run(command, check=False).returncode
@@ -65,5 +65,5 @@ def small_disk(folder: Path) -> Iterator[SmallDisk]:
 
 
 def bound(command: list[str]) -> list[str]:
-    """Give the command as one that permissions bind."""
+    """Return the command as one that permissions bind."""
     return [*BOUND, *command] if os.geteuid() == 0 else command

@@ -25,7 +25,7 @@ REACH_SECONDS = 100  # within which a step comes up, on the slowest machine
 
 
 def occurrences(step: CrashPoint) -> tuple[int, ...]:
-    """Give at which times to kill: the first, the third, and one that is drawn, always the same."""
+    """Return when to kill: the first time, the third, and one drawn from a fixed seed."""
     return 1, 3, random.Random(step.name).randint(2, 6)
 
 
@@ -44,7 +44,7 @@ def crash(site: Site, step: CrashPoint, count: int, *command: str) -> None:
 
 
 def crash_and_delete(site: Site, writer: Writer, step: CrashPoint, count: int) -> int:
-    """Kill it at the step; then delete what it held; give how many files were deleted."""
+    """Kill it at the step; then delete what it held; return how many files were deleted."""
     crash(site, step, count)
     with writer.paused():
         return delete_what_is_held(site.folder)
@@ -83,7 +83,7 @@ def assert_audit_says(site: Site, written: set[Origin]) -> None:
 
 
 def dead_letters(site: Site) -> set[str]:
-    """Give the ids of what was buried."""
+    """Return the ids of what was buried."""
     letters = DeadLetters(site.folder / "var/shipper/deadletters.ndjson")
     return {line.letter.id for line in letters.read()}
 
@@ -102,14 +102,14 @@ def origin_of(id_: str) -> Origin:
 
 
 def of_runs(found: Counter[str], written: set[Origin]) -> Counter[Origin]:
-    """Give how often each record of the writers was found, by its `_id`; nothing else."""
+    """Return how often each record of the writers was found, by its `_id`; nothing else."""
     runs = {run for run, _number in written}
     origins = {origin_of(id_): count for id_, count in found.items()}
     return Counter({origin: count for origin, count in origins.items() if origin[0] in runs})
 
 
 def stored_once(site: Site, written: set[Origin]) -> tuple[set[Origin], set[Origin]]:
-    """Give what is lost and what is doubled in the embedded index."""
+    """Return what is lost and what is doubled in the embedded index."""
     found = Counter(origin for origin in site.origins_of_runs() if origin[0] in _runs(written))
     return written - {*found}, doubled(found)
 

@@ -17,6 +17,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture
 def seed(request: pytest.FixtureRequest) -> int:
-    """Give the seed that was asked for, or one of chance."""
+    """Return the seed that was asked for, or one of chance."""
     asked = request.config.getoption("--seed")
     return random.SystemRandom().randrange(10**6) if asked is None else cast("int", asked)

@@ -39,7 +39,7 @@ class Writer:
             self._process.send_signal(signal.SIGCONT)
 
     def stop(self) -> set[Origin]:
-        """End it; give all that it wrote, by its own count."""
+        """End it; return all that it wrote, by its own count."""
         self._process.terminate()
         assert self._process.wait(60) == 0
         told = json.loads(self._note.read_text())
@@ -66,7 +66,7 @@ def writer(folder: Path, *, rate: float = 400, kind: str = "emit") -> Iterator[W
 
 
 def delete_what_is_held(folder: Path) -> int:
-    """Delete the rotated files that have a hold, as a short-lived rotation would; give how many."""
+    """Delete the rotated files that have a hold, as a short rotation would; return how many."""
     held = {path.stat().st_ino for path in (folder / "var/shipper/holds").glob("*")}
     rotated = [path for path in (folder / "logs").iterdir() if path.name[-1].isdigit()]
     gone = [path for path in rotated if path.stat().st_ino in held]

@@ -76,7 +76,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def outcome(request: pytest.FixtureRequest) -> Iterator[Outcome]:
-    """Give what notes the outcome of a fault; a test that takes it has to."""
+    """Return what notes the outcome of a fault; a test that takes it has to."""
     rows = request.config.stash[ROWS]
     before = len(rows)
 
@@ -103,7 +103,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def told(log: str, folder: Path) -> str:
-    """Give the warnings and errors of a log, each once, without what differs from run to run."""
+    """Return the warnings and errors of a log, each once, without what differs from run to run."""
     found: dict[str, None] = {}
     for line in log.splitlines():
         level = re.search(r"\b(WARNING|ERROR)\b\s*(.*)", line)

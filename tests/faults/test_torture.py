@@ -64,7 +64,7 @@ def in_the_index(victim: Victim, runs: set[str]) -> Counter[Origin]:
 
 
 def audit_of(victim: Victim) -> dict[str, int]:
-    """Give what the audit counts."""
+    """Return what the audit counts."""
     done = victim.run("audit", "--json")
     assert done.stdout, done.stderr
     told = json.loads(done.stdout)
@@ -79,7 +79,7 @@ def audit_of(victim: Victim) -> dict[str, int]:
 
 
 def expected(count: Count) -> dict[str, int]:
-    """Give what the audit has to count, if it is right."""
+    """Return what the audit has to count, if it is right."""
     return {
         "exit": 0,
         "stored": count.written - count.out_of_reach,

@@ -139,7 +139,7 @@ class Victim:
         )
 
     def held(self) -> set[int]:
-        """Give the inodes of the files that it holds now."""
+        """Return the inodes of the files that it holds now."""
         with suppress(FileNotFoundError):
             return {int(name.split("-")[1], 16) for name in os.listdir(self.data / "holds")}
         return set()
@@ -176,7 +176,7 @@ class Witness:
         self.look()
 
     def out_of_reach(self, victim: Victim) -> set[Origin]:
-        """Give the records that stand only in files which this shipper never had a chance at."""
+        """Return the records that stand only in files which this shipper never had a chance at."""
         there = {path.stat().st_ino for path in self._logs.iterdir()}
         reach = self._held[victim.name] | there
         seen, within = set(), set()

@@ -49,7 +49,7 @@ class Case:
 
 
 def documents_of(case: Case) -> list[tuple[str, dict[str, Any]]]:
-    """Read a file to its end, as if it was rotated away; give `_id` and document of all events."""
+    """Read a file to its end, as if it was rotated away; return all `_id`s and documents."""
     multiline = Multiline(None, 20, case.limit, 1.0) if case.joins else None
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -95,7 +95,7 @@ def _load(document: bytes) -> dict[str, Any]:
 
 
 def check(case: Case) -> list[tuple[str, dict[str, Any]]]:
-    """Hold one case against what must be so; give its documents."""
+    """Hold one case against what must be so; return its documents."""
     found = documents_of(case)
     for _id, document in found:
         assert not [*misfits(document)], document
@@ -131,7 +131,7 @@ def _plain(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _starts(data: bytes, limit: int) -> list[int]:
-    """Give the offsets of the lines, but of blank ones that are not longer than the limit."""
+    """Return the offsets of the lines, but of blank ones that are not longer than the limit."""
     starts, offset = [], 0
     for line in data.split(b"\n"):
         if line.strip() or len(line) > limit:

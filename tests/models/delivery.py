@@ -102,7 +102,7 @@ class Store:
         pass
 
     def stored(self) -> Counter[int]:
-        """Give how often each record of the test is stored, by the number in its message."""
+        """Return how often each record of the test is stored, by the number in its message."""
         found: Counter[int] = Counter()
         for _id, document in self.documents:
             for word in json.loads(document)["message"].split("\n"):

@@ -59,7 +59,7 @@ def changes_of(step: int, files: int = 5) -> Changes:
 
 
 def steps_in(registry: Registry) -> set[int]:
-    """Give the numbers that the parts of the saved state say: one, or it is torn."""
+    """Return the numbers that the parts of the saved state say: one, or it is torn."""
     return {
         *(file.offset for file in registry.files()),
         *(int.from_bytes(row.data, "big") for row in registry.seen()),

@@ -56,12 +56,12 @@ class LocalNode:
 
     @property
     def url(self) -> str:
-        """Give the address; the port is known once the node was started."""
+        """Return the address; the port is known once the node was started."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def pid(self) -> int:
-        """Give the id of its process."""
+        """Return the id of its process."""
         assert self._process is not None
         return self._process.pid
 
@@ -154,7 +154,7 @@ def require_tools() -> None:
 
 
 def of_the_environment(_stack: ExitStack, _folder: Path) -> str:
-    """Give the address that the environment has."""
+    """Return the address that the environment has."""
     url = os.environ.get("SHIPPER_TEST_ELASTICSEARCH")
     if not url:
         raise NoServerError("SHIPPER_TEST_ELASTICSEARCH is not set")
@@ -211,7 +211,7 @@ def give_up(reason: str) -> NoReturn:
 
 @pytest.fixture(scope="session")
 def elasticsearch_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Give the address of a node that all tests of the session share."""
+    """Return the address of a node that all tests of the session share."""
     reasons = []
     with ExitStack() as stack:
         for start in (of_the_environment, of_docker, of_this_machine):
@@ -227,7 +227,7 @@ def elasticsearch_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
 
 @pytest.fixture
 def start_elasticsearch(tmp_path: Path) -> Iterator[StartNode]:
-    """Give a function that starts a node of this machine; see `LocalNode`."""
+    """Return a function that starts a node of this machine; see `LocalNode`."""
     nodes: list[LocalNode] = []
 
     def start(*, settings: str = "") -> LocalNode:

@@ -24,7 +24,7 @@ class Asked:
 
     @property
     def ids(self) -> list[str]:
-        """Give the ids of a bulk request."""
+        """Return the ids of a bulk request."""
         return [json.loads(line)["create"]["_id"] for line in self.body.splitlines()[::2]]
 
 

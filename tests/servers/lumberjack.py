@@ -37,7 +37,7 @@ class NoReceiverError(Exception):
 
 
 def build() -> Path:
-    """Give the receiver's program, built if its source is new; raises NoReceiverError."""
+    """Return the receiver's program, built if its source is new; raises NoReceiverError."""
     sources = sorted(SOURCE.iterdir())
     mark = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
     program = CACHE / f"receiver-{mark}"
@@ -119,12 +119,12 @@ class Receiver:
         return self.file.read_bytes().count(b"\n") if self.file.exists() else 0
 
     def events(self) -> list[dict[str, Any]]:
-        """Give what was received so far, doubles too; half a line at the end is none yet."""
+        """Return what was received so far, doubles too; half a line at the end is none yet."""
         lines = self.file.read_bytes().split(b"\n")[:-1] if self.file.exists() else []
         return [json.loads(line) for line in lines]
 
     def origins(self) -> Counter[str]:
-        """Give how often each `_id` was received."""
+        """Return how often each `_id` was received."""
         return Counter(event["@metadata"]["origin"] for event in self.events())
 
 
@@ -133,7 +133,7 @@ StartReceiver = Callable[..., Receiver]
 
 @pytest.fixture
 def start_lumberjack(tmp_path: Path) -> Iterator[StartReceiver]:
-    """Give a function that starts a receiver with these options; see `Receiver`."""
+    """Return a function that starts a receiver with these options; see `Receiver`."""
     receivers: list[Receiver] = []
 
     def start(*options: str) -> Receiver:

@@ -32,7 +32,7 @@ class Mails:
     port: int = 0
 
     def read(self) -> list[EmailMessage]:
-        """Give the mails, parsed."""
+        """Return the mails, parsed."""
         return [BytesParser(EmailMessage, policy=default).parsebytes(each) for each in self.got]
 
     async def handle_RCPT(  # noqa: N802 -- name of the library

@@ -25,7 +25,7 @@ BUILD_SECONDS = 300  # the first build of all fetches the library
 
 
 def read_compose(files: tuple[Path, ...], environment: Path) -> dict[str, Any]:
-    """Give the project that the files make, the profiles `shipper` and `alerts` with it."""
+    """Return the project that the files make, the profiles `shipper` and `alerts` with it."""
     done = subprocess.run(
         [*_command(files, environment)], capture_output=True, text=True, check=False
     )

@@ -34,12 +34,12 @@ def compose(path: Path = COMPOSE) -> dict[str, Any]:
 
 
 def settings(path: Path = ENVIRONMENT) -> dict[str, str]:
-    """Give the variables of an env file."""
+    """Return the variables of an env file."""
     return dict(re.findall(r"^([A-Z_]+)=(.*)$", path.read_text(), re.MULTILINE))
 
 
 def variables(text: str) -> set[str]:
-    """Give the names of the variables that a text is filled in with."""
+    """Return the names of the variables that a text is filled in with."""
     return set(re.findall(r"\$\{([A-Z_]+)", text))
 
 
@@ -53,7 +53,7 @@ class Plugin:
 
 
 def plugins(path: Path) -> list[Plugin]:
-    """Give the plugins of a pipeline in their order."""
+    """Return the plugins of a pipeline in their order."""
     return [
         plugin
         for section, nodes in Pipeline(path.read_text()).parse()
@@ -72,7 +72,7 @@ def _plugins(section: str, nodes: list[Any]) -> Iterator[Plugin]:
 
 
 def _value(value: Any) -> Any:
-    """Give a hash as a dict, a path as text, everything else as it is."""
+    """Return a hash as a dict, a path as text, everything else as it is."""
     if isinstance(value, list) and value and isinstance(value[0], list):
         return {key: _value(inner) for key, (inner,) in value}
     return str(value) if isinstance(value, Path) else value

@@ -62,7 +62,7 @@ def java_21() -> Path | None:
 
 
 def run_script(name: str, params: dict[str, str], events: list[dict[str, Any]]) -> list[Any]:
-    """Run a script of logstash/scripts over events; give what came out, None for a dropped one."""
+    """Run a script of logstash/scripts over events; return the results, None for a dropped one."""
     work = {"script": str(ROOT / "logstash/scripts" / name), "params": params, "events": events}
     done = subprocess.run(
         [*ruby(), str(RUNNER)],

@@ -20,7 +20,7 @@ SECRETS = {name for name, value in settings().items() if not value}
 
 
 def ports(path: Path) -> list[tuple[str, str, str]]:
-    """Give (address, port of this machine, port of the container) of every port."""
+    """Return (address, port of this machine, port of the container) of every port."""
     return [
         tuple(port.rsplit(":", 2))
         for service in compose(path)["services"].values()
@@ -214,7 +214,7 @@ def test_configs_of_the_shipper_are_valid(name: str, *, is_secret: bool) -> None
 
 @pytest.fixture
 def environment(tmp_path: Path) -> Path:
-    """Give an env file as `make stack-env` makes it, with a secret that YAML could misread."""
+    """Return an env file as `make stack-env` makes it, with a secret that YAML could misread."""
     path = tmp_path / "env"
     path.write_text(re.sub(r"=$", "=0123e4567", ENVIRONMENT.read_text(), flags=re.MULTILINE))
     return path

@@ -62,7 +62,7 @@ class Stack:
 
 
 def certificates(folder: Path) -> Path:
-    """Make what Logstash reads, in the layout of the stack; give the CA's certificate."""
+    """Make what Logstash reads, in the layout of the stack; return the CA's certificate."""
     authority = trustme.CA()
     issued = authority.issue_cert("localhost", "127.0.0.1")
     (folder / "ca").mkdir(parents=True)
@@ -164,7 +164,7 @@ def ask(url: str, body: object = None, *, method: str = "GET") -> Any:
 
 
 def hits(stack: Stack) -> dict[str, dict[str, Any]]:
-    """Give all documents by their id."""
+    """Return all documents by their id."""
     url = f"{stack.elasticsearch}/logs-orchestrator.*-*/_search?size=10000"
     try:
         ask(f"{stack.elasticsearch}/logs-orchestrator.*-*/_refresh", {}, method="POST")
@@ -176,7 +176,7 @@ def hits(stack: Stack) -> dict[str, dict[str, Any]]:
 
 
 def awaited(stack: Stack, ready: Callable[[dict[str, dict[str, Any]]], object]) -> dict[str, Any]:
-    """Give the documents when they are as they should be."""
+    """Return the documents when they are as they should be."""
     deadline = time.monotonic() + SECONDS
     while not ready(found := hits(stack)):
         assert time.monotonic() < deadline, found

@@ -43,7 +43,7 @@ def one(path: Path, section: str, name: str) -> dict[str, Any]:
 
 
 def guard() -> tuple[list[str], str]:
-    """Give the datasets and the pattern of namespaces that the main pipeline takes as they are."""
+    """Return the datasets and the pattern of namespaces that the main pipeline passes through."""
     text = MAIN.read_text()
     datasets = re.search(r"\[data_stream\]\[dataset\] in \[(.*?)\]", text)
     namespace = re.search(r"\[data_stream\]\[namespace\] =~ /(.*?)/ ", text)

@@ -90,7 +90,7 @@ NOT_UTF8 = [
 
 
 def records() -> list[dict[str, Any]]:
-    """Give records that are odd in every place, and many that are odd in several."""
+    """Return records that are odd in every place, and many that are odd in several."""
     found: list[dict[str, Any]] = [{key: value} for key in FIELDS for value in VALUES]
     found += [{key: time} for key in ("timestamp", "@timestamp", "time", "ts") for time in TIMES]
     found += [{"timestamp": "x", "time": time} for time in TIMES]

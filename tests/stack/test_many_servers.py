@@ -19,7 +19,7 @@ PAGE = (ROOT / "docs/many-servers.md").read_text()
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the folder in which the commands of the section TLS were run as they stand."""
+    """Return the folder in which the commands of the section TLS were run as they stand."""
     if shutil.which("openssl") is None:
         pytest.skip("there is no openssl")
     folder = tmp_path_factory.mktemp("tls")

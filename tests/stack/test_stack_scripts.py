@@ -107,7 +107,7 @@ def key() -> rsa.RSAPrivateKey:
 
 @pytest.fixture
 def certutil(tmp_path: Path, key: rsa.RSAPrivateKey) -> Path:
-    """Give a program that makes the archives of elasticsearch-certutil, with keys of PKCS #1."""
+    """Return a program that makes the archives of elasticsearch-certutil, with keys of PKCS #1."""
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
     assert pem.startswith(b"-----BEGIN RSA PRIVATE KEY-----")
     with zipfile.ZipFile(tmp_path / "ca.zip", "w") as archive:

@@ -142,7 +142,7 @@ def append(path: Path, data: bytes) -> None:
 
 @contextmanager
 def open_folder() -> Iterator[Path]:
-    """Give a folder that any user may enter, unlike pytest's own."""
+    """Return a folder that any user may enter, unlike pytest's own."""
     folder = Path(tempfile.mkdtemp())
     folder.chmod(0o755)
     try:

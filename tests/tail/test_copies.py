@@ -36,7 +36,7 @@ def text(lines: Iterable[bytes]) -> bytes:
 
 
 def origins(blocks: Iterable[Block]) -> Counter[str]:
-    """Give the `_id` of every line, as enrichment does."""
+    """Return the `_id` of every line, as enrichment does."""
     found: Counter[str] = Counter()
     for block in blocks:
         offset = block.start

@@ -62,7 +62,7 @@ def reader_of(folder: Path, multiline: Multiline = DEFAULT, block_bytes: int = 4
 
 
 def events(blocks: Iterable[Block]) -> list[tuple[str, str]]:
-    """Give `_id` and message of every event, as they are stored."""
+    """Return `_id` and message of every event, as they are stored."""
     enricher = Enricher(SURROUNDINGS)
     found = []
     for block in blocks:

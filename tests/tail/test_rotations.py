@@ -38,7 +38,7 @@ def log(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def memory_folder() -> Iterator[Path]:
-    """Give a folder on tmpfs."""
+    """Return a folder on tmpfs."""
     folder = Path("/dev/shm") / f"shipper-rotations-{os.getpid()}"
     folder.mkdir()
     yield folder
@@ -171,7 +171,7 @@ def test_delete_and_create(reader: Reader, log: Path) -> None:
 
 
 def reuse(path: Path, inode: int, make: Callable[[Path], None]) -> bool:
-    """Make files until one has this inode, and give it the name; tell whether that succeeded."""
+    """Make files until one has this inode, and give it the name; return whether that succeeded."""
     made = []
     for number in range(4000):
         candidate = path.with_name(f"candidate-{number}")

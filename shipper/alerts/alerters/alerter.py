@@ -75,10 +75,10 @@ class Alerter(Protocol):
 
     def notify(self, page: Page, reference: str | None) -> str | None:
         """
-        Tell of a transition once.
+        Return of a transition once.
 
         `reference` is what the last page of the same incident gave back (a message to edit, a
-        mail to answer), None for the first. Gives such a reference for the next one, or None
+        mail to answer), None for the first. Returns such a reference for the next one, or None
         where the service has none.
 
         Raises:

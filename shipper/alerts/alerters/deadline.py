@@ -19,7 +19,7 @@ class Deadline:
         self._end = self.ticks() + self.seconds
 
     def left(self) -> float:
-        """Give the seconds that are left; TimeoutError if there are none."""
+        """Return the seconds that are left; TimeoutError if there are none."""
         left = self._end - self.ticks()
         if left <= 0:
             raise TimeoutError

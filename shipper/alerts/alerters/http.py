@@ -42,7 +42,7 @@ class Answer:
     body: bytes
 
     def json(self) -> Any:
-        """Give the body read as JSON, None if it is not."""
+        """Return the body read as JSON, None if it is not."""
         try:
             return msgspec.json.decode(self.body)
         except msgspec.DecodeError:
@@ -151,7 +151,7 @@ def refusal(who: str, answer: Answer, scrub: Scrub) -> AlerterUnavailable | Aler
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Give the seconds of `Retry-After`; a date counts from the date of the answer itself."""
+    """Return the seconds of `Retry-After`; a date counts from the date of the answer itself."""
     text = headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():
         return float(text[:9])
@@ -220,5 +220,5 @@ class BoundedStream(httpcore.NetworkStream):
         return BoundedStream(stream, self._deadline)
 
     def get_extra_info(self, info: str) -> Any:
-        """Give what is known of the connection."""
+        """Return what is known of the connection."""
         return self._stream.get_extra_info(info)

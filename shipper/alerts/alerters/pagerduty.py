@@ -68,7 +68,7 @@ class PagerDutyAlerter:
 
 
 def dedup_key(thread: str) -> str:
-    """Give the key of an incident; the name of its thread, unless that is too long."""
+    """Return the key of an incident; the name of its thread, unless that is too long."""
     named = line(thread, 10 * KEY_LIMIT)
     return named if len(named) <= KEY_LIMIT else sha256(thread.encode()).hexdigest()
 
@@ -95,7 +95,7 @@ def event(page: Page, key: str) -> dict[str, Any]:
 
 
 def details(page: Page) -> dict[str, str]:
-    """Give the parts of a page by their labels, cut to what PagerDuty takes."""
+    """Return the parts of a page by their labels, cut to what PagerDuty takes."""
     told: dict[str, str] = {}
     room = DETAIL_LIMIT
     for part in parts_of(page):

@@ -112,11 +112,11 @@ class PagerDutyIncidentsAlerter:
 
 
 def _id_of(incident: Any) -> str | None:
-    """Give the id of an incident as PagerDuty writes it; None if there is none that can be used."""
+    """Return the id of an incident as PagerDuty writes it; None if there is no usable one."""
     found = incident.get("id") if isinstance(incident, dict) else None
     return found if isinstance(found, str) and found.isalnum() else None
 
 
 def _is_open(answer: Answer) -> bool:
-    """Tell whether an incident was refused because one with its key is open."""
+    """Return whether an incident was refused because one with its key is open."""
     return answer.status in (400, 409) and b"already exists" in answer.body

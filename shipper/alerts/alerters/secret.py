@@ -35,7 +35,7 @@ class Secret:
         return "***"
 
     def reveal(self) -> str:
-        """Give the text itself, to send it."""
+        """Return the text itself, to send it."""
         return self._text
 
 
@@ -70,7 +70,7 @@ class Scrub:
         self._known = re.compile("|".join(map(re.escape, known))) if known else None
 
     def __call__(self, text: str) -> str:
-        """Give the text with `***` where a secret was."""
+        """Return the text with `***` where a secret was."""
         if self._known is None:
             return text
         return self._known.sub("***", _BASE64.sub(self._without_base64, text))
@@ -84,5 +84,5 @@ class Scrub:
 
 
 def _forms(text: str) -> tuple[str, ...]:
-    """Give the ways in which servers write a text into an answer."""
+    """Return the ways in which servers write a text into an answer."""
     return (text, quote(text), quote(text, safe=""), text.replace("/", "\\/"))

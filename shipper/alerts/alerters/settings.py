@@ -98,7 +98,7 @@ class Email:
     seconds: float = option(_TRY, _TRY_MEANING, default="10s")
 
     def faults(self) -> Iterator[tuple[str, str]]:
-        """Give (key, fault; remedy) for values that do not go together."""
+        """Yield (key, fault; remedy) for values that do not go together."""
         if (self.username is None) != (self.password_file is None):
             missing = "username" if self.username is None else "password_file"
             yield missing, "is missing; use both username and password_file, or neither"
@@ -138,7 +138,7 @@ class Slack:
     seconds: float = option(_TRY, _TRY_MEANING, default="10s")
 
     def faults(self) -> Iterator[tuple[str, str]]:
-        """Give (key, fault; remedy) for values that do not go together."""
+        """Yield (key, fault; remedy) for values that do not go together."""
         if (self.url_file is None) == (self.token_file is None):
             yield "url_file", "or token_file has to be there; use one of them"
         if (self.token_file is None) != (self.channel is None):
@@ -161,7 +161,7 @@ class PagerDuty:
     seconds: float = option(_TRY, _TRY_MEANING, default="10s")
 
     def faults(self) -> Iterator[tuple[str, str]]:
-        """Give (key, fault; remedy) for values that do not go together."""
+        """Yield (key, fault; remedy) for values that do not go together."""
         yield from _tls_faults(self.tls)
 
 
@@ -185,7 +185,7 @@ class PagerDutyIncidents:
     seconds: float = option(_TRY, _TRY_MEANING, default="10s")
 
     def faults(self) -> Iterator[tuple[str, str]]:
-        """Give (key, fault; remedy) for values that do not go together."""
+        """Yield (key, fault; remedy) for values that do not go together."""
         yield from _tls_faults(self.tls)
 
 
@@ -208,7 +208,7 @@ class Webhook:
     seconds: float = option(_TRY, _TRY_MEANING, default="10s")
 
     def faults(self) -> Iterator[tuple[str, str]]:
-        """Give (key, fault; remedy) for values that do not go together."""
+        """Yield (key, fault; remedy) for values that do not go together."""
         if (self.url is None) == (self.url_file is None):
             yield "url", "or url_file has to be there; use one of them"
         yield from _tls_faults(self.tls)

@@ -57,7 +57,7 @@ class Outcome:
         return sum(self.lasted_ms(incident) for incident in self.incidents)
 
     def lasted_ms(self, incident: Incident) -> int:
-        """Give how long an incident was firing; one that still does, until the last window."""
+        """Return how long an incident was firing; one that still does, until the last window."""
         return (incident.resolved_at or self.until) - (incident.fired_at or 0)
 
 
@@ -69,7 +69,7 @@ def backtest(rule: Rule, history: History) -> Outcome:
 
 
 def terms_of(rule: Rule) -> Terms:
-    """Give what a rule says of its incidents."""
+    """Return what a rule says of its incidents."""
     return Terms(rule.severity, rule.for_ms, rule.keep_firing_ms)
 
 
@@ -83,7 +83,7 @@ def verdicts(rule: Rule, windows: GroupWindows) -> Iterator[Verdict]:
 
 def _live(rule: Rule, windows: GroupWindows) -> Iterator[Transition]:
     """
-    Give the transitions of one group.
+    Yield the transitions of one group.
 
     Windows that are plainly ok are passed over while nothing is open, which most of them are: the
     step would do nothing.

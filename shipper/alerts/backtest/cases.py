@@ -68,12 +68,12 @@ class Records:
     count: int = option(COUNT.between("1", "100000"), "So many at each time.", default="1")
 
     def times(self) -> range:
-        """Give the times at which there are records."""
+        """Return the times at which there are records."""
         until = self.from_ms + 1 if self.until_ms is None else self.until_ms
         return range(self.from_ms, until, self.every_ms)
 
     def faults(self) -> Iterator[tuple[str, str]]:
-        """Give (key, fault; remedy) for values that do not go together."""
+        """Yield (key, fault; remedy) for values that do not go together."""
         if not self.times():
             yield "until", "is not after from, so there are no records; use a later time"
         if len(self.times()) * self.count > MOST_RECORDS:
@@ -135,7 +135,7 @@ class Told:
     summary: str
 
     def meets(self, wanted: Expected) -> bool:
-        """Tell whether this is what was expected."""
+        """Return whether this is what was expected."""
         return (
             (self.at_ms, self.change) == (wanted.at_ms, wanted.change)
             and wanted.group.items() <= dict(self.group).items()
@@ -165,7 +165,7 @@ def read_cases(path: Path) -> CaseFile:
 
 
 def documents(file: CaseFile, case: Case) -> list[tuple[int, dict[str, Any]]]:
-    """Give the records of a case as (epoch ms, fields), in the order of their times."""
+    """Return the records of a case as (epoch ms, fields), in the order of their times."""
     found = []
     for records in case.records:
         document = nested({**_USUAL, **file.fields, **records.fields})
@@ -189,7 +189,7 @@ def nested(fields: Fields) -> dict[str, Any]:
 
 
 def judge_case(rule: Rule, case: Case, store: Asks) -> list[Told]:
-    """Give what people would be told of, from a store that holds the records of the case."""
+    """Return what people would be told of, from a store that holds the records of the case."""
     span = Span(BEGINNING + 1, BEGINNING + case.until_ms)
     outcome = backtest(rule, read_history(store, [rule], span))
     changes = {*TOLD, *(wanted.change for wanted in case.expect)}
@@ -197,7 +197,7 @@ def judge_case(rule: Rule, case: Case, store: Asks) -> list[Told]:
 
 
 def differs(case: Case, told: Sequence[Told]) -> bool:
-    """Tell whether something else came than was expected."""
+    """Return whether something else came than was expected."""
     if len(told) != len(case.expect):
         return True
     pairs = zip(told, case.expect, strict=True)

@@ -42,7 +42,7 @@ class Span:
     until: int
 
     def ends(self, rule: Rule) -> range:
-        """Give the ends of a rule's windows."""
+        """Return the ends of a rule's windows."""
         return range(-(-self.since // rule.every_ms) * rule.every_ms, self.until + 1, rule.every_ms)
 
 
@@ -64,16 +64,16 @@ class GroupWindows:
     own: frozenset[str]  # the columns that are of this group alone
 
     def rows(self) -> Iterator[tuple[int, tuple[float | None, ...]]]:
-        """Give the end of each window with its numbers, in the order of the columns."""
+        """Return the end of each window with its numbers, in the order of the columns."""
         return zip(self.ends, zip(*self.columns.values(), strict=True), strict=True)
 
     def is_there(self, row: Sequence[float | None]) -> bool:
-        """Tell whether the group has any records in a window."""
+        """Return whether the group has any records in a window."""
         pairs = zip(self.columns, row, strict=True)
         return not self.group or any(number for name, number in pairs if name in self.own)
 
     def numbers(self, row: Sequence[float | None]) -> dict[str, float]:
-        """Give the numbers of a window by the names of their probes."""
+        """Return the numbers of a window by the names of their probes."""
         if None not in row:  # as most are
             return dict(zip(self.columns, cast("Sequence[float]", row), strict=True))
         pairs = zip(self.columns, row, strict=True)
@@ -88,7 +88,7 @@ class History:
         self._series = series
 
     def windows(self, rule: Rule) -> Iterator[GroupWindows]:
-        """Give the windows of a rule, group by group; a rule without groups has one."""
+        """Yield the windows of a rule, group by group; a rule without groups has one."""
         ends = self.span.ends(rule)
         if not ends:
             return
@@ -165,14 +165,14 @@ class _Plan:
         )
 
     def pieces(self) -> Iterator[range]:
-        """Give the starts of the slots, as many at a time as are asked for at once."""
+        """Yield the starts of the slots, as many at a time as are asked for at once."""
         slots = range(self.since, self.until, self.slot_ms)
         for start in range(0, len(slots), SLOTS_AT_ONCE):
             yield slots[start : start + SLOTS_AT_ONCE]
 
 
 def _ask_of(rule: Rule, probe: Probe) -> Ask:
-    """Give the question of a probe without its time."""
+    """Return the question of a probe without its time."""
     return Ask(probe.query, 0, 0, rule.all_group_by if probe.grouped else ())
 
 

@@ -19,7 +19,7 @@ _WAYS: Final = "use KEY=A..B with one unit, as above=0.5%..5%, or KEY=A,B,C"
 
 def changed(rule: Rule, settings: Iterable[tuple[str, str]]) -> Rule:
     """
-    Give the rule as if its file had these values.
+    Return the rule as if its file had these values.
 
     Raises:
         ConfigError: it can't have one of them.
@@ -35,7 +35,7 @@ def changed(rule: Rule, settings: Iterable[tuple[str, str]]) -> Rule:
 
 def values_of(text: str) -> list[str]:
     """
-    Give the values of `A..B` (ten of them) or `A,B,C`.
+    Return the values of `A..B` (ten of them) or `A,B,C`.
 
     Raises:
         ValueError: with the fault and the remedy.
@@ -56,7 +56,7 @@ def values_of(text: str) -> list[str]:
 
 
 def _between(low: float, high: float) -> Iterator[float]:
-    """Give evenly spread values, whole ones between whole ones."""
+    """Yield evenly spread values, whole ones between whole ones."""
     is_whole = low == int(low) and high == int(high)
     steps = STEPS - 1
     if is_whole and abs(high - low) < steps:

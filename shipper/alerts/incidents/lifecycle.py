@@ -51,12 +51,12 @@ class Terms:
 
 
 def is_open(incident: Incident | None) -> bool:
-    """Tell whether there is an incident that has not ended."""
+    """Return whether there is an incident that has not ended."""
     return incident is not None and incident.phase is not Phase.RESOLVED
 
 
 def is_firing(incident: Incident | None) -> bool:
-    """Tell whether an incident is one that people have to look after, acknowledged or not."""
+    """Return whether an incident is one that people have to look after, acknowledged or not."""
     return incident is not None and incident.phase in {Phase.FIRING, Phase.ACKNOWLEDGED}
 
 
@@ -64,7 +64,7 @@ def step(
     before: Incident | None, verdict: Verdict, terms: Terms, now: int, track: str = ""
 ) -> Step:
     """
-    Give the incident after a verdict, and what happened to it.
+    Return the incident after a verdict, and what happened to it.
 
     `before` is the last one of the rule and group, or what the last step gave: a resolved one is
     remembered for relapses. `now` is the end of the window. `track` tells apart what is judged of

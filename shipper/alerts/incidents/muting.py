@@ -17,14 +17,14 @@ from shipper.config.matchers import Matcher
 
 
 def value_of(incident: Incident, name: str) -> str:
-    """Give what an incident has under the name of a matcher; empty where it has nothing."""
+    """Return what an incident has under the name of a matcher; empty where it has nothing."""
     own = {"rule": incident.rule, "severity": incident.severity.value, "id": incident.id}
     group = dict(incident.group)
     return own.get(name) or group.get("host.name" if name == "host" else name, "")
 
 
 def hold(matchers: Sequence[Matcher], incident: Incident) -> bool:
-    """Tell whether all matchers hold; none at all hold for every incident."""
+    """Return whether all matchers hold; none at all hold for every incident."""
     return all(matcher.holds(value_of(incident, matcher.name)) for matcher in matchers)
 
 
@@ -40,7 +40,7 @@ class Silence:
     comment: str = ""
 
     def is_active(self, now: int) -> bool:
-        """Tell whether it holds at a time."""
+        """Return whether it holds at a time."""
         return self.start <= now < self.end
 
 
@@ -52,7 +52,7 @@ class Once:
     end: int
 
     def covers(self, now: int) -> bool:
-        """Tell whether a time is in it."""
+        """Return whether a time is in it."""
         return self.start <= now < self.end
 
 
@@ -73,7 +73,7 @@ class Recurring:
     zone: tzinfo = UTC
 
     def covers(self, now: int) -> bool:
-        """Tell whether a time is in one of the windows."""
+        """Return whether a time is in one of the windows."""
         moment = datetime.fromtimestamp(now / 1000, UTC)
         today = moment.astimezone(self.zone).date()
         for back in range(self.span.days + 2):
@@ -110,7 +110,7 @@ class Inhibition:
     equal: tuple[str, ...] = ()
 
     def mutes(self, source: Incident, target: Incident) -> bool:
-        """Tell whether the target follows from the source."""
+        """Return whether the target follows from the source."""
         if not fnmatchcase(source.rule, self.source) or source.rule == target.rule:
             return False
         if not any(fnmatchcase(target.rule, glob) for glob in self.targets):

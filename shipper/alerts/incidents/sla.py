@@ -55,11 +55,11 @@ class Calendar:
     holidays: frozenset[date] = frozenset()
 
     def is_business(self, day: date) -> bool:
-        """Tell whether business is done on a day."""
+        """Return whether business is done on a day."""
         return day.weekday() in self.days and day not in self.holidays
 
     def after(self, at: int) -> int:
-        """Give the close of the first business day after the day of `at`; epoch ms."""
+        """Return the close of the first business day after the day of `at`; epoch ms."""
         day = self.local(at).date()
         for _ in range(MOST_DAYS):
             day += timedelta(days=1)
@@ -68,7 +68,7 @@ class Calendar:
         return round(datetime.combine(day, self.close, self.zone).timestamp() * 1000)
 
     def local(self, at: int) -> datetime:
-        """Give the time in the zone."""
+        """Return the time in the zone."""
         return datetime.fromtimestamp(at / 1000, self.zone)
 
 
@@ -80,11 +80,11 @@ class Sla:
     calendar: Calendar = Calendar()
 
     def respond_by(self, incident: Incident) -> int | None:
-        """Give the time by which somebody has to answer; None where the clock has not begun."""
+        """Return the time by which somebody has to answer; None where the clock has not begun."""
         return self._by(self.limits[incident.severity].respond, incident.told_at)
 
     def resolve_by(self, incident: Incident) -> int | None:
-        """Give the time by which it has to be over; None where the clock has not begun."""
+        """Return the time by which it has to be over; None where the clock has not begun."""
         return self._by(self.limits[incident.severity].resolve, incident.told_at)
 
     def _by(self, span: Span, start: int | None) -> int | None:
@@ -93,7 +93,7 @@ class Sla:
         return self.calendar.after(start) if span is None else start + span
 
     def due(self, incident: Incident, told: Collection[Change], now: int) -> Iterator[Transition]:
-        """Give what has to be told of the clocks of an open incident, and was not told yet."""
+        """Yield what has to be told of the clocks of an open incident, and was not told yet."""
         if incident.told_at is None or incident.phase not in {Phase.FIRING, Phase.ACKNOWLEDGED}:
             return
         clocks = [(self.resolve_by(incident), Change.RESOLUTION_DUE, Change.RESOLUTION_BREACHED)]
@@ -109,7 +109,7 @@ class Sla:
 
 
 def _words(left: int) -> str:
-    """Tell how much time is left, or since when there is none."""
+    """Return how much time is left, or since when there is none."""
     minutes = abs(left) // MINUTE
     span = f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"
     if left > 0:
@@ -130,7 +130,7 @@ class Kept:
 
     @property
     def share(self) -> float | None:
-        """Give the share of the clocks that stopped in time among those that are decided."""
+        """Return the share of the clocks that stopped in time among those that are decided."""
         decided = 2 * self.incidents - self.running
         return (self.responded + self.resolved) / decided if decided else None
 

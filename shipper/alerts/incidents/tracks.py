@@ -57,11 +57,11 @@ class Standings:
         return told
 
     def open_groups(self) -> set[Group]:
-        """Give the groups that have an open incident on any track."""
+        """Return the groups that have an open incident on any track."""
         return {group for (group, _), found in self._incidents.items() if is_open(found)}
 
     def changes(self) -> Iterator[tuple[Place, Incident | None]]:
-        """Give what stands otherwise than before, each place once."""
+        """Yield what stands otherwise than before, each place once."""
         for place in sorted(self._changed):
             yield place, self._incidents.get(place)
 
@@ -81,7 +81,7 @@ class Standings:
         return self._step(own, verdict, terms)
 
     def _firing(self, group: Group) -> Place | None:
-        """Give where the incident of a group that fires stands."""
+        """Return where the incident of a group that fires stands."""
         return next(
             (
                 place
@@ -126,7 +126,7 @@ class Standings:
 
 
 def _lived_at(incident: Incident | None, at: int) -> bool:
-    """Tell whether an incident that fired was there at a time."""
+    """Return whether an incident that fired was there at a time."""
     if incident is None or incident.phase is Phase.PENDING or at < incident.opened_at:
         return False
     return incident.resolved_at is None or at <= incident.resolved_at

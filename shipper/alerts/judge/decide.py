@@ -95,7 +95,7 @@ class Decisions:
             self._record(replace(each, incident=incident))
 
     def look_after(self, behind: Collection[str] = ()) -> None:
-        """Tell what is due of the incidents that fire: ends of mutes, reminders, clocks."""
+        """Return what is due of the incidents that fire: ends of mutes, reminders, clocks."""
         others = self._others()
         for incident in self._ledger.incidents(FIRING):
             reason = self._mutes.reason(incident, others, self._now)
@@ -127,7 +127,7 @@ class Decisions:
         return replace(incident, muted_by=reason, told_at=told_at)
 
     def _others(self) -> list[Incident]:
-        """Give the incidents from which another one may follow: firing, or ended lately."""
+        """Return the incidents from which another one may follow: firing, or ended lately."""
         ended = self._ledger.ended_since(self._now - LATELY_MS) if self._policy.inhibitions else []
         return [*self._ledger.incidents(FIRING), *ended]
 
@@ -142,7 +142,7 @@ class Decisions:
         self.count += self._ledger.record(heard, self._alerters(heard), self._now)
 
     def _heard(self, transition: Transition) -> Transition:
-        """Give the transition as people hear of it: who heard of a beginning hears of the end."""
+        """Return the transition as people hear of it: who heard of a beginning hears of the end."""
         incident, change = transition.incident, transition.change
         if change is Change.RESOLVED and incident.muted_by == CATCHING_UP:
             begun = instant(incident.fired_at or incident.opened_at, unit_ms=1000)

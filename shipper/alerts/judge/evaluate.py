@@ -46,7 +46,7 @@ def blind(asked: Asked, group: Group, reason: str) -> Verdict:
 
 
 def verdict_of(asked: Asked, group: Group, finding: Finding) -> Verdict:
-    """Give what was found the window and the group that it was found of."""
+    """Return what was found the window and the group that it was found of."""
     return Verdict(
         rule=asked.rule.name,
         group=group,

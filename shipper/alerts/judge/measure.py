@@ -97,7 +97,7 @@ class Ask:
     group_by: tuple[str, ...] = ()
 
     def question(self, statistics: Mapping[str, Aggregation]) -> Question:
-        """Give it the form that stores are asked in."""
+        """Return it the form that stores are asked in."""
         selection = Selection(self.query, self.since, self.until)
         return Question(selection, grouped(self.group_by, statistics))
 
@@ -133,7 +133,7 @@ def measure(store: Asks, asked: Sequence[Asked]) -> list[Measurement]:
 
 
 def ask_of(asked: Asked, probe: Probe) -> Ask:
-    """Give what is asked for a probe of a window."""
+    """Return what is asked for a probe of a window."""
     until = asked.end - probe.offset_ms
     return Ask(
         asked.hosts.narrow(probe.query),
@@ -144,7 +144,7 @@ def ask_of(asked: Asked, probe: Probe) -> Ask:
 
 
 def statistic_of(probe: Probe) -> dict[str, Aggregation]:
-    """Give what is asked for a probe besides a count, by its name within the question."""
+    """Return what is asked for a probe besides a count, by its name within the question."""
     statistic = probe.statistic
     return {} if statistic is None else {_name_of(probe): statistic}
 
@@ -161,7 +161,7 @@ def grouped(
 def groups_in(
     answer: AggregateAnswer | Bucket, group_by: Sequence[str]
 ) -> Iterator[tuple[Group, AggregateAnswer | Bucket]]:
-    """Give the answer for each group of a question that was `grouped`."""
+    """Yield the answer for each group of a question that was `grouped`."""
     if not group_by:
         yield (), answer
         return
@@ -178,7 +178,7 @@ def groups_in(
 
 
 def number_in(answer: AggregateAnswer | Bucket, probe: Probe) -> float | None:
-    """Give the number of a probe; None if there is nothing to make it of."""
+    """Return the number of a probe; None if there is nothing to make it of."""
     if probe.take is Take.COUNT:
         count = answer.total if isinstance(answer, AggregateAnswer) else answer.count
         return count or None

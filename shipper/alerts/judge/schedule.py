@@ -53,12 +53,12 @@ class Fleet:
     watermarks: Mapping[str, int]
 
     def late_at(self, end: int) -> tuple[str, ...]:
-        """Give the hosts that have not delivered all that is before a time."""
+        """Return the hosts that have not delivered all that is before a time."""
         return tuple(sorted(host for host, mark in self.watermarks.items() if mark < end))
 
 
 def fleet_of(watermarks: Mapping[str, int], now: int, waits: Waits) -> Fleet:
-    """Give the fleet; where nobody sends heartbeats, one host that is always on time."""
+    """Return the fleet; where nobody sends heartbeats, one host that is always on time."""
     return Fleet(watermarks or {ASSUMED: now - waits.assumed_delay_ms})
 
 
@@ -146,7 +146,7 @@ class _Planner:
     is_behind: bool = False
 
     def start(self, judged: int | None) -> tuple[int, int]:
-        """Give the end after which windows are judged, and how many are left out for their age."""
+        """Return the end after which windows are judged, and how many are skipped as too old."""
         every = self.rule.every_ms
         last = self.now // every * every
         if judged is None:
@@ -156,7 +156,7 @@ class _Planner:
         return max(judged, oldest), max(0, (oldest - judged) // every)
 
     def judge_main(self, judged: int) -> int:
-        """Take the windows that are due at their time; give the last one."""
+        """Take the windows that are due at their time; return the last one."""
         for end in self._ends(judged + self.rule.every_ms, self.now):
             asked = self._asked(end)
             if asked is None:
@@ -224,7 +224,7 @@ class _Planner:
         return Asked(self.rule, end, ALL_HOSTS, complete=False)
 
     def _ends(self, first: int, last: int) -> Iterator[int]:
-        """Give the ends of windows from one time to another, at most a portion."""
+        """Yield the ends of windows from one time to another, at most a portion."""
         every = self.rule.every_ms
         ends: Sequence[int] = range(-(-first // every) * every, last + 1, every)
         if len(ends) > PORTION:

@@ -46,7 +46,7 @@ class Condition:
     def verdicts(
         self, found: Mapping[Group, str], expected: Collection[Group], now: int
     ) -> Iterator[Verdict]:
-        """Give a breach for each group that it is found of, an ok for the others expected."""
+        """Yield a breach for each group that it is found of, an ok for the others expected."""
         window = Window(now - self.window_ms, now)
         for group in sorted({*found, *expected}):
             state = State.BREACH if group in found else State.OK
@@ -55,7 +55,7 @@ class Condition:
 
 
 def conditions_of(rules: Iterable[Rule], blind_after_ms: int) -> dict[str, Condition]:
-    """Give all conditions by name, each with its rule or the one that is built in."""
+    """Return all conditions by name, each with its rule or the one that is built in."""
     chosen = {told[-1]: _built_in(*told) for told in _BUILT_IN}
     chosen |= {rule.job.condition: rule for rule in rules if rule.job is not None}
     return {
@@ -73,7 +73,7 @@ def conditions_of(rules: Iterable[Rule], blind_after_ms: int) -> dict[str, Condi
 
 
 def blind_hosts(beats: Iterable[HostBeat], blind_after_ms: int, now: int) -> dict[Group, str]:
-    """Give the hosts whose records are too long behind, each with a sentence."""
+    """Return the hosts whose records are too long behind, each with a sentence."""
     found: dict[Group, str] = {}
     for beat in beats:
         known = beat.watermark or beat.started

@@ -253,7 +253,7 @@ class Judging:
 def _verdicts(
     due: Due, measured: dict[Asked, Measurement | None], expected: set[Group]
 ) -> list[Verdict]:
-    """Give what a window shows of each group; what was asked later counts before."""
+    """Return what a window shows of each group; what was asked later counts before."""
     found: dict[Group, Verdict] = {}
     for asked in due.asked:
         measurement = measured[asked]

@@ -75,7 +75,7 @@ class Journal:
 
 
 def line_of(recorded: Recorded, run: str) -> dict[str, Any]:
-    """Give the record of a transition; what it does not know is left out."""
+    """Return the record of a transition; what it does not know is left out."""
     transition = recorded.transition
     incident, verdict = transition.incident, transition.incident.verdict
     group = ", ".join(f"{field}={value}" for field, value in incident.group)

@@ -187,14 +187,14 @@ class Ledger:
         self._db.executemany(statement, rows)
 
     def rows(self, statement: str, *values: Any) -> list[Any]:
-        """Give what a SELECT finds."""
+        """Return what a SELECT finds."""
         with self._explained():
             return self._db.execute(statement, values).fetchall()
 
     # -- deciding ---------------------------------------------------------------------------------
 
     def standing(self, rule: str, group: Group, track: str = "") -> Incident | None:
-        """Give the incident that the next verdict of a rule and group is held against."""
+        """Return the incident that the next verdict of a rule and group is held against."""
         found = self.rows(
             "SELECT body FROM standing WHERE rule = ? AND grp = ? AND track = ?",
             *(rule, _text(group), track),
@@ -202,13 +202,13 @@ class Ledger:
         return _incident(found[0][0]) if found else None
 
     def standings(self, rule: str) -> dict[tuple[Group, str], Incident]:
-        """Give all incidents that verdicts of a rule are held against, by group and track."""
+        """Return all incidents that verdicts of a rule are held against, by group and track."""
         found = self.rows("SELECT track, body FROM standing WHERE rule = ?", rule)
         incidents = [(track, _incident(body)) for track, body in found]
         return {(incident.group, track): incident for track, incident in incidents}
 
     def tracks(self, incident: str) -> list[str]:
-        """Give the tracks on which an incident stands."""
+        """Return the tracks on which an incident stands."""
         return [
             track for (track,) in self.rows("SELECT track FROM standing WHERE id = ?", incident)
         ]
@@ -275,7 +275,7 @@ class Ledger:
         )
 
     def unrouted(self) -> list[Recorded]:
-        """Give what was recorded and nobody has decided who is told, in order."""
+        """Return what was recorded and nobody has decided who is told, in order."""
         found = self.rows(
             "SELECT seq, key, decided_at, body FROM transitions JOIN unrouted USING (key)"
             " ORDER BY seq"
@@ -283,7 +283,7 @@ class Ledger:
         return [Recorded(seq, key, at, read_transition(body)) for seq, key, at, body in found]
 
     def judged(self) -> dict[str, int]:
-        """Give the end of the last window that was judged, by rule."""
+        """Return the end of the last window that was judged, by rule."""
         return dict(self.rows("SELECT rule, up_to FROM judged"))
 
     def set_judged(self, rule: str, up_to: int) -> None:
@@ -308,12 +308,12 @@ class Ledger:
                 self.set_late(rule, host, late.get(host))
 
     def judged_up_to(self, rule: str) -> int | None:
-        """Give the end of the last window of a rule that was judged."""
+        """Return the end of the last window of a rule that was judged."""
         found = self.rows("SELECT up_to FROM judged WHERE rule = ?", rule)
         return int(found[0][0]) if found else None
 
     def failing(self) -> dict[Group, str]:
-        """Give the alerters that could not tell people, and have not since, each with the fault."""
+        """Return the alerters whose last notification failed, each with the fault."""
         found = self.rows("SELECT alerter, fault FROM failing ORDER BY alerter")
         return {(("alerter", alerter),): f"{alerter}: {fault}" for alerter, fault in found}
 
@@ -332,7 +332,7 @@ class Ledger:
     # -- looking ----------------------------------------------------------------------------------
 
     def incidents(self, phases: Sequence[Phase], *, since: int = 0) -> list[Incident]:
-        """Give the incidents in these phases that were opened since a time, the oldest first."""
+        """Return the incidents in these phases that were opened since a time, the oldest first."""
         marks = ", ".join("?" * len(phases))
         found = self.rows(
             f"SELECT body FROM incidents WHERE phase IN ({marks}) AND opened_at >= ?"  # noqa: S608
@@ -343,7 +343,7 @@ class Ledger:
         return [_incident(body) for (body,) in found]
 
     def ended_since(self, since: int) -> list[Incident]:
-        """Give the incidents that were resolved since a time."""
+        """Return the incidents that were resolved since a time."""
         found = self.rows(
             "SELECT i.body FROM transitions t JOIN incidents i ON i.id = t.incident"
             " WHERE t.change = ? AND t.decided_at >= ? ORDER BY t.seq",
@@ -352,7 +352,7 @@ class Ledger:
         return [_incident(body) for (body,) in found]
 
     def find(self, prefix: str) -> list[Incident]:
-        """Give the incidents whose id begins so."""
+        """Return the incidents whose id begins so."""
         found = self.rows(
             "SELECT body FROM incidents WHERE id >= ? AND id < ? ORDER BY opened_at",
             *(prefix, f"{prefix}~"),
@@ -360,7 +360,7 @@ class Ledger:
         return [_incident(body) for (body,) in found]
 
     def history(self, incident: str) -> list[Recorded]:
-        """Give all that happened to an incident, in order."""
+        """Return all that happened to an incident, in order."""
         found = self.rows(
             "SELECT seq, key, decided_at, body FROM transitions WHERE incident = ? ORDER BY seq",
             incident,
@@ -368,7 +368,7 @@ class Ledger:
         return [Recorded(seq, key, at, read_transition(body)) for seq, key, at, body in found]
 
     def recorded_after(self, seq: int, limit: int = 1000) -> list[Recorded]:
-        """Give what was recorded after a number, in order."""
+        """Return what was recorded after a number, in order."""
         found = self.rows(
             "SELECT seq, key, decided_at, body FROM transitions WHERE seq > ? ORDER BY seq LIMIT ?",
             *(seq, limit),
@@ -376,7 +376,7 @@ class Ledger:
         return [Recorded(seq, key, at, read_transition(body)) for seq, key, at, body in found]
 
     def changes_of(self, incident: str) -> dict[Change, int]:
-        """Give what happened to an incident, and when it was decided last."""
+        """Return what happened to an incident, and when it was decided last."""
         found = self.rows(
             "SELECT change, MAX(decided_at) FROM transitions WHERE incident = ? GROUP BY change",
             incident,
@@ -384,7 +384,7 @@ class Ledger:
         return {Change(change): at for change, at in found}
 
     def meta(self, name: str) -> str | None:
-        """Give a value that was kept by name."""
+        """Return a value that was kept by name."""
         found = self.rows("SELECT value FROM meta WHERE name = ?", name)
         return str(found[0][0]) if found else None
 
@@ -417,7 +417,7 @@ class Ledger:
             )
 
     def silences(self, *, now: int) -> tuple[Silence, ...]:
-        """Give the silences that have not ended."""
+        """Return the silences that have not ended."""
         found = self.rows("SELECT body FROM silences WHERE until > ? ORDER BY until, id", now)
         return tuple(_silence(body) for (body,) in found)
 

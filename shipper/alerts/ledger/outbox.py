@@ -58,7 +58,7 @@ class Outbox:
         self._ledger = ledger
 
     def errands(self, alerter: str | None = None) -> list[Errand]:
-        """Give what is still to be told, in the order in which it was decided."""
+        """Return what is still to be told, in the order in which it was decided."""
         found = self._ledger.rows(
             "SELECT o.key, o.alerter, t.body, o.since, o.next_at, o.tries, o.failing_since,"
             " o.state, o.digest FROM outbox o JOIN transitions t USING (key)"
@@ -115,7 +115,7 @@ class Outbox:
             )
 
     def give_up_without(self, alerters: Sequence[str], now: int) -> None:
-        """Give up what waits for alerters that are not there any more."""
+        """Return up what waits for alerters that are not there any more."""
         for each in {errand.alerter for errand in self.errands()} - {*alerters}:
             keys = [errand.key for errand in self.errands(each)]
             self.end(keys, each, "the alerter is not there any more", None, now)
@@ -124,7 +124,7 @@ class Outbox:
             self._ledger.run("DELETE FROM failing WHERE alerter = ?", [(name,) for name in gone])
 
     def reference(self, incident: str, alerter: str) -> str | None:
-        """Give what the service gave back when it was told of an incident last."""
+        """Return what the service gave back when it was told of an incident last."""
         found = self._ledger.rows(
             "SELECT reference FROM outbox WHERE incident = ? AND alerter = ? AND digest IS NULL"
             " AND state = 'sent' AND reference IS NOT NULL ORDER BY sent_at DESC LIMIT 1",
@@ -133,12 +133,12 @@ class Outbox:
         return found[0][0] if found else None
 
     def alerters_of(self, key: str) -> set[str]:
-        """Give the alerters that a transition was meant for, whatever came of it."""
+        """Return the alerters that a transition was meant for, whatever came of it."""
         found = self._ledger.rows("SELECT alerter FROM outbox WHERE key = ?", key)
         return {alerter for (alerter,) in found}
 
     def sent_since(self, alerter: str, since: int) -> list[tuple[int, bool]]:
-        """Give when an alerter was told since a time, and whether that was a digest."""
+        """Return when an alerter was told since a time, and whether that was a digest."""
         found = self._ledger.rows(
             "SELECT DISTINCT sent_at, digest IS NOT NULL, ifnull(digest, key) FROM outbox"
             " WHERE alerter = ? AND state = 'sent' AND sent_at > ?",
@@ -147,7 +147,7 @@ class Outbox:
         return [(at, bool(digest)) for at, digest, _ in found]
 
     def tellings(self, incident: str) -> list[Telling]:
-        """Give what became of telling people of an incident."""
+        """Return what became of telling people of an incident."""
         found = self._ledger.rows(
             "SELECT o.alerter, t.change, o.state, o.sent_at, o.fault FROM outbox o"
             " JOIN transitions t USING (key) WHERE o.incident = ? ORDER BY t.seq, o.alerter",

@@ -107,7 +107,7 @@ class Teller:
         return self._alerter.name
 
     def turn(self, clock: Callable[[], int], *, is_stopping: Callable[[], bool]) -> int | None:
-        """Tell what can be told now; give when to look again (epoch ms), None if nothing waits."""
+        """Send what is due; return when to look again (epoch ms), None if nothing waits."""
         now = clock()
         most = round(self._settings.retry.longest_seconds + LONGEST_ASKED_SECONDS) * 1000
         ready = _in_order(self._outbox.errands(self.name), now, now + most)
@@ -213,7 +213,7 @@ class Teller:
                     self._outbox.end([each.key], self.name, reason, None, now)
 
     def _fallback(self, key: str) -> str | None:
-        """Give the next alerter that was not told of it and is not about to be."""
+        """Return the next alerter that was not told of it and is not about to be."""
         known = self._outbox.alerters_of(key)
         return next(
             (name for name in self._settings.fallbacks_of(self.name) if name not in known), None
@@ -222,7 +222,7 @@ class Teller:
 
 def _in_order(errands: Sequence[Errand], now: int, latest: int) -> list[Errand]:
     """
-    Give what can be told: not what waits, nor what comes after that in the same incident.
+    Return what can be told: not what waits, nor what comes after that in the same incident.
 
     Nothing waits until after `latest`: the clock was set back since.
     """
@@ -237,7 +237,7 @@ def _in_order(errands: Sequence[Errand], now: int, latest: int) -> list[Errand]:
 
 
 def _cut_short(errands: Sequence[Errand]) -> list[list[Errand]]:
-    """Give the digests that were under way when a process ended."""
+    """Return the digests that were under way when a process ended."""
     found: dict[str, list[Errand]] = {}
     for each in errands:
         if each.state == "trying" and each.digest is not None:

@@ -92,7 +92,7 @@ def pause_seconds(
     count: int, limits: RetryLimits, asked: float | None = None, draw: float = 0.5
 ) -> float:
     """
-    Give the pause after the `count`-th failure in a row.
+    Return the pause after the `count`-th failure in a row.
 
     Half of it is left to chance, so that many do not come back at the same moment. What the
     service asks for is waited in full, and the jitter added to it.

@@ -25,12 +25,12 @@ WORD_OF: Final = {
 
 
 def word_of(transition: Transition) -> str:
-    """Give the guide's word for how bad a transition is."""
+    """Return the guide's word for how bad a transition is."""
     if transition.change in (Change.RESOLVED, Change.ACKNOWLEDGED):
         return "info"
     return WORD_OF[transition.incident.severity]
 
 
 def color_of(transition: Transition) -> str:
-    """Give the guide's colour of a transition."""
+    """Return the guide's colour of a transition."""
     return COLORS[word_of(transition)]

@@ -63,7 +63,7 @@ def explain(store: Store | None, query: str, window: Window, group: Group) -> Ex
 
 def narrowed_to(query: str, group: Group, *, typed: bool = False) -> str:
     """
-    Give the query that asks for the records of one group.
+    Return the query that asks for the records of one group.
 
     What is to be typed holds no character that cannot be: such a value is left out.
     """

@@ -24,7 +24,7 @@ _SAFE: Final = "!*'(),:$"  # what rison is made of, and addresses may hold after
 
 def discover(kibana_url: str, selection: Selection, name: str) -> str | None:
     """
-    Give the address; None where only the store could say what the question means.
+    Return the address; None where only the store could say what the question means.
 
     Keys that the mapping does not know are compared as texts there, so a range or wildcard of them
     is no filter that Kibana could apply.

@@ -52,7 +52,7 @@ class Part:
 
 
 def line(text: str, limit: int = LONGEST_LINE) -> str:
-    """Give text on one line, safe to show, cut to a limit."""
+    """Return text on one line, safe to show, cut to a limit."""
     head = text[: limit + 1]  # what is made safe is never shorter
     return cut(safe(head.strip() if len(head) > limit else text.strip()), limit)
 
@@ -63,7 +63,7 @@ def cut(text: str, limit: int) -> str:
 
 
 def fitted(text: str, limit: int, escape: Callable[[str], str]) -> str:
-    """Give text escaped, cut before that so that the result has at most `limit` characters."""
+    """Return text escaped, cut before that so that the result has at most `limit` characters."""
     escaped = escape(text)
     while len(escaped) > limit:
         text = cut(text, len(text) - max(1, (len(escaped) - limit) // 6))
@@ -99,7 +99,7 @@ def state(page: Page) -> str:
 
 
 def parts_of(page: Page) -> list[Part]:
-    """Give the parts that have something to say."""
+    """Return the parts that have something to say."""
     parts = [
         Part("", () if page.summary in page.title else (line(page.summary),)),
         Part("State", (state(page),)),
@@ -124,7 +124,7 @@ def since(incident: Incident, at: int) -> str:
 
 
 def _some(lines: Iterable[str], count: int) -> tuple[str, ...]:
-    """Give so many lines as anybody reads, and how many there are besides."""
+    """Return so many lines as anybody reads, and how many there are besides."""
     more = (f"… and {count - MOST_LINES} more",) if count > MOST_LINES else ()
     return (*islice(lines, MOST_LINES), *more)
 

@@ -17,7 +17,7 @@ _STEP = re.compile(r"^\d{1,2}[.)] +(.+)$")
 
 
 def steps_of(runbook: str | None, folder: Path) -> tuple[str, ...]:
-    """Give the steps of a runbook; what is wrong with it where there are none."""
+    """Return the steps of a runbook; what is wrong with it where there are none."""
     if not runbook:
         return ()
     if "://" in runbook:
@@ -32,7 +32,7 @@ def steps_of(runbook: str | None, folder: Path) -> tuple[str, ...]:
 
 
 def _steps(text: str) -> list[str]:
-    """Give the numbered lines, each with the lines that continue it."""
+    """Return the numbered lines, each with the lines that continue it."""
     steps: list[str] = []
     inside = False
     for line in text.splitlines():

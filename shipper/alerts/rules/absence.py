@@ -55,7 +55,7 @@ class Absence:
         return False
 
     def probes(self, limits: Limits) -> tuple[Probe, ...]:
-        """Give the numbers that are needed."""
+        """Return the numbers that are needed."""
         now = Probe("now", self.of, limits.over_ms)
         before = Probe("before", self.of, self.seen_within_ms, limits.over_ms)
         if self.although is None:
@@ -63,7 +63,7 @@ class Absence:
         return now, before, Probe("although", self.although, limits.over_ms)
 
     def group_by(self) -> tuple[str, ...]:
-        """Give no groups of its own."""
+        """Return no groups of its own."""
         return ()
 
     def find(self, limits: Limits, numbers: Numbers) -> Finding:  # noqa: ARG002

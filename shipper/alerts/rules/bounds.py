@@ -14,7 +14,7 @@ Z: Final = 1.959964  # two-sided, 95 %
 
 
 def share_between(part: int, whole: int) -> tuple[float, float]:
-    """Give the bounds of a share of which `part` of `whole` were seen; `whole` is not 0."""
+    """Return the bounds of a share of which `part` of `whole` were seen; `whole` is not 0."""
     return _lower(part, whole), 1 - _lower(whole - part, whole)
 
 

@@ -44,7 +44,7 @@ class Speed:
     )
 
     def faults(self) -> Iterator[tuple[str, str]]:
-        """Give (key, fault; remedy) for values that do not go together."""
+        """Yield (key, fault; remedy) for values that do not go together."""
         if self.short_ms >= self.long_ms:
             yield "and_within", "is not shorter than within; use about a twelfth of it"
 
@@ -86,7 +86,7 @@ class BurnRate:
         return False
 
     def probes(self, limits: Limits) -> tuple[Probe, ...]:  # noqa: ARG002 - it has its own spans
-        """Give the numbers that are needed."""
+        """Return the numbers that are needed."""
         of = narrowed(self.to, self.of)
         spans = sorted({s for speed in self.speeds for s in (speed.long_ms, speed.short_ms)})
         shares = (
@@ -99,11 +99,11 @@ class BurnRate:
         return (*shares, *older)
 
     def group_by(self) -> tuple[str, ...]:
-        """Give no groups of its own."""
+        """Return no groups of its own."""
         return ()
 
     def find(self, limits: Limits, numbers: Numbers) -> Finding:
-        """Give the first speed that is too fast, or else the first that is named."""
+        """Return the first speed that is too fast, or else the first that is named."""
         found = [self._at(speed, limits, numbers) for speed in self.speeds]
         return next((each for each in found if each.state is State.BREACH), found[0])
 

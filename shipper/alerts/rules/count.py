@@ -34,11 +34,11 @@ class Count:
         return limits.above is not None
 
     def probes(self, limits: Limits) -> tuple[Probe, ...]:
-        """Give the numbers that are needed."""
+        """Return the numbers that are needed."""
         return (Probe("count", self.query, limits.over_ms),)
 
     def group_by(self) -> tuple[str, ...]:
-        """Give no groups of its own."""
+        """Return no groups of its own."""
         return ()
 
     def find(self, limits: Limits, numbers: Numbers) -> Finding:

@@ -44,7 +44,7 @@ class Job:
         return ()
 
     def group_by(self) -> tuple[str, ...]:
-        """Give no groups of its own."""
+        """Return no groups of its own."""
         return ()
 
     def find(self, limits: Limits, numbers: Numbers) -> Finding:  # noqa: ARG002

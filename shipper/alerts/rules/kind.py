@@ -78,13 +78,13 @@ class Limits:
         return self.above if self.above is not None else self.below or 0.0
 
     def is_broken_by(self, value: float) -> bool:
-        """Tell whether a value lies beyond the threshold."""
+        """Return whether a value lies beyond the threshold."""
         if self.above is not None:
             return value > self.above
         return self.below is not None and value < self.below
 
     def is_broken_between(self, low: float, high: float) -> bool:
-        """Tell whether all of an interval lies beyond the threshold."""
+        """Return whether all of an interval lies beyond the threshold."""
         return self.is_broken_by(low if self.above is not None else high)
 
 
@@ -109,13 +109,13 @@ class Kind(Protocol):
         """What `at_least` is where the rule does not say; None where it has no meaning."""
 
     def grows(self, limits: Limits) -> bool:
-        """Tell whether a breach stays one, whatever records are still to come."""
+        """Return whether a breach stays one, whatever records are still to come."""
 
     def probes(self, limits: Limits) -> tuple[Probe, ...]:
-        """Give the numbers that are needed."""
+        """Return the numbers that are needed."""
 
     def group_by(self) -> tuple[str, ...]:
-        """Give the fields by which the kind itself tells groups apart."""
+        """Return the fields by which the kind itself tells groups apart."""
 
     def find(self, limits: Limits, numbers: Numbers) -> Finding:
         """Say what the numbers mean."""
@@ -124,16 +124,16 @@ class Kind(Protocol):
         """Tell quickly that `find` would give no breach; if in doubt, don't."""
 
     def limit_faults(self, limits: Limits) -> Iterator[tuple[str, str]]:
-        """Give (key, fault; remedy) for what does not go together with this kind."""
+        """Return (key, fault; remedy) for what does not go together with this kind."""
 
 
 def state_of(*, is_broken: bool) -> State:
-    """Give the state of a window that could be judged."""
+    """Return the state of a window that could be judged."""
     return State.BREACH if is_broken else State.OK
 
 
 def needs_one_limit(limits: Limits, unit: str) -> Iterator[tuple[str, str]]:
-    """Give the fault of a rule that has not exactly one of `above` and `below`."""
+    """Yield the fault of a rule that has not exactly one of `above` and `below`."""
     if limits.above is None and limits.below is None:
         yield "above", f"is missing; use above or below with {unit}"
     elif limits.above is not None and limits.below is not None:
@@ -141,7 +141,7 @@ def needs_one_limit(limits: Limits, unit: str) -> Iterator[tuple[str, str]]:
 
 
 def needs_above(limits: Limits, unit: str) -> Iterator[tuple[str, str]]:
-    """Give the fault of a rule that has not `above` alone."""
+    """Yield the fault of a rule that has not `above` alone."""
     if limits.above is None:
         yield "above", f"is missing; use {unit}"
     if limits.below is not None:
@@ -149,14 +149,14 @@ def needs_above(limits: Limits, unit: str) -> Iterator[tuple[str, str]]:
 
 
 def needs_no_limit(limits: Limits) -> Iterator[tuple[str, str]]:
-    """Give the fault of a rule that has a threshold which its kind does not know."""
+    """Yield the fault of a rule that has a threshold which its kind does not know."""
     for key in ("above", "below"):
         if getattr(limits, key) is not None:
             yield key, "has no meaning here; remove it"
 
 
 def narrowed(query: str, *conditions: str) -> str:
-    """Give the query that asks for more than one condition."""
+    """Return the query that asks for more than one condition."""
     parts = [part for part in (query, *conditions) if part.strip() not in ("", "*")]
     if len(parts) < 2:
         return parts[0] if parts else "*"

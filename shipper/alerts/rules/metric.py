@@ -51,7 +51,7 @@ class Metric:
         return (self.take, limits.above is not None) in {("max", True), ("min", False)}
 
     def probes(self, limits: Limits) -> tuple[Probe, ...]:
-        """Give the numbers that are needed."""
+        """Return the numbers that are needed."""
         holders = narrowed(self.among, f"{self.of}:*")
         count = Probe("count", holders, limits.over_ms)
         if self.take in _PERCENTILES:
@@ -62,7 +62,7 @@ class Metric:
         return (count, Probe("number", holders, limits.over_ms, take=take, field=self.of))
 
     def group_by(self) -> tuple[str, ...]:
-        """Give no groups of its own."""
+        """Return no groups of its own."""
         return ()
 
     def find(self, limits: Limits, numbers: Numbers) -> Finding:

@@ -45,7 +45,7 @@ class NewValue:
         return False
 
     def probes(self, limits: Limits) -> tuple[Probe, ...]:
-        """Give the numbers that are needed."""
+        """Return the numbers that are needed."""
         half = self.unseen_for_ms // 2000 * 1000
         return (
             Probe("now", self.among, limits.over_ms),
@@ -54,7 +54,7 @@ class NewValue:
         )
 
     def group_by(self) -> tuple[str, ...]:
-        """Tell the values apart."""
+        """Return the values apart."""
         return (self.field,)
 
     def find(self, limits: Limits, numbers: Numbers) -> Finding:

@@ -56,7 +56,7 @@ class Ratio:
         return False
 
     def probes(self, limits: Limits) -> tuple[Probe, ...]:
-        """Give the numbers that are needed."""
+        """Return the numbers that are needed."""
         of = narrowed(self.to, self.of)
         here = (Probe("of", of, limits.over_ms), Probe("to", self.to, limits.over_ms))
         if self.widen_to_ms <= limits.over_ms:
@@ -68,7 +68,7 @@ class Ratio:
         )
 
     def group_by(self) -> tuple[str, ...]:
-        """Give no groups of its own."""
+        """Return no groups of its own."""
         return ()
 
     def find(self, limits: Limits, numbers: Numbers) -> Finding:

@@ -38,7 +38,7 @@ class Rules:
 
     def named(self, names: Iterable[str]) -> Sequence[Rule]:
         """
-        Give the rules of these names, all of them where none is named.
+        Return the rules of these names, all of them where none is named.
 
         Raises:
             ConfigError: there is no rule of a name.

@@ -148,7 +148,7 @@ class Rule:
     )
 
     def faults(self) -> Iterator[tuple[str, str]]:
-        """Give (key, fault; remedy) for values that do not go together."""
+        """Yield (key, fault; remedy) for values that do not go together."""
         chosen = [name for name in KINDS if getattr(self, name) is not None]
         if len(chosen) != 1:
             told = f"has {', '.join(chosen)}" if chosen else "asks nothing"

@@ -17,7 +17,7 @@ Schema = dict[str, Any]
 
 
 def rule_schema() -> Schema:
-    """Give the schema of a rule file."""
+    """Return the schema of a rule file."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A rule of shipper",

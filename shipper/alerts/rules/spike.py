@@ -60,7 +60,7 @@ class Spike:
         return False
 
     def probes(self, limits: Limits) -> tuple[Probe, ...]:
-        """Give the numbers that are needed."""
+        """Return the numbers that are needed."""
         over, offset = limits.over_ms, self.against_ms or limits.over_ms
         return (
             Probe("now", self.of, over),
@@ -69,7 +69,7 @@ class Spike:
         )
 
     def group_by(self) -> tuple[str, ...]:
-        """Give no groups of its own."""
+        """Return no groups of its own."""
         return ()
 
     def find(self, limits: Limits, numbers: Numbers) -> Finding:
@@ -102,5 +102,5 @@ class Spike:
 
 
 def _odds(share: float) -> float | None:
-    """Give the factor that a share of the new among all stands for."""
+    """Return the factor that a share of the new among all stands for."""
     return share / (1 - share) if share < 1 else None

@@ -52,7 +52,7 @@ class Summary:
 
 
 def fill(summary: Summary, verdict: Verdict) -> str:
-    """Give the sentence about a verdict, in one line; its reason where the template fails."""
+    """Return the sentence about a verdict, in one line; its reason where the template fails."""
     from jinja2 import TemplateError  # noqa: PLC0415 - only who reads rules pays
 
     values = {name: getattr(verdict, name) for name in NAMES[:5]}

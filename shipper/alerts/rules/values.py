@@ -15,12 +15,12 @@ _INDENT: Final = "\n      "
 
 
 def parse_span_ms(text: str) -> int:
-    """Give the milliseconds of a duration."""
+    """Return the milliseconds of a duration."""
     return round(parse_duration(text) * 1000)
 
 
 def parse_threshold(text: str) -> float:
-    """Give `1%` as 0.01, `0.5s` as 500 (milliseconds), a bare number as it is."""
+    """Return `1%` as 0.01, `0.5s` as 500 (milliseconds), a bare number as it is."""
     if _NUMBER.fullmatch(text):
         return float(text)
     if text.endswith("%") and _NUMBER.fullmatch(text[:-1].strip()):

@@ -68,15 +68,15 @@ class ConsoleWriter:
             view = view[self._file.write(view) :]
 
     def held_after(self, commit: int) -> Iterator[tuple[str, Sequence[int]]]:  # noqa: ARG002 -- protocol
-        """Give nothing: what was written cannot be asked for."""
+        """Return nothing: what was written cannot be asked for."""
         return iter(())
 
     def holds(self, stream: str, first: int, last: int) -> Sequence[int]:  # noqa: ARG002 -- protocol
-        """Give nothing; see `Output`."""
+        """Return nothing; see `Output`."""
         return ()
 
     def commit(self) -> int:
-        """Give 0: there are no commits."""
+        """Return 0: there are no commits."""
         return 0
 
     def tend(self, now_ms: int) -> None:

@@ -174,7 +174,7 @@ class DataStreams:
         yield start, end
 
     def _units(self, batch: Batch) -> Iterator[tuple[int, int]]:
-        """Give (events, bytes at most) of what is not cut: a block, or an event of a large one."""
+        """Yield (events, bytes at most) of what is not cut: a block, or an event of a large one."""
         action = ACTION_BYTES + len(self._namespace)
         for events in batch.events:
             size = size_of(events, action)
@@ -258,15 +258,15 @@ class DataStreams:
         return told + ("; run `shipper setup`" if error.type == NO_TEMPLATE else "")
 
     def held_after(self, commit: int) -> Iterator[tuple[str, Sequence[int]]]:  # noqa: ARG002 -- a resend is absorbed
-        """Give nothing; see `Output`."""
+        """Return nothing; see `Output`."""
         return iter(())
 
     def holds(self, stream: str, first: int, last: int) -> Sequence[int]:  # noqa: ARG002 -- a resend is absorbed
-        """Give nothing; see `Output`."""
+        """Return nothing; see `Output`."""
         return ()
 
     def commit(self) -> int:
-        """Give 0: there are no commits."""
+        """Return 0: there are no commits."""
         return 0
 
     def tend(self, now_ms: int) -> None:

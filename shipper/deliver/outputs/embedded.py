@@ -49,7 +49,7 @@ class EmbeddedIndex:
         return Delivery(rejected=rejected, commit=self._writer.commit)
 
     def held_after(self, commit: int) -> Iterator[tuple[str, Sequence[int]]]:
-        """Give the origins stored after that commit; see `Output`."""
+        """Return the origins stored after that commit; see `Output`."""
         return self._writer.origins_after(commit)
 
     def holds(self, stream: str, first: int, last: int) -> Sequence[int]:
@@ -60,7 +60,7 @@ class EmbeddedIndex:
             raise OutputUnavailable(str(error)) from error
 
     def commit(self) -> int:
-        """Give the number of the last commit of the index."""
+        """Return the number of the last commit of the index."""
         return self._writer.commit
 
     def tend(self, now_ms: int) -> None:
@@ -130,7 +130,7 @@ class Indexable:
         return self._events.origins
 
     def part(self, chosen: Sequence[int]) -> AnyEvents:
-        """Give the events at these indexes; the origins stay."""
+        """Return the events at these indexes; the origins stay."""
         return self._events.part(chosen)
 
 
@@ -144,7 +144,7 @@ def _numbers(ms: int, offset: int, record: Written) -> str:
 
 
 def _incoming(events: AnyEvents) -> Incoming:
-    """Give the events of a block in the form that costs the index least."""
+    """Return the events of a block in the form that costs the index least."""
     if isinstance(events, Indexable):
         return events.pieces
     return Documents(events.ids, events.docs, events.times)

@@ -168,7 +168,7 @@ class Logstash:
         return Delivery(again=again, rejected=tuple(course.rejected))
 
     def _choose(self, course: Course) -> Host | None:
-        """Give the next host in turn; a resting one only where there is no other."""
+        """Return the next host in turn; a resting one only where there is no other."""
         able = [
             host for host in self._hosts if host.held is None and host.address not in course.down
         ]
@@ -299,15 +299,15 @@ class Logstash:
         return True
 
     def held_after(self, commit: int) -> Iterator[tuple[str, Sequence[int]]]:  # noqa: ARG002 -- protocol
-        """Give nothing: a resend is absorbed by its `_id`."""
+        """Return nothing: a resend is absorbed by its `_id`."""
         return iter(())
 
     def holds(self, stream: str, first: int, last: int) -> Sequence[int]:  # noqa: ARG002 -- protocol
-        """Give nothing; see `Output`."""
+        """Return nothing; see `Output`."""
         return ()
 
     def commit(self) -> int:
-        """Give 0: there are no commits."""
+        """Return 0: there are no commits."""
         return 0
 
     def tend(self, now_ms: int) -> None:

@@ -64,7 +64,7 @@ class Desk:
             decisions.look_after()
 
     def heard(self) -> list[str]:
-        """Give what alerters are told, in order, and forget it."""
+        """Return what alerters are told, in order, and forget it."""
         outbox = Outbox(self.ledger)
         found = outbox.errands()
         for each in found:

@@ -30,7 +30,7 @@ LAST = Progress(START)
 
 
 def on(turn: Turn) -> list[tuple[int, str, list[tuple[tuple[str, ...], bool]]]]:
-    """Give what is judged: minute after START, track, and the late hosts and completeness."""
+    """Return what is judged: minute after START, track, and the late hosts and completeness."""
     return [
         (
             (due.end - START) // MINUTE,

@@ -71,7 +71,7 @@ class Desk:
         return self.tellers[name].turn(lambda: self.now, is_stopping=lambda: False)
 
     def heard(self) -> list[str]:
-        """Give the titles that were sent, by path, and forget them."""
+        """Return the titles that were sent, by path, and forget them."""
         found = [
             f"{each.path[1:]} {each.json['title'].split(':')[0]}" for each in self.posts.posted
         ]

@@ -12,7 +12,7 @@ from shipper.alerts.rules.bounds import share_between
 
 
 def at_least(part: int, whole: int, share: float) -> float:
-    """Give the chance of so many or more, if the true share is this."""
+    """Return the chance of so many or more, if the true share is this."""
     terms = (comb(whole, k) * share**k * (1 - share) ** (whole - k) for k in range(part, whole + 1))
     return sum(terms)
 

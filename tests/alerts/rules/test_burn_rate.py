@@ -13,7 +13,7 @@ SLO = f"burn_rate: {{of: 'status_code:>=500', to: '{ACCESS}', objective: 99%}}\n
 
 
 def numbers(**hours: tuple[int, int]) -> dict[str, float]:
-    """Give the numbers of windows, named by their minutes: m60=(of, to)."""
+    """Return the numbers of windows, named by their minutes: m60=(of, to)."""
     named = {
         f"{n}{int(k[1:]) * 60_000}": v
         for k, p in hours.items()
