@@ -1,1 +1,1 @@
-"""What can be asked of the stored records: search, count, aggregate, follow."""
+"""Queries over the stored records: search, count, aggregate, follow."""

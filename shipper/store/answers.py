@@ -1,4 +1,4 @@
-"""What makes the answers of all stores the same: order, slots, ranks, and how much can be asked."""
+"""Rules that make the answers of all stores equal: order, slots, ranks and limits."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ MAX_VALUES: Final = 65_000
 
 
 def check_limit(limit: int) -> None:
-    """Raise `QueryError` for a number of hits that makes no sense, or would take all memory."""
+    """Raise `QueryError` for a negative number of hits, or one that would not fit into memory."""
     if not 0 <= limit <= MAX_HITS:
-        raise QueryError(f"the limit {limit} is not between 0 and {MAX_HITS}")
+        raise QueryError(f"the limit {limit:,} is out of range", f"use 0 to {MAX_HITS:,}")
 
 
 def by_frequency(counts: Mapping[Key, int]) -> list[tuple[Key, int]]:
-    """Sort values by their counts, the highest first; equal counts by value, numbers first."""
+    """Return values and counts, most frequent first; equal counts by value, numbers first."""
     return sorted(counts.items(), key=lambda kc: (-kc[1], isinstance(kc[0], str), kc[0]))
 
 
@@ -31,10 +31,13 @@ def slots_of(
     histogram: DateHistogram, times: Collection[int], selection: Selection
 ) -> Sequence[int]:
     """
-    Give the beginnings of all slots of a histogram, with the empty ones if it is to be filled.
+    Return the start of every slot of a histogram, with the empty ones if it is `filled`.
 
-    They reach from the first to the last of `times`, those that are not empty, or over the bounds
-    of the selection where it has both.
+    `times` are the slots that are not empty. The slots reach from the first to the last of them,
+    or over the bounds of the selection if it has both.
+
+    Raises:
+        QueryError: there would be too many.
     """
     if not histogram.filled:
         return sorted(times)
@@ -50,22 +53,22 @@ def slots_of(
     slots = range(first // interval * interval, last + 1, interval)
     if len(slots) > MAX_SLOTS:
         raise QueryError(
-            f"a histogram of {len(slots)} slots is too long ({MAX_SLOTS} are the most); "
-            "take longer slots or a shorter time"
+            f"the histogram would have {len(slots):,} slots, more than {MAX_SLOTS:,}",
+            "use longer slots or a shorter time",
         )
     return slots
 
 
 def rank_of(percent: float, total: int) -> int:
-    """Give the rank, from 1, of a percentile among `total` sorted numbers."""
+    """Return the nearest rank, from 1, of a percentile among `total` sorted numbers."""
     return max(1, math.ceil(percent / 100 * total))
 
 
 def percentile(counts: Mapping[float, int], percent: float) -> float | None:
     """
-    Give the smallest number that at least `percent` % of the counted are not larger than.
+    Return the nearest-rank percentile of numbers with their counts; None without numbers.
 
-    `counts` are per number; None where nothing was counted.
+    It is the smallest number such that at least `percent` % of all are not larger.
     """
     rank = rank_of(percent, sum(counts.values()))
     for number in sorted(counts):
@@ -76,8 +79,8 @@ def percentile(counts: Mapping[float, int], percent: float) -> float | None:
 
 
 def too_many_values(field: str, most: int = MAX_VALUES) -> QueryError:
-    """Make the error for a field that can't be counted exactly."""
+    """Return the error for a field with too many values to count exactly."""
     return QueryError(
-        f"{field} has more than {most} values in this selection, too many to count "
-        "exactly; narrow the query or the time"
+        f"{field} has more than {most:,} values in this selection, too many to count exactly",
+        "narrow the query or the time",
     )

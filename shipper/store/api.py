@@ -1,8 +1,8 @@
 """
-The questions that every store answers, and the form of the answers.
+The protocol of the stores: their questions, and the form of their answers.
 
-The embedded index and Elasticsearch stand behind one protocol. A store that cannot answer a
-question raises `QueryError`; it never gives the answer to another question.
+The embedded index and Elasticsearch implement it alike. A store that cannot answer a question
+exactly raises `QueryError`; it never answers a similar one instead.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 
 class Sort(StrEnum):
-    """Order of the hits by `@timestamp`; equal times stay in the order they were stored."""
+    """Order of hits by `@timestamp`; hits of equal time stay in the order they were stored."""
 
     ASC = "asc"
     DESC = "desc"
@@ -24,10 +24,10 @@ class Sort(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Selection:
     """
-    Which records a question is about.
+    The records that a question is about.
 
-    `query` is in the query language (docs/search.md), empty for all; `since` (included) and
-    `until` (excluded) bound `@timestamp`, in milliseconds since the epoch, None for no bound.
+    `query` is written in the query language (docs/search.md); empty means all records. `since`
+    (included) and `until` (excluded) bound `@timestamp` in epoch milliseconds; None: no bound.
     """
 
     query: str = ""
@@ -46,7 +46,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Hits:
-    """The records asked for, and how many there are in all."""
+    """The hits of a search, and the total number of records that match."""
 
     hits: Sequence[Hit]
     total: int
@@ -66,8 +66,8 @@ class DateHistogram:
     """
     Counts per time slot of `interval_ms`, aligned to the epoch, oldest first.
 
-    Empty slots between the first and the last record (or between the bounds of the selection,
-    where it has both) are there with a count of 0, unless it is not to be `filled`.
+    With `filled`, empty slots have a count of 0: those between the first and the last record, or
+    between the bounds of the selection if it has both.
     """
 
     interval_ms: int
@@ -107,14 +107,14 @@ class Sum:
 
 @dataclass(frozen=True, slots=True)
 class Minimum:
-    """The smallest number of a field."""
+    """Minimum of a numeric field."""
 
     field: str
 
 
 @dataclass(frozen=True, slots=True)
 class Maximum:
-    """The largest number of a field."""
+    """Maximum of a numeric field."""
 
     field: str
 
@@ -132,7 +132,7 @@ Aggregation = Terms | DateHistogram | Filters | Percentiles | Statistic | Cardin
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """A value, a time slot (epoch milliseconds) or a name; its count; what was asked within."""
+    """A value, time slot (epoch ms) or filter name, its count, and the results nested in it."""
 
     key: str | int | float
     count: int
@@ -141,7 +141,7 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Buckets:
-    """Answer to Terms, DateHistogram and Filters; `others` counts what Terms cut off."""
+    """Result of Terms, DateHistogram and Filters; `others` counts the values beyond `size`."""
 
     buckets: Sequence[Bucket]
     others: int = 0
@@ -149,14 +149,14 @@ class Buckets:
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """Answer to a statistic and to Cardinality; None where there is no number to make it of."""
+    """Result of a statistic or of Cardinality; None if no record has a number."""
 
     value: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class PercentileValues:
-    """Answer to Percentiles: percent → value; None where no record has the field."""
+    """Result of Percentiles: percent → value; None if no record has the field."""
 
     values: Mapping[float, float | None]
 
@@ -166,7 +166,7 @@ Result = Buckets | Number | PercentileValues
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Aggregations over one selection; many questions go out as one request."""
+    """Aggregations over one selection; many questions are one request."""
 
     selection: Selection
     aggregations: Mapping[str, Aggregation] = default(default_factory=dict)
@@ -174,43 +174,43 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class AggregateAnswer:
-    """How many records the selection has, and a result per aggregation asked for."""
+    """The number of records in the selection, and a result per aggregation."""
 
     total: int
     results: Mapping[str, Result]
 
 
 def buckets_of(answer: AggregateAnswer | Bucket, name: str) -> Buckets:
-    """Give what was asked for under `name` by Terms, DateHistogram or Filters."""
+    """Return the buckets of the Terms, DateHistogram or Filters aggregation called `name`."""
     result = answer.results[name]
-    assert isinstance(result, Buckets), f"{name} was asked for as something else"
+    assert isinstance(result, Buckets), f"{name} has no buckets"
     return result
 
 
 class Store(Protocol):
     """
-    A store that can be asked; used by one thread at a time.
+    A store that answers queries; used by one thread at a time.
 
-    Every method raises `QueryError` for a question it cannot answer and `StoreUnavailable`
-    where the store cannot be read now.
+    Every method raises `QueryError` for a question it cannot answer and `StoreUnavailable` while
+    the store cannot be read.
     """
 
     def search(self, selection: Selection, *, limit: int, sort: Sort = Sort.DESC) -> Hits:
-        """Give the first `limit` records of the selection in that order."""
+        """Return the first `limit` records of the selection in that order."""
 
     def count(self, selection: Selection) -> int:
-        """Count the records of the selection."""
+        """Return the number of records in the selection."""
 
     def ask(self, questions: Sequence[Question]) -> list[AggregateAnswer]:
         """Answer many questions in one request."""
 
     def follow(self, selection: Selection) -> Iterator[Sequence[Hit]]:
         """
-        Give the records that become searchable from now on, each once, as they arrive.
+        Yield the records that become searchable from now on, each once.
 
-        Endless: every step gives what is new since the one before, at once and possibly
-        nothing; the caller waits between the steps.
+        Endless: every step yields at once what is new since the step before, possibly nothing;
+        the caller waits between the steps.
         """
 
     def close(self) -> None:
-        """Let go of what is open; a second call does nothing."""
+        """Close what is open; a second call does nothing."""

@@ -1,12 +1,12 @@
 """
-The fleet: what each shipper that writes to a store told of itself last.
+The fleet: the last heartbeat of every shipper that writes to a store.
 
-Every few seconds a shipper sends a heartbeat the way of its records (shipper/deliver/heartbeat.py).
-The newest of a host is that with the highest `seq` of its newest `run`: runs sort by time, and the
-numbers of a run only grow, so neither a clock that is wrong nor the order of arrival matters.
+Every few seconds a shipper sends a heartbeat along with its records (shipper/deliver/heartbeat.py).
+The last one of a host has the highest `seq` of its newest `run`: runs sort by time and `seq` only
+grows, so neither a wrong clock nor the order of arrival matters.
 
-However many hosts there are, that is one request for the newest runs, and one for every few
-hundred of these to read their last heartbeats.
+One request finds the newest run of all hosts; one more for every few hundred hosts reads their
+heartbeats.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from shipper.fields import HEARTBEAT
 from shipper.store.api import Hit, Maximum, Number, Question, Selection, Store, Terms, buckets_of
 
 MAX_HOSTS: Final = 10_000
-MAX_RUNS: Final = 1000  # of one host in the time that is asked about
-PORTION: Final = 300  # heartbeats that one query names; the query language ends at 1,024 terms
+MAX_RUNS: Final = 1000  # of one host in the time asked for
+MAX_NAMED: Final = 300  # heartbeats named by one query, which may have 1,024 terms
 
 QUERY: Final = f"event.dataset:{HEARTBEAT}"
 
@@ -28,9 +28,9 @@ QUERY: Final = f"event.dataset:{HEARTBEAT}"
 @dataclass(frozen=True, slots=True)
 class FileLag:
     """
-    A file that is behind: bytes read, acked and there in all.
+    A file that is behind: its size and the bytes of it that were read and acked.
 
-    `next_at` (epoch ms) is the time of the first record that is not read, None if it is unknown.
+    `next_at` (epoch ms) is the time of the first unread record, None if unknown.
     """
 
     path: str
@@ -45,11 +45,11 @@ class HostBeat:
     """
     The last heartbeat of a host; times in epoch milliseconds by the clock of the host.
 
-    Everything that the shipper of this host will ever read and that is older than `watermark` can
-    be searched, but for its dead letters; 0 says that it knows of no such time. `behind_bytes` are
-    in files and not acked, `held_bytes` of these in files that are gone but for the shipper.
-    `tombstones` counts what was given up on purpose. `audit_open` is what the last `shipper audit`
-    on the host left unproved, None if there was none. `furthest` are the files most behind.
+    All records of the host older than `watermark` can be searched, except dead letters; 0 if the
+    shipper knows no such time. `behind_bytes` are not acked yet, `held_bytes` of them in deleted
+    files that the shipper still holds. `tombstones` counts files dropped before they were
+    delivered. `audit_open` counts the records that the last `shipper audit` on the host could not
+    account for, None if there was no audit. `furthest` are the files most behind.
     """
 
     host: str
@@ -72,25 +72,25 @@ class HostBeat:
 
 def read_fleet(store: Store, *, since: int) -> list[HostBeat]:
     """
-    Give the last heartbeat of every host that sent one since that time (epoch ms), by host.
+    Return the last heartbeat of every host that sent one since that time (epoch ms), by host.
 
     Raises:
-        StoreUnavailable: the store cannot be asked now.
+        StoreUnavailable: the store cannot be read now.
     """
     newest = _newest(store, since)
     found: list[Hit] = []
-    for start in range(0, len(newest), PORTION):
-        portion = newest[start : start + PORTION]
+    for start in range(0, len(newest), MAX_NAMED):
+        portion = newest[start : start + MAX_NAMED]
         named = " OR ".join(f'(run:"{run}" AND seq:{seq})' for run, seq in portion)
         selection = Selection(f"{QUERY} AND ({named})", since)
-        # An `_id` is there once in each index; so twice, at most, if a rollover doubled it.
+        # A rollover may store the same `_id` twice, once in each index.
         found += store.search(selection, limit=2 * len(portion)).hits
     by_host = {beat.host: beat for beat in map(beat_of, found)}
     return [by_host[host] for host in sorted(by_host)]
 
 
 def _newest(store: Store, since: int) -> list[tuple[str, int]]:
-    """Give run and number of the last heartbeat of each host."""
+    """Return `run` and `seq` of the last heartbeat of each host."""
     runs = Terms("run", MAX_RUNS, {"last": Maximum("seq")})
     hosts = Terms("host.name", MAX_HOSTS, {"runs": runs})
     (answer,) = store.ask([Question(Selection(QUERY, since), {"hosts": hosts})])
@@ -104,27 +104,27 @@ def _newest(store: Store, since: int) -> list[tuple[str, int]]:
 
 
 def beat_of(hit: Hit) -> HostBeat:
-    """Read a heartbeat; what it does not tell has the default."""
+    """Return the heartbeat in a hit; what it lacks has the default."""
     source = hit.source
-    told: Mapping[str, Any] = _object(_object(source.get("extra")).get("heartbeat"))
-    open_ = told.get("audit_open")
+    sent: Mapping[str, Any] = _object(_object(source.get("extra")).get("heartbeat"))
+    audit_open = sent.get("audit_open")
     return HostBeat(
         host=str(_object(source.get("host")).get("name", "")),
         at=hit.time,
-        watermark=_number(told.get("watermark")),
-        version=str(told.get("version", "")),
-        started=_number(told.get("started")),
-        behind_bytes=_number(told.get("behind_bytes")),
-        files=_number(told.get("files")),
-        dead_letters=_number(told.get("dead_letters")),
-        held_bytes=_number(told.get("held_bytes")),
-        tombstones=_number(told.get("tombstones")),
-        audit_open=None if open_ is None else _number(open_),
-        stopped=told.get("stopped") is True,
+        watermark=_number(sent.get("watermark")),
+        version=str(sent.get("version", "")),
+        started=_number(sent.get("started")),
+        behind_bytes=_number(sent.get("behind_bytes")),
+        files=_number(sent.get("files")),
+        dead_letters=_number(sent.get("dead_letters")),
+        held_bytes=_number(sent.get("held_bytes")),
+        tombstones=_number(sent.get("tombstones")),
+        audit_open=None if audit_open is None else _number(audit_open),
+        stopped=sent.get("stopped") is True,
         run=str(source.get("run", "")),
         seq=_number(source.get("seq")),
         service=str(_object(source.get("service")).get("name", "")),
-        furthest=tuple(_lags(told.get("furthest"))),
+        furthest=tuple(_lags(sent.get("furthest"))),
     )
 
 

@@ -1,11 +1,11 @@
 """
-Records as lines: one each for people, one JSON document each for programs.
+Hits as lines of text: one each for people, one JSON document each for programs.
 
     2026-02-05T14:30:45.123Z ERROR    workflows  Workflow failed  workflow_id=w_1 request_id=r_2
         TimeoutError: no answer in 5 s
 
-A person gets the fields that lead on (ids, outcome, times, what the application added) and the last
-line of a traceback; a program gets all.
+The line for people has the fields that help to go on (ids, outcome, durations, what the application
+added) and the last line of a traceback; the JSON document has every field.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ _SHOWN = (
 
 
 def hit_json(hit: Hit) -> str:
-    """Write the record with its `_id` as one JSON object."""
+    """Return the record with its `_id` as one JSON object."""
     return safe_json({"_id": hit.id, **hit.source})
 
 
 def hit_text(hit: Hit, paint: Paint) -> str:
-    """Write the record for a person; a traceback's last line goes below."""
+    """Return the record as a line for people, with the last line of a traceback below it."""
     source = hit.source
     level = plain(source.get("level", "-"))
     message = plain(source.get("message", ""))
@@ -50,13 +50,13 @@ def hit_text(hit: Hit, paint: Paint) -> str:
         paint.dim(" ".join(_fields(source, message))),
     ]
     cause = _cause(source)
-    told = cause in message or cause == source.get("error_type")
-    below = "" if told else paint.level(f"\n    {cause}", level)
+    is_known = cause in message or cause == source.get("error_type")
+    below = "" if is_known else paint.level(f"\n    {cause}", level)
     return " ".join(parts).rstrip() + below
 
 
 def _origin(source: Mapping[str, Any]) -> str:
-    """Name the logger without the service's name; the file of a line that has no logger."""
+    """Return the logger without the name of the service, or the file if there is no logger."""
     logger = source.get("logger")
     if not isinstance(logger, str):
         return safe(PurePath(str(_inner(source, "log", "file", "path") or "-")).name)
@@ -72,13 +72,13 @@ def _inner(source: Mapping[str, Any], *keys: str) -> Any:
 
 
 def _fields(source: Mapping[str, Any], message: str) -> Iterator[str]:
-    """Write the fields that lead on, but for those whose value the message says already."""
+    """Yield the fields to show, except those whose value the message contains."""
     extra = source.get("extra")
     fields = [(name, source.get(name)) for name in _SHOWN]
     fields += extra.items() if isinstance(extra, Mapping) else ()
-    said = set(message.split())
+    words = set(message.split())
     for name, value in fields:
-        if value not in (None, [], "") and plain(value) not in said:
+        if value not in (None, [], "") and plain(value) not in words:
             yield _field(name, value)
 
 
@@ -90,7 +90,7 @@ def _field(name: str, value: Any) -> str:
 
 
 def _cause(source: Mapping[str, Any]) -> str:
-    """Give the last line of the traceback: what was raised, and its message."""
+    """Return the last line of the traceback: the exception and its message."""
     trace = source.get("exc_info")
     lines = trace.rstrip().splitlines() if isinstance(trace, str) else []
     return safe(lines[-1].strip()) if lines else ""

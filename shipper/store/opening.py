@@ -1,4 +1,4 @@
-"""Opens a store: the one at a given place, or the one that a config names."""
+"""Opens a store: the one of a config, or one given by its place."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 def store_of(config: Config) -> OriginStore:
     """
-    Open the store in which the records of a config are searched.
+    Open the store that a config searches: `search`, or else its output.
 
     Raises:
-        ConfigError: the config does not say where records can be searched.
-        StoreUnavailable: there is nothing to read yet, or it cannot be read now.
+        ConfigError: the config names no store that can be searched.
+        StoreUnavailable: there are no records yet, or the store cannot be read now.
     """
     place = config.search or config.output
     match place:
@@ -30,30 +30,31 @@ def store_of(config: Config) -> OriginStore:
             return open_elasticsearch(place, config.namespace)
         case LogstashOutput():
             raise ConfigError(
-                "this config does not say where Logstash puts the records; add search.elasticsearch"
+                "the config does not say where Logstash stores the records",
+                "add search.elasticsearch",
             )
         case _:
             raise ConfigError(
-                "the output of this config only writes, nothing can be searched; "
-                "use output.embedded, or add search.elasticsearch"
+                "the output of this config cannot be searched",
+                "use output.embedded, or add search.elasticsearch",
             )
 
 
 def open_embedded(path: Path) -> OriginStore:
     """
-    Open the embedded index at `path` for asking; its writer may be at work in another process.
+    Open the embedded index at `path` for reading; another process may be writing to it.
 
     Raises:
         StoreUnavailable: there is no index.
     """
-    from shipper.store.embedded.reader import EmbeddedStore  # noqa: PLC0415 - only who asks pays
+    from shipper.store.embedded.reader import EmbeddedStore  # noqa: PLC0415 - only searches need it
 
     return EmbeddedStore(path)
 
 
 def open_elasticsearch(output: ElasticsearchOutput, namespace: str = "*") -> OriginStore:
     """
-    Open the data streams `logs-orchestrator.*` of a namespace, `*` for all, for asking.
+    Open the data streams `logs-orchestrator.*` of a namespace for reading; `*` means all.
 
     Raises:
         ShipperError: the client is not installed, or a file of the config cannot be used.

@@ -1,8 +1,8 @@
 """
-Where the stored records come from: what the audit asks of a store.
+Origins of stored records, for the audit.
 
-An origin is a stream and a position: `run` and `seq` of a record that `emit` wrote, or the stream
-of a file and the byte at which a foreign line begins.
+An origin is a stream and a position in it: `run` and `seq` of a record that `emit` wrote, or the
+stream of a file and the byte offset of a line without them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from shipper.store.api import Store
 
 @dataclass(frozen=True, slots=True)
 class OriginRange:
-    """Positions `first` to `last` of a stream; `own` says that it is a run, else that of a file."""
+    """Positions `first` to `last` of a stream; `own`: it is a run of `emit`, not a file."""
 
     stream: str
     first: int
@@ -25,23 +25,22 @@ class OriginRange:
 
 
 class OriginStore(Store, Protocol):
-    """A store that can say which origins it holds; it raises as `Store` does."""
+    """A store that knows the origins of its records; it raises as `Store` does."""
 
-    def positions(self, spans: Sequence[OriginRange]) -> Iterator[Sequence[int]]:
+    def positions(self, ranges: Sequence[OriginRange]) -> Iterator[Sequence[int]]:
         """
-        Give for each span the positions that are stored, in order, each as often as it is.
+        Yield the stored positions of each range, in order, once for every copy that is stored.
 
-        A record of a run that is stored wrapped has no `run` and `seq`, and is not among them.
+        A record that is stored as text has no `run` and `seq` and is not among them.
         """
 
     def retained_after(self) -> int:
-        """Give the last commit of which retention dropped records; 0 if it dropped none."""
+        """Return the last commit of which retention dropped records; 0 if it dropped none."""
 
     def remove_doubles(self, ids: Sequence[str]) -> int:
         """
-        Leave one copy of each of these records; give how many copies were removed.
+        Keep one copy of each of these records; return how many copies were removed.
 
         Raises:
-            QueryError: this store can't; the message says what to do.
-
+            QueryError: this store cannot remove copies.
         """

@@ -1,9 +1,9 @@
 """
-Tells before anything is asked whether every store can answer.
+Checks that every store can answer a query, without asking any.
 
-A rule is written once and may run over the embedded index today and Elasticsearch tomorrow, so what
-only one of them knows is a fault of the rule. Nothing is sent: the question is only put into the
-form that each store would be asked in.
+A rule may run over the embedded index today and over Elasticsearch tomorrow, so a query that only
+one of them answers is a fault of the rule. The query is compiled for Elasticsearch, which answers
+less; nothing is sent.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from shipper.store.questions import check
 
 
 def check_query(text: str) -> None:
-    """Raise `QueryError` where a query can't be asked of every store."""
+    """Raise `QueryError` for a query that some store cannot answer."""
     _compile(text)
 
 
 def check_field(field: str) -> None:
-    """Raise `QueryError` where the values of a field can't be counted in every store."""
+    """Raise `QueryError` for a field whose values some store cannot count."""
     _check({"values": Terms(field)})
 
 
 def check_number(field: str) -> None:
-    """Raise `QueryError` where a field has no numbers in some store."""
+    """Raise `QueryError` for a field that has no numbers in some store."""
     _check({"numbers": Sum(field)})
 
 

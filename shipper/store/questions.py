@@ -1,8 +1,8 @@
 """
-What can be asked in an aggregation, the same for every store.
+Checks of aggregations that hold for every store.
 
-`request_id` differs from record to record: to count by it would be to list the records, so it has
-no column for that, and the question is refused.
+`request_id` differs from record to record, so counting by it would list the records; it has no
+column for that, and such a question is refused.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from shipper.store.query.values import find_field
 UNGROUPED: Final = "request_id"
 
 
-def below(aggregation: Aggregation) -> Mapping[str, Aggregation]:
-    """Give what is asked within each bucket of an aggregation."""
+def nested(aggregation: Aggregation) -> Mapping[str, Aggregation]:
+    """Return the aggregations nested in each bucket."""
     if isinstance(aggregation, (Terms, DateHistogram, Filters)):
         return aggregation.aggregations
     return {}
 
 
 def field_of(aggregation: Aggregation) -> tuple[str, FieldKind]:
-    """Give the path and the kind of the field that an aggregation looks at."""
+    """Return the path and the kind of the field that is aggregated."""
     if isinstance(aggregation, (DateHistogram, Filters)):
         return "@timestamp", FieldKind.DATE
     return find_field(aggregation.field)
@@ -43,20 +43,22 @@ def field_of(aggregation: Aggregation) -> tuple[str, FieldKind]:
 
 def check(aggregations: Mapping[str, Aggregation]) -> None:
     """
-    Find what can't be asked before anything is.
+    Check aggregations before a store is asked.
 
     Raises:
-        QueryError: a field is not of the kind that its aggregation needs, a number makes no
-            sense, or a filter is no query.
+        QueryError: a field is not of the kind that its aggregation needs, a number is out of
+            range, or a filter is not a query.
     """
     for aggregation in aggregations.values():
         match aggregation:
             case DateHistogram(interval_ms=interval) if interval <= 0:
-                raise QueryError(f"slots of {interval} ms can't be counted; use 1 or more")
+                raise QueryError(
+                    f"the slot length {interval} ms is out of range", "use 1 ms or more"
+                )
             case Terms(size=size) if size <= 0:
-                raise QueryError(f"the first {size} values can't be given; use 1 or more")
+                raise QueryError(f"the size {size} is out of range", "use 1 or more")
             case Percentiles(percents=percents) if not all(0 <= p <= 100 for p in percents):
-                raise QueryError("percentiles lie between 0 and 100")
+                raise QueryError("a percentile is out of range", "use 0 to 100")
             case Terms() | Cardinality():
                 _check_values(*field_of(aggregation))
             case _ if isinstance(aggregation, (Percentiles, Statistic)):
@@ -66,16 +68,18 @@ def check(aggregations: Mapping[str, Aggregation]) -> None:
                     parse(query)
             case _:
                 pass
-        check(below(aggregation))
+        check(nested(aggregation))
 
 
 def _check_values(field: str, kind: FieldKind) -> None:
     if kind is FieldKind.TEXT:
-        raise QueryError(f"{field} is text and has no values to count; filter by its words")
+        raise QueryError(f"{field} is text and has no values to count", "filter by its words")
     if kind is FieldKind.DATE:
-        raise QueryError(f"{field} is a time; count it by slots of a date histogram")
+        raise QueryError(f"{field} is a date and has no values to count", "use a date histogram")
     if field == UNGROUPED:
-        raise QueryError(f"{field} differs in every request and can't be counted; search for it")
+        raise QueryError(
+            f"{field} differs in every request and is not counted", "search for one value"
+        )
     _check_key(field, kind)
 
 
@@ -83,9 +87,9 @@ def _check_numbers(field: str, kind: FieldKind) -> None:
     _check_key(field, kind)
     in_extra = kind is FieldKind.OBJECT and field.startswith("extra.")
     if not in_extra and kind not in (FieldKind.INTEGER, FieldKind.FLOAT):
-        raise QueryError(f"{field} holds no numbers; ask for one that does, as duration_ms")
+        raise QueryError(f"{field} holds no numbers", "use a field that does, such as duration_ms")
 
 
 def _check_key(field: str, kind: FieldKind) -> None:
     if kind is FieldKind.OBJECT and "." not in field:
-        raise QueryError(f"{field} is an object; name a key of it, as {field}.name")
+        raise QueryError(f"{field} is an object", f"name one of its keys, such as {field}.name")

@@ -1,4 +1,4 @@
-"""Times as the stores write and read them: ISO 8601 in UTC on the outside, epoch ms within."""
+"""Times of the stores: ISO 8601 in UTC for users, epoch milliseconds inside."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MS: Final = timedelta(milliseconds=1)
 
-# The years 1 to 9999, which is what can be written.
+# The years 1 to 9999, which ISO 8601 can write.
 EARLIEST: Final = -62_135_596_800_000
 LATEST: Final = 253_402_300_799_999
 
@@ -21,16 +21,16 @@ _FORM: Final = re.compile(
 
 
 def iso(epoch_ms: int) -> str:
-    """Write epoch milliseconds as `2026-02-05T14:30:45.123Z`."""
+    """Return epoch milliseconds as `2026-02-05T14:30:45.123Z`."""
     moment = _EPOCH + timedelta(milliseconds=epoch_ms)
     return f"{moment.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
 
 
 def parse_span(text: str) -> tuple[int, int] | None:
     """
-    Read a date or a time as the span of epoch milliseconds that it names, None if it is neither.
+    Return the first and the last epoch millisecond that a date or time covers, None if it is none.
 
-    `2026-02-05` names a day, `2026-02-05T14:30` a minute, with seconds a second, with a fraction
+    `2026-02-05` covers a day, `2026-02-05T14:30` a minute, with seconds a second, with a fraction
     one millisecond (finer digits are cut off). Without a zone it is UTC.
     """
     match = _FORM.fullmatch(text)

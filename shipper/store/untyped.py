@@ -1,10 +1,10 @@
 """
-What a value under `extra` is, where every record may hold another type.
+Values under `extra`, whose type may differ from record to record.
 
-Elasticsearch keeps such a value as its text alone, so a text that is written like a number can't
-be told from the number. All stores therefore take it for one: `"5"` is 5, `"true"` is true, but
-`"007"` and `"1.50"`, which no program writes for a number, stay texts. A wildcard is held against
-the text that a value is written as.
+Elasticsearch keeps such a value as text only, so it cannot distinguish the text `"5"` from the
+number 5. All stores therefore treat a text that is spelled like a number or boolean as one: `"5"`
+is 5, `"true"` is true, but `"007"` and `"1.50"`, which no program writes for a number, stay texts.
+Wildcards match the text that a value is written as.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ Value = str | int | float | bool
 
 
 def in_extra(field: str) -> bool:
-    """Tell whether a field is `extra` or a key of it."""
+    """Return whether a field is `extra` or a key of it."""
     return field == "extra" or field.startswith("extra.")
 
 
 def read(text: str) -> Value:
-    """Give the value that a text stands for."""
+    """Return the value that a text stands for."""
     if text in ("true", "false"):
         return text == "true"
     number = number_of(text)
@@ -34,7 +34,7 @@ def read(text: str) -> Value:
 
 
 def write(value: Value) -> str:
-    """Give the text that a value is written as."""
+    """Return the text that a value is written as."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float) and value == int(value) and abs(value) < 2**63:
@@ -43,7 +43,7 @@ def write(value: Value) -> str:
 
 
 def spellings(number: float) -> set[str]:
-    """Give the texts that programs write for a number in JSON: 5 and 5.0, 1e-7 and 1.0E-7."""
+    """Return the texts that JSON writers use for a number: 5 and 5.0, 1e-7 and 1.0E-7."""
     text = repr(float(number))
     found = {text}
     if number == int(number):
@@ -58,7 +58,7 @@ def spellings(number: float) -> set[str]:
 
 
 def within(value: Value, bounds: Range) -> bool:
-    """Tell whether a value is a number between the bounds."""
+    """Return whether a value is a number between the bounds."""
     if isinstance(value, (str, bool)):
         return False
     above = (
@@ -75,7 +75,7 @@ def within(value: Value, bounds: Range) -> bool:
 
 
 def matcher(pattern: str) -> re.Pattern[str]:
-    """Write a wildcard pattern as a regular expression that never tries a `*` twice."""
+    """Return a wildcard pattern as a regular expression that backtracks into no `*`."""
     chunks = [""]
     for step in wildcard_steps(pattern):
         if step is None:

@@ -1,13 +1,13 @@
 """
-Aggregations as Elasticsearch makes them, and its answers in the form that all stores give.
+Aggregations as Elasticsearch requests, and its responses as results of the store.
 
-What Elasticsearch offers is not always what is asked for:
+Where Elasticsearch differs from what the stores promise:
 
-    Terms         exact only if no shard leaves a value out: each gives up to 65,000
-    Cardinality   an estimate: the values are counted here instead
-    Percentiles   interpolates, or takes the rank below (see `_percents`)
-    DateHistogram has a bucket for each empty slot: they are filled in here
-    keys of extra texts: counted by value, and read here
+    Terms           exact only if no shard omits a value: each returns up to 65,000
+    Cardinality     an estimate: the values are listed and counted here
+    Percentiles     interpolated, or of the rank below: see `_percents`
+    DateHistogram   would return every empty slot: they are filled in here
+    keys of extra   are texts: listed, and read as values here
 
 https://www.elastic.co/docs/reference/aggregations/search-aggregations-bucket-terms-aggregation
 """
@@ -49,20 +49,20 @@ from shipper.store.api import (
     Terms,
 )
 from shipper.store.elasticsearch.compile import Body, indexed
-from shipper.store.questions import below, field_of
+from shipper.store.questions import field_of, nested
 
 Aggregations = Mapping[str, Aggregation]
 
-HALVES: Final = 24  # ranks are right among up to 2**24 numbers
+HALVES: Final = 24  # the rank is exact among up to 2**24 numbers
 
 
 def list_values(field: str) -> Body:
-    """Make the aggregation that gives every value of a field."""
+    """Return the aggregation that lists every value of a field."""
     return {"terms": {"field": field, "size": MAX_VALUES, "shard_size": MAX_VALUES}}
 
 
 def values_listed(field: str, found: Body) -> list[Body]:
-    """Give the buckets of `list_values`; QueryError if they are not all."""
+    """Return the buckets of `list_values`; raise QueryError if some are missing."""
     if found.get("sum_other_doc_count") or found.get("doc_count_error_upper_bound"):
         raise too_many_values(field)
     buckets: list[Body] = found.get("buckets", [])
@@ -73,12 +73,12 @@ def values_listed(field: str, found: Body) -> list[Body]:
 
 
 def bodies(aggregations: Aggregations, compile_query: Callable[[str], Body]) -> Body:
-    """Make the aggregations of one level; they are named by their position."""
+    """Return the requests for the aggregations of one level, named by their position."""
     made: Body = {}
     for index, aggregation in enumerate(aggregations.values()):
         body = _body(aggregation, compile_query)
-        within = bodies(below(aggregation), compile_query)
-        made[str(index)] = {**body, "aggs": within} if within else body
+        inner = bodies(nested(aggregation), compile_query)
+        made[str(index)] = {**body, "aggs": inner} if inner else body
         if _by_histogram(aggregation):
             made[f"{index}.stats"] = {"stats": {"field": field_of(aggregation)[0]}}
     return made
@@ -109,9 +109,9 @@ def _by_histogram(aggregation: Aggregation) -> bool:
 
 def _hdr(aggregation: Percentiles) -> Body:
     """
-    Make the percentiles by an HDR histogram, whose error is less than 1 %.
+    Return the request for percentiles by an HDR histogram, whose error is less than 1 %.
 
-    It knows no negative numbers, and would fail at the first.
+    It fails on negative numbers, so they are filtered out and reported by `_of_hdr`.
     """
     field, kind = field_of(aggregation)
     digits = 3 if kind is FieldKind.INTEGER else 2
@@ -123,11 +123,11 @@ def _hdr(aggregation: Percentiles) -> Body:
 
 def _percents(percent: float) -> list[float]:
     """
-    Give the percents to ask for, of which one has the right rank however many numbers there are.
+    Return the percents to ask for, one of which has the right rank whatever the number of values.
 
-    A percentile is the number of rank ⌈p·n⌉, but the histogram gives that of rank ⌊p·n + ½⌋: one
-    too low where p·n has a fraction below ½. A little more than p has the right one, if that
-    little is between half a rank and one: 50/2^k percent are, for 2^k ≤ n < 2^(k+1).
+    A percentile is the number of rank ⌈p·n⌉, but the histogram returns that of rank ⌊p·n + ½⌋: one
+    too low where p·n has a fraction below ½. Adding half a rank to one rank to p corrects it, and
+    50/2^k percent are that much for 2^k ≤ n < 2^(k+1).
     """
     more = (percent + 50 / 2**k for k in range(HALVES))
     return [float(percent), *(each for each in more if each <= 100)]
@@ -137,7 +137,7 @@ def _percents(percent: float) -> list[float]:
 
 
 def results(aggregations: Aggregations, level: Body, selection: Selection) -> dict[str, Result]:
-    """Give the results of one level: those of the whole selection, or within a bucket."""
+    """Return the results of one level: of the whole selection, or nested in a bucket."""
     return {
         name: _result(aggregation, str(index), level, selection)
         for index, (name, aggregation) in enumerate(aggregations.items())
@@ -173,8 +173,8 @@ def _result(  # noqa: PLR0911 - one per aggregation
 def _bucket(
     key: Key, aggregation: Terms | DateHistogram | Filters, found: Body, selection: Selection
 ) -> Bucket:
-    within = results(aggregation.aggregations, found, selection)
-    return Bucket(key, found.get("doc_count", 0), within)
+    inner = results(aggregation.aggregations, found, selection)
+    return Bucket(key, found.get("doc_count", 0), inner)
 
 
 def _terms(aggregation: Terms, found: Body, selection: Selection) -> Buckets:
@@ -189,7 +189,7 @@ def _terms(aggregation: Terms, found: Body, selection: Selection) -> Buckets:
 
 
 def _terms_of_extra(aggregation: Terms, found: Sequence[Body], selection: Selection) -> Buckets:
-    """Put the buckets together that write one value in several ways."""
+    """Merge the buckets whose texts spell the same value."""
     by_value = _by_value(field_of(aggregation)[0], found)
     counts = {key: sum(b["doc_count"] for b in buckets) for key, buckets in by_value.items()}
     ordered = by_frequency(counts)
@@ -199,15 +199,16 @@ def _terms_of_extra(aggregation: Terms, found: Sequence[Body], selection: Select
         bucket, *more = by_value[key]
         if more and aggregation.aggregations:
             raise QueryError(
-                f"some records write {key} of {aggregation.field} in other ways than others, so "
-                "Elasticsearch can't count what is within it; ask for it in the query instead"
+                f"the records spell {key} of {aggregation.field} in several ways, and "
+                "Elasticsearch cannot aggregate within all of them",
+                f"select the value in the query instead: {aggregation.field}:{key}",
             )
         made.append(_bucket(key, aggregation, {**bucket, "doc_count": count}, selection))
     return Buckets(made, sum(count for _, count in others))
 
 
 def _by_value(field: str, buckets: Iterable[Body]) -> dict[Key, list[Body]]:
-    """Sort buckets by the value that their key stands for."""
+    """Return the buckets by the value that their key stands for."""
     found: dict[Key, list[Body]] = {}
     for bucket in buckets:
         key = bucket["key"]
@@ -232,8 +233,8 @@ def _of_hdr(
         return PercentileValues(dict.fromkeys(aggregation.percents))
     if stats["min"] < 0:
         raise QueryError(
-            f"Elasticsearch has no percentiles of negative numbers, and {aggregation.field} has "
-            f"some here; leave them out by {aggregation.field}:>=0"
+            f"{aggregation.field} has negative numbers, of which Elasticsearch has no percentiles",
+            f"exclude them with {aggregation.field}:>=0",
         )
     by_percent = {each["key"]: each["value"] for each in found["p"]["values"]}
     values: dict[float, float | None] = {}
@@ -245,14 +246,14 @@ def _of_hdr(
 
 
 def _percent_of_rank(percent: float, total: int) -> float:
-    """Choose the percent that has the right rank among so many numbers."""
+    """Return the percent whose rank is right among `total` numbers."""
     rank, percents = rank_of(percent, total), _percents(percent)
     fits = (each for each in percents if max(1, int(each / 100 * total + 0.5)) == rank)
     return next(fits, percents[0])
 
 
 def _numbers(field: str, found: Body) -> dict[float, int]:
-    """Give the numbers among the values of a key of `extra`, and how many records have each."""
+    """Return the numbers among the values of a key of `extra`, and how many records have each."""
     counts: dict[float, int] = {}
     for value, buckets in _by_value(field, values_listed(field, found)).items():
         if not isinstance(value, str):
@@ -261,7 +262,7 @@ def _numbers(field: str, found: Body) -> dict[float, int]:
 
 
 def _stats_of(counts: Mapping[float, int]) -> Body:
-    """Give what the stats aggregation gives of numbers, and how many records have each."""
+    """Return what the stats aggregation would return for these numbers and their counts."""
     return {
         "count": sum(counts.values()),
         "sum": sum(number * count for number, count in counts.items()),

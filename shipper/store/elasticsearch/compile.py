@@ -1,10 +1,10 @@
 """
-Elasticsearch's queries from the tree of a query.
+Compiles the tree of a query to Elasticsearch's query language.
 
-Only term-level queries and `match_phrase` are made, so nothing that a user typed is parsed there.
-Keys under `extra` are one `flattened` field, which knows whole values only: for a range or a
-wildcard the values of the key have to be listed first (`keys_to_list`), and the query names those
-that fit.
+Only term-level queries and `match_phrase` are used, so Elasticsearch never parses what a user
+typed. Keys under `extra` are one `flattened` field, which knows whole values only: for a range or
+wildcard the values of the key are listed first (`keys_to_list`), and the query names those that
+match.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from shipper.store.query.parser import parse
 from shipper.store.query.values import number_of
 
 Body = dict[str, Any]
-Values = Mapping[str, Sequence[str]]  # key of `extra` → the texts that its values are written as
+Values = Mapping[str, Sequence[str]]  # key of `extra` → the texts of its values
 
-# What the mapping has in the objects that enrichment adds. The objects hold aliases, too, so
-# whether a record has an object can't be asked of the object itself.
+# The keys that the mapping has in the objects of a record. The objects hold aliases as well, so
+# `exists` of an object would not say whether a record has it.
 KEYS_OF_OBJECTS: Final = (
     "host.name",
     "service.name",
@@ -46,12 +46,12 @@ KEYS_OF_OBJECTS: Final = (
 NOTHING: Final[Body] = {"match_none": {}}
 HEARTBEATS: Final[Body] = {"term": {"event.dataset": HEARTBEAT}}
 
-# Not `match_all`: for that, 9.5 takes a short cut that ignores all but the first sort value.
+# Not `match_all`: for that, 9.5 takes a shortcut that ignores all but the first sort value.
 EVERYTHING: Final[Body] = {"exists": {"field": "@timestamp"}}
 
 
 def keys_to_list(node: tree.Node) -> Iterator[str]:
-    """Give the keys of `extra` whose values `compile_node` has to know."""
+    """Yield the keys of `extra` whose values `compile_node` needs."""
     match node:
         case tree.And(items) | tree.Or(items):
             for item in items:
@@ -77,7 +77,7 @@ def compile_selection(selection: Selection, values: Values) -> Body:
 
 
 def bounds(selection: Selection) -> list[Body]:
-    """Make the queries for the time bounds of a selection."""
+    """Return the queries for the time bounds of a selection."""
     since, until = selection.since, selection.until
     if since is None and until is None:
         return []
@@ -86,7 +86,7 @@ def bounds(selection: Selection) -> list[Body]:
 
 
 def compile_node(node: tree.Node, values: Values) -> Body:  # noqa: PLR0911 - one per node
-    """Make the query for a tree; `values` are those of the keys that `keys_to_list` gives."""
+    """Return the query for a tree; `values` are those of the keys of `keys_to_list`."""
     match node:
         case tree.All():
             return EVERYTHING
@@ -162,13 +162,13 @@ def _exists(node: tree.Exists) -> Body:
 
 
 def _present(field: str) -> Body:
-    """Make the query for a field that is there, be its value too long to be indexed."""
+    """Return the query for a field that exists, even if its value is too long to be indexed."""
     return _any_of([{"exists": {"field": field}}, {"term": {"_ignored": field}}])
 
 
 def indexed(field: str, kind: FieldKind) -> str:
     """
-    Give the field, if Elasticsearch indexes it.
+    Return the field if Elasticsearch indexes it.
 
     Raises:
         QueryError: it is a key of an object that the mapping does not have.
@@ -176,5 +176,5 @@ def indexed(field: str, kind: FieldKind) -> str:
     if kind is FieldKind.OBJECT and field not in KEYS_OF_OBJECTS and not untyped.in_extra(field):
         head = field.partition(".")[0]
         known = ", ".join(key for key in KEYS_OF_OBJECTS if key.startswith(f"{head}."))
-        raise QueryError(f"{field} is not indexed in Elasticsearch; ask for one of {known}")
+        raise QueryError(f"{field} is not indexed in Elasticsearch", f"use one of {known}")
     return field

@@ -1,15 +1,16 @@
 """
-Which positions of a stream the data streams hold, in which of their indices, and one copy less.
+Evidence for the audit: which positions of a stream are stored, and how often.
 
-Positions are the buckets of a terms aggregation over a range that has few enough of them: a value
-that is there twice has a count of two, in whichever indices its copies are. A range with more is
-asked again in halves. A million records are about twenty bodies, several in a request.
+Positions are the buckets of a terms aggregation over a range: a position that is stored twice has a
+count of two, in whichever indices the copies are. A range with too many is asked again in halves.
+A million records are about twenty bodies, several in a request.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
@@ -22,50 +23,48 @@ from shipper.store.origins import OriginRange
 
 MAX_BODIES: Final = 200  # in one request,
 MAX_WIDTH: Final = 260_000  # and positions: a response of about 10 MB
-MAX_IDS: Final = 5000  # of which the copies are looked up at a time
+MAX_IDS: Final = 5000  # whose copies are looked up at a time
 
 
-def positions(requests: Requests, spans: Sequence[OriginRange]) -> Iterator[Sequence[int]]:
-    """Give per span the positions that are stored, in order, each as often as it is."""
-    for portion in _portions(spans):
+def positions(requests: Requests, ranges: Sequence[OriginRange]) -> Iterator[Sequence[int]]:
+    """Yield the stored positions of each range, in order; see `OriginStore`."""
+    for portion in _portions(ranges):
         yield from _ask(requests, portion)
 
 
-def _portions(spans: Sequence[OriginRange]) -> Iterator[list[OriginRange]]:
+def _portions(ranges: Sequence[OriginRange]) -> Iterator[list[OriginRange]]:
     portion: list[OriginRange] = []
     width = 0
-    for span in spans:
-        wide = min(span.last - span.first + 1, MAX_VALUES)
+    for each in ranges:
+        wide = min(each.last - each.first + 1, MAX_VALUES)
         if portion and (len(portion) == MAX_BODIES or width + wide > MAX_WIDTH):
             yield portion
             portion, width = [], 0
-        portion.append(span)
+        portion.append(each)
         width += wide
     if portion:
         yield portion
 
 
-def _ask(requests: Requests, spans: Sequence[OriginRange]) -> Iterator[Sequence[int]]:
-    for span, response in zip(spans, requests.search([*map(_body, spans)]), strict=True):
+def _ask(requests: Requests, ranges: Sequence[OriginRange]) -> Iterator[Sequence[int]]:
+    responses = requests.search([*map(_body, ranges)])
+    for asked, response in zip(ranges, responses, strict=True):
         found = response.aggregations.get("positions", {})
         if found.get("sum_other_doc_count"):
-            middle = (span.first + span.last) // 2
-            halves = (
-                OriginRange(span.stream, span.first, middle, span.own),
-                OriginRange(span.stream, middle + 1, span.last, span.own),
-            )
+            middle = (asked.first + asked.last) // 2
+            halves = (replace(asked, last=middle), replace(asked, first=middle + 1))
             yield [each for half in _ask(requests, halves) for each in half]
         else:
             counts = ((int(each["key"]), each["doc_count"]) for each in found.get("buckets", ()))
             yield sorted(key for key, count in counts for _ in range(count))
 
 
-def _body(span: OriginRange) -> Body:
-    stream, position = ("run", "seq") if span.own else ("log.stream", "log.offset")
-    within = {"range": {position: {"gte": span.first, "lte": span.last}}}
+def _body(asked: OriginRange) -> Body:
+    stream, position = ("run", "seq") if asked.own else ("log.stream", "log.offset")
+    within = {"range": {position: {"gte": asked.first, "lte": asked.last}}}
     terms = {"field": position, "size": MAX_VALUES, "shard_size": MAX_VALUES}
     return {
-        "query": {"bool": {"filter": [{"term": {stream: span.stream}}, within]}},
+        "query": {"bool": {"filter": [{"term": {stream: asked.stream}}, within]}},
         "size": 0,
         "track_total_hits": False,
         "aggs": {"positions": {"terms": terms}},
@@ -73,7 +72,7 @@ def _body(span: OriginRange) -> Body:
 
 
 def remove_doubles(requests: Requests, ids: Sequence[str]) -> int:
-    """Leave one copy of each record: the oldest one that is not wrapped, if there is any."""
+    """Keep one copy of each record, preferably not one stored as text, then the oldest."""
     removed = 0
     for start in range(0, len(ids), MAX_IDS):
         copies: dict[str, list[RawHit]] = defaultdict(list)
@@ -89,7 +88,7 @@ def remove_doubles(requests: Requests, ids: Sequence[str]) -> int:
 def _copies(requests: Requests, ids: Sequence[str]) -> list[RawHit]:
     body: Body = {
         "query": {"ids": {"values": [*ids]}},
-        "size": 2 * MAX_IDS,  # what has more than two copies loses the others next time
+        "size": 2 * MAX_IDS,  # a record with more than two copies loses the rest in the next call
         "sort": ["_index"],
         "_source": ["tags"],
         "track_total_hits": False,
@@ -99,7 +98,7 @@ def _copies(requests: Requests, ids: Sequence[str]) -> list[RawHit]:
 
 
 def _rank(found: RawHit) -> tuple[bool, str]:
-    """Sort wrapped copies behind whole ones, then by backing index, whose name counts up."""
+    """Sort copies stored as text last, then by backing index, whose name counts up."""
     tags = msgspec.json.decode(found.source).get("tags") or ()
     return "rejected" in tags, found.index
 
@@ -116,6 +115,6 @@ def _delete(requests: Requests, copies: Sequence[RawHit]) -> None:
         error = item["delete"].get("error")
         if error:
             raise StoreUnavailable(
-                f"cannot remove a double of {item['delete']['_id']}: {error.get('reason')}; "
-                "the user needs the privilege `delete` on the indices logs-orchestrator.*"
+                f"cannot remove a copy of {item['delete']['_id']}: {error.get('reason')}",
+                "give the user the privilege `delete` on the indices logs-orchestrator.*",
             )

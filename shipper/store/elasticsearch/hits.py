@@ -1,4 +1,4 @@
-"""Hits in the form that all stores give, made of what Elasticsearch returns."""
+"""Hits of the store, made from those of Elasticsearch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from shipper.store.times import iso
 
 @dataclass(frozen=True, slots=True)
 class LazyHits(Sequence[Hit]):
-    """Hits whose fields stay text until they are looked at."""
+    """Hits whose fields are decoded when they are read."""
 
     found: Sequence[RawHit]
 
@@ -38,10 +38,10 @@ class LazyHits(Sequence[Hit]):
 
 def hit_of(found: RawHit) -> Hit:
     """
-    Make a hit; its first sort value is its time.
+    Return a hit; its first sort value is its time.
 
-    What the embedded index does not keep is left out here, too: unknown keys beside `extra`,
-    nulls, and lists and objects without content.
+    It leaves out what the embedded index does not keep: unknown keys beside `extra`, nulls, and
+    empty lists and objects.
     """
     time = int(found.sort[0])
     source = msgspec.json.decode(found.source)

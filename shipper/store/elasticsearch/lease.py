@@ -1,15 +1,15 @@
 """
 A lease in Elasticsearch: of several processes on several machines, one does a job at a time.
 
-It is one document, {holder, until}, in the index `orchestrator-lease`. Whoever finds none creates
-it (`_create`: one of many succeeds); whoever finds one that has run out, or its own, replaces just
-that version of it (`if_seq_no`, `if_primary_term`: one of many succeeds). The holder renews it when
-a third of its time has passed, and gives it back at the end.
+The lease is one document, {holder, until}, in the index `orchestrator-lease`. A process that finds
+none creates it (`_create`: one of many succeeds); a process that finds its own or an expired one
+replaces exactly that version (`if_seq_no`, `if_primary_term`: one of many succeeds). The holder
+renews the lease after a third of its time and releases it at the end.
 
-The times are those of the machines' clocks. A lease is taken from another holder only `SKEW_MS`
-after it has run out, and its holder takes it for lost that much before; clocks may differ by twice
-that. What no lease can promise: a process that is stopped (SIGSTOP, a frozen machine) in the middle
-of a request finishes that request when it goes on.
+Times are those of the machines' clocks. A lease is acquired from another holder only `SKEW_MS`
+after it expired, and its holder considers it lost `SKEW_MS` before that; so clocks may differ by
+twice as much. No lease can prevent this: a process that is suspended (SIGSTOP, a frozen machine) in
+the middle of a request finishes that request when it resumes.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class _Content(msgspec.Struct, gc=False):
 
 
 class _Document(msgspec.Struct, gc=False):
-    """The document, or the answer to a write of it."""
+    """The document, or the response to a write of it."""
 
     seq_no: int = msgspec.field(name="_seq_no", default=-1)
     term: int = msgspec.field(name="_primary_term", default=0)
@@ -41,7 +41,7 @@ class _Document(msgspec.Struct, gc=False):
 
 
 class Lease:
-    """One holder's hold on the lease `name`; times in epoch milliseconds."""
+    """The lease `name` as one process sees it; times in epoch milliseconds."""
 
     def __init__(self, cluster: Cluster, name: str, holder: str, lasts_ms: int) -> None:
         self._cluster = cluster
@@ -53,10 +53,10 @@ class Lease:
 
     def hold(self, now: int) -> bool:
         """
-        Take or renew the lease; tell whether it is ours.
+        Acquire or renew the lease; return whether this process holds it.
 
         Raises:
-            StoreUnavailable: nobody can say.
+            StoreUnavailable: the cluster does not answer.
         """
         renewed = self._until - self._lasts_ms
         if renewed <= now < renewed + self._lasts_ms // 3:  # before it: the clock was set back
@@ -67,22 +67,22 @@ class Lease:
         return self._version is not None and self._write(now + self._lasts_ms)
 
     def is_held(self, now: int) -> bool:
-        """Tell whether nobody else can hold it at this time."""
+        """Return whether it is certain that nobody else holds the lease at this time."""
         return now < self._until - SKEW_MS
 
     def release(self) -> None:
-        """Let another one take it at once, if it is ours."""
+        """Let another process acquire the lease at once, if this one holds it; close."""
         if self._until and self._version is not None:
             self._write(0)
         self.close()
 
     def close(self) -> None:
-        """Let go of the connections; a second call does nothing."""
+        """Close the connections; a second call does nothing."""
         self._until = 0
         self._cluster.close()
 
     def _find(self, now: int) -> _Document | None:
-        """Give the version that may be replaced, one that is to be created, or None."""
+        """Return the version to replace, an empty one to create, or None if another holds the lease."""
         try:
             answer = self._ask("GET", f"/{INDEX}/_doc/{self._name}")
         except ElasticFailure as failure:
@@ -94,9 +94,9 @@ class Lease:
         return found if is_free else None
 
     def _write(self, until: int) -> bool:
-        """Replace the version that we know, or create the document; False if another one did."""
+        """Replace the known version or create the document; return False if another process did."""
         known = self._version
-        assert known is not None, "found before"
+        assert known is not None, "_find returned it"
         target = f"/{INDEX}/_create/{self._name}"
         if known.seq_no >= 0:
             version = f"if_seq_no={known.seq_no}&if_primary_term={known.term}"
@@ -125,5 +125,6 @@ def _read(body: bytes) -> _Document:
         return msgspec.json.decode(body, type=_Document)
     except msgspec.DecodeError as error:
         raise StoreUnavailable(
-            "what holds the lease cannot be read; is it Elasticsearch?"
+            f"the document of the lease in the index {INDEX} cannot be read",
+            "check that output.elasticsearch.hosts is Elasticsearch",
         ) from error

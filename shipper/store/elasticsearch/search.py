@@ -41,7 +41,7 @@ from shipper.store.elasticsearch.hits import LazyHits
 from shipper.store.elasticsearch.requests import RawHit, Requests
 from shipper.store.origins import OriginRange
 from shipper.store.query.parser import parse
-from shipper.store.questions import below, check
+from shipper.store.questions import check, nested
 
 PAGE: Final = 10_000  # hits of one request; `index.max_result_window` of an index that nobody set
 KEEP_ALIVE: Final = "2m"  # of a point in time, between two pages
@@ -186,4 +186,4 @@ def _filters_of(aggregations: Iterable[Aggregation]) -> Iterator[str]:
     for aggregation in aggregations:
         if isinstance(aggregation, Filters):
             yield from aggregation.queries.values()
-        yield from _filters_of(below(aggregation).values())
+        yield from _filters_of(nested(aggregation).values())

@@ -18,7 +18,7 @@ from dataclasses import field as default
 
 from shipper.fields import FieldKind
 from shipper.store.api import Aggregation, Filters
-from shipper.store.questions import below, field_of
+from shipper.store.questions import field_of, nested
 
 Children = Mapping[str, "Node"]
 
@@ -62,7 +62,7 @@ def runs(aggregations: Mapping[str, Aggregation]) -> Iterator[Run]:
 
 def _unfiltered(aggregations: Mapping[str, Aggregation]) -> Children:
     return {
-        name: Node(aggregation, children=_unfiltered(below(aggregation)))
+        name: Node(aggregation, children=_unfiltered(nested(aggregation)))
         for name, aggregation in aggregations.items()
         if not isinstance(aggregation, Filters)
     }
@@ -76,6 +76,6 @@ def _filtered(aggregation: Aggregation) -> Iterator[Run]:
                 node = Node(aggregation, chosen, not run.filters, run.nodes)
                 yield Run((query, *run.filters), {_HERE: node})
         return
-    for run in runs(below(aggregation)):
+    for run in runs(nested(aggregation)):
         if run.filters:
             yield Run(run.filters, {_HERE: Node(aggregation, counted=False, children=run.nodes)})
