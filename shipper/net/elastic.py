@@ -73,15 +73,20 @@ MAX_REASON = 500  # characters; Elasticsearch may quote a lot
 
 class ElasticFailure(Exception):  # noqa: N818 -- a failure is what it is
     """
-    A request got no answer, or one that says no; the message says where, what and what to do.
+    A request got no answer, or an error; `fault` says where and what, `remedy` what to do.
 
     `status` is that of HTTP, 0 without an answer; `kind` is what Elasticsearch calls the error.
     """
 
-    def __init__(self, message: str, status: int = 0, kind: str = "") -> None:
-        super().__init__(message)
+    def __init__(self, fault: str, remedy: str = "", status: int = 0, kind: str = "") -> None:
+        super().__init__(fault, remedy, status, kind)
+        self.fault = fault
+        self.remedy = remedy
         self.status = status
         self.kind = kind
+
+    def __str__(self) -> str:
+        return f"{self.fault}; {self.remedy}" if self.remedy else self.fault
 
 
 class _Nodes(ABC, Generic[Client]):
@@ -131,7 +136,7 @@ class _Nodes(ABC, Generic[Client]):
         except TransportError as error:
             if isinstance(error, TlsError):
                 self._renew()
-            raise ElasticFailure(self._no_answer(error)) from None
+            raise ElasticFailure(*self._no_answer(error)) from None
 
     def _renew(self) -> bool:
         """Read the files again; return whether other credentials were found."""
@@ -153,15 +158,16 @@ class _Nodes(ABC, Generic[Client]):
         """Say what an answer other than 2xx means."""
         status = error.meta.status
         kind, reason = error_of(error.body)
-        told = f"{_address(error.meta.node)} answered {status}"
-        told += f" ({kind}: {reason})" if kind else ""
+        fault = f"{_address(error.meta.node)} answered {status}"
+        fault += f" ({kind}: {reason})" if kind else ""
+        remedy = ""
         if 200 <= status < 300:
-            told += "; is it Elasticsearch?"
+            remedy = "is it Elasticsearch?"
         elif status == 401:
-            told += f"; mend {self._place_of_login()}"
+            remedy = f"correct {self._place_of_login()}"
         elif status == 403:
-            told += "; give the user or key the role that `shipper setup` makes"
-        return ElasticFailure(told, status, kind)
+            remedy = "give the user or key the role that `shipper setup` makes"
+        return ElasticFailure(fault, remedy, status, kind)
 
     def _place_of_login(self) -> str:
         output = self._output
@@ -171,17 +177,17 @@ class _Nodes(ABC, Generic[Client]):
             return f"{OPTIONS}.username or the password in {output.password_file}"
         return f"{OPTIONS}: it has neither api_key_file nor username"
 
-    def _no_answer(self, error: TransportError) -> str:
-        """Say why there is no answer, by the first cause that has words for it."""
+    def _no_answer(self, error: TransportError) -> tuple[str, str]:
+        """Return fault and remedy of a request without an answer, by its first known cause."""
         # The node that failed has put its address into a note.
         url = next(iter(getattr(error, "__notes__", [])), ", ".join(self._output.hosts))
         if isinstance(error, ConnectionTimeout):
-            return f"{url} did not answer within {self._output.request_seconds:g} s"
+            return f"{url} did not answer within {self._output.request_seconds:g} s", ""
         if isinstance(error, SerializationError):
-            return f"{url} answered with what cannot be read; is it Elasticsearch?"
+            return f"{url} sent an answer that cannot be read", "is it Elasticsearch?"
         told = (_cause_told(cause) for cause in _causes(error))
         ended = "the connection ended before there was an answer"
-        return f"cannot reach {url}: {next(filter(None, told), ended)}"
+        return f"cannot reach {url}: {next(filter(None, told), ended)}", ""
 
 
 def error_of(body: Any) -> tuple[str, str]:

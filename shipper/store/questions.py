@@ -78,7 +78,7 @@ def _check_values(field: str, kind: FieldKind) -> None:
         raise QueryError(f"{field} is a date and has no values to count", "use a date histogram")
     if field == UNGROUPED:
         raise QueryError(
-            f"{field} differs in every request and is not counted", "search for one value"
+            f"{field} differs in every request and cannot be counted", "search for one value"
         )
     _check_key(field, kind)
 

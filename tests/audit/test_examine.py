@@ -26,8 +26,8 @@ class Plain:
     wrapped: frozenset[str] = frozenset()
     dropped: int = 0
 
-    def positions(self, spans: Sequence[OriginRange]) -> Iterator[Sequence[int]]:
-        for span in spans:
+    def positions(self, ranges: Sequence[OriginRange]) -> Iterator[Sequence[int]]:
+        for span in ranges:
             held = self.stored.get(span.stream, Counter())
             yield sorted(each for each in held.elements() if span.first <= each <= span.last)
 

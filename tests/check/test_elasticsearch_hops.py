@@ -98,7 +98,7 @@ def authority(tmp_path: Path) -> Authority:
     return Authority(tmp_path)
 
 
-@pytest.mark.parametrize(("status", "remedy"), [(401, "mend the API key in"), (403, "give the")])
+@pytest.mark.parametrize(("status", "remedy"), [(401, "correct the API key in"), (403, "give the")])
 def test_credentials_that_are_refused(tmp_path: Path, status: int, remedy: str) -> None:
     """401 and 403 have different remedies, and the key itself shows in neither."""
     key = tmp_path / "key"

@@ -253,7 +253,7 @@ def test_a_renewed_secret_needs_no_restart(server: Scripted, start: Open, tmp_pa
     server.otherwise = lambda asked: (
         items(item(201), errors=False) if "bmV3OmtleQ==" in asked.authorization else Says(401)
     )
-    with pytest.raises(OutputUnavailable, match="mend the API key in"):
+    with pytest.raises(OutputUnavailable, match="correct the API key in"):
         output.publish(simple_batch(1))
     path.write_text("bmV3OmtleQ==\n")
     assert output.publish(simple_batch(1)) == Delivery()

@@ -111,7 +111,7 @@ def test_what_elasticsearch_cannot_answer_is_an_error(node: Node) -> None:
 
     with pytest.raises(QueryError, match="negative numbers"):
         store.ask([Question(Selection(), {"p": Percentiles("duration_ms")})])
-    with pytest.raises(QueryError, match="write 5 of n in other ways"):
+    with pytest.raises(QueryError, match="spell 5 of n in several ways"):
         store.ask([Question(Selection(), {"t": Terms("n", 5, {"l": Terms("level")})})])
     with pytest.raises(QueryError, match="too far apart"):
         store.ask([Question(Selection(), {"p": Percentiles("execution_time_ms")})])
@@ -265,7 +265,7 @@ def store_at(port: int) -> Store:
         (
             200,
             b'{"responses":[{"_shards":{"failed":1},"hits":{"total":{"value":5}}}]}',
-            "for a part of the records only",
+            "could not search all shards",
         ),
         (
             200,

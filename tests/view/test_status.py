@@ -88,14 +88,14 @@ def test_findings_end_with_the_verdict() -> None:
     """Each finding has its place and remedy; the last line counts what is wrong."""
     findings = [
         Finding("data_dir", Severity.OK, "can be written"),
-        Finding("inputs[0]", Severity.WARNING, "matches \x1b[m nothing", "mend the path"),
+        Finding("inputs[0]", Severity.WARNING, "matches \x1b[m nothing", "correct the path"),
         Finding("clock", Severity.ERROR, "was never set", "set it"),
         Finding("x", Severity.ERROR, "y", "z"),
     ]
 
     assert findings_text(findings, PLAIN) == [
         "ok       data_dir: can be written",
-        r"warning  inputs[0]: matches \x1b[m nothing; mend the path",
+        r"warning  inputs[0]: matches \x1b[m nothing; correct the path",
         "error    clock: was never set; set it",
         "error    x: y; z",
         "2 errors, 1 warning",

@@ -82,12 +82,12 @@ class Lease:
         self._cluster.close()
 
     def _find(self, now: int) -> _Document | None:
-        """Return the version to replace, an empty one to create, or None if another holds the lease."""
+        """Return the version to replace, empty to create one; None: another process holds it."""
         try:
             answer = self._ask("GET", f"/{INDEX}/_doc/{self._name}")
         except ElasticFailure as failure:
             if failure.status != _NOT_FOUND:
-                raise StoreUnavailable(str(failure)) from None
+                raise StoreUnavailable(failure.fault, failure.remedy) from None
             return _Document()
         found = _read(answer)
         is_free = found.source.holder == self._holder or found.source.until + SKEW_MS <= now
@@ -107,7 +107,7 @@ class Lease:
         except ElasticFailure as failure:
             self._until, self._version = 0, None
             if failure.status != _CONFLICT:
-                raise StoreUnavailable(str(failure)) from None
+                raise StoreUnavailable(failure.fault, failure.remedy) from None
             return False
         self._until = until
         return True

@@ -1,8 +1,8 @@
 """
-Requests to Elasticsearch, and what is wrong when they fail.
+Requests to Elasticsearch, and their failures as errors of the store.
 
-Everything is asked by `_msearch`, many bodies in one request, on the data streams
-`logs-orchestrator.*` of a namespace or of all. An answer is given only if all shards gave theirs.
+Searches are `_msearch`, many bodies in one request, on the data streams `logs-orchestrator.*` of a
+namespace or of all. A response counts only if all shards answered.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _UNTIL_READY: Final = "wait_for_events=languid&wait_for_no_initializing_shards=t
 
 
 class RawHit(msgspec.Struct, gc=False):
-    """One hit; its fields stay text until they are looked at."""
+    """One hit; `source` stays undecoded until its fields are read."""
 
     id: str = msgspec.field(name="_id")
     index: str = msgspec.field(name="_index")
@@ -36,7 +36,7 @@ class RawHit(msgspec.Struct, gc=False):
 
 
 class HitTotal(msgspec.Struct, gc=False):
-    """How many records there are."""
+    """The number of records that match."""
 
     value: int
 
@@ -49,7 +49,7 @@ class RawHits(msgspec.Struct, gc=False):
 
 
 class FailedShards(msgspec.Struct, gc=False):
-    """How many shards were asked, and gave no answer."""
+    """The number of shards that did not answer."""
 
     failed: int = 0
 
@@ -67,8 +67,8 @@ class Response(msgspec.Struct, gc=False):
 
     @property
     def total(self) -> int:
-        """How many records there are."""
-        assert self.hits.total is not None, "every body asks for it"
+        """The number of records that match."""
+        assert self.hits.total is not None, "the body asked for it"
         return self.hits.total.value
 
 
@@ -77,7 +77,7 @@ class _Responses(msgspec.Struct, gc=False):
 
 
 class Requests:
-    """Ask the data streams of a namespace, `*` for all of them."""
+    """Requests to the data streams of a namespace, `*` for all of them."""
 
     def __init__(self, cluster: Cluster, namespace: str) -> None:
         self._cluster = cluster
@@ -87,13 +87,14 @@ class Requests:
 
     def search(self, bodies: Sequence[Body]) -> list[Response]:
         """
-        Ask all bodies in one request.
+        Send all bodies as one request; return the response to each.
 
-        A body may name a `target` of its own: the header that stands before it.
+        A body may have a `target`: the header of its search, without which the data streams are
+        searched.
 
         Raises:
-            QueryError: one of them can't be answered.
-            StoreUnavailable: there is no answer, or none of all shards.
+            QueryError: a body cannot be answered.
+            StoreUnavailable: the cluster or a shard did not answer.
         """
         lines = bytearray()
         for body in bodies:
@@ -104,7 +105,7 @@ class Requests:
             lines += b"\n"
         responses = self._ask(bytes(lines))
         if any(response.status == _UNAVAILABLE for response in responses):
-            # Perhaps a shard is being made this moment, as in a rollover: that takes no time.
+            # A shard may be starting, as after a rollover; that takes a moment only.
             with suppress(StoreUnavailable):
                 self.request("GET", f"/_cluster/health/{self.pattern}?{_UNTIL_READY}")
             responses = self._ask(bytes(lines))
@@ -118,60 +119,61 @@ class Requests:
             return self._decode(answered).responses
         except msgspec.DecodeError as error:
             raise StoreUnavailable(
-                f"{self._cluster.name} answered with what cannot be read; is it Elasticsearch?"
+                f"{self._cluster.name} sent an answer that cannot be read", "is it Elasticsearch?"
             ) from error
 
     def request(
         self, method: str, target: str, body: bytes | None = None, headers: Any = _HEADERS
     ) -> bytes:
         """
-        Make a request.
+        Send a request; return the body of the response.
 
         Raises:
-            StoreUnavailable: there is no answer, or it says no.
+            StoreUnavailable: there is no response, or it is an error.
         """
         try:
             answered = self._cluster.ask(
                 lambda client: client.perform_request(method, target, headers=headers, body=body)
             )
         except ElasticFailure as failure:
-            self._refuse(failure.status, failure.kind, str(failure))
+            self._refuse(failure)
         found: bytes = answered.body
         return found
 
     def close(self) -> None:
-        """Let go of the connections; a second call does nothing."""
+        """Close the connections; a second call does nothing."""
         self._cluster.close()
 
     def _check(self, response: Response) -> None:
         if response.error is not None:
             kind, reason = _cause(response.error)
-            told = f"{self._cluster.name} answered {response.status} ({kind}: {reason})"
-            self._refuse(response.status, kind, told, reason)
+            fault = f"{self._cluster.name} answered {response.status} ({kind}: {reason})"
+            self._refuse(ElasticFailure(fault, "", response.status, kind), reason)
         if response.timed_out or response.shards.failed:
             raise StoreUnavailable(
-                f"{self._cluster.name} answered for a part of the records only; "
-                "see its cluster health, and try again"
+                f"{self._cluster.name} could not search all shards",
+                "check its cluster health, and try again",
             )
 
-    def _refuse(self, status: int, kind: str, told: str, reason: str = "") -> NoReturn:
-        if kind == _NO_INDEX:
+    def _refuse(self, failure: ElasticFailure, reason: str = "") -> NoReturn:
+        """Raise the error of the store for a failure; `reason` of a body that was refused."""
+        if failure.kind == _NO_INDEX:
             raise StoreUnavailable(
-                f"{self._cluster.name} has nothing that is called {self.pattern}, or does not show "
-                "it to this user; check the namespace, and that a shipper has sent records there"
+                f"{self._cluster.name} has no data stream {self.pattern} that this user may read",
+                "check the namespace, the role of the user, and that a shipper has sent records",
             ) from None
-        if kind == _OUT_OF_BOUNDS:
+        if failure.kind == _OUT_OF_BOUNDS:
             raise QueryError(
-                "the numbers are too far apart for a percentile of Elasticsearch (by 2^54); bound "
-                "them in the query, as duration_ms:[0.001 TO 1000000]"
+                "the numbers are too far apart for percentiles in Elasticsearch (a factor of 2^54)",
+                "bound them in the query, such as duration_ms:[0.001 TO 1000000]",
             )
-        if status == _BAD_REQUEST and reason:
-            raise QueryError(f"Elasticsearch cannot answer this: {reason}")
-        raise StoreUnavailable(told) from None
+        if failure.status == _BAD_REQUEST and reason:
+            raise QueryError(f"Elasticsearch cannot answer this query: {reason}")
+        raise StoreUnavailable(failure.fault, failure.remedy) from None
 
 
 def _cause(error: Any) -> tuple[str, str]:
-    """Give kind and reason of an error, the innermost that says more than that shards failed."""
+    """Return kind and reason of an error, of its innermost cause if it has one."""
     if not isinstance(error, dict):
         return "error", str(error)[:MAX_REASON]
     causes = error.get("root_cause") or [error]

@@ -1,9 +1,9 @@
 """
-Elasticsearch as a store that can be asked.
+Elasticsearch as a store.
 
-A record is found as soon as its shard has refreshed, about a second after it was sent. Hits of
-equal time stay in the order in which they were stored in their data stream (`_seq_no`). Up to
-10,000 hits are one request; for more, a point in time holds still what is paged through.
+A record is found once its shard has refreshed, about a second after it was sent. Hits of equal time
+stay in the order in which they were stored in their data stream (`_seq_no`). Up to 10,000 hits are
+one request; more are read page by page from a point in time, so that they do not change meanwhile.
 """
 
 from __future__ import annotations
@@ -43,18 +43,18 @@ from shipper.store.origins import OriginRange
 from shipper.store.query.parser import parse
 from shipper.store.questions import check, nested
 
-PAGE: Final = 10_000  # hits of one request; `index.max_result_window` of an index that nobody set
-KEEP_ALIVE: Final = "2m"  # of a point in time, between two pages
+PAGE: Final = 10_000  # hits of one request: the default of `index.max_result_window`
+KEEP_ALIVE: Final = "2m"  # of the point in time, between two pages
 
 
 class ElasticsearchStore:
-    """Ask the data streams of a namespace, `*` for all of them."""
+    """The data streams of a namespace, `*` for all of them."""
 
     def __init__(self, cluster: Cluster, namespace: str = "*") -> None:
         self._requests = Requests(cluster, namespace)
 
     def search(self, selection: Selection, *, limit: int, sort: Sort = Sort.DESC) -> Hits:
-        """Give the first `limit` records of the selection in that order; at most a million."""
+        """Return the first `limit` records of the selection in that order; at most a million."""
         check_limit(limit)
         body: Body = {
             "query": self._query(selection),
@@ -67,12 +67,12 @@ class ElasticsearchStore:
         return Hits(LazyHits(response.hits.hits), response.total)
 
     def count(self, selection: Selection) -> int:
-        """Count the records of the selection."""
+        """Return the number of records in the selection."""
         body: Body = {"query": self._query(selection), "size": 0, "track_total_hits": True}
         return self._requests.search([body])[0].total
 
     def ask(self, questions: Sequence[Question]) -> list[AggregateAnswer]:
-        """Answer many questions in one request, after one that lists values if any has to know."""
+        """Answer many questions in one request, after one for the values that queries need."""
         for question in questions:
             check(question.aggregations)
         if not questions:
@@ -92,25 +92,25 @@ class ElasticsearchStore:
         ]
 
     def follow(self, selection: Selection) -> Iterator[Sequence[Hit]]:
-        """Give the records that become searchable from now on, each once, as they arrive."""
-        self._query(selection)  # a fault shows at once
+        """Yield the records that become searchable from now on; see `Store`."""
+        self._query(selection)  # raises for a faulty query at once
         follower = Follower(self._requests, lambda: self._query(selection))
         return follower.steps()
 
-    def positions(self, spans: Sequence[OriginRange]) -> Iterator[Sequence[int]]:
-        """Give per span the positions that are stored, each as often; see `OriginStore`."""
-        return evidence.positions(self._requests, spans)
+    def positions(self, ranges: Sequence[OriginRange]) -> Iterator[Sequence[int]]:
+        """Yield the stored positions of each range; see `OriginStore`."""
+        return evidence.positions(self._requests, ranges)
 
     def retained_after(self) -> int:
-        """Give 0: what a life cycle dropped is not told from what was lost."""
+        """Return 0: records deleted by a lifecycle policy cannot be told from lost ones."""
         return 0
 
     def remove_doubles(self, ids: Sequence[str]) -> int:
-        """Leave one copy of each of these records; give how many copies went."""
+        """Keep one copy of each of these records; return how many copies were removed."""
         return evidence.remove_doubles(self._requests, ids)
 
     def close(self) -> None:
-        """Let go of what is open; a second call does nothing."""
+        """Close the connections; a second call does nothing."""
         self._requests.close()
 
     def _query(self, selection: Selection) -> Body:
@@ -118,7 +118,7 @@ class ElasticsearchStore:
         return compile_selection(selection, values)
 
     def _list_values(self, questions: Sequence[Question]) -> list[Values]:
-        """List the values of the keys of `extra` that each question has to know."""
+        """Return per question the values of the keys of `extra` that its queries need."""
         keys = [sorted(set(_keys_of(question))) for question in questions]
         wanted = [(i, key) for i, found in enumerate(keys) for key in found]
         values: list[dict[str, list[str]]] = [{} for _ in questions]
@@ -154,7 +154,7 @@ class ElasticsearchStore:
                 if len(response.hits.hits) < PAGE:
                     break
         finally:
-            with suppress(StoreUnavailable):  # then it ends by itself
+            with suppress(StoreUnavailable):  # else it expires
                 self._requests.request("DELETE", "/_pit", json.dumps({"id": pit}).encode())
         return Hits(LazyHits(found), total)
 

@@ -1,11 +1,11 @@
 """
-Puts into Elasticsearch what the data streams need: templates, a lifecycle policy, three roles.
+Installs in Elasticsearch what the data streams need: templates, a lifecycle policy, three roles.
 
-Each is one JSON file of `templates/`, written as Elasticsearch gives it back. A piece is left alone
-when all that its file says is so already; so a second setup changes nothing. The component template
-`logs-orchestrator@custom` is the user's: the index template names it last, and it is never made,
-read or changed here. What a cluster does not offer (index lifecycle management, security, the
-failure store) is told and left out.
+Each is one JSON file of `templates/`, in the form in which Elasticsearch returns it. A resource
+that has everything its file says stays as it is, so a second setup changes nothing. The component
+template `logs-orchestrator@custom` belongs to the user: the index template names it last, and setup
+never creates, reads or changes it. What a cluster does not offer (index lifecycle management,
+security, the failure store) is reported and skipped.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from shipper.config.main import ElasticsearchOutput
 from shipper.errors import StoreUnavailable
 from shipper.net.elastic import Cluster, ElasticFailure
 
-NOT_OFFERED = {400, 405, 410, 500, 501}  # what clusters answer for what they do not have
+NOT_OFFERED = {400, 405, 410, 500, 501}  # status of an API that a cluster does not have
 HEADERS = {"accept": "application/json", "content-type": "application/json"}
 
 
 class SetupState(StrEnum):
-    """What is to be done, or was done, about a piece."""
+    """How a resource in the cluster compares with its file."""
 
     NEW = "new"
     CHANGED = "changed"
@@ -37,29 +37,29 @@ class SetupState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TemplateKind:
-    """A kind of piece: its folder, its path in the API, where an answer holds it."""
+    """A kind of resource: its folder, its path in the API, its place in a response."""
 
     folder: str
     name: str
     path: str
     list_key: str = ""
     item_key: str = ""
-    absence: str = ""  # what it means where a cluster has none of this kind; empty: all have it
+    absence: str = ""  # what it means if a cluster has no such API; empty: every cluster has it
 
-    def found(self, answer: dict[str, Any], name: str) -> dict[str, Any]:
-        """Take a piece out of the answer to the question for it."""
+    def extract(self, answer: dict[str, Any], name: str) -> dict[str, Any]:
+        """Return the resource in the response to a request for it."""
         if not self.list_key:
             return dict(answer[name])
         return dict(answer[self.list_key][0][self.item_key])
 
 
-# In the order in which they need each other.
+# In the order of their dependencies.
 KINDS = (
     TemplateKind(
         "lifecycle_policies",
         "lifecycle policy",
         "/_ilm/policy",
-        absence="no index lifecycle management; the lifecycle of the data streams holds",
+        absence="no index lifecycle management; the data stream lifecycle applies",
     ),
     TemplateKind(
         "component_templates",
@@ -76,18 +76,18 @@ KINDS = (
         "index_template",
     ),
     TemplateKind(
-        "roles", "role", "/_security/role", absence="no security; everybody may do everything"
+        "roles", "role", "/_security/role", absence="no security; every user may do everything"
     ),
 )
 
-RIGHTS = "log in with the rights manage_index_templates, manage_ilm and manage_security"
+RIGHTS = "use a login with manage_index_templates, manage_ilm and manage_security"
 NEEDS = {"component template logs-orchestrator@ilm": "lifecycle policy logs-orchestrator"}
 MAY_LACK = {"component template logs-orchestrator@failures"}  # came with 9.1
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One file: what has to be there under a name."""
+    """One file: a resource that the cluster should have."""
 
     kind: TemplateKind
     name: str
@@ -99,7 +99,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class SetupStep:
-    """What is so about a piece; `note` says more, `diff` has the lines of a unified diff."""
+    """The state of one resource; `note` explains it, `diff` has the lines of a unified diff."""
 
     piece: Piece
     state: SetupState
@@ -108,7 +108,7 @@ class SetupStep:
 
 
 def pieces() -> Iterator[Piece]:
-    """Give what has to be there, in the order in which it is put there."""
+    """Yield the resources that the cluster should have, in the order of their installation."""
     templates = files("shipper.store.elasticsearch") / "templates"
     for kind in KINDS:
         folder = templates / kind.folder
@@ -118,34 +118,33 @@ def pieces() -> Iterator[Piece]:
 
 def set_up(output: ElasticsearchOutput, *, dry_run: bool = False) -> Iterator[SetupStep]:
     """
-    Look at each piece and, unless it is a dry run, put it in place; give what was so before.
+    Compare each resource and, unless it is a dry run, install it; yield how it was before.
 
     Raises:
         ShipperError: a file of the config cannot be used.
-        StoreUnavailable: the cluster cannot be reached, or refuses.
+        StoreUnavailable: the cluster cannot be reached, or refuses the request.
     """
     cluster = Cluster(output)
     absent: set[str] = set()
     try:
         for piece in pieces():
-            step = _look(cluster, piece, absent)
+            step = _compare(cluster, piece, absent)
             if step.state in {SetupState.NEW, SetupState.CHANGED} and not dry_run:
                 step = _put(cluster, step)
             if step.state is SetupState.NOT_OFFERED:
                 absent.add(str(piece))
             yield step
     except ElasticFailure as failure:
-        told, _, remedy = str(failure).partition("; ")
-        remedy = RIGHTS if failure.status == 403 else remedy
-        raise StoreUnavailable(f"{told}; {remedy}" if remedy else told) from failure
+        remedy = RIGHTS if failure.status == 403 else failure.remedy
+        raise StoreUnavailable(failure.fault, remedy) from failure
     finally:
         cluster.close()
 
 
-def _look(cluster: Cluster, piece: Piece, absent: set[str]) -> SetupStep:
-    """See what the cluster has in the place of a piece."""
+def _compare(cluster: Cluster, piece: Piece, absent: set[str]) -> SetupStep:
+    """Compare a resource with what the cluster has under its name."""
     if NEEDS.get(str(piece)) in absent:
-        return SetupStep(piece, SetupState.NOT_OFFERED, f"there is no {NEEDS[str(piece)]} to name")
+        return SetupStep(piece, SetupState.NOT_OFFERED, f"needs the {NEEDS[str(piece)]}")
     try:
         answer = _request(cluster, "GET", piece)
     except ElasticFailure as failure:
@@ -154,14 +153,14 @@ def _look(cluster: Cluster, piece: Piece, absent: set[str]) -> SetupStep:
         if piece.kind.absence and failure.status in NOT_OFFERED:
             return SetupStep(piece, SetupState.NOT_OFFERED, piece.kind.absence)
         raise
-    there = _within(piece.kind.found(answer, piece.name), piece.body)
+    there = _within(piece.kind.extract(answer, piece.name), piece.body)
     if there == _plain(piece.body):
         return SetupStep(piece, SetupState.SAME)
     return SetupStep(piece, SetupState.CHANGED, diff=_diff(piece, there))
 
 
 def _put(cluster: Cluster, step: SetupStep) -> SetupStep:
-    """Put a piece in its place; what a cluster may lack, it may refuse."""
+    """Install a resource; a cluster without the feature refuses those of `MAY_LACK`."""
     try:
         _request(cluster, "PUT", step.piece, step.piece.body)
     except ElasticFailure as failure:
@@ -188,7 +187,7 @@ def _request(
 
 
 def _within(there: Any, ours: Any) -> Any:
-    """Give what the cluster has for what our file says; more than that is not ours to judge."""
+    """Return the part of what the cluster has that our file sets; the rest is the user's."""
     if isinstance(there, dict) and isinstance(ours, dict):
         return {key: _within(there[key], ours[key]) for key in ours if key in there}
     if isinstance(there, list) and isinstance(ours, list) and len(there) == len(ours):
@@ -197,7 +196,7 @@ def _within(there: Any, ours: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Write numbers and switches as texts, as Elasticsearch does with some."""
+    """Return a value with numbers and booleans as texts, as Elasticsearch returns some."""
     if isinstance(value, dict):
         return {key: _plain(each) for key, each in value.items()}
     if isinstance(value, list):

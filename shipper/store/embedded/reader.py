@@ -87,11 +87,11 @@ class EmbeddedStore:
             seen = _newest(self._views.current())
         return self._follow(selection, seen)
 
-    def positions(self, spans: Sequence[OriginRange]) -> Iterator[Sequence[int]]:
+    def positions(self, ranges: Sequence[OriginRange]) -> Iterator[Sequence[int]]:
         """Give per span the positions that are stored, each as often; see `OriginStore`."""
         with readable(self._path):
             views = self._views.current()
-            for span in spans:
+            for span in ranges:
                 yield positions(views, span)
 
     def retained_after(self) -> int:

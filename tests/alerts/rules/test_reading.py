@@ -90,7 +90,7 @@ def test_all_faults_are_told_at_once() -> None:
         ("spike: {of: a}\nbelow: 5", "below (line 5): has no meaning here; use above"),
         ("metric: {of: level, take: max}\nabove: 5", "level holds no numbers"),
         ("metric: {of: duration_ms, take: p42}\nabove: 5", "use average or max"),
-        ("new_value: {field: request_id}", "can't be counted"),
+        ("new_value: {field: request_id}", "cannot be counted"),
         ("new_value: {field: level}\ngroup_by: [level]", "names a field twice"),
         ("count: host.cpus:4\nabove: 1", "host.cpus is not indexed in Elasticsearch"),
         ("count: a\nabove: 5\nover: 1500ms\nevery: 1s", "use multiples of 1s"),
