@@ -1,8 +1,8 @@
 """
-Text for a terminal: safe, short, and the same everywhere.
+Text for the terminal: numbers, sizes, durations, tables.
 
-What a log line holds is never trusted: every character that could move the cursor, start an escape
-sequence or turn the direction of writing is shown as its escape.
+The content of a log line is never trusted: every character that could move the cursor, start an
+escape sequence or change the direction of writing is shown as its escape.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ _LEVELS = {"CRITICAL": "1;31", "ERROR": "31", "WARNING": "33", "INFO": "32", "DE
 
 @dataclass(frozen=True, slots=True)
 class Paint:
-    """Colours, or none."""
+    """Colours for a terminal; `on=False` leaves every text as it is."""
 
     on: bool
 
     def dim(self, text: str) -> str:
-        """Make what repeats stand back."""
+        """Return a text that is less prominent."""
         return self._paint(text, "2")
 
     def strong(self, text: str) -> str:
-        """Make a heading stand out."""
+        """Return a text in bold, such as a heading."""
         return self._paint(text, "1")
 
     def level(self, text: str, level: str) -> str:
-        """Colour by the level of a record; an unknown level stays as it is."""
+        """Return a text in the colour of a log level; unchanged for an unknown level."""
         return self._paint(text, _LEVELS.get(level, ""))
 
     def _paint(self, text: str, code: str) -> str:
@@ -49,18 +49,18 @@ class Paint:
 
 
 def safe(text: str) -> str:
-    """Show control characters as escapes; the rest stays."""
+    """Return a text with control characters as escapes."""
     return _UNSAFE.sub(_escape, text)
 
 
 def safe_json(value: Any) -> str:
-    """Write JSON on one line, with every unsafe character as a JSON escape."""
+    """Return a value as one line of JSON, with unsafe characters as JSON escapes."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def plain(value: Any) -> str:
-    """Show a field's value: text safe, whole floats without a fraction, the rest as JSON."""
+    """Return the value of a field: safe text, floats with up to 3 decimals, the rest as JSON."""
     if isinstance(value, str):
         return safe(value)
     if isinstance(value, float):
@@ -70,9 +70,9 @@ def plain(value: Any) -> str:
 
 def instant(time: int, *, unit_ms: int = 1) -> str:
     """
-    Write epoch milliseconds as ISO 8601 in UTC, to the day, minute, second or millisecond.
+    Return epoch milliseconds as ISO 8601 in UTC, to the day, minute, second or millisecond.
 
-    `unit_ms` is what the times are multiples of. Times outside the years 1 to 9999 stay numbers.
+    The times are multiples of `unit_ms`. Times outside the years 1 to 9999 stay numbers.
     """
     try:
         moment = _EPOCH + timedelta(milliseconds=time)
@@ -85,8 +85,13 @@ def instant(time: int, *, unit_ms: int = 1) -> str:
     return f"{text}Z"
 
 
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """Return a number with its noun, which agrees: `1 record`, `1,234 records`."""
+    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
+
+
 def size(count: int) -> str:
-    """Write bytes with the unit that leaves at most four digits, such as `12.3 MiB`."""
+    """Return bytes in the unit with at most three digits before the point: `12.3 MiB`."""
     amount = float(count)
     for unit in ("B", "KiB", "MiB", "GiB"):
         if abs(amount) < 1000:
@@ -95,8 +100,8 @@ def size(count: int) -> str:
     return f"{amount:.1f} TiB"
 
 
-def span(seconds: float) -> str:
-    """Write a duration with its largest unit, such as `12 s` or `3.5 h`."""
+def duration(seconds: float) -> str:
+    """Return a duration in its largest unit: `12.0 s`, `3.5 h`."""
     for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
         if seconds >= length:
             return f"{seconds / length:.1f} {unit}"
@@ -109,7 +114,7 @@ def _escape(found: re.Match[str]) -> str:
 
 
 def bar(share: float, width: int) -> str:
-    """Draw a share of 0 to 1 as a bar of at most `width` columns, never empty for a share."""
+    """Return a share of 0 to 1 as a bar of up to `width` columns, empty only for 0."""
     eighths = round(max(0.0, min(share, 1.0)) * width * 8)
     if share > 0:
         eighths = max(eighths, 1)
@@ -118,7 +123,7 @@ def bar(share: float, width: int) -> str:
 
 
 def table(rows: Sequence[Sequence[str]], *, right: Collection[int] = ()) -> list[str]:
-    """Line up cells in columns, two blanks apart; the columns numbered in `right` end flush."""
+    """Return the lines of a table; the columns whose numbers are in `right` are right-aligned."""
     columns = []
     for number, column in enumerate(zip(*rows, strict=True)):
         width = max(map(len, column))

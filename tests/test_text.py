@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipper.text import Paint, bar, instant, plain, safe, safe_json, size, span, table
+from shipper.text import Paint, bar, counted, duration, instant, plain, safe, safe_json, size, table
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_sizes_and_spans_have_the_unit_that_fits() -> None:
         "1.5 MiB",
         "5.0 TiB",
     ]
-    assert [span(0.25), span(90), span(7200), span(172_800)] == [
+    assert [duration(0.25), duration(90), duration(7200), duration(172_800)] == [
         "0.2 s",
         "1.5 min",
         "2.0 h",
@@ -112,3 +112,13 @@ def test_no_colour_means_no_escape() -> None:
     """Piped output holds only the text."""
     assert Paint(on=False).level("ERROR", "ERROR") == "ERROR"
     assert Paint(on=True).level("ERROR", "ERROR") == "\x1b[31mERROR\x1b[0m"
+
+
+def test_a_number_and_its_noun_agree() -> None:
+    """One is singular, and zero is plural."""
+    assert [counted(n, "record") for n in (0, 1, 1234)] == [
+        "0 records",
+        "1 record",
+        "1,234 records",
+    ]
+    assert counted(2, "copy", "copies") == "2 copies"

@@ -16,7 +16,7 @@ from shipper.alerts.judge.decide import act as record
 from shipper.alerts.ledger.ledger import Ledger
 from shipper.commands.alerts_incidents import ledger_of, one_incident
 from shipper.commands.invocation import Invocation, common_options, examples, refuse
-from shipper.commands.moments import as_span
+from shipper.commands.moments import as_duration
 from shipper.config.main import load
 from shipper.config.matchers import parse_matcher
 from shipper.errors import ConfigError
@@ -121,7 +121,7 @@ def resolve(invocation: Invocation, incidents: Sequence[str], *, by: str, note: 
     )
 )
 @click.argument("matchers", nargs=-1, metavar="[MATCHER]...")
-@click.option("--for", "lasts", callback=as_span, metavar="D", help="How long, such as 2h.")
+@click.option("--for", "lasts", callback=as_duration, metavar="D", help="How long, such as 2h.")
 @click.option("--everything", is_flag=True, help="Without a matcher: silence everything.")
 @_by
 @click.option("--comment", metavar="TEXT", default="", help="Why; it is shown with the incidents.")

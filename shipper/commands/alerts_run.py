@@ -13,7 +13,7 @@ from shipper.alerts.job import read_setup
 from shipper.alerts.job import run as work
 from shipper.alerts.settings import with_console
 from shipper.commands.invocation import Invocation, common_options, examples
-from shipper.commands.moments import as_span
+from shipper.commands.moments import as_duration
 from shipper.commands.run import log_to_stderr
 from shipper.config.main import load
 
@@ -101,7 +101,7 @@ def run(invocation: Invocation, /, **options: Any) -> int:
 @_choice
 @click.option(
     "--timeout",
-    callback=as_span,
+    callback=as_duration,
     metavar="D",
     default="60s",
     show_default=True,

@@ -15,7 +15,7 @@ from shipper.audit.collect import take_account
 from shipper.audit.examine import examine
 from shipper.audit.result import Result, save
 from shipper.commands.invocation import Invocation, common_options, examples
-from shipper.commands.moments import as_moment, as_span
+from shipper.commands.moments import as_duration, as_moment
 from shipper.config.main import EmbeddedOutput, LogstashOutput, load
 from shipper.errors import StoreUnavailable
 from shipper.process import data_folder
@@ -54,7 +54,7 @@ USUALLY_SHOWN_MS = 3000
 @click.option("--repair", is_flag=True, help="Send again what is lost, remove doubles.")
 @click.option(
     "--wait",
-    callback=as_span,
+    callback=as_duration,
     metavar="D",
     default="60s",
     show_default=True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from shipper.commands.invocation import Invocation, common_options, examples
-from shipper.commands.moments import as_moment, as_span
+from shipper.commands.moments import as_duration, as_moment
 from shipper.commands.stores import open_store
 from shipper.store.fleet import read_fleet
 from shipper.text import Paint
@@ -31,7 +31,7 @@ WELL, NOT_WELL = 0, 1
 )
 @click.option(
     "--silent",
-    callback=as_span,
+    callback=as_duration,
     metavar="D",
     default="1m",
     show_default=True,
@@ -39,7 +39,7 @@ WELL, NOT_WELL = 0, 1
 )
 @click.option(
     "--behind",
-    callback=as_span,
+    callback=as_duration,
     metavar="D",
     default="5m",
     show_default=True,

@@ -34,7 +34,7 @@ def parse_moment(text: str, now: int) -> int:
     return (known - _EPOCH) // _MILLISECOND
 
 
-def parse_span(text: str) -> int:
+def parse_duration_ms(text: str) -> int:
     """Return the milliseconds of a duration such as `1m`, at least 1; ValueError otherwise."""
     milliseconds = round(parse_duration(text) * 1000)
     if milliseconds < 1:
@@ -69,4 +69,4 @@ def typed(parse: Callable[[str, int], Any]) -> Callable[..., Any]:
 
 as_moment = typed(parse_moment)
 as_day = typed(parse_day)
-as_span = typed(lambda text, _now: parse_span(text))
+as_duration = typed(lambda text, _now: parse_duration_ms(text))

@@ -11,10 +11,10 @@ import click
 from shipper.agent import positions
 from shipper.agent.requests import Forget, Reread
 from shipper.commands.invocation import Invocation, common_options, examples
-from shipper.commands.moments import as_span
+from shipper.commands.moments import as_duration
 from shipper.config.main import load
 from shipper.process import data_folder
-from shipper.text import Paint, safe, safe_json, size, span, table
+from shipper.text import Paint, duration, safe, safe_json, size, table
 
 if TYPE_CHECKING:
     from shipper.agent.positions import KnownFile
@@ -25,7 +25,7 @@ PATIENCE = "60s"  # for a running shipper to get all that it has read acknowledg
 
 wait_option = click.option(
     "--wait",
-    callback=as_span,
+    callback=as_duration,
     metavar="D",
     default=PATIENCE,
     show_default=True,
@@ -83,7 +83,7 @@ def _row(file: KnownFile, now: int) -> list[str]:
         str(file.offset),
         "-" if file.size is None else str(file.size),
         state,
-        f"{span(max(0, now - file.seen_at) / 1000)} ago",
+        f"{duration(max(0, now - file.seen_at) / 1000)} ago",
     ]
 
 

@@ -9,7 +9,7 @@ import click
 
 from shipper.agent.loop import run as ship
 from shipper.commands.invocation import Invocation, common_options, examples, refuse
-from shipper.commands.moments import as_span
+from shipper.commands.moments import as_duration
 from shipper.config.main import load
 from shipper.text import safe
 
@@ -43,7 +43,7 @@ def log_to_stderr(*, debug: bool) -> None:
 @click.option("--once", is_flag=True, help="Ship what is in the files now, then exit.")
 @click.option(
     "--timeout",
-    callback=as_span,
+    callback=as_duration,
     metavar="D",
     help="With --once: give up after this time, such as 60s.",
 )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shipper.commands.invocation import Invocation, common_options, examples, refuse
-from shipper.commands.moments import as_moment, as_span
+from shipper.commands.moments import as_duration, as_moment
 from shipper.commands.stores import open_store
 from shipper.store.api import DateHistogram, Question, Selection, Sort, Terms, buckets_of
 from shipper.store.hit_text import hit_json, hit_text
@@ -106,7 +106,7 @@ class SearchOptions:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.option("--count", is_flag=True, help="Only how many.")
 @click.option("--by", metavar="FIELD", help="Count per value of a field.")
-@click.option("--every", callback=as_span, metavar="D", help="Count per time slot, such as 1m.")
+@click.option("--every", callback=as_duration, metavar="D", help="Count per time slot, such as 1m.")
 @click.option("--follow", is_flag=True, help="Show records as they arrive, until Ctrl-C.")
 @common_options
 @click.pass_obj

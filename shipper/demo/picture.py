@@ -12,7 +12,7 @@ from rich.text import Text
 
 from shipper.alerts.incident import Incident, Phase
 from shipper.alerts.severity import Severity
-from shipper.text import instant, plain, safe, size, span
+from shipper.text import duration, instant, plain, safe, size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -128,7 +128,7 @@ def _shipper(picture: Picture) -> str:
     parts = [f"{size(status.counters.read_bytes)} read", f"{size(picture.behind)} behind"]
     if status.watermark is not None:
         age = max(0, picture.now - status.watermark) / 1000
-        parts.append(f"searchable up to {span(age)} ago")
+        parts.append(f"searchable up to {duration(age)} ago")
     if status.last_error:
         parts.append(safe(status.last_error))
     return ", ".join(parts)

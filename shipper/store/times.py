@@ -26,7 +26,7 @@ def iso(epoch_ms: int) -> str:
     return f"{moment.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
 
 
-def parse_span(text: str) -> tuple[int, int] | None:
+def parse_period(text: str) -> tuple[int, int] | None:
     """
     Return the first and the last epoch millisecond that a date or time covers, None if it is none.
 

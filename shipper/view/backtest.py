@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from shipper.text import Paint, instant, safe, safe_json, span, table
+from shipper.text import Paint, duration, instant, safe, safe_json, table
 from shipper.view.rules import group_text
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def _sum_text(outcome: Outcome) -> str:
         return f"nothing in {days:.3g} days"
     return (
         f"{outcome.pages:,} pages in {days:.3g} days, {outcome.pages_a_day:.2g} a day; "
-        f"firing for {span(outcome.firing_ms / _SECOND_MS)}"
+        f"firing for {duration(outcome.firing_ms / _SECOND_MS)}"
     )
 
 
@@ -50,7 +50,7 @@ def _incident_row(outcome: Outcome, incident: Incident) -> list[str]:
     return [
         instant(incident.fired_at or 0, unit_ms=_SECOND_MS),
         end,
-        span(outcome.lasted_ms(incident) / _SECOND_MS),
+        duration(outcome.lasted_ms(incident) / _SECOND_MS),
         group_text(incident.group),
         safe(incident.verdict.reason),
     ]
@@ -91,7 +91,7 @@ def sweep_text(outcomes: Swept, key: str) -> list[str]:
             value,
             f"{outcome.pages:,}",
             f"{outcome.pages_a_day:.2g}",
-            span(outcome.firing_ms / _SECOND_MS),
+            duration(outcome.firing_ms / _SECOND_MS),
         ]
         for value, outcome in outcomes
     ]

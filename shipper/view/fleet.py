@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from shipper.text import Paint, safe, safe_json, size, span, table
+from shipper.text import Paint, duration, safe, safe_json, size, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +62,7 @@ def _row(beat: HostBeat, limits: FleetLimits) -> list[str]:
 
 
 def _ago(time: int, limits: FleetLimits) -> str:
-    return f"{span(max(limits.now - time, 0) / 1000)} ago"
+    return f"{duration(max(limits.now - time, 0) / 1000)} ago"
 
 
 def _notes(beat: HostBeat, limits: FleetLimits) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from shipper.alerts.incident import Change, Incident, Phase
-from shipper.text import instant, safe, safe_json, span, table
+from shipper.text import duration, instant, safe, safe_json, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,7 +33,7 @@ def list_text(incidents: Sequence[Incident], sla: Sla, now: int) -> list[str]:
             _state(each),
             each.rule,
             group_text(each),
-            span(_lasted(each, now) / 1000),
+            duration(_lasted(each, now) / 1000),
             _clock(each, sla, now),
             _remark(each),
         )
@@ -80,7 +80,7 @@ def show_text(
     """Give everything that is known of an incident."""
     return [
         f"{incident.id}  {incident.severity.value}  {incident.rule}  {group_text(incident)}",
-        f"  {_state(incident)} for {span(_lasted(incident, now) / 1000)}",
+        f"  {_state(incident)} for {duration(_lasted(incident, now) / 1000)}",
         f"  {safe(incident.verdict.reason)}",
         *(f"  {told}" for told in _facts(incident, sla)),
         "",
@@ -195,7 +195,7 @@ def _clock(incident: Incident, sla: Sla, now: int) -> str:
     limit = sla.resolve_by(incident) if is_answered else sla.respond_by(incident)
     assert limit is not None, "people were told"
     what = "resolve" if is_answered else "answer"
-    left = span(abs(limit - now) / 1000)
+    left = duration(abs(limit - now) / 1000)
     return f"{what} in {left}" if limit > now else f"{what}: {left} over"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from shipper.alerts.verdict import State
-from shipper.text import Paint, instant, safe, safe_json, span, table
+from shipper.text import Paint, duration, instant, safe, safe_json, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -71,7 +71,7 @@ def _object(rule: Rule, verdict: Verdict) -> dict[str, Any]:
 def late_text(beats: Sequence[HostBeat], now: int) -> list[str]:
     """Say which hosts have not delivered what these numbers are made of."""
     return [
-        f"{safe(beat.host)} is {span((now - beat.watermark) / 1000)} behind: what it has not "
+        f"{safe(beat.host)} is {duration((now - beat.watermark) / 1000)} behind: what it has not "
         "delivered is not in these numbers"
         for beat in beats
         if beat.watermark and now - beat.watermark > _BEHIND_MS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from shipper.text import Paint, instant, safe, safe_json, size, span, table
+from shipper.text import Paint, duration, instant, safe, safe_json, size, table
 
 if TYPE_CHECKING:
     from shipper.agent.status import Counters, FileStatus, Holding, Status
@@ -89,4 +89,4 @@ def _rates(status: Status) -> str:
 
 
 def _when(time: int, now: int) -> str:
-    return f"{instant(time)} ({span(max(0, now - time) / 1000)} ago)"
+    return f"{instant(time)} ({duration(max(0, now - time) / 1000)} ago)"

@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from shipper.commands.moments import parse_day, parse_moment, parse_span
+from shipper.commands.moments import parse_day, parse_duration_ms, parse_moment
 
 NOW = 1_770_301_845_123  # 2026-02-05T14:30:45.123Z
 
@@ -48,4 +48,4 @@ def test_a_day_is_a_date_or_one_of_two_words() -> None:
 
 def test_a_span_is_in_milliseconds() -> None:
     """Slots are whole milliseconds."""
-    assert parse_span("1m") == 60_000
+    assert parse_duration_ms("1m") == 60_000

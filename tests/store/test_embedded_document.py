@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from shipper.store.embedded.document import Encoder, Refused
 from shipper.store.embedded.number_order import magnitude, middle
-from shipper.store.times import EARLIEST, LATEST, iso, parse_span
+from shipper.store.times import EARLIEST, LATEST, iso, parse_period
 
 HOST = '"host":{"name":"h"}'
 LOG = '"log":{"file":{"path":"a.log"},"offset":%d}'
@@ -110,10 +110,10 @@ def test_magnitudes_are_near_and_in_order(one: float, other: float) -> None:
 )
 def test_a_time_names_a_span(text: str, span: tuple[int, int] | None) -> None:
     """A date is a day, a time as long as its last digit."""
-    assert parse_span(text) == span
+    assert parse_period(text) == span
 
 
 @given(st.integers(EARLIEST, LATEST))
 def test_times_are_written_to_the_millisecond(ms: int) -> None:
     """What is written is read again as the same millisecond, in every year."""
-    assert parse_span(iso(ms)) == (ms, ms)
+    assert parse_period(iso(ms)) == (ms, ms)

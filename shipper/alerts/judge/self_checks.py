@@ -20,7 +20,7 @@ from shipper.alerts.rules.summary import Summary
 from shipper.alerts.severity import Severity
 from shipper.alerts.verdict import Group, State, Verdict, Window
 from shipper.store.fleet import HostBeat
-from shipper.text import instant, span
+from shipper.text import duration, instant
 
 UNREACHABLE: Final = "store_unreachable"
 BLIND: Final = "blind"
@@ -79,7 +79,7 @@ def blind_hosts(beats: Iterable[HostBeat], blind_after_ms: int, now: int) -> dic
         known = beat.watermark or beat.started
         if now - known < blind_after_ms:
             continue
-        behind = span((now - known) / 1000)
+        behind = duration((now - known) / 1000)
         told = f"the records of {beat.host} are there up to {instant(known, unit_ms=1000)} only"
         if not beat.watermark:
             told = f"nothing says how far the records of {beat.host} are there"

@@ -27,7 +27,7 @@ from shipper.alerts.rules.summary import fill
 from shipper.alerts.severity import Severity
 from shipper.alerts.verdict import Verdict
 from shipper.store.api import Selection, Store
-from shipper.text import instant, span
+from shipper.text import duration, instant
 
 DIGEST: Final = "digest"
 _RANKS: Final = {severity: rank for rank, severity in enumerate(Severity)}
@@ -95,7 +95,7 @@ def headline(transition: Transition) -> str:  # noqa: PLR0911 -- one per change
     """Say in some words what happened."""
     incident = transition.incident
     begun = incident.fired_at if incident.fired_at is not None else incident.opened_at
-    lasted = span(max(0, transition.at - begun) / 1000)
+    lasted = duration(max(0, transition.at - begun) / 1000)
     match transition.change:
         case Change.FIRED:
             return "Firing, found late" if incident.late else "Firing"
@@ -122,7 +122,7 @@ def headline(transition: Transition) -> str:  # noqa: PLR0911 -- one per change
 def numbers(verdict: Verdict) -> str:
     """Say what was judged, over which time."""
     window = verdict.window
-    lasted = span((window.end - window.start) / 1000)
+    lasted = duration((window.end - window.start) / 1000)
     times = f"{instant(window.start, unit_ms=1000)} to {instant(window.end, unit_ms=1000)}"
     return f"{verdict.reason} (the {lasted} from {times})"
 

@@ -15,7 +15,7 @@ from typing import Final
 
 from shipper.alerts.incident import Change, Incident
 from shipper.alerts.page import Page, Share
-from shipper.text import instant, safe, span
+from shipper.text import duration, instant, safe
 
 WORDS: Final = {
     Change.OPENED: "pending",
@@ -119,7 +119,7 @@ def parts_of(page: Page) -> list[Part]:
 def since(incident: Incident, at: int) -> str:
     """Say when it began and how long it has been so."""
     begun = incident.fired_at if incident.fired_at is not None else incident.opened_at
-    lasted = span(max(0, at - begun) / 1000)
+    lasted = duration(max(0, at - begun) / 1000)
     return f"{instant(begun, unit_ms=1000)}, {lasted} {'in all' if incident.resolved_at else 'ago'}"
 
 

@@ -29,7 +29,7 @@ from shipper.store.embedded import envelope
 from shipper.store.embedded.incoming import AFTER_TIME, Pieces
 from shipper.store.embedded.number_order import magnitude
 from shipper.store.embedded.schema import FLOATS, MAX_TERM_BYTES, magnitude_column
-from shipper.store.times import EARLIEST, LATEST, parse_span
+from shipper.store.times import EARLIEST, LATEST, parse_period
 
 # tantivy takes a string inside JSON that looks like a time for one, and keeps only its second.
 # Behind this mark it stays a string.
@@ -301,7 +301,7 @@ def split_id(origin: str) -> tuple[str, int]:
 def _instant(text: str | None) -> int | None:
     if text is None:
         return None
-    span = parse_span(text)
+    span = parse_period(text)
     if span is None:
         raise ValueError(f"event.created {text!r} is not an ISO 8601 time")
     return span[0]

@@ -8,7 +8,7 @@ from typing import Final
 from shipper.fields import FieldKind, resolve
 from shipper.store.query.tokens import QuerySyntaxError, Word
 from shipper.store.query.tree import Match, Node, Range, Wildcard
-from shipper.store.times import parse_span
+from shipper.store.times import parse_period
 
 # Compared without regard to case: stored in upper case.
 UPPER_CASE: Final = ("level",)
@@ -100,7 +100,7 @@ def _fold(field: str, text: str) -> str:
 
 def _date(field: str, word: Word) -> tuple[int, int]:
     """Return the first and the last millisecond of the day, minute or second that is named."""
-    span = parse_span(word.text)
+    span = parse_period(word.text)
     if span is None:
         raise QuerySyntaxError(
             word.at,
