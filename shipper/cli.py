@@ -32,20 +32,23 @@ COMMANDS = {
         "Ship what the application logs, until it is told to stop.",
     ),
     "check": ("shipper.commands.check:check", "Find every fault before it costs a record."),
-    "setup": ("shipper.commands.setup:setup", "Install or update what Elasticsearch needs."),
+    "setup": (
+        "shipper.commands.setup:setup",
+        "Install or update templates, lifecycle policy and roles in Elasticsearch.",
+    ),
     "status": ("shipper.commands.status:status", "Show how far each file is shipped."),
     "registry": (
         "shipper.commands.registry:registry",
-        "Show and change how far files count as delivered.",
+        "Show and change the positions up to which files are delivered.",
     ),
     "deadletters": (
         "shipper.commands.deadletters:deadletters",
-        "Show, send again or drop what was refused for good.",
+        "List, show, send again or drop dead letters.",
     ),
     "fleet": ("shipper.commands.fleet:fleet", "Show every host that ships to this store."),
     "audit": ("shipper.commands.audit:audit", "Account for every record that was written."),
     "search": ("shipper.commands.search:search", "Find, count, group or follow records."),
-    "report": ("shipper.commands.report:report", "Write a summary of the records."),
+    "report": ("shipper.commands.report:report", "Write summaries of the records."),
     "alerts": (
         "shipper.commands.alerts:alerts",
         "Judge rules over the records, and tell people.",

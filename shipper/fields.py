@@ -1,9 +1,9 @@
 """
-The fields of a record in the store: the one list that enrichment, both stores and the docs share.
+The fields of a stored record: the one list that enrichment, both stores and the docs share.
 
 A record keeps the names that the application wrote. A key that is not listed here is moved under
-`extra`, where it stays searchable whatever its type, and can never break the mapping of another
-record. ECS names that people and Kibana expect are aliases, not second copies.
+`extra`, where it stays searchable whatever its type and cannot break the mapping of other records.
+ECS names that people and Kibana expect are aliases, not second copies.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from enum import StrEnum
 
 
 class FieldKind(StrEnum):
-    """How a field is stored and what can be asked of it."""
+    """How a field is stored and which queries it supports."""
 
     KEYWORD = "keyword"  # one exact term; wildcards; terms, cardinality
     TEXT = "text"  # words, lower-cased; phrases
@@ -25,7 +25,7 @@ class FieldKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field: what it holds, and what it means."""
+    """One field: its name, kind and meaning."""
 
     name: str
     kind: FieldKind
@@ -38,36 +38,40 @@ FIELDS: dict[str, Field] = {
         Field(
             "@timestamp",
             FieldKind.DATE,
-            "when it happened; the time of reading if the line has none",
+            "time of the event; time of reading if the line has none",
         ),
         Field("level", FieldKind.KEYWORD, "DEBUG, INFO, WARNING, ERROR or CRITICAL"),
         Field("logger", FieldKind.KEYWORD, "name of the logger"),
-        Field("message", FieldKind.TEXT, "the message; the whole line if it is not JSON"),
+        Field("message", FieldKind.TEXT, "message; the whole line if it is not JSON"),
         Field("exc_info", FieldKind.TEXT, "traceback"),
         Field("error_type", FieldKind.KEYWORD, "class of the exception"),
         Field("request_id", FieldKind.KEYWORD, "X-Request-ID of the HTTP request"),
-        Field("workflow_id", FieldKind.KEYWORD, "workflow that the record is about"),
+        Field("workflow_id", FieldKind.KEYWORD, "workflow of the record"),
         Field("execution_time_ms", FieldKind.FLOAT, "duration of a workflow execution"),
         Field("status", FieldKind.KEYWORD, "outcome of a workflow execution"),
         Field("method", FieldKind.KEYWORD, "HTTP method (access)"),
         Field("path", FieldKind.KEYWORD, "path of the request (access)"),
-        Field("route", FieldKind.KEYWORD, "route template that answered (access)"),
+        Field("route", FieldKind.KEYWORD, "route template of the request (access)"),
         Field("status_code", FieldKind.INTEGER, "HTTP status (access)"),
-        Field("duration_ms", FieldKind.FLOAT, "time to the end of the answer (access)"),
+        Field("duration_ms", FieldKind.FLOAT, "time to the end of the response (access)"),
         Field("client_ip", FieldKind.KEYWORD, "address of the client (access)"),
         Field("user_agent", FieldKind.KEYWORD, "User-Agent header (access)"),
-        Field("run", FieldKind.KEYWORD, "ULID of the process start that wrote the record"),
+        Field("run", FieldKind.KEYWORD, "ULID of the process run that wrote the record"),
         Field("seq", FieldKind.INTEGER, "number of the record in its run: 0, 1, 2 …"),
-        Field("tags", FieldKind.KEYWORD, "what was odd about the line; several"),
+        Field("tags", FieldKind.KEYWORD, "irregularities of the line; a list"),
         Field("host", FieldKind.OBJECT, "host.name"),
         Field("service", FieldKind.OBJECT, "service.name, service.environment, service.version"),
         Field(
             "event", FieldKind.OBJECT, "event.dataset, event.kind, event.category, event.created"
         ),
         Field("error", FieldKind.OBJECT, "error.category: user, server or workflow"),
-        Field("log", FieldKind.OBJECT, "log.file.path, log.offset; log.stream of a foreign line"),
+        Field(
+            "log",
+            FieldKind.OBJECT,
+            "log.file.path, log.offset; log.stream of a line without run and seq",
+        ),
         Field("data_stream", FieldKind.OBJECT, "data_stream.type, .dataset, .namespace"),
-        Field("extra", FieldKind.OBJECT, "every key of the record that is not in this list"),
+        Field("extra", FieldKind.OBJECT, "every other key of the record"),
     )
 }
 
@@ -88,18 +92,18 @@ ALIASES: dict[str, str] = {
 }
 
 
-# The dataset of what shippers tell of themselves. A query finds these records only if it names
-# them, so no count, rule or report about the application has to leave them out.
+# The dataset of heartbeats. A query finds them only if it names them, so counts, rules and reports
+# about the application do not have to exclude them.
 HEARTBEAT = "orchestrator.heartbeat"
 
 
 def resolve(name: str) -> tuple[str, FieldKind]:
     """
-    Find the stored path and the kind of a field by the name that a user typed.
+    Return the stored path and the kind of a field by the name that a user typed.
 
     An alias leads to its field, `object.key` of a known object stays, `extra.x` and any unknown
     name `x` both mean `extra.x`. The kind of a key inside an object is `FieldKind.OBJECT`: it holds
-    keywords or numbers, record by record.
+    a keyword in one record and a number in another.
     """
     name = ALIASES.get(name, name)
     field = FIELDS.get(name)

@@ -1,4 +1,4 @@
-"""`shipper audit`: every record that was written, accounted for."""
+"""`shipper audit`: account for every record that was written."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from shipper.process import data_folder
 from shipper.registry.registry import files_beside
 from shipper.store.fleet import read_fleet
 from shipper.store.opening import store_of
-from shipper.text import Paint
+from shipper.text import Paint, counted
 from shipper.view.audit import audit_json, audit_text
 
 if TYPE_CHECKING:
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from shipper.store.origins import OriginStore
 
 CLOSES, DOES_NOT_CLOSE = 0, 1
-LOOK_SECONDS = 1.0  # between two looks for what is acked and not to be found yet
+POLL_SECONDS = 1.0  # between two searches for records that are acked but not found yet
 
-# How long an acked record may take until it can be found, where no heartbeat tells.
-SHOWN_MS = {EmbeddedOutput: 0, LogstashOutput: 30_000}
-USUALLY_SHOWN_MS = 3000
+# How long an acked record may take to become searchable, without a heartbeat as evidence.
+SEARCHABLE_MS = {EmbeddedOutput: 0, LogstashOutput: 30_000}
+DEFAULT_SEARCHABLE_MS = 3000
 
 
 @click.command(
@@ -48,17 +48,17 @@ USUALLY_SHOWN_MS = 3000
     metavar="T",
     default="1d",
     show_default=True,
-    help="What was delivered since then.",
+    help="Check records delivered since this time.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-@click.option("--repair", is_flag=True, help="Send again what is lost, remove doubles.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--repair", is_flag=True, help="Send lost records again, remove duplicate copies.")
 @click.option(
     "--wait",
     callback=as_duration,
     metavar="D",
     default="60s",
     show_default=True,
-    help="How long to wait for what is on its way, and for a repair.",
+    help="How long to wait for records on their way, and for a repair.",
 )
 @common_options
 @click.pass_obj
@@ -66,10 +66,10 @@ def audit(invocation: Invocation, *, since: int, as_json: bool, repair: bool, wa
     """
     Account for every record that was written.
 
-    What the shipper read is looked up in the store, record by record: indexed once, stored as
-    text, a dead letter, waiting in its file, given up on purpose, or lost. Names records that are
-    there twice, and the numbers that the application never wrote. Exits with 1 if the sum does not
-    close, with 3 if that cannot be told now.
+    Looks up every record in the store: it is indexed once, stored as text, a dead letter, waiting
+    in its file, dropped on purpose, or lost. Also lists records that are stored twice, and numbers
+    missing in the files. Exits with 1 if records are lost or doubled, with 3 if the store cannot
+    be checked now.
     """
     config = load(invocation.config)
     with closing(store_of(config)) as store:
@@ -89,7 +89,7 @@ def audit(invocation: Invocation, *, since: int, as_json: bool, repair: bool, wa
 
 @dataclass(frozen=True, slots=True)
 class Auditor:
-    """Audits, waits and repairs; `wait` is in milliseconds."""
+    """Audits and repairs; waits for records on their way, up to `wait` milliseconds."""
 
     config: Config
     store: OriginStore
@@ -98,17 +98,17 @@ class Auditor:
 
     @property
     def is_running(self) -> bool:
-        """Tell whether a shipper is at work on the data folder."""
+        """Return whether a shipper is running on the data folder."""
         return data_folder.holder_of(self.config.data_dir) is not None
 
     def audit(self, since: int, *, patient: bool = False) -> Result:
         """
-        Audit; look again while what is not found may still be on its way.
+        Audit; search again while missing records may still be on their way.
 
-        With `patient`, wait for a repair as well.
+        With `patient`, also wait for a repair.
 
         Raises:
-            StoreUnavailable: the store cannot be asked, or what was acked cannot be judged yet.
+            StoreUnavailable: the store cannot be read, or acked records may still be on their way.
 
         """
         started = int(self.clock() * 1000)
@@ -121,17 +121,17 @@ class Auditor:
                 return result
             if over:
                 raise StoreUnavailable(
-                    f"{result.lost_count:,} acked records cannot be found, and no heartbeat has"
-                    " come the same way since: they may be on their way, as while Logstash is"
-                    " blocked; see shipper fleet, and audit again"
+                    f"{counted(result.lost_count, 'acked record')} not found, and no newer"
+                    " heartbeat has arrived: they may still be on their way through Logstash",
+                    "see shipper fleet, and audit again later",
                 )
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
             result = examine(self.store, account)
         return result
 
     def _is_settled(self, started: int, waited: int) -> bool:
-        """Tell whether all that was acked at the start can be found by now, if it is there."""
-        shown = SHOWN_MS.get(type(self.config.output), USUALLY_SHOWN_MS)
+        """Return whether every record acked by the start is searchable now, if it is stored."""
+        shown = SEARCHABLE_MS.get(type(self.config.output), DEFAULT_SEARCHABLE_MS)
         if waited < min(shown, self.wait):
             return False
         if not isinstance(self.config.output, LogstashOutput):
@@ -143,13 +143,13 @@ class Auditor:
         return any(beat.host == host and beat.at > started for beat in beats)
 
     def repair(self, result: Result) -> list[str]:
-        """Have lost records read again, remove copies; say what was done and what cannot be."""
+        """Send lost records again and remove copies; return what was done and what was not."""
         notes = []
         if result.lost:
             notes += self._read_again(result)
         if result.doubled:
             removed = self.store.remove_doubles(result.doubled)
-            notes.append(f"{removed:,} copies were removed")
+            notes.append(f"{counted(removed, 'copy', 'copies')} removed")
         return notes
 
     def _read_again(self, result: Result) -> list[str]:
@@ -160,7 +160,8 @@ class Auditor:
         for lost in result.lost:
             path = paths.get(lost.file)
             if path is None:
-                notes.append(f"{lost.path}: is gone, {lost.count:,} records of it cannot be sent")
+                records = counted(lost.count, "record")
+                notes.append(f"{lost.path}: file is gone, {records} cannot be sent again")
             else:
                 starts[path] = min(lost.start, starts.get(path, lost.start))
         if not starts:
@@ -170,11 +171,8 @@ class Auditor:
             outcomes = positions.hand_over(self.config, request, self.clock, self.wait / 1000)
         else:
             outcomes = positions.change(self.config, request, int(self.clock() * 1000))
-            notes.append("no shipper is running: it is sent at the next start")
-        told = (
-            each.fault or f"is read again from byte {starts.get(each.subject, 0)}"
-            for each in outcomes
-        )
-        return notes + [
-            f"{each.subject}: {text}" for each, text in zip(outcomes, told, strict=True)
-        ]
+            notes.append("no shipper is running: records are sent again at the next start")
+        for each in outcomes:
+            done = f"read again from byte {starts.get(each.subject, 0)}"
+            notes.append(f"{each.subject}: {each.fault or done}")
+        return notes

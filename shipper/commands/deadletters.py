@@ -1,4 +1,4 @@
-"""`shipper deadletters`: what was refused for good, shown, sent again, dropped."""
+"""`shipper deadletters`: list, show, send again or drop refused events."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from shipper.commands.registry import wait_option
 from shipper.config.main import load
 from shipper.deliver.deadletters import DeadLetters
 from shipper.process import data_folder
-from shipper.text import Paint, safe, safe_json, table
+from shipper.text import Paint, counted, safe, safe_json, table
 
 if TYPE_CHECKING:
     from shipper.agent.requests import Outcome
     from shipper.config.main import Config
     from shipper.deliver.deadletters import Letter, Line
 
-REASON_CHARACTERS = 100  # of a reason in a list
+MAX_REASON_CHARACTERS = 100  # in a list
 
-all_option = click.option("--all", "everything", is_flag=True, help="All dead letters.")
+all_option = click.option("--all", "everything", is_flag=True, help="Select all dead letters.")
 ids_argument = click.argument("ids", nargs=-1, metavar="[ID…]")
 
 
@@ -39,10 +39,10 @@ ids_argument = click.argument("ids", nargs=-1, metavar="[ID…]")
 @common_options
 def deadletters() -> None:
     """
-    Show, send again or drop what was refused for good.
+    List, show, send again or drop dead letters.
 
-    An event whose output refuses it as it is and as text becomes a dead letter, with the reason.
-    Its ID is the `_id` that it would have.
+    An event that the output refuses both as it is and as text becomes a dead letter, with the
+    reason. Its ID is the `_id` that the record would have.
     """
 
 
@@ -50,30 +50,32 @@ def deadletters() -> None:
     "list",
     epilog=examples("shipper deadletters list", "shipper deadletters list --json | jq -r .reason"),
 )
-@click.option("--since", callback=as_moment, metavar="T", help="Refused not before this time.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, without document.")
+@click.option("--since", callback=as_moment, metavar="T", help="Refused since this time.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="One JSON object per line, without documents."
+)
 @common_options
 @click.pass_obj
 def list_(invocation: Invocation, since: int | None, *, as_json: bool) -> int:
     """
-    List the dead letters: when, what, why; and how many there are by reason.
+    List the dead letters, and how many there are per reason.
 
-    A letter that was refused several times is shown once, with the last reason. Exits with 1 when
+    A letter that was refused several times is shown once, with the last reason. Exits with 1 if
     there is none.
     """
     letters, times = _newest(_open(load(invocation.config)))
     chosen = [letter for letter in letters if since is None or letter.at_ms >= since]
     if as_json:
         for letter in chosen:
-            told = {"_id": letter.id, "dataset": letter.dataset, "reason": letter.reason}
-            click.echo(safe_json({**told, "at": letter.at, "times": times[letter.id]}))
+            summary = {"_id": letter.id, "dataset": letter.dataset, "reason": letter.reason}
+            click.echo(safe_json({**summary, "at": letter.at, "times": times[letter.id]}))
     elif chosen:
         click.echo("\n".join(_listed(chosen, Paint(invocation.colors))))
     return 0 if chosen else 1
 
 
 def _newest(letters: DeadLetters) -> tuple[list[Letter], Counter[str]]:
-    """Give the last letter of each id, in the order of the file, and how many lines it has."""
+    """Return the last letter of each id, in the order of the file, and its number of lines."""
     newest: dict[str, Letter] = {}
     times: Counter[str] = Counter()
     for line in letters.read():
@@ -96,7 +98,9 @@ def _listed(letters: list[Letter], paint: Paint) -> list[str]:
 
 def _short(reason: str) -> str:
     first = safe(" ".join(reason.split()))
-    return first if len(first) <= REASON_CHARACTERS else f"{first[: REASON_CHARACTERS - 1]}…"
+    return (
+        first if len(first) <= MAX_REASON_CHARACTERS else f"{first[: MAX_REASON_CHARACTERS - 1]}…"
+    )
 
 
 @deadletters.command(epilog=examples("shipper deadletters show 0123456789abcdef0123-512"))
@@ -105,16 +109,18 @@ def _short(reason: str) -> str:
 @click.pass_obj
 def show(invocation: Invocation, letter_id: str) -> int:
     """
-    Show a dead letter with its whole document, as JSON.
+    Show a dead letter with its document, as JSON.
 
-    Exits with 1 when there is no such letter.
+    Exits with 1 if there is no such letter.
     """
     found = None
     for line in _open(load(invocation.config)).read():
         if line.letter.id == letter_id:
             found = line.letter
     if found is None:
-        click.echo(f"no dead letter {safe(letter_id)}; see shipper deadletters list", err=True)
+        click.echo(
+            f"there is no dead letter {safe(letter_id)}; see shipper deadletters list", err=True
+        )
         return 1
     text = msgspec.json.format(msgspec.json.encode(found), indent=2).decode(errors="replace")
     click.echo("\n".join(map(safe, text.splitlines())))
@@ -134,23 +140,23 @@ def show(invocation: Invocation, letter_id: str) -> int:
 @click.pass_obj
 def replay(invocation: Invocation, ids: tuple[str, ...], *, everything: bool, wait: int) -> int:
     """
-    Send dead letters again, after the reason was mended.
+    Send dead letters again, once the cause is fixed.
 
-    They go the way of all records: tried until the output answers, sent as text if it refuses
-    them, a dead letter again if it refuses that too. A letter is taken out when its record is
-    stored. A running shipper does it itself; else it is done here. Exits with 1 if one was
-    refused again, or there was none.
+    They are delivered like all records: retried until the output answers, sent as text if it
+    refuses them, and dead letters again if it refuses the text too. A letter is removed when its
+    record is stored. A running shipper sends them itself; otherwise this command does. Exits with
+    1 if a letter was refused again, or if there was none.
     """
     config = load(invocation.config)
     lines = _chosen(_open(config), ids, everything=everything)
     if not lines:
-        click.echo("no such dead letter; see shipper deadletters list", err=True)
+        click.echo("there is no such dead letter; see shipper deadletters list", err=True)
         return 1
     request = requests.Replay(None if everything else ids)
     outcomes = _replay(invocation, config, request, wait)
     counts = {each.subject: each.count for each in outcomes}
-    told = f"{counts['stored']} sent again and stored, {counts['before']} were stored before"
-    click.echo(f"{told}, {counts['refused']} refused again")
+    stored = f"{counts['stored']} sent again and stored, {counts['before']} already stored"
+    click.echo(f"{stored}, {counts['refused']} refused again")
     return 1 if counts["refused"] else 0
 
 
@@ -167,26 +173,28 @@ def _replay(
 @deadletters.command(epilog=examples("shipper deadletters drop --all --yes"))
 @ids_argument
 @all_option
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @common_options
 @click.pass_obj
 def drop(invocation: Invocation, ids: tuple[str, ...], *, everything: bool, yes: bool) -> int:
     """
-    Drop dead letters for good.
+    Drop dead letters permanently.
 
-    Asks before it does, on a terminal; elsewhere it needs --yes. Exits with 1 when nothing was
+    Asks for confirmation on a terminal; elsewhere it needs --yes. Exits with 1 if nothing was
     dropped.
     """
     letters = _open(load(invocation.config))
     lines = _chosen(letters, ids, everything=everything)
     count = len({line.letter.id for line in lines})
     if not count:
-        click.echo("no such dead letter; see shipper deadletters list", err=True)
+        click.echo("there is no such dead letter; see shipper deadletters list", err=True)
         return 1
     if not yes:
         if not sys.stdin.isatty():
-            refuse("to drop dead letters where nobody can be asked, add --yes")
-        if not click.confirm(f"Drop {count} dead letters? Their records are lost then", err=True):
+            refuse("dropping needs a confirmation; use --yes where there is no terminal")
+        if not click.confirm(
+            f"Drop {counted(count, 'dead letter')}? Their records will be lost", err=True
+        ):
             return 1
     letters.remove([line.mark for line in lines])
     click.echo(f"{count} dropped")
@@ -199,5 +207,5 @@ def _open(config: Config) -> DeadLetters:
 
 def _chosen(letters: DeadLetters, ids: tuple[str, ...], *, everything: bool) -> list[Line]:
     if everything == bool(ids):
-        refuse("name dead letters by their ID, or all of them with --all")
+        refuse("give the IDs of dead letters, or --all")
     return [line for line in letters.read() if everything or line.letter.id in ids]

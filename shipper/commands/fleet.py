@@ -1,4 +1,4 @@
-"""`shipper fleet`: every host that ships to this store, and how far each is."""
+"""`shipper fleet`: the state of every host that ships to a store."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WELL, NOT_WELL = 0, 1
     metavar="T",
     default="1d",
     show_default=True,
-    help="Hosts that told of themselves since then.",
+    help="Show hosts with a heartbeat since this time.",
 )
 @click.option(
     "--silent",
@@ -45,16 +45,18 @@ WELL, NOT_WELL = 0, 1
     show_default=True,
     help="A host is behind if its watermark is older than this.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a host; times in epoch ms.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="One JSON object per host; times in epoch ms."
+)
 @common_options
 @click.pass_obj
 def fleet(invocation: Invocation, *, since: int, silent: int, behind: int, as_json: bool) -> int:
     """
     Show every host that ships to this store.
 
-    Per host its state, the age of its last heartbeat, up to which time all of its records can be
-    searched, what is not delivered yet, dead letters, and the version of its shipper. Exits with 1
-    if a host is silent, stopped or behind, or if there is none.
+    Shows per host its state, the age of its last heartbeat, the time up to which all its records
+    can be searched, the bytes not delivered yet, dead letters, and the version of its shipper.
+    Exits with 1 if a host is silent, stopped or behind, or if there is no host.
     """
     limits = FleetLimits(invocation.now(), silent, behind)
     with open_store(invocation) as store:

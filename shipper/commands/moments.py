@@ -1,7 +1,7 @@
 """
-Times as a user types them: `15m`, `2h`, `7d` ago, or ISO 8601.
+Times on the command line: `15m`, `2h`, `7d` (ago), or ISO 8601.
 
-A time without an offset is UTC, as all times are that are shown.
+A time without a zone is UTC, like all times that are shown.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 def parse_moment(text: str, now: int) -> int:
-    """Return epoch milliseconds; ValueError with the fault and the remedy otherwise."""
+    """Return a time in epoch milliseconds; raise ValueError with fault and remedy."""
     if re.fullmatch(r"\s*[\d.]+\s*[a-z]+\s*", text):
         return now - round(parse_duration(text) * 1000)
     try:
         moment = datetime.fromisoformat(text.strip())
     except ValueError:
-        told = f'"{text}" is no time; use 15m, 2h, 7d (ago) or 2026-02-05T14:30:00Z'
-        raise ValueError(told) from None
+        reason = f'"{text}" is not a time; use 15m, 2h, 7d (ago) or 2026-02-05T14:30:00Z'
+        raise ValueError(reason) from None
     known = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return (known - _EPOCH) // _MILLISECOND
 
 
 def parse_duration_ms(text: str) -> int:
-    """Return the milliseconds of a duration such as `1m`, at least 1; ValueError otherwise."""
+    """Return a duration such as `1m` in milliseconds, at least 1; raise ValueError otherwise."""
     milliseconds = round(parse_duration(text) * 1000)
     if milliseconds < 1:
-        raise ValueError(f'"{text}" is no time at all; use at least 1ms')
+        raise ValueError(f'"{text}" is too short; use at least 1ms')
     return milliseconds
 
 
 def parse_day(text: str, now: int) -> date:
-    """Return the day, in UTC, of `2026-02-05`, `today` or `yesterday`; ValueError otherwise."""
+    """Return the day in UTC of `2026-02-05`, `today` or `yesterday`; raise ValueError otherwise."""
     today = (_EPOCH + now * _MILLISECOND).date()
     named = {"today": today, "yesterday": today - timedelta(days=1)}
     if text in named:
@@ -51,12 +51,12 @@ def parse_day(text: str, now: int) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        told = f'"{text}" is no day; use 2026-02-05, today or yesterday'
-        raise ValueError(told) from None
+        reason = f'"{text}" is not a day; use 2026-02-05, today or yesterday'
+        raise ValueError(reason) from None
 
 
 def typed(parse: Callable[[str, int], Any]) -> Callable[..., Any]:
-    """Make an option's callback of a parser that gets the text and the time now."""
+    """Return the callback of an option from a parser of its text and the current time."""
 
     def callback(ctx: click.Context, _option: click.Parameter, text: str | None) -> Any:
         try:

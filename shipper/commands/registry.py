@@ -1,4 +1,4 @@
-"""`shipper registry`: how far files count as delivered, shown and changed."""
+"""`shipper registry`: show and change the positions up to which files are delivered."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from shipper.agent.requests import Outcome
     from shipper.config.main import Config
 
-PATIENCE = "60s"  # for a running shipper to get all that it has read acknowledged
+DEFAULT_WAIT = "60s"  # a running shipper first gets everything acked that it has read
 
 wait_option = click.option(
     "--wait",
     callback=as_duration,
     metavar="D",
-    default=PATIENCE,
+    default=DEFAULT_WAIT,
     show_default=True,
-    help="How long to wait for the answer of a running shipper.",
+    help="How long to wait for a running shipper to make the change.",
 )
 
 
@@ -43,31 +43,32 @@ wait_option = click.option(
 @common_options
 def registry() -> None:
     """
-    Show and change how far files count as delivered.
+    Show and change the positions up to which files are delivered.
 
-    It can be used while the shipper runs: that one then makes the change, between two batches.
+    While a shipper is running, it makes the change itself, between two batches.
     """
 
 
 @registry.command(
     "list", epilog=examples("shipper registry list", "shipper registry list --json | jq .path")
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line; bytes, epoch ms.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line; bytes, epoch ms.")
 @common_options
 @click.pass_obj
 def list_(invocation: Invocation, *, as_json: bool) -> int:
     """
-    List the files that the registry knows.
+    List the files in the registry.
 
-    Per file its identity (device:inode), the stream of its lines without run and seq, the offset
-    up to which it is acknowledged, its size, and its state. Exits with 1 when it knows none.
+    Shows per file its identity (device:inode), the stream of its lines without run and seq, the
+    offset up to which it is acked, its size, its state, and when it was last seen. Exits with 1 if
+    there is no file.
     """
     files = positions.known_files(load(invocation.config))
     if as_json:
         for file in files:
             click.echo(safe_json(asdict(file)))
     elif files:
-        head = ["file", "identity", "stream", "offset", "size", "state", "last there"]
+        head = ["file", "identity", "stream", "offset", "size", "state", "last seen"]
         rows = [_row(file, invocation.now()) for file in files]
         heading, *lines = table([head, *rows], right={3, 4})
         click.echo("\n".join([Paint(invocation.colors).strong(heading), *lines]))
@@ -75,7 +76,7 @@ def list_(invocation: Invocation, *, as_json: bool) -> int:
 
 
 def _row(file: KnownFile, now: int) -> list[str]:
-    state = f"again, to {file.again}" if file.state == "again" else file.state
+    state = f"again, up to {file.again}" if file.state == "again" else file.state
     return [
         safe(file.path),
         f"{file.device}:{file.inode}",
@@ -98,16 +99,15 @@ def reset(invocation: Invocation, paths: tuple[str, ...], *, wait: int) -> int:
     """
     Read files again from their beginning.
 
-    What the output holds is not stored twice, and what it lost goes out again: the embedded index
-    is asked record by record, elsewhere the `_id` absorbs what is there. PATH is a path or a
-    pattern of paths. Exits with 1 if a file could not be reset.
+    Records that the output still has are not stored twice; records that it lost are sent again.
+    PATH is a path or a glob pattern. Exits with 1 if a file could not be reset.
     """
     config = load(invocation.config)
     request = Reread({os.path.abspath(path): 0 for path in paths})
     outcomes = _carry_out(invocation, config, request, wait)
     for each in outcomes:
-        told = each.fault or f"{size(each.count)} ({each.count} bytes) are read again"
-        click.echo(f"{safe(each.subject)}: {told}", err=each.fault is not None)
+        done = f"reading {size(each.count)} ({each.count} bytes) again"
+        click.echo(f"{safe(each.subject)}: {each.fault or done}", err=each.fault is not None)
     return 1 if any(each.fault for each in outcomes) else 0
 
 
@@ -120,15 +120,16 @@ def forget(invocation: Invocation, patterns: tuple[str, ...], *, wait: int) -> i
     """
     Forget files that are gone.
 
-    The shipper does so itself a day after it saw a file last. A file that is there is not
-    forgotten: it would be read from its beginning. Exits with 1 if a file was not forgotten.
+    The shipper does so itself one day after it last saw a file. A file that still exists is not
+    forgotten, as it would be read again from its beginning. Exits with 1 if a file was not
+    forgotten.
     """
     config = load(invocation.config)
     request = Forget(tuple(os.path.abspath(pattern) for pattern in patterns))
     outcomes = _carry_out(invocation, config, request, wait)
     for each in outcomes:
-        told = each.fault or f"forgotten at {each.count} bytes"
-        click.echo(f"{safe(each.subject)}: {told}", err=each.fault is not None)
+        done = f"forgotten at {each.count} bytes"
+        click.echo(f"{safe(each.subject)}: {each.fault or done}", err=each.fault is not None)
     return 1 if any(each.fault for each in outcomes) else 0
 
 

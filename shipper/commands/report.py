@@ -1,4 +1,4 @@
-"""`shipper report`: summaries of the records as files."""
+"""`shipper report`: summaries of the records, written as files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.group(epilog=examples("shipper report daily", "shipper report daily --date yesterday"))
 @common_options
 def report() -> None:
-    """Write a summary of the records."""
+    """Write summaries of the records."""
 
 
 @report.command(
@@ -36,7 +36,7 @@ def report() -> None:
     metavar="D",
     default="today",
     show_default=True,
-    help="The day, in UTC: 2026-02-05, today (so far) or yesterday.",
+    help="The day in UTC: 2026-02-05, today (so far) or yesterday.",
 )
 @click.option(
     "--directory",
@@ -44,16 +44,16 @@ def report() -> None:
     metavar="DIR",
     default=Path("logs"),
     show_default=True,
-    help="Where the file goes.",
+    help="Directory of the file.",
 )
 @common_options
 @click.pass_obj
 def daily(invocation: Invocation, day: date, directory: Path) -> int:
     """
-    Write daily_summary_D.json for a day.
+    Write the summary of a day to daily_summary_D.json.
 
     Its keys are date, total_requests, errors, warnings, success_rate, avg_response_time and
-    top_errors; docs/commands.md says what each counts.
+    top_errors; docs/commands.md describes them.
     """
     with open_store(invocation) as store:
         summary = reports.summarize(store, day)

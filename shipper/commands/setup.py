@@ -1,4 +1,4 @@
-"""`shipper setup`: what Elasticsearch needs before the first record."""
+"""`shipper setup`: installs what Elasticsearch needs before the first record."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from shipper.text import safe
 
 
 @click.command(epilog=examples("shipper setup --dry-run", "shipper setup"))
-@click.option("--dry-run", is_flag=True, help="Change nothing; show what would change.")
+@click.option("--dry-run", is_flag=True, help="Show what would change, without changing it.")
 @common_options
 @click.pass_obj
 def setup(invocation: Invocation, *, dry_run: bool) -> int:
     """
-    Install or update what Elasticsearch needs.
+    Install or update templates, lifecycle policy and roles in Elasticsearch.
 
-    Templates of the data streams, a lifecycle policy, a role to write and one to read. What is
-    there already is left alone; the component template logs-orchestrator@custom is yours and never
-    touched. What the cluster does not offer is told and left out. With --dry-run, exits with 1 if
-    there is something to change.
+    What is up to date stays as it is. The component template logs-orchestrator@custom is yours:
+    setup never changes it. Features that the cluster does not offer are reported and skipped. With
+    --dry-run, exits with 1 if something would change.
     """
     output = load(invocation.config).output
     if not isinstance(output, ElasticsearchOutput):
-        raise ConfigError("there is nothing to set up for this output; use output.elasticsearch")
+        raise ConfigError(
+            "this output needs no setup", "use output.elasticsearch to set up a cluster"
+        )
     from shipper.store.elasticsearch.setup import SetupState, set_up  # noqa: PLC0415 -- an extra
 
     done = {
@@ -34,7 +35,7 @@ def setup(invocation: Invocation, *, dry_run: bool) -> int:
         SetupState.SAME: "is up to date",
     }
     if dry_run:
-        done |= {SetupState.NEW: "is missing", SetupState.CHANGED: "is to be updated"}
+        done |= {SetupState.NEW: "is missing", SetupState.CHANGED: "would be updated"}
     changes = 0
     for step in set_up(output, dry_run=dry_run):
         note = f" ({safe(step.note)})" if step.note else ""

@@ -1,10 +1,10 @@
-"""`shipper status`: how far each file is shipped."""
+"""`shipper status`: the state of the shipper and its files."""
 
 from __future__ import annotations
 
 import click
 
-from shipper.agent.status import status as look
+from shipper.agent.status import status as read_status
 from shipper.commands.invocation import Invocation, common_options, examples
 from shipper.config.main import load
 from shipper.text import Paint
@@ -21,11 +21,11 @@ def status(invocation: Invocation, *, as_json: bool) -> int:
     """
     Show how far each file is shipped.
 
-    Per file its size, the offset up to which it is delivered, the bytes behind, the oldest record
-    not delivered, and its state; then totals, rates and up to when all is searchable. Exits with 1
-    when no shipper is running.
+    Shows per file its size, the offset up to which it is delivered, the bytes behind, the oldest
+    undelivered record, and its state; then totals, rates, and the time up to which all records can
+    be searched. Exits with 1 if no shipper is running.
     """
-    found = look(load(invocation.config))
+    found = read_status(load(invocation.config))
     if as_json:
         click.echo(status_json(found))
     else:

@@ -1,4 +1,4 @@
-"""Opens the store that a command asks."""
+"""Opens the store of a command."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 def open_store(invocation: Invocation) -> AbstractContextManager[OriginStore]:
     """
-    Open the store for the length of a `with`.
+    Open the store of the config for the length of a `with`.
 
     Raises:
-        ConfigError: the config is wrong, or does not say where records can be searched.
-        StoreUnavailable: there is nothing to read yet, or it cannot be read now.
+        ConfigError: the config is wrong, or names no store that can be searched.
+        StoreUnavailable: there are no records yet, or the store cannot be read now.
     """
     return closing(store_of(load(invocation.config)))

@@ -1,16 +1,16 @@
 """
-The daily summary: the guide's keys, with numbers that mean what their names say.
+The daily summary: a JSON file with the keys of the guide.
 
-    total_requests      access records, not log lines
-    errors, warnings    records of level ERROR or CRITICAL, of level WARNING; each stored once,
-                        however many files the application wrote it to
-    success_rate        share (0 to 1) of the requests that were not answered with 5xx: a 4xx is the
-                        client's error
+    total_requests      access records
+    errors, warnings    records of level ERROR or CRITICAL, and of level WARNING; each counts once,
+                        in however many files the application wrote it
+    success_rate        share (0 to 1) of the requests not answered with 5xx: a 4xx is the client's
+                        error
     avg_response_time   mean `duration_ms` of the requests, in milliseconds
-    top_errors          error_type → count, most frequent first; they add up to `errors`
+    top_errors          error_type → count, most frequent first; the counts add up to `errors`
 
-A day is a day in UTC. A day without requests has the guide's start values, 0.0 and 0. The file is
-replaced whole or not at all.
+Days are in UTC. A day without requests has a success_rate of 0.0 and an avg_response_time of 0. The
+file is replaced atomically.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ FAILED = "status_code:[500 TO 599]"
 
 NO_TYPE = "unknown"
 _DAY_MS = 86_400_000
-_MOST_TYPES = 1000  # all types of a day; a bound, because error_type is the application's to choose
+_MOST_TYPES = 1000  # error types of a day; a bound, as the application chooses them
 
 
 @dataclass(frozen=True, slots=True)
 class DailySummary:
-    """One day; the fields are the keys of the file, in its order."""
+    """The summary of one day; the fields are the keys of the file, in this order."""
 
     date: str
     total_requests: int
@@ -51,12 +51,12 @@ class DailySummary:
     top_errors: dict[str, int]
 
     def __str__(self) -> str:
-        """Say it on one line, as the guide's script does."""
+        """Return the one line that the guide's script prints."""
         return f"Daily Summary: {self.total_requests} requests, {self.errors} errors"
 
 
 def summarize(store: Store, day: date) -> DailySummary:
-    """Ask a store for the numbers of a day, in one request."""
+    """Return the summary of a day, from one request to the store."""
     since = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000
 
     def asked(query: str) -> Selection:
@@ -85,7 +85,7 @@ def summarize(store: Store, day: date) -> DailySummary:
 
 
 def write(summary: DailySummary, directory: Path) -> Path:
-    """Write `daily_summary_DATE.json` into the directory, made if missing; raises OSError."""
+    """Write `daily_summary_DATE.json`; create the directory if needed; raise OSError on failure."""
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"daily_summary_{summary.date}.json"
     unfinished = path.with_suffix(f".json.{os.getpid()}")

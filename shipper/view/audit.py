@@ -1,11 +1,11 @@
-"""The sum of an audit, and what keeps it from closing."""
+"""The result of an audit: the sum, what is lost or doubled, and what a repair did."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from shipper.text import Paint, safe, safe_json, size
+from shipper.text import Paint, counted, safe, safe_json, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -16,24 +16,24 @@ MOST = 10  # lines of each kind
 
 
 def audit_json(result: Result, notes: Sequence[str]) -> str:
-    """Write the result as one JSON object."""
-    told = asdict(result) | {
+    """Return the result and the notes of a repair as one JSON object."""
+    document = asdict(result) | {
         "written": result.written,
         "lost_count": result.lost_count,
         "closes": result.closes,
         "repair": [*notes],
     }
-    return safe_json(told)
+    return safe_json(document)
 
 
 def audit_text(result: Result, notes: Sequence[str], paint: Paint) -> list[str]:
-    """Show the sum, then what is wrong, what is odd, and what was done about it."""
+    """Return the sum, then lost, doubled and missing records, dropped files, and the notes."""
     parts = [
         (result.indexed, "indexed once"),
         (result.wrapped, "stored as text"),
         (result.dead_letters, "dead letters"),
         (result.waiting, "waiting"),
-        (result.given_up, "given up on purpose"),
+        (result.given_up, "dropped on purpose"),
     ]
     shown = [f"{count:,} {name}" for count, name in parts if count] or ["0 indexed once"]
     lost, doubled = f"{result.lost_count:,} lost", f"{len(result.doubled):,} doubled"
@@ -41,12 +41,16 @@ def audit_text(result: Result, notes: Sequence[str], paint: Paint) -> list[str]:
     lines = [sum_ if result.closes else paint.level(sum_, "ERROR")]
     lines += _some(_lost_lines(result), len(result.lost))
     lines += _some((f"doubled: {safe(each)}" for each in result.doubled), len(result.doubled))
-    gaps = (f"never written, or gone unread: {_range(g.run, g.first, g.last)}" for g in result.gaps)
+    gaps = (
+        f"missing (never written, or lost before reading): {_range(g.run, g.first, g.last)}"
+        for g in result.gaps
+    )
     lines += _some(gaps, len(result.gaps))
     for each in result.given_up_files:
-        lines.append(f"given up: {size(each.size)} of {safe(each.path)}: {safe(each.reason)}")
+        lines.append(f"dropped: {size(each.size)} of {safe(each.path)}: {safe(each.reason)}")
     if result.expired:
-        lines.append(f"{result.expired:,} are older than the index keeps; they are not judged")
+        expired = counted(result.expired, "record")
+        lines.append(f"not checked: {expired} older than the retention of the index")
     return lines + [safe(note) for note in notes]
 
 
@@ -66,6 +70,6 @@ def _range(stream: str, first: int, last: int) -> str:
 
 
 def _some(lines: Iterable[str], count: int) -> list[str]:
-    """Give the first lines, and how many more there are."""
+    """Return the first lines, and how many more there are."""
     chosen = [line for line, _ in zip(lines, range(MOST), strict=False)]
     return [*chosen, f"… and {count - MOST:,} more"] if count > MOST else chosen

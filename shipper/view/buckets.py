@@ -1,4 +1,4 @@
-"""Counts as tables with bars for people, as one JSON object a line for programs."""
+"""Counts as tables with bars for people, and as JSON lines for programs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LONGEST_BAR = 40
 @dataclass(frozen=True, slots=True)
 class Slots:
     """
-    Counts per time slot, oldest first, with no slot left out.
+    Counts per time slot, oldest first, including the empty ones.
 
     `interval_ms` is the length of a slot; `counts` maps its start (epoch ms) to its count.
     """
@@ -29,7 +29,7 @@ class Slots:
 
     @classmethod
     def between(cls, buckets: Buckets, interval_ms: int, bounds: tuple[int, ...]) -> Slots:
-        """Fill in empty slots, so that they reach over all of `bounds` (epoch ms)."""
+        """Return the slots of a histogram, with empty ones added to cover `bounds` (epoch ms)."""
         found = counts_of(buckets)
         starts = [*found, *(bound // interval_ms * interval_ms for bound in bounds)]
         if not starts:
@@ -38,25 +38,25 @@ class Slots:
         return cls(interval_ms, {start: found.get(start, 0) for start in every})
 
     def times(self) -> list[str]:
-        """Write when each slot starts."""
+        """Return the start of each slot as text."""
         return [instant(start, unit_ms=self.interval_ms) for start in self.counts]
 
 
 @dataclass(frozen=True, slots=True)
 class ValueCounts:
-    """Counts of one value per slot; a slot that is missing has none."""
+    """Counts of one value per slot; a missing slot means 0."""
 
     value: str
     counts: Mapping[int, int]
 
 
 def counts_of(buckets: Buckets) -> dict[int, int]:
-    """Give slot → count of a histogram."""
+    """Return slot → count of a histogram."""
     return {int(bucket.key): bucket.count for bucket in buckets.buckets}
 
 
 def shares_text(field: str, answer: Buckets, total: int, width: int, paint: Paint) -> list[str]:
-    """Show how many of `total` records have each value; the rest in rows of their own."""
+    """Return a table of how many of `total` records have each value, other values, or none."""
     rows = [(_short(bucket.key), bucket.count) for bucket in answer.buckets]
     rows += [("(others)", answer.others)] if answer.others else []
     without = total - sum(count for _, count in rows)
@@ -73,7 +73,7 @@ def shares_text(field: str, answer: Buckets, total: int, width: int, paint: Pain
 
 
 def shares_json(answer: Buckets, total: int) -> list[str]:
-    """Write value, count and share (0 to 1, of all the records) per value."""
+    """Return value, count and share (0 to 1, of all records) per value."""
     return [
         safe_json({"value": b.key, "count": b.count, "share": round(b.count / total, 6)})
         for b in answer.buckets
@@ -81,7 +81,7 @@ def shares_json(answer: Buckets, total: int) -> list[str]:
 
 
 def slots_text(slots: Slots, width: int, paint: Paint) -> list[str]:
-    """Show the count of every slot, with a bar against the fullest."""
+    """Return a table of the count of every slot, with a bar relative to the largest."""
     pairs = zip(slots.times(), slots.counts.values(), strict=True)
     lines = table([["time", "count"], *([time, f"{count:,}"] for time, count in pairs)], right={1})
     most = max(slots.counts.values(), default=0) or 1
@@ -89,17 +89,17 @@ def slots_text(slots: Slots, width: int, paint: Paint) -> list[str]:
 
 
 def slots_json(slots: Slots) -> list[str]:
-    """Write the start and the count of every slot."""
+    """Return the start and the count of every slot."""
     return [
         safe_json({"time": instant(start), "count": count}) for start, count in slots.counts.items()
     ]
 
 
 def grid_text(slots: Slots, series: list[ValueCounts], paint: Paint) -> list[str]:
-    """Show the count of every slot, and of each value in it."""
-    head = ["time", "total", *(_short(one.value) for one in series)]
+    """Return a table of the count of every slot and of each value in it."""
+    head = ["time", "total", *(_short(each.value) for each in series)]
     rows = [
-        [time, f"{total:,}", *(f"{one.counts.get(start, 0):,}" for one in series)]
+        [time, f"{total:,}", *(f"{each.counts.get(start, 0):,}" for each in series)]
         for time, (start, total) in zip(slots.times(), slots.counts.items(), strict=True)
     ]
     heading, *lines = table([head, *rows], right=range(1, len(head)))
@@ -107,13 +107,13 @@ def grid_text(slots: Slots, series: list[ValueCounts], paint: Paint) -> list[str
 
 
 def grid_json(slots: Slots, series: list[ValueCounts]) -> list[str]:
-    """Write every slot with its count, and value → count."""
+    """Return every slot with its count and the counts of the values."""
     return [
         safe_json(
             {
                 "time": instant(start),
                 "count": total,
-                "values": {one.value: one.counts.get(start, 0) for one in series},
+                "values": {each.value: each.counts.get(start, 0) for each in series},
             }
         )
         for start, total in slots.counts.items()

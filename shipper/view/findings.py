@@ -1,4 +1,4 @@
-"""What a check found: one line each, faults with their remedy, and the verdict."""
+"""The findings of a check: one line each, with fault and remedy, and the totals."""
 
 from __future__ import annotations
 
@@ -16,13 +16,16 @@ _LEVELS = {Severity.OK: "INFO", Severity.WARNING: "WARNING", Severity.ERROR: "ER
 
 
 def findings_text(findings: Sequence[Finding], paint: Paint) -> list[str]:
-    """Show every finding, and at the end how many there are of each severity."""
+    """Return a line per finding, and the numbers of errors and warnings."""
     counts = [
         f"{count} {severity}{'s' if count != 1 else ''}"
         for severity in (Severity.ERROR, Severity.WARNING)
         if (count := sum(finding.severity is severity for finding in findings))
     ]
-    return [*(_line(finding, paint) for finding in findings), ", ".join(counts) or "all is well"]
+    return [
+        *(_line(finding, paint) for finding in findings),
+        ", ".join(counts) or "no problems found",
+    ]
 
 
 def _line(finding: Finding, paint: Paint) -> str:

@@ -1,18 +1,27 @@
-"""The fleet: a line a host."""
+"""The fleet as a table, one line per host, and as JSON lines."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from shipper.text import Paint, duration, safe, safe_json, size, table
+from shipper.text import Paint, counted, duration, safe, safe_json, size, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from shipper.store.fleet import HostBeat
 
-HEAD = ("host", "state", "heartbeat", "searchable up to", "behind", "files", "letters", "version")
+HEAD = (
+    "host",
+    "state",
+    "heartbeat",
+    "searchable up to",
+    "behind",
+    "files",
+    "dead letters",
+    "version",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,21 +34,21 @@ class FleetLimits:
 
 
 def state_of(beat: HostBeat, limits: FleetLimits) -> str:
-    """Give `well`, `behind`, `silent`, or `stopped` for one that told so before it was silent."""
+    """Return `well`, `behind`, `silent`, or `stopped` if its last heartbeat announced the stop."""
     if limits.now - beat.at > limits.silent:
         return "stopped" if beat.stopped else "silent"
     return "behind" if limits.now - beat.watermark > limits.behind else "well"
 
 
 def fleet_json(beat: HostBeat, limits: FleetLimits) -> str:
-    """Write a host as one JSON object; times are epoch milliseconds."""
+    """Return a host as one JSON object; times are epoch milliseconds."""
     return safe_json({**asdict(beat), "state": state_of(beat, limits)})
 
 
 def fleet_text(beats: Sequence[HostBeat], limits: FleetLimits, paint: Paint) -> list[str]:
-    """Show all hosts, below them the files that hold those back which are behind."""
+    """Return a table of the hosts, and below it why hosts are behind or have lost records."""
     if not beats:
-        return ["no shipper has told of itself in this time"]
+        return ["no shipper has sent a heartbeat in this time"]
     heading, *lines = table([HEAD, *(_row(beat, limits) for beat in beats)], right={4, 5, 6})
     return [
         paint.strong(heading),
@@ -53,7 +62,7 @@ def _row(beat: HostBeat, limits: FleetLimits) -> list[str]:
         safe(beat.host),
         state_of(beat, limits),
         _ago(beat.at, limits),
-        _ago(beat.watermark, limits) if beat.watermark else "not known",
+        _ago(beat.watermark, limits) if beat.watermark else "unknown",
         size(beat.behind_bytes),
         str(beat.files),
         str(beat.dead_letters),
@@ -66,7 +75,7 @@ def _ago(time: int, limits: FleetLimits) -> str:
 
 
 def _notes(beat: HostBeat, limits: FleetLimits) -> list[str]:
-    """Say more of a host that is not well, and of what was given up or left unproved."""
+    """Return the files most behind, the files dropped, and what the last audit left open."""
     host = safe(beat.host)
     notes = []
     if state_of(beat, limits) == "behind":
@@ -75,7 +84,9 @@ def _notes(beat: HostBeat, limits: FleetLimits) -> list[str]:
             for lag in beat.furthest
         ]
     if beat.tombstones:
-        notes.append(f"{host}: {beat.tombstones} files were given up before they were delivered")
+        dropped = counted(beat.tombstones, "file")
+        notes.append(f"{host}: {dropped} dropped before delivery")
     if beat.audit_open:
-        notes.append(f"{host}: the last audit left {beat.audit_open:,} records unproved")
+        unproved = counted(beat.audit_open, "record")
+        notes.append(f"{host}: the last audit could not account for {unproved}")
     return notes

@@ -1,23 +1,23 @@
-"""The state of the shipper: a table of files, what became of the events, how fresh the index is."""
+"""The state of a shipper: its files, its counters, and how current the index is."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from shipper.text import Paint, duration, instant, safe, safe_json, size, table
+from shipper.text import Paint, counted, duration, instant, safe, safe_json, size, table
 
 if TYPE_CHECKING:
     from shipper.agent.status import Counters, FileStatus, Holding, Status
 
 
 def status_json(status: Status) -> str:
-    """Write everything as one JSON object; times are epoch milliseconds."""
+    """Return the state as one JSON object; times are epoch milliseconds."""
     return safe_json(asdict(status))
 
 
 def status_text(status: Status, now: int, paint: Paint) -> list[str]:
-    """Show everything; ages are told against `now` (epoch ms)."""
+    """Return the state as lines of text; ages are relative to `now` (epoch ms)."""
     lines = [_headline(status), *_files(status, now, paint)]
     lines += _holds(status.holds)
     if status.running or status.counters.read_bytes:
@@ -40,7 +40,7 @@ def _headline(status: Status) -> str:
 
 def _files(status: Status, now: int, paint: Paint) -> list[str]:
     if not status.files:
-        return ["no file was found yet"]
+        return ["no input file found yet"]
     head = ["file", "size", "offset", "behind", "oldest unacked", "state"]
     rows = [_row(file, now) for file in status.files]
     heading, *lines = table([head, *rows], right={1, 2, 3})
@@ -60,28 +60,29 @@ def _row(file: FileStatus, now: int) -> list[str]:
 
 
 def _holds(holds: Holding) -> list[str]:
-    """Tell what only the holds keep, and what was lost because that was too much."""
+    """Return lines about deleted files that are held, and about those dropped at the limit."""
     lines = []
     if holds.nameless:
-        lines.append(f"held until delivered: {holds.nameless} files, {size(holds.nameless_bytes)}")
+        files = counted(holds.nameless, "file")
+        lines.append(f"deleted, held until delivered: {files}, {size(holds.nameless_bytes)}")
     if holds.given_up_bytes:
-        lines.append(f"given up, as more was held than may be: {size(holds.given_up_bytes)}")
+        lines.append(f"dropped beyond the limit of holds: {size(holds.given_up_bytes)}")
     return ["", *lines] if lines else []
 
 
 def _totals(counters: Counters) -> str:
     shown = [
-        f"{counters.events:,} events read ({size(counters.read_bytes)})",
+        f"{counted(counters.events, 'event')} read ({size(counters.read_bytes)})",
         f"{counters.acked:,} acked",
-        f"{counters.duplicates:,} duplicates left out",
+        f"{counted(counters.duplicates, 'duplicate')} dropped",
     ]
     rare = {
-        "tagged as odd": counters.tagged,
-        "wrapped": counters.wrapped,
-        "dead letters": counters.dead_letters,
-        "retries": counters.retries,
+        f"{counters.tagged:,} tagged": counters.tagged,
+        f"{counters.wrapped:,} stored as text": counters.wrapped,
+        counted(counters.dead_letters, "dead letter"): counters.dead_letters,
+        counted(counters.retries, "retry", "retries"): counters.retries,
     }
-    return ", ".join([*shown, *(f"{count:,} {name}" for name, count in rare.items() if count)])
+    return ", ".join([*shown, *(text for text, count in rare.items() if count)])
 
 
 def _rates(status: Status) -> str:

@@ -85,7 +85,7 @@ def test_what_is_deleted_is_found_and_sent_again(site: Site) -> None:
 
     code, told = audit(site, "--repair", "--wait", "1s")
     assert code == 1
-    assert "no shipper is running: it is sent at the next start" in told["repair"]
+    assert "no shipper is running: records are sent again at the next start" in told["repair"]
     ship(site)
 
     assert audit(site)[1]["closes"]
@@ -149,7 +149,7 @@ def test_a_hole_that_the_application_made_is_its_own(site: Site) -> None:
 
     assert told["gaps"] == [{"run": RUN, "first": 3, "last": 4}]
     assert (code, told["written"], told["waiting"], told["lost"]) == (0, 6, 1, [])
-    assert f"never written, or gone unread: {RUN}-3 to 4" in done.stdout
+    assert f"missing (never written, or lost before reading): {RUN}-3 to 4" in done.stdout
     assert "6 written = 5 indexed once + 1 waiting; 0 lost; 0 doubled" in done.stdout
 
 

@@ -146,7 +146,7 @@ def test_doubles_across_a_rollover_are_found_and_removed(site: Site, cluster: Cl
 
     assert (code, told["lost_count"], sorted(told["doubled"])) == (1, 1, sorted(doubled))
     told = audit(site, "--repair", "--wait", "4s")[1]
-    assert "3 copies were removed" in told["repair"]
+    assert "3 copies removed" in told["repair"]
     assert told["doubled"] == []
     ship(site)
     assert audit(site)[0] == 0

@@ -80,7 +80,7 @@ def test_a_reset_brings_back_what_the_index_lost(site: Site, *, running: bool) -
 
     done = site.run("registry", "reset", "logs/*")
     assert done.returncode == 0, done.stderr
-    assert "bytes) are read again" in done.stdout
+    assert "bytes) again" in done.stdout
     if shipper:
         wait_until(lambda: site.count("tags:not_json") == 50, seconds=60)
         shipper.terminate()

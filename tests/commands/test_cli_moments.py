@@ -42,7 +42,7 @@ def test_a_day_is_a_date_or_one_of_two_words() -> None:
     assert parse_day("today", NOW) == date(2026, 2, 5)
     assert parse_day("yesterday", NOW) == date(2026, 2, 4)
     assert parse_day("2025-12-31", NOW) == date(2025, 12, 31)
-    with pytest.raises(ValueError, match="is no day; use"):
+    with pytest.raises(ValueError, match="is not a day; use"):
         parse_day("tomorrow", NOW)
 
 

@@ -140,7 +140,7 @@ def test_by_a_field_that_no_record_has_says_so(config: Path) -> None:
     result = search(config, "--by", "eror_type")
 
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "none of 8 records has eror_type" in result.stderr
+    assert "none of 8 records has the field eror_type" in result.stderr
 
 
 def test_every_counts_per_slot_with_the_empty_ones(config: Path) -> None:

@@ -1,4 +1,4 @@
-"""The fleet on a terminal: what an operator reads first."""
+"""Tests of the fleet as a table."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ PLAIN = Paint(on=False)
     ],
 )
 def test_a_host_has_one_state(beat: HostBeat, state: str) -> None:
-    """Silence counts before lag, and an announced stop is told from a death."""
+    """Silence takes precedence over lag; an announced stop is not silence."""
     assert state_of(beat, LIMITS) == state
 
 
 def test_a_host_that_is_behind_says_why() -> None:
-    """Below the table stand the files that hold it back, what was given up, and the audit."""
+    """Below the table are the files most behind, the dropped files, and the open audit."""
     lag = FileLag("logs/\x1bapp.log", 0, 100, 2148)
     behind = replace(
         WELL,
@@ -63,9 +63,9 @@ def test_a_host_that_is_behind_says_why() -> None:
         "0",
         "1.2.3",
     ]
-    assert "not known" in lines[2]
+    assert "unknown" in lines[2]
     assert lines[3:] == [
         "web-2: logs/\\x1bapp.log is 2.0 KiB behind",
-        "web-2: 2 files were given up before they were delivered",
-        "web-2: the last audit left 7 records unproved",
+        "web-2: 2 files dropped before delivery",
+        "web-2: the last audit could not account for 7 records",
     ]

@@ -1,4 +1,4 @@
-"""Tests of how the state of the shipper is told."""
+"""Tests of the state of the shipper as text and JSON."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ RUNNING = Status(
 )
 
 
-def test_the_state_is_told_from_file_to_index() -> None:
-    """Where each file stands, what became of the events, how fast, how fresh, what is wrong."""
+def test_the_state_is_shown_from_file_to_index() -> None:
+    """Files with offsets, counters, rates, how current the index is, the last error."""
     assert status_text(RUNNING, NOW, PLAIN) == [
         "running since 2026-02-05T14:29:45Z, process 42",
         "",
@@ -39,26 +39,26 @@ def test_the_state_is_told_from_file_to_index() -> None:
         "logs/a.log  2.0 KiB  1.0 KiB  1.0 KiB  2026-02-05T14:30:43.623Z (1.5 s ago)  behind",
         r"\x1b[m.log     10 B     10 B      0 B  -                                     current",
         "",
-        "1,234 events read (4.0 KiB), 1,200 acked, 30 duplicates left out, 4 dead letters",
+        "1,234 events read (4.0 KiB), 1,200 acked, 30 duplicates dropped, 4 dead letters",
         "20.0 events/s, 2.0 KiB/s",
         "searchable up to 2026-02-05T14:30:43.623Z (1.5 s ago)",
         r"last error: disk \x1b[1mfull",
     ]
 
 
-def test_what_is_held_is_told_where_only_the_hold_keeps_it() -> None:
-    """Holds that cost nothing are no news; those that take room, and what was given up, are."""
+def test_held_files_are_shown_if_only_the_hold_keeps_them() -> None:
+    """Holds of existing files cost nothing and are not shown; deleted and dropped files are."""
     quiet = replace(RUNNING, holds=Holding(files=3, bytes=900))
     assert status_text(quiet, NOW, PLAIN) == status_text(RUNNING, NOW, PLAIN)
     loud = replace(RUNNING, holds=Holding(3, 900, 2, 600, 50))
     assert status_text(loud, NOW, PLAIN)[5:8] == [
         "",
-        "held until delivered: 2 files, 600 B",
-        "given up, as more was held than may be: 50 B",
+        "deleted, held until delivered: 2 files, 600 B",
+        "dropped beyond the limit of holds: 50 B",
     ]
 
 
-def test_a_shipper_that_never_ran_has_little_to_tell() -> None:
+def test_a_shipper_that_never_ran_shows_no_numbers() -> None:
     """No zeros that look like measurements."""
     never = Status(
         running=False,
@@ -72,19 +72,19 @@ def test_a_shipper_that_never_ran_has_little_to_tell() -> None:
         last_error=None,
     )
 
-    assert status_text(never, NOW, PLAIN) == ["no shipper is running", "no file was found yet"]
+    assert status_text(never, NOW, PLAIN) == ["no shipper is running", "no input file found yet"]
 
 
 def test_json_has_everything() -> None:
     """A program reads bytes and epoch milliseconds, under the names of the dataclass."""
-    told = json.loads(status_json(RUNNING))
+    document = json.loads(status_json(RUNNING))
 
-    assert told["files"][0]["behind"] == 1024
-    assert told["counters"]["dead_letters"] == 4
-    assert told["watermark"] == NOW - 1500
+    assert document["files"][0]["behind"] == 1024
+    assert document["counters"]["dead_letters"] == 4
+    assert document["watermark"] == NOW - 1500
 
 
-def test_findings_end_with_the_verdict() -> None:
+def test_findings_end_with_the_totals() -> None:
     """Each finding has its place and remedy; the last line counts what is wrong."""
     findings = [
         Finding("data_dir", Severity.OK, "can be written"),
@@ -100,4 +100,4 @@ def test_findings_end_with_the_verdict() -> None:
         "error    x: y; z",
         "2 errors, 1 warning",
     ]
-    assert findings_text(findings[:1], PLAIN)[-1] == "all is well"
+    assert findings_text(findings[:1], PLAIN)[-1] == "no problems found"
