@@ -1,4 +1,4 @@
-"""Tests of the text that goes to a terminal."""
+"""Tests of text for the terminal."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from shipper.text import Paint, bar, counted, duration, instant, plain, safe, sa
     ],
 )
 def test_what_could_steer_a_terminal_is_shown_as_an_escape(text: str, shown: str) -> None:
-    """No character of a log line moves the cursor, changes a colour or turns the text around."""
+    """No character of a log line moves the cursor, changes colours or the direction of text."""
     assert safe(text) == shown
 
 
 @given(st.text(st.characters()))
 def test_nothing_unsafe_is_left_in_any_text(text: str) -> None:
-    """Controls, lone surrogates and line separators never reach the terminal; UTF-8 can hold it."""
+    """Controls, lone surrogates and line separators never reach the terminal."""
     shown = safe(text)
 
     assert not [c for c in shown if unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp"}]
@@ -39,7 +39,7 @@ def test_nothing_unsafe_is_left_in_any_text(text: str) -> None:
 
 @given(st.dictionaries(st.text(st.characters()), st.text(st.characters())))
 def test_json_stays_the_same_value_on_one_safe_line(value: dict[str, str]) -> None:
-    """`--json` can be piped into a terminal or a parser; the parser gets what was stored."""
+    """JSON output is safe on a terminal, and parses to what was stored."""
     line = safe_json(value)
 
     assert json.loads(line) == value
@@ -51,7 +51,7 @@ def test_json_stays_the_same_value_on_one_safe_line(value: dict[str, str]) -> No
     [(245.0, "245"), (0.12345, "0.123"), (0.0, "0"), (True, "true"), (None, "null"), ([1], "[1]")],
 )
 def test_values_are_short(value: object, shown: str) -> None:
-    """A float shows at most milliseconds' thousandths, and no needless zeros."""
+    """A float has at most three decimals, and no trailing zeros."""
     assert plain(value) == shown
 
 
@@ -70,12 +70,12 @@ def test_times_are_utc_and_as_fine_as_needed(unit_ms: int, shown: str) -> None:
 
 
 def test_a_time_beyond_the_calendar_is_shown_as_its_number() -> None:
-    """A nonsense timestamp in a log line is no reason to fail."""
+    """A time outside of the calendar is shown as a number."""
     assert instant(10**17) == str(10**17)
 
 
 def test_sizes_and_spans_have_the_unit_that_fits() -> None:
-    """A person reads 1.5 MiB, not 1572864."""
+    """Sizes are shown in the largest fitting unit."""
     assert [size(0), size(999), size(1536), size(3 << 19), size(5 << 40)] == [
         "0 B",
         "999 B",
@@ -92,7 +92,7 @@ def test_sizes_and_spans_have_the_unit_that_fits() -> None:
 
 
 def test_a_bar_is_never_empty_for_something_and_never_too_long() -> None:
-    """One error among a million still shows."""
+    """A share above 0 is never an empty bar."""
     assert bar(0, 10) == ""
     assert bar(0.000001, 10) == "▏"
     assert bar(0.5, 10) == "█████"
@@ -100,7 +100,7 @@ def test_a_bar_is_never_empty_for_something_and_never_too_long() -> None:
 
 
 def test_columns_line_up() -> None:
-    """Numbers end flush, text begins flush."""
+    """Numbers are right-aligned, text is left-aligned."""
     assert table([["a", "n"], ["bbb", "10"], ["c", "5"]], right={1}) == [
         "a     n",
         "bbb  10",
@@ -109,7 +109,7 @@ def test_columns_line_up() -> None:
 
 
 def test_no_colour_means_no_escape() -> None:
-    """Piped output holds only the text."""
+    """Without colours the text is unchanged."""
     assert Paint(on=False).level("ERROR", "ERROR") == "ERROR"
     assert Paint(on=True).level("ERROR", "ERROR") == "\x1b[31mERROR\x1b[0m"
 

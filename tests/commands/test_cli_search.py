@@ -51,7 +51,7 @@ def messages(result: Result) -> list[str]:
 
 
 def test_without_a_query_all_is_found_in_reading_order(config: Path) -> None:
-    """As in a log file, the newest record stands at the bottom, above the prompt."""
+    """As in a log file, the newest record is the last line, above the prompt."""
     result = search(config)
 
     assert result.exit_code == 0
@@ -66,7 +66,7 @@ def test_without_a_query_all_is_found_in_reading_order(config: Path) -> None:
 
 
 def test_a_limit_keeps_the_newest(config: Path) -> None:
-    """Whoever asks for two records means the last two; --sort asks for others, in its order."""
+    """--limit 2 shows the last two records; --sort chooses others, in its order."""
     newest, oldest, descending = (
         messages(search(config, "--json", "--limit", "2", *sort))
         for sort in ([], ["--sort", "asc"], ["--sort", "desc"])
@@ -87,7 +87,7 @@ def test_json_has_the_whole_document_with_its_id(config: Path) -> None:
 
 
 def test_nothing_in_a_record_steers_the_terminal(config: Path) -> None:
-    """Escapes that an attacker got logged are text, for people and for programs."""
+    """Escape sequences in a record are shown as text, for people and programs."""
     for args in ([], ["--json"], ["--by", "message"]):
         assert "\x1b" not in search(config, *args).stdout
 
@@ -98,7 +98,7 @@ def test_words_that_the_shell_split_are_one_query(config: Path) -> None:
 
 
 def test_since_is_included_and_until_is_not(config: Path) -> None:
-    """Spans that touch never count a record twice, nor leave one out."""
+    """Adjacent periods count every record once."""
     result = search(config, "--since", "2026-02-05T00:02", "--until", "2026-02-05T00:04Z", "--json")
 
     assert messages(result) == ["GET /api/workflows 200", "Task failed"]
@@ -120,7 +120,7 @@ def test_count_is_one_number(config: Path) -> None:
 
 
 def test_by_counts_per_value(config: Path) -> None:
-    """Most frequent first; what is cut off and what has no value is told."""
+    """Most frequent first; other values and records without one are counted too."""
     shown = search(config, "--by", "level", "--limit", "2").stdout.splitlines()
 
     assert [line.split()[:2] for line in shown] == [
@@ -144,7 +144,7 @@ def test_by_a_field_that_no_record_has_says_so(config: Path) -> None:
 
 
 def test_every_counts_per_slot_with_the_empty_ones(config: Path) -> None:
-    """The time without errors is part of the picture."""
+    """Slots without errors are shown."""
     span = ["--since", "2026-02-05", "--until", "2026-02-05T00:08"]
     lines = search(config, "level:ERROR", "--every", "2m", "--json", *span).stdout.splitlines()
 
@@ -157,7 +157,7 @@ def test_every_counts_per_slot_with_the_empty_ones(config: Path) -> None:
 
 
 def test_by_and_every_count_per_slot_and_value(config: Path) -> None:
-    """Which error grew when is one question."""
+    """--by and --every together count each value per slot."""
     result = search(config, "level:ERROR", "--by", "error_type", "--every", "3m")
 
     assert [line.split() for line in result.stdout.splitlines()] == [
@@ -202,7 +202,7 @@ def test_options_that_mean_nothing_together_are_refused(config: Path, args: list
 
 
 def test_a_query_that_cannot_be_answered_exits_with_2(config: Path) -> None:
-    """A typing error points at itself."""
+    """A syntax error points at its place."""
     result = search(config, "level:(ERROR")
 
     assert result.exit_code == 2
@@ -212,7 +212,7 @@ def test_a_query_that_cannot_be_answered_exits_with_2(config: Path) -> None:
 
 
 def test_an_index_that_is_not_there_exits_with_3(tmp_path: Path) -> None:
-    """Before the shipper ran, there is nothing to ask; that is no empty answer."""
+    """Before the shipper ran there is no index, which is an error, not an empty result."""
     result = search(config_in(tmp_path), "--count")
 
     assert result.exit_code == 3
@@ -221,7 +221,7 @@ def test_an_index_that_is_not_there_exits_with_3(tmp_path: Path) -> None:
 
 
 def test_an_output_that_keeps_nothing_cannot_be_searched(tmp_path: Path) -> None:
-    """The console output is no store, and the message says what would be."""
+    """The console output cannot be searched, and the error says what can."""
     config = config_in(tmp_path)
     config.write_text(config.read_text().split("output:")[0] + "output: {console: {}}\n")
 
@@ -232,7 +232,7 @@ def test_an_output_that_keeps_nothing_cannot_be_searched(tmp_path: Path) -> None
 
 
 def on_a_terminal(config: Path, **environment: str) -> str:
-    """Search as a user at a terminal does; give what the terminal gets."""
+    """Run a search on a terminal; return what the terminal receives."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "shipper", "--config", str(config), "search", "level:ERROR"]
     with open(theirs, "wb") as terminal, open(ours, "rb", buffering=0) as screen:
@@ -248,7 +248,7 @@ def on_a_terminal(config: Path, **environment: str) -> str:
 
 
 def test_colours_are_for_terminals_that_want_them(config: Path) -> None:
-    """A pipe gets text alone, and so does whoever sets NO_COLOR or has a dumb terminal."""
+    """A pipe, NO_COLOR and a dumb terminal get no colours."""
     coloured = on_a_terminal(config)
 
     assert "\x1b[31mERROR" in coloured
@@ -259,7 +259,7 @@ def test_colours_are_for_terminals_that_want_them(config: Path) -> None:
 
 
 def test_a_terminal_that_lacks_letters_gets_escapes(config: Path) -> None:
-    """An old locale is no reason to fail over a bar or an umlaut."""
+    """Bars and umlauts do not fail in an old locale."""
     done = subprocess.run(
         [sys.executable, "-m", "shipper", "--config", str(config), "search", "--by", "level"],
         capture_output=True,
@@ -272,7 +272,7 @@ def test_a_terminal_that_lacks_letters_gets_escapes(config: Path) -> None:
 
 
 class Following:
-    """`shipper search --follow` as a process; its lines as they come."""
+    """`shipper search --follow` as a process; its lines as they arrive."""
 
     def __init__(self, config: Path, *args: str) -> None:
         self.process = subprocess.Popen(
@@ -311,7 +311,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_follow_shows_the_last_and_then_every_new_record_once(folder: Path) -> None:
-    """What arrives shows within moments, in order, once; Ctrl-C is how it ends, and good."""
+    """New records are shown soon, in order, once; Ctrl-C ends it with exit code 0."""
     following = Following(folder / "shipper.yml", "--json", "--limit", "2", "NOT level:WARNING")
     try:
         first = [json.loads(following.line())["message"] for _ in range(2)]
@@ -329,7 +329,7 @@ def test_follow_shows_the_last_and_then_every_new_record_once(folder: Path) -> N
 
 
 def test_a_reader_that_leaves_ends_a_search_quietly(folder: Path) -> None:
-    """`shipper search | head -1` says nothing on stderr, however much there is to print."""
+    """`shipper search | head -1` prints nothing on stderr, however long the output."""
     records = [record(START + number, "INFO", "x" * 1000) for number in range(300)]
     store_records(folder, records, first=10)
     command = f"{sys.executable} -m shipper --config {folder}/shipper.yml search --limit 300"

@@ -35,7 +35,7 @@ def run(site: Path, *args: str) -> tuple[int, str, str]:
 
 
 def test_ship_once_then_ask(site: Path) -> None:
-    """What is in the files is shipped, searchable and accounted for; then no shipper runs."""
+    """The lines are shipped and searchable, and status shows that no shipper runs."""
     assert run(site, "run", "--once", "--timeout", "30s")[0] == 0
     assert run(site, "search", "hello", "--count")[:2] == (0, "3\n")
 
@@ -48,7 +48,7 @@ def test_ship_once_then_ask(site: Path) -> None:
 
 
 def test_a_running_shipper_tells_what_it_does_and_ends_in_good_order(site: Path) -> None:
-    """`run` speaks on stderr only, `status` answers yes meanwhile, SIGTERM is a good end."""
+    """`run` logs to stderr only, `status` exits with 0 meanwhile, SIGTERM ends it with 0."""
     process = subprocess.Popen(
         shipper(site, "run"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -70,7 +70,7 @@ def test_a_running_shipper_tells_what_it_does_and_ends_in_good_order(site: Path)
 
 
 def test_a_timeout_without_once_is_refused(site: Path) -> None:
-    """A shipper that is to run for ever has no time limit, and no option is silently ignored."""
+    """--timeout needs --once; no option is silently ignored."""
     code, output, errors = run(site, "run", "--timeout", "60s")
 
     assert (code, output) == (2, "")
@@ -78,7 +78,7 @@ def test_a_timeout_without_once_is_refused(site: Path) -> None:
 
 
 def test_check_tells_good_from_bad(site: Path) -> None:
-    """A finding that keeps the shipper from its work is exit code 1, and names the place."""
+    """An error found by check exits with 1 and names the place."""
     good = run(site, "check")
     (site / "index").write_text("a file, not a folder")
     bad = run(site, "check")

@@ -1,4 +1,4 @@
-"""The same commands on either store give the same output."""
+"""Commands print the same on either store."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def namespace(elasticsearch_url: str) -> Node:
 def test_every_command_gives_what_it_gives_on_the_embedded_index(
     namespace: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
-    """A user who changes the output of the config reads the same answers."""
+    """Changing the output of the config does not change what commands print."""
     monkeypatch.chdir(tmp_path)
     store_records(tmp_path, RECORDS)
     embedded = config_in(tmp_path)
@@ -80,7 +80,7 @@ def test_every_command_gives_what_it_gives_on_the_embedded_index(
 
 
 def test_a_config_must_say_where_logstash_puts_the_records(tmp_path: Path) -> None:
-    """Nobody guesses the address of Elasticsearch."""
+    """With output.logstash, the address of Elasticsearch must be configured."""
     config = config_in(tmp_path)
     head = config.read_text().partition("output:")[0]
     config.write_text(head + LOGSTASH.format())
@@ -92,7 +92,7 @@ def test_a_config_must_say_where_logstash_puts_the_records(tmp_path: Path) -> No
 
 
 def test_an_elasticsearch_that_is_not_there_exits_with_3(tmp_path: Path) -> None:
-    """The store cannot be asked now: that is told in one line, with the address."""
+    """An unreachable store is an error of one line, with the address."""
     config = config_in(tmp_path)
     head = config.read_text().partition("output:")[0]
     config.write_text(head + OUTPUT.format(url="http://127.0.0.1:9"))

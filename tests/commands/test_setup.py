@@ -1,4 +1,4 @@
-"""`shipper setup`: files and code agree, twice is once, and what is the user's stays so."""
+"""`shipper setup`: files and code agree, it is idempotent, and never changes `@custom`."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_every_field_has_its_type() -> None:
 
 
 def test_every_key_of_an_object_has_its_type() -> None:
-    """What the list of fields says of the objects that enrichment adds is in the mapping."""
+    """The mapping has the keys of the objects that enrichment adds."""
     for name in ("host.name", "service.version", "event.dataset", "error.category", "log.stream"):
         assert FOUND[name]["type"] == "keyword"
     assert FOUND["log.offset"]["type"] == "long"
@@ -66,7 +66,7 @@ def test_every_key_of_an_object_has_its_type() -> None:
 
 
 def test_every_alias_leads_to_its_field() -> None:
-    """An ECS name is an alias; below a field, where no alias can be, it is a second name."""
+    """An ECS name is an alias; below a field, which cannot have aliases, it is a multi-field."""
     for name, target in ALIASES.items():
         mapping = FOUND[name]
         if mapping["type"] == "alias":
@@ -76,14 +76,14 @@ def test_every_alias_leads_to_its_field() -> None:
 
 
 def test_the_files_are_where_they_are_looked_for() -> None:
-    """`elasticsearch/` at the top is what is installed: one file each, and all of it JSON."""
+    """`elasticsearch/` at the top has what is installed: one JSON file each."""
     found = sorted((ROOT / "elasticsearch").glob("*/*.json"))
     assert len(found) == len(FILES)
     assert all(isinstance(json.loads(path.read_text()), dict) for path in found)
 
 
 def test_the_writer_may_only_add() -> None:
-    """A shipper that was broken into cannot read, change or delete a record."""
+    """The role of a shipper cannot read, change or delete records."""
     role = FILES["role logs-orchestrator-writer"]
     (index,) = role["indices"]
     assert index["privileges"] == ["auto_configure", "create_doc"]
@@ -91,7 +91,7 @@ def test_the_writer_may_only_add() -> None:
 
 
 def test_the_users_own_comes_last() -> None:
-    """`@custom` overrules all else, need not be there, and is never touched."""
+    """`@custom` overrides all others, is optional, and is never changed."""
     template = FILES["index template logs-orchestrator"]
     assert template["composed_of"][-1] == "logs-orchestrator@custom"
     assert "logs-orchestrator@custom" in template["ignore_missing_component_templates"]
@@ -109,25 +109,25 @@ def run(tmp_path: Path, url: str, *arguments: str) -> tuple[int, str]:
 def test_twice_is_once(tmp_path: Path, start_elasticsearch: StartNode) -> None:
     """A dry run changes nothing and says what is missing; a second setup finds nothing to do."""
     url = start_elasticsearch().url
-    code, told = run(tmp_path, url, "--dry-run")
+    code, output = run(tmp_path, url, "--dry-run")
     assert code == 1
-    assert "index template logs-orchestrator: is missing" in told
-    assert '+  "priority": "250"' in told
-    code, told = run(tmp_path, url)
+    assert "index template logs-orchestrator: is missing" in output
+    assert '+  "priority": "250"' in output
+    code, output = run(tmp_path, url)
     assert code == 0
-    assert "index template logs-orchestrator: installed" in told
-    assert "lifecycle policy logs-orchestrator: not offered (no index lifecycle" in told
-    assert "role logs-orchestrator-writer: not offered (no security" in told
-    code, told = run(tmp_path, url, "--dry-run")
+    assert "index template logs-orchestrator: installed" in output
+    assert "lifecycle policy logs-orchestrator: not offered (no index lifecycle" in output
+    assert "role logs-orchestrator-writer: not offered (no security" in output
+    code, output = run(tmp_path, url, "--dry-run")
     assert code == 0
-    assert {line.partition(":")[2][:14] for line in told.splitlines()} == {
+    assert {line.partition(":")[2][:14] for line in output.splitlines()} == {
         " is up to date",
         " not offered (",
     }
 
 
 class Cluster:
-    """What a cluster with everything keeps, by path."""
+    """A cluster with every feature: its resources by path."""
 
     def __init__(self) -> None:
         self.held: dict[str, Any] = {}
@@ -157,7 +157,7 @@ def states(server: Scripted, *, dry_run: bool = False) -> set[SetupState]:
 
 
 def test_a_cluster_with_everything(server: Scripted) -> None:
-    """Where all is offered all is installed, in the order of need, and nothing of the user's."""
+    """Everything is installed in the order of dependencies, and `@custom` is not touched."""
     assert states(server, dry_run=True) == {SetupState.NEW}
     assert states(server) == {SetupState.NEW}
     put = [asked.path for asked in server.asked if asked.method == "PUT"]
@@ -171,20 +171,20 @@ def test_a_cluster_with_everything(server: Scripted) -> None:
 
 
 def test_what_differs_is_shown(server: Scripted, tmp_path: Path) -> None:
-    """A dry run shows a difference as a diff, and the next setup takes it away."""
+    """A dry run shows a difference as a diff, and the next setup corrects it."""
     assert states(server) == {SetupState.NEW}
     assert isinstance(server.otherwise, Cluster)
     server.otherwise.held["/_index_template/logs-orchestrator"]["priority"] = 7
-    code, told = run(tmp_path, server.url, "--dry-run")
+    code, output = run(tmp_path, server.url, "--dry-run")
     assert code == 1
-    assert '-  "priority": "7"' in told
-    assert '+  "priority": "250"' in told
+    assert '-  "priority": "7"' in output
+    assert '+  "priority": "250"' in output
     assert run(tmp_path, server.url)[0] == 0
     assert states(server) == {SetupState.SAME}
 
 
 def test_what_a_cluster_may_lack(server: Scripted) -> None:
-    """A cluster that knows no failure store is told of, and everything else is installed."""
+    """A missing failure store is reported, and everything else is installed."""
     held = Cluster()
 
     def answer(asked: Asked) -> Says:
@@ -200,19 +200,19 @@ def test_what_a_cluster_may_lack(server: Scripted) -> None:
 
 
 def test_a_cluster_that_refuses(server: Scripted, tmp_path: Path) -> None:
-    """Missing rights and a cluster that is down are exit 3 with the reason."""
+    """Missing privileges and an unreachable cluster exit with 3 and the reason."""
     server.otherwise = Says(403, {"error": {"type": "security_exception", "reason": "no"}})
     with pytest.raises(StoreUnavailable, match="security_exception: no"):
         states(server)
-    code, told = run(tmp_path, server.url)
+    code, output = run(tmp_path, server.url)
     assert code == 3
-    assert "answered 403" in told
-    assert "manage_index_templates" in told
+    assert "answered 403" in output
+    assert "manage_index_templates" in output
     assert run(tmp_path, "http://127.0.0.1:1")[0] == 3
 
 
 def test_another_output_needs_no_setup(tmp_path: Path) -> None:
-    """A config without Elasticsearch is wrong use."""
+    """Setup with another output exits with 2."""
     path = tmp_path / "shipper.yml"
     path.write_text(CONFIG.format(output="{embedded: {}}"))
     result = CliRunner().invoke(main, ["setup", "--config", str(path)])

@@ -1,4 +1,4 @@
-"""Tests of the daily summary against numbers worked out from the records themselves."""
+"""Tests of the daily summary against numbers computed from the records."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ KEYS = [
 
 
 def a_few_days(seed: int) -> list[dict[str, Any]]:
-    """Make records over three days, some on the very edges of the day in question."""
+    """Make records over three days, some at the edges of the day of the report."""
     rng = random.Random(seed)
     times = [START - 1, START, START + DAY_MS - 1, START + DAY_MS]
     times += [START + rng.randrange(-DAY_MS, 2 * DAY_MS) for _ in range(900)]
@@ -87,7 +87,7 @@ def test_a_day_without_records_is_all_zeros(tmp_path: Path) -> None:
 
 
 def test_the_file_has_exactly_the_keys_of_the_guide(tmp_path: Path) -> None:
-    """Whatever reads the guide's file reads this one."""
+    """The file has exactly the keys of the guide, in its order."""
     store_records(tmp_path, [access(START, 200, 12.5), record(START, "ERROR", "x")])
 
     folder = tmp_path / "new" / "logs"
@@ -116,7 +116,7 @@ def test_a_summary_is_replaced_whole(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_written_exits_with_3(tmp_path: Path) -> None:
-    """The message names the place; nothing half-written stays."""
+    """The message names the path; no unfinished file stays."""
     store_records(tmp_path, [access(START, 200, 1.0)])
     (tmp_path / "logs").write_text("a file, not a folder")
 

@@ -1,4 +1,4 @@
-"""The stores that the contract holds for: how records get into each, in portions."""
+"""Loaders of the stores that the contract tests cover: they store records in portions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DATASET = "orchestrator.app"
 
 
 def load_embedded(request: pytest.FixtureRequest, portions: Sequence[Sequence[Record]]) -> Store:
-    """Write each portion into a part of its own."""
+    """Write each portion to a part of its own."""
     factory: pytest.TempPathFactory = request.getfixturevalue("tmp_path_factory")
     path = factory.mktemp("embedded") / "index"
     write_parts(path, portions)
@@ -59,7 +59,7 @@ class Node:
             assert step.state in SetupState
 
     def call(self, method: str, target: str, body: bytes | None = None) -> Any:
-        """Make a request that has to be answered well."""
+        """Send a request that has to succeed."""
         kind = "application/x-ndjson" if "_bulk" in target else "application/json"
         asked = urllib.request.Request(
             self.url + target, data=body, method=method, headers={"content-type": kind}
@@ -98,7 +98,7 @@ class Node:
 
 
 def document(record: Record) -> bytes:
-    """Give a record as enrichment leaves it: with its time, and no key twice."""
+    """Return a record as enrichment makes it: with its time, and every key once."""
     return json.dumps({**record.fields, "@timestamp": iso(record.time)}).encode()
 
 

@@ -1,4 +1,4 @@
-"""Every documented form of a query, with what it means said a second time in plain Python."""
+"""Every documented form of a query, and its meaning in plain Python."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ KEYWORDS = ("request_id", "workflow_id", "error_type", "run")
 
 
 def bare(text: str) -> Predicate:
-    """Say what a word without a field means."""
+    """Return the meaning of a word without a field."""
     return any_of(*(says(t, text) for t in TEXTS), *(has(k, text) for k in KEYWORDS))
 
 

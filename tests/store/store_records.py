@@ -1,4 +1,4 @@
-"""Records that the tests of the stores load: ordinary ones, and what nobody should write."""
+"""Records for the tests of the stores: ordinary and irregular ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KEEP_SECONDS = 400 * 86_400
 
 @dataclass(frozen=True)
 class Record:
-    """A record as the pipeline gives it to a store."""
+    """A record as the pipeline passes it to a store."""
 
     id: str
     doc: bytes
@@ -181,7 +181,7 @@ def write(writer: EmbeddedWriter, records: Sequence[Record]) -> list[tuple[int, 
 
 
 def roll(writer: EmbeddedWriter, path: Path) -> None:
-    """Make the writer begin a new part, as it does when the newest has got old."""
+    """Make the writer begin a new part, as it does when the newest is old."""
     newest = max(path.glob("part-*"))
     created = (newest / "part.json").stat().st_mtime_ns // 1_000_000
     writer.retain(created + KEEP_SECONDS * 1000 // 30 + 1)

@@ -42,13 +42,13 @@ Predicate = Callable[[Record], bool]
 
 
 def values(record: Record, path: str) -> list[Any]:
-    """Give all strings, numbers and booleans of a record at a dotted path."""
+    """Return all strings, numbers and booleans of a record at a dotted path."""
     found = _walk(record.fields, ALIASES.get(path, path))
     return [_read(value) if path.startswith("extra.") else value for value in found]
 
 
 def _read(value: Any) -> Any:
-    """Take a text under `extra` for the number or boolean that it is written like."""
+    """Return the number or boolean that a text under `extra` spells, or the text."""
     try:
         meant = json.loads(value) if isinstance(value, str) else value
     except ValueError:
@@ -61,7 +61,7 @@ def _read(value: Any) -> Any:
 
 
 def _written(value: Any) -> str:
-    """Write a value as JSON does, whole numbers as integers."""
+    """Return a value as JSON writes it, whole numbers as integers."""
     if isinstance(value, str):
         return value
     return json.dumps(int(value) if isinstance(value, float) and value.is_integer() else value)
@@ -83,7 +83,7 @@ def _walk(value: Any, path: str) -> Iterable[Any]:
 
 
 def leaves(value: Any) -> int:
-    """Count what can be found below a value."""
+    """Return the number of values at and below a value."""
     if isinstance(value, dict):
         return sum(map(leaves, value.values()))
     if isinstance(value, list):
@@ -95,7 +95,7 @@ def leaves(value: Any) -> int:
 
 
 def has(path: str, value: Any) -> Predicate:
-    """Say whether a keyword or number is this."""
+    """Match a keyword or number."""
 
     def holds(record: Record) -> bool:
         return any(_same(found, value) for found in values(record, path))
@@ -108,27 +108,27 @@ def _same(found: Any, value: Any) -> bool:
 
 
 def any_of(*predicates: Predicate) -> Predicate:
-    """Say whether one of them holds."""
+    """Match at least one of them."""
     return lambda record: any(holds(record) for holds in predicates)
 
 
 def all_of(*predicates: Predicate) -> Predicate:
-    """Say whether all of them hold."""
+    """Match all of them."""
     return lambda record: all(holds(record) for holds in predicates)
 
 
 def no(predicate: Predicate) -> Predicate:
-    """Say whether it does not hold."""
+    """Match what another does not."""
     return lambda record: not predicate(record)
 
 
 def words(text: str) -> list[str]:
-    """Take a text apart as the stores do."""
+    """Split a text into words as the stores do."""
     return [word.lower() for word in re.findall(r"[^\W_]+", text)]
 
 
 def says(path: str, phrase: str) -> Predicate:
-    """Say whether the words stand in a row in a text."""
+    """Match a text with these words in a row."""
     wanted = words(phrase)
 
     def holds(record: Record) -> bool:
@@ -143,7 +143,7 @@ def says(path: str, phrase: str) -> Predicate:
 
 
 def like(path: str, regex: str) -> Predicate:
-    """Say whether a string has a form."""
+    """Match a string by a wildcard pattern."""
     form = re.compile(regex, re.DOTALL)
     return lambda record: any(
         form.fullmatch(_written(found)) is not None
@@ -153,14 +153,14 @@ def like(path: str, regex: str) -> Predicate:
 
 
 def word_like(path: str, regex: str) -> Predicate:
-    """Say whether a word of a text has a form."""
+    """Match one word of a text by a wildcard pattern."""
     return lambda record: any(
         re.fullmatch(regex, word) for text in values(record, path) for word in words(text)
     )
 
 
 def within(path: str, lower: float, upper: float) -> Predicate:
-    """Say whether a number lies between two, both included."""
+    """Match a number between two, both included."""
     return lambda record: any(
         not isinstance(found, (str, bool)) and lower <= found <= upper
         for found in values(record, path)
@@ -168,12 +168,12 @@ def within(path: str, lower: float, upper: float) -> Predicate:
 
 
 def time_within(lower: float, upper: float) -> Predicate:
-    """Say whether the time lies between two, both included."""
+    """Match a time between two, both included."""
     return lambda record: lower <= record.time <= upper
 
 
 def exists(path: str) -> Predicate:
-    """Say whether there is a value at the path, or below it but for keys of `extra`."""
+    """Match a value at the path, or below it except under `extra`."""
 
     def holds(record: Record) -> bool:
         if path.startswith("extra."):
@@ -208,14 +208,14 @@ class Reference:
     meanings: Mapping[str, Predicate] = field(default_factory=dict)
 
     def select(self, selection: Selection) -> list[Record]:
-        """Give the records of a selection in the order they were stored."""
+        """Return the records of a selection in the order they were stored."""
         meaning = self.meanings[selection.query] if selection.query else lambda _: True
         since = -math.inf if selection.since is None else selection.since
         until = math.inf if selection.until is None else selection.until
         return [r for r in self.records if since <= r.time < until and meaning(r)]
 
     def search(self, selection: Selection, limit: int, sort: Sort) -> list[str]:
-        """Give the ids of the hits."""
+        """Return the ids of the hits."""
         sign = 1 if sort is Sort.ASC else -1
         found = sorted(self.select(selection), key=lambda r: sign * r.time)
         return [r.id for r in found[:limit]]
@@ -293,7 +293,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _numbers(records: list[Record], path: str) -> list[float]:
-    """Give the numbers of a field, each once per record."""
+    """Return the numbers of a field, each once per record."""
     return sorted(n for r in records for n in {x for x in values(r, path) if _is_number(x)})
 
 

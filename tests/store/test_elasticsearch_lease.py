@@ -35,7 +35,7 @@ def lease(elasticsearch_url: str) -> Iterator[Make]:
 
 
 def test_one_holds_it_until_it_runs_out(lease: Make) -> None:
-    """The second one waits until the time of the first is over, and some more for the clocks."""
+    """A second process waits until the lease of the first has expired, plus the clock skew."""
     one, other = lease("one"), lease("other")
 
     assert one.hold(START)
@@ -59,7 +59,7 @@ def test_who_renews_keeps_it(lease: Make) -> None:
 
 
 def test_a_clock_that_was_set_back_renews(lease: Make) -> None:
-    """What was renewed in a future that did not come is renewed by the clock of now."""
+    """A lease renewed before the clock was set back is renewed by the current clock."""
     one, other = lease("one"), lease("other")
     assert one.hold(START + 100 * LASTS)
 
@@ -70,14 +70,14 @@ def test_a_clock_that_was_set_back_renews(lease: Make) -> None:
 
 
 def test_a_process_that_starts_again_takes_its_own(lease: Make) -> None:
-    """The same holder need not wait for itself."""
+    """A restarted holder acquires its own lease at once."""
     assert lease("one").hold(START)
 
     assert lease("one").hold(START + 1)
 
 
 def test_what_is_given_back_is_free_at_once(lease: Make) -> None:
-    """After a release another one holds it without waiting."""
+    """After a release another process acquires the lease at once."""
     one = lease("one")
     assert one.hold(START)
     one.release()
@@ -87,7 +87,7 @@ def test_what_is_given_back_is_free_at_once(lease: Make) -> None:
 
 
 def test_of_many_that_come_at_once_one_gets_it(lease: Make) -> None:
-    """Neither the creation nor the taking over of what has run out lets two in."""
+    """Of many processes that create or replace an expired lease, one succeeds."""
     for now in (START, START + 10 * LASTS):
         holders = [lease(f"{now}-{number}") for number in range(6)]
         gate = threading.Barrier(len(holders))
@@ -106,7 +106,7 @@ def test_of_many_that_come_at_once_one_gets_it(lease: Make) -> None:
 
 
 def test_without_a_server_nobody_holds_it() -> None:
-    """Where nobody can say, it is not ours."""
+    """Without an answer the lease is not held."""
     cluster = Cluster(ElasticsearchOutput(hosts=("http://127.0.0.1:9",)), raw=True)
     lease = Lease(cluster, "x", "one", LASTS)
 

@@ -1,4 +1,4 @@
-"""What is particular to the Elasticsearch store: ranks, pages, following, and when it fails."""
+"""The Elasticsearch store beyond the contract: ranks, pages, following, failures."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def node(elasticsearch_url: str) -> Node:
 
 @given(st.floats(0, 100), st.integers(1, 2**23))
 def test_one_of_the_percents_has_the_right_rank(percent: float, total: int) -> None:
-    """However many numbers there are, the histogram is asked for the rank that is right."""
+    """The rank of a percentile is exact for any number of values."""
     asked = aggregate._percent_of_rank(percent, total)
 
     assert asked in aggregate._percents(percent)
@@ -63,12 +63,12 @@ def test_a_number_is_read_from_each_of_its_spellings(number: float) -> None:
 
 @pytest.mark.parametrize("text", ["007", "1.50", "+1", ".5", "1_000", "", "NaN", "1e400", "True"])
 def test_what_no_program_writes_for_a_number_is_a_text(text: str) -> None:
-    """A code like 007 does not become another one."""
+    """A code like 007 stays a text."""
     assert untyped.read(text) == text
 
 
 def test_only_ranges_and_wildcards_under_extra_need_the_values_of_a_key() -> None:
-    """All other questions are one request."""
+    """Values are listed only for queries that need them; all others are one request."""
     node = parse("a:1 OR NOT (b:>1 c:x* d:* level:E* seq:>1 e:[* TO *])")
 
     assert sorted(keys_to_list(node)) == ["extra.b", "extra.c"]
@@ -76,14 +76,14 @@ def test_only_ranges_and_wildcards_under_extra_need_the_values_of_a_key() -> Non
 
 @pytest.mark.parametrize("query", ["host.cpus:4", "error.code:*", "log.flags:[1 TO 2]"])
 def test_a_key_that_is_not_indexed_is_an_error(query: str) -> None:
-    """Where the mapping has no place for a key, it is not as if no record had it."""
+    """A key that the mapping lacks is an error, not an empty result."""
     with pytest.raises(QueryError, match="is not indexed in Elasticsearch"):
         compile_node(parse(query), {})
 
 
 @pytest.mark.server
 def test_percentiles_have_the_right_rank_and_one_percent(node: Node) -> None:
-    """The percentiles of any number of numbers are those of nearest rank, within 1 %."""
+    """Percentiles are nearest-rank, within 1 %, for any number of values."""
     chance = random.Random(7)
     sizes = [1, 2, 3, 7, 40, 333]
     records = [
@@ -104,7 +104,7 @@ def test_percentiles_have_the_right_rank_and_one_percent(node: Node) -> None:
 
 @pytest.mark.server
 def test_what_elasticsearch_cannot_answer_is_an_error(node: Node) -> None:
-    """Percentiles of negative numbers are refused, as is what is within doubtful values."""
+    """Percentiles of negative numbers and aggregations within ambiguous values are refused."""
     node.send([record(1, duration_ms=-1, extra={"n": 5}), record(2, extra={"n": 5.0})])
     node.send([record(3, execution_time_ms=1e-9), record(4, execution_time_ms=1e9)])
     store = node.open()
@@ -121,7 +121,7 @@ def test_what_elasticsearch_cannot_answer_is_an_error(node: Node) -> None:
 
 @pytest.mark.server
 def test_too_many_values_are_an_error(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where not all values can be looked at, nothing is answered by guess."""
+    """If not all values can be listed, the question is refused, not estimated."""
     node.send([record(i, path=f"/{i}", extra={"k": f"x{i}"}) for i in range(20)])
     store = node.open()
     monkeypatch.setattr(aggregate, "MAX_VALUES", 19)
@@ -150,7 +150,7 @@ def test_filters_may_look_into_extra(node: Node) -> None:
 def test_many_hits_are_paged_through_in_order(
     node: Node, monkeypatch: pytest.MonkeyPatch, sort: Sort
 ) -> None:
-    """More hits than one request gives come in the same order, none twice, none left out."""
+    """More hits than one request returns come in order, each once."""
     monkeypatch.setattr(search, "PAGE", 10)
     records = [record(i, NOON + i // 8) for i in range(45)]
     node.send(records)
@@ -222,7 +222,7 @@ Answering = Callable[[int, bytes], Store]
 
 @pytest.fixture
 def answering() -> Iterator[Answering]:
-    """Give a function that opens a store on a server with one answer to all."""
+    """Return a function that opens a store on a server with a single response."""
     servers: list[HTTPServer] = []
 
     def answer(status: int, body: bytes) -> Store:
@@ -237,7 +237,7 @@ def answering() -> Iterator[Answering]:
                 self.wfile.write(body)
 
             def log_message(self, *_: object) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         server = HTTPServer(("127.0.0.1", 0), Answers)
         servers.append(server)
@@ -255,7 +255,7 @@ def store_at(port: int) -> Store:
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "told"),
+    ("status", "body", "fault"),
     [
         (401, b'{"error":{"type":"security_exception","reason":"no"}}', "has neither api_key"),
         (403, b'{"error":{"type":"security_exception","reason":"no"}}', "shipper setup"),
@@ -275,12 +275,12 @@ def store_at(port: int) -> Store:
     ],
 )
 def test_a_store_that_gives_no_answer_is_unavailable(
-    answering: Answering, status: int, body: bytes, told: str
+    answering: Answering, status: int, body: bytes, fault: str
 ) -> None:
-    """Each failure names the address, the cause and what to do; none is taken for an answer."""
+    """Each failure names the address, the cause and what to do; none counts as an answer."""
     store = answering(status, body)
 
-    with pytest.raises(StoreUnavailable, match=told) as caught:
+    with pytest.raises(StoreUnavailable, match=fault) as caught:
         store.count(Selection())
 
     assert "http://127.0.0.1:" in str(caught.value)
@@ -288,13 +288,13 @@ def test_a_store_that_gives_no_answer_is_unavailable(
 
 
 def test_a_store_that_is_not_there_is_unavailable(answering: Answering) -> None:
-    """Nobody listens: the address is told."""
+    """If nothing listens, the error names the address."""
     with pytest.raises(StoreUnavailable, match=r"cannot reach http://127\.0\.0\.1:9"):
         store_at(9).search(Selection(), limit=1)
 
 
 def test_a_question_that_is_refused_is_a_fault_of_the_question(answering: Answering) -> None:
-    """What Elasticsearch refuses to answer is told with its reason."""
+    """A refusal of Elasticsearch is passed on with its reason."""
     refused = (
         b'{"responses":[{"status":400,"error":{"type":"search_phase_execution_exception",'
         b'"reason":"all shards failed","root_cause":[],"caused_by":'

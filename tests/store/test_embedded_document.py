@@ -1,4 +1,4 @@
-"""Documents on their way into tantivy: the short way gives what the long way gives."""
+"""Documents for tantivy: the fast encoding equals the complete one."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ pieces = st.lists(
 
 @pytest.mark.parametrize("ms", [EARLIEST - 1, LATEST + 1, 2**70])
 def test_a_time_that_can_not_be_written_is_refused(ms: int) -> None:
-    """A record whose time no reader could show is refused."""
+    """A record whose time cannot be shown is refused."""
     with pytest.raises(Refused, match="years 1 to 9999"):
         Encoder({}).encode("s-1", b"{}", ms, 1)
 
@@ -83,7 +83,7 @@ def test_a_known_tail_changes_nothing(docs: list[str]) -> None:
 
 @given(st.floats(allow_nan=False, allow_infinity=False), st.floats(-1e12, 1e12))
 def test_magnitudes_are_near_and_in_order(one: float, other: float) -> None:
-    """The middle of a class is within 1 % of what is in it, and classes keep the order."""
+    """The middle of a class is within 1 % of its members, and classes keep the order."""
     for number in (one, other):
         assert middle(magnitude(number)) == pytest.approx(number, rel=0.01, abs=1.1e-9)
     assert (magnitude(one) <= magnitude(other)) == (one <= other) or (
@@ -109,11 +109,11 @@ def test_magnitudes_are_near_and_in_order(one: float, other: float) -> None:
     ],
 )
 def test_a_time_names_a_span(text: str, span: tuple[int, int] | None) -> None:
-    """A date is a day, a time as long as its last digit."""
+    """A date covers a day; a time covers the unit of its last digit."""
     assert parse_period(text) == span
 
 
 @given(st.integers(EARLIEST, LATEST))
 def test_times_are_written_to_the_millisecond(ms: int) -> None:
-    """What is written is read again as the same millisecond, in every year."""
+    """A written time is read back as the same millisecond, in every year."""
     assert parse_period(iso(ms)) == (ms, ms)

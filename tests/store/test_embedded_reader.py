@@ -1,4 +1,4 @@
-"""Readers beside a writer: what they see, when, and what they say when there is nothing."""
+"""Readers of an index while a writer works on it, and without an index."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def writer(path: Path) -> Iterator[EmbeddedWriter]:
 
 
 def test_no_index_is_an_error_that_says_how_to_get_one(path: Path) -> None:
-    """Where there is no index, the place and the command are named."""
+    """Without an index, the error names the path and the command to run."""
     with pytest.raises(StoreUnavailable, match=r"no index at .*index.*shipper run"):
         open_embedded(path)
 
 
 def test_an_index_that_went_away_is_an_error(path: Path, writer: EmbeddedWriter) -> None:
-    """A reader that stays open says when the index is gone."""
+    """An open reader reports that the index is gone."""
     store = open_embedded(path)
     shutil.rmtree(path)
 
@@ -74,7 +74,7 @@ def test_a_commit_is_seen_at_once(path: Path, writer: EmbeddedWriter) -> None:
 
 
 def test_follow_gives_each_new_record_once(path: Path, writer: EmbeddedWriter) -> None:
-    """What was there before is left out; the rest comes in the order it was stored, once."""
+    """Following returns only new records, in the order they were stored, each once."""
     write(writer, [record(0, level="ERROR")])
     store = open_embedded(path)
     steps = store.follow(Selection("level:ERROR"))
@@ -102,7 +102,7 @@ def test_follow_begins_when_it_is_asked_for(path: Path, writer: EmbeddedWriter) 
 def test_follow_gives_many_records_in_portions(
     path: Path, writer: EmbeddedWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A flood comes in portions, in order, none lost between them."""
+    """Many records come in portions, in order, none lost between them."""
     monkeypatch.setattr("shipper.store.embedded.reader.PORTION", 4)
     steps = open_embedded(path).follow(Selection())
     write(writer, [record(i) for i in range(10)])
@@ -113,7 +113,7 @@ def test_follow_gives_many_records_in_portions(
 
 
 def test_follow_goes_on_in_a_new_index(path: Path) -> None:
-    """When the index was thrown away, all records of the new one are new."""
+    """If the index was deleted, all records of the new one are new."""
     write_parts(path, [[record(i, host={"name": "old"}) for i in range(30)]])
     store = open_embedded(path)
     steps = store.follow(Selection())
@@ -127,7 +127,7 @@ def test_follow_goes_on_in_a_new_index(path: Path) -> None:
 
 
 def test_hits_outlive_their_part(path: Path) -> None:
-    """What a search found can be read even if retention has dropped it since."""
+    """The hits of a search stay readable after retention dropped their part."""
     write_parts(path, [[record(i) for i in range(5)], [record(9)]])
     found = open_embedded(path).search(Selection(), limit=10)
     parts.drop_part(parts.list_parts(path)[0])
@@ -172,7 +172,7 @@ def test_parts_come_and_go_while_readers_ask(path: Path, writer: EmbeddedWriter)
 def test_a_part_that_vanishes_between_listing_and_opening_is_left_out(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A part that was dropped a moment ago is no error."""
+    """A part that was just dropped is not an error."""
     write_parts(path, [[record(0)], [record(1)]])
     listed = parts.list_parts(path)
     parts.drop_part(listed[0])
@@ -203,7 +203,7 @@ def test_too_many_values_are_an_error(path: Path, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.slow
 def test_a_request_that_is_too_large_is_split_by_time(path: Path) -> None:
-    """More buckets than tantivy gives at once come in several requests, and add up."""
+    """More buckets than tantivy returns at once come in several requests, and add up."""
     records = [
         record(i, NOON + 10 * (i // 40), duration_ms=1.1 ** (i % 40), level="INFO")
         for i in range(80_000)
@@ -219,7 +219,7 @@ def test_a_request_that_is_too_large_is_split_by_time(path: Path) -> None:
 
 
 def test_percentiles_are_the_same_in_one_part_and_in_many(tmp_path: Path) -> None:
-    """How records are spread over parts does not show in a percentile."""
+    """Percentiles do not depend on how records are spread over parts."""
     values = [1.017**i for i in range(400)]
     records = [record(i, NOON + i, duration_ms=v) for i, v in enumerate(values)]
     asked = {"p": Percentiles("duration_ms", tuple(range(0, 101, 5)))}
@@ -238,7 +238,7 @@ DAY = 86_400_000
 def test_a_part_outside_the_time_of_a_question_is_left_out(
     path: Path, writer: EmbeddedWriter
 ) -> None:
-    """A closed part is known by its times; where it lies aside, it is neither asked nor counted."""
+    """The times of a closed part are known; outside of a selection it is not searched."""
     for day in range(3):
         if day:
             roll(writer, path)
@@ -258,7 +258,7 @@ def test_a_part_outside_the_time_of_a_question_is_left_out(
 def test_a_late_record_is_found_in_a_part_of_another_day(
     path: Path, writer: EmbeddedWriter
 ) -> None:
-    """What came late lies in a newer part, both while it grows and when it is closed."""
+    """Late records are found in a newer part, while it grows and when it is closed."""
     store = open_embedded(path)
     first = Selection("level:INFO", NOON, NOON + DAY)
     write(writer, [record(1, NOON + 5 * DAY, level="INFO")])

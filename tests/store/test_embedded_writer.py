@@ -1,4 +1,4 @@
-"""The writer: what is stored, what survives, what is dropped, what it says when it can't."""
+"""The writer: what it stores, what survives a crash, retention, and its errors."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def open_writer(
 
 
 def stored(path: Path) -> list[str]:
-    """Give the ids of all records, sorted."""
+    """Return the ids of all records, sorted."""
     store = open_embedded(path)
     found = sorted(hit.id for hit in store.search(Selection(), limit=100_000).hits)
     store.close()
@@ -71,7 +71,7 @@ def some(count: int, start: int = 0, **fields: Any) -> list[Record]:
 
 
 def test_what_was_written_is_there_after_a_restart(path: Path) -> None:
-    """Records of calls that returned are there for the next writer and for every reader."""
+    """Records of calls that returned are visible to the next writer and to every reader."""
     for start in (0, 3, 6):
         writer = open_writer(path)
         assert write(writer, some(3, start)) == []
@@ -83,7 +83,7 @@ def test_what_was_written_is_there_after_a_restart(path: Path) -> None:
 
 
 def test_only_its_user_reads_the_index(writer: EmbeddedWriter, path: Path) -> None:
-    """The folders are closed to others, whatever the umask."""
+    """Other users cannot read the folders, whatever the umask."""
     write(writer, some(1))
 
     assert path.stat().st_mode & 0o777 == 0o700
@@ -108,7 +108,7 @@ REFUSED = [
 
 
 def test_a_refused_record_costs_only_itself(writer: EmbeddedWriter, path: Path) -> None:
-    """What can't be stored is told with its place and reason; its neighbours are stored."""
+    """A record that cannot be stored is returned with its place and reason; others are stored."""
     bad = [foreign_bytes(i, doc) for i, (doc, _) in enumerate(REFUSED)]
     good = some(len(bad), host={"name": "h"})
     both = [r for pair in zip(good, bad, strict=True) for r in pair]
@@ -128,7 +128,7 @@ def foreign_bytes(offset: int, doc: bytes) -> Record:
 def test_a_refused_record_does_not_define_the_objects_of_others(
     writer: EmbeddedWriter, path: Path
 ) -> None:
-    """The first record with new objects may be refused; the next one has them all the same."""
+    """After a refused record with new objects, the next record with them is stored."""
     objects = b'"host":{"name":"h1"}'
     refused = write(
         writer,
@@ -147,12 +147,12 @@ def test_a_refused_record_does_not_define_the_objects_of_others(
 
 @pytest.mark.parametrize("bad", ["", "x", "-5", "a-", "a-x", "a--", "a-٣"])
 def test_an_id_is_a_stream_and_a_position(writer: EmbeddedWriter, bad: str) -> None:
-    """Another id could not be given back, so it is refused."""
+    """An id that could not be read back is refused."""
     assert [index for index, _ in write(writer, [Record(bad, b"{}", NOON)])] == [0]
 
 
 def test_very_deep_values_are_kept(writer: EmbeddedWriter, path: Path) -> None:
-    """Nesting beyond what can be searched is stored and given back."""
+    """Nesting beyond what can be searched is stored and returned."""
     assert write(writer, [DEEP]) == []
 
     hit = open_embedded(path).search(Selection("extra.top:1"), limit=1).hits[0]
@@ -160,8 +160,8 @@ def test_very_deep_values_are_kept(writer: EmbeddedWriter, path: Path) -> None:
     assert hit.source["extra"] == DEEP.fields["extra"]
 
 
-def test_origins_are_told_by_commit(path: Path) -> None:
-    """`origins_after` gives every stream and position stored later, over all parts."""
+def test_origins_are_returned_by_commit(path: Path) -> None:
+    """`origins_after` returns every stream and position stored later, over all parts."""
     writer = open_writer(path)
     write(writer, [*some(5), foreign("f-1", 17), foreign("f-1", 4)])
     roll(writer, path)
@@ -192,7 +192,7 @@ def origins(writer: EmbeddedWriter, commit: int) -> dict[str, list[int]]:
 def test_many_origins_come_in_portions(
     writer: EmbeddedWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Millions of origins need no more memory than one portion of them."""
+    """Reading millions of origins takes the memory of one portion."""
     monkeypatch.setattr("shipper.store.embedded.origins.PORTION", 3)
     write(writer, some(10))
 
@@ -202,7 +202,7 @@ def test_many_origins_come_in_portions(
 
 
 def test_there_is_one_writer(writer: EmbeddedWriter, path: Path) -> None:
-    """A second writer is told so at once, and the first goes on."""
+    """A second writer fails at once, and the first continues."""
     with pytest.raises(StoreUnavailable, match="another shipper"):
         open_writer(path)
 
@@ -213,7 +213,7 @@ def test_there_is_one_writer(writer: EmbeddedWriter, path: Path) -> None:
 
 
 def test_old_parts_go_as_a_whole(path: Path) -> None:
-    """A part goes when its newest record is too old; numbers of commits go on all the same."""
+    """A part is dropped when its newest record is too old; commit numbers continue."""
     writer = open_writer(path, keep_seconds=10 * 86_400)
     write(writer, [record(0, NOON - DAY), record(1, NOON)])
     age_parts(path, NOON - 2 * DAY, NOON)
@@ -245,7 +245,7 @@ def age_parts(path: Path, made: int, written: int) -> None:
 
 
 def test_a_clock_that_runs_ahead_keeps_no_part_for_ever(path: Path) -> None:
-    """Records from the future go when the part was last written so long ago."""
+    """Records from the future are dropped by the time their part was last written."""
     writer = open_writer(path, keep_seconds=86_400)
     write(writer, [record(0, NOON + 900 * DAY)])
     age_parts(path, NOON, NOON)
@@ -257,7 +257,7 @@ def test_a_clock_that_runs_ahead_keeps_no_part_for_ever(path: Path) -> None:
 
 
 def test_an_empty_part_is_not_rolled(writer: EmbeddedWriter, path: Path) -> None:
-    """Nothing to keep makes no new parts, however long it lasts."""
+    """An index without records makes no new parts, however long it runs."""
     writer.retain(NOON + 10_000 * DAY)
     writer.retain(NOON + 20_000 * DAY)
 
@@ -266,7 +266,7 @@ def test_an_empty_part_is_not_rolled(writer: EmbeddedWriter, path: Path) -> None
 
 @pytest.mark.slow
 def test_size_is_bounded(path: Path) -> None:
-    """Parts are rolled by size, and the oldest go when all are too large together."""
+    """Parts are rolled by size, and the oldest are dropped when the total is too large."""
     limit = 3 * 8 * MIB
     writer = open_writer(path, max_bytes=limit)
     noise = random.Random(1)
@@ -286,7 +286,7 @@ def test_size_is_bounded(path: Path) -> None:
 
 @pytest.mark.parametrize("left", ["part-00000002.new", "part-00000001.gone"])
 def test_left_overs_of_a_crash_are_cleared(path: Path, left: str) -> None:
-    """A part half made or half deleted is no part, and gone after the next start."""
+    """A half created or half deleted part is ignored, and removed at the next start."""
     writer = open_writer(path)
     write(writer, some(3))
     writer.close()
@@ -326,7 +326,7 @@ def test_a_call_that_failed_is_undone(path: Path) -> None:
 
 
 def test_a_full_disk_stores_nothing_and_is_got_over(tmp_path: Path) -> None:
-    """When the disk is full the call fails as a whole; it succeeds as soon as there is space."""
+    """On a full disk the whole call fails; it succeeds once there is space."""
     script = f"""
 import resource
 import signal
@@ -375,7 +375,7 @@ def run_script(script: str) -> str:
 
 
 def test_a_corrupt_part_is_named(path: Path) -> None:
-    """A part that can't be read is an error that names it and the remedy; it stays as it is."""
+    """An unreadable part is an error with its path and a remedy, and stays as it is."""
     writer = open_writer(path)
     write(writer, some(3))
     writer.close()
@@ -405,7 +405,7 @@ def test_an_index_of_another_version_is_left_alone(path: Path) -> None:
 
 
 def test_a_place_that_is_no_folder_is_an_error(tmp_path: Path) -> None:
-    """Something else in the index's place is named, and left as it is."""
+    """Another file in place of the index is named in the error, and left as it is."""
     file = tmp_path / "file"
     file.write_text("mine")
 
@@ -437,12 +437,12 @@ for batch in range(1000):
 
 
 def test_kill_9_leaves_what_was_committed(tmp_path: Path) -> None:
-    """Killed at any moment, the index has every call that returned, and none in part."""
+    """Killed at any moment, the index has all of every call that returned, and none in part."""
     path = tmp_path / "index"
     script = CRASHER.replace("PATH", repr(str(path)))
     chance = random.Random(7)
     for _ in range(6):
-        told = crash(script, chance.uniform(0.02, 0.35))
+        printed = crash(script, chance.uniform(0.02, 0.35))
 
         writer = open_writer(path)
         found = origins(writer, 0).get(RUN, [])
@@ -450,12 +450,12 @@ def test_kill_9_leaves_what_was_committed(tmp_path: Path) -> None:
         writer.close()
         assert sorted(found) == list(range(len(found)))
         assert len(found) % 50 == 0
-        assert told <= len(found) <= told + 50
+        assert printed <= len(found) <= printed + 50
         assert open_embedded(path).count(Selection("NOT host:*")) == 0
 
 
 def crash(script: str, seconds: float) -> int:
-    """Run a script, kill it that long after its first line; give the last number it told."""
+    """Run a script, kill it that long after its first line; return the last number it printed."""
     process = subprocess.Popen(
         [sys.executable, "-c", script],
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
@@ -478,7 +478,7 @@ def crash(script: str, seconds: float) -> int:
 def test_a_crash_between_the_steps_of_rolling_and_dropping(
     path: Path, step: str, monkeypatch: pytest.MonkeyPatch, *, restart: bool
 ) -> None:
-    """Wherever making or dropping a part stops, the index is sound and the next try succeeds."""
+    """Wherever creating or dropping a part stops, the index is intact and the next try succeeds."""
     writer = open_writer(path, keep_seconds=86_400)
     write(writer, some(3))
     age_parts(path, NOON, NOON)

@@ -1,4 +1,4 @@
-"""Heartbeats in a store: what is read of them, and that nothing else ever finds them."""
+"""Heartbeats in a store: how they are read, and that no other query finds them."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from tests.store.store_records import NOON, Record, enriched, record, write_part
 OLD, NEW = "01JKAAAAAAAAAAAAAAAAAAAAAA", "01JKBBBBBBBBBBBBBBBBBBBBBB"
 
 
-def beat(host: str, run: str, seq: int, at: int = NOON, **told: object) -> Record:
+def beat(host: str, run: str, seq: int, at: int = NOON, **content: object) -> Record:
     """Make a heartbeat as a shipper sends it."""
     objects = enriched("heartbeat", 0, host=host)
     del objects["log"]
-    heartbeat = {"watermark": at - 1000, "version": "1.2.3", **told}
+    heartbeat = {"watermark": at - 1000, "version": "1.2.3", **content}
     return record(seq, at, run, **objects, extra={"heartbeat": heartbeat})
 
 
@@ -40,7 +40,7 @@ def beat(host: str, run: str, seq: int, at: int = NOON, **told: object) -> Recor
 def test_the_last_heartbeat_of_a_host_is_that_of_its_newest_run(
     load: Load, request: pytest.FixtureRequest
 ) -> None:
-    """The highest number of the newest run counts, whatever the clocks of the hosts say."""
+    """The highest number of the newest run counts, whatever the clocks of the hosts."""
     furthest = [{"path": "a.log", "read": 7, "acked": 5, "size": 9, "next_at": NOON}]
     records = [
         beat("web-1", OLD, 9, NOON + 60_000),
@@ -90,7 +90,7 @@ def test_the_last_heartbeat_of_a_host_is_that_of_its_newest_run(
 def test_only_a_query_that_names_heartbeats_finds_them(
     load: Load, request: pytest.FixtureRequest
 ) -> None:
-    """No question about the application counts a heartbeat; one about heartbeats counts all."""
+    """Queries about the application count no heartbeat; queries about heartbeats count all."""
     records = [
         record(0, level="INFO", **enriched("app", 0)),
         *(beat("web-1", NEW, number, NOON + number) for number in range(3)),
@@ -117,7 +117,7 @@ def test_only_a_query_that_names_heartbeats_finds_them(
 
 @dataclass
 class Counting:
-    """A store that counts what it is asked."""
+    """A store that counts its requests."""
 
     store: Store
     asked: list[str] = field(default_factory=list)

@@ -18,7 +18,7 @@ def hit(**source: Any) -> Hit:
 
 
 def test_a_record_reads_from_left_to_right() -> None:
-    """When, how bad, where, what; then the ids and numbers that lead on."""
+    """Time, level, logger, message; then the ids and numbers that help to go on."""
     line = hit_text(
         hit(
             level="ERROR",
@@ -41,8 +41,8 @@ def test_a_record_reads_from_left_to_right() -> None:
     )
 
 
-def test_a_traceback_is_told_by_its_last_line() -> None:
-    """The cause shows below the record, once; --json has the whole traceback."""
+def test_a_traceback_is_shown_by_its_last_line() -> None:
+    """The cause is shown once, below the record; --json has the whole traceback."""
     trace = 'Traceback (most recent call last):\n  File "a.py", line 1\nTimeoutError: no answer\n'
 
     assert hit_text(hit(message="failed", exc_info=trace), PLAIN).endswith(
@@ -53,7 +53,7 @@ def test_a_traceback_is_told_by_its_last_line() -> None:
 
 
 def test_a_line_that_is_no_record_shows_its_file() -> None:
-    """Text that was kept as it stood has no level and no logger, but it came from somewhere."""
+    """A line that is not JSON has no level or logger; its file is shown instead."""
     line = hit_text(
         hit(message="Segfault", log={"file": {"path": "/a/app.log"}}, tags=["not_json"]), PLAIN
     )
@@ -84,12 +84,12 @@ def test_no_field_of_a_record_can_steer_the_terminal() -> None:
 
 
 def test_values_with_blanks_are_quoted() -> None:
-    """key=value stays one word to the eye and to a script."""
+    """key=value stays one word for people and scripts."""
     assert hit_text(hit(error_type='Bad "thing"'), PLAIN).endswith(r'error_type="Bad \"thing\""')
 
 
 def test_json_has_every_field_and_the_id() -> None:
-    """A program gets the document as it is stored."""
+    """JSON output has the document as it is stored."""
     source = {
         "message": "grüße",
         "extra": {"a": [1, None]},
@@ -100,14 +100,14 @@ def test_json_has_every_field_and_the_id() -> None:
 
 
 def test_fields_of_a_surprising_shape_are_shown_all_the_same() -> None:
-    """What a store holds is not always what enrichment would write."""
+    """Documents that enrichment did not write can be shown."""
     line = hit_text(hit(level=3, logger=7, message=None, service="x", extra="y", log=[]), PLAIN)
 
     assert line == "2026-02-05T14:30:45.123Z 3        -         null"
 
 
 def test_what_the_message_says_is_not_said_again() -> None:
-    """An access record tells its status once."""
+    """An access record shows its status once."""
     line = hit_text(hit(message="GET /health 200", status_code=200, duration_ms=2.5), PLAIN)
 
     assert line.endswith("GET /health 200 duration_ms=2.5")

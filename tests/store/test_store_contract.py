@@ -63,7 +63,7 @@ def store(request: pytest.FixtureRequest) -> Iterator[Store]:
 
 @pytest.mark.parametrize("query", MEANINGS)
 def test_a_query_finds_what_it_says(store: Store, query: str) -> None:
-    """Every documented form finds exactly the records that plain Python finds."""
+    """Every documented form of a query finds exactly the records that plain Python finds."""
     selection = Selection(query)
 
     found = store.search(selection, limit=1000, sort=Sort.ASC)
@@ -73,7 +73,7 @@ def test_a_query_finds_what_it_says(store: Store, query: str) -> None:
 
 
 def test_the_queries_are_no_empty_promises() -> None:
-    """Nearly every query of the table finds some records and leaves others out."""
+    """Nearly every query of the table finds some records but not all."""
     trivial = [q for q in MEANINGS if len(REFERENCE.select(Selection(q))) in (0, len(ALL))]
 
     assert len(trivial) < len(MEANINGS) / 5
@@ -96,14 +96,14 @@ def test_hits_come_in_order(store: Store, sort: Sort, limit: int) -> None:
 def test_time_bounds_are_exact_to_the_millisecond(
     store: Store, since: int | None, until: int | None
 ) -> None:
-    """`since` is included, `until` is not, also when they stand in each other's way."""
+    """`since` is included, `until` is not, even if they exclude each other."""
     selection = Selection("", since, until)
 
     assert store.count(selection) == len(REFERENCE.select(selection))
 
 
 def test_a_record_comes_back_as_it_was(store: Store) -> None:
-    """A hit gives every field with its value and type, unknown keys and odd texts included."""
+    """A hit has every field with its value and type, including unknown keys and odd texts."""
     hits = {hit.id: hit for hit in store.search(Selection(), limit=1000).hits}
 
     for written in ALL:
@@ -112,7 +112,7 @@ def test_a_record_comes_back_as_it_was(store: Store) -> None:
 
 
 def expected(written: Record) -> dict[str, Any]:
-    """Give the fields as a store gives them back: what is not known or empty is left out."""
+    """Return the fields as a store returns them, without unknown and empty ones."""
     fields = {k: v for k, v in written.fields.items() if k in FIELDS and v not in ([], {})}
     time = written.time
     moment = f"{datetime.fromtimestamp(time // 1000, UTC):%Y-%m-%dT%H:%M:%S}.{time % 1000:03d}Z"
@@ -222,7 +222,7 @@ AGGREGATIONS: dict[str, tuple[Selection, Aggregation]] = {
 
 @pytest.mark.parametrize("name", AGGREGATIONS)
 def test_an_aggregation_gives_the_right_numbers(store: Store, name: str) -> None:
-    """Every aggregation gives what plain Python gives, percentiles within 1 %."""
+    """Every aggregation equals that of plain Python, percentiles within 1 %."""
     selection, aggregation = AGGREGATIONS[name]
 
     answer = store.ask([Question(selection, {"x": aggregation})])[0]
@@ -232,7 +232,7 @@ def test_an_aggregation_gives_the_right_numbers(store: Store, name: str) -> None
 
 
 def test_many_questions_are_answered_in_their_order(store: Store) -> None:
-    """Questions don't get into each other's way, nor do names within one."""
+    """Questions in one request are independent, as are names within one question."""
     asked = [
         Question(selection, {name: aggregation, "l": LEVELS, "n": Cardinality("path")})
         for name, (selection, aggregation) in AGGREGATIONS.items()
@@ -249,7 +249,7 @@ def test_many_questions_are_answered_in_their_order(store: Store) -> None:
 
 
 def assert_equal(found: Result, wanted: Result) -> None:
-    """Compare two results, numbers by what is promised of them."""
+    """Compare two results; numbers within the promised error."""
     assert type(found) is type(wanted)
     if isinstance(found, Buckets) and isinstance(wanted, Buckets):
         assert [(b.key, b.count) for b in found.buckets] == [
@@ -299,14 +299,14 @@ def assert_buckets_equal(found: Bucket, wanted: Bucket) -> None:
 def test_what_can_not_be_counted_is_an_error(
     store: Store, aggregation: Aggregation, fault: str
 ) -> None:
-    """A question that has no right answer is refused, never answered another way."""
+    """A question without an exact answer is refused, never answered differently."""
     with pytest.raises(QueryError, match=fault):
         store.ask([Question(Selection(), {"x": aggregation})])
 
 
 @pytest.mark.parametrize("load", STORES)
 def test_an_empty_store_has_no_records(load: Load, request: pytest.FixtureRequest) -> None:
-    """Nothing stored is no error: no hits, no buckets, no numbers."""
+    """An empty store is not an error: no hits, no buckets, no numbers."""
     store = load(request, [[]])
     asked: dict[str, Aggregation] = {
         "t": LEVELS,
@@ -327,7 +327,7 @@ REFERENCE_OF_NOTHING = Reference([])
 
 
 def test_hits_can_be_taken_piecewise(store: Store) -> None:
-    """The hits are a sequence: by index, by slice, again and again."""
+    """Hits are a sequence: by index, by slice, repeatedly."""
     hits = store.search(Selection(), limit=1000).hits
 
     everything = list(hits)
@@ -340,6 +340,6 @@ def test_hits_can_be_taken_piecewise(store: Store) -> None:
 
 @pytest.mark.parametrize("limit", [-1, 1_000_001])
 def test_limits_have_limits(store: Store, limit: int) -> None:
-    """A limit that makes no sense, or would take all memory, is refused."""
+    """A negative limit, or one beyond memory, is refused."""
     with pytest.raises(QueryError, match="limit"):
         store.search(Selection(), limit=limit)

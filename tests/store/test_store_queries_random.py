@@ -164,7 +164,7 @@ Case = tuple[list[Record], list[tuple[str, Predicate]], str, int]
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
 )
 def test_random_queries_agree(case: Case) -> None:
-    """Any query over any records finds and counts the same as plain Python, in any parts."""
+    """Any query over any records in any parts finds and counts the same as plain Python."""
     records, asked, key, parts = case
     size = -(-len(records) // parts)
     portions = [records[i : i + size] for i in range(0, len(records), size)]
@@ -183,7 +183,7 @@ def test_random_queries_agree(case: Case) -> None:
     phases=[Phase.explicit, Phase.generate],  # shrinking would take minutes
 )
 def test_random_queries_agree_in_elasticsearch(elasticsearch_url: str, case: Case) -> None:
-    """Elasticsearch gives the same as plain Python, too."""
+    """Elasticsearch gives the same results as plain Python."""
     records, asked, key, _ = case
     assume(not any("cpus" in query for query, _ in asked))  # has no place in the mapping
     node = Node(elasticsearch_url, uuid.uuid4().hex)
@@ -194,7 +194,7 @@ def test_random_queries_agree_in_elasticsearch(elasticsearch_url: str, case: Cas
 def agree(
     store: Store, records: list[Record], asked: list[tuple[str, Predicate]], key: str
 ) -> None:
-    """Ask a store and the reference the same."""
+    """Ask a store and the reference the same questions; compare the answers."""
     meanings = {"*": lambda _: True, **dict(asked)}
     reference = Reference(records, meanings)
     name = field_name(key).replace("\\", "")

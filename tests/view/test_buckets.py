@@ -22,7 +22,7 @@ MINUTE = 60_000
 
 
 def test_shares_add_up_to_the_whole() -> None:
-    """Values that were cut off and records without the field have their own rows."""
+    """Values beyond the limit and records without the field have rows of their own."""
     answer = Buckets((Bucket("INFO", 1500), Bucket("ERROR", 250)), others=50)
 
     assert shares_text("level", answer, 2000, 80, PLAIN) == [
@@ -49,14 +49,14 @@ def test_several_values_a_record_do_not_make_a_negative_rest() -> None:
 
 
 def test_shares_as_json() -> None:
-    """One object a value; the share is of all matching records."""
+    """One object per value; the share is of all matching records."""
     lines = shares_json(Buckets((Bucket(500, 1),)), 4)
 
     assert [json.loads(line) for line in lines] == [{"value": 500, "count": 1, "share": 0.25}]
 
 
 def test_silence_is_shown() -> None:
-    """Slots without a record are there, from --since up to now."""
+    """Slots without records are shown, from --since up to now."""
     found = Buckets((Bucket(2 * MINUTE, 4), Bucket(4 * MINUTE, 2)))
 
     slots = Slots.between(found, MINUTE, (MINUTE + 1, 5 * MINUTE + 1))
@@ -73,7 +73,7 @@ def test_silence_is_shown() -> None:
 
 
 def test_values_per_slot() -> None:
-    """A grid has a row per slot, the whole first, then each value."""
+    """A grid has a row per slot: the total, then each value."""
     slots = Slots.between(Buckets((Bucket(0, 3), Bucket(MINUTE, 1))), MINUTE, ())
     series = [ValueCounts("INFO", {0: 2, MINUTE: 1}), ValueCounts("ERROR", {0: 1})]
 
@@ -86,7 +86,7 @@ def test_values_per_slot() -> None:
 
 
 def test_a_value_cannot_break_the_table() -> None:
-    """Values are the application's: made safe, and cut when very long."""
+    """Values come from the application: they are made safe, and cut if very long."""
     lines = shares_text("x", Buckets((Bucket("\x1b[1m" + "y" * 500, 1),)), 1, 80, PLAIN)
 
     assert r"\x1b[1myyy" in lines[1]
