@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are in a table: name → (`module:attribute`, sentence)."""
+    """A group of commands given as a table: name → (`module:attribute`, sentence)."""
 
     def __init__(self, *, table: Mapping[str, tuple[str, str]], **options: Any) -> None:
         super().__init__(**options)

@@ -1,4 +1,4 @@
-"""What every command is given: the config, the terminal and the clock; and what it shares."""
+"""The context of every command: config, terminal and clock; and shared options."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Invocation:
     """
     How the command line was called.
 
-    `interactive` tells whether stdout is a terminal, `width` its columns; `clock` gives the seconds
+    `interactive`: stdout is a terminal; `width`: its columns; `clock` returns the seconds
     since the epoch.
     """
 
@@ -35,7 +35,7 @@ class Invocation:
 
     @property
     def usual_config(self) -> bool:
-        """Return whether a command finds this config without being told."""
+        """Whether commands use this config without --config."""
         return self.config == USUAL_CONFIG
 
     def now(self) -> int:
@@ -44,7 +44,7 @@ class Invocation:
 
 
 def common_options(command: Command) -> Command:
-    """Take `--config` and `--debug` after the command's name too."""
+    """Add `--config` and `--debug` to a command, after whose name they may stand too."""
     config = click.option(
         "--config",
         type=click.Path(path_type=Path),
@@ -71,10 +71,10 @@ def _overrule(ctx: click.Context, option: click.Parameter, value: Any) -> None:
 
 
 def refuse(message: str) -> NoReturn:
-    """Say what is wrong with the command line, with the way to the command's help."""
+    """Exit with 2 and a message about wrong use that points to the help of the command."""
     raise click.UsageError(message, click.get_current_context())
 
 
 def examples(*lines: str) -> str:
-    """Write the end of a command's help; click leaves the lines as they are."""
+    """Return the examples at the end of a help text, whose lines click does not wrap."""
     return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])

@@ -102,7 +102,7 @@ class ElasticsearchStore:
         return evidence.positions(self._requests, ranges)
 
     def retained_after(self) -> int:
-        """Return 0: records deleted by a lifecycle policy cannot be told from lost ones."""
+        """Return 0: records deleted by a lifecycle policy look like lost ones."""
         return 0
 
     def remove_doubles(self, ids: Sequence[str]) -> int:
