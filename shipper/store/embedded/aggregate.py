@@ -124,7 +124,7 @@ class _Request:
 
 
 def _is_cut(answer: Body) -> bool:
-    """Tell whether tantivy left out terms, here or in any bucket."""
+    """Return whether tantivy left out terms, here or in any bucket."""
     if answer.get("sum_other_doc_count"):
         return True
     buckets = answer.get("buckets", ())
@@ -175,7 +175,7 @@ def _has_magnitudes(node: Node) -> bool:
 
 
 def _values_of(field: str, kind: FieldKind) -> str:
-    """Give the column whose values tell those of a field."""
+    """Return the column whose values tell those of a field."""
     if kind is not FieldKind.OBJECT:
         return column_of(field)
     return extra_path(field) if untyped.in_extra(field) else "_envelope"
@@ -221,7 +221,7 @@ def _collect_buckets(view: View, node: Node, buckets: Sequence[Body], counts: Co
 
 
 def _keys_of(view: View, node: Node) -> Callable[[Body], Sequence[Key]]:
-    """Give the function that tells the values that a bucket of a node stands for."""
+    """Return the function that tells the values that a bucket of a node stands for."""
     field, kind = node.field
     if isinstance(node.aggregation, DateHistogram):
         return lambda bucket: (int(bucket["key"]),)

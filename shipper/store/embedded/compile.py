@@ -1,8 +1,8 @@
 """
-Queries for tantivy from the tree of a query.
+Compiles the tree of a query to tantivy's queries.
 
-Nothing that a user typed is ever parsed by tantivy, but for ranges inside `extra`, where the path
-is escaped and the bounds are numbers. Keys of envelopes are compared here, once per envelope.
+Tantivy parses nothing that a user typed, except for ranges inside `extra`, where the path is
+escaped and the bounds are numbers. Keys of envelopes are compared here, once per envelope.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from tantivy import FieldType, Occur, Query
 from shipper.errors import QueryError
 from shipper.fields import FieldKind
 from shipper.store import untyped
-from shipper.store.embedded.document import MARK, mark, mend_key
-from shipper.store.embedded.envelope import HAS, TOLD, Leaf
+from shipper.store.embedded.document import MARK, index_key, mark
+from shipper.store.embedded.envelope import HAS, WITHOUT_COLUMN, Leaf
 from shipper.store.embedded.schema import COLUMNS, word_analyzer
 from shipper.store.query import tree
 from shipper.store.query.parser import parse
@@ -37,7 +37,7 @@ MAX_EXTRA_BOUND: Final = 2**52  # above it every float is whole
 
 
 def compile_selection(selection: Selection, view: View) -> Query:
-    """Make the query for a selection; QueryError where it can't be asked."""
+    """Return the query for a selection; raise QueryError if it cannot be answered."""
     node = parse(selection.query)
     chosen = [compile_node(node, view)]
     if not lies_within(view, selection):
@@ -49,7 +49,7 @@ def compile_selection(selection: Selection, view: View) -> Query:
 
 
 def lies_within(view: View, selection: Selection) -> bool:
-    """Tell whether all records of a part are known to lie within the time of a selection."""
+    """Return whether all records of a part are known to lie within the time of a selection."""
     if selection.since is None and selection.until is None:
         return True
     found = view.bounds()
@@ -61,7 +61,7 @@ def lies_within(view: View, selection: Selection) -> bool:
 
 
 def lies_outside(view: View, selection: Selection) -> bool:
-    """Tell whether no record of a part can lie within the time of a selection."""
+    """Return whether no record of a part can lie within the time of a selection."""
     if selection.since is None and selection.until is None:
         return False
     found = view.bounds()
@@ -78,7 +78,7 @@ def _time_query(selection: Selection, view: View) -> Query:
 
 
 def compile_node(node: tree.Node, view: View) -> Query:  # noqa: PLR0911 - one per node
-    """Make the query for a tree."""
+    """Return the query for a tree."""
     match node:
         case tree.All():
             return Query.all_query()
@@ -133,7 +133,7 @@ def _number(value: tree.Value) -> int | float:
 
 
 def _readings(text: str) -> list[Leaf]:
-    """Give what a value of an object may be: the text, and the number or boolean it writes."""
+    """Return what a value of an object may be: the text, and the number or boolean it writes."""
     number = number_of(text)
     readings: list[Leaf] = [text]
     if number is not None:
@@ -169,7 +169,9 @@ def _wildcard(node: tree.Wildcard, view: View) -> Query:
         try:
             return Query.regex_query(view.schema, node.field, _automaton(node.pattern))
         except ValueError as error:
-            raise QueryError(f"the pattern {node.field}:{node.pattern} is too large") from error
+            raise QueryError(
+                f"the pattern {node.field}:{node.pattern} is too large", "use a shorter one"
+            ) from error
     matches = untyped.matcher(node.pattern).fullmatch
     if not untyped.in_extra(node.field):
         return _of_envelopes(
@@ -198,7 +200,8 @@ def _extra_values(field: str, view: View) -> list[untyped.Value]:
     """List the values under a key of `extra`; QueryError if they are too many."""
     terms = {"field": extra_path(field), "size": MAX_VALUES, "segment_size": MAX_VALUES}
     too_many = QueryError(
-        f"{field} has more than {MAX_VALUES} values, too many for a wildcard; ask for a whole one"
+        f"{field} has more than {MAX_VALUES:,} values, too many for a wildcard",
+        "search for a whole value",
     )
     try:
         found = view.searcher.aggregate(Query.all_query(), {"x": {"terms": terms}})["x"]
@@ -210,7 +213,7 @@ def _extra_values(field: str, view: View) -> list[untyped.Value]:
 
 
 def value_of(bucket: Mapping[str, Any]) -> untyped.Value:
-    """Give the value that a bucket of a key of `extra` stands for."""
+    """Return the value that a bucket of a key of `extra` stands for."""
     key: str | float = bucket["key"]
     if "key_as_string" in bucket:
         return bool(key)
@@ -254,12 +257,16 @@ def _extra_range(node: tree.Range, view: View) -> Query:
     try:
         return view.index.parse_query(f"{path}:{lower} {upper}")
     except ValueError as error:
-        raise QueryError(f"the key {node.field} can't be asked for a range") from error
+        raise QueryError(
+            f"the key {node.field} does not support ranges", "search for a whole value"
+        ) from error
 
 
 def _neighbour(field: str, bound: float, *, below: bool) -> str:
     if abs(bound) >= MAX_EXTRA_BOUND:
-        raise QueryError(f"ranges of {field} end at {MAX_EXTRA_BOUND}; leave the bound out")
+        raise QueryError(
+            f"ranges of {field} are limited to {MAX_EXTRA_BOUND}", "use * instead of this bound"
+        )
     direction = -1 if below else 1
     value = direction * 1e-300 if bound == 0 else math.nextafter(bound, direction * math.inf)
     return format(Decimal(value), "f")
@@ -269,7 +276,7 @@ def _exists(node: tree.Exists, view: View) -> Query:
     field = node.field
     if field == "@timestamp":
         return Query.all_query()
-    if field in TOLD:
+    if field in WITHOUT_COLUMN:
         return _of_envelopes(view, HAS, lambda leaf: leaf == field)
     if node.kind is not FieldKind.OBJECT:
         return Query.exists_query(column_of(field))
@@ -299,10 +306,10 @@ def _numbers(view: View, numbers: Sequence[int]) -> Query:
 
 
 def column_of(field: str) -> str:
-    """Give the fast column that holds a field."""
+    """Return the fast column that holds a field."""
     return COLUMNS.get(field, field)
 
 
 def extra_path(field: str) -> str:
-    """Give the path inside tantivy's JSON field of a key of `extra`."""
-    return mend_key(field)
+    """Return the path inside tantivy's JSON field of a key of `extra`."""
+    return index_key(field)

@@ -1,5 +1,5 @@
 """
-A document as it comes to the store, as it goes into tantivy.
+Encodes documents for tantivy.
 
 One decode and one encode per record: known fields pass as they are, the objects shrink to the
 number of their envelope (envelope.py), `extra` is made searchable and keeps its own text beside.
@@ -47,7 +47,7 @@ _ABSENT: Final = Raw()
 
 
 class Refused(Exception):  # noqa: N818 - an answer, no fault
-    """Say that a document can't be stored, ever."""
+    """A document can never be stored; the message is the reason."""
 
 
 class _Event(msgspec.Struct, gc=False, forbid_unknown_fields=True):
@@ -120,7 +120,7 @@ class _Tail(msgspec.Struct, gc=False, forbid_unknown_fields=True):
 
 class Encoder:
     """
-    Make tantivy's JSON of the documents of one part.
+    Encodes the documents of one part as JSON for tantivy.
 
     `envelopes` are those that the part holds: JSON text → number. The first document that has a
     new one defines it.
@@ -137,7 +137,7 @@ class Encoder:
 
     @property
     def envelopes(self) -> int:
-        """How many envelopes the part has."""
+        """The number of envelopes of the part."""
         return len(self._by_text)
 
     def encode(self, origin: str, doc: bytes, ms: int, order: int) -> str:
@@ -179,7 +179,7 @@ class Encoder:
             Refused: the document is not what a store takes.
         """
         body = pieces.bodies[index]
-        known = self._by_tail.get((pieces.tails[index], *pieces.told[index]))
+        known = self._by_tail.get((pieces.tails[index], *pieces.presence[index]))
         if known is None or known[1] is None or len(body) > MAX_TERM_BYTES:
             return self.encode(pieces.id(index), pieces.document(index), pieces.times[index], order)
         self._defined = None
@@ -190,7 +190,7 @@ class Encoder:
         )
 
     def take_back(self) -> None:
-        """Forget what the last document defined, as it was not stored."""
+        """Undo what the last document defined, as it was not stored."""
         if self._defined is not None:
             number = self._by_text.pop(self._defined)
             self._by_parts = {k: v for k, v in self._by_parts.items() if v != number}
@@ -206,7 +206,7 @@ class Encoder:
             document = self._decode(doc[:begin] + b"}")
         except ValueError:
             return None
-        known = self._by_tail.get((doc[begin:end], *_told(document)))
+        known = self._by_tail.get((doc[begin:end], *_presence(document)))
         if known is None or _has_objects(document):
             return None
         document.envelope, document.created = known
@@ -227,7 +227,7 @@ class Encoder:
             bytes(event.category),
             bytes(log.file),
             bytes(log.stream),
-            *_told(document),
+            *_presence(document),
         )
         document.definition = None
         document.created = _instant(event.created)
@@ -239,7 +239,7 @@ class Encoder:
         return document
 
     def _number(self, parts: tuple[Any, ...], document: Any) -> int:
-        """Give the number of an envelope; a new one is defined by the document."""
+        """Return the number of an envelope; a new one is defined by the document."""
         number = self._by_parts.get(parts)
         if number is None:
             text = _envelope_text(*parts)
@@ -262,7 +262,7 @@ class Encoder:
             return
         if len(self._by_tail) >= _MAX_TAILS:
             self._by_tail.clear()
-        key = (doc[begin:end], *_told(document))
+        key = (doc[begin:end], *_presence(document))
         self._by_tail[key] = document.envelope, document.created
 
 
@@ -274,8 +274,8 @@ def _tail_of(doc: bytes) -> tuple[int, int]:
     return (begin, end) if doc[end : -len(_AFTER_TAIL)].isdigit() else (0, 0)
 
 
-def _told(document: Any) -> tuple[bool, bool, bool]:
-    """Tell which of the fields `envelope.TOLD` the document has."""
+def _presence(document: Any) -> tuple[bool, bool, bool]:
+    """Return which of the fields `envelope.WITHOUT_COLUMN` the document has."""
     return (
         document.message is not None,
         document.exc_info is not None,
@@ -291,7 +291,7 @@ def _has_objects(document: Any) -> bool:
 
 
 def split_id(origin: str) -> tuple[str, int]:
-    """Take an `_id` apart into stream and position; ValueError if it is none."""
+    """Split an `_id` into stream and position; raise ValueError if it is none."""
     stream, dash, position = origin.rpartition("-")
     if not (stream and dash and position.isascii() and position.isdigit()):
         raise ValueError(f"the id {origin!r} is not <stream>-<position>")
@@ -319,7 +319,7 @@ def _envelope_text(*parts: Any) -> str:
         "log": _object(file=file, stream=stream),
         "data_stream": data_stream,
     }
-    has = [name for name, there in zip(envelope.TOLD, parts[9:], strict=True) if there]
+    has = [name for name, there in zip(envelope.WITHOUT_COLUMN, parts[9:], strict=True) if there]
     content = {envelope.HAS: has, **(_object(**objects) or {})}
     text = msgspec.json.encode(content, order="deterministic").decode()
     if len(text.encode()) > envelope.MAX_BYTES:
@@ -345,10 +345,10 @@ def _prepare_extra(document: Any) -> None:
 
 
 def _searchable(raw: bytes) -> Raw:
-    """Give the JSON of `extra` in the form that tantivy indexes."""
+    """Return the JSON of `extra` in the form that tantivy indexes."""
     if len(raw) <= _MAX_PLAIN_BYTES and _is_plain(raw):
         return Raw(raw)
-    return Raw(msgspec.json.encode(_mend(msgspec.json.decode(raw), MAX_EXTRA_DEPTH)))
+    return Raw(msgspec.json.encode(_index_value(msgspec.json.decode(raw), MAX_EXTRA_DEPTH)))
 
 
 def _is_plain(raw: bytes) -> bool:
@@ -356,24 +356,26 @@ def _is_plain(raw: bytes) -> bool:
     return opened <= MAX_EXTRA_DEPTH and _NEEDS_CARE.search(raw) is None
 
 
-def _mend(value: Any, depth: int) -> Any:
+def _index_value(value: Any, depth: int) -> Any:
     if isinstance(value, str):
         read = untyped.read(value)
         return mark(read) if isinstance(read, str) else read
     if isinstance(value, dict):
-        return {mend_key(k): _mend(v, depth - 1) for k, v in value.items()} if depth else None
+        return (
+            {index_key(k): _index_value(v, depth - 1) for k, v in value.items()} if depth else None
+        )
     if isinstance(value, list):
-        return [_mend(v, depth - 1) for v in value] if depth else None
+        return [_index_value(v, depth - 1) for v in value] if depth else None
     if isinstance(value, (int, float)) and not -(2**63) <= value < 2**63:
         return str(value)  # no column of tantivy holds both these and ordinary numbers
     return value
 
 
 def mark(text: str) -> str:
-    """Give the term under which a string of `extra` is found."""
+    """Return the term under which a string of `extra` is found."""
     return MARK + text if _MARKED.match(text) else text
 
 
-def mend_key(key: str) -> str:
-    """Give the path under which a key of `extra` is found: no empty or odd steps."""
+def index_key(key: str) -> str:
+    """Return the path under which a key of `extra` is found: no empty or odd steps."""
     return ".".join(_ODD_IN_KEY.sub("_", step) or "_" for step in key.split("."))

@@ -19,9 +19,9 @@ from shipper.fields import HEARTBEAT
 if TYPE_CHECKING:
     import tantivy
 
-# These have no fast column that could tell whether a record has them: the envelope does.
+# Fields without a fast column: the envelope says whether a record has them.
 HAS: Final = "_has"
-TOLD: Final = ("message", "exc_info", "request_id")
+WITHOUT_COLUMN: Final = ("message", "exc_info", "request_id")
 
 MAX_BYTES: Final = 60_000  # a term has to hold it
 
@@ -37,7 +37,7 @@ class Envelope:
     leaves: Mapping[str, tuple[Leaf, ...]]
 
     def values(self, path: str) -> Sequence[str | int | float]:
-        """Give the different values at a path, booleans as they are written."""
+        """Return the different values at a path, booleans as they are written."""
         found = self.leaves.get(path, ())
         if len(found) == 1 and isinstance(found[0], str):
             return found[:1]
@@ -45,12 +45,12 @@ class Envelope:
 
     @property
     def is_heartbeat(self) -> bool:
-        """Tell whether the records with this envelope are what a shipper tells of itself."""
+        """Return whether the records with this envelope are heartbeats."""
         return HEARTBEAT in self.leaves.get("event.dataset", ())
 
 
 def term(number: int, text: str) -> str:
-    """Make the term that defines an envelope."""
+    """Return the term that defines an envelope."""
     return f"{number}\t{text}"
 
 
@@ -64,7 +64,7 @@ def read_envelopes(searcher: tantivy.Searcher) -> dict[int, str]:
 
 
 def parse_envelope(number: int, text: str) -> Envelope:
-    """Take the text of an envelope apart."""
+    """Return the envelope that a text defines."""
     objects = msgspec.json.decode(text)
     leaves: dict[str, list[Leaf]] = {}
     collect_leaves("", objects, leaves)

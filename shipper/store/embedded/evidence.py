@@ -1,4 +1,4 @@
-"""Which positions of a stream the parts of an index hold."""
+"""Evidence for the audit: the positions of a stream that an index holds."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ if TYPE_CHECKING:
 FOREIGN: Final = "_stream"
 
 
-def positions(views: Sequence[View], span: OriginRange) -> list[int]:
-    """Give the positions of a span that are stored, in order, each as often as it is."""
-    field, column = ("run", "seq") if span.own else (FOREIGN, "_position")
+def positions(views: Sequence[View], asked: OriginRange) -> list[int]:
+    """Return the stored positions of a range, in order, once for every copy."""
+    field, column = ("run", "seq") if asked.own else (FOREIGN, "_position")
     found: list[int] = []
     for view in views:
-        if view.searcher.doc_freq(field, span.stream):
-            query = _query(view, span, field, column)
+        if view.searcher.doc_freq(field, asked.stream):
+            query = _query(view, asked, field, column)
             hits = view.first(query, column, view.count(query), Order.Asc)
             found += [position for position, _ in hits]
     return sorted(found)
 
 
-def _query(view: View, span: OriginRange, field: str, column: str) -> Query:
+def _query(view: View, asked: OriginRange, field: str, column: str) -> Query:
     return Query.boolean_query(
         [
-            (Occur.Must, Query.term_query(view.schema, field, span.stream)),
+            (Occur.Must, Query.term_query(view.schema, field, asked.stream)),
             (
                 Occur.Must,
-                Query.range_query(view.schema, column, FieldType.Integer, span.first, span.last),
+                Query.range_query(view.schema, column, FieldType.Integer, asked.first, asked.last),
             ),
         ]
     )

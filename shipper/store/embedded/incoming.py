@@ -25,7 +25,7 @@ BEGIN: Final = b'{"@timestamp":"'
 END: Final = b"}}"
 AFTER_TIME: Final = len('2026-02-05T14:30:45.123Z",')  # where the rest of a body begins
 
-Told = tuple[bool, bool, bool]  # which of the fields `envelope.TOLD` a record has
+Presence = tuple[bool, bool, bool]  # which of the fields `envelope.WITHOUT_COLUMN` a record has
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +52,11 @@ class Pieces:
     times: Sequence[int]
     runs: Sequence[str]
     seqs: Sequence[int]
-    told: Sequence[Told]
+    presence: Sequence[Presence]
     numbers: Sequence[str]
 
     def id(self, index: int) -> str:
-        """Give the id of a record."""
+        """Return the id of a record."""
         return f"{self.runs[index]}-{self.seqs[index]}"
 
     def document(self, index: int) -> bytes:

@@ -1,9 +1,9 @@
 """
 Magnitudes: numbers sorted into classes less than 2 % wide, so that percentiles add up.
 
-Counts per class from many parts give the same percentiles as from one. A class is told by its
-middle, which is less than 1 % from every number in it. Order is kept: a larger number never has a
-smaller magnitude. 0 is the class of zero and of what is nearer to it than 1e-9.
+Counts per class from many parts give the same percentiles as from one. The middle of a class, less
+than 1 % from every number in it, represents it. The order is kept: a larger number never has a
+smaller magnitude. 0 is the class of zero and of numbers nearer to it than 1e-9.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SHIFT: Final = 1 - math.floor(math.log(SMALLEST) / _LOG_WIDTH)  # makes the sma
 
 
 def magnitude(number: float) -> int:
-    """Give the class of a number."""
+    """Return the class of a number."""
     size = abs(number)
     if size < SMALLEST:
         return 0
@@ -29,7 +29,7 @@ def magnitude(number: float) -> int:
 
 
 def middle(step: int) -> float:
-    """Give the number in the middle of a class."""
+    """Return the number in the middle of a class."""
     if step == 0:
         return 0.0
     exponent = (abs(step) - _SHIFT + 0.5) * _LOG_WIDTH

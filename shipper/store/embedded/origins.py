@@ -22,7 +22,7 @@ MAX_STREAMS: Final = 65_000
 def origins_between(
     index: tantivy.Index, first: int, last: int
 ) -> Iterator[tuple[str, Sequence[int]]]:
-    """Give stream and positions of the records of the commits `first` to `last`, in portions."""
+    """Return stream and positions of the records of the commits `first` to `last`, in portions."""
     searcher, schema = index.searcher(), index.schema
     commits = Query.range_query(
         schema,
@@ -43,7 +43,7 @@ def origins_between(
 
 
 def positions_of(index: tantivy.Index, stream: str, first: int, last: int) -> Iterator[int]:
-    """Give the positions of one stream, `first` to `last`, that are stored."""
+    """Return the positions of one stream, `first` to `last`, that are stored."""
     searcher, schema = index.searcher(), index.schema
     foreign = Query.exists_query("_stream")
     for field, position, occur in (("run", "seq", Occur.MustNot), ("_stream", "_position", None)):
@@ -64,7 +64,7 @@ def positions_of(index: tantivy.Index, stream: str, first: int, last: int) -> It
 def _without_heartbeats(
     searcher: tantivy.Searcher, schema: tantivy.Schema, records: Query
 ) -> Query:
-    """Leave out heartbeats, which come from no file."""
+    """Exclude heartbeats, which come from no file."""
     envelopes = (parse_envelope(*each) for each in read_envelopes(searcher).items())
     numbers = [envelope.number for envelope in envelopes if envelope.is_heartbeat]
     if not numbers:
@@ -77,7 +77,7 @@ def _values(searcher: tantivy.Searcher, records: Query, field: str) -> list[str]
     terms = {"field": field, "size": MAX_STREAMS, "segment_size": MAX_STREAMS}
     answer = searcher.aggregate(records, {"x": {"terms": terms}})["x"]
     if answer["sum_other_doc_count"]:
-        raise StoreUnavailable(f"more than {MAX_STREAMS} values of {field} are new in the index")
+        raise StoreUnavailable(f"the index has more than {MAX_STREAMS:,} new values of {field}")
     return [bucket["key"] for bucket in answer["buckets"]]
 
 

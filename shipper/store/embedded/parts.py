@@ -47,26 +47,26 @@ class Manifest(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True, order=True)
 class IndexPart:
-    """A part by its folder."""
+    """One part of the index: its number and folder."""
 
     number: int
     path: Path
 
     def identity(self) -> tuple[int, int]:
-        """Tell this part from another that had the same name before."""
+        """Return what distinguishes this part from an earlier one of the same name."""
         stat = (self.path / "part.json").stat()
         return stat.st_ino, stat.st_mtime_ns
 
     def created_ms(self) -> int:
-        """Tell when the part was made, in epoch milliseconds by the clock of the disk."""
+        """Return when the part was created, in epoch milliseconds by the clock of the disk."""
         return (self.path / "part.json").stat().st_mtime_ns // 1_000_000
 
     def written_ms(self) -> int:
-        """Tell when the last commit was made, in epoch milliseconds by the clock of the disk."""
+        """Return when the last commit was made, in epoch milliseconds by the clock of the disk."""
         return (self.path / "meta.json").stat().st_mtime_ns // 1_000_000
 
     def size_bytes(self) -> int:
-        """Add up the sizes of the part's files."""
+        """Return the total size of the files of the part."""
         size = 0
         with os.scandir(self.path) as entries:
             for entry in entries:
@@ -94,14 +94,14 @@ class IndexPart:
         if manifest.version != VERSION:
             raise StoreUnavailable(
                 f"cannot use the index part {self.path}: it was written by another version of "
-                f"shipper (its schema is {manifest.version}, this one's {VERSION}); "
-                "move the index folder away and let the shipper begin a new one"
+                f"shipper (schema {manifest.version}, this version uses {VERSION})",
+                "move the index folder away and let the shipper start a new one",
             )
         return manifest
 
 
 def list_parts(root: Path) -> list[IndexPart]:
-    """Give the parts that are there, oldest first; OSError where the folder can't be read."""
+    """Return the parts that are there, oldest first; OSError where the folder can't be read."""
     found = ((_PART.fullmatch(name), name) for name in os.listdir(root))
     return sorted(IndexPart(int(match[1]), root / name) for match, name in found if match)
 
@@ -127,7 +127,7 @@ def open_index(part: IndexPart) -> tantivy.Index:
 
 
 def create_part(root: Path, number: int, commits_before: int) -> IndexPart:
-    """Make an empty part, on the disk with all that belongs to it before it gets its name."""
+    """Create an empty part; it gets its name once all of it is on the disk."""
     path = root / f"part-{number:08d}"
     new = path.with_suffix(".new")
     if new.exists():  # the try before this one failed half-way
@@ -144,13 +144,13 @@ def create_part(root: Path, number: int, commits_before: int) -> IndexPart:
 
 
 def drop_part(part: IndexPart) -> None:
-    """Take a part out of the index; its files go with `delete_left_overs`."""
+    """Remove a part from the index; `delete_left_overs` deletes its files."""
     part.path.rename(part.path.with_suffix(".gone"))
     _sync(part.path.parent)
 
 
 def note_dropped(root: Path, commit: int) -> None:
-    """Write down that retention drops records up to a commit, before it does."""
+    """Record durably that retention is about to drop records up to a commit."""
     new = root / f"{DROPPED}.new"
     new.write_bytes(msgspec.json.encode({"commit": commit}))
     _sync(new)
@@ -159,33 +159,33 @@ def note_dropped(root: Path, commit: int) -> None:
 
 
 def dropped_commits(root: Path) -> int:
-    """Give the last commit of which retention dropped records, 0 if it dropped none."""
+    """Return the last commit of which retention dropped records, 0 if it dropped none."""
     try:
-        told = msgspec.json.decode((root / DROPPED).read_bytes(), type=dict[str, int])
+        content = msgspec.json.decode((root / DROPPED).read_bytes(), type=dict[str, int])
     except (OSError, msgspec.DecodeError):
         return 0
-    return told.get("commit", 0)
+    return content.get("commit", 0)
 
 
 def delete_left_overs(root: Path) -> None:
-    """Delete what was dropped, and what a crash left half made or half deleted."""
+    """Delete dropped parts, and parts that a crash left half created or half deleted."""
     for name in os.listdir(root):
         if _LEFT_OVER.fullmatch(name):
             shutil.rmtree(root / name)
 
 
 def no_index(root: Path, error: OSError) -> StoreUnavailable:
-    """Make the error for an index that is not there."""
+    """Return the error for a missing or unreadable index folder."""
     if isinstance(error, FileNotFoundError):
-        return StoreUnavailable(f"no index at {root}; is the shipper running? start: shipper run")
-    return StoreUnavailable(f"cannot read the index {root}: {error.strerror}; check its path")
+        return StoreUnavailable(f"no index at {root}", "start the shipper: shipper run")
+    return StoreUnavailable(f"cannot read the index {root}: {error.strerror}", "check its path")
 
 
 def unreadable(path: Path, error: Exception) -> StoreUnavailable:
-    """Make the error for a part that can't be read."""
+    """Return the error for an unreadable part."""
     return StoreUnavailable(
-        f"cannot read the index at {path}: {error}; if the disk is sound, move this folder away "
-        "(its records are lost to the search) and start again"
+        f"cannot read the index at {path}: {error}",
+        "if the disk is intact, move this folder away (its records are lost) and start again",
     )
 
 

@@ -1,9 +1,9 @@
 """
-What to ask each part, so that the answers can be put together exactly.
+Plans the requests to each part, so that the results can be combined exactly.
 
-Every aggregation becomes one that adds up over parts: counts per value, sums, counts per magnitude
-(see magnitude.py) in place of percentiles. tantivy knows no named filters for our queries, so each
-path through named filters is a run of its own, with its queries added to the selection:
+Every aggregation becomes one that adds up over parts: counts per value, sums, and counts per
+magnitude (number_order.py) in place of percentiles. tantivy has no named filters for our queries,
+so each path through named filters is a run of its own, with its queries added to the selection:
 
     {a: Terms(aggregations={f: Filters({x: qx}), p: Average})}
       run 1  no filter     a > p
@@ -53,7 +53,7 @@ class Run:
 
 
 def runs(aggregations: Mapping[str, Aggregation]) -> Iterator[Run]:
-    """Give the runs that answer these aggregations; the first has no filter."""
+    """Return the runs that answer these aggregations; the first has no filter."""
     yield Run((), _unfiltered(aggregations))
     for name, aggregation in aggregations.items():
         for run in _filtered(aggregation):
@@ -69,7 +69,7 @@ def _unfiltered(aggregations: Mapping[str, Aggregation]) -> Children:
 
 
 def _filtered(aggregation: Aggregation) -> Iterator[Run]:
-    """Give the runs through the named filters at and below an aggregation."""
+    """Return the runs through the named filters at and below an aggregation."""
     if isinstance(aggregation, Filters):
         for chosen, query in aggregation.queries.items():
             for run in runs(aggregation.aggregations):

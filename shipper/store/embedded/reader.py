@@ -1,8 +1,8 @@
 """
-The embedded index as a store that can be asked, from any process.
+The embedded index as a store, readable from any process.
 
-Every question looks at the folder anew, so a record is there as soon as its commit is done. The
-parts are asked one after the other and their answers put together.
+Every question lists the folder anew, so a record is found as soon as its commit is done. The parts
+are searched one after the other and their results combined.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from shipper.store.embedded.compile import compile_selection, lies_outside
 from shipper.store.embedded.evidence import positions
 from shipper.store.embedded.hits import Place, StoredHits
 from shipper.store.embedded.view import View, Views, both, readable
+from shipper.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,15 +31,15 @@ if TYPE_CHECKING:
     from shipper.store.api import Hit
     from shipper.store.origins import OriginRange
 
-PORTION: Final = 10_000  # records that `follow` gives at a time
+PORTION: Final = 10_000  # records of one step of `follow`
 
 
 class EmbeddedStore:
     """
-    Ask the index at `path`.
+    The index at `path`.
 
     Raises:
-        StoreUnavailable: there is none.
+        StoreUnavailable: there is no index.
     """
 
     def __init__(self, path: Path) -> None:
@@ -47,7 +48,7 @@ class EmbeddedStore:
         self._views.current()
 
     def search(self, selection: Selection, *, limit: int, sort: Sort = Sort.DESC) -> Hits:
-        """Give the first `limit` records of the selection in that order; at most a million."""
+        """Return the first `limit` records of the selection in that order; at most a million."""
         check_limit(limit)
         found: list[tuple[int, int, Place]] = []
         total = 0
@@ -66,7 +67,7 @@ class EmbeddedStore:
         return Hits(StoredHits([place for _, _, place in found[:limit]]), total)
 
     def count(self, selection: Selection) -> int:
-        """Count the records of the selection."""
+        """Return the number of records in the selection."""
         with readable(self._path):
             views = self._views.current()
             return sum(
@@ -82,31 +83,32 @@ class EmbeddedStore:
             return [answer(question, views) for question in questions]
 
     def follow(self, selection: Selection) -> Iterator[Sequence[Hit]]:
-        """Give the records that become searchable from now on, each once, as they arrive."""
+        """Yield the records that become searchable from now on; see `Store`."""
         with readable(self._path):
             seen = _newest(self._views.current())
         return self._follow(selection, seen)
 
     def positions(self, ranges: Sequence[OriginRange]) -> Iterator[Sequence[int]]:
-        """Give per span the positions that are stored, each as often; see `OriginStore`."""
+        """Yield the stored positions of each range; see `OriginStore`."""
         with readable(self._path):
             views = self._views.current()
-            for span in ranges:
-                yield positions(views, span)
+            for each in ranges:
+                yield positions(views, each)
 
     def retained_after(self) -> int:
-        """Give the last commit of which retention dropped records; see `OriginStore`."""
+        """Return the last commit of which retention dropped records; see `OriginStore`."""
         return parts.dropped_commits(self._path)
 
     def remove_doubles(self, ids: Sequence[str]) -> int:
         """Remove nothing: only the writer of an index can."""
         raise QueryError(
-            f"the index {self._path} has {len(ids)} records twice, which its writer never does; "
-            "was a part of it copied? Move the copy away: it is the part with the higher number"
+            f"the index {self._path} has {counted(len(ids), 'record')} twice, as if a part of it "
+            "had been copied",
+            "move the copy away: the part with the higher number",
         )
 
     def close(self) -> None:
-        """Let go of what is open; a second call does nothing."""
+        """Close what is open; a second call does nothing."""
         self._views.close()
 
     def _follow(self, selection: Selection, seen: int) -> Iterator[Sequence[Hit]]:
@@ -126,7 +128,7 @@ class EmbeddedStore:
 
 
 def _after(views: Sequence[View], selection: Selection, seen: int, newest: int) -> list[Place]:
-    """Give the places of the records stored after `seen`, in that order."""
+    """Return the places of the records stored after `seen`, in that order."""
     places: list[Place] = []
     for view in views:
         after = view.between("_order", seen + 1, newest)
@@ -138,7 +140,7 @@ def _after(views: Sequence[View], selection: Selection, seen: int, newest: int) 
 
 def _first(view: View, query: Query, limit: int, sort: Sort) -> list[tuple[int, int, Place]]:
     """
-    Give time, order and place of the first records of one part.
+    Return time, order and place of the first records of one part.
 
     tantivy breaks ties by where a merge has put a record. So if the last time in the answer is
     shared by records that did not fit in, those of that time are asked for again, in their order.
@@ -161,7 +163,7 @@ def _first(view: View, query: Query, limit: int, sort: Sort) -> list[tuple[int, 
 
 
 def _newest(views: Sequence[View], seen: int = -1) -> int:
-    """Give the highest `_order` of all parts; `seen` if there is none above it."""
+    """Return the highest `_order` of all parts; `seen` if there is none above it."""
     tops = (
         view.first(view.between("_order", seen + 1, None), "_order", 1, Order.Desc)
         for view in views

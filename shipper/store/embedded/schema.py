@@ -12,7 +12,7 @@ The fields of a part: where each piece of a document goes in tantivy, and why th
     event.created          `_created`, epoch ms               they differ record by record
     log.offset             `_offset`
     extra                  JSON: raw terms, fast columns,     what a value looked like is not lost
-                           values as free.py reads them;
+                           values as untyped.py reads;
                            its own text in `_extra`, stored
 
     _ms        `@timestamp` in epoch milliseconds (tantivy's own dates keep whole seconds only)
@@ -51,12 +51,12 @@ MAX_WORD_BYTES: Final = 255
 
 
 def magnitude_column(field: str) -> str:
-    """Give the column that holds the magnitude of a field's number (magnitude.py)."""
+    """Return the column that holds the magnitude of a field's number (number_order.py)."""
     return f"_magnitude_{field}"
 
 
 def word_analyzer() -> tantivy.TextAnalyzer:
-    """Give the analysis of text fields: runs of letters and digits, lower-cased."""
+    """Return the analysis of text fields: runs of letters and digits, lower-cased."""
     builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
     builder = builder.filter(tantivy.Filter.remove_long(MAX_WORD_BYTES + 1))
     return builder.filter(tantivy.Filter.lowercase()).build()

@@ -1,7 +1,7 @@
 """
-Sums of answers: what parts and runs said so far, and the result when all have spoken.
+Tallies of the results of parts and runs, and the result made from all of them.
 
-Everything here adds up, so neither the number nor the order of the parts can be seen in a result.
+All tallies are sums, so a result depends neither on the number nor on the order of the parts.
 """
 
 from __future__ import annotations
@@ -58,13 +58,13 @@ class NumberTally:
 
 @dataclass(slots=True)
 class Counts:
-    """Records per key, and what was asked within each."""
+    """Records per key, and the tallies nested in each."""
 
     counts: dict[Key, int] = field(default_factory=dict)
     below: dict[Key, Tallies] = field(default_factory=dict)
 
     def add(self, key: Key, count: int) -> Tallies:
-        """Add to the count of a key; give what is tallied within it."""
+        """Add to the count of a key; return the tallies nested in it."""
         self.counts[key] = self.counts.get(key, 0) + count
         below = self.below.get(key)
         if below is None:
@@ -80,14 +80,14 @@ class Tallies:
     numbers: dict[str, NumberTally] = field(default_factory=dict)
 
     def counts_of(self, name: str) -> Counts:
-        """Give the counts of an aggregation."""
+        """Return the counts of an aggregation."""
         found = self.counts.get(name)
         if found is None:
             found = self.counts[name] = Counts()
         return found
 
     def numbers_of(self, name: str) -> NumberTally:
-        """Give the numbers of an aggregation."""
+        """Return the numbers of an aggregation."""
         found = self.numbers.get(name)
         if found is None:
             found = self.numbers[name] = NumberTally()
@@ -97,7 +97,7 @@ class Tallies:
 def results(
     aggregations: Mapping[str, Aggregation], tallies: Tallies, selection: Selection
 ) -> dict[str, Result]:
-    """Give the results of one level."""
+    """Return the results of one level."""
     return {
         name: _result(
             aggregation,
@@ -176,6 +176,6 @@ def _percentiles(
 
 
 def limit_values(field_name: str, values: int) -> None:
-    """Raise `QueryError` where a field has too many values to count them exactly."""
+    """Raise `QueryError` for a field with too many values to count exactly."""
     if values > MAX_VALUES:
         raise too_many_values(field_name, MAX_VALUES)

@@ -1,4 +1,4 @@
-"""One part as a question sees it: a fixed set of records, whatever the writer does meanwhile."""
+"""A part as a question sees it: a fixed set of records, whatever the writer does meanwhile."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ ATTEMPTS = 5  # a merge may replace files between two steps of opening
 
 @dataclass(slots=True)
 class PartTimes:
-    """The times that a part reaches over, found out when they are asked for first."""
+    """The range of times in a part, computed when it is first needed."""
 
     records: int = -1
     first: int = 0
     last: int = -1
 
     def of(self, searcher: tantivy.Searcher) -> tuple[int, int]:
-        """Give the first and the last time; of no records, the last is before the first."""
+        """Return the first and the last time; of no records, the last is before the first."""
         if self.records != searcher.num_docs:
             asked = {"stats": {"field": "_ms"}}
             found = searcher.aggregate(Query.all_query(), {"t": asked})["t"]
@@ -61,27 +61,27 @@ class View:
         return self.index.schema
 
     def count(self, query: Query) -> int:
-        """Count the records of a query."""
+        """Return the number of records that match a query."""
         # A tenth of the time of a search, which has to keep the best hits (measured).
         return int(self.searcher.aggregate(query, {"x": {"filter": "*"}})["x"]["doc_count"])
 
     def bounds(self) -> tuple[int, int] | None:
         """
-        Give the times of the first and the last record (epoch ms), None where it isn't known.
+        Return the times of the first and the last record (epoch ms), None where it isn't known.
 
         The newest part still grows, so it is not asked: that would cost as much as it saves.
         """
         return None if self.times is None else self.times.of(self.searcher)
 
     def first(self, query: Query, column: str, limit: int, order: Order) -> list[Placed]:
-        """Give the first records by a column: its value and the address of each."""
+        """Return the first records by a column: its value and the address of each."""
         if limit == 0:
             return []
         found = self.searcher.search(query, limit, count=False, order_by_field=column, order=order)
         return found.hits
 
     def between(self, column: str, first: int | None, last: int | None) -> Query:
-        """Make the query for an integer column between two numbers, both included."""
+        """Return the query for an integer column between two numbers, both included."""
         if first is None and last is None:
             return Query.all_query()
         return Query.range_query(self.schema, column, FieldType.Integer, first, last)
@@ -89,7 +89,7 @@ class View:
 
 @contextmanager
 def readable(root: Path) -> Iterator[None]:
-    """Turn what tantivy says of a file that it can't read into `StoreUnavailable`."""
+    """Turn tantivy's errors about unreadable files into `StoreUnavailable`."""
     try:
         yield
     except (ValueError, OSError) as error:
@@ -97,7 +97,7 @@ def readable(root: Path) -> Iterator[None]:
 
 
 def both(one: Query, other: Query) -> Query:
-    """Make the query that holds where both do."""
+    """Return the query that matches where both do."""
     return Query.boolean_query([(Occur.Must, one), (Occur.Must, other)])
 
 
@@ -121,7 +121,7 @@ class Views:
 
     def current(self) -> list[View]:
         """
-        Give the parts as of now, oldest first.
+        Return the parts as of now, oldest first.
 
         Raises:
             StoreUnavailable: there is no index, or a part of it can't be read.
@@ -136,7 +136,7 @@ class Views:
         return [view for view in views if view is not None]
 
     def close(self) -> None:
-        """Let go of all parts."""
+        """Close all parts."""
         self._opened.clear()
 
     def _view(self, part: IndexPart, *, is_newest: bool) -> View | None:

@@ -1,12 +1,12 @@
 """
 The one writer of the embedded index.
 
-What survives a crash: exactly the calls of `write` that returned. A call is one commit of
-tantivy: new files synced, then `meta.json` renamed over the old one. Killed before the rename,
-nothing of the call is there at the next start; killed after it, all of it is, though the caller
-was not told. The caller finds out by `origins_after(the last commit it knows of)`.
+Exactly the calls of `write` that returned survive a crash. A call is one commit of tantivy: new
+files are synced, then `meta.json` is renamed over the old one. After a kill before the rename,
+nothing of the call is stored; after a kill behind it, all of it is, although the call did not
+return. The caller finds out by `origins_after(the last commit it knows of)`.
 
-Commits are numbered 1, 2, 3 … over all parts, whatever is dropped. A call that fails is undone
+Commits are numbered 1, 2, 3 … over all parts, even if parts are dropped. A failed call is undone
 before the next one begins, so it may be repeated as it is or in other portions.
 """
 
@@ -35,29 +35,29 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MIB: Final = 1 << 20
-MIN_HEAP_BYTES: Final = 15_000_000  # tantivy takes no less; more makes it no faster (measured)
+MIN_HEAP_BYTES: Final = 15_000_000  # the minimum of tantivy; more is not faster (measured)
 MAX_ENVELOPES: Final = 10_000  # per part: a query on objects looks at each
 
-# What tantivy says of a document that it refuses; anything else it says is a failure.
+# Errors of tantivy about a refused document; any other error is a failure.
 _REFUSALS: Final = ("could not be parsed", "not valid JSON")
 
 
 class EmbeddedWriter:
     """
-    Store records and drop old ones.
+    Stores records and drops old ones; used by one thread.
 
-    Used by one thread. `keep_seconds` and `max_bytes` bound what `retain` leaves; parts are
-    rolled so that there are about 20 to 30 of them.
+    `keep_seconds` and `max_bytes` bound what `retain` keeps; parts are rolled so that there are
+    about 20 to 30 of them.
     """
 
     def __init__(
         self, path: Path, *, keep_seconds: int, max_bytes: int, heap_bytes: int = MIN_HEAP_BYTES
     ) -> None:
         """
-        Open the index for writing, made if it is not there.
+        Open the index for writing; create it if needed.
 
         Raises:
-            StoreUnavailable: the folder can't be used, is in use, or holds what can't be read.
+            StoreUnavailable: the folder cannot be used, is in use, or has unreadable parts.
         """
         self._root = path
         self._keep_ms = keep_seconds * 1000
@@ -106,16 +106,16 @@ class EmbeddedWriter:
         return refused
 
     def origins_after(self, commit: int) -> Iterator[tuple[str, Sequence[int]]]:
-        """Give stream and positions of all that was stored after that commit, in portions."""
+        """Return stream and positions of all that was stored after that commit, in portions."""
         for part in self._parts():
             yield from origins_between(parts.open_index(part), commit + 1, self.commit)
 
     def positions_of(self, stream: str, first: int, last: int) -> list[int]:
         """
-        Give the positions of a stream, `first` to `last`, that are stored; of any thread.
+        Return the stored positions of a stream, `first` to `last`; called by any thread.
 
         Raises:
-            StoreUnavailable: it can't be told now; a part may just have been dropped.
+            StoreUnavailable: the index cannot be read now; a part may just have been dropped.
         """
         try:
             return [
@@ -142,16 +142,16 @@ class EmbeddedWriter:
             raise _unusable(self._root, error) from error
 
     def size_bytes(self) -> int:
-        """Tell the size of the index on the disk."""
+        """Return the size of the index on the disk."""
         return sum(part.size_bytes() for part in self._parts())
 
     @property
     def documents(self) -> int:
-        """How many records the index holds."""
+        """The number of records in the index."""
         return sum(_searcher(parts.open_index(part)).num_docs for part in self._parts())
 
     def close(self) -> None:
-        """Let go of the index; a second call does nothing."""
+        """Close the index; a second call does nothing."""
         self._abandon()
         if self._lock >= 0:
             os.close(self._lock)
@@ -164,7 +164,7 @@ class EmbeddedWriter:
             raise _unusable(self._root, error) from error
 
     def _ready(self) -> _Active:
-        """Give the part that takes records now."""
+        """Return the part that takes records now."""
         active = self._active
         if active is None:  # the call before failed: find out what is on the disk, and undo it
             active = self._open_newest()
@@ -232,7 +232,7 @@ class EmbeddedWriter:
         parts.drop_part(part)
 
     def _expires_ms(self, part: IndexPart) -> int:
-        """Tell the age of a part that is not written any more, as an instant."""
+        """Return the time of the newest record or last write of a closed part, the earlier one."""
         newest = self._newest_ms.get(part)
         if newest is None:
             found = _maximum(parts.open_index(part), "_ms")
@@ -263,7 +263,7 @@ class _Active:
         return _searcher(self._index).num_docs
 
     def add(self, incoming: Sequence[Incoming], commit: int) -> list[tuple[int, str]]:
-        """Add records to the commit of that number; give index and reason of the refused."""
+        """Add records to the commit of that number; return index and reason of the refused."""
         refused = []
         add_json = self._open_writer().add_json
         order = commit << ORDER_BITS
@@ -283,7 +283,7 @@ class _Active:
         return refused
 
     def _encodings(self, incoming: Sequence[Incoming]) -> Iterator[Callable[[int], str]]:
-        """Give what makes tantivy's JSON of each record, for its place in the order."""
+        """Return what makes tantivy's JSON of each record, for its place in the order."""
         whole, pieces = self._encoder.encode, self._encoder.encode_pieces
         for records in incoming:
             if isinstance(records, Pieces):
@@ -296,7 +296,7 @@ class _Active:
         self._open_writer().commit()
 
     def undo_after(self, commit: int) -> bool:
-        """Remove what was stored after that commit; tell whether there was any."""
+        """Remove what was stored after that commit; return whether there was any."""
         if _last_commit(self._index) <= commit:
             return False
         after = tantivy.Query.range_query(
@@ -308,12 +308,12 @@ class _Active:
         return True
 
     def finish(self) -> None:
-        """Let merges end: nobody opens this part for writing again to clean up after them."""
+        """Wait for merges to end: nobody opens this part for writing again to clean up."""
         writer, self._writer = self._open_writer(), None
         writer.wait_merging_threads()
 
     def abandon(self) -> None:
-        """Give up what is not committed, and tantivy's lock."""
+        """Discard what is not committed, and release tantivy's lock."""
         self._writer = None
 
     def _open_writer(self) -> tantivy.IndexWriter:
@@ -323,7 +323,7 @@ class _Active:
 
 
 def _lock(path: Path) -> int:
-    """Make the folder and take its lock, which ends with the process."""
+    """Create the folder and acquire its lock, which ends with the process."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -334,7 +334,8 @@ def _lock(path: Path) -> int:
     except OSError as error:
         os.close(descriptor)
         raise StoreUnavailable(
-            f"cannot write the index {path}: another shipper writes it; stop that one first"
+            f"cannot write the index {path}: another shipper is writing to it",
+            "stop the other shipper first",
         ) from error
     return descriptor
 
@@ -342,8 +343,8 @@ def _lock(path: Path) -> int:
 def _unusable(path: Path, error: Exception) -> StoreUnavailable:
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return StoreUnavailable(
-        f"cannot write the index {path}: {reason}; "
-        "check that it is a folder of this user on a disk with free space"
+        f"cannot write the index {path}: {reason}",
+        "check that this user can write to the folder, and that the disk has free space",
     )
 
 
@@ -353,7 +354,7 @@ def _searcher(index: tantivy.Index) -> tantivy.Searcher:
 
 
 def _last_commit(index: tantivy.Index) -> int:
-    """Give the number of the last commit in a part, 0 if it is empty."""
+    """Return the number of the last commit in a part, 0 if it is empty."""
     return (_maximum(index, "_order") or 0) >> ORDER_BITS
 
 
