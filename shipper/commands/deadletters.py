@@ -71,6 +71,8 @@ def list_(invocation: Invocation, since: int | None, *, as_json: bool) -> int:
             click.echo(safe_json({**summary, "at": letter.at, "times": times[letter.id]}))
     elif chosen:
         click.echo("\n".join(_listed(chosen, Paint(invocation.colors))))
+    else:
+        click.echo("no dead letters", err=True)
     return 0 if chosen else 1
 
 
@@ -197,7 +199,7 @@ def drop(invocation: Invocation, ids: tuple[str, ...], *, everything: bool, yes:
         ):
             return 1
     letters.remove([line.mark for line in lines])
-    click.echo(f"{count} dropped")
+    click.echo(f"{counted(count, 'dead letter')} dropped")
     return 0
 
 

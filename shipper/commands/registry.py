@@ -29,7 +29,7 @@ wait_option = click.option(
     metavar="D",
     default=DEFAULT_WAIT,
     show_default=True,
-    help="How long to wait for a running shipper to make the change.",
+    help="How long to wait for a running shipper to finish this.",
 )
 
 
@@ -72,6 +72,8 @@ def list_(invocation: Invocation, *, as_json: bool) -> int:
         rows = [_row(file, invocation.now()) for file in files]
         heading, *lines = table([head, *rows], right={3, 4})
         click.echo("\n".join([Paint(invocation.colors).strong(heading), *lines]))
+    else:
+        click.echo("no files in the registry", err=True)
     return 0 if files else 1
 
 

@@ -57,7 +57,7 @@ def spellings(number: float) -> set[str]:
     return found
 
 
-def within(value: Value, bounds: Range) -> bool:
+def in_range(value: Value, bounds: Range) -> bool:
     """Return whether a value is a number between the bounds."""
     if isinstance(value, (str, bool)):
         return False
@@ -74,7 +74,7 @@ def within(value: Value, bounds: Range) -> bool:
     return above and below
 
 
-def matcher(pattern: str) -> re.Pattern[str]:
+def wildcard_regex(pattern: str) -> re.Pattern[str]:
     """Return a wildcard pattern as a regular expression that backtracks into no `*`."""
     chunks = [""]
     for step in wildcard_steps(pattern):

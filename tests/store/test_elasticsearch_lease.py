@@ -41,11 +41,8 @@ def test_one_holds_it_until_it_runs_out(lease: Make) -> None:
     assert one.hold(START)
     assert not other.hold(START)
     assert not other.hold(START + LASTS + SKEW_MS - 1)
-    assert one.is_held(START + LASTS - SKEW_MS - 1)
-    assert not one.is_held(START + LASTS - SKEW_MS)
     assert other.hold(START + LASTS + SKEW_MS)
     assert not one.hold(START + LASTS + SKEW_MS + 1)
-    assert not one.is_held(START)
 
 
 def test_who_renews_keeps_it(lease: Make) -> None:
@@ -83,7 +80,6 @@ def test_what_is_given_back_is_free_at_once(lease: Make) -> None:
     one.release()
 
     assert lease("other").hold(START + 1)
-    assert not one.is_held(START + 1)
 
 
 def test_of_many_that_come_at_once_one_gets_it(lease: Make) -> None:
@@ -106,11 +102,10 @@ def test_of_many_that_come_at_once_one_gets_it(lease: Make) -> None:
 
 
 def test_without_a_server_nobody_holds_it() -> None:
-    """Without an answer the lease is not held."""
+    """Without an answer `hold` raises, so nobody works."""
     cluster = Cluster(ElasticsearchOutput(hosts=("http://127.0.0.1:9",)), raw=True)
     lease = Lease(cluster, "x", "one", LASTS)
 
     with pytest.raises(StoreUnavailable):
         lease.hold(START)
-    assert not lease.is_held(START)
     lease.close()

@@ -127,7 +127,7 @@ def _match(node: tree.Match) -> Body:
 def _wildcard(node: tree.Wildcard, values: Values) -> Body:
     if not untyped.in_extra(node.field):
         return {"wildcard": {indexed(node.field, node.kind): {"value": node.pattern}}}
-    matches = untyped.matcher(node.pattern).fullmatch
+    matches = untyped.wildcard_regex(node.pattern).fullmatch
     return {
         "terms": {
             node.field: [t for t in values[node.field] if matches(untyped.write(untyped.read(t)))]
@@ -139,7 +139,7 @@ def _range(node: tree.Range, values: Values) -> Body:
     if node.lower is None and node.upper is None:
         return _exists(tree.Exists(node.field, node.kind))
     if untyped.in_extra(node.field):
-        texts = [text for text in values[node.field] if untyped.within(untyped.read(text), node)]
+        texts = [text for text in values[node.field] if untyped.in_range(untyped.read(text), node)]
         return {"terms": {node.field: texts}}
     if indexed(node.field, node.kind) and node.kind is FieldKind.OBJECT:
         return NOTHING  # these keys hold texts

@@ -7,9 +7,9 @@ replaces exactly that version (`if_seq_no`, `if_primary_term`: one of many succe
 renews the lease after a third of its time and releases it at the end.
 
 Times are those of the machines' clocks. A lease is acquired from another holder only `SKEW_MS`
-after it expired, and its holder considers it lost `SKEW_MS` before that; so clocks may differ by
-twice as much. No lease can prevent this: a process that is suspended (SIGSTOP, a frozen machine) in
-the middle of a request finishes that request when it resumes.
+after it expired, and its holder relies on it for a third of its time; so clocks may differ by two
+thirds of that time plus `SKEW_MS`. No lease can prevent this: a process that is suspended (SIGSTOP,
+a frozen machine) in the middle of a request finishes that request when it resumes.
 """
 
 from __future__ import annotations
@@ -65,10 +65,6 @@ class Lease:
             return True
         self._version = self._find(now)
         return self._version is not None and self._write(now + self._lasts_ms)
-
-    def is_held(self, now: int) -> bool:
-        """Return whether it is certain that nobody else holds the lease at this time."""
-        return now < self._until - SKEW_MS
 
     def release(self) -> None:
         """Let another process acquire the lease at once, if this one holds it; close."""

@@ -172,7 +172,7 @@ def _wildcard(node: tree.Wildcard, view: View) -> Query:
             raise QueryError(
                 f"the pattern {node.field}:{node.pattern} is too large", "use a shorter one"
             ) from error
-    matches = untyped.matcher(node.pattern).fullmatch
+    matches = untyped.wildcard_regex(node.pattern).fullmatch
     if not untyped.in_extra(node.field):
         return _of_envelopes(
             view, node.field, lambda leaf: isinstance(leaf, str) and bool(matches(leaf))
@@ -222,7 +222,7 @@ def value_of(bucket: Mapping[str, Any]) -> untyped.Value:
 
 def _range(node: tree.Range, view: View) -> Query:
     if node.kind is FieldKind.OBJECT and not untyped.in_extra(node.field):
-        return _of_envelopes(view, node.field, lambda leaf: untyped.within(leaf, node))
+        return _of_envelopes(view, node.field, lambda leaf: untyped.in_range(leaf, node))
     type_ = FieldType.Float if node.kind is FieldKind.FLOAT else FieldType.Integer
     if node.lower is None and node.upper is None:
         return _exists(tree.Exists(node.field, node.kind), view)
