@@ -39,7 +39,7 @@ def setup(invocation: Invocation, *, dry_run: bool) -> int:
     changes = 0
     for step in set_up(output, dry_run=dry_run):
         note = f" ({safe(step.note)})" if step.note else ""
-        click.echo(f"{step.piece}: {done.get(step.state, step.state)}{note}")
+        click.echo(f"{step.resource}: {done.get(step.state, step.state)}{note}")
         changes += step.state in {SetupState.NEW, SetupState.CHANGED}
         for line in step.diff if dry_run else ():
             click.echo(f"  {safe(line)}")

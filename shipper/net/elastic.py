@@ -249,6 +249,21 @@ class Cluster(_Nodes["Elasticsearch"]):
             **options,
         )
 
+    def request(
+        self, method: str, target: str, body: Any = None, content_type: str = "application/json"
+    ) -> Any:
+        """
+        Send a request; return the body of the answer.
+
+        Raises:
+            ElasticFailure: there is no answer, or an error.
+        """
+        headers = {"accept": "application/json", "content-type": content_type}
+        answer = self.ask(
+            lambda client: client.perform_request(method, target, headers=headers, body=body)
+        )
+        return answer.body
+
 
 class Bare:
     """Makes requests whose bodies are bytes, both ways; `headers` go with each."""

@@ -14,12 +14,12 @@ from shipper.cli import main
 from shipper.config.main import ElasticsearchOutput
 from shipper.errors import StoreUnavailable
 from shipper.fields import ALIASES, FIELDS, FieldKind
-from shipper.store.elasticsearch.setup import SetupState, pieces, set_up
+from shipper.store.elasticsearch.setup import SetupState, resources, set_up
 from tests.servers.elasticsearch import StartNode
 from tests.servers.elasticsearch_scripted import Asked, Says, Scripted, scripted_server
 
 ROOT = Path(__file__).parents[2]
-FILES = {str(piece): piece.body for piece in pieces()}
+FILES = {str(resource): resource.body for resource in resources()}
 MAPPINGS = FILES["component template logs-orchestrator@mappings"]["template"]["mappings"]
 TYPES = {
     FieldKind.KEYWORD: "keyword",
@@ -193,7 +193,7 @@ def test_what_a_cluster_may_lack(server: Scripted) -> None:
         return held(asked)
 
     server.otherwise = answer
-    found = {str(step.piece): step for step in set_up(ElasticsearchOutput((server.url,)))}
+    found = {str(step.resource): step for step in set_up(ElasticsearchOutput((server.url,)))}
     lacking = [name for name, step in found.items() if step.state is SetupState.NOT_OFFERED]
     assert lacking == ["component template logs-orchestrator@failures"]
     assert "x_content_parse_exception" in found[lacking[0]].note

@@ -18,7 +18,7 @@ import msgspec
 from shipper.errors import StoreUnavailable
 from shipper.store.answers import MAX_VALUES
 from shipper.store.elasticsearch.compile import Body
-from shipper.store.elasticsearch.requests import LINES, RawHit, Requests
+from shipper.store.elasticsearch.requests import JSON_LINES, RawHit, Requests
 from shipper.store.origins import OriginRange
 
 MAX_BODIES: Final = 200  # in one request,
@@ -109,7 +109,7 @@ def _delete(requests: Requests, copies: Sequence[RawHit]) -> None:
         for each in copies
     )
     answered: Any = msgspec.json.decode(
-        requests.request("POST", "/_bulk?refresh=true", lines, LINES)
+        requests.request("POST", "/_bulk?refresh=true", lines, content_type=JSON_LINES)
     )
     for item in answered["items"]:
         error = item["delete"].get("error")

@@ -14,7 +14,7 @@ a frozen machine) in the middle of a request finishes that request when it resum
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -23,7 +23,6 @@ from shipper.net.elastic import Cluster, ElasticFailure
 
 INDEX: Final = "orchestrator-lease"
 SKEW_MS: Final = 2_000
-_HEADERS: Final = {"accept": "application/json", "content-type": "application/json"}
 _CONFLICT, _NOT_FOUND = 409, 404
 
 
@@ -80,7 +79,7 @@ class Lease:
     def _find(self, now: int) -> _Document | None:
         """Return the version to replace, empty to create one; None: another process holds it."""
         try:
-            answer = self._ask("GET", f"/{INDEX}/_doc/{self._name}")
+            answer = self._cluster.request("GET", f"/{INDEX}/_doc/{self._name}")
         except ElasticFailure as failure:
             if failure.status != _NOT_FOUND:
                 raise StoreUnavailable(failure.fault, failure.remedy) from None
@@ -99,7 +98,7 @@ class Lease:
             target = f"/{INDEX}/_doc/{self._name}?{version}"
         body = msgspec.json.encode({"holder": self._holder, "until": until})
         try:
-            self._version = _read(self._ask("PUT", target, body))
+            self._version = _read(self._cluster.request("PUT", target, body))
         except ElasticFailure as failure:
             self._until, self._version = 0, None
             if failure.status != _CONFLICT:
@@ -107,13 +106,6 @@ class Lease:
             return False
         self._until = until
         return True
-
-    def _ask(self, method: str, target: str, body: bytes | None = None) -> bytes:
-        answered: Any = self._cluster.ask(
-            lambda client: client.perform_request(method, target, headers=_HEADERS, body=body)
-        )
-        found: bytes = answered.body
-        return found
 
 
 def _read(body: bytes) -> _Document:

@@ -17,8 +17,7 @@ from shipper.errors import QueryError, StoreUnavailable
 from shipper.net.elastic import MAX_REASON, Cluster, ElasticFailure
 from shipper.store.elasticsearch.compile import Body
 
-_HEADERS: Final = {"accept": "application/json", "content-type": "application/json"}
-LINES: Final = {"accept": "application/json", "content-type": "application/x-ndjson"}
+JSON_LINES: Final = "application/x-ndjson"
 _NO_INDEX: Final = "index_not_found_exception"
 _OUT_OF_BOUNDS: Final = "array_index_out_of_bounds_exception"  # of the histogram
 _BAD_REQUEST: Final = 400
@@ -114,7 +113,7 @@ class Requests:
         return responses
 
     def _ask(self, lines: bytes) -> list[Response]:
-        answered = self.request("POST", "/_msearch", lines, LINES)
+        answered = self.request("POST", "/_msearch", lines, content_type=JSON_LINES)
         try:
             return self._decode(answered).responses
         except msgspec.DecodeError as error:
@@ -122,9 +121,7 @@ class Requests:
                 f"{self._cluster.name} sent an answer that cannot be read", "is it Elasticsearch?"
             ) from error
 
-    def request(
-        self, method: str, target: str, body: bytes | None = None, headers: Any = _HEADERS
-    ) -> bytes:
+    def request(self, method: str, target: str, body: bytes | None = None, **options: str) -> bytes:
         """
         Send a request; return the body of the response.
 
@@ -132,13 +129,10 @@ class Requests:
             StoreUnavailable: there is no response, or it is an error.
         """
         try:
-            answered = self._cluster.ask(
-                lambda client: client.perform_request(method, target, headers=headers, body=body)
-            )
+            answer: bytes = self._cluster.request(method, target, body, **options)
         except ElasticFailure as failure:
             self._refuse(failure)
-        found: bytes = answered.body
-        return found
+        return answer
 
     def close(self) -> None:
         """Close the connections; a second call does nothing."""

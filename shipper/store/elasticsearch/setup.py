@@ -23,7 +23,6 @@ from shipper.errors import StoreUnavailable
 from shipper.net.elastic import Cluster, ElasticFailure
 
 NOT_OFFERED = {400, 405, 410, 500, 501}  # status of an API that a cluster does not have
-HEADERS = {"accept": "application/json", "content-type": "application/json"}
 
 
 class SetupState(StrEnum):
@@ -86,7 +85,7 @@ MAY_LACK = {"component template logs-orchestrator@failures"}  # came with 9.1
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class Resource:
     """One file: a resource that the cluster should have."""
 
     kind: TemplateKind
@@ -101,19 +100,19 @@ class Piece:
 class SetupStep:
     """The state of one resource; `note` explains it, `diff` has the lines of a unified diff."""
 
-    piece: Piece
+    resource: Resource
     state: SetupState
     note: str = ""
     diff: tuple[str, ...] = ()
 
 
-def pieces() -> Iterator[Piece]:
+def resources() -> Iterator[Resource]:
     """Yield the resources that the cluster should have, in the order of their installation."""
     templates = files("shipper.store.elasticsearch") / "templates"
     for kind in KINDS:
         folder = templates / kind.folder
         for file in sorted(folder.iterdir(), key=lambda each: each.name):
-            yield Piece(kind, file.name.removesuffix(".json"), json.loads(file.read_text()))
+            yield Resource(kind, file.name.removesuffix(".json"), json.loads(file.read_text()))
 
 
 def set_up(output: ElasticsearchOutput, *, dry_run: bool = False) -> Iterator[SetupStep]:
@@ -127,12 +126,12 @@ def set_up(output: ElasticsearchOutput, *, dry_run: bool = False) -> Iterator[Se
     cluster = Cluster(output)
     absent: set[str] = set()
     try:
-        for piece in pieces():
-            step = _compare(cluster, piece, absent)
+        for resource in resources():
+            step = _compare(cluster, resource, absent)
             if step.state in {SetupState.NEW, SetupState.CHANGED} and not dry_run:
                 step = _put(cluster, step)
             if step.state is SetupState.NOT_OFFERED:
-                absent.add(str(piece))
+                absent.add(str(resource))
             yield step
     except ElasticFailure as failure:
         remedy = RIGHTS if failure.status == 403 else failure.remedy
@@ -141,49 +140,40 @@ def set_up(output: ElasticsearchOutput, *, dry_run: bool = False) -> Iterator[Se
         cluster.close()
 
 
-def _compare(cluster: Cluster, piece: Piece, absent: set[str]) -> SetupStep:
+def _compare(cluster: Cluster, resource: Resource, absent: set[str]) -> SetupStep:
     """Compare a resource with what the cluster has under its name."""
-    if NEEDS.get(str(piece)) in absent:
-        return SetupStep(piece, SetupState.NOT_OFFERED, f"needs the {NEEDS[str(piece)]}")
+    if NEEDS.get(str(resource)) in absent:
+        return SetupStep(resource, SetupState.NOT_OFFERED, f"needs the {NEEDS[str(resource)]}")
     try:
-        answer = _request(cluster, "GET", piece)
+        answer = _request(cluster, "GET", resource)
     except ElasticFailure as failure:
         if failure.status == 404:
-            return SetupStep(piece, SetupState.NEW, diff=_diff(piece, {}))
-        if piece.kind.absence and failure.status in NOT_OFFERED:
-            return SetupStep(piece, SetupState.NOT_OFFERED, piece.kind.absence)
+            return SetupStep(resource, SetupState.NEW, diff=_diff(resource, {}))
+        if resource.kind.absence and failure.status in NOT_OFFERED:
+            return SetupStep(resource, SetupState.NOT_OFFERED, resource.kind.absence)
         raise
-    there = _within(piece.kind.extract(answer, piece.name), piece.body)
-    if there == _plain(piece.body):
-        return SetupStep(piece, SetupState.SAME)
-    return SetupStep(piece, SetupState.CHANGED, diff=_diff(piece, there))
+    there = _within(resource.kind.extract(answer, resource.name), resource.body)
+    if there == _plain(resource.body):
+        return SetupStep(resource, SetupState.SAME)
+    return SetupStep(resource, SetupState.CHANGED, diff=_diff(resource, there))
 
 
 def _put(cluster: Cluster, step: SetupStep) -> SetupStep:
     """Install a resource; a cluster without the feature refuses those of `MAY_LACK`."""
     try:
-        _request(cluster, "PUT", step.piece, step.piece.body)
+        _request(cluster, "PUT", step.resource, step.resource.body)
     except ElasticFailure as failure:
-        if failure.status != 400 or str(step.piece) not in MAY_LACK:
+        if failure.status != 400 or str(step.resource) not in MAY_LACK:
             raise
-        return SetupStep(step.piece, SetupState.NOT_OFFERED, str(failure))
+        return SetupStep(step.resource, SetupState.NOT_OFFERED, str(failure))
     return step
 
 
 def _request(
-    cluster: Cluster, method: str, piece: Piece, body: dict[str, Any] | None = None
+    cluster: Cluster, method: str, resource: Resource, body: dict[str, Any] | None = None
 ) -> dict[str, Any]:
-    flat = method == "GET" and bool(piece.kind.list_key)
-    answer = cluster.ask(
-        lambda client: client.perform_request(
-            method,
-            f"{piece.kind.path}/{piece.name}",
-            params={"flat_settings": "true"} if flat else None,
-            headers={key: HEADERS[key] for key in HEADERS if body or key == "accept"},
-            body=body,
-        )
-    )
-    return dict(answer.body)
+    flat = "?flat_settings=true" if method == "GET" and resource.kind.list_key else ""
+    return dict(cluster.request(method, f"{resource.kind.path}/{resource.name}{flat}", body))
 
 
 def _within(there: Any, ours: Any) -> Any:
@@ -204,12 +194,12 @@ def _plain(value: Any) -> Any:
     return json.dumps(value) if isinstance(value, bool | int | float) else value
 
 
-def _diff(piece: Piece, there: dict[str, Any]) -> tuple[str, ...]:
+def _diff(resource: Resource, there: dict[str, Any]) -> tuple[str, ...]:
     def lines(value: Any) -> list[str]:
         return json.dumps(value, indent=2, sort_keys=True).splitlines() if value else []
 
     return tuple(
         difflib.unified_diff(
-            lines(there), lines(_plain(piece.body)), "there", f"{piece}", lineterm="", n=2
+            lines(there), lines(_plain(resource.body)), "there", f"{resource}", lineterm="", n=2
         )
     )
