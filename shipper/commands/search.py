@@ -219,7 +219,7 @@ def _nothing_has(field: str, answer: AggregateAnswer) -> int:
 
 
 def _follow(store: Store, options: SearchOptions, invocation: Invocation) -> int:
-    """Show the last records, then every new one once; the first step of `follow` comes first."""
+    """Show the last records, then every new one; following starts first, so none is missed."""
     before = options.limit or (10 if options.since is None else 1000)
     with suppress(KeyboardInterrupt):  # the normal end of following
         arriving = store.follow(options.selection)

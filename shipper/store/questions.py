@@ -43,7 +43,7 @@ def field_of(aggregation: Aggregation) -> tuple[str, FieldKind]:
 
 def check(aggregations: Mapping[str, Aggregation]) -> None:
     """
-    Check aggregations before a store is asked.
+    Check aggregations, without a store.
 
     Raises:
         QueryError: a field is not of the kind that its aggregation needs, a number is out of

@@ -1,8 +1,8 @@
 """
-Aggregations: each run of a question (plan.py) as one request per part, the answers into tallies.
+Aggregations: each run of a question (plan.py) is one request per part, tallied.
 
-A request that would take tantivy more buckets or memory than it allows is split in two by time.
-As all tallies add up, that changes nothing in the result.
+A request that needs more buckets or memory than tantivy allows is split in two by time. As all
+tallies are sums, that does not change the result.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ if TYPE_CHECKING:
 
 Body = dict[str, Any]
 
-_ALL: Final = "*"  # how many records there are; every other aggregation is named by numbers
+_ALL: Final = "*"  # the number of records; other aggregations are named by numbers
 
-# What tantivy says when a request is too large for it.
+# Errors of tantivy about a request that is too large.
 _TOO_LARGE: Final = ("bucket limit was exceeded", "memory limit was exceeded")
 
 
 class _TooLarge(Exception):  # noqa: N818 - the request is to be split
-    """Say that a part can't answer a request exactly at one go."""
+    """A part cannot answer a request exactly in one step."""
 
 
 def answer(question: Question, views: Sequence[View]) -> AggregateAnswer:
@@ -61,7 +61,7 @@ def answer(question: Question, views: Sequence[View]) -> AggregateAnswer:
     Answer a question.
 
     Raises:
-        QueryError: a field or a query of it can't be asked so, or has too many values.
+        QueryError: a field or a query does not fit, or a field has too many values.
     """
     check(question.aggregations)
     tallies = Tallies()
@@ -80,7 +80,7 @@ def answer(question: Question, views: Sequence[View]) -> AggregateAnswer:
 
 
 class _Request:
-    """The nodes of a run, asked of one part."""
+    """The request for the nodes of a run to one part."""
 
     def __init__(self, view: View, nodes: Children) -> None:
         self._view = view
@@ -88,7 +88,7 @@ class _Request:
         self._body = {**_bodies(nodes), _ALL: {"filter": "*"}}
 
     def tally(self, query: Query, tallies: Tallies) -> int:
-        """Ask about the records of a query and add the answer up; give how many they are."""
+        """Tally the records of a query; return their number."""
         try:
             found = self._ask(query)
         except _TooLarge as too_large:
@@ -205,7 +205,7 @@ def _collect(view: View, nodes: Children, level: Body, tallies: Tallies, at: str
 
 
 def _collect_buckets(view: View, node: Node, buckets: Sequence[Body], counts: Counts) -> None:
-    """Add buckets up; there may be tens of thousands, so each is looked at as little as can be."""
+    """Add buckets to the tallies; there may be tens of thousands, so the loop does little."""
     keys_of = _keys_of(view, node)
     if node.counted and not node.children:
         tallied = counts.counts
@@ -221,7 +221,7 @@ def _collect_buckets(view: View, node: Node, buckets: Sequence[Body], counts: Co
 
 
 def _keys_of(view: View, node: Node) -> Callable[[Body], Sequence[Key]]:
-    """Return the function that tells the values that a bucket of a node stands for."""
+    """Return the function that maps a bucket of a node to its values."""
     field, kind = node.field
     if isinstance(node.aggregation, DateHistogram):
         return lambda bucket: (int(bucket["key"]),)

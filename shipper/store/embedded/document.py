@@ -2,8 +2,8 @@
 Encodes documents for tantivy.
 
 One decode and one encode per record: known fields pass as they are, the objects shrink to the
-number of their envelope (envelope.py), `extra` is made searchable and keeps its own text beside.
-A document that does not fit is refused with the reason, and costs only itself.
+number of their envelope (envelope.py), `extra` is made searchable and its text is kept as well. A
+document that cannot be stored is refused with the reason, and affects no other.
 
 Enrichment puts the objects last, and `log.offset` at the very end, so all but these digits is the
 same in record after record:
@@ -11,8 +11,8 @@ same in record after record:
     {"level":"INFO", … ,"host":{"name":"web-1"}, … ,"log":{"file":{"path":"a.log"},"offset":4711}}
     └── head ──────────┘└── tail ─────────────────────────────────────────────────────┘
 
-A tail that was seen before is not decoded again. It is taken for one only if it holds nothing but
-the objects, and the head is an object that holds none; any other document is decoded as a whole.
+A tail that was seen before is not decoded again. This applies only if the tail has nothing but the
+objects, and the head has none of them; any other document is decoded as a whole.
 """
 
 from __future__ import annotations

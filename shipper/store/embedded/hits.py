@@ -1,4 +1,4 @@
-"""Stored records read back: the document as it was, from stored fields, columns and envelope."""
+"""Reads stored records: the document from stored fields, columns and envelope."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _COLUMNS: Final = (*INTEGERS, *FLOATS, "_ms", "_envelope", "_created", "_offset", "_position")
 _SEVERAL: Final = "tags"
-PORTION: Final = 1000  # records read at a time while a long answer is walked through
+PORTION: Final = 1000  # records read at a time by an iteration
 
 Place = tuple["View", "tantivy.DocAddress"]
 
@@ -29,9 +29,9 @@ Place = tuple["View", "tantivy.DocAddress"]
 @dataclass(frozen=True, slots=True)
 class StoredHits(Sequence[Hit]):
     """
-    Records that are read from the index when they are looked at.
+    Hits whose fields are read from the index on access.
 
-    A million of them take their places in memory (about 100 bytes each), never their fields.
+    Only their places are kept in memory (about 100 bytes each), never their fields.
     """
 
     places: Sequence[Place]
@@ -88,7 +88,7 @@ def _hit(view: View, stored: dict[str, list[Any]], row: dict[str, Any]) -> Hit:
 
 
 def _objects(view: View, fields: dict[str, Any]) -> dict[str, Any]:
-    """Put the objects together from the envelope and the columns beside it."""
+    """Return the objects of a record, from its envelope and the columns beside it."""
     objects = dict(view.envelopes[fields["_envelope"]].objects)
     objects.pop(HAS)
     if "_created" in fields:

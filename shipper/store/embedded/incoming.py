@@ -1,14 +1,13 @@
 """
-Records on their way into the index, in the form in which they are at hand.
+Records to store: spliced ones in pieces, others as documents.
 
 Most come in pieces, as enrichment spliced them:
 
     {"@timestamp":"2026-02-05T14:30:45.123Z","level":"INFO" … ,"host":{ … },"offset":4711}}
     └── BEGIN ────┘└── body ──────────────────────────────┘└── tail ──────────────┘└┘END
 
-In pieces a record need not be decoded again: the body is what `shipper.fields` knows, well formed,
-and the tail was seen before. So tantivy's JSON is the body, behind its time, and a few numbers.
-The rest comes as whole documents.
+A record in pieces is not decoded again: the body has only known fields, well formed, and the tail
+was seen before. So tantivy's JSON is the body after its time, and a few numbers.
 """
 
 from __future__ import annotations
@@ -60,7 +59,7 @@ class Pieces:
         return f"{self.runs[index]}-{self.seqs[index]}"
 
     def document(self, index: int) -> bytes:
-        """Put a document together."""
+        """Return a record as a whole document."""
         digits = str(self.offsets[index]).encode()
         return BEGIN + self.bodies[index] + self.tails[index] + digits + END
 
@@ -73,7 +72,7 @@ _COLUMNS: Final = {
 
 
 def numbers_of(ms: int, offset: int, **floats: float) -> str:
-    """Write what tantivy is given beside the body: time, offset, magnitudes of its numbers."""
+    """Return the JSON added to the body: time, offset, magnitudes of its numbers."""
     text = f',"_ms":{ms},"_offset":{offset}'
     for name, number in floats.items():
         text += f',"{_COLUMNS[name]}":{magnitude(number)}'

@@ -30,8 +30,8 @@ class Node:
     """
     One aggregation in a run, under the name that the question gave it.
 
-    `chosen` is the name of the filter that the run is about, where `aggregation` is Filters. A
-    node that is not `counted` only leads to its children: another run gives its counts.
+    If `aggregation` is Filters, `chosen` is the name of the filter of this run. A node that is not
+    `counted` only leads to its children: its counts come from another run.
     """
 
     aggregation: Aggregation

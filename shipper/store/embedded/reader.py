@@ -118,7 +118,7 @@ class EmbeddedStore:
                 views = self._views.current()
                 parts = {view.identity for view in views}
                 if parts != known and _newest(views) < seen:
-                    seen = -1  # another index has taken the place of the one before
+                    seen = -1  # another index has replaced the one before
                 known = parts
                 newest = _newest(views, seen)
                 places = _after(views, selection, seen, newest) if newest > seen else []
@@ -142,8 +142,8 @@ def _first(view: View, query: Query, limit: int, sort: Sort) -> list[tuple[int, 
     """
     Return time, order and place of the first records of one part.
 
-    tantivy breaks ties by where a merge has put a record. So if the last time in the answer is
-    shared by records that did not fit in, those of that time are asked for again, in their order.
+    tantivy orders equal times by where a merge has put a record. So if records of the last time
+    did not fit, the records of that time are searched again, in the order they were stored.
     """
     order = Order.Asc if sort is Sort.ASC else Order.Desc
     hits = view.first(query, "_ms", limit, order)

@@ -1,5 +1,5 @@
 """
-The fields of a part: where each piece of a document goes in tantivy, and why there.
+The schema of a part: how each field of a document is stored in tantivy, and why.
 
     known keyword          raw term, fast column, stored      exact match, wildcards, terms
     known text             words with positions, stored       words, phrases
@@ -20,8 +20,8 @@ The fields of a part: where each piece of a document goes in tantivy, and why th
     _stream    } origin of a record whose `_id` is not `<run>-<seq>`
     _position  }
 
-An `_id` is not stored as such: it is put together from `run` and `seq`, or from `_stream` and
-`_position`. `VERSION` goes up with every change here that the parts on a disk contradict.
+An `_id` is not stored: it is composed of `run` and `seq`, or of `_stream` and `_position`.
+`VERSION` is incremented with every change of the schema that existing parts do not follow.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ FLOATS: Final = tuple(f.name for f in FIELDS.values() if f.kind is FieldKind.FLO
 COLUMNS: Final = {"@timestamp": "_ms", "event.created": "_created", "log.offset": "_offset"}
 
 ORDER_BITS: Final = 32
-MAX_TERM_BYTES: Final = 65_530  # tantivy leaves longer terms out of the index
+MAX_TERM_BYTES: Final = 65_530  # tantivy does not index longer terms
 
 WORDS: Final = "words"
 MAX_WORD_BYTES: Final = 255

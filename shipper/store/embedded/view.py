@@ -69,7 +69,7 @@ class View:
         """
         Return the times of the first and the last record (epoch ms), None where it isn't known.
 
-        The newest part still grows, so it is not asked: that would cost as much as it saves.
+        The newest part still grows, so its times are unknown: finding them costs what it saves.
         """
         return None if self.times is None else self.times.of(self.searcher)
 

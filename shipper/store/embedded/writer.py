@@ -130,8 +130,8 @@ class EmbeddedWriter:
         """
         Roll and drop parts by age and size.
 
-        A part goes when its newest record, or the last write to it, is older than is to be kept,
-        and the oldest parts go while all are larger than allowed.
+        A part is dropped when its newest record or its last write is older than the time to keep;
+        the oldest parts are dropped while the index is larger than its limit.
 
         Raises:
             StoreUnavailable: a part can't be dropped.

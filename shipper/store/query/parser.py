@@ -219,5 +219,5 @@ class _Parser:
         return None if cursor.at_end() or cursor.peek() in "]}" else cursor.take_word("]}")
 
     def _fault(self, fault: str, remedy: str) -> QuerySyntaxError:
-        """Make the error for the place where the cursor stands."""
+        """Return the error for the position of the cursor."""
         return QuerySyntaxError(self._cursor.at, fault, remedy)

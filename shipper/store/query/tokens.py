@@ -1,8 +1,8 @@
 """
 Reads the characters of a query: symbols, keywords, field names and values.
 
-Every method that takes something skips the white space behind it, so the cursor always stands at
-the beginning of the next token, or at the end.
+Every method that reads a token skips the white space behind it, so the cursor always stands at the
+beginning of the next token, or at the end.
 """
 
 from __future__ import annotations
