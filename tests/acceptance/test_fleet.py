@@ -68,14 +68,14 @@ def test_a_run_that_ends_tells_that_all_is_there(site: Site) -> None:
 
 
 def test_a_fleet_without_anybody_is_not_well(site: Site) -> None:
-    """Where no shipper has told of itself the answer is no."""
+    """Without any heartbeat, `fleet` exits with 1."""
     site.config.write_text(f"{site.config.read_text()}heartbeat: {{enabled: false}}\n")
     (site.logs / "app.log").write_text(LINE.format("2026-02-05T12:00:00.000Z", 1))
     assert site.run("run", "--once").returncode == 0
 
     assert fleet(site) == (1, [])
     assert beats(site) == []
-    assert "no shipper has told" in site.run("fleet").stdout
+    assert "no shipper has sent a heartbeat" in site.run("fleet").stdout
 
 
 def test_a_kill_between_commit_and_save_leaves_no_gap(site: Site) -> None:
