@@ -34,7 +34,7 @@ from shipper.config.main import ElasticsearchOutput
 from shipper.store.api import Selection, Store
 from shipper.store.embedded.writer import EmbeddedWriter
 from shipper.store.opening import open_elasticsearch, open_embedded
-from shipper.store.times import iso
+from shipper.times import iso
 
 ROOT = Path(__file__).parent.parent
 END = 1_770_292_800_000  # 2026-02-05T12:00:00Z

@@ -32,7 +32,7 @@ class CrashPoint(Enum):
     SAVED = "the registry has committed, positions and receipts"
     HOLD_LINKED = "a hold was linked"
     HOLD_UNLINKED = "a hold was unlinked"
-    LETTERS_REWRITTEN = "the dead letters that stay are in a new file, synced, not yet renamed"
+    LETTERS_REWRITTEN = "the dead letters that stay are in a new file, not yet renamed"
     LETTERS_REPLACED = "the new file of dead letters has the name of the old one"
     ALERT_DECIDED = "what happened to incidents is durable, and nobody is told yet"
     ALERT_LOGGED = "transitions are in the log of the alert job, which is not noted"

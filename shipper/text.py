@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+
+from shipper.times import iso
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -22,7 +23,6 @@ _UNSAFE = re.compile(
 )
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _BLOCKS = " ▏▎▍▌▋▊▉"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LEVELS = {"CRITICAL": "1;31", "ERROR": "31", "WARNING": "33", "INFO": "32", "DEBUG": "2"}
 
 
@@ -75,14 +75,14 @@ def instant(time: int, *, unit_ms: int = 1) -> str:
     The times are multiples of `unit_ms`. Times outside the years 1 to 9999 stay numbers.
     """
     try:
-        moment = _EPOCH + timedelta(milliseconds=time)
+        text = iso(time)
     except OverflowError:
         return str(time)
     if unit_ms % 86_400_000 == 0:
-        return moment.date().isoformat()
-    spec = "minutes" if unit_ms % 60_000 == 0 else "seconds" if unit_ms % 1000 == 0 else None
-    text = moment.replace(tzinfo=None).isoformat(timespec=spec or "milliseconds")
-    return f"{text}Z"
+        return text[:10]
+    if unit_ms % 1000 == 0:
+        return f"{text[:16] if unit_ms % 60_000 == 0 else text[:19]}Z"
+    return text
 
 
 def counted(count: int, noun: str, plural: str = "") -> str:

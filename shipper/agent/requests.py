@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from shipper.errors import DataFolderError
+from shipper.files import write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,7 +79,7 @@ def ask(folder: Path, name: str, request: Request) -> Path:
     path = folder / f"{name}{ENDING}"
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
-        _write(path, msgspec.json.encode(request))
+        write_whole(path, msgspec.json.encode(request), durable=True)
     except OSError as error:
         raise DataFolderError(
             f"cannot write {path}: {error.strerror}; be the user of the shipper, or free some space"
@@ -102,7 +103,7 @@ def waiting(folder: Path) -> list[tuple[Path, Request]]:
 
 def answer(path: Path, found: Answer) -> None:
     """Answer the request of that path, which is carried out and durable; raises OSError."""
-    _write(path.with_suffix(ANSWER), msgspec.json.encode(found))
+    write_whole(path.with_suffix(ANSWER), msgspec.json.encode(found), durable=True)
     path.unlink(missing_ok=True)
 
 
@@ -112,16 +113,6 @@ def take_answer(path: Path) -> Answer | None:
     if found is not None:
         path.unlink(missing_ok=True)
     return found
-
-
-def _write(path: Path, data: bytes) -> None:
-    new = path.with_name(f"{path.name}.new")
-    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with open(fd, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(fd)
-    new.rename(path)
 
 
 def _read(path: Path, kind: type[_Value]) -> _Value | None:

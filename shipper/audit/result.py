@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
+
+from shipper.files import write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,11 +86,7 @@ class Result:
 def save(path: Path, result: Result, at: int) -> None:
     """Leave the result for the next heartbeat: what is `open`; raises OSError."""
     told = {"at": at, "open": result.lost_count + len(result.doubled), "written": result.written}
-    new = path.with_name(f"{path.name}.{os.getpid()}.new")
-    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with open(fd, "wb") as file:
-        file.write(msgspec.json.encode(told))
-    new.rename(path)
+    write_whole(path, msgspec.json.encode(told), durable=False)
 
 
 class _AuditResult(msgspec.Struct):

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from shipper.check.finding import Finding, Severity
-from shipper.check.tls import end_of, ends_soon, is_loopback, look_at_tls
+from shipper.check.tls import end_of, ends_soon, look_at_tls
+from shipper.config.addresses import is_loopback
 from shipper.errors import ShipperError
 from shipper.net.connect import ConnectionFailed, connect
 from shipper.net.elastic import Cluster, ElasticFailure

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shipper.check.finding import Finding, Severity
-from shipper.check.tls import end_of, ends_soon, is_loopback, look_at_tls, protocol_of
+from shipper.check.tls import end_of, ends_soon, look_at_tls, protocol_of
+from shipper.config.addresses import is_loopback
 from shipper.net.connect import ConnectionFailed, connect, explain
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def look_at_logstash(output: LogstashOutput, now: float) -> Iterator[Finding]:
 def _look_at_host(
     place: str, address: str, output: LogstashOutput, now: float
 ) -> Iterator[Finding]:
-    host = address.rpartition(":")[0].strip("[]")
+    host = address.rpartition(":")[0]
     if not output.tls.enabled and not is_loopback(host):
         yield Finding(
             f"{PLACE}.tls.enabled",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import ssl
 from typing import TYPE_CHECKING
 
@@ -17,14 +16,6 @@ if TYPE_CHECKING:
 
 SOON_DAYS = 30  # a certificate that ends sooner is a warning
 DAY = 86_400
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether a connection stays on this machine, as far as its name says so."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def protocol_of(connected: socket.socket) -> str:

@@ -27,7 +27,7 @@ from shipper.enrich.classify import Traits, classify
 from shipper.errors import ConfigError
 from shipper.store.embedded.writer import EmbeddedWriter
 from shipper.store.opening import open_embedded
-from shipper.store.times import iso
+from shipper.times import iso
 from shipper.view import cases as view
 
 if TYPE_CHECKING:

@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from shipper.config.main import parse_duration
+from shipper.config.options import parse_duration
+from shipper.times import EPOCH, MILLISECOND
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
 
 
 def parse_moment(text: str, now: int) -> int:
@@ -31,7 +29,7 @@ def parse_moment(text: str, now: int) -> int:
         reason = f'"{text}" is not a time; use 15m, 2h, 7d (ago) or 2026-02-05T14:30:00Z'
         raise ValueError(reason) from None
     known = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return (known - _EPOCH) // _MILLISECOND
+    return (known - EPOCH) // MILLISECOND
 
 
 def parse_duration_ms(text: str) -> int:
@@ -44,7 +42,7 @@ def parse_duration_ms(text: str) -> int:
 
 def parse_day(text: str, now: int) -> date:
     """Return the day in UTC of `2026-02-05`, `today` or `yesterday`; raise ValueError otherwise."""
-    today = (_EPOCH + now * _MILLISECOND).date()
+    today = (EPOCH + now * MILLISECOND).date()
     named = {"today": today, "yesterday": today - timedelta(days=1)}
     if text in named:
         return named[text]

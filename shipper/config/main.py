@@ -8,13 +8,13 @@ variable in the file is replaced.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from shipper.config.addresses import HOST_AND_PORT, URL, is_loopback
 from shipper.config.alerts import AlertOptions
 from shipper.config.options import (
     COUNT,
@@ -69,23 +69,6 @@ _NAMESPACE = text_matching(
 )
 _GLOB = text_matching(r"(?!~)[^\x00]*[^\x00/]", "the path of a file, with * ? [ ] ** as wildcards")
 _PATH, _PATH_TEXT, _none = PATH, PATH_TEXT, absent
-_HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)"
-_PORT = r":(?:[1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5])"  # to 65535
-_ADDRESS = text_matching(_HOST + _PORT, "host:port, such as logs1:5044")
-
-
-def _parse_url(text: str) -> str:
-    if "@" in text:  # the fault must not show it
-        raise ValueError("has a user or password; use username and password_file, or api_key_file")
-    url: str = _URL_TEXT.parse(text)
-    return url.rstrip("/")
-
-
-_URL_TEXT = text_matching(
-    rf"https?://{_HOST}{_PORT}(?:/[\w.~/-]*)?",
-    "http:// or https://, host and port, such as https://es1:9200",
-)
-_URL = Scalar(_URL_TEXT.shown, _parse_url)
 
 
 def _parse_pattern(text: str) -> re.Pattern[bytes]:
@@ -296,7 +279,7 @@ class Metrics:
     """Where a running shipper can be asked how it is: `/metrics`, `/-/healthy`, `/-/ready`."""
 
     listen: str | None = option(
-        _ADDRESS,
+        HOST_AND_PORT,
         "Address and port, such as `127.0.0.1:9479`. Off this machine it needs `token_file`.",
         default="none",
         factory=_none,
@@ -315,17 +298,12 @@ class Metrics:
 
     def faults(self) -> Iterator[tuple[str, str]]:
         """Yield (key, fault; remedy) for values that do not go together."""
-        if self.listen is not None and self.token_file is None and not _is_here(self.listen):
+        if (
+            self.listen is not None
+            and self.token_file is None
+            and not is_loopback(self.listen.rpartition(":")[0])
+        ):
             yield "listen", "can be reached by others; use 127.0.0.1, or add token_file"
-
-
-def _is_here(address: str) -> bool:
-    """Return whether only this machine reaches an address."""
-    host = address.rpartition(":")[0].strip("[]")
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -401,7 +379,7 @@ class LogstashOutput:
     """Ships to the `beats` input of Logstash (Lumberjack v2), which acknowledges every window."""
 
     hosts: tuple[str, ...] = option(
-        ListOf(_ADDRESS, least=1),
+        ListOf(HOST_AND_PORT, least=1),
         "Logstash servers. They take turns, window by window; one that fails is left out for a "
         "while.",
     )
@@ -433,7 +411,7 @@ class ElasticsearchOutput:
     """Ships to Elasticsearch; `shipper setup` makes the templates and roles that it needs."""
 
     hosts: tuple[str, ...] = option(
-        ListOf(_URL, least=1),
+        ListOf(URL, least=1),
         "Addresses of nodes, all http or all https. They take turns; one that fails is left out "
         "for a while.",
     )

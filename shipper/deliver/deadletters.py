@@ -7,15 +7,13 @@ acked. After a crash in between, the event is sent and refused again: a letter m
 never missing; letters of one `_id` are one to whoever looks. A line that is cut off, by a crash or
 a full disk, stays alone and is no letter.
 
-Lines are taken out (replayed, dropped) by writing those that stay to `deadletters.ndjson.new`,
-fsyncing it, renaming it over the old file, and fsyncing the folder: a crash leaves the old file or
-the new one, whole. Whoever writes, in any process, holds the lock (flock) of the file that has the
-name now; who waited for the lock of a file that was replaced meanwhile begins again.
+Lines are removed (replayed, dropped) by writing those that stay to a new file that replaces the old
+one durably: a crash leaves either, whole. Whoever writes, in any process, holds the lock of the
+file that has the name now.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections import Counter
 from contextlib import contextmanager
@@ -24,10 +22,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shipper import crashpoints
+from shipper import crashpoints, files
 from shipper.crashpoints import CrashPoint
-from shipper.enrich.clock import iso, parse
+from shipper.enrich.clock import parse
 from shipper.errors import DataFolderError, OutputUnavailable
+from shipper.times import iso
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -135,41 +134,27 @@ class DeadLetters:
 
     def _rewrite(self, fd: int, left: Counter[bytes]) -> None:
         """Write what stays; `left` counts down."""
-        new = self._path.with_name(f"{self._path.name}.new")
-        out = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with open(fd, "rb", closefd=False) as old, open(out, "wb") as file:
+        with (
+            open(fd, "rb", closefd=False) as old,
+            files.replacing(self._path, durable=True) as file,
+        ):
             for line in old:
                 mark = _mark(line)
                 if left.get(mark, 0):
                     left[mark] -= 1
                 else:
                     file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
-        crashpoints.reached(CrashPoint.LETTERS_REWRITTEN)
-        new.replace(self._path)
+            crashpoints.reached(CrashPoint.LETTERS_REWRITTEN)
         crashpoints.reached(CrashPoint.LETTERS_REPLACED)
-        _sync_folder(self._path.parent)
 
     @contextmanager
     def _locked(self, flags: int) -> Iterator[int]:
         """Open the file that has the name, and hold its lock."""
-        while True:
-            fd = os.open(self._path, flags | os.O_CLOEXEC, 0o600)
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX)
-                if self._is_current(fd):
-                    yield fd
-                    return
-            finally:
-                os.close(fd)
-
-    def _is_current(self, fd: int) -> bool:
-        """Return whether the file was not replaced while its lock was waited for."""
+        fd = files.open_locked(self._path, flags, wait=True)
         try:
-            return os.path.samestat(os.fstat(fd), self._path.stat())
-        except FileNotFoundError:
-            return False
+            yield fd
+        finally:
+            os.close(fd)
 
     def _unusable(self, verb: str, error: OSError) -> DataFolderError:
         return DataFolderError(
@@ -199,14 +184,6 @@ def _letter_of(line: bytes) -> Letter | None:
 def _mark(line: bytes) -> bytes:
     """Tell a line from all others; the end of line does not count."""
     return blake2b(line.rstrip(b"\n"), digest_size=16).digest()
-
-
-def _sync_folder(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 class Counted:

@@ -35,9 +35,9 @@ import msgspec
 from shipper.config.main import ConsoleOutput, ElasticsearchOutput, EmbeddedOutput, LogstashOutput
 from shipper.deliver.batch import OWN, Parcel
 from shipper.deliver.watermark import time_of
-from shipper.enrich.clock import iso
 from shipper.events import Events
 from shipper.fields import HEARTBEAT
+from shipper.times import iso
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from shipper.deliver.batch import Batch
-from shipper.enrich.clock import iso
 from shipper.events import Events
+from shipper.times import iso
 
 if TYPE_CHECKING:
     from shipper.events import Rejection

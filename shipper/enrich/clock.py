@@ -44,12 +44,6 @@ def _is_minute(text: str) -> bool:
     return EARLIEST <= moment.timestamp() * 1000 < LATEST
 
 
-def iso(epoch_ms: int) -> str:
-    """Write epoch milliseconds in the canonical form."""
-    moment = datetime.fromtimestamp(epoch_ms // 1000, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{epoch_ms % 1000:03d}Z"
-
-
 def parse(value: object) -> int | None:
     """
     Read a time as epoch milliseconds: ISO 8601 text (no zone means UTC) or epoch seconds.

@@ -20,10 +20,11 @@ import msgspec
 
 from shipper.enrich import odd
 from shipper.enrich.classify import Classification, Traits, classify
-from shipper.enrich.clock import are_canonical, iso
+from shipper.enrich.clock import are_canonical
 from shipper.enrich.origin import is_run
 from shipper.enrich.record import Record
 from shipper.events import AnyEvents, Block, Events, Spliced, Tail
+from shipper.times import iso
 
 MISFITS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 

@@ -27,6 +27,7 @@ from shipper.enrich import clock
 from shipper.enrich.classify import Traits
 from shipper.enrich.origin import is_run, is_seq
 from shipper.fields import FIELDS, FieldKind
+from shipper.times import iso
 
 UTF8 = codecs.getincrementaldecoder("utf-8")
 
@@ -179,7 +180,7 @@ def _take_time(record: dict[str, Any], extra: dict[str, Any]) -> int | None:
         time = clock.parse(written)
         if time is not None:
             del record[key]
-            if written != clock.iso(time):
+            if written != iso(time):
                 extra[key] = written
             return time
     for key in ("timestamp", "@timestamp"):

@@ -18,13 +18,13 @@ The lock goes with the process, however it ends; nothing has to be cleaned up af
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from shipper.errors import DataFolderError
+from shipper.files import is_locked, open_locked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,39 +59,39 @@ def hold(folder: Path, lock: str = LOCK) -> Iterator[None]:
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fd = os.open(folder / lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fd = _open_locked(folder, lock)
     except OSError as error:
         raise DataFolderError(
-            f"cannot use the data folder {folder}: {error.strerror}; mend its permissions or set"
-            " another data_dir"
+            f"cannot use the data folder {folder}: {error.strerror}",
+            "correct its permissions, or set another data_dir",
         ) from error
     try:
-        _lock(fd, folder, _HOLDERS[lock])
+        _write_process_id(fd, folder)
         yield
     finally:
         os.close(fd)
 
 
-def _lock(fd: int, folder: Path, who: str) -> None:
-    for left in reversed(range(LOCK_TRIES)):
+def _open_locked(folder: Path, lock: str) -> int:
+    for _ in range(LOCK_TRIES):
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            if left:
-                time.sleep(LOCK_PAUSE_SECONDS)
-                continue
-            holder = os.pread(fd, 32, 0).decode(errors="replace").strip() or "unknown"
-            raise DataFolderError(
-                f"another {who} (process {holder}) uses the data folder {folder}; stop it"
-                " first, or set another data_dir"
-            ) from error
-        break
+            return open_locked(folder / lock, wait=False)
+        except BlockingIOError:
+            time.sleep(LOCK_PAUSE_SECONDS)
+    raise DataFolderError(
+        f"another {_HOLDERS[lock]} (process {holder_of(folder, lock) or 'unknown'}) uses the data"
+        f" folder {folder}",
+        "stop it first, or set another data_dir",
+    )
+
+
+def _write_process_id(fd: int, folder: Path) -> None:
     try:
         os.ftruncate(fd, 0)
         os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
     except OSError as error:
         raise DataFolderError(
-            f"cannot write the data folder {folder}: {error.strerror}; free some space"
+            f"cannot write the data folder {folder}: {error.strerror}", "free some space"
         ) from error
 
 
@@ -102,11 +102,9 @@ def holder_of(folder: Path, lock: str = LOCK) -> int | None:
     except OSError:
         return None
     try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
+        if not is_locked(fd):
+            return None
         text = os.pread(fd, 32, 0).decode(errors="replace").strip()
         return int(text) if text.isdigit() else 0
-    else:
-        return None
     finally:
         os.close(fd)

@@ -16,11 +16,11 @@ file is replaced atomically.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
+from shipper.files import write_whole
 from shipper.store.api import Average, Filters, Number, Question, Selection, Terms, buckets_of
 
 if TYPE_CHECKING:
@@ -88,16 +88,8 @@ def write(summary: DailySummary, directory: Path) -> Path:
     """Write `daily_summary_DATE.json`; create the directory if needed; raise OSError on failure."""
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"daily_summary_{summary.date}.json"
-    unfinished = path.with_suffix(f".json.{os.getpid()}")
-    try:
-        with unfinished.open("w", encoding="utf-8") as file:
-            json.dump(asdict(summary), file, indent=2)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    text = json.dumps(asdict(summary), indent=2)
+    write_whole(path, f"{text}\n".encode(), durable=True, mode=0o666)
     return path
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shipper.enrich.clock import iso, parse
+from shipper.enrich.clock import parse
+from shipper.times import iso
 from tests.acceptance.server import documents, kill, wait_until
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -128,7 +129,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     path = tmp_path / "letters"
     letters = DeadLetters(path)
     letters.bury(simple_batch(1, 2), REASONS, NOW)
-    (tmp_path / "letters.new").mkdir()
+    (tmp_path / f"letters.{os.getpid()}.new").mkdir()
 
     with pytest.raises(DataFolderError, match=r"cannot write .*letters"):
         letters.remove([next(letters.read()).mark])

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from shipper.deliver.watermark import LATE_MS, time_of, watermark
-from shipper.enrich.clock import iso
 from shipper.tail.lag import Lag
+from shipper.times import iso
 
 NOW = 1_770_292_800_000
 READ = Lag("a.log", 100, 100, 100, NOW - 70_000)

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipper.enrich.clock import EARLIEST, LATEST, are_canonical, iso, parse
+from shipper.enrich.clock import EARLIEST, LATEST, are_canonical, parse
 from shipper.events import times_of
+from shipper.times import iso
 
 MOMENTS = st.integers(EARLIEST, LATEST - 1)
 

@@ -145,7 +145,7 @@ def test_no_permission(open_folder: Path) -> None:
     """A folder that may not be written is named, with a remedy."""
     with (
         unprivileged(),
-        pytest.raises(DataFolderError, match="Permission denied; mend its permissions"),
+        pytest.raises(DataFolderError, match="Permission denied; correct its permissions"),
         hold(open_folder / "data"),
     ):
         pass

@@ -16,10 +16,10 @@ import pytest
 
 from shipper.deliver.batch import Parcel, batch_of
 from shipper.deliver.wrap import wrap
-from shipper.enrich.clock import iso
 from shipper.enrich.enricher import Enricher, Surroundings
 from shipper.events import Block, Events, Rejection
 from shipper.fields import FIELDS
+from shipper.times import iso
 from tests.stack.ruby import run_script
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]

@@ -18,7 +18,7 @@ from shipper.events import Events
 from shipper.store.api import Store
 from shipper.store.elasticsearch.setup import SetupState, set_up
 from shipper.store.opening import open_elasticsearch, open_embedded
-from shipper.store.times import iso
+from shipper.times import iso
 from tests.store.store_records import Record, write_parts
 
 Load = Callable[[pytest.FixtureRequest, Sequence[Sequence[Record]]], Store]

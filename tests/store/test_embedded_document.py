@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from shipper.store.embedded.document import Encoder, Refused
 from shipper.store.embedded.number_order import magnitude, middle
-from shipper.store.times import EARLIEST, LATEST, iso, parse_period
+from shipper.times import EARLIEST, LATEST, iso, parse_period
 
 HOST = '"host":{"name":"h"}'
 LOG = '"log":{"file":{"path":"a.log"},"offset":%d}'

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from shipper.config.addresses import is_loopback
 from shipper.config.main import Tls
 from shipper.config.options import (
     COUNT,
@@ -28,8 +29,6 @@ from shipper.config.options import (
     option,
     text_matching,
 )
-
-LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
 
 _MAILBOX = r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
 ADDRESS = text_matching(_MAILBOX, "a mail address, such as ops-team@example.com")
@@ -51,7 +50,7 @@ def address_of(text: str) -> str:
             "is no address without a user; use https:// and a host, such as"
             " https://alerts.example.com/page"
         )
-    if found[1] == "http" and found[2] not in LOOPBACK:
+    if found[1] == "http" and not is_loopback(found[2]):
         raise ValueError("would be asked in clear text; use https")
     return text.rstrip("/")
 
@@ -102,7 +101,7 @@ class Email:
         if (self.username is None) != (self.password_file is None):
             missing = "username" if self.username is None else "password_file"
             yield missing, "is missing; use both username and password_file, or neither"
-        if self.username is not None and self.security == "none" and self.host not in LOOPBACK:
+        if self.username is not None and self.security == "none" and not is_loopback(self.host):
             yield "security", "none would send the password in clear text; use starttls or tls"
         yield from _tls_faults(self.tls)
 

@@ -16,7 +16,6 @@ No record is an ERROR: a rule that counts errors must not count what it has told
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +26,7 @@ from shipper.alerts.incident import Change
 from shipper.alerts.ledger.ledger import Ledger, Recorded
 from shipper.crashpoints import CrashPoint
 from shipper.emit.appending import Appender
+from shipper.times import iso
 
 MAX_BYTES: Final = 10 * 2**20
 BACKUPS: Final = 5
@@ -85,7 +85,7 @@ def line_of(recorded: Recorded, run: str) -> dict[str, Any]:
         Change.RESOLVED: incident.resolved_by,
     }.get(transition.change)
     fields = {
-        "timestamp": _iso(recorded.decided_at),
+        "timestamp": iso(recorded.decided_at),
         "level": "WARNING" if transition.change in _LOUD else "INFO",
         "logger": LOGGER,
         "message": f"{told} {transition.change.replace('_', ' ')}: {verdict.reason}",
@@ -97,8 +97,8 @@ def line_of(recorded: Recorded, run: str) -> dict[str, Any]:
         "group": group or None,
         "value": verdict.value,
         "threshold": verdict.threshold,
-        "since": _iso(incident.opened_at),
-        "until": _iso(transition.at),
+        "since": iso(incident.opened_at),
+        "until": iso(transition.at),
         "by": by,
         "note": transition.note or None,
         "muted_by": incident.muted_by,
@@ -108,8 +108,3 @@ def line_of(recorded: Recorded, run: str) -> dict[str, Any]:
         "seq": recorded.seq - 1,
     }
     return {name: value for name, value in fields.items() if value is not None}
-
-
-def _iso(at: int) -> str:
-    moment = datetime.fromtimestamp(at / 1000, UTC).replace(tzinfo=None)
-    return f"{moment.isoformat(timespec='milliseconds')}Z"

@@ -11,7 +11,7 @@ import msgspec
 from shipper.fields import FIELDS
 from shipper.store.api import Hit
 from shipper.store.elasticsearch.requests import RawHit
-from shipper.store.times import iso
+from shipper.times import iso
 
 
 @dataclass(frozen=True, slots=True)

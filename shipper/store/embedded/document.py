@@ -29,7 +29,7 @@ from shipper.store.embedded import envelope
 from shipper.store.embedded.incoming import AFTER_TIME, Pieces
 from shipper.store.embedded.number_order import magnitude
 from shipper.store.embedded.schema import FLOATS, MAX_TERM_BYTES, magnitude_column
-from shipper.store.times import EARLIEST, LATEST, parse_period
+from shipper.times import EARLIEST, LATEST, parse_period
 
 # tantivy takes a string inside JSON that looks like a time for one, and keeps only its second.
 # Behind this mark it stays a string.

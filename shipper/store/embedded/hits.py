@@ -12,7 +12,7 @@ from shipper.fields import FIELDS
 from shipper.store.api import Hit
 from shipper.store.embedded.envelope import HAS
 from shipper.store.embedded.schema import FLOATS, INTEGERS
-from shipper.store.times import iso
+from shipper.times import iso
 
 if TYPE_CHECKING:
     import tantivy

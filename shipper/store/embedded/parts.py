@@ -26,6 +26,7 @@ import msgspec
 import tantivy
 
 from shipper.errors import StoreUnavailable
+from shipper.files import sync, write_whole
 from shipper.store.embedded.schema import VERSION, WORDS, build_schema, word_analyzer
 
 DROPPED: Final = "dropped.json"
@@ -137,25 +138,21 @@ def create_part(root: Path, number: int, commits_before: int) -> IndexPart:
     manifest = new / "part.json"
     manifest.write_bytes(msgspec.json.encode(Manifest(VERSION, commits_before)))
     for file in (manifest, new):
-        _sync(file)
+        sync(file)
     new.rename(path)
-    _sync(root)
+    sync(root)
     return IndexPart(number, path)
 
 
 def drop_part(part: IndexPart) -> None:
     """Remove a part from the index; `delete_left_overs` deletes its files."""
     part.path.rename(part.path.with_suffix(".gone"))
-    _sync(part.path.parent)
+    sync(part.path.parent)
 
 
 def note_dropped(root: Path, commit: int) -> None:
     """Record durably that retention is about to drop records up to a commit."""
-    new = root / f"{DROPPED}.new"
-    new.write_bytes(msgspec.json.encode({"commit": commit}))
-    _sync(new)
-    new.rename(root / DROPPED)
-    _sync(root)
+    write_whole(root / DROPPED, msgspec.json.encode({"commit": commit}), durable=True)
 
 
 def dropped_commits(root: Path) -> int:
@@ -187,11 +184,3 @@ def unreadable(path: Path, error: Exception) -> StoreUnavailable:
         f"cannot read the index at {path}: {error}",
         "if the disk is intact, move this folder away (its records are lost) and start again",
     )
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -12,7 +12,6 @@ before the next one begins, so it may be repeated as it is or in other portions.
 
 from __future__ import annotations
 
-import fcntl
 import os
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -22,6 +21,7 @@ import tantivy
 from shipper import crashpoints
 from shipper.crashpoints import CrashPoint
 from shipper.errors import StoreUnavailable
+from shipper.files import open_locked
 from shipper.store.embedded import parts
 from shipper.store.embedded.document import Encoder, Refused
 from shipper.store.embedded.envelope import read_envelopes
@@ -326,18 +326,14 @@ def _lock(path: Path) -> int:
     """Create the folder and acquire its lock, which ends with the process."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise _unusable(path, error) from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(descriptor)
+        return open_locked(path / "lock", wait=False)
+    except BlockingIOError as error:
         raise StoreUnavailable(
             f"cannot write the index {path}: another shipper is writing to it",
             "stop the other shipper first",
         ) from error
-    return descriptor
+    except OSError as error:
+        raise _unusable(path, error) from error
 
 
 def _unusable(path: Path, error: Exception) -> StoreUnavailable:

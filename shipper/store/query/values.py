@@ -8,7 +8,7 @@ from typing import Final
 from shipper.fields import FieldKind, resolve
 from shipper.store.query.tokens import QuerySyntaxError, Word
 from shipper.store.query.tree import Match, Node, Range, Wildcard
-from shipper.store.times import parse_period
+from shipper.times import parse_period
 
 # Compared without regard to case: stored in upper case.
 UPPER_CASE: Final = ("level",)

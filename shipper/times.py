@@ -1,4 +1,10 @@
-"""Times of the stores: ISO 8601 in UTC for users, epoch milliseconds inside."""
+"""
+Times: epoch milliseconds inside, ISO 8601 in UTC for everybody else.
+
+A module of its own below all rooms, because records, stores, the journal of alerts and every view
+write the same form, and a time that one of them writes is searched for in another.
+`shipper/enrich/clock.py` reads what else applications write as a time.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +12,8 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MS: Final = timedelta(milliseconds=1)
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND: Final = timedelta(milliseconds=1)
 
 # The years 1 to 9999, which ISO 8601 can write.
 EARLIEST: Final = -62_135_596_800_000
@@ -21,8 +27,8 @@ _FORM: Final = re.compile(
 
 
 def iso(epoch_ms: int) -> str:
-    """Return epoch milliseconds as `2026-02-05T14:30:45.123Z`."""
-    moment = _EPOCH + timedelta(milliseconds=epoch_ms)
+    """Return epoch milliseconds as `2026-02-05T14:30:45.123Z`, always 24 characters."""
+    moment = EPOCH + epoch_ms * MILLISECOND
     return f"{moment.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
 
 
@@ -42,6 +48,6 @@ def parse_period(text: str) -> tuple[int, int] | None:
         moment = datetime.fromisoformat(f"{day}T{minute or '00:00'}:{second or '00'}{zone}")
     except ValueError:
         return None
-    start = (moment - _EPOCH) // _MS + int(((fraction or ".0")[1:4]).ljust(3, "0"))
+    start = (moment - EPOCH) // MILLISECOND + int(((fraction or ".0")[1:4]).ljust(3, "0"))
     length = 1 if fraction else 1000 if second else 60_000 if minute else 86_400_000
     return start, start + length - 1

@@ -1,0 +1,107 @@
+"""
+Files that are written whole, and files that are locked.
+
+`replacing` and `write_whole` write a new file and rename it over the old one: whoever opens the
+path reads the old content or the new content, never a part of either. The new file is created
+(O_EXCL) and never opened through a symbolic link, and it is deleted when the write fails. Only a
+process that is killed half-way leaves its `NAME.PID.new` behind, which the next one with that
+process id replaces.
+
+With `durable`, the content and the name are on the disk when the call returns (fsync of the file
+before the rename, and of its folder after it). Without it, a power failure may bring back the old
+content, or lose the file: for what can be made again.
+
+Locks are flock(2): a lock ends with the process that holds it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@contextmanager
+def replacing(path: Path, *, durable: bool, mode: int = 0o600) -> Iterator[IO[bytes]]:
+    """
+    Open the file that takes the place of `path` when the block ends, unless the block raises.
+
+    Raises:
+        OSError: the file could not be written; the old one is still there.
+    """
+    new = path.with_name(f"{path.name}.{os.getpid()}.new")
+    new.unlink(missing_ok=True)  # a killed process with this id left it
+    fd = os.open(new, _NEW, mode)
+    try:
+        with open(fd, "wb") as file:
+            yield file
+            if durable:
+                file.flush()
+                os.fsync(fd)
+        new.rename(path)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
+    if durable:
+        sync(path.parent)
+
+
+def write_whole(path: Path, data: bytes, *, durable: bool, mode: int = 0o600) -> None:
+    """
+    Replace the content of a file; the file is created if it is missing.
+
+    Raises:
+        OSError: the file could not be written; the old one is still there.
+    """
+    with replacing(path, durable=durable, mode=mode) as file:
+        file.write(data)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk; raise OSError on failure."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def open_locked(path: Path, flags: int = os.O_RDWR | os.O_CREAT, *, wait: bool) -> int:
+    """
+    Open a file and lock it for this process alone; the lock ends when the descriptor is closed.
+
+    The locked file is the one that has the name: one that is replaced meanwhile is opened again.
+
+    Raises:
+        BlockingIOError: another process holds the lock, and `wait` is false.
+        OSError: the file could not be opened.
+    """
+    while True:
+        fd = os.open(path, flags | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            if os.path.samestat(os.fstat(fd), path.stat()):
+                return fd
+        except FileNotFoundError:
+            pass  # deleted meanwhile
+        except BaseException:
+            os.close(fd)
+            raise
+        os.close(fd)
+
+
+def is_locked(fd: int) -> bool:
+    """Return whether another process holds the lock of an open file."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    fcntl.flock(fd, fcntl.LOCK_UN)
+    return False

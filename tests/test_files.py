@@ -1,0 +1,93 @@
+"""Files that are written whole, and files that are locked."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING
+
+import pytest
+
+from shipper.files import is_locked, open_locked, replacing, write_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_a_file_is_replaced(tmp_path: Path, *, durable: bool) -> None:
+    """The new content is all there is, only for this user, and nothing is left beside it."""
+    path = tmp_path / "state.json"
+    path.write_bytes(b"a longer old content")
+
+    write_whole(path, b"new", durable=durable)
+
+    assert path.read_bytes() == b"new"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_failure_keeps_the_old_file(tmp_path: Path) -> None:
+    """Whatever ends the writing, the old content stays and the new file is deleted."""
+    path = tmp_path / "state.json"
+    path.write_bytes(b"old")
+
+    def fail() -> None:
+        with replacing(path, durable=True) as file:
+            file.write(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_no_link_is_followed(tmp_path: Path) -> None:
+    """Somebody who guesses the name of the new file cannot have another file written."""
+    path, other = tmp_path / "state.json", tmp_path / "other"
+    other.write_bytes(b"untouched")
+    (tmp_path / f"state.json.{os.getpid()}.new").symlink_to(other)
+
+    write_whole(path, b"new", durable=False)
+
+    assert (path.read_bytes(), other.read_bytes()) == (b"new", b"untouched")
+    assert not path.is_symlink()
+
+
+def test_a_lock_ends_with_its_descriptor(tmp_path: Path) -> None:
+    """One holds the lock at a time; closing the descriptor releases it."""
+    path = tmp_path / "lock"
+    held = open_locked(path, wait=False)
+    probe = os.open(path, os.O_RDONLY)
+    assert is_locked(probe)
+    with pytest.raises(BlockingIOError):
+        open_locked(path, wait=False)
+
+    os.close(held)
+
+    assert not is_locked(probe)
+    os.close(probe)
+    os.close(open_locked(path, wait=False))
+
+
+def test_the_lock_is_of_the_file_that_has_the_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that is replaced or deleted before it is locked is opened again."""
+    path = tmp_path / "letters"
+    path.write_bytes(b"old")
+    events: list[Callable[[], None]] = [
+        lambda: write_whole(path, b"new", durable=False),
+        path.unlink,
+        lambda: None,
+    ]
+    monkeypatch.setattr("fcntl.flock", lambda *_: events.pop(0)())
+
+    fd = open_locked(path, wait=True)
+
+    assert os.path.samestat(os.fstat(fd), path.stat())
+    assert events == []
+    os.close(fd)
