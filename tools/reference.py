@@ -12,7 +12,7 @@ from shipper.alerts.rules.rule import Rule
 from shipper.alerts.rules.schema import rule_schema
 from shipper.alerts.settings import AlertSettings
 from shipper.config.main import Config
-from shipper.config.options import Kind, ListOf, MapOf, OneOf, Option, Section, options_of
+from shipper.config.options import ListOf, MapOf, OneOf, Option, OptionKind, Section, options_of
 
 _HEAD = """\
 # Configuration
@@ -118,7 +118,7 @@ def _describe(section: type[Any], place: str, title: str) -> Iterator[str]:
             yield from _describe(inner.type, f"{below}.", f"`{below}`")
 
 
-def _sections(kind: Kind, place: str) -> Iterator[tuple[Section, str]]:
+def _sections(kind: OptionKind, place: str) -> Iterator[tuple[Section, str]]:
     if isinstance(kind, Section):
         yield kind, place
     elif isinstance(kind, ListOf):

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from shipper.agent.http import Listener, Page
     from shipper.agent.requests import Outcome
-    from shipper.config.main import Config, Metrics
+    from shipper.config.main import Config, MetricsOptions
 
 log = logging.getLogger("shipper")
 
@@ -208,7 +208,7 @@ class Shipper:
             changed = ", ".join(found.sections) or "nothing"
             log.info("the config was read again; changed: %s", changed)
 
-    def _listen(self, metrics: Metrics) -> None:
+    def _listen(self, metrics: MetricsOptions) -> None:
         """Answer questions about how the shipper is, where the config says."""
         if metrics.listen is None:
             return
@@ -223,7 +223,7 @@ class Shipper:
             threading.Thread(target=body, name="metrics", daemon=True).start()
             self._is_answering = True
 
-    def _listen_anew(self, metrics: Metrics) -> None:
+    def _listen_anew(self, metrics: MetricsOptions) -> None:
         """Listen where another config says; if that cannot be, nowhere, which is logged."""
         if metrics == self._config.metrics:
             return

@@ -55,7 +55,7 @@ from shipper.tail.watch import Watch
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from shipper.config.main import Config, Input
+    from shipper.config.main import Config, InputOptions
     from shipper.deliver.output import Output
     from shipper.events import AnyEvents, Block
 
@@ -523,7 +523,7 @@ def tailer_of(config: Config, registry: Registry) -> Tailer:
     )
 
 
-def _files_of(source: Input, since: int) -> InputFiles:
+def _files_of(source: InputOptions, since: int) -> InputFiles:
     """Say what an input reads; `since` is when this folder was used first (ns)."""
     joined, multiline = source.multiline, None
     if joined is not None:

@@ -17,7 +17,7 @@ from shipper.alerts.alerters.http import Poster
 from shipper.alerts.alerters.secret import read_secret
 from shipper.alerts.ledger.ledger import Ledger
 from shipper.alerts.notify.dispatch import POLL_MS, Teller
-from shipper.config.main import Tls
+from shipper.config.main import TlsOptions
 from shipper.errors import DataFolderError
 
 if TYPE_CHECKING:
@@ -112,7 +112,9 @@ class Pinger:
         self._is_well = is_well
         self._stop = threading.Event()
         self._is_failing = False
-        self._poster = Poster("alerts.ping", "alerts.ping", Tls(), PING_SECONDS, time.monotonic)
+        self._poster = Poster(
+            "alerts.ping", "alerts.ping", TlsOptions(), PING_SECONDS, time.monotonic
+        )
         self._thread = threading.Thread(target=self._run, name="ping", daemon=True)
 
     def start(self) -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from shipper.config.main import Tls
+    from shipper.config.main import TlsOptions
 
 SOON_DAYS = 30  # a certificate that ends sooner is a warning
 DAY = 86_400
@@ -38,7 +38,7 @@ def ends_soon(place: str, what: str, ends: float | None, now: float) -> Iterator
         yield Finding(place, Severity.WARNING, f"{what} {when}", "renew it")
 
 
-def look_at_tls(place: str, tls: Tls, now: float) -> Iterator[Finding]:
+def look_at_tls(place: str, tls: TlsOptions, now: float) -> Iterator[Finding]:
     """Look at what the config says of TLS, whatever the servers are."""
     if not tls.verify:
         yield Finding(

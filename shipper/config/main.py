@@ -43,20 +43,20 @@ from shipper.errors import ConfigError
 __all__ = [
     "Config",
     "ConsoleOutput",
-    "Delivery",
+    "DeliveryOptions",
     "ElasticsearchOutput",
     "EmbeddedOutput",
-    "Heartbeat",
-    "Holds",
-    "Host",
-    "Input",
+    "HeartbeatOptions",
+    "HoldsOptions",
+    "HostOptions",
+    "InputOptions",
     "LogstashOutput",
-    "Metrics",
-    "Multiline",
+    "MetricsOptions",
+    "MultilineOptions",
     "Output",
-    "Service",
-    "Tail",
-    "Tls",
+    "ServiceOptions",
+    "TailOptions",
+    "TlsOptions",
     "load",
     "parse_duration",
     "parse_size",
@@ -82,7 +82,7 @@ _PATTERN = Scalar("a regular expression", _parse_pattern)
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class ServiceOptions:
     """The application that writes the logs."""
 
     name: str = option(TEXT, "`service.name` of every record.")
@@ -91,7 +91,7 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
-class Host:
+class HostOptions:
     """The machine that the application runs on."""
 
     name: str = option(
@@ -103,7 +103,7 @@ class Host:
 
 
 @dataclass(frozen=True, slots=True)
-class Multiline:
+class MultilineOptions:
     """Joins the lines of plain-text logs: a traceback is one event. JSON lines stay alone."""
 
     first_line: re.Pattern[bytes] | None = option(
@@ -132,7 +132,7 @@ class Multiline:
 
 
 @dataclass(frozen=True, slots=True)
-class Input:
+class InputOptions:
     """A set of files that are read."""
 
     paths: tuple[str, ...] = option(
@@ -160,8 +160,8 @@ class Input:
         "read on where that was left, but with `none`.",
         default="new",
     )
-    multiline: Multiline | None = option(
-        Section(Multiline),
+    multiline: MultilineOptions | None = option(
+        Section(MultilineOptions),
         "For plain-text logs: joins lines. Without it every line is an event.",
         default="none",
         factory=_none,
@@ -174,7 +174,7 @@ class Input:
 
 
 @dataclass(frozen=True, slots=True)
-class Tail:
+class TailOptions:
     """How files are found and read."""
 
     scan_seconds: float = option(
@@ -194,7 +194,7 @@ class Tail:
 
 
 @dataclass(frozen=True, slots=True)
-class Holds:
+class HoldsOptions:
     """
     Keeps what is rotated away and deleted before it was delivered, also while no shipper runs.
 
@@ -217,7 +217,7 @@ class Holds:
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class DeliveryOptions:
     """How records are handed to the output. These numbers bound the memory used."""
 
     batch_bytes: int = option(
@@ -261,7 +261,7 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
-class Heartbeat:
+class HeartbeatOptions:
     """What the shipper tells of itself, the way of the records: `shipper fleet`, and alerts."""
 
     every_seconds: float = option(
@@ -275,7 +275,7 @@ class Heartbeat:
 
 
 @dataclass(frozen=True, slots=True)
-class Metrics:
+class MetricsOptions:
     """Where a running shipper can be asked how it is: `/metrics`, `/-/healthy`, `/-/ready`."""
 
     listen: str | None = option(
@@ -340,7 +340,7 @@ class ConsoleOutput:
 
 
 @dataclass(frozen=True, slots=True)
-class Tls:
+class TlsOptions:
     """How a connection is made secret, and who is at its other end."""
 
     ca: Path | None = option(
@@ -383,7 +383,7 @@ class LogstashOutput:
         "Logstash servers. They take turns, window by window; one that fails is left out for a "
         "while.",
     )
-    tls: Tls = option(Section(Tls), "The connection.", default="{}")
+    tls: TlsOptions = option(Section(TlsOptions), "The connection.", default="{}")
     compression_level: int = option(
         COUNT.between("0", "3"),
         "`0` sends as it is; `1` is quickest, `3` smallest.",
@@ -431,7 +431,9 @@ class ElasticsearchOutput:
         default="none",
         factory=_none,
     )
-    tls: Tls = option(Section(Tls), "The connection, where the addresses are https.", default="{}")
+    tls: TlsOptions = option(
+        Section(TlsOptions), "The connection, where the addresses are https.", default="{}"
+    )
     compression_level: int = option(
         COUNT.between("0", "3"),
         "`0` sends as it is; `1` is quickest, `3` smallest.",
@@ -475,7 +477,7 @@ SEARCHES = {"elasticsearch": Section(ElasticsearchOutput)}
 class Config:
     """One pipeline: what is read, and where it goes."""
 
-    service: Service = option(Section(Service), "The application.")
+    service: ServiceOptions = option(Section(ServiceOptions), "The application.")
     namespace: str = option(
         _NAMESPACE,
         "Last part of the data stream's name, `logs-orchestrator.<dataset>-<namespace>`: keeps "
@@ -488,18 +490,29 @@ class Config:
         "One running shipper per folder.",
         default="var/shipper",
     )
-    host: Host = option(Section(Host), "The machine.", default="{}", factory=Host)
-    inputs: tuple[Input, ...] = option(ListOf(Section(Input), least=1), "What is read.")
-    tail: Tail = option(Section(Tail), "How it is read.", default="{}")
-    holds: Holds = option(Section(Holds), "How it is kept until it is delivered.", default="{}")
-    delivery: Delivery = option(Section(Delivery), "How it is handed over.", default="{}")
-    heartbeat: Heartbeat = option(
-        Section(Heartbeat),
+    host: HostOptions = option(
+        Section(HostOptions), "The machine.", default="{}", factory=HostOptions
+    )
+    inputs: tuple[InputOptions, ...] = option(
+        ListOf(Section(InputOptions), least=1), "What is read."
+    )
+    tail: TailOptions = option(Section(TailOptions), "How it is read.", default="{}")
+    holds: HoldsOptions = option(
+        Section(HoldsOptions), "How it is kept until it is delivered.", default="{}"
+    )
+    delivery: DeliveryOptions = option(
+        Section(DeliveryOptions), "How it is handed over.", default="{}"
+    )
+    heartbeat: HeartbeatOptions = option(
+        Section(HeartbeatOptions),
         "What is told of the shipper itself; with `output.console` nothing is.",
         default="{}",
     )
-    metrics: Metrics = option(
-        Section(Metrics), "How the shipper can be watched.", default="{}", factory=Metrics
+    metrics: MetricsOptions = option(
+        Section(MetricsOptions),
+        "How the shipper can be watched.",
+        default="{}",
+        factory=MetricsOptions,
     )
     output: Output = option(OneOf(OUTPUTS), "Where it goes.")
     search: ElasticsearchOutput | None = option(

@@ -71,7 +71,7 @@ class InvalidOptionsError(Exception):
         super().__init__("; ".join(map(str, self.faults)))
 
 
-class Kind(Protocol):
+class OptionKind(Protocol):
     """How a value is described to the user and read from its YAML node."""
 
     @property
@@ -124,7 +124,7 @@ class Scalar:
 class ListOf:
     """A list of values or sections of one kind; `least` is how many there must be."""
 
-    item: Kind
+    item: OptionKind
     least: int = 0
 
     @property
@@ -181,7 +181,7 @@ class MapOf:
     """A mapping from names that the user chooses to values or sections of one kind."""
 
     name: Scalar
-    item: Kind
+    item: OptionKind
 
     @property
     def shown(self) -> str:
@@ -234,7 +234,7 @@ class Option:
 
     key: str
     name: str
-    kind: Kind
+    kind: OptionKind
     default: str | None
     meaning: str
 
@@ -245,7 +245,7 @@ class Option:
 
 
 def option(
-    kind: Kind,
+    kind: OptionKind,
     meaning: str,
     *,
     default: str | None = None,
@@ -321,7 +321,7 @@ def with_option(section: Any, place: str, text: str) -> Any:
     return changed
 
 
-def _read_alone(kind: Kind, key: str, text: str) -> Any:
+def _read_alone(kind: OptionKind, key: str, text: str) -> Any:
     faults: list[Fault] = []
     value = kind.read(_compose(text), key, faults)
     if faults:

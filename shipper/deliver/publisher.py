@@ -30,7 +30,7 @@ from shipper.errors import OutputUnavailable, ShipperError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shipper.config.main import Delivery as Settings
+    from shipper.config.main import DeliveryOptions
     from shipper.deliver.deadletters import DeadLetters
     from shipper.deliver.output import Output
     from shipper.events import Delivery, Rejection
@@ -76,7 +76,7 @@ class Publisher:
         self,
         output: Output,
         dead_letters: DeadLetters,
-        settings: Settings,
+        settings: DeliveryOptions,
         *,
         clock: Callable[[], int],
         acked: Callable[[], None],

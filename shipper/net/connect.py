@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from shipper.config.main import Tls
+    from shipper.config.main import TlsOptions
 
 EXPIRED, NOT_YET_VALID = 10, 9  # X509_V_ERR_CERT_HAS_EXPIRED, …_NOT_YET_VALID
 WRONG_NAME = {62, 64}  # X509_V_ERR_HOSTNAME_MISMATCH, …_IP_ADDRESS_MISMATCH
@@ -33,7 +33,7 @@ class ConnectionFailed(Exception):  # noqa: N818 -- it is no error that a user m
         self.remedy = remedy
 
 
-def connect(address: str, tls: Tls, seconds: float, section: str) -> socket.socket:
+def connect(address: str, tls: TlsOptions, seconds: float, section: str) -> socket.socket:
     """
     Connect to `host:port`, with at most `seconds` for each address that the name has.
 
@@ -79,7 +79,7 @@ def _shake_hands(
         raise explain(error, section, "during the TLS handshake") from error
 
 
-def client_context(tls: Tls, section: str) -> ssl.SSLContext:
+def client_context(tls: TlsOptions, section: str) -> ssl.SSLContext:
     """
     Make the settings of TLS 1.3 or 1.2 for the client's side.
 

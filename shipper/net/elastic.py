@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from shipper.config.main import ElasticsearchOutput, Tls
+from shipper.config.main import ElasticsearchOutput, TlsOptions
 from shipper.errors import ShipperError
 
 try:
@@ -321,7 +321,7 @@ class _Bytes(Serializer):
         return data
 
 
-def _node(url: str, tls: Tls) -> NodeConfig:
+def _node(url: str, tls: TlsOptions) -> NodeConfig:
     parts = urlsplit(url)
     assert parts.hostname is not None, "checked by the config"
     assert parts.port is not None, "checked by the config"
@@ -337,7 +337,7 @@ def _node(url: str, tls: Tls) -> NodeConfig:
     )
 
 
-def _context(tls: Tls) -> ssl.SSLContext:
+def _context(tls: TlsOptions) -> ssl.SSLContext:
     """Trust the CA of the config alone, or else those of the machine."""
     try:
         context = ssl.create_default_context(cafile=tls.ca)

@@ -23,7 +23,7 @@ from shipper.agent.status import (
     status,
     write_snapshot,
 )
-from shipper.config.main import Config, ConsoleOutput, Input, Service
+from shipper.config.main import Config, ConsoleOutput, InputOptions, ServiceOptions
 from shipper.errors import DataFolderError
 from shipper.process import data_folder
 from shipper.process.data_folder import hold
@@ -51,9 +51,11 @@ def place() -> Iterator[Path]:
 
 def config_in(place: Path, *patterns: str) -> Config:
     return Config(
-        service=Service("app"),
+        service=ServiceOptions("app"),
         data_dir=place / "data",
-        inputs=tuple(Input((str(place / pattern),)) for pattern in patterns or ("logs/*.log",)),
+        inputs=tuple(
+            InputOptions((str(place / pattern),)) for pattern in patterns or ("logs/*.log",)
+        ),
         output=ConsoleOutput(),
     )
 

@@ -15,7 +15,7 @@ import pytest
 
 from shipper.check.elasticsearch import STREAMS, clock_skew, look_at_elasticsearch
 from shipper.check.finding import Finding, Severity
-from shipper.config.main import ElasticsearchOutput, Tls
+from shipper.config.main import ElasticsearchOutput, TlsOptions
 from tests.check.reaching import Authority
 
 INFO = {"version": {"number": "9.5.3"}, "tagline": "You Know, for Search"}
@@ -62,8 +62,8 @@ def cluster(answers: dict[str, tuple[int, object]], *, date: float | None = None
             thread.join()
 
 
-def look(url: str, *, tls: Tls | None = None, key: Path | None = None) -> list[Finding]:
-    output = ElasticsearchOutput((url,), api_key_file=key, tls=tls or Tls())
+def look(url: str, *, tls: TlsOptions | None = None, key: Path | None = None) -> list[Finding]:
+    output = ElasticsearchOutput((url,), api_key_file=key, tls=tls or TlsOptions())
     return list(look_at_elasticsearch(output, time.time()))
 
 
@@ -86,7 +86,7 @@ def test_a_node_that_is_down(authority: Authority) -> None:
     """Neither name, connection nor TLS hide behind the words of a client library."""
     with cluster(READY) as url:
         port = url.rpartition(":")[2]
-        no_tls = faults(look(f"https://localhost:{port}", tls=Tls(ca=authority.path)))
+        no_tls = faults(look(f"https://localhost:{port}", tls=TlsOptions(ca=authority.path)))
     refused = faults(look(url))
 
     assert no_tls == [(Severity.ERROR, f"localhost:{port} does not speak TLS")]

@@ -11,11 +11,11 @@ import pytest
 from shipper.check import logstash
 from shipper.check.finding import Finding, Severity
 from shipper.check.logstash import look_at_logstash
-from shipper.config.main import LogstashOutput, Tls
+from shipper.config.main import LogstashOutput, TlsOptions
 from tests.check.reaching import Authority, over_tls, serving, silent, silent_for_long
 
 DAY = 86_400
-PLAIN = Tls(enabled=False)
+PLAIN = TlsOptions(enabled=False)
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def authority(tmp_path: Path) -> Authority:
     return Authority(tmp_path)
 
 
-def look(address: str, tls: Tls, *, now: float | None = None) -> list[Finding]:
+def look(address: str, tls: TlsOptions, *, now: float | None = None) -> list[Finding]:
     output = LogstashOutput((address,), tls, connect_seconds=0.5)
     return list(look_at_logstash(output, time.time() if now is None else now))
 
@@ -40,7 +40,7 @@ def warnings(found: list[Finding]) -> list[tuple[str, str]]:
 def test_all_hops_are_passed(authority: Authority) -> None:
     """A Logstash that takes us has one finding: its address and the version of TLS."""
     with serving(over_tls(authority.server("localhost"), silent)) as port:
-        found = look(f"localhost:{port}", Tls(ca=authority.path), now=time.time())
+        found = look(f"localhost:{port}", TlsOptions(ca=authority.path), now=time.time())
 
     told = f"localhost:{port} takes connections with TLSv1.3"
     assert found == [Finding("output.logstash.hosts[0]", Severity.OK, told)]
@@ -86,7 +86,7 @@ def test_a_server_that_does_not_answer() -> None:
 def test_a_port_without_tls() -> None:
     """A server that speaks something else is not said to have a bad certificate."""
     with serving(lambda connection: connection.sendall(b"220 mail.example ESMTP\r\n")) as port:
-        found = look(f"localhost:{port}", Tls())
+        found = look(f"localhost:{port}", TlsOptions())
 
     assert errors(found) == [f"localhost:{port} does not speak TLS"]
 
@@ -94,7 +94,7 @@ def test_a_port_without_tls() -> None:
 def test_a_port_that_says_nothing() -> None:
     """A server that waits to be spoken to in clear text is told from one that is not there."""
     with serving(silent_for_long) as port:
-        found = look(f"localhost:{port}", Tls())
+        found = look(f"localhost:{port}", TlsOptions())
 
     assert errors(found) == [f"localhost:{port} accepts the connection and says nothing"]
 
@@ -102,7 +102,7 @@ def test_a_port_that_says_nothing() -> None:
 def test_a_port_that_ends_the_handshake() -> None:
     """A connection that is ended during the handshake is not taken for a bad certificate."""
     with serving(silent) as port:
-        found = look(f"localhost:{port}", Tls())
+        found = look(f"localhost:{port}", TlsOptions())
 
     assert errors(found) == [f"localhost:{port} ended the connection during the TLS handshake"]
 
@@ -120,7 +120,7 @@ def test_a_certificate_that_is_wrong(
     """A wrong name and an expired certificate have words of their own."""
     context = authority.server(*names, ends=time.time() + days * DAY)
     with serving(over_tls(context, silent)) as port:
-        found = look(f"localhost:{port}", Tls(ca=authority.path))
+        found = look(f"localhost:{port}", TlsOptions(ca=authority.path))
 
     assert errors(found) == [f"localhost:{port} {told}"]
 
@@ -129,7 +129,7 @@ def test_a_ca_that_is_not_trusted(authority: Authority, tmp_path: Path) -> None:
     """A certificate of another CA is refused, and tls.ca is the remedy."""
     other = Authority(tmp_path, "other")
     with serving(over_tls(authority.server("localhost"), silent)) as port:
-        (found,) = look(f"localhost:{port}", Tls(ca=other.path))
+        (found,) = look(f"localhost:{port}", TlsOptions(ca=other.path))
 
     assert found.fault.startswith(f"localhost:{port} has a certificate that is not trusted (")
     assert found.remedy == "name the certificate of its CA as output.logstash.tls.ca"
@@ -139,8 +139,8 @@ def test_a_ca_file_that_is_none(tmp_path: Path) -> None:
     """A file that is missing or no PEM is named; nothing is trusted instead of it."""
     (tmp_path / "ca.pem").write_text("no certificate")
     with serving(silent) as port:
-        wrong = look(f"localhost:{port}", Tls(ca=tmp_path / "ca.pem"))
-        missing = look(f"localhost:{port}", Tls(ca=tmp_path / "nowhere.pem"))
+        wrong = look(f"localhost:{port}", TlsOptions(ca=tmp_path / "ca.pem"))
+        missing = look(f"localhost:{port}", TlsOptions(ca=tmp_path / "nowhere.pem"))
 
     cannot = f"localhost:{port} is not tried: cannot read {tmp_path}"
     assert errors(wrong) == [f"{cannot}/ca.pem: no certificate or crl found"]
@@ -152,8 +152,8 @@ def test_a_server_that_demands_a_certificate(authority: Authority, tmp_path: Pat
     context = authority.server("localhost", demands=True)
     certificate, key = authority.issue(tmp_path, "shipper.example")
     with serving(over_tls(context, silent)) as port:
-        without = look(f"localhost:{port}", Tls(ca=authority.path))
-        with_one = look(f"localhost:{port}", Tls(authority.path, certificate, key))
+        without = look(f"localhost:{port}", TlsOptions(ca=authority.path))
+        with_one = look(f"localhost:{port}", TlsOptions(authority.path, certificate, key))
 
     assert errors(without) == [
         f"localhost:{port} demands a certificate of ours (tlsv13 alert certificate required)"
@@ -166,7 +166,7 @@ def test_a_certificate_of_ours_that_is_not_taken(authority: Authority, tmp_path:
     context = authority.server("localhost", demands=True)
     certificate, key = Authority(tmp_path, "other").issue(tmp_path, "shipper.example")
     with serving(over_tls(context, silent)) as port:
-        found = look(f"localhost:{port}", Tls(authority.path, certificate, key))
+        found = look(f"localhost:{port}", TlsOptions(authority.path, certificate, key))
 
     told = f"localhost:{port} does not take our certificate (tlsv1 alert unknown ca)"
     assert errors(found) == [told]
@@ -177,7 +177,7 @@ def test_a_key_that_does_not_fit(authority: Authority, tmp_path: Path) -> None:
     certificate, _ = authority.issue(tmp_path, "one.example")
     _, key = authority.issue(tmp_path, "two.example")
     with serving(over_tls(authority.server("localhost"), silent)) as port:
-        found = look(f"localhost:{port}", Tls(authority.path, certificate, key))
+        found = look(f"localhost:{port}", TlsOptions(authority.path, certificate, key))
 
     told = f"is not tried: cannot use {certificate} with {key}: key values mismatch"
     assert errors(found) == [f"localhost:{port} {told}"]
@@ -187,7 +187,7 @@ def test_a_certificate_that_ends_soon(authority: Authority) -> None:
     """Thirty days before its end a certificate is a warning: of the server, and of the CA."""
     ends = time.time() + 20 * DAY
     with serving(over_tls(authority.server("localhost", ends=ends), silent)) as port:
-        found = look(f"localhost:{port}", Tls(ca=authority.path), now=ends - 10 * DAY)
+        found = look(f"localhost:{port}", TlsOptions(ca=authority.path), now=ends - 10 * DAY)
 
     told = f"the certificate of localhost:{port} ends in 10 days"
     assert warnings(found) == [("output.logstash.hosts[0]", told)]
@@ -197,7 +197,7 @@ def test_verification_that_is_off(authority: Authority) -> None:
     """`verify: false` works with any certificate, and is told each time."""
     context = authority.server("logs.example", ends=time.time() - DAY)
     with serving(over_tls(context, silent)) as port:
-        found = look(f"localhost:{port}", Tls(verify=False))
+        found = look(f"localhost:{port}", TlsOptions(verify=False))
 
     told = "whoever answers is trusted, and gets the records"
     assert warnings(found) == [("output.logstash.tls.verify", told)]

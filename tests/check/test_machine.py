@@ -16,7 +16,15 @@ import pytest
 from shipper.check.finding import Finding, Severity
 from shipper.check.machine import Machine, check
 from shipper.config.alerts import AlertOptions
-from shipper.config.main import Config, ConsoleOutput, EmbeddedOutput, Holds, Input, Output, Service
+from shipper.config.main import (
+    Config,
+    ConsoleOutput,
+    EmbeddedOutput,
+    HoldsOptions,
+    InputOptions,
+    Output,
+    ServiceOptions,
+)
 from shipper.process.data_folder import hold
 
 NOW = 1_770_301_845.0
@@ -40,13 +48,13 @@ def write(path: Path, data: bytes = b"", *, written: float = NOW) -> None:
 
 
 def config_in(
-    folder: Path, *paths: str, output: Output | None = None, inputs: tuple[Input, ...] = ()
+    folder: Path, *paths: str, output: Output | None = None, inputs: tuple[InputOptions, ...] = ()
 ) -> Config:
     patterns = tuple(str(folder / path) for path in paths or ("logs/*.log",))
     return Config(
-        service=Service("app"),
+        service=ServiceOptions("app"),
         data_dir=folder / "data",
-        inputs=inputs or (Input(patterns),),
+        inputs=inputs or (InputOptions(patterns),),
         output=output or EmbeddedOutput(folder / "index", max_bytes=1),
         alerts=AlertOptions(settings=folder / "alerts.json"),
     )
@@ -87,7 +95,7 @@ def test_files_that_can_be_held(place: Path) -> None:
     config = config_in(place)
     told = "every file can be held; deleted ones up to 1.0 GiB"
     assert holds_of(config) == [(Severity.OK, told)]
-    off = replace(config, holds=Holds(enabled=False))
+    off = replace(config, holds=HoldsOptions(enabled=False))
     told = "files that are deleted while no shipper runs are lost"
     assert holds_of(off) == [(Severity.WARNING, told)]
 
@@ -190,8 +198,10 @@ def test_a_folder_that_cannot_be_listed(place: Path) -> None:
 def test_a_file_of_two_inputs(place: Path) -> None:
     """A file that two inputs match is named with both; twice in one input is no fault."""
     log, everything = str(place / "logs/app.log"), str(place / "logs/*")
-    twice = config_in(place, inputs=(Input((log, everything)), Input((everything,))))
-    excluded = config_in(place, inputs=(Input((log,)), Input((everything,), exclude=("app.log",))))
+    twice = config_in(place, inputs=(InputOptions((log, everything)), InputOptions((everything,))))
+    excluded = config_in(
+        place, inputs=(InputOptions((log,)), InputOptions((everything,), exclude=("app.log",)))
+    )
 
     told = f"{log} is matched by inputs[0] too"
     assert faults(twice) == [("inputs[1].paths[0]", Severity.WARNING, told)]

@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from shipper.config.main import (
     Config,
     ConsoleOutput,
-    Delivery,
+    DeliveryOptions,
     ElasticsearchOutput,
     EmbeddedOutput,
-    Host,
-    Input,
+    HostOptions,
+    InputOptions,
     LogstashOutput,
-    Service,
-    Tail,
-    Tls,
+    ServiceOptions,
+    TailOptions,
+    TlsOptions,
     load,
     parse_duration,
     parse_size,
@@ -50,11 +50,11 @@ def test_the_shipped_config_loads() -> None:
     config = load(ROOT / "config/shipper.yml")
 
     assert config == Config(
-        service=Service("automation-orchestrator", "production", "1.0.0"),
+        service=ServiceOptions("automation-orchestrator", "production", "1.0.0"),
         namespace="production",
         data_dir=Path("var/shipper"),
-        host=Host(socket.gethostname()),
-        inputs=(Input(paths=("logs/*.log",)),),
+        host=HostOptions(socket.gethostname()),
+        inputs=(InputOptions(paths=("logs/*.log",)),),
         output=EmbeddedOutput(Path("var/index"), 30 * 86400, 10 * 2**30),
     )
 
@@ -63,8 +63,8 @@ def test_what_is_left_out_has_its_default() -> None:
     """A section that is left out, or left empty, is the section with all its defaults."""
     config = read(SMALLEST + "tail:\ndelivery: {}\n")
 
-    assert config.tail == Tail(scan_seconds=1.0, block_bytes=2**18, watch=True)
-    assert config.delivery == Delivery(
+    assert config.tail == TailOptions(scan_seconds=1.0, block_bytes=2**18, watch=True)
+    assert config.delivery == DeliveryOptions(
         batch_bytes=2 * 2**20,
         linger_seconds=0.3,
         queue_bytes=4 * 2**20,
@@ -72,8 +72,8 @@ def test_what_is_left_out_has_its_default() -> None:
         backoff_max_seconds=30.0,
         stop_seconds=30.0,
     )
-    assert config.service == Service("app", "production", "unknown")
-    assert config.inputs[0] == Input(("logs/*.log",), (), 2**20)
+    assert config.service == ServiceOptions("app", "production", "unknown")
+    assert config.inputs[0] == InputOptions(("logs/*.log",), (), 2**20)
 
 
 def test_text_is_taken_as_written() -> None:
@@ -96,10 +96,12 @@ def test_servers_are_given_by_their_addresses() -> None:
     logstash = read(SMALLEST.replace("embedded: {}", 'logstash: {hosts: ["a:5044", "[::1]:1"]}'))
     search = read(SMALLEST.replace("embedded: {}", 'elasticsearch: {hosts: ["https://es1:9200/"]}'))
 
-    assert logstash.output == LogstashOutput(("a:5044", "[::1]:1"), Tls(None, None, None))
-    assert search.output == ElasticsearchOutput(("https://es1:9200",), None, None, None, Tls())
-    assert Tls().enabled
-    assert Tls().verify
+    assert logstash.output == LogstashOutput(("a:5044", "[::1]:1"), TlsOptions(None, None, None))
+    assert search.output == ElasticsearchOutput(
+        ("https://es1:9200",), None, None, None, TlsOptions()
+    )
+    assert TlsOptions().enabled
+    assert TlsOptions().verify
 
 
 def test_an_output_with_all_its_options() -> None:
@@ -113,7 +115,7 @@ def test_an_output_with_all_its_options() -> None:
         ("https://es1:9200", "https://es2:9200/es"),
         username="shipper",
         password_file=Path("/run/secrets/es"),
-        tls=Tls(Path("ca.pem"), Path("c.pem"), Path("k.pem")),
+        tls=TlsOptions(Path("ca.pem"), Path("c.pem"), Path("k.pem")),
         compression_level=0,
         request_bytes=2**20,
         request_seconds=5.0,

@@ -46,7 +46,7 @@ from shipper.alerts.alerters.settings import (
 from shipper.alerts.incident import Change
 from shipper.alerts.page import Example, Page, Share
 from shipper.alerts.settings import AlerterSettings
-from shipper.config.main import Tls
+from shipper.config.main import TlsOptions
 from tests.alerts.paging import hostile_page, page, transition
 from tests.servers.mails import Mails, mail_server
 from tests.servers.posts import Answer, Cut, Drip, Hang, Posted, Posts, Says, recording_server
@@ -275,7 +275,7 @@ def email(folder: Path, stack: ExitStack) -> Subject:
         sender="shipper@example.com",
         host="127.0.0.1",
         port=mails.port,
-        tls=Tls(ca=folder / "ca.pem"),
+        tls=TlsOptions(ca=folder / "ca.pem"),
         username="ops",
         password_file=_secret(folder),
         seconds=60.0,

@@ -23,11 +23,11 @@ from shipper.config.main import (
     ConsoleOutput,
     ElasticsearchOutput,
     EmbeddedOutput,
-    Input,
+    InputOptions,
     LogstashOutput,
     Output,
-    Service,
-    Tls,
+    ServiceOptions,
+    TlsOptions,
 )
 from shipper.deliver.batch import Batch, Parcel, batch_of
 from shipper.deliver.output import Output as Opened
@@ -99,8 +99,8 @@ def logstash(folder: Path, stack: ExitStack) -> Subject:
             for event in events
         }
 
-    output = LogstashOutput((server.address,), Tls(enabled=False), window_events=3)
-    secretive = LogstashOutput((server.address,), Tls(certificate=key, key=key))
+    output = LogstashOutput((server.address,), TlsOptions(enabled=False), window_events=3)
+    secretive = LogstashOutput((server.address,), TlsOptions(certificate=key, key=key))
     return Subject(output, stored, server.stop, server.start, secretive)
 
 
@@ -158,10 +158,10 @@ def running(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Running]
 
 def config_of(data: Path, output: Output) -> Config:
     return Config(
-        service=Service("app"),
+        service=ServiceOptions("app"),
         namespace="contract",
         data_dir=data,
-        inputs=(Input(("*.log",)),),
+        inputs=(InputOptions(("*.log",)),),
         output=output,
     )
 

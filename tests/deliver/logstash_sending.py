@@ -7,28 +7,28 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from shipper.config.main import Config, Input, LogstashOutput, Service, Tls
+from shipper.config.main import Config, InputOptions, LogstashOutput, ServiceOptions, TlsOptions
 from shipper.deliver.batch import Batch
 from shipper.deliver.outputs.logstash import Logstash
 from shipper.errors import OutputUnavailable
 from shipper.events import Rejection
 from tests.deliver.delivering import RUN, simple_batch
 
-CLEAR = Tls(enabled=False)
+CLEAR = TlsOptions(enabled=False)
 
 
-def config_of(*hosts: str, tls: Tls = CLEAR, **options: Any) -> Config:
+def config_of(*hosts: str, tls: TlsOptions = CLEAR, **options: Any) -> Config:
     settings = {"window_events": 8, "ack_seconds": 5.0, "connect_seconds": 5.0, **options}
     return Config(
-        service=Service("app"),
+        service=ServiceOptions("app"),
         data_dir=Path(),
-        inputs=(Input(("*.log",)),),
+        inputs=(InputOptions(("*.log",)),),
         output=LogstashOutput(hosts, tls, **settings),
     )
 
 
 @contextmanager
-def logstash(*hosts: str, tls: Tls = CLEAR, **options: Any) -> Iterator[Logstash]:
+def logstash(*hosts: str, tls: TlsOptions = CLEAR, **options: Any) -> Iterator[Logstash]:
     output = Logstash(config_of(*hosts, tls=tls, **options))
     yield output
     output.close()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from shipper.config.main import Config, ElasticsearchOutput, Input, Service
+from shipper.config.main import Config, ElasticsearchOutput, InputOptions, ServiceOptions
 from shipper.deliver.output import open_output
 from shipper.deliver.outputs.elasticsearch import LEAST_REQUEST_BYTES, DataStreams
 from shipper.errors import OutputUnavailable, ShipperError
@@ -35,10 +35,10 @@ Open = Callable[..., DataStreams]
 
 def config_of(output: ElasticsearchOutput) -> Config:
     return Config(
-        service=Service("app"),
+        service=ServiceOptions("app"),
         namespace="blue",
         data_dir=Path("data"),
-        inputs=(Input(("*.log",)),),
+        inputs=(InputOptions(("*.log",)),),
         output=output,
     )
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from shipper.config.main import Config, ElasticsearchOutput, Input, Service
+from shipper.config.main import Config, ElasticsearchOutput, InputOptions, ServiceOptions
 from shipper.deliver.batch import Batch
 from shipper.deliver.outputs.elasticsearch import DataStreams
 from shipper.deliver.wrap import wrap
@@ -69,10 +69,10 @@ def prepared(url: str) -> str:
 def output_to(url: str, namespace: str) -> DataStreams:
     return DataStreams(
         Config(
-            service=Service("app"),
+            service=ServiceOptions("app"),
             namespace=namespace,
             data_dir=Path("data"),
-            inputs=(Input(("*.log",)),),
+            inputs=(InputOptions(("*.log",)),),
             output=ElasticsearchOutput((url,)),
         )
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from shipper.config.main import ElasticsearchOutput, Tls
+from shipper.config.main import ElasticsearchOutput, TlsOptions
 from shipper.deliver.output import Output, open_output
 from shipper.errors import OutputUnavailable, ShipperError
 from shipper.events import Delivery
@@ -44,7 +44,7 @@ def server_with(cert: trustme.LeafCert, clients: trustme.CA | None = None) -> It
 
 
 @contextmanager
-def output_to(server: Scripted, tls: Tls) -> Iterator[Output]:
+def output_to(server: Scripted, tls: TlsOptions) -> Iterator[Output]:
     output = open_output(config_of(ElasticsearchOutput((server.url,), tls=tls)))
     with closing(output):
         yield output
@@ -52,7 +52,10 @@ def output_to(server: Scripted, tls: Tls) -> Iterator[Output]:
 
 def test_a_server_of_the_ca(ca: trustme.CA, trusted: Path) -> None:
     """A certificate of the CA in the config, with the right address, is trusted."""
-    with server_with(ca.issue_cert("127.0.0.1")) as server, output_to(server, Tls(trusted)) as to:
+    with (
+        server_with(ca.issue_cert("127.0.0.1")) as server,
+        output_to(server, TlsOptions(trusted)) as to,
+    ):
         assert to.publish(simple_batch(1)) == Delivery()
 
 
@@ -60,7 +63,7 @@ def test_a_server_of_the_ca(ca: trustme.CA, trusted: Path) -> None:
 def test_a_server_that_is_not_trusted(ca: trustme.CA, trusted: Path, fault: str) -> None:
     """Wrong name, expired, unknown CA, and the CAs of the machine: told, and nothing is sent."""
     cert = ca.issue_cert("127.0.0.1")
-    tls = Tls(trusted)
+    tls = TlsOptions(trusted)
     told = "unable to get local issuer certificate"
     if fault == "name":
         cert, told = ca.issue_cert("es1.example"), "IP address mismatch"
@@ -71,7 +74,7 @@ def test_a_server_that_is_not_trusted(ca: trustme.CA, trusted: Path, fault: str)
         cert = trustme.CA().issue_cert("127.0.0.1")
         told = "certificate"
     else:
-        tls = Tls()
+        tls = TlsOptions()
     with server_with(cert) as server, output_to(server, tls) as output:
         with pytest.raises(OutputUnavailable) as caught:
             output.publish(simple_batch(1))
@@ -85,7 +88,7 @@ def test_a_ca_that_is_renewed(ca: trustme.CA, trusted: Path) -> None:
     """When the file of the CA is replaced, it is used without a restart."""
     other = trustme.CA()
     cert = other.issue_cert("127.0.0.1")
-    with server_with(cert) as server, output_to(server, Tls(trusted)) as output:
+    with server_with(cert) as server, output_to(server, TlsOptions(trusted)) as output:
         with pytest.raises(OutputUnavailable):
             output.publish(simple_batch(1))
         other.cert_pem.write_to_path(trusted)
@@ -97,7 +100,7 @@ def test_a_ca_that_is_renewed(ca: trustme.CA, trusted: Path) -> None:
 def test_whoever_answers_is_trusted_when_told_so() -> None:
     """`verify: false` takes any certificate."""
     cert = trustme.CA().issue_cert("es1.example")
-    with server_with(cert) as server, output_to(server, Tls(verify=False)) as output:
+    with server_with(cert) as server, output_to(server, TlsOptions(verify=False)) as output:
         assert output.publish(simple_batch(1)) == Delivery()
 
 
@@ -108,9 +111,9 @@ def test_a_certificate_of_ours(ca: trustme.CA, trusted: Path, tmp_path: Path) ->
     mine.cert_chain_pems[0].write_to_path(certificate)
     mine.private_key_pem.write_to_path(key)
     with server_with(ca.issue_cert("127.0.0.1"), clients=ca) as server:
-        with output_to(server, Tls(trusted, certificate, key)) as output:
+        with output_to(server, TlsOptions(trusted, certificate, key)) as output:
             assert output.publish(simple_batch(1)) == Delivery()
-        with output_to(server, Tls(trusted)) as output, pytest.raises(OutputUnavailable):
+        with output_to(server, TlsOptions(trusted)) as output, pytest.raises(OutputUnavailable):
             output.publish(simple_batch(1))
 
 
@@ -120,6 +123,6 @@ def test_a_ca_that_is_none(tmp_path: Path) -> None:
     for content in (None, "no certificate"):
         if content is not None:
             path.write_text(content)
-        output = ElasticsearchOutput(("https://127.0.0.1:1",), tls=Tls(path))
+        output = ElasticsearchOutput(("https://127.0.0.1:1",), tls=TlsOptions(path))
         with pytest.raises(ShipperError, match=r"cannot use .*ca\.pem: .*output\.elasticsearch"):
             open_output(config_of(output))

@@ -13,10 +13,10 @@ from shipper.config.main import (
     ConsoleOutput,
     ElasticsearchOutput,
     EmbeddedOutput,
-    Heartbeat,
-    Input,
+    HeartbeatOptions,
+    InputOptions,
     Output,
-    Service,
+    ServiceOptions,
 )
 from shipper.deliver.batch import OWN, Parcel
 from shipper.deliver.deadletters import Counted
@@ -30,11 +30,11 @@ LOOK = Look(NOW - 2000, 3, 40, 0, 1, 0, None, ())
 
 def config_of(output: Output, **heartbeat: Any) -> Config:
     return Config(
-        service=Service("orders", "test", "1.0.0"),
+        service=ServiceOptions("orders", "test", "1.0.0"),
         namespace="blue",
-        inputs=(Input(("a.log",)),),
+        inputs=(InputOptions(("a.log",)),),
         output=output,
-        heartbeat=Heartbeat(**heartbeat),
+        heartbeat=HeartbeatOptions(**heartbeat),
     )
 
 

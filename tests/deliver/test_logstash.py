@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shipper.config.main import Tls
+from shipper.config.main import TlsOptions
 from shipper.deliver import lumberjack_connection
 from shipper.deliver.output import open_output
 from shipper.deliver.outputs import logstash as module
@@ -357,7 +357,7 @@ def test_a_name_that_there_cannot_be() -> None:
 
 def test_nothing_is_opened_before_the_first_publish() -> None:
     """A host that is down, or files that are missing, are reasons to wait, not to stop."""
-    output = open_output(config_of("127.0.0.1:1", tls=Tls()))
+    output = open_output(config_of("127.0.0.1:1", tls=TlsOptions()))
     assert isinstance(output, Logstash)
     output.tend(NOW)
     assert (output.commit(), [*output.held_after(0)]) == (0, [])

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from shipper.config.main import Delivery as DeliverySettings
+from shipper.config.main import DeliveryOptions
 from shipper.deliver.deadletters import DeadLetters
 from shipper.deliver.outputs.logstash import STRIKES
 from shipper.deliver.publisher import Publisher
@@ -170,7 +170,7 @@ def publisher_for(tmp_path: Path) -> Iterator[Callable[[str], Publisher]]:
     def make(address: str) -> Publisher:
         context = logstash(address)
         outputs.append(context)
-        settings = DeliverySettings(backoff_seconds=0.001, backoff_max_seconds=0.002)
+        settings = DeliveryOptions(backoff_seconds=0.001, backoff_max_seconds=0.002)
         letters = DeadLetters(tmp_path / "deadletters.ndjson")
         return Publisher(
             context.__enter__(), letters, settings, clock=lambda: NOW, acked=lambda: None

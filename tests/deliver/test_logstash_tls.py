@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from shipper.config.main import Tls
+from shipper.config.main import TlsOptions
 from shipper.errors import OutputUnavailable
 from shipper.events import Delivery
 from tests.deliver.logstash_sending import CLEAR, batch_to, logstash
@@ -36,13 +36,13 @@ class Authority:
             self.ca.configure_trust(context)
         return context
 
-    def client(self, name: str = "web-1") -> Tls:
+    def client(self, name: str = "web-1") -> TlsOptions:
         """Make the options of a client that trusts this CA and shows a certificate of it."""
         issued = self.ca.issue_cert(name)
         certificate, key = self.folder / f"{name}.pem", self.folder / f"{name}.key"
         certificate.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
         issued.private_key_pem.write_to_path(key)
-        return Tls(ca=self.file, certificate=certificate, key=key)
+        return TlsOptions(ca=self.file, certificate=certificate, key=key)
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_the_right_server(authority: Authority, name: str) -> None:
     """A certificate for the name or address of the config, signed by the CA, is trusted."""
     with scripted(tls=authority.server(name)) as server:
         host = f"{name}:{server.address.rpartition(':')[2]}"
-        with logstash(host, tls=Tls(ca=authority.file)) as output:
+        with logstash(host, tls=TlsOptions(ca=authority.file)) as output:
             assert output.publish(batch_to(20)) == Delivery()
 
     assert server.connections == 1
@@ -68,16 +68,16 @@ def test_tls_1_2_is_enough(authority: Authority) -> None:
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     with (
         scripted(tls=context) as server,
-        logstash(server.address, tls=Tls(ca=authority.file)) as output,
+        logstash(server.address, tls=TlsOptions(ca=authority.file)) as output,
     ):
         assert output.publish(batch_to(1)) == Delivery()
 
 
-def refused(authority: Authority, context: ssl.SSLContext, tls: Tls | None = None) -> str:
+def refused(authority: Authority, context: ssl.SSLContext, tls: TlsOptions | None = None) -> str:
     """Return why a server is not talked to; not one byte of an event reached it."""
     with (
         scripted(tls=context) as server,
-        logstash(server.address, tls=tls or Tls(ca=authority.file)) as output,
+        logstash(server.address, tls=tls or TlsOptions(ca=authority.file)) as output,
         pytest.raises(OutputUnavailable) as caught,
     ):
         output.publish(batch_to(4))
@@ -105,7 +105,7 @@ def test_an_unknown_authority(authority: Authority, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     other = Authority(tmp_path / "other")
     assert "certificate that is not trusted" in refused(authority, other.server())
-    told = refused(authority, authority.server(), Tls())
+    told = refused(authority, authority.server(), TlsOptions())
     assert "certificate that is not trusted" in told
     assert "output.logstash.tls.ca" in told
 
@@ -115,7 +115,7 @@ def test_verification_can_be_switched_off(authority: Authority) -> None:
     context = authority.server("other.example")
     with (
         scripted(tls=context) as server,
-        logstash(server.address, tls=Tls(verify=False)) as output,
+        logstash(server.address, tls=TlsOptions(verify=False)) as output,
     ):
         assert output.publish(batch_to(4)) == Delivery()
 
@@ -137,7 +137,7 @@ def test_a_certificate_that_the_server_does_not_take(authority: Authority, tmp_p
     """A certificate of ours by a CA that the server does not know is refused, and it is told."""
     (tmp_path / "other").mkdir()
     mine = Authority(tmp_path / "other").client()
-    tls = Tls(ca=authority.file, certificate=mine.certificate, key=mine.key)
+    tls = TlsOptions(ca=authority.file, certificate=mine.certificate, key=mine.key)
     told = refused(authority, authority.server(demands=True), tls)
     assert "output.logstash.tls.certificate" in told
 
@@ -148,7 +148,7 @@ def test_clear_text_meets_tls(authority: Authority) -> None:
     assert "tls.enabled" in told or "ended the connection" in told
     plain = ScriptedServer()
     with (
-        logstash(plain.address, tls=Tls(ca=authority.file)) as output,
+        logstash(plain.address, tls=TlsOptions(ca=authority.file)) as output,
         pytest.raises(OutputUnavailable, match="TLS"),
     ):
         output.publish(batch_to(4))
@@ -160,7 +160,7 @@ def test_what_is_mended_is_used_without_a_restart(authority: Authority, tmp_path
     ca = tmp_path / "late.pem"
     with (
         scripted(tls=authority.server()) as server,
-        logstash(server.address, tls=Tls(ca=ca)) as output,
+        logstash(server.address, tls=TlsOptions(ca=ca)) as output,
     ):
         with pytest.raises(OutputUnavailable, match=r"late\.pem: No such file.*tls\.ca"):
             output.publish(batch_to(4))

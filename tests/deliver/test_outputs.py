@@ -8,7 +8,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from shipper.config.main import Config, ConsoleOutput, EmbeddedOutput, Input, Output, Service
+from shipper.config.main import (
+    Config,
+    ConsoleOutput,
+    EmbeddedOutput,
+    InputOptions,
+    Output,
+    ServiceOptions,
+)
 from shipper.deliver.batch import Parcel, batch_of
 from shipper.deliver.bulk import bulk_body
 from shipper.deliver.output import open_output
@@ -30,10 +37,10 @@ from tests.deliver.delivering import (
 
 def config_of(folder: Path, output: Output) -> Config:
     return Config(
-        service=Service("app"),
+        service=ServiceOptions("app"),
         namespace="blue",
         data_dir=folder / "data",
-        inputs=(Input(("*.log",)),),
+        inputs=(InputOptions(("*.log",)),),
         output=output,
     )
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from shipper.config.main import Delivery as Settings
+from shipper.config.main import DeliveryOptions
 from shipper.deliver.deadletters import DeadLetters
 from shipper.deliver.publisher import Publisher
 from shipper.errors import OutputUnavailable, ShipperError
@@ -27,8 +27,8 @@ DOWN = OutputUnavailable("the output is down")
 
 def settings_of(
     batch_bytes: int = 10, linger: float = 0.0, queue_bytes: int = 1000, backoff: float = 0.001
-) -> Settings:
-    return Settings(
+) -> DeliveryOptions:
+    return DeliveryOptions(
         batch_bytes=batch_bytes,
         linger_seconds=linger,
         queue_bytes=queue_bytes,
@@ -44,7 +44,7 @@ class Publishing:
         self,
         folder: Path,
         *script: Delivery | Exception | Callable[..., Delivery],
-        settings: Settings | None = None,
+        settings: DeliveryOptions | None = None,
         clock: Callable[[], int] = lambda: NOW,
     ) -> None:
         self.output = ScriptedOutput(*script)

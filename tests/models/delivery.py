@@ -20,8 +20,15 @@ from unittest.mock import patch
 from shipper import crashpoints
 from shipper.agent import pipeline as composition
 from shipper.agent.pipeline import Pipeline
-from shipper.config.main import Config, EmbeddedOutput, Holds, Input, Service, Tail
-from shipper.config.main import Delivery as Settings
+from shipper.config.main import (
+    Config,
+    DeliveryOptions,
+    EmbeddedOutput,
+    HoldsOptions,
+    InputOptions,
+    ServiceOptions,
+    TailOptions,
+)
 from shipper.crashpoints import CrashPoint
 from shipper.deliver.batch import Batch
 from shipper.errors import OutputUnavailable
@@ -129,13 +136,13 @@ class Running:
 
     def config(self) -> Config:
         return Config(
-            service=Service("app"),
+            service=ServiceOptions("app"),
             namespace="test",
             data_dir=self.folder / "data",
-            inputs=(Input((str(self.folder / "logs/*.log"),)),),
-            tail=Tail(watch=False, block_bytes=4096),
-            holds=Holds(enabled=self._with_holds),
-            delivery=Settings(backoff_seconds=0.0, backoff_max_seconds=0.0),
+            inputs=(InputOptions((str(self.folder / "logs/*.log"),)),),
+            tail=TailOptions(watch=False, block_bytes=4096),
+            holds=HoldsOptions(enabled=self._with_holds),
+            delivery=DeliveryOptions(backoff_seconds=0.0, backoff_max_seconds=0.0),
             output=EmbeddedOutput(self.folder / "index"),
         )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from shipper.config.main import Tls
+from shipper.config.main import TlsOptions
 from shipper.net.connect import ConnectionFailed, client_context, connect, explain, is_cut
 from tests.check.reaching import Authority, serving, silent
 
@@ -68,7 +68,7 @@ def test_old_tls_is_not_spoken(tmp_path: Path, *, verify: bool) -> None:
     """Nothing older than TLS 1.2, verified unless told otherwise, by the CA of the config alone."""
     authority = Authority(tmp_path)
 
-    context = client_context(Tls(ca=authority.path, verify=verify), SECTION)
+    context = client_context(TlsOptions(ca=authority.path, verify=verify), SECTION)
 
     assert context.minimum_version is ssl.TLSVersion.TLSv1_2
     assert context.check_hostname is verify
@@ -85,11 +85,11 @@ def test_every_address_of_a_name_is_tried(monkeypatch: pytest.MonkeyPatch) -> No
             return [(*kind, ("127.0.0.1", 1)), (*kind, ("127.0.0.1", port))]
 
         monkeypatch.setattr(socket, "getaddrinfo", two_addresses)
-        with connect(f"logs1:{port}", Tls(enabled=False), 5.0, SECTION) as connected:
+        with connect(f"logs1:{port}", TlsOptions(enabled=False), 5.0, SECTION) as connected:
             assert connected.getpeername() == ("127.0.0.1", port)
 
 
 def test_nothing_is_spoken_to_with_files_that_are_missing(tmp_path: Path) -> None:
     """A CA that cannot be read is told before a connection is made, whoever is there."""
     with pytest.raises(ConnectionFailed, match=r"^is not tried: cannot read .*nowhere\.pem: No"):
-        connect("127.0.0.1:1", Tls(ca=tmp_path / "nowhere.pem"), 5.0, SECTION)
+        connect("127.0.0.1:1", TlsOptions(ca=tmp_path / "nowhere.pem"), 5.0, SECTION)

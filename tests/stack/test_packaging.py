@@ -11,7 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from shipper.config.main import Config, Delivery, ElasticsearchOutput, Input, LogstashOutput, load
+from shipper.config.main import (
+    Config,
+    DeliveryOptions,
+    ElasticsearchOutput,
+    InputOptions,
+    LogstashOutput,
+    load,
+)
 from shipper.config.options import parse_duration
 from tests.stack.layout import ROOT
 
@@ -66,7 +73,7 @@ def test_only_what_is_needed_goes_into_the_image() -> None:
 
 def test_a_stop_has_the_time_that_it_needs() -> None:
     """Systemd and Docker wait longer than the shipper does before they kill it."""
-    needed = Delivery().stop_seconds
+    needed = DeliveryOptions().stop_seconds
     unit = Unit(UNIT.read_text())["Service"]
     compose = (ROOT / "docker-compose-monitoring.yml").read_text()
     graces = re.findall(r"shipper:local[\s\S]*?stop_grace_period: (\w+)", compose)
@@ -147,7 +154,7 @@ def test_the_config_of_the_unit() -> None:
         f"/run/credentials/shipper.service/{name}" for name in credentials
     }
     assert str(config.data_dir) == "/var/lib/shipper"
-    assert config.inputs == (Input(("/var/log/automation-orchestrator/*.log",)),)
+    assert config.inputs == (InputOptions(("/var/log/automation-orchestrator/*.log",)),)
 
 
 def test_configs_of_the_docs_are_valid(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from shipper.agent import positions, requests
 from shipper.agent.loop import run
-from shipper.config.main import Config, ConsoleOutput, Holds, Input, Service
+from shipper.config.main import Config, ConsoleOutput, HoldsOptions, InputOptions, ServiceOptions
 from shipper.process import data_folder
 from shipper.registry.registry import Registry
 
@@ -19,10 +19,10 @@ def test_what_is_given_up_meanwhile_leaves_its_tombstone(tmp_path: Path) -> None
     """A hold that goes over the budget at this look is a loss on purpose, and noted as one."""
     log, other = tmp_path / "app.log", tmp_path / "other.log"
     config = Config(
-        service=Service("app"),
+        service=ServiceOptions("app"),
         data_dir=tmp_path / "data",
-        inputs=(Input((str(tmp_path / "*.log"),)),),
-        holds=Holds(max_bytes=LIMIT),
+        inputs=(InputOptions((str(tmp_path / "*.log"),)),),
+        holds=HoldsOptions(max_bytes=LIMIT),
         output=ConsoleOutput(path=str(tmp_path / "out")),
     )
     for path in (log, other):

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from shipper.config.addresses import is_loopback
-from shipper.config.main import Tls
+from shipper.config.main import TlsOptions
 from shipper.config.options import (
     COUNT,
     PATH,
@@ -62,7 +62,7 @@ _TRY_MEANING = "How long one try may take in all."
 _TLS_MEANING = "The connection, where it is made secret."
 
 
-def _tls_faults(tls: Tls) -> Iterator[tuple[str, str]]:
+def _tls_faults(tls: TlsOptions) -> Iterator[tuple[str, str]]:
     if not tls.enabled:
         yield "tls", "is not enabled here by a switch; remove enabled"
 
@@ -93,7 +93,7 @@ class Email:
     password_file: Path | None = option(
         PATH, "File with the password of `username`.", default="none", factory=absent
     )
-    tls: Tls = option(Section(Tls), _TLS_MEANING, default="{}")
+    tls: TlsOptions = option(Section(TlsOptions), _TLS_MEANING, default="{}")
     seconds: float = option(_TRY, _TRY_MEANING, default="10s")
 
     def faults(self) -> Iterator[tuple[str, str]]:
@@ -133,7 +133,7 @@ class Slack:
     base_url: str = option(
         URL, "Where the methods of the Web API are.", default="https://slack.com/api"
     )
-    tls: Tls = option(Section(Tls), _TLS_MEANING, default="{}")
+    tls: TlsOptions = option(Section(TlsOptions), _TLS_MEANING, default="{}")
     seconds: float = option(_TRY, _TRY_MEANING, default="10s")
 
     def faults(self) -> Iterator[tuple[str, str]]:
@@ -156,7 +156,7 @@ class PagerDuty:
         "Where the Events API is; `https://events.eu.pagerduty.com` in the EU region.",
         default="https://events.pagerduty.com",
     )
-    tls: Tls = option(Section(Tls), _TLS_MEANING, default="{}")
+    tls: TlsOptions = option(Section(TlsOptions), _TLS_MEANING, default="{}")
     seconds: float = option(_TRY, _TRY_MEANING, default="10s")
 
     def faults(self) -> Iterator[tuple[str, str]]:
@@ -180,7 +180,7 @@ class PagerDutyIncidents:
         "Where the REST API is; `https://api.eu.pagerduty.com` in the EU region.",
         default="https://api.pagerduty.com",
     )
-    tls: Tls = option(Section(Tls), _TLS_MEANING, default="{}")
+    tls: TlsOptions = option(Section(TlsOptions), _TLS_MEANING, default="{}")
     seconds: float = option(_TRY, _TRY_MEANING, default="10s")
 
     def faults(self) -> Iterator[tuple[str, str]]:
@@ -203,7 +203,7 @@ class Webhook:
         default="none",
         factory=absent,
     )
-    tls: Tls = option(Section(Tls), _TLS_MEANING, default="{}")
+    tls: TlsOptions = option(Section(TlsOptions), _TLS_MEANING, default="{}")
     seconds: float = option(_TRY, _TRY_MEANING, default="10s")
 
     def faults(self) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from shipper.alerts.rules import KINDS
 from shipper.alerts.rules.rule import Rule
-from shipper.config.options import Kind, ListOf, Option, Scalar, Section, options_of
+from shipper.config.options import ListOf, Option, OptionKind, Scalar, Section, options_of
 
 Schema = dict[str, Any]
 
@@ -44,7 +44,7 @@ def _option(option: Option) -> Schema:
     return {**_kind(option.kind), "description": told}
 
 
-def _kind(kind: Kind) -> Schema:
+def _kind(kind: OptionKind) -> Schema:
     if isinstance(kind, Section):
         return _section(kind.type)
     if isinstance(kind, ListOf):

@@ -34,7 +34,7 @@ from shipper.alerts.alerters.settings import (
 from shipper.alerts.incident import Change
 from shipper.alerts.settings import AlerterSettings
 from shipper.alerts.severity import Severity
-from shipper.config.main import Tls
+from shipper.config.main import TlsOptions
 from tests.alerts.paging import page
 from tests.servers.mails import mail_server
 from tests.servers.posts import Posted, Posts, Says, recording_server
@@ -344,7 +344,7 @@ def test_a_server_has_to_be_trusted(authority: tuple[ssl.SSLContext, Path]) -> N
             opened("webhook", hook).notify(page(), None)
         assert posts.posted == []
 
-        opened("webhook", replace(hook, tls=Tls(ca=path))).notify(page(), None)
+        opened("webhook", replace(hook, tls=TlsOptions(ca=path))).notify(page(), None)
         assert len(posts.posted) == 1
 
 
@@ -414,12 +414,12 @@ def test_a_mail_goes_over_tls(authority: tuple[ssl.SSLContext, Path]) -> None:
     context, path = authority
     for starttls, security in ((False, "tls"), (True, "starttls")):
         with mail_server(context, starttls=starttls) as mails:
-            settings = mail(mails.port, security=security, tls=Tls(ca=path))
+            settings = mail(mails.port, security=security, tls=TlsOptions(ca=path))
             opened("email", settings).notify(page(), None)
             assert len(mails.got) == 1
 
             with pytest.raises(AlerterRefused, match="certificate that is not trusted"):
-                opened("email", replace(settings, tls=Tls())).notify(page(), None)
+                opened("email", replace(settings, tls=TlsOptions())).notify(page(), None)
             assert len(mails.got) == 1
 
 
@@ -445,7 +445,7 @@ def test_a_wrong_password_is_refused(
         settings = mail(
             mails.port,
             security="starttls",
-            tls=Tls(ca=path),
+            tls=TlsOptions(ca=path),
             username="ops",
             password_file=secret("wrong-one"),
         )
