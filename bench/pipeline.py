@@ -23,10 +23,10 @@ from pathlib import Path
 
 from bench import corpus
 from bench.harness import Result, table
-from shipper.deliver.batch import Parcel, batch_of
+from shipper.deliver.batch import QueuedBlock, batch_of
 from shipper.deliver.bulk import bulk_body
 from shipper.deliver.dedupe import Dedupe
-from shipper.enrich.enricher import Enricher, Surroundings
+from shipper.enrich.enricher import Enricher, RecordContext
 from shipper.events import Block
 
 BLOCK_BYTES = 1 << 18
@@ -104,13 +104,13 @@ def blocks_of(log: Path) -> list[Block]:
 
 def stages(log: Path) -> Sequence[tuple[str, float]]:
     """Time the stages of a line one after another; CPU seconds per million lines each."""
-    around = Surroundings("host", "automation-orchestrator", "production", "1.0.0", "production")
+    around = RecordContext("host", "automation-orchestrator", "production", "1.0.0", "production")
     blocks = blocks_of(log)
     lines = sum(block.data.count(b"\n") for block in blocks)
     enricher = Enricher(around)
     events = [enricher.enrich(block) for block in blocks]
     parcels = [
-        Parcel(made, 1, block.end, len(block.data))
+        QueuedBlock(made, 1, block.end, len(block.data))
         for block, made in zip(blocks, events, strict=True)
     ]
     batches = [

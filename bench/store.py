@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 
 from bench import corpus
-from shipper.enrich.enricher import Enricher, Surroundings
+from shipper.enrich.enricher import Enricher, RecordContext
 from shipper.events import AnyEvents, Block
 from shipper.store.api import (
     Aggregation,
@@ -35,7 +35,7 @@ from shipper.store.api import (
 from shipper.store.embedded.writer import EmbeddedWriter
 from shipper.store.opening import open_embedded
 
-SURROUNDINGS = Surroundings("web-1", "orchestrator", "production", "1.0.0", "production")
+CONTEXT = RecordContext("web-1", "orchestrator", "production", "1.0.0", "production")
 LINE_BYTES = 1 << 20
 ROUNDS = 7
 MINUTE_MS = 60_000
@@ -58,7 +58,7 @@ QUESTIONS: dict[str, tuple[str, Aggregation]] = {
 
 def events_of(lines: int) -> Iterator[tuple[int, AnyEvents]]:
     """Yield the documents of the corpus in batches, and the bytes of their lines."""
-    enricher = Enricher(SURROUNDINGS)
+    enricher = Enricher(CONTEXT)
     offset = 0
     for data in corpus.blocks(lines):
         end = offset + len(data)

@@ -19,10 +19,10 @@ from shipper.store.opening import store_of
 from shipper.store.origins import OriginRange
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from shipper.config.main import Config
-    from shipper.deliver.output import Output
+    from shipper.deliver.output import Output, StoredPositions
     from shipper.store.origins import OriginStore
 
 log = logging.getLogger("shipper")
@@ -31,14 +31,14 @@ WRAPPED = Selection("tags:rejected")
 MOST = 1_000_000
 
 
-def holds_of(config: Config, output: Output) -> Callable[[str, int, int], Sequence[int]]:
+def stored_positions_of(config: Config, output: Output) -> StoredPositions:
     """Return what tells which positions of a stream, first to last, are stored; see `Output`."""
     if isinstance(config.search or config.output, ElasticsearchOutput):
-        return _InStore(config).holds
-    return output.holds
+        return _SearchedStore(config).stored_positions
+    return output.stored_positions
 
 
-class _InStore:
+class _SearchedStore:
     """Asks the store of a config; opened when it is asked first."""
 
     def __init__(self, config: Config) -> None:
@@ -46,7 +46,7 @@ class _InStore:
         self._store: OriginStore | None = None
         self._complained = False
 
-    def holds(self, stream: str, first: int, last: int) -> Sequence[int]:
+    def stored_positions(self, stream: str, first: int, last: int) -> Sequence[int]:
         """
         Return the positions that are stored, whole or wrapped.
 

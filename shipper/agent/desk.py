@@ -11,7 +11,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from shipper.agent import requests
-from shipper.agent.requests import Answer, Outcome
+from shipper.agent.requests import RequestAnswer, RequestOutcome
 from shipper.deliver.replay import Replay
 from shipper.errors import DataFolderError, OutputUnavailable
 from shipper.tail import positions
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from shipper.deliver.batch import Parcel
+    from shipper.deliver.batch import QueuedBlock
     from shipper.deliver.deadletters import DeadLetters
     from shipper.deliver.dedupe import Dedupe
     from shipper.deliver.output import Output
@@ -46,16 +46,16 @@ class Desk:
         self._dedupe = dedupe
         self._letters = letters
         self._on_positions: list[tuple[Path, requests.Request]] = []
-        self._replays: list[tuple[Path, requests.Replay]] = []
+        self._replays: list[tuple[Path, requests.ReplayRequest]] = []
         self._current: tuple[Path, Replay] | None = None
-        self._parcel: Parcel | None = None  # of the replay, for which the queue had no room
+        self._parcel: QueuedBlock | None = None  # of the replay, for which the queue had no room
         self._complaint = ""
 
     def look(self) -> None:
         """See what is asked for."""
         self._on_positions, self._replays = [], []
         for path, request in requests.waiting(self._folder):
-            if isinstance(request, requests.Replay):
+            if isinstance(request, requests.ReplayRequest):
                 self._replays.append((path, request))
             else:
                 self._on_positions.append((path, request))
@@ -73,15 +73,17 @@ class Desk:
         """Carry out what changes positions; nothing is under way. `save` makes it durable."""
         done = []
         for path, request in self._on_positions:
-            if isinstance(request, requests.Reread):
+            if isinstance(request, requests.RereadRequest):
+                name = "reread"
                 found = [*positions.reread(self._tailer, request.files)]
                 self._dedupe.forget_sent_again()
             else:
-                assert isinstance(request, requests.Forget)
+                assert isinstance(request, requests.ForgetRequest)
+                name = "forget"
                 found = [*positions.forget(self._tailer, request.patterns)]
-            outcomes = tuple(Outcome(*each) for each in found)
-            log.info("%s asked for: %s", type(request).__name__.lower(), _told(outcomes))
-            done.append((path, Answer(outcomes)))
+            outcomes = tuple(RequestOutcome(*each) for each in found)
+            log.info("%s request carried out: %s", name, _summary(outcomes))
+            done.append((path, RequestAnswer(outcomes)))
         self._on_positions = []
         if save():  # else they are carried out once more
             for path, answer in done:
@@ -99,13 +101,13 @@ class Desk:
                 if not self._replays:
                     return
                 path, request = self._replays[0]
-                self._current = path, Replay(self._letters, request.ids, output.holds)
+                self._current = path, Replay(self._letters, request.ids, output.stored_positions)
             path, replay = self._current
             self._parcel = self._parcel or replay.next_parcel()
             if self._parcel is not None and publisher.put(self._parcel, 0):
                 self._parcel = None
             if replay.is_over:
-                self._answer(path, Answer(_outcomes(replay.finish())))
+                self._answer(path, RequestAnswer(_outcomes(replay.finish())))
                 self._current, self._replays = None, []  # until the next look
             self._complaint = ""
         except (OutputUnavailable, DataFolderError) as error:
@@ -113,26 +115,26 @@ class Desk:
                 log.warning("%s; the replay of dead letters goes on when it can", error)
             self._complaint = str(error)
 
-    def ack(self, parcel: Parcel) -> None:
+    def ack(self, parcel: QueuedBlock) -> None:
         """Take notice of an ack of what belongs to no file."""
         if self._current is not None:
             self._current[1].ack(parcel)
 
-    def _answer(self, path: Path, answer: Answer) -> None:
+    def _answer(self, path: Path, answer: RequestAnswer) -> None:
         try:
             requests.answer(path, answer)
         except OSError as error:
             log.warning("cannot answer %s: %s; it is carried out once more", path, error.strerror)
 
 
-def _told(outcomes: tuple[Outcome, ...]) -> str:
+def _summary(outcomes: tuple[RequestOutcome, ...]) -> str:
     return "; ".join(f"{each.subject}: {each.fault or f'{each.count} bytes'}" for each in outcomes)
 
 
-def _outcomes(found: Replayed) -> tuple[Outcome, ...]:
+def _outcomes(found: Replayed) -> tuple[RequestOutcome, ...]:
     counts = {"stored": found.stored, "before": found.before, "refused": found.refused}
     log.info(
         "dead letters sent again: %d stored, %d were stored before, %d refused again",
         *counts.values(),
     )
-    return tuple(Outcome(name, count) for name, count in counts.items())
+    return tuple(RequestOutcome(name, count) for name, count in counts.items())

@@ -19,7 +19,7 @@ TURN_SECONDS = 60.0  # a scan of very many files on a slow disk is no death
 
 
 @dataclass(frozen=True, slots=True)
-class Vitals:
+class HealthInputs:
     """What is known of a running shipper at one moment."""
 
     turned_seconds: float
@@ -28,7 +28,7 @@ class Vitals:
     unacked_seconds: float
 
 
-def ailments(vitals: Vitals) -> list[str]:
+def ailments(vitals: HealthInputs) -> list[str]:
     """Return why it is not alive; nothing if it is."""
     found = []
     if vitals.turned_seconds > TURN_SECONDS:
@@ -38,7 +38,7 @@ def ailments(vitals: Vitals) -> list[str]:
     return found
 
 
-def hindrances(vitals: Vitals, ready_seconds: float) -> list[str]:
+def hindrances(vitals: HealthInputs, ready_seconds: float) -> list[str]:
     """Return why it is not ready; nothing if it is."""
     found = ailments(vitals)
     if vitals.fault is not None:

@@ -25,7 +25,7 @@ REQUEST_SECONDS = 5.0  # a client that is slower is left
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class HttpResponse:
     """An answer."""
 
     status: HTTPStatus
@@ -43,7 +43,7 @@ class Listener(HTTPServer):
     """
 
     def __init__(
-        self, address: str, token: str | None, page_of: Callable[[str], Page | None]
+        self, address: str, token: str | None, page_of: Callable[[str], HttpResponse | None]
     ) -> None:
         host, _, port = address.rpartition(":")
         self.token = token
@@ -81,14 +81,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def _page(self) -> Page:
+    def _page(self) -> HttpResponse:
         token = self.server.token
         if token is not None:
             told = self.headers.get("Authorization", "").encode()
             if not hmac.compare_digest(told, f"Bearer {token}".encode()):
-                return Page(HTTPStatus.UNAUTHORIZED, "the token is missing or wrong\n")
+                return HttpResponse(HTTPStatus.UNAUTHORIZED, "the token is missing or wrong\n")
         page = self.server.page_of(self.path.partition("?")[0])
-        return page or Page(HTTPStatus.NOT_FOUND, "ask /metrics, /-/healthy or /-/ready\n")
+        return page or HttpResponse(HTTPStatus.NOT_FOUND, "ask /metrics, /-/healthy or /-/ready\n")
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- the base's name
         """Log nothing: a scrape every few seconds is no news."""

@@ -24,7 +24,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from shipper.agent import requests
-from shipper.agent.health import Vitals, ailments, hindrances
+from shipper.agent.health import HealthInputs, ailments, hindrances
 from shipper.agent.metrics import CONTENT_TYPE, exposition
 from shipper.agent.pipeline import POLL_SECONDS, Pipeline
 from shipper.config.changes import differences
@@ -35,8 +35,8 @@ from shipper.process.signals import Signals
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shipper.agent.http import Listener, Page
-    from shipper.agent.requests import Outcome
+    from shipper.agent.http import HttpResponse, Listener
+    from shipper.agent.requests import RequestOutcome
     from shipper.config.main import Config, MetricsOptions
 
 log = logging.getLogger("shipper")
@@ -75,7 +75,7 @@ def run(
             shipper.close()
 
 
-def replay_at_once(config: Config, request: requests.Replay) -> tuple[Outcome, ...]:
+def replay_at_once(config: Config, request: requests.ReplayRequest) -> tuple[RequestOutcome, ...]:
     """
     Send dead letters again where no shipper runs.
 
@@ -242,15 +242,15 @@ class Shipper:
             listener.server_close()
         self._is_answering = False
 
-    def _page(self, path: str) -> Page | None:
+    def _page(self, path: str) -> HttpResponse | None:
         """Answer a question; called by the thread that listens."""
-        from shipper.agent.http import Page  # noqa: PLC0415 -- loaded by whom listens
+        from shipper.agent.http import HttpResponse  # noqa: PLC0415 -- loaded by whom listens
 
         pipeline, metrics = self._pipeline, self._config.metrics
         if path == "/metrics":
             text = exposition(pipeline.reading(), version("orchestrator-shipper"))
-            return Page(HTTPStatus.OK, text, CONTENT_TYPE)
-        vitals = Vitals(
+            return HttpResponse(HTTPStatus.OK, text, CONTENT_TYPE)
+        vitals = HealthInputs(
             turned_seconds=time.monotonic() - pipeline.turned,
             publishing=self._thread.is_alive() and pipeline.publisher.failure is None,
             fault=pipeline.fault,
@@ -263,7 +263,7 @@ class Shipper:
         else:
             return None
         status = HTTPStatus.SERVICE_UNAVAILABLE if found else HTTPStatus.OK
-        return Page(status, "".join(f"{line}\n" for line in found or ["ok"]))
+        return HttpResponse(status, "".join(f"{line}\n" for line in found or ["ok"]))
 
     def _swap_output(self, new: Config) -> str | None:
         """Let the publisher end, and begin with another output; see `Pipeline.swap_output`."""

@@ -1,9 +1,9 @@
 """
 The metrics of a running shipper, in the text format 0.0.4 of Prometheus.
 
-Every metric is declared once, as a field of `Reading`: its name, its kind and its meaning. The
-text is written here, not by a library: it is a page of code, and costs neither memory nor time at
-the start. https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
+Each metric is declared once, as a field of `MetricsSnapshot`: its name, kind and meaning. The
+text is written here, not by a library, which would cost memory and time at the start.
+ https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True)
-class Metric:
+class MetricField:
     """What a scrape is told of a metric."""
 
     name: str
@@ -31,19 +31,19 @@ class Metric:
 
 
 def _counter(name: str, meaning: str) -> Any:
-    return dataclasses.field(metadata={"metric": Metric(name, "counter", meaning)})
+    return dataclasses.field(metadata={"metric": MetricField(name, "counter", meaning)})
 
 
 def _gauge(name: str, meaning: str) -> Any:
-    return dataclasses.field(metadata={"metric": Metric(name, "gauge", meaning)})
+    return dataclasses.field(metadata={"metric": MetricField(name, "gauge", meaning)})
 
 
 def _histogram(name: str, meaning: str) -> Any:
-    return dataclasses.field(metadata={"metric": Metric(name, "histogram", meaning)})
+    return dataclasses.field(metadata={"metric": MetricField(name, "histogram", meaning)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class MetricsSnapshot:
     """All metrics at one moment. Counters begin at 0 with the process, and never go back."""
 
     read_bytes: int = _counter("shipper_read_bytes_total", "Bytes of log lines that were read.")
@@ -110,10 +110,12 @@ def consumption() -> tuple[float, int]:
     return used.ru_utime + used.ru_stime, pages * resource.getpagesize()
 
 
-METRICS: tuple[Metric, ...] = tuple(each.metadata["metric"] for each in dataclasses.fields(Reading))
+METRICS: tuple[MetricField, ...] = tuple(
+    each.metadata["metric"] for each in dataclasses.fields(MetricsSnapshot)
+)
 
 
-def exposition(reading: Reading, version: str) -> str:
+def exposition(reading: MetricsSnapshot, version: str) -> str:
     """Write a reading, and which version it is of."""
     lines = [
         "# HELP shipper_info The version of the shipper.",
@@ -121,7 +123,7 @@ def exposition(reading: Reading, version: str) -> str:
         f'shipper_info{{version="{version}"}} 1',
     ]
     for field in dataclasses.fields(reading):
-        metric: Metric = field.metadata["metric"]
+        metric: MetricField = field.metadata["metric"]
         value = getattr(reading, field.name)
         lines.append(f"# HELP {metric.name} {metric.meaning}")
         lines.append(f"# TYPE {metric.name} {metric.kind}")

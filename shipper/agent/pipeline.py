@@ -22,21 +22,21 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from shipper import crashpoints
-from shipper.agent.already_stored import holds_of
+from shipper.agent.already_stored import stored_positions_of
 from shipper.agent.desk import Desk
-from shipper.agent.metrics import Reading, consumption
+from shipper.agent.metrics import MetricsSnapshot, consumption
 from shipper.agent.status import Counters, Rates, write_snapshot
 from shipper.audit.result import audit_open
 from shipper.crashpoints import CrashPoint
-from shipper.deliver.batch import NO_FILE, Parcel
-from shipper.deliver.deadletters import Counted, DeadLetters
+from shipper.deliver.batch import NO_FILE, QueuedBlock
+from shipper.deliver.deadletters import DeadLetters, LineCount
 from shipper.deliver.dedupe import Dedupe
-from shipper.deliver.heartbeat import Heart, Identity, Look, furthest
+from shipper.deliver.heartbeat import HeartbeatSchedule, PipelineSnapshot, ShipperIdentity, furthest
 from shipper.deliver.output import open_output
 from shipper.deliver.publisher import Publisher
 from shipper.deliver.watermark import LATE_MS, watermark
 from shipper.emit.ulid import ulid
-from shipper.enrich.enricher import Enricher, Surroundings
+from shipper.enrich.enricher import Enricher, RecordContext
 from shipper.errors import DataFolderError, OutputUnavailable, ShipperError
 from shipper.events import Spliced
 from shipper.process import data_folder
@@ -84,7 +84,7 @@ class Pipeline:
         self.stopping = False
         self.called = False
         self.turned = time.monotonic()
-        self._pending: Parcel | None = None  # read, but not handed over yet
+        self._pending: QueuedBlock | None = None  # read, but not handed over yet
         self._registry = Registry(config.data_dir / data_folder.REGISTRY)
         if self._registry.is_copy:
             log.warning(
@@ -98,7 +98,7 @@ class Pipeline:
         self._registry.begin(clock())
         self.tailer = tailer_of(config, self._registry)
         self._watch = Watch(self.wake)
-        self._enricher = Enricher(_surroundings(config))
+        self._enricher = Enricher(_context(config))
         self._dead_letters = DeadLetters(config.data_dir / data_folder.DEAD_LETTERS)
         requests = config.data_dir / data_folder.REQUESTS
         self.desk = Desk(requests, self.tailer, self._dedupe, self._dead_letters)
@@ -109,7 +109,7 @@ class Pipeline:
         self._given_up = False  # a block was read, but not put
         self._started = clock()
         self._heart = self._make_heart(self._registry.watermark())
-        self._letters = Counted(config.data_dir / data_folder.DEAD_LETTERS)
+        self._letters = LineCount(config.data_dir / data_folder.DEAD_LETTERS)
         self._rates = Rates()
         self._lying = 0  # dead letters, at the last look
         self._saves = self._save_errors = 0
@@ -126,16 +126,18 @@ class Pipeline:
             acked=self.wake.set,
         )
 
-    def _make_heart(self, watermark: int) -> Heart:
+    def _make_heart(self, watermark: int) -> HeartbeatSchedule:
         run = ulid(self._clock(), os.urandom(10))
-        identity = Identity(run, version("orchestrator-shipper"), self._started)
-        return Heart(self._config, identity, watermark)
+        identity = ShipperIdentity(run, version("orchestrator-shipper"), self._started)
+        return HeartbeatSchedule(self._config, identity, watermark)
 
     def _recover(self) -> Dedupe:
         """Begin with the numbers that the registry knows, and what the output holds beyond."""
         registry = self._registry
         registry.forget(before=self._clock() - FORGET_RUNS_MS)
-        dedupe = Dedupe(registry.seen(), registry.streams(), holds_of(self._config, self._output))
+        dedupe = Dedupe(
+            registry.seen(), registry.streams(), stored_positions_of(self._config, self._output)
+        )
         self._learn(dedupe)
         return dedupe
 
@@ -151,7 +153,7 @@ class Pipeline:
                 " what it lost goes out again with shipper registry reset"
             )
             accounted = output.commit()
-        count = dedupe.recover(output.held_after(accounted))
+        count = dedupe.recover(output.stored_after(accounted))
         if count:
             log.info("%d records were stored before the last stop; they are not sent again", count)
         unsaved.accounted = output.commit()
@@ -216,9 +218,9 @@ class Pipeline:
         events = self._output.prepare(events)
         if isinstance(events, Spliced):
             events.records = ()  # in the queue they would take more room than all the rest
-        return self._hand_over(Parcel(events, block.file, block.end, len(block.data), read))
+        return self._hand_over(QueuedBlock(events, block.file, block.end, len(block.data), read))
 
-    def _hand_over(self, parcel: Parcel) -> bool:
+    def _hand_over(self, parcel: QueuedBlock) -> bool:
         """Wait while the queue is full, unless something else is to be done first: False."""
         self._pending = parcel  # at a stop it is never acked, and so read again
         while not self.publisher.put(parcel, POLL_SECONDS):
@@ -287,7 +289,7 @@ class Pipeline:
 
     def beat(self) -> None:
         """
-        Look how far everything is, or tell it, when it is time.
+        PipelineSnapshot how far everything is, or tell it, when it is time.
 
         Only between two turns: what was read is put then.
         """
@@ -313,12 +315,12 @@ class Pipeline:
         """Return whether all that was handed over is acked."""
         return self._acked == self._put
 
-    def _look(self) -> Look:
+    def _look(self) -> PipelineSnapshot:
         now, at = time.monotonic(), self._clock()
         self._scan(now)
         lags = self.tailer.lags(now)
         held = self.tailer.held()
-        return Look(
+        return PipelineSnapshot(
             watermark=watermark(lags, self.tailer.refused_at(), at),
             files=len(lags),
             behind_bytes=sum(max(lag.size - lag.acked, 0) for lag in lags),
@@ -391,7 +393,7 @@ class Pipeline:
     def reconfigure(self, config: Config) -> None:
         """Go on with another config, but for its output."""
         self._config = config
-        self._enricher = Enricher(_surroundings(config))
+        self._enricher = Enricher(_context(config))
         self.tailer.set_inputs(
             inputs_of(config, self._registry.begun()),
             host=config.host.name,
@@ -428,7 +430,7 @@ class Pipeline:
         self._pending = None
         self._put = self._acked = 0
         self._heart = self._make_heart(self._heart.watermark)
-        self._dedupe.rewind(holds_of(self._config, self._output))
+        self._dedupe.rewind(stored_positions_of(self._config, self._output))
         self._learn(self._dedupe)
         self.desk.begin_again()
         self.tailer.rewind()
@@ -445,12 +447,12 @@ class Pipeline:
         since = self.publisher.unacked_since()
         return 0.0 if since is None else time.monotonic() - since
 
-    def reading(self) -> Reading:
+    def reading(self) -> MetricsSnapshot:
         """Take all metrics; of any thread, so of what does not change under its hands."""
         counters, publisher = self._counters, self.publisher
         tally, (open_files, behind, held) = publisher.tally, self._totals
         cpu_seconds, resident_bytes = consumption()
-        return Reading(
+        return MetricsSnapshot(
             read_bytes=counters.read_bytes,
             read=counters.events,
             duplicates=counters.duplicates,
@@ -537,8 +539,8 @@ def _files_of(source: InputOptions, since: int) -> InputFiles:
     )
 
 
-def _surroundings(config: Config) -> Surroundings:
-    return Surroundings(
+def _context(config: Config) -> RecordContext:
+    return RecordContext(
         config.host.name,
         config.service.name,
         config.service.environment,

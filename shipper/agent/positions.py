@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from shipper.agent import requests
 from shipper.agent.pipeline import tailer_of
-from shipper.agent.requests import Outcome
+from shipper.agent.requests import RequestOutcome
 from shipper.errors import DataFolderError
 from shipper.process import data_folder
 from shipper.registry.identity import Identity, identity
@@ -105,8 +105,8 @@ def _known(record: FileRecord, path: str, size: int | None, state: str) -> Known
 
 
 def change(
-    config: Config, request: requests.Reread | requests.Forget, now_ms: int
-) -> tuple[Outcome, ...]:
+    config: Config, request: requests.RereadRequest | requests.ForgetRequest, now_ms: int
+) -> tuple[RequestOutcome, ...]:
     """
     Change positions where no shipper runs.
 
@@ -120,7 +120,7 @@ def change(
         closing(tailer_of(config, registry)) as tailer,
     ):
         tailer.scan(now=time.monotonic(), wall=now_ms)
-        if isinstance(request, requests.Reread):
+        if isinstance(request, requests.RereadRequest):
             found = [*positions.reread(tailer, request.files)]
         else:
             found = [*positions.forget(tailer, request.patterns)]
@@ -130,12 +130,12 @@ def change(
         if not changes.is_empty():
             registry.save(changes, now_ms)
         tailer.saved()
-    return tuple(Outcome(*each) for each in found)
+    return tuple(RequestOutcome(*each) for each in found)
 
 
 def hand_over(
     config: Config, request: requests.Request, clock: Callable[[], float], seconds: float
-) -> tuple[Outcome, ...]:
+) -> tuple[RequestOutcome, ...]:
     """
     Ask the running shipper, and wait for its answer.
 

@@ -30,28 +30,28 @@ ENDING = ".request"
 ANSWER = ".answer"
 
 
-class Reread(msgspec.Struct, frozen=True, tag="reread"):
+class RereadRequest(msgspec.Struct, frozen=True, tag="reread"):
     """Read files again, each from a byte at which a line begins; see `FileRecord.reread`."""
 
     files: dict[str, int]
 
 
-class Forget(msgspec.Struct, frozen=True, tag="forget"):
-    """Forget files that are gone, of paths or patterns."""
+class ForgetRequest(msgspec.Struct, frozen=True, tag="forget"):
+    """ForgetRequest files that are gone, of paths or patterns."""
 
     patterns: tuple[str, ...]
 
 
-class Replay(msgspec.Struct, frozen=True, tag="replay"):
+class ReplayRequest(msgspec.Struct, frozen=True, tag="replay"):
     """Send dead letters again: those of these `_id`s, or all."""
 
     ids: tuple[str, ...] | None = None
 
 
-Request = Reread | Forget | Replay
+Request = RereadRequest | ForgetRequest | ReplayRequest
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class RequestOutcome(msgspec.Struct, frozen=True):
     """What became of one thing that was asked for; `fault` is why it was not done."""
 
     subject: str
@@ -59,10 +59,10 @@ class Outcome(msgspec.Struct, frozen=True):
     fault: str | None = None
 
 
-class Answer(msgspec.Struct, frozen=True):
+class RequestAnswer(msgspec.Struct, frozen=True):
     """What became of a request."""
 
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[RequestOutcome, ...]
 
 
 _Value = TypeVar("_Value")
@@ -101,15 +101,15 @@ def waiting(folder: Path) -> list[tuple[Path, Request]]:
     return found
 
 
-def answer(path: Path, found: Answer) -> None:
+def answer(path: Path, found: RequestAnswer) -> None:
     """Answer the request of that path, which is carried out and durable; raises OSError."""
     write_whole(path.with_suffix(ANSWER), msgspec.json.encode(found), durable=True)
     path.unlink(missing_ok=True)
 
 
-def take_answer(path: Path) -> Answer | None:
+def take_answer(path: Path) -> RequestAnswer | None:
     """Return the answer and delete it; None if it is not there yet."""
-    found: Answer | None = _read(path, Answer)
+    found: RequestAnswer | None = _read(path, RequestAnswer)
     if found is not None:
         path.unlink(missing_ok=True)
     return found

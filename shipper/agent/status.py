@@ -58,7 +58,7 @@ class FileStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class Holding:
+class HoldsStatus:
     """
     What is held: files that are not delivered or may grow, and how many bytes they are.
 
@@ -73,7 +73,7 @@ class Holding:
     given_up_bytes: int = 0
 
 
-NO_HOLDS = Holding()
+NO_HOLDS = HoldsStatus()
 
 
 @dataclass(slots=True)
@@ -109,10 +109,10 @@ class Status:
     bytes_per_second: float
     watermark: int | None
     last_error: str | None
-    holds: Holding = NO_HOLDS
+    holds: HoldsStatus = NO_HOLDS
 
 
-class Snapshot(msgspec.Struct):
+class StatusSnapshot(msgspec.Struct):
     """
     What a running shipper tells of itself; times in epoch milliseconds.
 
@@ -136,7 +136,7 @@ class Rates:
 
     def snapshot(
         self, at: int, started: int, counters: Counters, last_error: str | None
-    ) -> Snapshot:
+    ) -> StatusSnapshot:
         """Make the snapshot of this moment."""
         points = self._points
         points.append((at, counters.acked, counters.read_bytes))
@@ -144,7 +144,7 @@ class Rates:
             points.popleft()
         first_at, acked, read_bytes = points[0]
         seconds = max(at - first_at, 1) / 1000
-        return Snapshot(
+        return StatusSnapshot(
             at,
             started,
             replace(counters),
@@ -154,7 +154,7 @@ class Rates:
         )
 
 
-def write_snapshot(path: Path, snapshot: Snapshot) -> None:
+def write_snapshot(path: Path, snapshot: StatusSnapshot) -> None:
     """
     Write the snapshot over the one before; raises OSError.
 
@@ -171,9 +171,9 @@ def write_snapshot(path: Path, snapshot: Snapshot) -> None:
         os.close(fd)
 
 
-def _read_snapshot(path: Path) -> Snapshot | None:
+def _read_snapshot(path: Path) -> StatusSnapshot | None:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Snapshot)
+        return msgspec.json.decode(path.read_bytes(), type=StatusSnapshot)
     except (OSError, msgspec.DecodeError):
         return None  # never ran, or of another version: there is nothing to show
 
@@ -212,10 +212,10 @@ def _holds(path: Path) -> list[Held]:
         return []  # holds are off, or no shipper was here yet
 
 
-def _holding(registry: Path, holds: list[Held]) -> Holding:
+def _holding(registry: Path, holds: list[Held]) -> HoldsStatus:
     nameless = [held.stat.st_size for held in holds if held.is_last_name]
     rows = _rows(registry, 'SELECT coalesce(sum("end" - start), 0) FROM tombstones')
-    return Holding(
+    return HoldsStatus(
         files=len(holds),
         bytes=sum(held.stat.st_size for held in holds),
         nameless=len(nameless),
@@ -224,7 +224,7 @@ def _holding(registry: Path, holds: list[Held]) -> Holding:
     )
 
 
-def _watermark(files: tuple[FileStatus, ...], snapshot: Snapshot | None) -> int | None:
+def _watermark(files: tuple[FileStatus, ...], snapshot: StatusSnapshot | None) -> int | None:
     """Return the time of the oldest record that is not searchable, or of the last look."""
     if snapshot is None:
         return None

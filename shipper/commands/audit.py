@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from shipper.agent import positions
-from shipper.agent.requests import Reread
+from shipper.agent.requests import RereadRequest
 from shipper.audit.collect import take_account
 from shipper.audit.examine import examine
 from shipper.audit.result import Result, save
@@ -166,7 +166,7 @@ class Auditor:
                 starts[path] = min(lost.start, starts.get(path, lost.start))
         if not starts:
             return notes
-        request = Reread(starts)
+        request = RereadRequest(starts)
         if self.is_running:
             outcomes = positions.hand_over(self.config, request, self.clock, self.wait / 1000)
         else:

@@ -19,9 +19,9 @@ from shipper.process import data_folder
 from shipper.text import Paint, counted, safe, safe_json, table
 
 if TYPE_CHECKING:
-    from shipper.agent.requests import Outcome
+    from shipper.agent.requests import RequestOutcome
     from shipper.config.main import Config
-    from shipper.deliver.deadletters import Letter, Line
+    from shipper.deliver.deadletters import DeadLetter, Line
 
 MAX_REASON_CHARACTERS = 100  # in a list
 
@@ -76,9 +76,9 @@ def list_(invocation: Invocation, since: int | None, *, as_json: bool) -> int:
     return 0 if chosen else 1
 
 
-def _newest(letters: DeadLetters) -> tuple[list[Letter], Counter[str]]:
+def _newest(letters: DeadLetters) -> tuple[list[DeadLetter], Counter[str]]:
     """Return the last letter of each id, in the order of the file, and its number of lines."""
-    newest: dict[str, Letter] = {}
+    newest: dict[str, DeadLetter] = {}
     times: Counter[str] = Counter()
     for line in letters.read():
         newest.pop(line.letter.id, None)
@@ -87,7 +87,7 @@ def _newest(letters: DeadLetters) -> tuple[list[Letter], Counter[str]]:
     return list(newest.values()), times
 
 
-def _listed(letters: list[Letter], paint: Paint) -> list[str]:
+def _listed(letters: list[DeadLetter], paint: Paint) -> list[str]:
     rows = [
         [safe(letter.at), safe(letter.id), safe(letter.dataset), _short(letter.reason)]
         for letter in letters
@@ -154,7 +154,7 @@ def replay(invocation: Invocation, ids: tuple[str, ...], *, everything: bool, wa
     if not lines:
         click.echo("there is no such dead letter; see shipper deadletters list", err=True)
         return 1
-    request = requests.Replay(None if everything else ids)
+    request = requests.ReplayRequest(None if everything else ids)
     outcomes = _replay(invocation, config, request, wait)
     counts = {each.subject: each.count for each in outcomes}
     stored = f"{counts['stored']} sent again and stored, {counts['before']} already stored"
@@ -163,8 +163,8 @@ def replay(invocation: Invocation, ids: tuple[str, ...], *, everything: bool, wa
 
 
 def _replay(
-    invocation: Invocation, config: Config, request: requests.Replay, wait: int
-) -> tuple[Outcome, ...]:
+    invocation: Invocation, config: Config, request: requests.ReplayRequest, wait: int
+) -> tuple[RequestOutcome, ...]:
     if data_folder.holder_of(config.data_dir) is not None:
         return positions.hand_over(config, request, invocation.clock, wait / 1000)
     from shipper.agent.loop import replay_at_once  # noqa: PLC0415 -- the whole shipper

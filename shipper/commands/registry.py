@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from shipper.agent import positions
-from shipper.agent.requests import Forget, Reread
+from shipper.agent.requests import ForgetRequest, RereadRequest
 from shipper.commands.invocation import Invocation, common_options, examples
 from shipper.commands.moments import as_duration
 from shipper.config.main import load
@@ -18,7 +18,7 @@ from shipper.text import Paint, duration, safe, safe_json, size, table
 
 if TYPE_CHECKING:
     from shipper.agent.positions import KnownFile
-    from shipper.agent.requests import Outcome
+    from shipper.agent.requests import RequestOutcome
     from shipper.config.main import Config
 
 DEFAULT_WAIT = "60s"  # a running shipper first gets everything acked that it has read
@@ -105,7 +105,7 @@ def reset(invocation: Invocation, paths: tuple[str, ...], *, wait: int) -> int:
     PATH is a path or a glob pattern. Exits with 1 if a file could not be reset.
     """
     config = load(invocation.config)
-    request = Reread({os.path.abspath(path): 0 for path in paths})
+    request = RereadRequest({os.path.abspath(path): 0 for path in paths})
     outcomes = _carry_out(invocation, config, request, wait)
     for each in outcomes:
         done = f"reading {size(each.count)} ({each.count} bytes) again"
@@ -120,14 +120,14 @@ def reset(invocation: Invocation, paths: tuple[str, ...], *, wait: int) -> int:
 @click.pass_obj
 def forget(invocation: Invocation, patterns: tuple[str, ...], *, wait: int) -> int:
     """
-    Forget files that are gone.
+    ForgetRequest files that are gone.
 
     The shipper does so itself one day after it last saw a file. A file that still exists is not
     forgotten, as it would be read again from its beginning. Exits with 1 if a file was not
     forgotten.
     """
     config = load(invocation.config)
-    request = Forget(tuple(os.path.abspath(pattern) for pattern in patterns))
+    request = ForgetRequest(tuple(os.path.abspath(pattern) for pattern in patterns))
     outcomes = _carry_out(invocation, config, request, wait)
     for each in outcomes:
         done = f"forgotten at {each.count} bytes"
@@ -136,8 +136,8 @@ def forget(invocation: Invocation, patterns: tuple[str, ...], *, wait: int) -> i
 
 
 def _carry_out(
-    invocation: Invocation, config: Config, request: Reread | Forget, wait: int
-) -> tuple[Outcome, ...]:
+    invocation: Invocation, config: Config, request: RereadRequest | ForgetRequest, wait: int
+) -> tuple[RequestOutcome, ...]:
     if data_folder.holder_of(config.data_dir) is None:
         return positions.change(config, request, invocation.now())
     return positions.hand_over(config, request, invocation.clock, wait / 1000)

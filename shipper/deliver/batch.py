@@ -21,7 +21,7 @@ OWN = -1  # of one that is no record of the application
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class QueuedBlock:
     """
     The events of one block on their way, and what their ack is worth: `file` up to `end`.
 
@@ -47,7 +47,7 @@ class Batch:
     """
 
     number: int
-    parcels: tuple[Parcel, ...]
+    parcels: tuple[QueuedBlock, ...]
     events: tuple[AnyEvents, ...]
 
     def __len__(self) -> int:
@@ -95,7 +95,7 @@ class Batch:
         return Batch(self.number, self.parcels, tuple(parts))
 
 
-def batch_of(number: int, parcels: Sequence[Parcel]) -> Batch:
+def batch_of(number: int, parcels: Sequence[QueuedBlock]) -> Batch:
     """Put the events of several parcels together."""
     return Batch(number, tuple(parcels), tuple(parcel.events for parcel in parcels))
 

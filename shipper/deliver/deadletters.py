@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from shipper.events import Rejection
 
 
-class Letter(msgspec.Struct, frozen=True):
+class DeadLetter(msgspec.Struct, frozen=True):
     """A dead letter; `at` is when it was refused last, `document` what was sent."""
 
     id: str = msgspec.field(name="_id")
@@ -54,7 +54,7 @@ class Letter(msgspec.Struct, frozen=True):
 class Line(msgspec.Struct, frozen=True):
     """A letter, and the mark by which its line is known from all others."""
 
-    letter: Letter
+    letter: DeadLetter
     mark: bytes
 
 
@@ -173,10 +173,10 @@ def _append(fd: int, data: bytes) -> None:
     crashpoints.reached(CrashPoint.LETTER_SYNCED)
 
 
-def _letter_of(line: bytes) -> Letter | None:
+def _letter_of(line: bytes) -> DeadLetter | None:
     """Read a line; None if it is no letter: cut off, or of somebody else."""
     try:
-        return msgspec.json.decode(line, type=Letter)
+        return msgspec.json.decode(line, type=DeadLetter)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 
@@ -186,7 +186,7 @@ def _mark(line: bytes) -> bytes:
     return blake2b(line.rstrip(b"\n"), digest_size=16).digest()
 
 
-class Counted:
+class LineCount:
     """The number of lines of a file that may grow or be rewritten; counted when it has changed."""
 
     def __init__(self, path: Path) -> None:

@@ -22,9 +22,10 @@ from shipper.events import AnyEvents
 from shipper.registry.seen import Seen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from shipper.deliver.batch import Batch
+    from shipper.deliver.output import StoredPositions
     from shipper.events import Block
     from shipper.registry.records import SeenRow
 
@@ -34,17 +35,17 @@ class Dedupe:
     What was read, and what of it was acked; used by one thread.
 
     `streams` says per foreign stream up to which byte the index holds its lines, `holds` what an
-    output holds of a range (see `Output.holds`).
+    output holds of a range (see `Output.stored_positions`).
     """
 
     def __init__(
         self,
         saved: Iterable[SeenRow],
         streams: dict[str, int],
-        holds: Callable[[str, int, int], Sequence[int]] = lambda _stream, _first, _last: (),
+        stored_positions: StoredPositions = lambda _stream, _first, _last: (),
     ) -> None:
         rows = list(saved)
-        self._holds = holds
+        self._stored_positions = stored_positions
         self._read, self._acked, self._again = Seen(), Seen(), Seen()
         self._read.restore(rows)
         self._acked.restore(rows)
@@ -88,7 +89,7 @@ class Dedupe:
         streams[block.stream] = _positions(block.stream, events, block.end)
         for stream, positions in streams.items():
             if positions:
-                held = {*self._holds(stream, min(positions), max(positions))}
+                held = {*self._stored_positions(stream, min(positions), max(positions))}
                 for position in positions:
                     if position in held:
                         _count(left_out, f"{stream}-{position}")
@@ -99,9 +100,9 @@ class Dedupe:
         kept = _without(events, left_out) if left_out else events
         return kept, len(events) - len(kept)
 
-    def rewind(self, holds: Callable[[str, int, int], Sequence[int]]) -> None:
+    def rewind(self, stored_positions: StoredPositions) -> None:
         """Begin again at what is acked, with another output; nothing is under way."""
-        self._holds = holds
+        self._stored_positions = stored_positions
         self._read, self._again = copy.deepcopy(self._acked), Seen()
 
     def forget_sent_again(self) -> None:

@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from shipper.config.main import ConsoleOutput, ElasticsearchOutput, EmbeddedOutput, LogstashOutput
-from shipper.deliver.batch import OWN, Parcel
+from shipper.deliver.batch import OWN, QueuedBlock
 from shipper.deliver.watermark import time_of
 from shipper.events import Events
 from shipper.fields import HEARTBEAT
@@ -58,7 +58,7 @@ IDLE_PACE: dict[type, int] = {EmbeddedOutput: 3}
 
 
 @dataclass(frozen=True, slots=True)
-class Behind:
+class FileBehind:
     """A file that is behind; `next_at` is the time of its next record, if that can be told."""
 
     path: str
@@ -69,7 +69,7 @@ class Behind:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class PipelineSnapshot:
     """How far everything is at one moment."""
 
     watermark: int
@@ -79,11 +79,11 @@ class Look:
     dead_letters: int
     tombstones: int
     audit_open: int | None
-    furthest: tuple[Behind, ...]
+    furthest: tuple[FileBehind, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class ShipperIdentity:
     """Who sends: the run and version of this shipper, and when it was started (epoch ms)."""
 
     run: str
@@ -91,10 +91,10 @@ class Identity:
     started: int
 
 
-class Heart:
+class HeartbeatSchedule:
     """Decides when to look and when to send; makes the heartbeats. Used by one thread."""
 
-    def __init__(self, config: Config, identity: Identity, watermark: int) -> None:
+    def __init__(self, config: Config, identity: ShipperIdentity, watermark: int) -> None:
         self._config = config
         self._identity = identity
         self._every = config.heartbeat.every_seconds
@@ -105,7 +105,7 @@ class Heart:
         self.watermark = watermark  # the newest that was acked
         self._shown = watermark  # the newest that can be searched
         self._next_look = 0.0
-        self._look: Look | None = None
+        self._look: PipelineSnapshot | None = None
         self._wait_for = 0  # parcels that have to be acked before the next step
         self._acked_at: float | None = None
         self._seq = 0
@@ -132,7 +132,7 @@ class Heart:
             return self._due(put)
         return float("inf") if self._acked_at is None else self._acked_at + self._shown_seconds
 
-    def take(self, look: Look, put: int, now: float) -> None:
+    def take(self, look: PipelineSnapshot, put: int, now: float) -> None:
         """Keep a look, which is about the first `put` parcels."""
         self._look = look
         self._wait_for = put
@@ -150,7 +150,7 @@ class Heart:
             self.watermark = self._look.watermark
         return now >= self._acked_at + self._shown_seconds
 
-    def make(self, at: int) -> Parcel:
+    def make(self, at: int) -> QueuedBlock:
         """Make the heartbeat of the look that was taken; `at` is epoch ms."""
         assert self._look is not None
         self._shown = self._look.watermark
@@ -162,19 +162,21 @@ class Heart:
         self._wait_for = put
         self._seq += 1
 
-    def last(self, look: Look, at: int) -> Parcel:
+    def last(self, look: PipelineSnapshot, at: int) -> QueuedBlock:
         """Make the heartbeat of a shipper that ends, all of whose records are acked."""
         self.watermark = look.watermark
         return self._parcel(look, at, stopped=True)
 
-    def _parcel(self, look: Look, at: int, *, stopped: bool = False) -> Parcel:
+    def _parcel(self, look: PipelineSnapshot, at: int, *, stopped: bool = False) -> QueuedBlock:
         shown = self._shown if stopped and self._shown_seconds else look.watermark
         document = msgspec.json.encode(self._document(look, shown, at, stopped=stopped))
         origin = f"{self._identity.run}-{self._seq}"
         # No numbers in `origins`: what is remembered of records is for what can be read again.
-        return Parcel(Events([origin], [document], [at], [HEARTBEAT]), OWN, 0, len(document))
+        return QueuedBlock(Events([origin], [document], [at], [HEARTBEAT]), OWN, 0, len(document))
 
-    def _document(self, look: Look, watermark: int, at: int, *, stopped: bool) -> dict[str, object]:
+    def _document(
+        self, look: PipelineSnapshot, watermark: int, at: int, *, stopped: bool
+    ) -> dict[str, object]:
         config, identity = self._config, self._identity
         told = {name: value for name, value in asdict(look).items() if value is not None}
         told |= {"watermark": watermark, "version": identity.version, "started": identity.started}
@@ -198,12 +200,12 @@ class Heart:
         }
 
 
-def furthest(lags: Sequence[Lag]) -> tuple[Behind, ...]:
+def furthest(lags: Sequence[Lag]) -> tuple[FileBehind, ...]:
     """Return the files that are most behind."""
     behind = sorted(
         (lag for lag in lags if lag.acked < lag.size), key=lambda lag: lag.acked - lag.size
     )
     return tuple(
-        Behind(lag.path, lag.read, lag.acked, lag.size, time_of(lag.head))
+        FileBehind(lag.path, lag.read, lag.acked, lag.size, time_of(lag.head))
         for lag in behind[:FURTHEST]
     )

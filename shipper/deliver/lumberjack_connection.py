@@ -28,7 +28,7 @@ POLL_SECONDS = 0.05  # what is in the buffer is read before silence is stated
 IDLE_SECONDS = 50.0  # Logstash closes after 60 s; a window must not meet that
 
 
-class Outcome(Enum):
+class WindowOutcome(Enum):
     """How a window ended."""
 
     ACKED = "all of it is acked"
@@ -39,10 +39,10 @@ class Outcome(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class WindowAnswer:
     """What became of a window: how many of its events are acked, from the first; why not all."""
 
-    outcome: Outcome
+    outcome: WindowOutcome
     acked: int = 0
     reason: str = ""
 
@@ -63,7 +63,7 @@ class Connection:
         """Return whether the server still has it open, as far as one can tell, and owes nothing."""
         return time.monotonic() - self._heard < IDLE_SECONDS and not self._poll.poll(0)
 
-    def send(self, window: bytes, events: int) -> Answer:
+    def send(self, window: bytes, events: int) -> WindowAnswer:
         """Send one window of so many events and wait for its acks."""
         self._reader = AckReader(events)
         try:
@@ -76,13 +76,13 @@ class Connection:
         self._heard = time.monotonic()
         return self.wait(self._ack_seconds)
 
-    def wait(self, seconds: float) -> Answer:
+    def wait(self, seconds: float) -> WindowAnswer:
         """Wait for the acks of the window; a server that is alive is waited for so long."""
         reader = self._reader
         try:
             is_acked = self._read(reader, time.monotonic() + seconds)
         except ProtocolError as error:
-            return Answer(Outcome.DOWN, reader.acked, str(error))
+            return WindowAnswer(WindowOutcome.DOWN, reader.acked, str(error))
         except OSError as error:
             return self._failed(error)
         if not is_acked:
@@ -90,9 +90,9 @@ class Connection:
                 f"is alive, but has held a window for over {self._ack_seconds:g} s; is"
                 " Elasticsearch behind it down, or its disk full?"
             )
-            return Answer(Outcome.BLOCKED, reason=told)
+            return WindowAnswer(WindowOutcome.BLOCKED, reason=told)
         self._is_new = False
-        return Answer(Outcome.ACKED, reader.acked)
+        return WindowAnswer(WindowOutcome.ACKED, reader.acked)
 
     def _read(self, reader: AckReader, deadline: float) -> bool:
         """Read until all is acked (True), or the deadline (False); raises if it is silent."""
@@ -114,15 +114,15 @@ class Connection:
                 self._heard = time.monotonic()
         return True
 
-    def _failed(self, error: OSError) -> Answer:
+    def _failed(self, error: OSError) -> WindowAnswer:
         acked = self._reader.acked
         if isinstance(error, TimeoutError):
             told = f"was silent for {self._ack_seconds:g} s while an ack was due"
-            return Answer(Outcome.DOWN, acked, told)
+            return WindowAnswer(WindowOutcome.DOWN, acked, told)
         told = str(explain(error, SECTION, "before the ack"))
         if not is_cut(error):
-            return Answer(Outcome.DOWN, acked, told)
-        return Answer(Outcome.CUT if self._is_new else Outcome.STALE, acked, told)
+            return WindowAnswer(WindowOutcome.DOWN, acked, told)
+        return WindowAnswer(WindowOutcome.CUT if self._is_new else WindowOutcome.STALE, acked, told)
 
     def close(self) -> None:
         """Close the socket."""

@@ -7,13 +7,14 @@ a module in `outputs/`, a line in `OUTPUTS`, a section in shipper/config/main.py
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast
 
 from shipper.config.main import ConsoleOutput, ElasticsearchOutput, EmbeddedOutput, LogstashOutput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from shipper.config.main import Config
     from shipper.deliver.batch import Batch
@@ -25,6 +26,10 @@ OUTPUTS = {
     EmbeddedOutput: "shipper.deliver.outputs.embedded:EmbeddedIndex",
     LogstashOutput: "shipper.deliver.outputs.logstash:Logstash",
 }
+
+
+# (stream, first, last) → the positions of the stream in this range that are stored.
+StoredPositions = Callable[[str, int, int], Sequence[int]]
 
 
 class Output(Protocol):
@@ -50,14 +55,14 @@ class Output(Protocol):
 
         """
 
-    def held_after(self, commit: int) -> Iterator[tuple[str, Sequence[int]]]:
+    def stored_after(self, commit: int) -> Iterator[tuple[str, Sequence[int]]]:
         """
         Return the origins (stream, positions) stored after that commit; called before any publish.
 
         An output that absorbs a resend by `_id` gives nothing.
         """
 
-    def holds(self, stream: str, first: int, last: int) -> Sequence[int]:
+    def stored_positions(self, stream: str, first: int, last: int) -> Sequence[int]:
         """
         Return the positions of a stream, `first` to `last`, that are stored, in any order.
 
@@ -72,7 +77,7 @@ class Output(Protocol):
     def commit(self) -> int:
         """Return the number of the last commit; 0 where the output has none."""
 
-    def tend(self, now_ms: int) -> None:
+    def maintain(self, now_ms: int) -> None:
         """Do what has to be done now and then (retention); raises OutputUnavailable."""
 
     def close(self) -> None:

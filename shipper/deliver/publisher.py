@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from shipper import crashpoints
 from shipper.crashpoints import CrashPoint
-from shipper.deliver.batch import OWN, Batch, Ledger, Parcel, batch_of
+from shipper.deliver.batch import OWN, Batch, Ledger, QueuedBlock, batch_of
 from shipper.deliver.histogram import EVENTS, SECONDS, Histogram
 from shipper.deliver.wrap import wrap
 from shipper.errors import OutputUnavailable, ShipperError
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-TEND_SECONDS = 60.0  # between two house-keepings of the output
+MAINTENANCE_SECONDS = 60.0  # between two house-keepings of the output
 
 # A batch is gathered for so many times what the last try took: an output that answers at once gets
 # each line at once, and whatever it costs, it has that to do for a fifth of the time at most.
@@ -45,7 +45,7 @@ GATHER = 4
 
 
 @dataclass(slots=True)
-class Tally:
+class PublisherCounters:
     """What became of the events; written by the publisher's thread alone."""
 
     acked: int = 0  # but for heartbeats
@@ -87,7 +87,7 @@ class Publisher:
         self._clock = clock
         self._notify_acked = acked
         self._condition = threading.Condition()
-        self._queue: deque[tuple[float, Parcel]] = deque()  # guarded by _condition
+        self._queue: deque[tuple[float, QueuedBlock]] = deque()  # guarded by _condition
         self._queued_bytes = 0  # guarded by _condition
         self._busy = False  # guarded by _condition
         self._full = False  # guarded by _condition
@@ -99,11 +99,11 @@ class Publisher:
         self._number = 0
         self._commit = 0
         self._took = 0.0  # seconds of the last try
-        self._next_tend = 0.0
-        self.tally = Tally()
+        self._next_maintenance = 0.0
+        self.tally = PublisherCounters()
         self.failure: BaseException | None = None
 
-    def put(self, parcel: Parcel, timeout: float) -> bool:
+    def put(self, parcel: QueuedBlock, timeout: float) -> bool:
         """Hand over a parcel; False if the queue had no room within `timeout` seconds."""
         with self._condition:
             if not self._has_room(parcel):
@@ -119,7 +119,7 @@ class Publisher:
                 self._condition.notify_all()
             return True
 
-    def _has_room(self, parcel: Parcel) -> bool:
+    def _has_room(self, parcel: QueuedBlock) -> bool:
         total = self._queued_bytes + parcel.size
         return not self._queue or total <= self.settings.queue_bytes
 
@@ -167,7 +167,7 @@ class Publisher:
         """Publish until drained or abandoned."""
         try:
             while self._has_work():
-                self._tend()
+                self._maintain_output()
                 batch = self._next_batch()
                 if batch is not None:
                     if len(batch):
@@ -191,7 +191,7 @@ class Publisher:
         """Wait for a parcel, or for the time to tend the output; False at the end."""
         with self._condition:
             self._busy, self._under_way_since = False, None
-            self._condition.wait_for(lambda: self._queue or self._draining, TEND_SECONDS)
+            self._condition.wait_for(lambda: self._queue or self._draining, MAINTENANCE_SECONDS)
             self._busy = bool(self._queue)
             return not self._abandon.is_set() and not (self._draining and not self._queue)
 
@@ -218,17 +218,17 @@ class Publisher:
         self._number += 1
         return batch
 
-    def _tend(self) -> None:
+    def _maintain_output(self) -> None:
         """Let the output do its house-keeping, about once a minute."""
-        if time.monotonic() < self._next_tend:
+        if time.monotonic() < self._next_maintenance:
             return
-        self._next_tend = time.monotonic() + TEND_SECONDS
+        self._next_maintenance = time.monotonic() + MAINTENANCE_SECONDS
         try:
-            self._output.tend(self._clock())
+            self._output.maintain(self._clock())
         except OutputUnavailable as error:
             self._complain(error)
 
-    def _pop(self) -> Parcel:
+    def _pop(self) -> QueuedBlock:
         parcel = self._queue.popleft()[1]
         self._queued_bytes -= parcel.size
         return parcel

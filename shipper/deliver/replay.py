@@ -16,15 +16,16 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shipper.deliver.batch import NO_FILE, Parcel
+from shipper.deliver.batch import NO_FILE, QueuedBlock
 from shipper.enrich import clock
 from shipper.errors import OutputUnavailable
 from shipper.events import Events
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
-    from shipper.deliver.deadletters import DeadLetters, Letter
+    from shipper.deliver.deadletters import DeadLetter, DeadLetters
+    from shipper.deliver.output import StoredPositions
 
 PARCEL_BYTES = 1 << 18  # as a block of a file
 
@@ -42,31 +43,31 @@ class Replay:
     """
     One replay; used by one thread.
 
-    `ids` are the `_id`s to send, None for all; `holds` is that of `Output`. What is buried while
-    it runs is not part of it.
+    `ids` are the `_id`s to send, None for all; `stored_positions` is that of `Output`. What
+    is buried while it runs is not part of it.
     """
 
     def __init__(
         self,
         letters: DeadLetters,
         ids: Collection[str] | None,
-        holds: Callable[[str, int, int], Sequence[int]],
+        stored_positions: StoredPositions,
     ) -> None:
         self._letters = letters
-        self._holds = holds
+        self._stored_positions = stored_positions
         self._lines = [
             (line.letter.id, line.mark)
             for line in letters.read()
             if ids is None or line.letter.id in ids
         ]
         self._marks = {mark for _id, mark in self._lines}
-        self._source: Iterator[Letter] = self._chosen()
+        self._source: Iterator[DeadLetter] = self._chosen()
         self._sent: set[str] = set()
         self._before: set[str] = set()
-        self._under_way: Parcel | None = None
+        self._under_way: QueuedBlock | None = None
         self._all_sent = False
 
-    def _chosen(self) -> Iterator[Letter]:
+    def _chosen(self) -> Iterator[DeadLetter]:
         """Yield one letter of each `_id`: a second line of it tells the same."""
         met: set[str] = set()
         for line in self._letters.read():
@@ -74,7 +75,7 @@ class Replay:
                 met.add(line.letter.id)
                 yield line.letter
 
-    def next_parcel(self) -> Parcel | None:
+    def next_parcel(self) -> QueuedBlock | None:
         """
         Return the next letters to publish; None when all are sent, or while some are under way.
 
@@ -84,7 +85,7 @@ class Replay:
         """
         if self._under_way is not None:
             return None
-        chosen: list[Letter] = []
+        chosen: list[DeadLetter] = []
         size = 0
         for letter in self._source:
             try:
@@ -100,13 +101,13 @@ class Replay:
             if size >= PARCEL_BYTES:
                 break
         if chosen:
-            self._under_way = Parcel(_events_of(chosen), NO_FILE, 0, size)
+            self._under_way = QueuedBlock(_events_of(chosen), NO_FILE, 0, size)
             self._sent.update(letter.id for letter in chosen)
         else:
             self._all_sent = True
         return self._under_way
 
-    def ack(self, parcel: Parcel) -> None:
+    def ack(self, parcel: QueuedBlock) -> None:
         """Count a parcel, if it is one of this replay, as stored or buried anew."""
         if parcel is self._under_way:
             self._under_way = None
@@ -137,7 +138,7 @@ class Replay:
         stream, _, position = origin.rpartition("-")
         if not position.isdecimal():
             return False
-        return bool(self._holds(stream, int(position), int(position)))
+        return bool(self._stored_positions(stream, int(position), int(position)))
 
 
 class _Time(msgspec.Struct):
@@ -146,7 +147,7 @@ class _Time(msgspec.Struct):
     timestamp: str = msgspec.field(name="@timestamp", default="")
 
 
-def _events_of(letters: Sequence[Letter]) -> Events:
+def _events_of(letters: Sequence[DeadLetter]) -> Events:
     return Events(
         [letter.id for letter in letters],
         [bytes(letter.document) for letter in letters],
@@ -155,7 +156,7 @@ def _events_of(letters: Sequence[Letter]) -> Events:
     )
 
 
-def _time_of(letter: Letter) -> int:
+def _time_of(letter: DeadLetter) -> int:
     """Read the time of the event; that of its refusal where the document has none."""
     try:
         told = msgspec.json.decode(letter.document, type=_Time).timestamp

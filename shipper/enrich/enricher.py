@@ -37,7 +37,7 @@ CREATED = iso(0)  # stands in a remembered tail for the time of reading
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class RecordContext:
     """What every record of this shipper has in common."""
 
     host: str
@@ -50,15 +50,15 @@ class Surroundings:
 class Enricher:
     """Turn blocks into events; used by one thread."""
 
-    def __init__(self, surroundings: Surroundings) -> None:
-        self._surroundings = surroundings
+    def __init__(self, context: RecordContext) -> None:
+        self._context = context
         self._decoder = msgspec.json.Decoder(Record)
         self._runs: set[str] = set()
-        self._parts = _Parts(surroundings)
+        self._parts = _Parts(context)
 
     def enrich(self, block: Block) -> AnyEvents:
         """Make the events of one block."""
-        work = _Work(self._surroundings, block, self._runs, self._parts)
+        work = _Work(self._context, block, self._runs, self._parts)
         events: AnyEvents | None = self._whole(block, work)
         if events is None:
             for line in _lines(block):
@@ -115,14 +115,14 @@ class _Parts(dict[tuple[str, tuple[str, str, int, str]], tuple[str, bytes, bytes
 
     LIMIT = 4096  # remembered: each of 100 files has a few dozen
 
-    def __init__(self, surroundings: Surroundings) -> None:
+    def __init__(self, context: RecordContext) -> None:
         super().__init__()
-        self._surroundings = surroundings
+        self._context = context
 
     def __missing__(self, key: tuple[str, tuple[str, str, int, str]]) -> tuple[str, bytes, bytes]:
         path, (logger, level, status_code, status) = key
         classification = classify(Traits(logger, level, status, status_code))
-        context = _context(self._surroundings, classification, CREATED)
+        context = _context(self._context, classification, CREATED)
         log = msgspec.json.encode({"log": {"file": {"path": path}, "offset": 0}})
         tail = b"," + msgspec.json.encode(context)[1:-1] + b"," + log[1 : -len(b"0}}")]
         before, _, behind = tail.partition(b'"created":"' + CREATED.encode())
@@ -159,11 +159,9 @@ def _lines(block: Block) -> list[bytes]:
 class _Work:
     """One block on its way: the events so far, the offset of the next line."""
 
-    def __init__(
-        self, surroundings: Surroundings, block: Block, runs: set[str], parts: _Parts
-    ) -> None:
+    def __init__(self, context: RecordContext, block: Block, runs: set[str], parts: _Parts) -> None:
         self.events = Events()
-        self._surroundings = surroundings
+        self._context = context
         self._block = block
         self._runs = runs
         self._offset = block.start
@@ -222,7 +220,7 @@ class _Work:
         document = {
             **mended.fields,
             "@timestamp": iso(mended.time),
-            **_context(self._surroundings, classification, self._created),
+            **_context(self._context, classification, self._created),
             "log": log,
         }
         self.events.ids.append(origin)
@@ -240,7 +238,7 @@ class _Work:
 
 
 def _context(
-    around: Surroundings, classification: Classification, created: str
+    around: RecordContext, classification: Classification, created: str
 ) -> dict[str, dict[str, object]]:
     """Return the objects that enrichment adds, but for `log`."""
     event: dict[str, object] = {"dataset": classification.dataset, "kind": "event"}

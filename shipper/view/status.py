@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from shipper.text import Paint, counted, duration, instant, safe, safe_json, size, table
 
 if TYPE_CHECKING:
-    from shipper.agent.status import Counters, FileStatus, Holding, Status
+    from shipper.agent.status import Counters, FileStatus, HoldsStatus, Status
 
 
 def status_json(status: Status) -> str:
@@ -59,7 +59,7 @@ def _row(file: FileStatus, now: int) -> list[str]:
     ]
 
 
-def _holds(holds: Holding) -> list[str]:
+def _holds(holds: HoldsStatus) -> list[str]:
     """Return lines about deleted files that are held, and about those dropped at the limit."""
     lines = []
     if holds.nameless:

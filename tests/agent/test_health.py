@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from shipper.agent.health import TURN_SECONDS, Vitals, ailments, hindrances
+from shipper.agent.health import TURN_SECONDS, HealthInputs, ailments, hindrances
 
-WELL = Vitals(turned_seconds=0.1, publishing=True, fault=None, unacked_seconds=2.0)
+WELL = HealthInputs(turned_seconds=0.1, publishing=True, fault=None, unacked_seconds=2.0)
 
 
 def test_who_is_well() -> None:
@@ -24,7 +24,7 @@ def test_who_is_well() -> None:
         (replace(WELL, publishing=False), "publishing thread has ended"),
     ],
 )
-def test_who_is_not_alive(vitals: Vitals, told: str) -> None:
+def test_who_is_not_alive(vitals: HealthInputs, told: str) -> None:
     """A thread that does not turn is told, and who is not alive is not ready."""
     (reason,) = ailments(vitals)
 
@@ -39,6 +39,6 @@ def test_who_is_not_alive(vitals: Vitals, told: str) -> None:
         (replace(WELL, unacked_seconds=61.0), "lines that were read wait for their ack for 61 s"),
     ],
 )
-def test_who_waits_for_others(vitals: Vitals, told: str) -> None:
+def test_who_waits_for_others(vitals: HealthInputs, told: str) -> None:
     """Who waits for an output or a disk is alive, and not ready."""
     assert (ailments(vitals), hindrances(vitals, 60)) == ([], [told])

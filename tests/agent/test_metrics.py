@@ -8,23 +8,23 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from shipper.agent.metrics import METRICS, Metric, Reading, exposition
+from shipper.agent.metrics import METRICS, MetricField, MetricsSnapshot, exposition
 from shipper.deliver.histogram import EVENTS, SECONDS, Histogram
 
 ROOT = Path(__file__).parents[2]
 
 
-def reading() -> Reading:
+def reading() -> MetricsSnapshot:
     """Return a reading in which every number is another."""
     values: dict[str, object] = {}
-    for number, field in enumerate(dataclasses.fields(Reading)):
-        metric: Metric = field.metadata["metric"]
+    for number, field in enumerate(dataclasses.fields(MetricsSnapshot)):
+        metric: MetricField = field.metadata["metric"]
         values[field.name] = number + 0.5 if "seconds" in metric.name else number
     seconds, events = Histogram(SECONDS), Histogram(EVENTS)
     for value in (0.005, 0.0051, 3.0, 100.0):
         seconds.observe(value)
     values |= {"publish_seconds": seconds, "batch_events": events}
-    return Reading(**values)  # type: ignore[arg-type]
+    return MetricsSnapshot(**values)  # type: ignore[arg-type]
 
 
 def test_a_real_parser_reads_all_of_it() -> None:
@@ -34,7 +34,7 @@ def test_a_real_parser_reads_all_of_it() -> None:
     families = {each.name: each for each in text_string_to_metric_families(exposition(it, "1.2"))}
 
     for field in dataclasses.fields(it):
-        metric: Metric = field.metadata["metric"]
+        metric: MetricField = field.metadata["metric"]
         family = families[metric.name.removesuffix("_total")]
         assert (family.type, family.documentation) == (metric.kind, metric.meaning)
         if metric.kind != "histogram":

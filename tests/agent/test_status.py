@@ -17,9 +17,9 @@ from shipper.agent.status import (
     RATE_MS,
     Counters,
     FileStatus,
-    Holding,
+    HoldsStatus,
     Rates,
-    Snapshot,
+    StatusSnapshot,
     status,
     write_snapshot,
 )
@@ -34,7 +34,7 @@ from shipper.tail.holds import Holds
 
 TIMES = ["2026-02-05T14:30:45.123Z", "2026-02-05T14:30:46.000Z", "2026-02-05T14:30:47.000Z"]
 FIRST_MS = 1_770_301_845_123
-SNAPSHOT = Snapshot(FIRST_MS + 60_000, FIRST_MS, Counters(acked=7), 2.5, 100.0, "down")
+SNAPSHOT = StatusSnapshot(FIRST_MS + 60_000, FIRST_MS, Counters(acked=7), 2.5, 100.0, "down")
 NOBODY = 65534
 
 
@@ -78,7 +78,7 @@ def save(place: Path, *files: tuple[Path, int]) -> None:
         registry.save(Changes(files=records), FIRST_MS)
 
 
-def snapshot(place: Path, it: Snapshot = SNAPSHOT) -> None:
+def snapshot(place: Path, it: StatusSnapshot = SNAPSHOT) -> None:
     write_snapshot(place / "data" / data_folder.STATUS, it)
 
 
@@ -143,7 +143,7 @@ def test_a_file_that_is_held(place: Path) -> None:
     path.unlink()
     found = status(config_in(place))
     assert [*found.files] == [FileStatus(str(path), 123, 41, 82, FIRST_MS + 877, "held")]
-    assert found.holds == Holding(1, 123, nameless=1, nameless_bytes=123)
+    assert found.holds == HoldsStatus(1, 123, nameless=1, nameless_bytes=123)
 
 
 def test_what_was_given_up(place: Path) -> None:
@@ -154,7 +154,7 @@ def test_what_was_given_up(place: Path) -> None:
     }
     with closing(Registry(place / "data" / data_folder.REGISTRY)) as registry:
         registry.save(Changes(tombstones=stones), FIRST_MS)
-    assert status(config_in(place)).holds == Holding(given_up_bytes=3)
+    assert status(config_in(place)).holds == HoldsStatus(given_up_bytes=3)
 
 
 def test_a_file_that_is_gone(place: Path) -> None:
@@ -295,6 +295,6 @@ def test_a_snapshot_is_replaced(tmp_path: Path) -> None:
     """A snapshot takes the place of the one before as a whole, and leaves nothing beside it."""
     path = tmp_path / "status.json"
     for at in range(3):
-        write_snapshot(path, Snapshot(at, 0, Counters()))
+        write_snapshot(path, StatusSnapshot(at, 0, Counters()))
         assert json.loads(path.read_bytes())["at"] == at
     assert os.listdir(tmp_path) == ["status.json"]

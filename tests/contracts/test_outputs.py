@@ -29,7 +29,7 @@ from shipper.config.main import (
     ServiceOptions,
     TlsOptions,
 )
-from shipper.deliver.batch import Batch, Parcel, batch_of
+from shipper.deliver.batch import Batch, QueuedBlock, batch_of
 from shipper.deliver.output import Output as Opened
 from shipper.deliver.output import open_output
 from shipper.errors import OutputUnavailable
@@ -39,7 +39,7 @@ from tests.deliver.delivering import NOW, RUN, batch_with, document_of, foreign_
 from tests.servers.elasticsearch_scripted import Says, Streams, scripted_server
 from tests.servers.lumberjack_scripted import ScriptedServer
 
-SECRET = "correct horse battery staple"  # stands in every file that may hold a secret
+SECRET = "c0rrect h0rse b4ttery st4ple"  # stands in every file that may hold a secret
 
 
 @dataclass
@@ -213,7 +213,7 @@ def test_a_part_of_a_batch_is_a_batch(running: Running) -> None:
 
 def test_foreign_lines_are_held_too(running: Running) -> None:
     """An `_id` of file and offset is an `_id`."""
-    batch = batch_of(0, [Parcel(foreign_events(0, 120, 99_999_999_999), 1, 1, 1)])
+    batch = batch_of(0, [QueuedBlock(foreign_events(0, 120, 99_999_999_999), 1, 1, 1)])
 
     publish_until_accepted(running.output, batch)
 
@@ -249,10 +249,10 @@ def test_what_is_refused_is_named_and_costs_no_neighbour(running: Running) -> No
 def test_house_keeping_changes_nothing(running: Running) -> None:
     """`tend` and `commit` may be called at any time; commits only grow."""
     before = running.output.commit()
-    running.output.tend(NOW)
+    running.output.maintain(NOW)
     batch = simple_batch(1, 2)
     publish_until_accepted(running.output, batch)
-    running.output.tend(NOW)
+    running.output.maintain(NOW)
 
     assert running.output.commit() >= before
     assert running.subject.stored() == owed(batch)
@@ -262,7 +262,7 @@ def test_what_is_held_can_be_asked_for_or_is_absorbed(running: Running) -> None:
     """Origins that an output gives after a commit are such that it holds; 0 commits give none."""
     publish_until_accepted(running.output, simple_batch(1, 2))
 
-    held = {(stream, number) for stream, each in running.output.held_after(0) for number in each}
+    held = {(stream, number) for stream, each in running.output.stored_after(0) for number in each}
 
     assert held == ({(RUN, 1), (RUN, 2)} if running.output.commit() else set())
 

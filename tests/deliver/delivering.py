@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from shipper.deliver.batch import Batch, Parcel, batch_of
+from shipper.deliver.batch import Batch, QueuedBlock, batch_of
 from shipper.events import AnyEvents, Block, Delivery, Events
 
 RUN = "01JKABCDEFGHJKMNPQRSTVWXYZ"
@@ -57,8 +57,8 @@ def batch_with(batch: Batch, docs: list[bytes]) -> Batch:
     return Batch(batch.number, batch.parcels, (events,))
 
 
-def parcel_of(*seqs: int, size: int = 10, file: int = 1, end: int = 0) -> Parcel:
-    return Parcel(events_of(*seqs), file, end, size)
+def parcel_of(*seqs: int, size: int = 10, file: int = 1, end: int = 0) -> QueuedBlock:
+    return QueuedBlock(events_of(*seqs), file, end, size)
 
 
 def simple_batch(*seqs: int, number: int = 0) -> Batch:
@@ -79,7 +79,7 @@ class ScriptedOutput:
     def __init__(self, *script: Answer) -> None:
         self._script = list(script)
         self.tries: list[Batch] = []
-        self.tended: list[int] = []
+        self.maintained: list[int] = []
 
     @property
     def sent(self) -> list[list[int]]:
@@ -95,17 +95,17 @@ class ScriptedOutput:
             raise answer
         return answer if isinstance(answer, Delivery) else answer(batch)
 
-    def held_after(self, commit: int) -> Iterator[tuple[str, Sequence[int]]]:
+    def stored_after(self, commit: int) -> Iterator[tuple[str, Sequence[int]]]:
         return iter(())
 
-    def holds(self, stream: str, first: int, last: int) -> Sequence[int]:
+    def stored_positions(self, stream: str, first: int, last: int) -> Sequence[int]:
         return ()
 
     def commit(self) -> int:
         return 0
 
-    def tend(self, now_ms: int) -> None:
-        self.tended.append(now_ms)
+    def maintain(self, now_ms: int) -> None:
+        self.maintained.append(now_ms)
 
     def close(self) -> None:
         pass

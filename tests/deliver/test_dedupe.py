@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 
-from shipper.deliver.batch import Batch, Parcel, batch_of
+from shipper.deliver.batch import Batch, QueuedBlock, batch_of
 from shipper.deliver.dedupe import Dedupe
 from shipper.events import Block, Events
 from shipper.registry.records import SeenRow
@@ -25,7 +25,7 @@ def filtered(dedupe: Dedupe, events: Events, start: int = 0) -> tuple[Batch, int
     left, dropped = dedupe.filter(block_of(start=start), events)
     columns = (left.ids, left.docs, left.times, left.datasets)
     assert len({len(column) for column in columns}) == 1
-    return batch_of(0, [Parcel(left, 1, 0, 0)]), dropped
+    return batch_of(0, [QueuedBlock(left, 1, 0, 0)]), dropped
 
 
 def test_the_second_copy_is_dropped() -> None:

@@ -319,8 +319,8 @@ def test_another_node_is_asked(server: Scripted, start: Open) -> None:
 def test_it_has_no_commits(start: Open) -> None:
     """A resend is absorbed by `_id`: nothing has to be asked for after a crash."""
     output = start()
-    output.tend(0)
-    assert (output.commit(), [*output.held_after(0)]) == (0, [])
+    output.maintain(0)
+    assert (output.commit(), [*output.stored_after(0)]) == (0, [])
 
 
 def test_the_words_for_a_failure_have_a_status(server: Scripted) -> None:

@@ -18,14 +18,20 @@ from shipper.config.main import (
     Output,
     ServiceOptions,
 )
-from shipper.deliver.batch import OWN, Parcel
-from shipper.deliver.deadletters import Counted
-from shipper.deliver.heartbeat import FURTHEST, Heart, Identity, Look, furthest
+from shipper.deliver.batch import OWN, QueuedBlock
+from shipper.deliver.deadletters import LineCount
+from shipper.deliver.heartbeat import (
+    FURTHEST,
+    HeartbeatSchedule,
+    PipelineSnapshot,
+    ShipperIdentity,
+    furthest,
+)
 from shipper.tail.lag import Lag
 
 RUN = "01JKBBBBBBBBBBBBBBBBBBBBBB"
 NOW = 1_770_292_800_000
-LOOK = Look(NOW - 2000, 3, 40, 0, 1, 0, None, ())
+LOOK = PipelineSnapshot(NOW - 2000, 3, 40, 0, 1, 0, None, ())
 
 
 def config_of(output: Output, **heartbeat: Any) -> Config:
@@ -38,12 +44,12 @@ def config_of(output: Output, **heartbeat: Any) -> Config:
     )
 
 
-def heart_of(output: Output | None = None, **heartbeat: Any) -> Heart:
+def heart_of(output: Output | None = None, **heartbeat: Any) -> HeartbeatSchedule:
     config = config_of(output or EmbeddedOutput(), **heartbeat)
-    return Heart(config, Identity(RUN, "1.2.3", NOW - 9), 7)
+    return HeartbeatSchedule(config, ShipperIdentity(RUN, "1.2.3", NOW - 9), 7)
 
 
-def told(parcel: Parcel) -> dict[str, Any]:
+def told(parcel: QueuedBlock) -> dict[str, Any]:
     (doc,) = parcel.events.docs
     heartbeat: dict[str, Any] = json.loads(doc)["extra"]["heartbeat"]
     return heartbeat
@@ -176,7 +182,7 @@ def test_a_few_files_are_named() -> None:
 
 def test_letters_and_audit_are_read_from_the_data_folder(tmp_path: Path) -> None:
     """Dead letters are counted anew when the file has changed; no file is no number."""
-    letters = Counted(tmp_path / "letters")
+    letters = LineCount(tmp_path / "letters")
     assert (letters.lines(), audit_open(tmp_path / "audit.json")) == (0, None)
 
     (tmp_path / "letters").write_text("a\nb\n")

@@ -15,7 +15,7 @@ from shipper.config.main import TlsOptions
 from shipper.deliver import lumberjack_connection
 from shipper.deliver.output import open_output
 from shipper.deliver.outputs import logstash as module
-from shipper.deliver.outputs.logstash import Host, Logstash
+from shipper.deliver.outputs.logstash import Logstash, LogstashHost
 from shipper.errors import OutputUnavailable
 from shipper.events import Delivery
 from tests.deliver.delivering import NOW, document_of, simple_batch
@@ -291,7 +291,7 @@ def test_a_dead_host_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_host_rests_longer_each_time() -> None:
     """The pause of a dead host doubles from one second to a minute, and ends with a success."""
-    host = Host("logs1:5044")
+    host = LogstashHost("logs1:5044")
     rests = []
     for _ in range(8):
         host.fails(100.0)
@@ -359,8 +359,8 @@ def test_nothing_is_opened_before_the_first_publish() -> None:
     """A host that is down, or files that are missing, are reasons to wait, not to stop."""
     output = open_output(config_of("127.0.0.1:1", tls=TlsOptions()))
     assert isinstance(output, Logstash)
-    output.tend(NOW)
-    assert (output.commit(), [*output.held_after(0)]) == (0, [])
+    output.maintain(NOW)
+    assert (output.commit(), [*output.stored_after(0)]) == (0, [])
     output.close()
 
 

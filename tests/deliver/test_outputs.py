@@ -16,7 +16,7 @@ from shipper.config.main import (
     Output,
     ServiceOptions,
 )
-from shipper.deliver.batch import Parcel, batch_of
+from shipper.deliver.batch import QueuedBlock, batch_of
 from shipper.deliver.bulk import bulk_body
 from shipper.deliver.output import open_output
 from shipper.deliver.outputs.console import ConsoleWriter
@@ -84,8 +84,8 @@ def test_standard_output(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
 def test_it_has_no_commits(tmp_path: Path) -> None:
     """What was written cannot be asked for."""
     writer = ConsoleWriter(console(tmp_path / "out"))
-    writer.tend(NOW)
-    assert (writer.commit(), [*writer.held_after(0)]) == (0, [])
+    writer.maintain(NOW)
+    assert (writer.commit(), [*writer.stored_after(0)]) == (0, [])
     writer.close()
 
 
@@ -128,9 +128,9 @@ def test_the_index_numbers_its_commits(tmp_path: Path) -> None:
     output.close()
     output = open_output(embedded(tmp_path))
     assert output.commit() == 2
-    held = {run: sorted(numbers) for run, numbers in output.held_after(1)}
+    held = {run: sorted(numbers) for run, numbers in output.stored_after(1)}
     assert held == {RUN: [7]}
-    output.tend(NOW)
+    output.maintain(NOW)
     output.close()
 
 
@@ -138,12 +138,12 @@ def test_the_index_tells_of_a_range(tmp_path: Path) -> None:
     """What the index holds of a stream can be asked for, of any commit, to both ends included."""
     output = open_output(embedded(tmp_path))
     output.publish(simple_batch(1, 2, 5))
-    output.publish(batch_of(1, [Parcel(foreign_events(3, 40), 1, 0, 0)]))
+    output.publish(batch_of(1, [QueuedBlock(foreign_events(3, 40), 1, 0, 0)]))
 
-    assert sorted(output.holds(RUN, 2, 5)) == [2, 5]
-    assert sorted(output.holds(RUN, 3, 4)) == []
-    assert sorted(output.holds(STREAM, 0, 100)) == [3, 40]
-    assert sorted(output.holds(OTHER_RUN, 0, 100)) == []
+    assert sorted(output.stored_positions(RUN, 2, 5)) == [2, 5]
+    assert sorted(output.stored_positions(RUN, 3, 4)) == []
+    assert sorted(output.stored_positions(STREAM, 0, 100)) == [3, 40]
+    assert sorted(output.stored_positions(OTHER_RUN, 0, 100)) == []
     output.close()
 
 
@@ -156,7 +156,7 @@ def test_the_index_says_what_it_refuses(tmp_path: Path) -> None:
     (rejection,) = delivery.rejected
     assert rejection.index == 1
     assert "status_code" in rejection.reason
-    held = {run: sorted(numbers) for run, numbers in output.held_after(0)}
+    held = {run: sorted(numbers) for run, numbers in output.stored_after(0)}
     assert held == {RUN: [1, 3]}
     output.close()
 

@@ -16,7 +16,7 @@ from shipper.deliver.outputs.embedded import Indexable
 from shipper.enrich.enricher import Enricher
 from shipper.events import AnyEvents, Spliced
 from shipper.store.embedded.document import Encoder
-from tests.enrich.enriching import SURROUNDINGS, TIME, block_of, line_of
+from tests.enrich.enriching import CONTEXT, TIME, block_of, line_of
 
 OTHER_RUN = "01JKABCDEFGHJKMNPQRSTVWXY0"
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -42,7 +42,7 @@ PREPARED: list[Callable[[AnyEvents], AnyEvents]] = [
 def spliced(records: list[dict[str, object]]) -> Spliced:
     """Enrich records that `emit` could have written, as one block."""
     data = b"".join(line_of(**record) + b"\n" for record in records)  # type: ignore[arg-type]
-    events = Enricher(SURROUNDINGS).enrich(block_of(data, path='/x/"ö".log'))
+    events = Enricher(CONTEXT).enrich(block_of(data, path='/x/"ö".log'))
     assert isinstance(events, Spliced)
     return events
 
@@ -92,7 +92,7 @@ def test_the_window_is_the_same(level: int, records: list[dict[str, object]]) ->
 
 def test_what_was_mended_is_left_as_it_is() -> None:
     """A block with an odd line has its documents already."""
-    events = Enricher(SURROUNDINGS).enrich(block_of(b"oops\n"))
+    events = Enricher(CONTEXT).enrich(block_of(b"oops\n"))
 
     for prepare in PREPARED:
         assert prepare(events) is events

@@ -376,8 +376,8 @@ def test_house_keeping(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None
     """The output is tended now and then, not with each batch; its failure stops nothing."""
 
     class Untidy(ScriptedOutput):
-        def tend(self, now_ms: int) -> None:
-            super().tend(now_ms)
+        def maintain(self, now_ms: int) -> None:
+            super().maintain(now_ms)
             raise OutputUnavailable("cannot drop the oldest part")
 
     publishing = Publishing(tmp_path)
@@ -385,6 +385,6 @@ def test_house_keeping(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None
     for seq in range(3):
         publishing.put(seq)
     publishing.run()
-    assert untidy.tended == [NOW]
+    assert untidy.maintained == [NOW]
     assert untidy.sent == [[0], [1], [2]]
     assert "cannot drop the oldest part; nothing is lost" in caplog.text

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from shipper.deliver.batch import Parcel
+    from shipper.deliver.batch import QueuedBlock
 
 
 def nothing(_stream: str, _first: int, _last: int) -> Sequence[int]:
@@ -34,7 +34,7 @@ def ids(letters: DeadLetters) -> list[str]:
     return [line.letter.id for line in letters.read()]
 
 
-def take(replay: Replay) -> list[Parcel]:
+def take(replay: Replay) -> list[QueuedBlock]:
     """Take and ack parcels to the end."""
     parcels = []
     while (parcel := replay.next_parcel()) is not None:

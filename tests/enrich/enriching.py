@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from shipper.enrich.enricher import Enricher, Surroundings
+from shipper.enrich.enricher import Enricher, RecordContext
 from shipper.events import AnyEvents, Block
 from shipper.fields import FIELDS, FieldKind
 
@@ -18,7 +18,7 @@ TIME = "2026-02-05T14:30:45.123Z"
 TIME_MS = 1_770_301_845_123
 MIB = 1 << 20
 
-SURROUNDINGS = Surroundings("web-1", "orchestrator", "staging", "1.2.3", "blue")
+CONTEXT = RecordContext("web-1", "orchestrator", "staging", "1.2.3", "blue")
 
 # What enrichment adds to each record; only these may be objects beside `extra`.
 ADDED = ("host", "service", "event", "data_stream", "log")
@@ -39,7 +39,7 @@ def block_of(
 def enrich(data: bytes, *, start: int = 0, limit: int = MIB, cut: bool = False) -> AnyEvents:
     """Enrich bytes as one block, with an enricher that has seen nothing before."""
     block = block_of(data, start=start, limit=limit, cut=cut)
-    return Enricher(SURROUNDINGS).enrich(block)
+    return Enricher(CONTEXT).enrich(block)
 
 
 def documents(events: AnyEvents) -> list[dict[str, Any]]:

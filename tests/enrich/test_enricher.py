@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from shipper.enrich.enricher import RUNS_REMEMBERED, Enricher
 from shipper.fields import FIELDS, FieldKind
 from tests.enrich.enriching import (
+    CONTEXT,
     MIB,
     PATH,
     READ_AT,
     RUN,
     STREAM,
-    SURROUNDINGS,
     TIME,
     TIME_MS,
     block_of,
@@ -71,7 +71,7 @@ def test_the_two_paths_agree(line: bytes) -> None:
 
 
 def test_a_document_is_the_record_and_what_was_added() -> None:
-    """A document has the record's own fields, its place, its time and its surroundings."""
+    """A document has the record's own fields, its place, its time and its context."""
     line = line_of(7, level="INFO", logger="app.access", message="hä?", status_code=404)
     assert document(line, start=99) == {
         "@timestamp": TIME,
@@ -231,7 +231,7 @@ def test_equal_context_is_not_confused() -> None:
         for code in (200, 404, 503)
     ]
     lines = [line_of(seq, **kind) for seq, kind in enumerate(kinds)]
-    enricher = Enricher(SURROUNDINGS)
+    enricher = Enricher(CONTEXT)
     together = documents(enricher.enrich(block_of(b"\n".join(lines) + b"\n")))
     alone = [document(line, start=0) for line in lines]
     for one, other in zip(together, alone, strict=True):
@@ -240,7 +240,7 @@ def test_equal_context_is_not_confused() -> None:
 
 def test_another_block_has_its_own_path_and_time() -> None:
     """Nothing of one block is remembered for the next but what the record itself decides."""
-    enricher = Enricher(SURROUNDINGS)
+    enricher = Enricher(CONTEXT)
     enricher.enrich(block_of(line_of(1) + b"\n"))
     (doc,) = documents(enricher.enrich(block_of(line_of(2) + b"\n", path='/x/"ö".log', start=5)))
     assert doc["log"] == {"file": {"path": '/x/"ö".log'}, "offset": 5}
@@ -253,7 +253,7 @@ def test_many_runs() -> None:
         RUN[:23] + digits[i >> 10] + digits[i >> 5 & 31] + digits[i & 31]
         for i in range(RUNS_REMEMBERED + 2)
     ]
-    enricher = Enricher(SURROUNDINGS)
+    enricher = Enricher(CONTEXT)
     for _ in range(2):
         data = b"".join(line_of(1, run=run) + b"\n" for run in runs)
         assert enricher.enrich(block_of(data)).ids == [f"{run}-1" for run in runs]

@@ -23,7 +23,7 @@ from shipper.enrich.enricher import Enricher
 from shipper.enrich.origin import is_run
 from shipper.enrich.record import Record
 from shipper.tail.multiline import Multiline
-from tests.enrich.enriching import SURROUNDINGS, misfits
+from tests.enrich.enriching import CONTEXT, misfits
 from tests.tail.tailing import Reader
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -61,7 +61,7 @@ def documents_of(case: Case) -> list[tuple[str, dict[str, Any]]]:
             multiline=multiline,
         )
         reader._registry._db.execute("PRAGMA synchronous=OFF")
-        enricher, end = Enricher(SURROUNDINGS), 0
+        enricher, end = Enricher(CONTEXT), 0
         found: list[tuple[str, dict[str, Any]]] = []
         for _ in range(4):
             blocks = reader.take(10.0)

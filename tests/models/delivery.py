@@ -88,7 +88,7 @@ class Store:
         self.documents += [(batch.ids[index], batch.docs[index]) for index in new]
         self.commits.append([batch.ids[index] for index in new])
 
-    def held_after(self, commit: int) -> Iterator[tuple[str, Sequence[int]]]:
+    def stored_after(self, commit: int) -> Iterator[tuple[str, Sequence[int]]]:
         if self.absorbing:
             return
         for ids in self.commits[commit:]:
@@ -96,13 +96,13 @@ class Store:
                 stream, _, position = id_.rpartition("-")
                 yield stream, [int(position)]
 
-    def holds(self, stream: str, first: int, last: int) -> Sequence[int]:
+    def stored_positions(self, stream: str, first: int, last: int) -> Sequence[int]:
         return ()
 
     def commit(self) -> int:
         return 0 if self.absorbing else len(self.commits)
 
-    def tend(self, now_ms: int) -> None:
+    def maintain(self, now_ms: int) -> None:
         pass
 
     def close(self) -> None:

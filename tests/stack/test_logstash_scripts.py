@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from shipper.deliver.batch import Parcel, batch_of
+from shipper.deliver.batch import QueuedBlock, batch_of
 from shipper.deliver.wrap import wrap
-from shipper.enrich.enricher import Enricher, Surroundings
+from shipper.enrich.enricher import Enricher, RecordContext
 from shipper.events import Block, Events, Rejection
 from shipper.fields import FIELDS
 from shipper.times import iso
@@ -28,7 +28,7 @@ SENDER = "10.0.0.7"
 READ_AT = 1_770_301_850_000
 RUN = "01JKABCDEFGHJKMNPQRSTVWXYZ"
 PARAMS = {"namespace": "blue", "service": "orchestrator", "environment": "staging"}
-SURROUNDINGS = Surroundings(SENDER, "orchestrator", "staging", "unknown", "blue")
+CONTEXT = RecordContext(SENDER, "orchestrator", "staging", "unknown", "blue")
 
 LOGGERS = [
     *("automation_orchestrator.access", "automation_orchestrator.workflows", "a.workflow.b"),
@@ -135,7 +135,7 @@ def shipped(line: str | bytes) -> tuple[str, dict[str, Any]] | None:
     """Return origin and document as the shipper makes them, but for what only a file has."""
     data = (line if isinstance(line, bytes) else line.encode()) + b"\n"
     block = Block(1, "x.log", "stream", 0, len(data), data, READ_AT, 1 << 20)
-    events = Enricher(SURROUNDINGS).enrich(block)
+    events = Enricher(CONTEXT).enrich(block)
     if not events.docs:
         return None
     document = json.loads(events.docs[0])
@@ -225,7 +225,7 @@ def test_dead_letters_are_wrapped_as_the_shipper_wraps() -> None:
     documents = [
         json.loads(doc)
         for line in ('{"level":"ERROR","logger":"a","x":1}', "text", '{"status_code":500}')
-        for doc in Enricher(SURROUNDINGS)
+        for doc in Enricher(CONTEXT)
         .enrich(Block(1, "x.log", "s", 0, 1, line.encode() + b"\n", READ_AT, 1 << 20))
         .docs
     ]
@@ -244,7 +244,7 @@ def test_dead_letters_are_wrapped_as_the_shipper_wraps() -> None:
     docs = [json.dumps(document).encode() for document in documents]
     ids, times = ["a-1"] * len(docs), [READ_AT] * len(docs)
     events_in = Events(ids, docs, times, ["orchestrator.app"] * len(docs))
-    batch = batch_of(0, [Parcel(events_in, 1, 0, 10)])
+    batch = batch_of(0, [QueuedBlock(events_in, 1, 0, 10)])
     rejections = tuple(Rejection(i, f"response: {reason}") for i in range(len(documents)))
     for came, expected in zip(found, wrap(batch, rejections).docs, strict=True):
         wrapped = json.loads(expected)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shipper.enrich.enricher import Enricher, Surroundings
+from shipper.enrich.enricher import Enricher, RecordContext
 from shipper.events import Block
 from shipper.registry.identity import HEAD, Fingerprint, identity, stream_name
 from shipper.registry.records import FileRecord
@@ -141,7 +141,7 @@ def test_lines_about_the_limits(reading: Reading, size: int) -> None:
     """A line is cut if, and only if, it is too long; its neighbours have their offsets."""
     long = bytes(65 + i % 26 for i in range(size))
     put(reading, b"before\n" + long + b"\nafter\n")
-    enricher = Enricher(Surroundings(*"abcde"))
+    enricher = Enricher(RecordContext(*"abcde"))
     events = [enricher.enrich(block) for block in reading.blocks()]
     documents = [doc for each in events for doc in each.docs]
     assert len(documents) == 3

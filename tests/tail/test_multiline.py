@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from shipper.enrich.enricher import Enricher
 from shipper.events import Block
 from shipper.tail.multiline import Multiline
-from tests.enrich.enriching import SURROUNDINGS, documents, line_of
+from tests.enrich.enriching import CONTEXT, documents, line_of
 from tests.tail.tailing import Reader, append
 
 QUIET = 5.0
@@ -63,7 +63,7 @@ def reader_of(folder: Path, multiline: Multiline = DEFAULT, block_bytes: int = 4
 
 def events(blocks: Iterable[Block]) -> list[tuple[str, str]]:
     """Return `_id` and message of every event, as they are stored."""
-    enricher = Enricher(SURROUNDINGS)
+    enricher = Enricher(CONTEXT)
     found = []
     for block in blocks:
         made = enricher.enrich(block)

@@ -33,7 +33,7 @@ def test_what_is_given_up_meanwhile_leaves_its_tombstone(tmp_path: Path) -> None
     log.unlink()
 
     now_ms = int(time.time() * 1000)
-    (outcome,) = positions.change(config, requests.Reread({str(other): 0}), now_ms)
+    (outcome,) = positions.change(config, requests.RereadRequest({str(other): 0}), now_ms)
 
     assert outcome.fault is None
     with closing(Registry(config.data_dir / data_folder.REGISTRY)) as registry:

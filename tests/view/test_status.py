@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from shipper.agent.status import Counters, FileStatus, Holding, Status
+from shipper.agent.status import Counters, FileStatus, HoldsStatus, Status
 from shipper.check.finding import Finding, Severity
 from shipper.text import Paint
 from shipper.view.findings import findings_text
@@ -48,9 +48,9 @@ def test_the_state_is_shown_from_file_to_index() -> None:
 
 def test_held_files_are_shown_if_only_the_hold_keeps_them() -> None:
     """Holds of existing files cost nothing and are not shown; deleted and dropped files are."""
-    quiet = replace(RUNNING, holds=Holding(files=3, bytes=900))
+    quiet = replace(RUNNING, holds=HoldsStatus(files=3, bytes=900))
     assert status_text(quiet, NOW, PLAIN) == status_text(RUNNING, NOW, PLAIN)
-    loud = replace(RUNNING, holds=Holding(3, 900, 2, 600, 50))
+    loud = replace(RUNNING, holds=HoldsStatus(3, 900, 2, 600, 50))
     assert status_text(loud, NOW, PLAIN)[5:8] == [
         "",
         "deleted, held until delivered: 2 files, 600 B",

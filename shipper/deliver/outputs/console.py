@@ -67,11 +67,11 @@ class ConsoleWriter:
         while view:
             view = view[self._file.write(view) :]
 
-    def held_after(self, commit: int) -> Iterator[tuple[str, Sequence[int]]]:  # noqa: ARG002 -- protocol
+    def stored_after(self, commit: int) -> Iterator[tuple[str, Sequence[int]]]:  # noqa: ARG002 -- protocol
         """Return nothing: what was written cannot be asked for."""
         return iter(())
 
-    def holds(self, stream: str, first: int, last: int) -> Sequence[int]:  # noqa: ARG002 -- protocol
+    def stored_positions(self, stream: str, first: int, last: int) -> Sequence[int]:  # noqa: ARG002 -- protocol
         """Return nothing; see `Output`."""
         return ()
 
@@ -79,7 +79,7 @@ class ConsoleWriter:
         """Return 0: there are no commits."""
         return 0
 
-    def tend(self, now_ms: int) -> None:
+    def maintain(self, now_ms: int) -> None:
         """Do nothing: nothing is kept."""
 
     def close(self) -> None:

@@ -76,14 +76,14 @@ NOT_THE_EVENT = {
 NO_ERROR = msgspec.Raw(b"{}")
 
 
-class Failure(msgspec.Struct, gc=False):
+class BulkError(msgspec.Struct, gc=False):
     """Why an event was not stored."""
 
     type: str = ""
     reason: str | None = ""
 
 
-class Item(msgspec.Struct, gc=False):
+class BulkItem(msgspec.Struct, gc=False):
     """What became of an event."""
 
     status: int
@@ -91,25 +91,25 @@ class Item(msgspec.Struct, gc=False):
     failure_store: str = ""
 
 
-class Created(msgspec.Struct, gc=False):
+class BulkCreated(msgspec.Struct, gc=False):
     """The item of an event, under the name of the action."""
 
-    create: Item
+    create: BulkItem
 
 
-class Answer(msgspec.Struct, gc=False):
+class BulkAnswer(msgspec.Struct, gc=False):
     """The answer to a request, an item for each event in their order."""
 
     errors: bool
-    items: list[Created] = []
+    items: list[BulkCreated] = []
 
 
-_decode = msgspec.json.Decoder(Answer).decode
-_decode_failure = msgspec.json.Decoder(Failure).decode
+_decode = msgspec.json.Decoder(BulkAnswer).decode
+_decode_failure = msgspec.json.Decoder(BulkError).decode
 
 
 @dataclass(slots=True)
-class Outcome:
+class BulkOutcome:
     """What became of the events of a batch so far, by their index in it."""
 
     accepted: int = 0
@@ -137,7 +137,7 @@ class DataStreams:
 
     def publish(self, batch: Batch) -> Delivery:
         """Send a batch in as many requests as it needs; see `Output`."""
-        outcome = Outcome()
+        outcome = BulkOutcome()
         try:
             for start, end in self._ranges(batch):
                 self._send(batch, start, end, outcome)
@@ -183,7 +183,7 @@ class DataStreams:
             else:
                 yield from ((1, len(doc) + action) for doc in events.docs)
 
-    def _send(self, batch: Batch, start: int, end: int, outcome: Outcome) -> None:
+    def _send(self, batch: Batch, start: int, end: int, outcome: BulkOutcome) -> None:
         """Send the events from `start` up to `end`, in halves if they are too many."""
         try:
             answer = self._post(bulk_pieces(batch, self._heads, start, end))
@@ -222,7 +222,7 @@ class DataStreams:
                 raise
             raise TooLargeError(str(failure)) from None
 
-    def _sort(self, content: bytes, start: int, end: int, outcome: Outcome) -> None:
+    def _sort(self, content: bytes, start: int, end: int, outcome: BulkOutcome) -> None:
         """Note what became of each event."""
         if content.startswith(NOTHING_FAILED) and b'"failure_store":"used"' not in content:
             outcome.accepted += end - start
@@ -237,7 +237,7 @@ class DataStreams:
         except msgspec.DecodeError as error:
             raise ElasticFailure(f"{self._cluster.name} answered with no bulk answer") from error
 
-    def _sort_item(self, index: int, item: Item, outcome: Outcome) -> None:
+    def _sort_item(self, index: int, item: BulkItem, outcome: BulkOutcome) -> None:
         if item.failure_store == "used":
             reason = "failure_store: it was put there, and no search finds it; ask it for the cause"
             outcome.rejected.append(Rejection(index, reason))
@@ -252,16 +252,16 @@ class DataStreams:
                 reason = f"{error.type}: {(error.reason or '')[:MAX_REASON]}"
                 outcome.rejected.append(Rejection(index, reason))
 
-    def _why(self, status: int, error: Failure) -> str:
+    def _why(self, status: int, error: BulkError) -> str:
         told = f"{self._cluster.name} answered {status}"
         told += f" ({error.type}: {(error.reason or '')[:MAX_REASON]})"
         return told + ("; run `shipper setup`" if error.type == NO_TEMPLATE else "")
 
-    def held_after(self, commit: int) -> Iterator[tuple[str, Sequence[int]]]:  # noqa: ARG002 -- a resend is absorbed
+    def stored_after(self, commit: int) -> Iterator[tuple[str, Sequence[int]]]:  # noqa: ARG002 -- a resend is absorbed
         """Return nothing; see `Output`."""
         return iter(())
 
-    def holds(self, stream: str, first: int, last: int) -> Sequence[int]:  # noqa: ARG002 -- a resend is absorbed
+    def stored_positions(self, stream: str, first: int, last: int) -> Sequence[int]:  # noqa: ARG002 -- a resend is absorbed
         """Return nothing; see `Output`."""
         return ()
 
@@ -269,7 +269,7 @@ class DataStreams:
         """Return 0: there are no commits."""
         return 0
 
-    def tend(self, now_ms: int) -> None:
+    def maintain(self, now_ms: int) -> None:
         """Do nothing: the life cycle of a data stream is its own."""
 
     def close(self) -> None:

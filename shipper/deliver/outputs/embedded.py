@@ -3,7 +3,7 @@ Output `embedded`: the index in a folder of this machine.
 
 One batch is one commit of the index, and durable when `publish` returns. The registry follows
 later, at most once a second. What was committed in between is asked for at the next start
-(`held_after`) and counted as taken, so a crash between commit and registry doubles nothing and
+(`stored_after`) and counted as taken, so a crash between commit and registry doubles nothing and
 costs nothing while all is well.
 """
 
@@ -48,11 +48,11 @@ class EmbeddedIndex:
         rejected = tuple(Rejection(index, reason) for index, reason in refused)
         return Delivery(rejected=rejected, commit=self._writer.commit)
 
-    def held_after(self, commit: int) -> Iterator[tuple[str, Sequence[int]]]:
+    def stored_after(self, commit: int) -> Iterator[tuple[str, Sequence[int]]]:
         """Return the origins stored after that commit; see `Output`."""
         return self._writer.origins_after(commit)
 
-    def holds(self, stream: str, first: int, last: int) -> Sequence[int]:
+    def stored_positions(self, stream: str, first: int, last: int) -> Sequence[int]:
         """Look into the index; see `Output`."""
         try:
             return self._writer.positions_of(stream, first, last)
@@ -63,7 +63,7 @@ class EmbeddedIndex:
         """Return the number of the last commit of the index."""
         return self._writer.commit
 
-    def tend(self, now_ms: int) -> None:
+    def maintain(self, now_ms: int) -> None:
         """Drop what is too old or too much."""
         try:
             self._writer.retain(now_ms)

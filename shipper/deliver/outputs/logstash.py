@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING
 from shipper.config.main import LogstashOutput
 from shipper.deliver.batch import Batch
 from shipper.deliver.lumberjack import Framed, encode_window, frame, framed_window
-from shipper.deliver.lumberjack_connection import SECTION, Answer, Connection, Outcome
+from shipper.deliver.lumberjack_connection import SECTION, Connection, WindowAnswer, WindowOutcome
 from shipper.errors import OutputUnavailable
 from shipper.events import Delivery, Rejection
 from shipper.net.connect import ConnectionFailed, connect
@@ -56,7 +56,7 @@ WINDOW_BYTES = 4 << 20  # of documents, unless one has more: what Logstash unpac
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class LumberjackWindow:
     """Events of a batch that go out together."""
 
     batch: Batch
@@ -80,12 +80,12 @@ class Window:
 
 
 @dataclass(slots=True)
-class Host:
+class LogstashHost:
     """One Logstash: its connection, if any, and how it has been of late."""
 
     address: str
     connection: Connection | None = None
-    held: Window | None = None  # what it has while it is blocked
+    held: LumberjackWindow | None = None  # what it has while it is blocked
     failures: int = 0
     rests_until: float = 0.0
 
@@ -111,7 +111,7 @@ class Host:
 
 
 @dataclass(slots=True)
-class Course:
+class PublishProgress:
     """
     How far one publish has come.
 
@@ -141,7 +141,7 @@ class Logstash:
         output = config.output
         assert isinstance(output, LogstashOutput)
         self._settings = output
-        self._hosts = [Host(address) for address in output.hosts]
+        self._hosts = [LogstashHost(address) for address in output.hosts]
         self._turn = 0
         self._size = output.window_events
         self._witness: tuple[AnyEvents, int] | None = None  # the block of the event, its index
@@ -156,7 +156,7 @@ class Logstash:
         if self._strikes:
             owed = set(batch.ids)
             self._strikes = {id_: count for id_, count in self._strikes.items() if id_ in owed}
-        course = Course()
+        course = PublishProgress()
         blocked = [host for host in self._hosts if host.held is not None]
         for each in blocked:
             self._ask(each, batch, course, ASK_SECONDS if blocked == self._hosts else LOOK_SECONDS)
@@ -167,7 +167,7 @@ class Logstash:
             raise OutputUnavailable("; ".join(course.reasons.values()) or "the output is closed")
         return Delivery(again=again, rejected=tuple(course.rejected))
 
-    def _choose(self, course: Course) -> Host | None:
+    def _choose(self, course: PublishProgress) -> LogstashHost | None:
         """Return the next host in turn; a resting one only where there is no other."""
         able = [
             host for host in self._hosts if host.held is None and host.address not in course.down
@@ -181,18 +181,20 @@ class Logstash:
             return awake[self._turn % len(awake)]
         return min(able, key=lambda host: host.rests_until)
 
-    def _ask(self, host: Host, batch: Batch, course: Course, seconds: float) -> None:
+    def _ask(
+        self, host: LogstashHost, batch: Batch, course: PublishProgress, seconds: float
+    ) -> None:
         """Wait so long for the ack of what a blocked host holds."""
         held = host.held
         assert held is not None
         assert host.connection is not None
         answer = self._judge(host, host.connection.wait(seconds))
-        if answer.outcome is Outcome.BLOCKED:
+        if answer.outcome is WindowOutcome.BLOCKED:
             course.reasons[host.address] = f"{host.address} {answer.reason}"
         elif held.ids == batch.ids[course.start : course.start + len(held)]:
             course.advance(answer.acked)  # and if it is none of this batch, others took it over
 
-    def _go_on(self, host: Host, batch: Batch, course: Course) -> None:
+    def _go_on(self, host: LogstashHost, batch: Batch, course: PublishProgress) -> None:
         """Send the next window to this host, and draw the conclusions."""
         window = self._next_window(batch, course.start)
         answer = self._send(host, window)
@@ -200,53 +202,53 @@ class Logstash:
             course.advance(answer.acked)
             events, index, _last = next(batch.ranges(course.start - 1, course.start))
             self._witness = events, index
-        if answer.outcome is Outcome.ACKED:
+        if answer.outcome is WindowOutcome.ACKED:
             self._size = min(2 * self._size, self._settings.window_events)
-        elif answer.outcome is not Outcome.STALE:
+        elif answer.outcome is not WindowOutcome.STALE:
             course.reasons[host.address] = f"{host.address} {answer.reason}"
-            if answer.outcome is not Outcome.BLOCKED:
+            if answer.outcome is not WindowOutcome.BLOCKED:
                 self._size = max(len(window) // 2, 1)
-            if answer.outcome is Outcome.DOWN:
+            if answer.outcome is WindowOutcome.DOWN:
                 course.down.add(host.address)
-            elif answer.outcome is Outcome.CUT and len(window) == 1:
+            elif answer.outcome is WindowOutcome.CUT and len(window) == 1:
                 self._suspect(host, batch, course)
 
-    def _next_window(self, batch: Batch, start: int) -> Window:
+    def _next_window(self, batch: Batch, start: int) -> LumberjackWindow:
         """Take the block that begins here if it is framed, or so many events of a fit size."""
         events, first, last = next(batch.ranges(start, len(batch)))
         whole = isinstance(events, Framed) and not first and len(events.frames) <= WINDOW_BYTES
         if whole and last <= self._size:
-            return Window(batch, start, start + last)
+            return LumberjackWindow(batch, start, start + last)
         end = min(start + self._size, len(batch))
         while end - start > 1 and sum(map(len, batch.docs[start:end])) > WINDOW_BYTES:
             end = start + (end - start) // 2
-        return Window(batch, start, end)
+        return LumberjackWindow(batch, start, end)
 
-    def _send(self, host: Host, window: Window) -> Answer:
+    def _send(self, host: LogstashHost, window: LumberjackWindow) -> WindowAnswer:
         """Send one window to a host, and remember how it went."""
         try:
             connection = self._connection_to(host)
         except ConnectionFailed as error:
-            return self._judge(host, Answer(Outcome.DOWN, reason=str(error)))
+            return self._judge(host, WindowAnswer(WindowOutcome.DOWN, reason=str(error)))
         data = window.encode(self._settings.compression_level)
         answer = self._judge(host, connection.send(data, len(window)))
-        if answer.outcome is Outcome.BLOCKED:
+        if answer.outcome is WindowOutcome.BLOCKED:
             host.held = window
         return answer
 
-    def _judge(self, host: Host, answer: Answer) -> Answer:
+    def _judge(self, host: LogstashHost, answer: WindowAnswer) -> WindowAnswer:
         """Remember of a host how it took a window."""
-        if answer.outcome is Outcome.ACKED:
+        if answer.outcome is WindowOutcome.ACKED:
             host.works()
-        elif answer.outcome is Outcome.STALE:
+        elif answer.outcome is WindowOutcome.STALE:
             host.drop()
-        elif answer.outcome is not Outcome.BLOCKED:
+        elif answer.outcome is not WindowOutcome.BLOCKED:
             host.fails(time.monotonic())
             if host.failures == 1 and len(self._hosts) > 1:
                 log.warning("%s %s; other hosts take its turn", host.address, answer.reason)
         return answer
 
-    def _connection_to(self, host: Host) -> Connection:
+    def _connection_to(self, host: LogstashHost) -> Connection:
         connection = host.connection
         if connection is not None and not connection.is_usable():
             host.drop()
@@ -258,7 +260,7 @@ class Logstash:
             host.connection = connection
         return connection
 
-    def _suspect(self, host: Host, batch: Batch, course: Course) -> None:
+    def _suspect(self, host: LogstashHost, batch: Batch, course: PublishProgress) -> None:
         """Find out who is to blame that the next event was cut off alone: the event or the host."""
         index, id_ = course.start, batch.ids[course.start]
         course.cuts[host.address] += 1
@@ -277,7 +279,7 @@ class Logstash:
             course.reasons[host.address] = f"{told}: {id_}; it is tried {STRIKES} times"
         course.advance(1)
 
-    def _takes_another(self, host: Host, batch: Batch, index: int) -> bool:
+    def _takes_another(self, host: LogstashHost, batch: Batch, index: int) -> bool:
         """
         Send the witness to a host, on a connection of its own.
 
@@ -293,16 +295,16 @@ class Logstash:
             witness = events, other
         events, other = witness
         alone = Batch(0, (), (events.part([other]),))
-        if self._send(host, Window(alone, 0, 1)).outcome is not Outcome.ACKED:
+        if self._send(host, LumberjackWindow(alone, 0, 1)).outcome is not WindowOutcome.ACKED:
             return False
         self._witness = witness
         return True
 
-    def held_after(self, commit: int) -> Iterator[tuple[str, Sequence[int]]]:  # noqa: ARG002 -- protocol
+    def stored_after(self, commit: int) -> Iterator[tuple[str, Sequence[int]]]:  # noqa: ARG002 -- protocol
         """Return nothing: a resend is absorbed by its `_id`."""
         return iter(())
 
-    def holds(self, stream: str, first: int, last: int) -> Sequence[int]:  # noqa: ARG002 -- protocol
+    def stored_positions(self, stream: str, first: int, last: int) -> Sequence[int]:  # noqa: ARG002 -- protocol
         """Return nothing; see `Output`."""
         return ()
 
@@ -310,7 +312,7 @@ class Logstash:
         """Return 0: there are no commits."""
         return 0
 
-    def tend(self, now_ms: int) -> None:
+    def maintain(self, now_ms: int) -> None:
         """Do nothing: nothing is kept."""
 
     def close(self) -> None:
