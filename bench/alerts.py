@@ -30,7 +30,7 @@ from shipper.alerts.judge.evaluate import judge
 from shipper.alerts.judge.measure import Asked, Asks, measure
 from shipper.alerts.rules.reading import load_rules, parse_rule
 from shipper.alerts.rules.rule import Rule
-from shipper.config.main import ElasticsearchOutput
+from shipper.config.outputs import ElasticsearchOutput
 from shipper.store.api import Selection, Store
 from shipper.store.embedded.writer import EmbeddedWriter
 from shipper.store.opening import open_elasticsearch, open_embedded

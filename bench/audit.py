@@ -27,7 +27,8 @@ from typing import TypeVar
 from bench import corpus
 from shipper.audit.collect import take_account
 from shipper.audit.examine import examine
-from shipper.config.main import Config, ElasticsearchOutput, load
+from shipper.config.main import Config, load
+from shipper.config.outputs import ElasticsearchOutput
 from shipper.store.elasticsearch.requests import Requests
 from shipper.store.elasticsearch.setup import set_up
 from shipper.store.opening import store_of

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from bench.store import QUESTIONS, ROUNDS, events_of
 from elasticsearch import Elasticsearch
-from shipper.config.main import ElasticsearchOutput
+from shipper.config.outputs import ElasticsearchOutput
 from shipper.deliver.batch import Batch
 from shipper.deliver.bulk import bulk_body
 from shipper.net.elastic import Cluster

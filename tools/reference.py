@@ -1,4 +1,8 @@
-"""Writes the references of both files of options (in docs/) from the options themselves."""
+"""
+Writes the pages of docs/ that list options, and the JSON schema of rule files.
+
+`make docs` runs it; all texts come from the declarations of the options.
+"""
 
 from __future__ import annotations
 
@@ -28,30 +32,33 @@ output: {embedded: {}}
 ```
 
 - A relative path is relative to the working directory of the command.
-- `~` and `${VARIABLES}` are not replaced: a value that has one is a fault. The file is the whole
-  truth; make it with a tool of your choice where it must differ from machine to machine.
-- A duration is a number and `ms`, `s`, `m`, `h`, `d` or `w`, such as `500ms` or `30d`; where the
-  key ends in `_seconds`, a bare number of seconds will do. A size is a number and `KB`, `MB`, `GB`
-  or `TB` (powers of 1,000) or `KiB`, `MiB`, `GiB`, `TiB` (powers of 1,024); a bare number is bytes.
-- An unknown key, a key that is there twice and a YAML tag are faults. All faults are reported at
-  once, with place, line and remedy: `shipper check` shows them and what else may be in the way.
+- `~` and `${VARIABLES}` are not replaced; a value that has one is an error. If the file must differ
+  between machines, generate it with a tool of your choice.
+- A duration is a number and `ms`, `s`, `m`, `h`, `d` or `w`, such as `500ms` or `30d`. A key that
+  ends in `_seconds` also accepts a bare number of seconds.
+- A size is a number and `KB`, `MB`, `GB` or `TB` (powers of 1,000) or `KiB`, `MiB`, `GiB`, `TiB`
+  (powers of 1,024). A bare number is bytes.
+- Unknown keys, duplicate keys and YAML tags are errors. All errors are reported at once, each with
+  its place, line and remedy. `shipper check` shows them, and whatever else would keep the shipper
+  from working.
 """
 
 _FOOT = """
-This page is written from `shipper/config/main.py` by `make docs`.
+This page is generated from `shipper/config/` by `make docs`.
 """
 
 _ALERTS_HEAD = """\
 # Configuration of alerters and routes
 
-The file that `alerts.settings` of the [config](configuration.md) names, `config/alerts.json` as a
-rule: YAML or JSON, with comments. Who is told of what, and how. [alerters.md](alerters.md) has an
-example for every alerter and says what each promises. Durations and paths are written as in the
-config. All faults are reported at once, with place, line and remedy.
+The file that `alerts.settings` of the [config](configuration.md) names, by default
+`config/alerts.json`: YAML or JSON, comments allowed. It says who is notified of which incidents,
+and how. [alerters.md](alerters.md) has an example of every alerter and its guarantees. Durations
+and paths are written as in the config. All errors are reported at once, each with its place, line
+and remedy.
 """
 
 _ALERTS_FOOT = """
-This page is written from `shipper/alerts/settings.py` by `make docs`.
+This page is generated from `shipper/alerts/settings.py` by `make docs`.
 """
 
 _IN_WORDS = {"{}": "its defaults", "[]": "empty", "none": "none"}  # defaults nobody would write
@@ -60,20 +67,20 @@ _IN_WORDS = {"{}": "its defaults", "[]": "empty", "none": "none"}  # defaults no
 _RULES_HEAD = """\
 # Rules
 
-Every key of a rule file and of a file of cases. [alerts.md](alerts.md) teaches how to write, test
-and back-test a rule; this is the list to look things up in.
+Every key of a rule file and of a file of cases. [alerts.md](alerts.md) explains how to write, test
+and back-test a rule.
 
-- A rule is one YAML file in `config/rules/`, named as the rule. Its cases are in
+- A rule is one YAML file in `config/rules/`, with the name of the rule. Its cases are in
   `config/rules/tests/`, in a file of the same name.
-- A share is written as `1%` (or `0.01`), a time that a number is held against as `500ms` (or
-  `500`).
-- A query is one of [search.md](search.md). What some store can't answer is a fault of the file.
-- An editor that knows YAML language servers completes keys and marks faults, if the first line is
+- A share is written as `1%` (or `0.01`), a threshold in time as `500ms` (or `500`).
+- Queries are written as in [search.md](search.md). A query that some store cannot answer is an
+  error.
+- Editors with YAML language support complete keys and mark errors if the first line is
   `# yaml-language-server: $schema=rule.schema.json`.
 """
 
 _RULES_FOOT = """
-This page and `config/rules/rule.schema.json` are written from `shipper/alerts/rules/` and
+This page and `config/rules/rule.schema.json` are generated from `shipper/alerts/rules/` and
 `shipper/alerts/backtest/cases.py` by `make docs`.
 """
 

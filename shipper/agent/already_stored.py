@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from shipper.config.main import ElasticsearchOutput
+from shipper.config.outputs import ElasticsearchOutput
 from shipper.enrich.origin import is_run
 from shipper.errors import OutputUnavailable, ShipperError
 from shipper.store.api import Selection

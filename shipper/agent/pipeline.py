@@ -55,7 +55,8 @@ from shipper.tail.watch import Watch
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from shipper.config.main import Config, InputOptions
+    from shipper.config.inputs import InputOptions
+    from shipper.config.main import Config
     from shipper.deliver.output import Output
     from shipper.events import AnyEvents, Block
 

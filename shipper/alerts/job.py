@@ -42,7 +42,7 @@ from shipper.alerts.policy import inhibition_of, maintenance_of, sla_of
 from shipper.alerts.rules.reading import Rules, read_rules
 from shipper.alerts.settings import AlerterSettings, AlertSettings
 from shipper.alerts.settings import load as load_settings
-from shipper.config.main import ElasticsearchOutput
+from shipper.config.outputs import ElasticsearchOutput
 from shipper.emit.ulid import ulid
 from shipper.errors import ConfigError, DataFolderError, ShipperError, StoreUnavailable
 from shipper.process import data_folder

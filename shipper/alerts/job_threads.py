@@ -17,7 +17,7 @@ from shipper.alerts.alerters.http import Poster
 from shipper.alerts.alerters.secret import read_secret
 from shipper.alerts.ledger.ledger import Ledger
 from shipper.alerts.notify.dispatch import POLL_MS, Teller
-from shipper.config.main import TlsOptions
+from shipper.config.outputs import TlsOptions
 from shipper.errors import DataFolderError
 
 if TYPE_CHECKING:

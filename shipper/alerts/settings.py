@@ -35,17 +35,16 @@ from shipper.config.options import (
     PATH,
     SECONDS,
     SWITCH,
-    InvalidOptionsError,
+    Faults,
     ListOf,
     MapOf,
     Section,
     absent,
+    load_options,
     one_word_of,
     option,
-    read_options,
     text_matching,
 )
-from shipper.errors import ConfigError
 
 FROM_THE_GUIDE: Final = "email_alerts"
 TOLD: Final = tuple(change for change in Change if change not in (Change.OPENED, Change.DROPPED))
@@ -82,14 +81,13 @@ class AlerterSettings:
         factory=absent,
     )
 
-    def faults(self) -> Iterator[tuple[str, str]]:
-        """Yield (key, fault; remedy) for values that do not go together."""
+    def faults(self) -> Faults:
+        """Yield (key, fault, remedy) for values that contradict each other."""
         chosen = [kind for kind in KINDS if getattr(self, kind) is not None]
         if len(chosen) != 1:
-            told = (
-                f"has {' and '.join(chosen) or 'no kind'}; use exactly one of: {', '.join(KINDS)}"
-            )
-            yield chosen[1] if len(chosen) > 1 else KINDS[0], told
+            key = chosen[1] if len(chosen) > 1 else KINDS[0]
+            fault = f"has {' and '.join(chosen) or 'no kind'}"
+            yield key, fault, f"use exactly one of: {', '.join(KINDS)}"
 
     @property
     def kind(self) -> str:
@@ -165,10 +163,10 @@ class DigestLimits:
         key="collect",
     )
 
-    def faults(self) -> Iterator[tuple[str, str]]:
-        """Yield (key, fault; remedy) for values that do not go together."""
+    def faults(self) -> Faults:
+        """Yield (key, fault, remedy) for values that contradict each other."""
         if self.collect_seconds > self.within_seconds:
-            yield "collect", "is more than within; use at most as much"
+            yield "collect", "is more than within", "use at most as much"
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,12 +192,12 @@ class RetryLimits:
         default="1d",
     )
 
-    def faults(self) -> Iterator[tuple[str, str]]:
-        """Yield (key, fault; remedy) for values that do not go together."""
+    def faults(self) -> Faults:
+        """Yield (key, fault, remedy) for values that contradict each other."""
         if self.longest_seconds < self.first_seconds:
-            yield "longest_seconds", "is less than first_seconds; use at least as much"
+            yield "longest_seconds", "is less than first_seconds", "use at least as much"
         if self.give_up_seconds < self.hand_over_seconds:
-            yield "give_up_seconds", "is less than hand_over_seconds; use at least as much"
+            yield "give_up_seconds", "is less than hand_over_seconds", "use at least as much"
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,19 +253,19 @@ class AlertSettings:
         factory=absent,
     )
 
-    def faults(self) -> Iterator[tuple[str, str]]:
-        """Yield (key, fault; remedy) for values that do not go together."""
+    def faults(self) -> Faults:
+        """Yield (key, fault, remedy) for values that contradict each other."""
         if self.email_alerts is not None and FROM_THE_GUIDE in self.alerters:
-            yield "email_alerts", f"is there, and an alerter {FROM_THE_GUIDE} too; rename that"
+            yield "email_alerts", f"is there, and an alerter {FROM_THE_GUIDE} too", "rename that"
         known = sorted(self.all_alerters)
         for place, name in self._named():
             if name not in known:
                 remedy = f"use one of: {', '.join(known)}" if known else "add it to alerters"
                 key, _, rest = place.partition(" ")
-                yield key, f"{rest} names {name}, and there is no such alerter; {remedy}".strip()
+                yield key, f"{rest} names {name}, and there is no such alerter".strip(), remedy
         for name in self.alerters:
             if name in self.fallbacks_of(name):
-                yield "alerters", f"{name} falls back on itself in the end; break the circle"
+                yield "alerters", f"{name} falls back on itself in the end", "break the circle"
 
     def _named(self) -> Iterator[tuple[str, str]]:
         """Yield the places that name an alerter, with the name."""
@@ -316,16 +314,9 @@ def load(path: Path) -> AlertSettings:
     Raises:
         ConfigError: with every fault of the file: place, fault, remedy.
     """
-    try:
-        settings: AlertSettings = read_options(path.read_text(encoding="utf-8"), AlertSettings)
-    except OSError as error:
-        told = f"cannot read {path}: {error.strerror}; name it as alerts.settings of the config"
-        raise ConfigError(told) from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"cannot read {path}: is not UTF-8; save it as UTF-8") from error
-    except InvalidOptionsError as error:
-        lines = [f"cannot use {path}:", *(f"  {fault}" for fault in error.faults)]
-        raise ConfigError("\n".join(lines)) from None
+    settings: AlertSettings = load_options(
+        path, AlertSettings, "name it as alerts.settings of the config"
+    )
     return settings
 
 

@@ -21,7 +21,7 @@ from shipper.net.elastic import Cluster, ElasticFailure
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from shipper.config.main import ElasticsearchOutput
+    from shipper.config.outputs import ElasticsearchOutput
 
 PLACE = "output.elasticsearch"
 STREAMS = "logs-orchestrator.*-*"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Iterator
 
-    from shipper.config.main import LogstashOutput
+    from shipper.config.outputs import LogstashOutput
 
 PLACE = "output.logstash"
 

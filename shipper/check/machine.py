@@ -24,8 +24,8 @@ from pathlib import Path
 from shipper.agent.status import status
 from shipper.check.finding import Finding, Severity
 from shipper.check.logstash import look_at_logstash
-from shipper.config.main import (
-    Config,
+from shipper.config.main import Config
+from shipper.config.outputs import (
     ConsoleOutput,
     ElasticsearchOutput,
     EmbeddedOutput,

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from shipper.config.main import TlsOptions
+    from shipper.config.outputs import TlsOptions
 
 SOON_DAYS = 30  # a certificate that ends sooner is a warning
 DAY = 86_400

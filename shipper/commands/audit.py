@@ -16,7 +16,8 @@ from shipper.audit.examine import examine
 from shipper.audit.result import Result, save
 from shipper.commands.invocation import Invocation, common_options, examples
 from shipper.commands.moments import as_duration, as_moment
-from shipper.config.main import EmbeddedOutput, LogstashOutput, load
+from shipper.config.main import load
+from shipper.config.outputs import EmbeddedOutput, LogstashOutput
 from shipper.errors import StoreUnavailable
 from shipper.process import data_folder
 from shipper.registry.registry import files_beside

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from shipper.config.options import parse_duration
+from shipper.config.options import InvalidValueError, parse_duration
 from shipper.times import EPOCH, MILLISECOND
 
 if TYPE_CHECKING:
@@ -20,28 +20,29 @@ if TYPE_CHECKING:
 
 
 def parse_moment(text: str, now: int) -> int:
-    """Return a time in epoch milliseconds; raise ValueError with fault and remedy."""
+    """Return a time in epoch milliseconds; else InvalidValueError."""
     if re.fullmatch(r"\s*[\d.]+\s*[a-z]+\s*", text):
         return now - round(parse_duration(text) * 1000)
     try:
         moment = datetime.fromisoformat(text.strip())
     except ValueError:
-        reason = f'"{text}" is not a time; use 15m, 2h, 7d (ago) or 2026-02-05T14:30:00Z'
-        raise ValueError(reason) from None
+        raise InvalidValueError(
+            f'"{text}" is not a time', "use 15m, 2h, 7d (ago) or 2026-02-05T14:30:00Z"
+        ) from None
     known = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return (known - EPOCH) // MILLISECOND
 
 
 def parse_duration_ms(text: str) -> int:
-    """Return a duration such as `1m` in milliseconds, at least 1; raise ValueError otherwise."""
+    """Return a duration such as `1m` in milliseconds, at least 1; else InvalidValueError."""
     milliseconds = round(parse_duration(text) * 1000)
     if milliseconds < 1:
-        raise ValueError(f'"{text}" is too short; use at least 1ms')
+        raise InvalidValueError(f'"{text}" is too short', "use at least 1ms")
     return milliseconds
 
 
 def parse_day(text: str, now: int) -> date:
-    """Return the day in UTC of `2026-02-05`, `today` or `yesterday`; raise ValueError otherwise."""
+    """Return the day in UTC of `2026-02-05`, `today` or `yesterday`; else InvalidValueError."""
     today = (EPOCH + now * MILLISECOND).date()
     named = {"today": today, "yesterday": today - timedelta(days=1)}
     if text in named:
@@ -49,8 +50,9 @@ def parse_day(text: str, now: int) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        reason = f'"{text}" is not a day; use 2026-02-05, today or yesterday'
-        raise ValueError(reason) from None
+        raise InvalidValueError(
+            f'"{text}" is not a day', "use 2026-02-05, today or yesterday"
+        ) from None
 
 
 def typed(parse: Callable[[str, int], Any]) -> Callable[..., Any]:
@@ -59,7 +61,7 @@ def typed(parse: Callable[[str, int], Any]) -> Callable[..., Any]:
     def callback(ctx: click.Context, _option: click.Parameter, text: str | None) -> Any:
         try:
             return None if text is None else parse(text, ctx.obj.now())
-        except ValueError as error:
+        except InvalidValueError as error:
             raise click.BadParameter(str(error)) from None
 
     return callback

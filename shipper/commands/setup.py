@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from shipper.commands.invocation import Invocation, common_options, examples
-from shipper.config.main import ElasticsearchOutput, load
+from shipper.config.main import load
+from shipper.config.outputs import ElasticsearchOutput
 from shipper.errors import ConfigError
 from shipper.text import safe
 

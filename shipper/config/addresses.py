@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
-from shipper.config.options import Scalar, text_matching
+from shipper.config.options import InvalidValueError, Scalar, text_matching
 
 _HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)"
 _PORT = r":(?:[1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5])"  # to 65535
@@ -18,7 +18,9 @@ _URL_TEXT = text_matching(
 
 def _parse_url(text: str) -> str:
     if "@" in text:  # the fault must not show it
-        raise ValueError("has a user or password; use username and password_file, or api_key_file")
+        raise InvalidValueError(
+            "has a user or password", "use username and password_file, or api_key_file"
+        )
     url: str = _URL_TEXT.parse(text)
     return url.rstrip("/")
 

@@ -1,13 +1,12 @@
 """
-The section `alerts` of the config: which rules, how long is waited, the clocks, what is muted.
+The options of the section `alerts`: rules, waiting times, SLA, maintenance and inhibition.
 
-Alerters and routes are in a file of their own (`settings.py`).
+Alerters and routes are in a file of their own (shipper/alerts/settings.py).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, tzinfo
 from pathlib import Path
@@ -20,6 +19,8 @@ from shipper.config.options import (
     DURATION,
     PATH,
     TEXT,
+    Faults,
+    InvalidValueError,
     ListOf,
     Scalar,
     Section,
@@ -41,20 +42,22 @@ def _parse_zone(text: str) -> ZoneInfo:
     try:
         return ZoneInfo(text)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        told = "use one of the IANA database, such as Europe/Berlin, and install tzdata"
-        raise ValueError(f'"{text}" is no time zone that is known here; {told}') from None
+        raise InvalidValueError(
+            f'"{text}" is not a known time zone',
+            "use one of the IANA database, such as Europe/Berlin, and install tzdata",
+        ) from None
 
 
 def _parse_weekday(text: str) -> int:
     if text.lower() not in WEEKDAYS:
-        raise ValueError(f'"{text}" is no day; use {", ".join(WEEKDAYS)}')
+        raise InvalidValueError(f'"{text}" is not a weekday', f"use {', '.join(WEEKDAYS)}")
     return WEEKDAYS.index(text.lower())
 
 
 def _parse_clock(text: str) -> time:
     found = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", text, re.ASCII)
     if found is None:
-        raise ValueError(f'"{text}" is no time of day; use 00:00 to 23:59')
+        raise InvalidValueError(f'"{text}" is not a time of day', "use 00:00 to 23:59")
     return time(int(found[1]), int(found[2]))
 
 
@@ -62,14 +65,14 @@ def _parse_date(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise ValueError(f'"{text}" is no day; use 2026-12-25') from None
+        raise InvalidValueError(f'"{text}" is not a day', "use 2026-12-25") from None
 
 
 def _parse_moment(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError(f'"{text}" is no time; use 2026-02-07T02:00') from None
+        raise InvalidValueError(f'"{text}" is not a time', "use 2026-02-07T02:00") from None
 
 
 def _parse_span(text: str) -> int | None:
@@ -77,7 +80,7 @@ def _parse_span(text: str) -> int | None:
         return None
     milliseconds = round(parse_duration(text) * 1000)
     if not milliseconds:
-        raise ValueError(f'"{text}" is no time at all; use at least 1s')
+        raise InvalidValueError(f'"{text}" is too short', "use at least 1s")
     return milliseconds
 
 
@@ -92,39 +95,45 @@ MATCHER: Final = Scalar("a matcher, such as rule=server_*", parse_matcher)
 
 @dataclass(frozen=True, slots=True)
 class TimesToAnswer:
-    """How long until an incident has to be acknowledged, and resolved."""
+    """Time limits for acknowledging and resolving an incident."""
 
     # in milliseconds; None: until the close of the next business day
-    respond: int | None = option(SPAN, "Until somebody acknowledges it.")
-    resolve: int | None = option(SPAN, "Until it is resolved.")
+    respond: int | None = option(SPAN, "Time until somebody has to acknowledge it.")
+    resolve: int | None = option(SPAN, "Time until it has to be resolved.")
 
 
 @dataclass(frozen=True, slots=True)
 class SlaOptions:
-    """The clocks of incidents; they run from the time at which people were told."""
+    """Service levels: time limits of incidents, from the first notification on."""
 
     zone: tzinfo = option(
-        ZONE, "Where business is done; months are those of it too.", default="UTC"
+        ZONE, "Time zone of business days and of the months in SLA reports.", default="UTC"
     )
     days: tuple[int, ...] = option(
         ListOf(WEEKDAY, least=1), "Business days.", default="[mon, tue, wed, thu, fri]"
     )
-    close: time = option(
-        CLOCK, f"When business closes: the time of `{BUSINESS_DAY}`.", default="17:00"
+    close: time = option(CLOCK, f"Close of business: when `{BUSINESS_DAY}` ends.", default="17:00")
+    holidays: tuple[date, ...] = option(
+        ListOf(DATE), "Days that are not business days.", default="[]"
     )
-    holidays: tuple[date, ...] = option(ListOf(DATE), "Days without business.", default="[]")
     critical: TimesToAnswer = option(
-        Section(TimesToAnswer), "Incidents that are critical.", default="{respond: 5m, resolve: 1h}"
+        Section(TimesToAnswer),
+        "Time limits of critical incidents.",
+        default="{respond: 5m, resolve: 1h}",
     )
     high: TimesToAnswer = option(
-        Section(TimesToAnswer), "Incidents that are high.", default="{respond: 15m, resolve: 4h}"
+        Section(TimesToAnswer),
+        "Time limits of high incidents.",
+        default="{respond: 15m, resolve: 4h}",
     )
     medium: TimesToAnswer = option(
-        Section(TimesToAnswer), "Incidents that are medium.", default="{respond: 1h, resolve: 8h}"
+        Section(TimesToAnswer),
+        "Time limits of medium incidents.",
+        default="{respond: 1h, resolve: 8h}",
     )
     low: TimesToAnswer = option(
         Section(TimesToAnswer),
-        "Incidents that are low.",
+        "Time limits of low incidents.",
         default="{respond: next business day, resolve: 48h}",
     )
 
@@ -132,48 +141,53 @@ class SlaOptions:
 @dataclass(frozen=True, slots=True)
 class MaintenanceOptions:
     """
-    A maintenance window: once from `from` to `to`, or again and again from `at` for `for`.
+    A maintenance window: once from `from` to `to`, or recurring at `at` for `for`.
 
-    What it is about is muted meanwhile, and told when it ends if it still fires.
+    Matching incidents are muted during the window; those that still fire at its end are notified
+    then.
     """
 
-    name: str = option(TEXT, "What is done; it is shown as the reason.")
+    name: str = option(TEXT, "Name of the work; shown as the reason why an incident is muted.")
     match: tuple[Any, ...] = option(
         ListOf(MATCHER),
-        "What is muted: all of these have to hold; empty for everything. `rule`, `severity`, "
-        "`host` or a field of the group, then `=` or `!=` (with wildcards) or `~` or `!~` (a "
-        "regular expression).",
+        "Incidents to mute: all matchers have to match; empty: all incidents. A matcher is `rule`, "
+        "`severity`, `host` or a field of the group, then `=` or `!=` with wildcards, or `~` or "
+        "`!~` with a regular expression.",
         default="[]",
     )
     start: datetime | None = option(
-        MOMENT, "Beginning of a single window.", default="none", factory=absent, key="from"
+        MOMENT, "Start of a single window.", default="none", factory=absent, key="from"
     )
     end: datetime | None = option(
         MOMENT, "End of a single window.", default="none", factory=absent, key="to"
     )
-    at: time | None = option(
-        CLOCK, "Beginning of a window that comes again.", default="none", factory=absent
-    )
+    at: time | None = option(CLOCK, "Start of a recurring window.", default="none", factory=absent)
     span_seconds: int | None = option(
-        DURATION.between("1m", "31d"), "How long it is.", default="none", factory=absent, key="for"
+        DURATION.between("1m", "31d"),
+        "Length of a recurring window.",
+        default="none",
+        factory=absent,
+        key="for",
     )
     days: tuple[int, ...] = option(
-        ListOf(WEEKDAY), "On which days of the week it begins; empty for all.", default="[]"
+        ListOf(WEEKDAY),
+        "Weekdays on which it starts; empty: every day.",
+        default="[]",
     )
     dates: tuple[int, ...] = option(
         ListOf(COUNT.between("1", "31")),
-        "On which days of the month it begins; empty for all.",
+        "Days of the month on which it starts; empty: every day.",
         default="[]",
     )
-    zone: tzinfo = option(ZONE, "Zone of these times.", default="UTC")
+    zone: tzinfo = option(ZONE, "Time zone of these times.", default="UTC")
 
-    def faults(self) -> Iterator[tuple[str, str]]:
-        """Yield (key, fault; remedy) for values that do not go together."""
+    def faults(self) -> Faults:
+        """Yield (key, fault, remedy) for values that contradict each other."""
         once, again = (self.start, self.end), (self.at, self.span_seconds)
         if (None in once) == (None in again) or (any(once) and self.at is not None):
-            yield "at", "or from: has to be there; use from and to, or at and for"
+            yield "at", "is missing, or mixed with from and to", "use from and to, or at and for"
         elif self.start and self.end and self.epoch_ms(self.start) >= self.epoch_ms(self.end):
-            yield "to", "is not after from; mend it"
+            yield "to", "is not after from", "use a later time"
 
     def epoch_ms(self, moment: datetime) -> int:
         """Return a moment in epoch milliseconds; one without a zone is in `zone`."""
@@ -183,15 +197,13 @@ class MaintenanceOptions:
 
 @dataclass(frozen=True, slots=True)
 class InhibitOptions:
-    """While one rule fires, what follows from it is muted."""
+    """While a source rule fires, the rules that follow from it are muted."""
 
-    source: str = option(_GLOB, "The rule that says why, with wildcards.")
-    targets: tuple[str, ...] = option(
-        ListOf(_GLOB, least=1), "The rules that follow from it, with wildcards."
-    )
+    source: str = option(_GLOB, "The rule that is the cause, with wildcards.")
+    targets: tuple[str, ...] = option(ListOf(_GLOB, least=1), "The rules to mute, with wildcards.")
     equal: tuple[str, ...] = option(
         ListOf(_FIELD),
-        "Fields in which both groups have to agree, where both have them.",
+        "Fields whose values must be equal in both incidents, if both have them.",
         default="[service.name]",
     )
 
@@ -199,25 +211,25 @@ class InhibitOptions:
 @dataclass(frozen=True, slots=True)
 class PingOptions:
     """
-    The dead man's ping: while all is well, an address of a service elsewhere is asked for.
+    Dead man's switch: this URL is requested while the job is healthy.
 
-    All is well while the store answers and rules are judged. The service pages when the pings stop,
-    so that a dead alert job is no silence. (An alerter that fails is an incident, which the others
-    tell.)
+    Point it at a service elsewhere that pages you when the requests stop, so that you notice when
+    the alert job is down. The job is healthy while the store answers and rules are evaluated. (A
+    failing alerter is an incident, which the other alerters notify.)
     """
 
-    url: str | None = option(_URL, "The address.", default="none", factory=absent)
+    url: str | None = option(_URL, "URL to request.", default="none", factory=absent)
     url_file: Path | None = option(
-        PATH, "File with the address, where it is a secret.", default="none", factory=absent
+        PATH, "File with the URL, if it is a secret.", default="none", factory=absent
     )
     every_seconds: int = option(
-        DURATION.between("5s", "1d"), "Time between two pings.", default="1m", key="every"
+        DURATION.between("5s", "1d"), "Interval between two requests.", default="1m", key="every"
     )
 
-    def faults(self) -> Iterator[tuple[str, str]]:
-        """Yield (key, fault; remedy) for values that do not go together."""
+    def faults(self) -> Faults:
+        """Yield (key, fault, remedy) for values that contradict each other."""
         if self.url is not None and self.url_file is not None:
-            yield "url_file", "is there with url; use one of them"
+            yield "url_file", "is there with url", "use one of them"
 
 
 INHIBIT: Final = """\
@@ -229,9 +241,11 @@ equal: [host.name]}]"""
 
 @dataclass(frozen=True, slots=True)
 class AlertOptions:
-    """The alert job: `shipper alerts run` judges rules over the records and tells people."""
+    """The alert job, `shipper alerts run`: evaluates rules over records and notifies people."""
 
-    rules: Path = option(PATH, "Folder of the rules, one YAML file each.", default="config/rules")
+    rules: Path = option(
+        PATH, "Folder of the rules, one YAML file per rule.", default="config/rules"
+    )
     settings: Path = option(
         PATH,
         "File with the alerters and routes; [alerts-configuration.md](alerts-configuration.md) has "
@@ -240,50 +254,52 @@ class AlertOptions:
     )
     grace_seconds: int = option(
         DURATION.between("1s", "1h"),
-        "How long a window that has ended waits for the records of all hosts. After it, it is "
-        "judged on the hosts that have delivered, and once more when another one catches up.",
+        "How long a window that has ended waits for the records of all hosts. Then it is evaluated "
+        "with the hosts that have delivered, and again when another host catches up.",
         default="30s",
         key="grace",
     )
     blind_after_seconds: int = option(
         DURATION.between("10s", "1d"),
-        "A host whose records are so long behind, or a store that gives no answer for so long, is "
-        "an incident.",
+        "A host whose records are this far behind, or a store that does not answer for this long, "
+        "is an incident.",
         default="5m",
         key="blind_after",
     )
     forget_hosts_seconds: int = option(
         DURATION.between("10m", "90d"),
-        "A host that has sent no heartbeat for so long is not waited for any more.",
+        "A host without a heartbeat for this long is no longer waited for.",
         default="1d",
         key="forget_hosts",
     )
     catch_up_seconds: int = option(
         DURATION.between("1m", "90d"),
-        "How far back windows are judged that were missed while the job was down, or while a host "
-        "was late.",
+        "How far back windows are evaluated that were missed while the job was down or a host was "
+        "late.",
         default="1d",
         key="catch_up",
     )
     assumed_delay_seconds: int = option(
         DURATION.between("1s", "1h"),
-        "Where no shipper sends heartbeats (older versions), records are taken to have arrived "
-        "after this time. It is a guess, as in every other tool.",
+        "How long records take to arrive, assumed for hosts whose shipper sends no heartbeats. "
+        "Raise it if records arrive later.",
         default="30s",
         key="assumed_delay",
     )
     lease_seconds: int = option(
         DURATION.between("10s", "1h"),
-        "Of several jobs that ask one Elasticsearch one works, and another takes over when nothing "
-        "was heard of it for so long.",
+        "Of several alert jobs on one Elasticsearch, one is active. Another takes over when the "
+        "active one has not renewed its lease for this long.",
         default="1m",
         key="lease",
     )
-    ping: PingOptions = option(Section(PingOptions), "A sign of life.", default="{}")
-    sla: SlaOptions = option(Section(SlaOptions), "Times to answer.", default="{}")
+    ping: PingOptions = option(Section(PingOptions), "Dead man's switch.", default="{}")
+    sla: SlaOptions = option(
+        Section(SlaOptions), "Time limits for acknowledging and resolving incidents.", default="{}"
+    )
     maintenance: tuple[MaintenanceOptions, ...] = option(
-        ListOf(Section(MaintenanceOptions)), "Planned work.", default="[]"
+        ListOf(Section(MaintenanceOptions)), "Maintenance windows.", default="[]"
     )
     inhibit: tuple[InhibitOptions, ...] = option(
-        ListOf(Section(InhibitOptions)), "What follows from what.", default=INHIBIT
+        ListOf(Section(InhibitOptions)), "Rules that mute other rules.", default=INHIBIT
     )

@@ -1,9 +1,9 @@
 """
 What a new config changes in a running shipper.
 
-Live: what is read and how (`inputs`, `tail`), how it is handed over (`delivery`), what every
-record gets (`service`, `host`), where it goes (`output`, `namespace`). Not live: `data_dir`, whose
-lock and registry the process holds, and `holds`. Everything else is for other commands.
+Applied live: `inputs`, `tail`, `delivery`, `service`, `host`, `output` and `namespace`. Not applied
+live: `data_dir`, whose lock and registry the process holds, and `holds`. The other sections are for
+other commands.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Differences:
 
     @property
     def has_output(self) -> bool:
-        """Return whether records go elsewhere, or in another way."""
+        """Whether the destination changes, or how it is reached."""
         return not OF_THE_OUTPUT.isdisjoint(self.sections)
 
 
@@ -42,10 +42,10 @@ def differences(old: Config, new: Config) -> Differences:
     """
     if old.data_dir != new.data_dir:
         raise ConfigError(
-            f"data_dir: {new.data_dir} is not {old.data_dir}, which this shipper holds; restart it"
-            " for that"
+            f"data_dir: cannot change from {old.data_dir} to {new.data_dir} while running",
+            "restart the shipper",
         )
     if old.holds != new.holds:
-        raise ConfigError("holds: is another; restart the shipper for that")
+        raise ConfigError("holds: cannot change while running", "restart the shipper")
     names = [field.name for field in dataclasses.fields(old)]
     return Differences(tuple(name for name in names if getattr(old, name) != getattr(new, name)))

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
+from shipper.config.options import InvalidValueError
+
 
 class Comparison(StrEnum):
-    """How a value is held against what a matcher wants."""
+    """How a value is compared with that of the matcher."""
 
     IS = "="  # * ? [ ] are wildcards
     IS_NOT = "!="
@@ -20,10 +22,10 @@ class Comparison(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Matcher:
     """
-    What an incident has to be: `rule=server_errors`, `severity=low`, `host~app[0-9]+`.
+    A condition on incidents: `rule=server_errors`, `severity=low`, `host~app[0-9]+`.
 
-    Besides `rule`, `severity`, `id` and `host` (for `host.name`), names are those of the fields by
-    which the rule groups; of a field that it has not, the value is empty.
+    The name is `rule`, `severity`, `id`, `host` (for `host.name`) or a field by which the rule
+    groups. A field that the incident does not have counts as empty.
     """
 
     name: str
@@ -31,7 +33,7 @@ class Matcher:
     wanted: str
 
     def holds(self, value: str) -> bool:
-        """Return whether an incident matches that has this value under `name`."""
+        """Return whether an incident with this value under `name` matches."""
         if self.comparison in {Comparison.IS, Comparison.IS_NOT}:
             return fnmatchcase(value, self.wanted) is (self.comparison is Comparison.IS)
         met = re.fullmatch(self.wanted, value) is not None
@@ -42,16 +44,19 @@ class Matcher:
 
 
 def parse_matcher(text: str) -> Matcher:
-    """Read `name=value`, `name!=value`, `name~value` or `name!~value`; ValueError otherwise."""
+    """Read `name=value`, `name!=value`, `name~value` or `name!~value`; else InvalidValueError."""
     found = re.fullmatch(r"([\w.@-]{1,200}?)(!=|!~|=|~)(.{0,1000})", text.strip(), re.DOTALL)
     if found is None:
-        told = f'"{text}" is no matcher; use name=value or name~expression, such as rule=server_*'
-        raise ValueError(told)
+        raise InvalidValueError(
+            f'"{text}" is not a matcher',
+            "use name=value or name~expression, such as rule=server_*",
+        )
     comparison = Comparison(found[2])
     if comparison in {Comparison.MATCHES, Comparison.MATCHES_NOT}:
         try:
             re.compile(found[3])
         except re.error as error:
-            told = f'"{found[3]}" is no regular expression ({error}); mend it, or use = and *'
-            raise ValueError(told) from None
+            raise InvalidValueError(
+                f'"{found[3]}" is not a regular expression ({error})', "correct it, or use = and *"
+            ) from None
     return Matcher(found[1], comparison, found[3])

@@ -1,10 +1,16 @@
 """
-Reads a YAML file into frozen dataclasses whose fields say what they are.
+Reads a YAML file into frozen dataclasses whose fields declare the options.
 
-A dataclass field made by `option` holds the kind of its value, its default as a user would write
-it, and its meaning; the file is read, checked and documented from that alone. Reading finds every
-fault before it gives up, each with its place and line, and builds no object that YAML asks for:
-only the tree of nodes is looked at, so a tag is a fault and a duplicate key is seen.
+A field made by `option` declares the kind of its value, its default as a user would write it, and
+its meaning; the file is read, checked and documented from these declarations alone:
+
+    @dataclass(frozen=True, slots=True)
+    class TailOptions:
+        scan_seconds: float = option(SECONDS.between("0.05s", "1h"), "Scan interval.", default="1s")
+
+Reading collects all faults of a file, each with its place and line, before it fails. It looks at
+the tree of YAML nodes only and builds no object that a tag asks for: a tag is a fault, and a
+duplicate key is noticed.
 """
 
 from __future__ import annotations
@@ -20,6 +26,8 @@ from typing import Any, Protocol
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from shipper.errors import ConfigError
+
 _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _UNIT_BYTES: dict[str, int] = {"": 1, "B": 1} | {
     f"{letter}{suffix}": base**power
@@ -33,42 +41,65 @@ _PLAIN = {
 _SWITCH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 
+class InvalidValueError(ValueError):
+    """A text is not a value of its kind; `fault` says why, `remedy` what to write."""
+
+    def __init__(self, fault: str, remedy: str) -> None:
+        super().__init__(fault, remedy)
+        self.fault = fault
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.fault}; {self.remedy}"
+
+
 def parse_duration(text: str) -> float:
-    """Return the seconds of `0.5s`, `500ms`, `15m`, `2h`, `7d` or `1w`; ValueError otherwise."""
+    """Return the seconds of `0.5s`, `500ms`, `15m`, `2h`, `7d` or `1w`; else InvalidValueError."""
     match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?) ?(ms|[smhdw])", text.strip(), re.ASCII)
     if match is None:
-        raise ValueError(f'"{text}" is no duration; use a number and ms, s, m, h, d or w')
+        raise InvalidValueError(
+            f'"{text}" is not a duration', "use a number and ms, s, m, h, d or w"
+        )
     return float(match[1]) * _UNIT_SECONDS[match[2]]
 
 
 def parse_size(text: str) -> int:
-    """Return the bytes of `10 GiB`, `500 MB` or `1048576`; ValueError otherwise."""
+    """Return the bytes of `10 GiB`, `500 MB` or `1048576`; else InvalidValueError."""
     match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,9})?) ?([A-Za-z]{0,3})", text.strip(), re.ASCII)
     unit = _UNIT_BYTES.get(match[2].upper(), 0) if match else 0
     if match is None or not unit:
-        raise ValueError(f'"{text}" is no size; use a number and KB, MB, GB, KiB, MiB or GiB')
+        raise InvalidValueError(
+            f'"{text}" is not a size', "use a number and KB, MB, GB, KiB, MiB or GiB"
+        )
     return round(float(match[1]) * unit)
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong in the file: place, line (from 1; 0 for none), fault and remedy."""
+    """One thing that is wrong in the file; `line` counts from 1, 0 for none."""
 
     place: str
     line: int
-    text: str
+    fault: str
+    remedy: str
 
     def __str__(self) -> str:
         line = f" (line {self.line})" if self.line else ""
-        return f"{self.place}{line}: {self.text}"
+        remedy = f"; {self.remedy}" if self.remedy else ""
+        return f"{self.place}{line}: {self.fault}{remedy}"
 
 
-class InvalidOptionsError(Exception):
-    """The file cannot be used, for these reasons."""
+# What `faults()` of a section yields: key, fault, remedy.
+Faults = Iterator[tuple[str, str, str]]
 
-    def __init__(self, faults: Iterable[Fault]) -> None:
+
+class InvalidOptionsError(ConfigError):
+    """The options cannot be used; `faults` are all that is wrong with them."""
+
+    def __init__(self, faults: Iterable[Fault], path: Path | None = None) -> None:
         self.faults = tuple(faults)
-        super().__init__("; ".join(map(str, self.faults)))
+        head = "cannot use the options:" if path is None else f"cannot use {path}:"
+        super().__init__("\n".join([head, *(f"  {fault}" for fault in self.faults)]))
 
 
 class OptionKind(Protocol):
@@ -76,18 +107,18 @@ class OptionKind(Protocol):
 
     @property
     def shown(self) -> str:
-        """Name the values that are taken, such as `a size`."""
+        """The values that are accepted, such as `a size`."""
 
     def read(self, node: Node, place: str, faults: list[Fault]) -> Any:
-        """Return the value; where it is wrong, add to `faults` and give anything."""
+        """Return the value; if it is wrong, add to `faults` and return anything."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
     """
-    A single value; `parse` gets its text as written and raises ValueError with the fault.
+    A single value; `parse` gets its text as written and raises InvalidValueError.
 
-    `words` are all that it can be, where these are few.
+    `words` are all of its values, if they are few.
     """
 
     shown: str
@@ -97,24 +128,24 @@ class Scalar:
     def read(self, node: Node, place: str, faults: list[Fault]) -> Any:
         """Return the parsed value."""
         if not isinstance(node, ScalarNode) or node.tag not in _PLAIN:
-            faults.append(_fault(node, place, f"is {_shape(node)}; use {self.shown}"))
+            faults.append(_fault(node, place, f"is {_shape(node)}", f"use {self.shown}"))
         elif node.tag == f"{_TAG}null":
-            faults.append(_fault(node, place, f"has no value; use {self.shown}"))
+            faults.append(_fault(node, place, "has no value", f"use {self.shown}"))
         else:
             try:
                 return self.parse(node.value)
-            except ValueError as error:
-                faults.append(_fault(node, place, str(error)))
+            except InvalidValueError as error:
+                faults.append(_fault(node, place, error.fault, error.remedy))
         return None
 
     def between(self, low: str, high: str) -> Scalar:
-        """Narrow the kind to the values from `low` to `high`, both allowed."""
+        """Return the kind of the values from `low` to `high`, both allowed."""
         lowest, highest = self.parse(low), self.parse(high)
 
         def parse(text: str) -> Any:
             value = self.parse(text)
             if not lowest <= value <= highest:
-                raise ValueError(f'"{text}" is out of range; use {low} to {high}')
+                raise InvalidValueError(f'"{text}" is out of range', f"use {low} to {high}")
             return value
 
         return Scalar(f"{self.shown} from {low} to {high}", parse)
@@ -122,23 +153,23 @@ class Scalar:
 
 @dataclass(frozen=True, slots=True)
 class ListOf:
-    """A list of values or sections of one kind; `least` is how many there must be."""
+    """A list of values or sections of one kind, with at least `least` items."""
 
     item: OptionKind
     least: int = 0
 
     @property
     def shown(self) -> str:
-        """Name the items."""
+        """The kind of the items."""
         return f"a list of: {self.item.shown}"
 
     def read(self, node: Node, place: str, faults: list[Fault]) -> tuple[Any, ...]:
         """Return the items."""
         if not isinstance(node, SequenceNode) or node.tag not in _PLAIN:
-            faults.append(_fault(node, place, f"is {_shape(node)}; use {self.shown}"))
+            faults.append(_fault(node, place, f"is {_shape(node)}", f"use {self.shown}"))
             return ()
         if len(node.value) < self.least:
-            faults.append(_fault(node, place, f"is empty; use {self.shown}"))
+            faults.append(_fault(node, place, "is empty", f"use {self.shown}"))
         return tuple(
             self.item.read(item, f"{place}[{number}]", faults)
             for number, item in enumerate(node.value)
@@ -147,17 +178,17 @@ class ListOf:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A mapping whose keys are the options of a dataclass; no value stands for all defaults."""
+    """A mapping whose keys are the options of a dataclass; an empty one has all defaults."""
 
     type: type[Any]
 
     @property
     def shown(self) -> str:
-        """Name the keys."""
+        """The keys."""
         return f"a section with {', '.join(found.key for found in options_of(self.type))}"
 
     def read(self, node: Node, place: str, faults: list[Fault]) -> Any:
-        """Build the dataclass; its own `faults()` says what is wrong between its options."""
+        """Build the dataclass; its own `faults()` yields what is wrong between its options."""
         before = len(faults)
         options = {found.key: found for found in options_of(self.type)}
         pairs = _read_pairs(node, place, options, faults)
@@ -166,38 +197,38 @@ class Section:
             if key in pairs:
                 values[found.name] = found.kind.read(pairs[key], _join(place, key), faults)
             elif found.required and not _is_other(node):
-                told = f"is missing; use {found.kind.shown}"
-                faults.append(_fault(node, _join(place, key), told))
+                remedy = f"use {found.kind.shown}"
+                faults.append(_fault(node, _join(place, key), "is missing", remedy))
         if len(faults) > before:
             return None
         value = self.type(**values)
-        for key, told in getattr(value, "faults", tuple)():
-            faults.append(_fault(pairs.get(key, node), _join(place, key), told))
+        for key, fault, remedy in getattr(value, "faults", tuple)():
+            faults.append(_fault(pairs.get(key, node), _join(place, key), fault, remedy))
         return value
 
 
 @dataclass(frozen=True, slots=True)
 class MapOf:
-    """A mapping from names that the user chooses to values or sections of one kind."""
+    """A mapping from names of the user's choice to values or sections of one kind."""
 
     name: Scalar
     item: OptionKind
 
     @property
     def shown(self) -> str:
-        """Name the keys and the items."""
+        """The kinds of the keys and the items."""
         return f"a section of: {self.name.shown} to {self.item.shown}"
 
     def read(self, node: Node, place: str, faults: list[Fault]) -> dict[str, Any]:
         """Return the items by their names, in the order of the file."""
         if _is_other(node):
-            faults.append(_fault(node, place, f"is {_shape(node)}; use {self.shown}"))
+            faults.append(_fault(node, place, f"is {_shape(node)}", f"use {self.shown}"))
             return {}
         found: dict[str, Any] = {}
         for key, value in node.value if isinstance(node, MappingNode) else ():
             name = self.name.read(key, place, faults)
             if name in found:
-                faults.append(_fault(key, _join(place, name), "is there twice; keep one"))
+                faults.append(_fault(key, _join(place, name), "is there twice", "keep one"))
             elif name is not None:
                 found[name] = self.item.read(value, _join(place, name), faults)
         return found
@@ -205,21 +236,21 @@ class MapOf:
 
 @dataclass(frozen=True, slots=True)
 class OneOf:
-    """A mapping with exactly one key, which names the section that its value is."""
+    """A mapping with exactly one key, which says which of the sections its value is."""
 
     sections: Mapping[str, Section]
 
     @property
     def shown(self) -> str:
-        """Name the keys."""
+        """The keys."""
         return f"exactly one of: {', '.join(self.sections)}"
 
     def read(self, node: Node, place: str, faults: list[Fault]) -> Any:
         """Build the section that was chosen."""
         pairs = _read_pairs(node, place, self.sections, faults)
         if not _is_other(node) and (len(pairs) > 1 or not node.value):
-            told = f"has {', '.join(pairs) or 'nothing'}; use {self.shown}"
-            faults.append(_fault(node, place, told))
+            fault = f"has {', '.join(pairs) or 'nothing'}"
+            faults.append(_fault(node, place, fault, f"use {self.shown}"))
         chosen = [
             section.read(pairs[key], _join(place, key), faults)
             for key, section in self.sections.items()
@@ -240,7 +271,7 @@ class Option:
 
     @property
     def required(self) -> bool:
-        """Say whether the file must have it."""
+        """Whether the file must have it."""
         return self.default is None
 
 
@@ -255,8 +286,8 @@ def option(
     """
     Declare an option as the field of a dataclass; without a default it is required.
 
-    `default` is written and read as in the file; with `factory`, which makes the value, it is
-    only what the reference shows. `key` is the key in the file where the field has another name.
+    `default` is written and read as in the file; with `factory`, which makes the value, it is only
+    what the reference shows. `key` is the key in the file if it is not the name of the field.
     """
     metadata = {"kind": kind, "meaning": meaning, "default": default, "key": key}
     if factory is not None:
@@ -273,9 +304,9 @@ def option(
 def options_of(section: type[Any]) -> Iterator[Option]:
     """Yield the options of a dataclass in the order of its fields."""
     for found in dataclasses.fields(section):
-        told = found.metadata
-        key = told["key"] or found.name
-        yield Option(key, found.name, told["kind"], told["default"], told["meaning"])
+        option = found.metadata
+        key = option["key"] or found.name
+        yield Option(key, found.name, option["kind"], option["default"], option["meaning"])
 
 
 def read_options(text: str, section: type[Any]) -> Any:
@@ -292,30 +323,48 @@ def read_options(text: str, section: type[Any]) -> Any:
     return value
 
 
-def with_option(section: Any, place: str, text: str) -> Any:
+def load_options(path: Path, section: type[Any], remedy: str) -> Any:
     """
-    Return a copy of what was read with one option changed, which is written as in the file.
-
-    `place` is its key, with those of the sections around it: `ratio.widen_to`.
+    Read a file into a dataclass; `remedy` says what to do if it cannot be read.
 
     Raises:
-        InvalidOptionsError: there is no such option, or it can't be this.
+        InvalidOptionsError: with all faults of the file.
+        ConfigError: the file cannot be read.
+    """
+    try:
+        return read_options(path.read_text(encoding="utf-8"), section)
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}", remedy) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"cannot read {path}: it is not UTF-8", "save it as UTF-8") from error
+    except InvalidOptionsError as error:
+        raise InvalidOptionsError(error.faults, path) from None
+
+
+def with_option(section: Any, place: str, text: str) -> Any:
+    """
+    Return a copy of a section with one option changed to `text`, written as in the file.
+
+    `place` is its key after those of the sections around it: `ratio.widen_to`.
+
+    Raises:
+        InvalidOptionsError: there is no such option, or it cannot have this value.
     """
     key, _, below = place.partition(".")
     known = {found.key: found for found in options_of(type(section))}
     if key not in known:
-        told = f"unknown key; use one of: {', '.join(known)}"
-        raise InvalidOptionsError([Fault(key, 0, told)])
+        remedy = f"use one of: {', '.join(known)}"
+        raise InvalidOptionsError([Fault(key, 0, "unknown key", remedy)])
     name, kind = known[key].name, known[key].kind
     if below:
         inner = getattr(section, name)
         if not dataclasses.is_dataclass(inner):
-            raise InvalidOptionsError([Fault(key, 0, "has no keys here; name another")])
+            raise InvalidOptionsError([Fault(key, 0, "has no keys here", "name another")])
         value = with_option(inner, below, text)
     else:
         value = _read_alone(kind, key, text)
     changed = dataclasses.replace(section, **{name: value})
-    faults = [Fault(at, 0, told) for at, told in getattr(changed, "faults", tuple)()]
+    faults = [Fault(at, 0, *rest) for at, *rest in getattr(changed, "faults", tuple)()]
     if faults:
         raise InvalidOptionsError(faults)
     return changed
@@ -330,20 +379,22 @@ def _read_alone(kind: OptionKind, key: str, text: str) -> Any:
 
 
 def text_matching(pattern: str, shown: str) -> Scalar:
-    """Take text that matches all of a regular expression; `shown` names such text."""
+    """Return the kind of texts that match all of a regular expression; `shown` describes them."""
 
     def parse(text: str) -> str:
         if "${" in text:
-            raise ValueError(f'"{text}": variables are not replaced here; write the value itself')
+            raise InvalidValueError(
+                f'"{text}": variables are not replaced here', "write the value itself"
+            )
         if re.fullmatch(pattern, text) is None:
-            raise ValueError(f'"{text}" cannot be used; use {shown}')
+            raise InvalidValueError(f'"{text}" cannot be used', f"use {shown}")
         return text
 
     return Scalar(shown, parse)
 
 
 def one_word_of(*words: str) -> Scalar:
-    """Take one of a few words."""
+    """Return the kind of a few words."""
     shown = " or ".join(words)
     return Scalar(shown, text_matching("|".join(map(re.escape, words)), shown).parse, words)
 
@@ -355,13 +406,13 @@ def _parse_seconds(text: str) -> float:
 
 def _parse_switch(text: str) -> bool:
     if text.lower() not in _SWITCH:
-        raise ValueError(f'"{text}" is neither; use true or false')
+        raise InvalidValueError(f'"{text}" is neither', "use true or false")
     return _SWITCH[text.lower()]
 
 
 def _parse_count(text: str) -> int:
     if re.fullmatch(r"\d{1,9}", text, re.ASCII) is None:
-        raise ValueError(f'"{text}" is no whole number; use digits alone')
+        raise InvalidValueError(f'"{text}" is not a whole number', "use digits alone")
     return int(text)
 
 
@@ -376,7 +427,7 @@ PATH = Scalar("a path", lambda text: Path(PATH_TEXT.parse(text)))
 
 
 def absent() -> None:
-    """Stand for an option that was left out."""
+    """Return None: the value of an option that was left out."""
 
 
 def _compose(text: str) -> Node:
@@ -386,38 +437,38 @@ def _compose(text: str) -> Node:
         return node or MappingNode(f"{_TAG}map", [])
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
-        told = f"is not YAML ({error.problem}); mend this line or the one above"
+        fault, remedy = f"is not YAML ({error.problem})", "correct this line or the one above"
     except yaml.YAMLError as error:
-        line, told = 0, f"is not YAML ({error}); save it as plain UTF-8 text"
+        line, fault, remedy = 0, f"is not YAML ({error})", "save it as plain UTF-8 text"
     except RecursionError:
-        line, told = 0, "is nested too deep; remove levels"
-    raise InvalidOptionsError([Fault("the file", line, told)])
+        line, fault, remedy = 0, "is nested too deep", "remove levels"
+    raise InvalidOptionsError([Fault("the file", line, fault, remedy)])
 
 
 def _read_pairs(
     node: Node, place: str, known: Iterable[str], faults: list[Fault]
 ) -> dict[str, Node]:
-    """Return the known keys of a mapping; a wrong, unknown or repeated one is a fault."""
+    """Return the known keys of a mapping; an unknown or repeated one is a fault."""
     pairs: dict[str, Node] = {}
     if _is_other(node):
-        told = f"is {_shape(node)}; use a section with the keys {', '.join(known)}"
-        faults.append(_fault(node, place or "the file", told))
+        remedy = f"use a section with the keys {', '.join(known)}"
+        faults.append(_fault(node, place or "the file", f"is {_shape(node)}", remedy))
         return pairs
     for name, value in node.value if isinstance(node, MappingNode) else ():
         key = name.value if isinstance(name, ScalarNode) else _shape(name)
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1)
-            told = f"use {near[0]}" if near else f"use one of: {', '.join(known)}"
-            faults.append(_fault(name, _join(place, key), f"unknown key; {told}"))
+            remedy = f"use {near[0]}" if near else f"use one of: {', '.join(known)}"
+            faults.append(_fault(name, _join(place, key), "unknown key", remedy))
         elif key in pairs:
-            faults.append(_fault(name, _join(place, key), "is there twice; keep one"))
+            faults.append(_fault(name, _join(place, key), "is there twice", "keep one"))
         else:
             pairs[key] = value
     return pairs
 
 
 def _is_other(node: Node) -> bool:
-    """Say whether a node is no section: neither a mapping nor left empty."""
+    """Return whether a node is neither a mapping nor empty."""
     return node.tag not in {f"{_TAG}map", f"{_TAG}null"}
 
 
@@ -429,8 +480,8 @@ def _shape(node: Node) -> str:
     return "a section" if isinstance(node, MappingNode) else f'the single value "{node.value}"'
 
 
-def _fault(node: Node, place: str, told: str) -> Fault:
-    return Fault(place, node.start_mark.line + 1 if node.start_mark else 0, told)
+def _fault(node: Node, place: str, fault: str, remedy: str) -> Fault:
+    return Fault(place, node.start_mark.line + 1 if node.start_mark else 0, fault, remedy)
 
 
 def _join(place: str, key: str) -> str:

@@ -32,7 +32,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shipper.config.main import ConsoleOutput, ElasticsearchOutput, EmbeddedOutput, LogstashOutput
+from shipper.config.outputs import (
+    ConsoleOutput,
+    ElasticsearchOutput,
+    EmbeddedOutput,
+    LogstashOutput,
+)
 from shipper.deliver.batch import OWN, QueuedBlock
 from shipper.deliver.watermark import time_of
 from shipper.events import Events

@@ -11,7 +11,12 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast
 
-from shipper.config.main import ConsoleOutput, ElasticsearchOutput, EmbeddedOutput, LogstashOutput
+from shipper.config.outputs import (
+    ConsoleOutput,
+    ElasticsearchOutput,
+    EmbeddedOutput,
+    LogstashOutput,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -28,7 +28,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from shipper.agent.status import status
-from shipper.config.main import Config, ConsoleOutput, LogstashOutput, load
+from shipper.config.main import Config, load
+from shipper.config.outputs import ConsoleOutput, LogstashOutput
 from shipper.demo import alerts
 from shipper.demo.picture import Picture
 from shipper.errors import ConfigError, DataFolderError, ShipperError, StoreUnavailable

@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from shipper.config.main import ElasticsearchOutput, TlsOptions
+from shipper.config.outputs import ElasticsearchOutput, TlsOptions
 from shipper.errors import ShipperError
 
 try:

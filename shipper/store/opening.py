@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shipper.config.main import ElasticsearchOutput, EmbeddedOutput, LogstashOutput
+from shipper.config.outputs import ElasticsearchOutput, EmbeddedOutput, LogstashOutput
 from shipper.errors import ConfigError
 
 if TYPE_CHECKING:

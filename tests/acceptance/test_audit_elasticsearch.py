@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shipper.config.main import ElasticsearchOutput
+from shipper.config.outputs import ElasticsearchOutput
 from shipper.store.elasticsearch.setup import set_up
 from tests.acceptance.server import wait_until
 from tests.acceptance.test_audit import RUN, audit, ship, write

@@ -23,7 +23,9 @@ from shipper.agent.status import (
     status,
     write_snapshot,
 )
-from shipper.config.main import Config, ConsoleOutput, InputOptions, ServiceOptions
+from shipper.config.inputs import InputOptions
+from shipper.config.main import Config, ServiceOptions
+from shipper.config.outputs import ConsoleOutput
 from shipper.errors import DataFolderError
 from shipper.process import data_folder
 from shipper.process.data_folder import hold

@@ -96,7 +96,7 @@ alerters:
         (
             "alerters.odd",
             Severity.WARNING,
-            f"what {tmp_path}/secret holds is no address without a user",
+            f"what {tmp_path}/secret holds is not an address without a user",
         ),
     ]
 

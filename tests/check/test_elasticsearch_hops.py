@@ -15,7 +15,7 @@ import pytest
 
 from shipper.check.elasticsearch import STREAMS, clock_skew, look_at_elasticsearch
 from shipper.check.finding import Finding, Severity
-from shipper.config.main import ElasticsearchOutput, TlsOptions
+from shipper.config.outputs import ElasticsearchOutput, TlsOptions
 from tests.check.reaching import Authority
 
 INFO = {"version": {"number": "9.5.3"}, "tagline": "You Know, for Search"}

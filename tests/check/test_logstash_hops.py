@@ -11,7 +11,7 @@ import pytest
 from shipper.check import logstash
 from shipper.check.finding import Finding, Severity
 from shipper.check.logstash import look_at_logstash
-from shipper.config.main import LogstashOutput, TlsOptions
+from shipper.config.outputs import LogstashOutput, TlsOptions
 from tests.check.reaching import Authority, over_tls, serving, silent, silent_for_long
 
 DAY = 86_400

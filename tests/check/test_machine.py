@@ -16,15 +16,9 @@ import pytest
 from shipper.check.finding import Finding, Severity
 from shipper.check.machine import Machine, check
 from shipper.config.alerts import AlertOptions
-from shipper.config.main import (
-    Config,
-    ConsoleOutput,
-    EmbeddedOutput,
-    HoldsOptions,
-    InputOptions,
-    Output,
-    ServiceOptions,
-)
+from shipper.config.inputs import HoldsOptions, InputOptions
+from shipper.config.main import Config, ServiceOptions
+from shipper.config.outputs import ConsoleOutput, EmbeddedOutput, Output
 from shipper.process.data_folder import hold
 
 NOW = 1_770_301_845.0

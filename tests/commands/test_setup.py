@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from shipper.cli import main
-from shipper.config.main import ElasticsearchOutput
+from shipper.config.outputs import ElasticsearchOutput
 from shipper.errors import StoreUnavailable
 from shipper.fields import ALIASES, FIELDS, FieldKind
 from shipper.store.elasticsearch.setup import SetupState, resources, set_up

@@ -46,7 +46,7 @@ from shipper.alerts.alerters.settings import (
 from shipper.alerts.incident import Change
 from shipper.alerts.page import Example, Page, Share
 from shipper.alerts.settings import AlerterSettings
-from shipper.config.main import TlsOptions
+from shipper.config.outputs import TlsOptions
 from tests.alerts.paging import hostile_page, page, transition
 from tests.servers.mails import Mails, mail_server
 from tests.servers.posts import Answer, Cut, Drip, Hang, Posted, Posts, Says, recording_server

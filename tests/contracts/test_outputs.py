@@ -18,15 +18,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from shipper.config.main import (
-    Config,
+from shipper.config.inputs import InputOptions
+from shipper.config.main import Config, ServiceOptions
+from shipper.config.outputs import (
     ConsoleOutput,
     ElasticsearchOutput,
     EmbeddedOutput,
-    InputOptions,
     LogstashOutput,
     Output,
-    ServiceOptions,
     TlsOptions,
 )
 from shipper.deliver.batch import Batch, QueuedBlock, batch_of

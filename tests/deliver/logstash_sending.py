@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from shipper.config.main import Config, InputOptions, LogstashOutput, ServiceOptions, TlsOptions
+from shipper.config.inputs import InputOptions
+from shipper.config.main import Config, ServiceOptions
+from shipper.config.outputs import LogstashOutput, TlsOptions
 from shipper.deliver.batch import Batch
 from shipper.deliver.outputs.logstash import Logstash
 from shipper.errors import OutputUnavailable

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from shipper.config.main import Config, ElasticsearchOutput, InputOptions, ServiceOptions
+from shipper.config.inputs import InputOptions
+from shipper.config.main import Config, ServiceOptions
+from shipper.config.outputs import ElasticsearchOutput
 from shipper.deliver.output import open_output
 from shipper.deliver.outputs.elasticsearch import LEAST_REQUEST_BYTES, DataStreams
 from shipper.errors import OutputUnavailable, ShipperError

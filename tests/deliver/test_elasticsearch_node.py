@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
-from shipper.config.main import Config, ElasticsearchOutput, InputOptions, ServiceOptions
+from shipper.config.inputs import InputOptions
+from shipper.config.main import Config, ServiceOptions
+from shipper.config.outputs import ElasticsearchOutput
 from shipper.deliver.batch import Batch
 from shipper.deliver.outputs.elasticsearch import DataStreams
 from shipper.deliver.wrap import wrap

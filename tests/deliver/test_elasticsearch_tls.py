@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from shipper.config.main import ElasticsearchOutput, TlsOptions
+from shipper.config.outputs import ElasticsearchOutput, TlsOptions
 from shipper.deliver.output import Output, open_output
 from shipper.errors import OutputUnavailable, ShipperError
 from shipper.events import Delivery

@@ -8,16 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from shipper.audit.result import audit_open
-from shipper.config.main import (
-    Config,
-    ConsoleOutput,
-    ElasticsearchOutput,
-    EmbeddedOutput,
-    HeartbeatOptions,
-    InputOptions,
-    Output,
-    ServiceOptions,
-)
+from shipper.config.inputs import InputOptions
+from shipper.config.main import Config, HeartbeatOptions, ServiceOptions
+from shipper.config.outputs import ConsoleOutput, ElasticsearchOutput, EmbeddedOutput, Output
 from shipper.deliver.batch import OWN, QueuedBlock
 from shipper.deliver.deadletters import LineCount
 from shipper.deliver.heartbeat import (

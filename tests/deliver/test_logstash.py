@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shipper.config.main import TlsOptions
+from shipper.config.outputs import TlsOptions
 from shipper.deliver import lumberjack_connection
 from shipper.deliver.output import open_output
 from shipper.deliver.outputs import logstash as module

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from shipper.config.main import TlsOptions
+from shipper.config.outputs import TlsOptions
 from shipper.errors import OutputUnavailable
 from shipper.events import Delivery
 from tests.deliver.logstash_sending import CLEAR, batch_to, logstash

@@ -8,14 +8,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from shipper.config.main import (
-    Config,
-    ConsoleOutput,
-    EmbeddedOutput,
-    InputOptions,
-    Output,
-    ServiceOptions,
-)
+from shipper.config.inputs import InputOptions
+from shipper.config.main import Config, ServiceOptions
+from shipper.config.outputs import ConsoleOutput, EmbeddedOutput, Output
 from shipper.deliver.batch import QueuedBlock, batch_of
 from shipper.deliver.bulk import bulk_body
 from shipper.deliver.output import open_output

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shipper.config.main import ElasticsearchOutput
+from shipper.config.outputs import ElasticsearchOutput
 from shipper.crashpoints import CrashPoint
 from shipper.store.elasticsearch.setup import set_up
 from tests.acceptance import test_alert_job

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shipper.config.main import ElasticsearchOutput
+from shipper.config.outputs import ElasticsearchOutput
 from shipper.store.elasticsearch.setup import set_up
 from tests.acceptance.server import documents
 from tests.deliver.test_elasticsearch_node import stored

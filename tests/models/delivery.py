@@ -20,15 +20,9 @@ from unittest.mock import patch
 from shipper import crashpoints
 from shipper.agent import pipeline as composition
 from shipper.agent.pipeline import Pipeline
-from shipper.config.main import (
-    Config,
-    DeliveryOptions,
-    EmbeddedOutput,
-    HoldsOptions,
-    InputOptions,
-    ServiceOptions,
-    TailOptions,
-)
+from shipper.config.inputs import HoldsOptions, InputOptions, TailOptions
+from shipper.config.main import Config, DeliveryOptions, ServiceOptions
+from shipper.config.outputs import EmbeddedOutput
 from shipper.crashpoints import CrashPoint
 from shipper.deliver.batch import Batch
 from shipper.errors import OutputUnavailable

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from shipper.config.main import TlsOptions
+from shipper.config.outputs import TlsOptions
 from shipper.net.connect import ConnectionFailed, client_context, connect, explain, is_cut
 from tests.check.reaching import Authority, serving, silent
 

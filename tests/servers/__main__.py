@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from shipper.config.main import ElasticsearchOutput
+from shipper.config.outputs import ElasticsearchOutput
 from shipper.store.elasticsearch.setup import set_up
 from tests.servers.elasticsearch import LocalNode, NoServerError, require_tools
 from tests.servers.lumberjack import Receiver

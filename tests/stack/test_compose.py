@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from shipper.config.main import ElasticsearchOutput, load
+from shipper.config.main import load
+from shipper.config.outputs import ElasticsearchOutput
 from tests.stack.composing import read_compose
 from tests.stack.layout import COMPOSE, ENVIRONMENT, INSECURE, ROOT, compose, settings, variables
 

@@ -11,15 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from shipper.config.main import (
-    Config,
-    DeliveryOptions,
-    ElasticsearchOutput,
-    InputOptions,
-    LogstashOutput,
-    load,
-)
+from shipper.config.inputs import InputOptions
+from shipper.config.main import Config, DeliveryOptions, load
 from shipper.config.options import parse_duration
+from shipper.config.outputs import ElasticsearchOutput, LogstashOutput
 from tests.stack.layout import ROOT
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from shipper.config.main import ElasticsearchOutput
+from shipper.config.outputs import ElasticsearchOutput
 from shipper.deliver.batch import Batch
 from shipper.deliver.bulk import bulk_body
 from shipper.events import Events

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from shipper.config.main import ElasticsearchOutput
+from shipper.config.outputs import ElasticsearchOutput
 from shipper.errors import StoreUnavailable
 from shipper.net.elastic import Cluster
 from shipper.store.elasticsearch.lease import SKEW_MS, Lease

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipper.config.main import ElasticsearchOutput
+from shipper.config.outputs import ElasticsearchOutput
 from shipper.errors import QueryError, StoreUnavailable
 from shipper.store import untyped
 from shipper.store.answers import rank_of

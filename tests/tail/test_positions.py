@@ -8,7 +8,9 @@ from pathlib import Path
 
 from shipper.agent import positions, requests
 from shipper.agent.loop import run
-from shipper.config.main import Config, ConsoleOutput, HoldsOptions, InputOptions, ServiceOptions
+from shipper.config.inputs import HoldsOptions, InputOptions
+from shipper.config.main import Config, ServiceOptions
+from shipper.config.outputs import ConsoleOutput
 from shipper.process import data_folder
 from shipper.registry.registry import Registry
 

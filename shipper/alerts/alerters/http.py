@@ -22,7 +22,7 @@ import msgspec
 from shipper.alerts.alerters.alerter import AlerterRefused, AlerterUnavailable
 from shipper.alerts.alerters.deadline import Deadline
 from shipper.alerts.alerters.secret import Scrub, Secret
-from shipper.config.main import TlsOptions
+from shipper.config.outputs import TlsOptions
 from shipper.net.connect import ConnectionFailed, client_context
 from shipper.text import safe
 

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from shipper.config.addresses import is_loopback
-from shipper.config.main import TlsOptions
 from shipper.config.options import (
     COUNT,
     PATH,
     SECONDS,
     TEXT,
+    Faults,
+    InvalidValueError,
     ListOf,
     Scalar,
     Section,
@@ -29,6 +29,7 @@ from shipper.config.options import (
     option,
     text_matching,
 )
+from shipper.config.outputs import TlsOptions
 
 _MAILBOX = r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
 ADDRESS = text_matching(_MAILBOX, "a mail address, such as ops-team@example.com")
@@ -42,16 +43,16 @@ def address_of(text: str) -> str:
     Take the address of a server that secrets may be sent to.
 
     Raises:
-        ValueError: it is none; an address may itself be a secret, so this does not show it.
+        InvalidValueError: it is none; an address may itself be a secret, so this does not show it.
     """
     found = re.fullmatch(_URL, text, re.ASCII)
     if found is None:
-        raise ValueError(
-            "is no address without a user; use https:// and a host, such as"
-            " https://alerts.example.com/page"
+        raise InvalidValueError(
+            "is not an address without a user",
+            "use https:// and a host, such as https://alerts.example.com/page",
         )
     if found[1] == "http" and not is_loopback(found[2]):
-        raise ValueError("would be asked in clear text; use https")
+        raise InvalidValueError("would be asked in clear text", "use https")
     return text.rstrip("/")
 
 
@@ -62,9 +63,9 @@ _TRY_MEANING = "How long one try may take in all."
 _TLS_MEANING = "The connection, where it is made secret."
 
 
-def _tls_faults(tls: TlsOptions) -> Iterator[tuple[str, str]]:
+def _tls_faults(tls: TlsOptions) -> Faults:
     if not tls.enabled:
-        yield "tls", "is not enabled here by a switch; remove enabled"
+        yield "tls", "is not enabled here by a switch", "remove enabled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +97,13 @@ class Email:
     tls: TlsOptions = option(Section(TlsOptions), _TLS_MEANING, default="{}")
     seconds: float = option(_TRY, _TRY_MEANING, default="10s")
 
-    def faults(self) -> Iterator[tuple[str, str]]:
-        """Yield (key, fault; remedy) for values that do not go together."""
+    def faults(self) -> Faults:
+        """Yield (key, fault, remedy) for values that contradict each other."""
         if (self.username is None) != (self.password_file is None):
             missing = "username" if self.username is None else "password_file"
-            yield missing, "is missing; use both username and password_file, or neither"
+            yield missing, "is missing", "use both username and password_file, or neither"
         if self.username is not None and self.security == "none" and not is_loopback(self.host):
-            yield "security", "none would send the password in clear text; use starttls or tls"
+            yield "security", "none would send the password in clear text", "use starttls or tls"
         yield from _tls_faults(self.tls)
 
 
@@ -136,13 +137,13 @@ class Slack:
     tls: TlsOptions = option(Section(TlsOptions), _TLS_MEANING, default="{}")
     seconds: float = option(_TRY, _TRY_MEANING, default="10s")
 
-    def faults(self) -> Iterator[tuple[str, str]]:
-        """Yield (key, fault; remedy) for values that do not go together."""
+    def faults(self) -> Faults:
+        """Yield (key, fault, remedy) for values that contradict each other."""
         if (self.url_file is None) == (self.token_file is None):
-            yield "url_file", "or token_file has to be there; use one of them"
+            yield "url_file", "or token_file has to be there", "use one of them"
         if (self.token_file is None) != (self.channel is None):
             missing = "channel" if self.channel is None else "token_file"
-            yield missing, "is missing; use both token_file and channel, or neither"
+            yield missing, "is missing", "use both token_file and channel, or neither"
         yield from _tls_faults(self.tls)
 
 
@@ -159,8 +160,8 @@ class PagerDuty:
     tls: TlsOptions = option(Section(TlsOptions), _TLS_MEANING, default="{}")
     seconds: float = option(_TRY, _TRY_MEANING, default="10s")
 
-    def faults(self) -> Iterator[tuple[str, str]]:
-        """Yield (key, fault; remedy) for values that do not go together."""
+    def faults(self) -> Faults:
+        """Yield (key, fault, remedy) for values that contradict each other."""
         yield from _tls_faults(self.tls)
 
 
@@ -183,8 +184,8 @@ class PagerDutyIncidents:
     tls: TlsOptions = option(Section(TlsOptions), _TLS_MEANING, default="{}")
     seconds: float = option(_TRY, _TRY_MEANING, default="10s")
 
-    def faults(self) -> Iterator[tuple[str, str]]:
-        """Yield (key, fault; remedy) for values that do not go together."""
+    def faults(self) -> Faults:
+        """Yield (key, fault, remedy) for values that contradict each other."""
         yield from _tls_faults(self.tls)
 
 
@@ -206,10 +207,10 @@ class Webhook:
     tls: TlsOptions = option(Section(TlsOptions), _TLS_MEANING, default="{}")
     seconds: float = option(_TRY, _TRY_MEANING, default="10s")
 
-    def faults(self) -> Iterator[tuple[str, str]]:
-        """Yield (key, fault; remedy) for values that do not go together."""
+    def faults(self) -> Faults:
+        """Yield (key, fault, remedy) for values that contradict each other."""
         if (self.url is None) == (self.url_file is None):
-            yield "url", "or url_file has to be there; use one of them"
+            yield "url", "or url_file has to be there", "use one of them"
         yield from _tls_faults(self.tls)
 
 

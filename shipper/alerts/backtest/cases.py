@@ -7,7 +7,7 @@ The times of a case count from its beginning, which is a Monday, 0:00 UTC.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -23,17 +23,16 @@ from shipper.alerts.verdict import Group
 from shipper.config.options import (
     COUNT,
     TEXT,
-    InvalidOptionsError,
+    Faults,
     ListOf,
     MapOf,
     Scalar,
     Section,
     absent,
+    load_options,
     one_word_of,
     option,
-    read_options,
 )
-from shipper.errors import ConfigError
 from shipper.fields import FieldKind
 from shipper.store import untyped
 from shipper.store.query.values import find_field
@@ -72,12 +71,12 @@ class Records:
         until = self.from_ms + 1 if self.until_ms is None else self.until_ms
         return range(self.from_ms, until, self.every_ms)
 
-    def faults(self) -> Iterator[tuple[str, str]]:
-        """Yield (key, fault; remedy) for values that do not go together."""
+    def faults(self) -> Faults:
+        """Yield (key, fault, remedy) for values that contradict each other."""
         if not self.times():
-            yield "until", "is not after from, so there are no records; use a later time"
+            yield "until", "is not after from, so there are no records", "use a later time"
         if len(self.times()) * self.count > MOST_RECORDS:
-            yield "every", f"makes more than {MOST_RECORDS:,} records; use a longer time"
+            yield "every", f"makes more than {MOST_RECORDS:,} records", "use a longer time"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,17 +149,7 @@ def read_cases(path: Path) -> CaseFile:
     Raises:
         ConfigError: with all its faults.
     """
-    try:
-        read: CaseFile = read_options(path.read_text(encoding="utf-8"), CaseFile)
-    except OSError as error:
-        raise ConfigError(
-            f"cannot read {path}: {error.strerror}; name a folder of cases"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"cannot read {path}: is not UTF-8; save it as UTF-8") from error
-    except InvalidOptionsError as error:
-        lines = [f"cannot use {path}:", *(f"  {fault}" for fault in error.faults)]
-        raise ConfigError("\n".join(lines)) from None
+    read: CaseFile = load_options(path, CaseFile, "name a folder of cases")
     return read
 
 

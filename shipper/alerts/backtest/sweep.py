@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from shipper.alerts.rules.rule import Rule
-from shipper.config.options import InvalidOptionsError, with_option
+from shipper.config.options import InvalidOptionsError, InvalidValueError, with_option
 from shipper.errors import ConfigError
 
 STEPS: Final = 10
@@ -38,12 +38,12 @@ def values_of(text: str) -> list[str]:
     Return the values of `A..B` (ten of them) or `A,B,C`.
 
     Raises:
-        ValueError: with the fault and the remedy.
+        InvalidValueError: it has an empty value, or is not a range.
     """
     if ".." not in text:
         values = [value.strip() for value in text.split(",")]
         if not all(values):
-            raise ValueError(f'"{text}" has an empty value; {_WAYS}')
+            raise InvalidValueError(f'"{text}" has an empty value', _WAYS)
         return values
     found = _RANGE.fullmatch(text.strip())
     try:
@@ -51,7 +51,7 @@ def values_of(text: str) -> list[str]:
     except ValueError:
         found = None
     if found is None:
-        raise ValueError(f'"{text}" is no range; {_WAYS}')
+        raise InvalidValueError(f'"{text}" is not a range', _WAYS)
     return list(dict.fromkeys(f"{value:.10g}{found['unit']}" for value in _between(low, high)))
 
 

@@ -7,7 +7,6 @@ service. Without, one record within that time is enough to expect the next.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from shipper.alerts.rules.kind import (
@@ -20,7 +19,7 @@ from shipper.alerts.rules.kind import (
 )
 from shipper.alerts.rules.values import QUERY, SPAN
 from shipper.alerts.verdict import State
-from shipper.config.options import option
+from shipper.config.options import Faults, option
 
 
 def _none() -> None:
@@ -85,6 +84,6 @@ class Absence:
         """Look whether there is anything."""
         return bool(numbers.get("now"))
 
-    def limit_faults(self, limits: Limits) -> Iterator[tuple[str, str]]:
+    def limit_faults(self, limits: Limits) -> Faults:
         """Refuse a threshold."""
         yield from needs_no_limit(limits)

@@ -12,7 +12,6 @@ of its first hour would pass for one of three days.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,7 +29,7 @@ from shipper.alerts.rules.kind import (
 )
 from shipper.alerts.rules.values import QUERY, SPAN, THRESHOLD
 from shipper.alerts.verdict import State
-from shipper.config.options import ListOf, Section, option
+from shipper.config.options import Faults, ListOf, Section, option
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +42,10 @@ class Speed:
         SPAN.between("1m", "7d"), "A short window that has to burn as fast.", key="and_within"
     )
 
-    def faults(self) -> Iterator[tuple[str, str]]:
-        """Yield (key, fault; remedy) for values that do not go together."""
+    def faults(self) -> Faults:
+        """Yield (key, fault, remedy) for values that contradict each other."""
         if self.short_ms >= self.long_ms:
-            yield "and_within", "is not shorter than within; use about a twelfth of it"
+            yield "and_within", "is not shorter than within", "use about a twelfth of it"
 
 
 _HOUR: Final = 3_600_000
@@ -135,6 +134,6 @@ class BurnRate:
         """Look whether anything fails within a short window."""
         return not any(numbers.get(f"of{speed.short_ms}") for speed in self.speeds)
 
-    def limit_faults(self, limits: Limits) -> Iterator[tuple[str, str]]:
+    def limit_faults(self, limits: Limits) -> Faults:
         """Refuse a threshold: the speeds are it."""
         yield from needs_no_limit(limits)

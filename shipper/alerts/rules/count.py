@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from shipper.alerts.rules.kind import (
@@ -15,7 +14,7 @@ from shipper.alerts.rules.kind import (
     told,
 )
 from shipper.alerts.rules.values import QUERY
-from shipper.config.options import Scalar
+from shipper.config.options import Faults, Scalar
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,7 @@ class Count:
         """Compare the count."""
         return not limits.is_broken_by(numbers.get("count", 0))
 
-    def limit_faults(self, limits: Limits) -> Iterator[tuple[str, str]]:
+    def limit_faults(self, limits: Limits) -> Faults:
         """Ask for a threshold."""
         yield from needs_one_limit(limits, "a number of records")
 

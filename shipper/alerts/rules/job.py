@@ -7,13 +7,12 @@ job opens by itself, and can be muted and routed as any other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from shipper.alerts.rules.kind import Finding, Limits, Numbers, Probe, needs_no_limit
 from shipper.alerts.verdict import State
-from shipper.config.options import Scalar, one_word_of
+from shipper.config.options import Faults, Scalar, one_word_of
 
 CONDITIONS: Final = {
     "store_unreachable": "the store gives no answer",
@@ -55,7 +54,7 @@ class Job:
         """Nothing is found here."""
         return True
 
-    def limit_faults(self, limits: Limits) -> Iterator[tuple[str, str]]:
+    def limit_faults(self, limits: Limits) -> Faults:
         """Refuse a threshold."""
         yield from needs_no_limit(limits)
 

@@ -10,12 +10,13 @@ Adding a kind is a module here, a line in `KINDS` and a chapter in docs/alerts.m
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 from shipper.alerts.verdict import State
+from shipper.config.options import Faults
 from shipper.store.api import Maximum, Minimum, Sum
 
 
@@ -123,8 +124,8 @@ class Kind(Protocol):
     def is_quiet(self, limits: Limits, numbers: Numbers) -> bool:
         """Tell quickly that `find` would give no breach; if in doubt, don't."""
 
-    def limit_faults(self, limits: Limits) -> Iterator[tuple[str, str]]:
-        """Return (key, fault; remedy) for what does not go together with this kind."""
+    def limit_faults(self, limits: Limits) -> Faults:
+        """Yield (key, fault, remedy) for limits that this kind does not have."""
 
 
 def state_of(*, is_broken: bool) -> State:
@@ -132,27 +133,27 @@ def state_of(*, is_broken: bool) -> State:
     return State.BREACH if is_broken else State.OK
 
 
-def needs_one_limit(limits: Limits, unit: str) -> Iterator[tuple[str, str]]:
+def needs_one_limit(limits: Limits, unit: str) -> Faults:
     """Yield the fault of a rule that has not exactly one of `above` and `below`."""
     if limits.above is None and limits.below is None:
-        yield "above", f"is missing; use above or below with {unit}"
+        yield "above", "is missing", f"use above or below with {unit}"
     elif limits.above is not None and limits.below is not None:
-        yield "below", "is there with above; use one of them"
+        yield "below", "is there with above", "use one of them"
 
 
-def needs_above(limits: Limits, unit: str) -> Iterator[tuple[str, str]]:
+def needs_above(limits: Limits, unit: str) -> Faults:
     """Yield the fault of a rule that has not `above` alone."""
     if limits.above is None:
-        yield "above", f"is missing; use {unit}"
+        yield "above", "is missing", f"use {unit}"
     if limits.below is not None:
-        yield "below", "has no meaning here; use above"
+        yield "below", "has no meaning here", "use above"
 
 
-def needs_no_limit(limits: Limits) -> Iterator[tuple[str, str]]:
+def needs_no_limit(limits: Limits) -> Faults:
     """Yield the fault of a rule that has a threshold which its kind does not know."""
     for key in ("above", "below"):
         if getattr(limits, key) is not None:
-            yield key, "has no meaning here; remove it"
+            yield key, "has no meaning here", "remove it"
 
 
 def narrowed(query: str, *conditions: str) -> str:

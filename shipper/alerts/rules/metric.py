@@ -8,7 +8,6 @@ percentiles are judged by counting, and the value of such a verdict is the share
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from shipper.alerts.rules.kind import (
@@ -25,7 +24,7 @@ from shipper.alerts.rules.kind import (
 )
 from shipper.alerts.rules.values import NUMBER_FIELD, QUERY
 from shipper.alerts.verdict import State
-from shipper.config.options import one_word_of, option
+from shipper.config.options import Faults, one_word_of, option
 from shipper.store.answers import rank_of
 
 _PERCENTILES = {"p50": 50.0, "p75": 75.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99.9": 99.9}
@@ -112,6 +111,6 @@ class Metric:
             return not numbers.get("beyond")
         return not limits.is_broken_by(self._value(numbers, count))
 
-    def limit_faults(self, limits: Limits) -> Iterator[tuple[str, str]]:
+    def limit_faults(self, limits: Limits) -> Faults:
         """Ask for a threshold."""
         yield from needs_one_limit(limits, "a number, or a time as 500ms")

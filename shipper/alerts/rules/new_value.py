@@ -7,7 +7,6 @@ new in a store that holds no record of the older half of the time that is looked
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from shipper.alerts.rules.kind import (
@@ -19,7 +18,7 @@ from shipper.alerts.rules.kind import (
     state_of,
 )
 from shipper.alerts.rules.values import FIELD, QUERY, SPAN
-from shipper.config.options import option
+from shipper.config.options import Faults, option
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +68,6 @@ class NewValue:
         """Look whether there is anything that is not old."""
         return not numbers.get("now") or bool(numbers.get("before"))
 
-    def limit_faults(self, limits: Limits) -> Iterator[tuple[str, str]]:
+    def limit_faults(self, limits: Limits) -> Faults:
         """Refuse a threshold."""
         yield from needs_no_limit(limits)

@@ -10,7 +10,6 @@ are asked for and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,7 +26,7 @@ from shipper.alerts.rules.kind import (
 )
 from shipper.alerts.rules.values import QUERY, SPAN
 from shipper.alerts.verdict import State
-from shipper.config.options import option
+from shipper.config.options import Faults, option
 
 ENOUGH: Final = 5  # records on the wrong side of a widened window: one error at night pages nobody
 
@@ -92,12 +91,12 @@ class Ratio:
         of, to = numbers.get("wide_of", 0), numbers.get("wide_to", 0)
         return not to or not limits.is_broken_by(of / to)
 
-    def limit_faults(self, limits: Limits) -> Iterator[tuple[str, str]]:
+    def limit_faults(self, limits: Limits) -> Faults:
         """Ask for a threshold that is a share."""
         yield from needs_one_limit(limits, "a share, as 1%")
         for key, value in (("above", limits.above), ("below", limits.below)):
             if value is not None and not 0 <= value <= 1:
-                yield key, "is no share; use 0% to 100%"
+                yield key, "is no share", "use 0% to 100%"
 
 
 def _judge(limits: Limits, of: int, to: int, where: str) -> Finding:

@@ -107,6 +107,6 @@ def _read(path: Path) -> Rule | Broken:
     except OSError as error:
         return Broken(path, (f"cannot be read: {error.strerror}; mend its rights",))
     if rule.name != path.stem:
-        told = f"is {rule.name}, but the file is {path.name}; give both the same name"
-        return Broken(path, (str(Fault("name", 0, told)),))
+        fault = f"is {rule.name}, but the file is {path.name}"
+        return Broken(path, (str(Fault("name", 0, fault, "give both the same name")),))
     return rule

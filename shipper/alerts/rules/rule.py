@@ -8,7 +8,6 @@ can't answer is at fault before anything is asked.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from math import gcd
@@ -28,6 +27,7 @@ from shipper.alerts.rules.values import FIELD, SPAN, THRESHOLD
 from shipper.alerts.severity import Severity
 from shipper.config.options import (
     COUNT,
+    Faults,
     ListOf,
     Scalar,
     Section,
@@ -147,20 +147,21 @@ class Rule:
         factory=_none,
     )
 
-    def faults(self) -> Iterator[tuple[str, str]]:
-        """Yield (key, fault; remedy) for values that do not go together."""
+    def faults(self) -> Faults:
+        """Yield (key, fault, remedy) for values that contradict each other."""
         chosen = [name for name in KINDS if getattr(self, name) is not None]
         if len(chosen) != 1:
-            told = f"has {', '.join(chosen)}" if chosen else "asks nothing"
-            yield chosen[-1] if chosen else "count", f"{told}; use exactly one of: {_listed(KINDS)}"
+            fault = f"has {', '.join(chosen)}" if chosen else "asks nothing"
+            remedy = f"use exactly one of: {_listed(KINDS)}"
+            yield chosen[-1] if chosen else "count", fault, remedy
             return
         yield from self.kind.limit_faults(self.limits)
         if self.at_least is not None and self.kind.usual_least is None:
-            yield "at_least", "has no meaning here; remove it"
+            yield "at_least", "has no meaning here", "remove it"
         if self.slot_ms < 1000:
-            yield "over", "has no whole seconds in common with every; use multiples of 1s"
+            yield "over", "has no whole seconds in common with every", "use multiples of 1s"
         if len(set(self.all_group_by)) < len(self.all_group_by):
-            yield "group_by", "names a field twice; name it once"
+            yield "group_by", "names a field twice", "name it once"
 
     @property
     def kind_name(self) -> str:

@@ -8,7 +8,6 @@ surely more. A span from before the first record of the store is nothing to comp
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,7 +23,7 @@ from shipper.alerts.rules.kind import (
 )
 from shipper.alerts.rules.values import QUERY, parse_span_ms
 from shipper.alerts.verdict import State
-from shipper.config.options import Scalar, option
+from shipper.config.options import Faults, InvalidValueError, Scalar, option
 
 BEFORE: Final = "before"
 _MOST_MS: Final = parse_span_ms("90d")
@@ -33,7 +32,7 @@ _MOST_MS: Final = parse_span_ms("90d")
 def _parse_against(text: str) -> int:
     span = 0 if text == BEFORE else parse_span_ms(text)
     if text != BEFORE and not 0 < span <= _MOST_MS:
-        raise ValueError(f'"{text}" is out of range; use before, or up to 90d')
+        raise InvalidValueError(f'"{text}" is out of range', "use before, or up to 90d")
     return span
 
 
@@ -94,11 +93,11 @@ class Spike:
         now, then = numbers.get("now", 0), numbers.get("then", 0)
         return now < limits.at_least or now <= limits.threshold * then
 
-    def limit_faults(self, limits: Limits) -> Iterator[tuple[str, str]]:
+    def limit_faults(self, limits: Limits) -> Faults:
         """Ask for a factor."""
         yield from needs_above(limits, "how many times as many, as 3")
         if limits.above is not None and limits.above <= 0:
-            yield "above", "is no factor; use more than 0"
+            yield "above", "is no factor", "use more than 0"
 
 
 def _odds(share: float) -> float | None:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from shipper.config.options import Scalar
+from shipper.config.options import InvalidValueError, Scalar
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -79,10 +79,12 @@ def _parse(text: str) -> Summary:
         tree = _environment().parse(text)
         _template(text)
     except TemplateError as error:
-        raise ValueError(f"is no template: {error}; write {{{{ value }}}} for a value") from None
+        raise InvalidValueError(
+            f"is not a template: {error}", "write {{ value }} for a value"
+        ) from None
     unknown = sorted(meta.find_undeclared_variables(tree) - set(NAMES))
     if unknown:
-        raise ValueError(f"knows no {unknown[0]}; use one of: {', '.join(NAMES)}")
+        raise InvalidValueError(f"knows no {unknown[0]}", f"use one of: {', '.join(NAMES)}")
     return Summary(text)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from shipper.config.options import Scalar, parse_duration
+from shipper.config.options import InvalidValueError, Scalar, parse_duration
 from shipper.errors import QueryError
 from shipper.store.portable import check_field, check_number, check_query
 
@@ -27,14 +27,16 @@ def parse_threshold(text: str) -> float:
         return float(text[:-1]) / 100
     if _UNIT.fullmatch(text):
         return parse_duration(text) * 1000
-    raise ValueError(f'"{text}" is no threshold; use a number, a share as 1% or a time as 500ms')
+    raise InvalidValueError(
+        f'"{text}" is not a threshold', "use a number, a share as 1% or a time as 500ms"
+    )
 
 
 def _parse_query(text: str) -> str:
     try:
         check_query(text)
     except QueryError as error:
-        raise ValueError(str(error).replace("\n", _INDENT)) from None
+        raise InvalidValueError(error.fault, error.remedy.replace("\n", _INDENT)) from None
     return text
 
 
@@ -42,7 +44,7 @@ def _parse_group_field(text: str) -> str:
     try:
         check_field(text)
     except QueryError as error:
-        raise ValueError(str(error)) from None
+        raise InvalidValueError(error.fault, error.remedy) from None
     return text
 
 
@@ -50,7 +52,7 @@ def _parse_number_field(text: str) -> str:
     try:
         check_number(text)
     except QueryError as error:
-        raise ValueError(str(error)) from None
+        raise InvalidValueError(error.fault, error.remedy) from None
     return text
 
 

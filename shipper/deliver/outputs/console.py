@@ -11,7 +11,7 @@ import errno
 import sys
 from typing import IO, TYPE_CHECKING
 
-from shipper.config.main import ConsoleOutput
+from shipper.config.outputs import ConsoleOutput
 from shipper.deliver.bulk import PIECE_EVENTS, Heads, bulk_pieces, render
 from shipper.errors import OutputUnavailable, ShipperError
 from shipper.events import Delivery

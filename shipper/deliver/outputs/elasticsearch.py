@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shipper.config.main import ElasticsearchOutput
+from shipper.config.outputs import ElasticsearchOutput
 from shipper.deliver.bulk import Heads, bulk_pieces, render, size_of
 from shipper.errors import OutputUnavailable
 from shipper.events import Delivery, Rejection

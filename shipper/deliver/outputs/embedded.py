@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shipper.config.main import EmbeddedOutput
+from shipper.config.outputs import EmbeddedOutput
 from shipper.errors import OutputUnavailable, StoreUnavailable
 from shipper.events import ABSENT, NO_NUMBER, Delivery, Rejection, Spliced
 from shipper.store.embedded.incoming import Documents, Incoming, Pieces, numbers_of

@@ -30,7 +30,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from shipper.config.main import LogstashOutput
+from shipper.config.outputs import LogstashOutput
 from shipper.deliver.batch import Batch
 from shipper.deliver.lumberjack import Framed, encode_window, frame, framed_window
 from shipper.deliver.lumberjack_connection import SECTION, Connection, WindowAnswer, WindowOutcome

@@ -18,7 +18,7 @@ from enum import StrEnum
 from importlib.resources import files
 from typing import Any
 
-from shipper.config.main import ElasticsearchOutput
+from shipper.config.outputs import ElasticsearchOutput
 from shipper.errors import StoreUnavailable
 from shipper.net.elastic import Cluster, ElasticFailure
 

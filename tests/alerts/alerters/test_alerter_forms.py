@@ -34,7 +34,7 @@ from shipper.alerts.alerters.settings import (
 from shipper.alerts.incident import Change
 from shipper.alerts.settings import AlerterSettings
 from shipper.alerts.severity import Severity
-from shipper.config.main import TlsOptions
+from shipper.config.outputs import TlsOptions
 from tests.alerts.paging import page
 from tests.servers.mails import mail_server
 from tests.servers.posts import Posted, Posts, Says, recording_server

@@ -99,7 +99,7 @@ def test_all_faults_of_all_files_are_told_at_once(folder: Path) -> None:
     assert result.exit_code == 2
     assert "a.yml:\n  rule: nope is no rule that asks a store; use one of: errors" in result.output
     assert "cases[0].records[0].until (line 6): is not after from" in result.output
-    assert 'cases[0].expect[0].at (line 8): "soon" is no duration' in result.output
+    assert 'cases[0].expect[0].at (line 8): "soon" is not a duration' in result.output
 
 
 def test_a_folder_without_cases_is_told(folder: Path) -> None:

@@ -61,7 +61,7 @@ def test_a_matcher_holds(text: str, held: bool) -> None:  # noqa: FBT001
 @pytest.mark.parametrize("text", ["", "rule", "=x", "rule~(", "ru le=x"])
 def test_what_is_no_matcher_is_told(text: str) -> None:
     """A matcher that can't be read is an error that says how to write one."""
-    with pytest.raises(ValueError, match=r"is no (matcher|regular expression)"):
+    with pytest.raises(ValueError, match=r"is not a (matcher|regular expression)"):
         parse_matcher(text)
 
 

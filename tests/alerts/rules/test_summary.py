@@ -81,9 +81,9 @@ def test_the_sandbox_lets_a_template_reach_nothing_else(template: str) -> None:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("{{ value", "is no template"),
+        ("{{ value", "is not a template"),
         ("{{ valeu }}", "knows no valeu; use one of: value, low"),
-        ("{{ value | percnet }}", "is no template: No filter named 'percnet'"),
+        ("{{ value | percnet }}", "is not a template: No filter named 'percnet'"),
         ("{% for i in range(9) %}{% endfor %}", "knows no range"),
     ],
 )
