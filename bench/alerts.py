@@ -25,7 +25,7 @@ from typing import Any
 
 from bench.store_elasticsearch import load, node_url
 from shipper.alerts.backtest.backtest import backtest
-from shipper.alerts.backtest.history import Span, read_history
+from shipper.alerts.backtest.history import HistorySpan, read_history
 from shipper.alerts.judge.evaluate import judge
 from shipper.alerts.judge.measure import Asked, Asks, measure
 from shipper.alerts.rules.reading import load_rules, parse_rule
@@ -161,7 +161,7 @@ def cycle(store: Asks, rules: Sequence[Rule], until: int = END) -> int:
 
 def back(store: Store, rules: Sequence[Rule]) -> int:
     """Judge every window of the month; return how many pages that makes."""
-    span = Span(END - DAYS * DAY, END)
+    span = HistorySpan(END - DAYS * DAY, END)
     history = read_history(store, rules, span)
     return sum(backtest(rule, history).pages for rule in rules)
 

@@ -13,7 +13,7 @@ from shipper.agent.pipeline import tailer_of
 from shipper.agent.requests import RequestOutcome
 from shipper.errors import DataFolderError
 from shipper.process import data_folder
-from shipper.registry.identity import Identity, identity
+from shipper.registry.identity import FileIdentity, identity
 from shipper.registry.records import Changes
 from shipper.registry.registry import Registry, files_beside
 from shipper.tail import positions
@@ -76,7 +76,7 @@ def known_files(config: Config) -> list[KnownFile]:
     return sorted(files, key=lambda file: file.path)
 
 
-def _held(path: Path) -> dict[Identity, int]:
+def _held(path: Path) -> dict[FileIdentity, int]:
     """Return the sizes of the files that are held."""
     try:
         return {identity(held.stat): held.stat.st_size for held in held_in(str(path))}

@@ -21,9 +21,9 @@ import msgspec
 from shipper.enrich import clock
 from shipper.errors import DataFolderError
 from shipper.process import data_folder
-from shipper.registry.identity import Identity, identity
+from shipper.registry.identity import FileIdentity, identity
 from shipper.tail.content import GZIP
-from shipper.tail.discovery import Found, Patterns
+from shipper.tail.discovery import FoundFile, Patterns
 from shipper.tail.holds import Held, held_in
 
 if TYPE_CHECKING:
@@ -233,10 +233,12 @@ def _watermark(files: tuple[FileStatus, ...], snapshot: StatusSnapshot | None) -
     return None if len(times) < len(behind) else min([snapshot.at, *times])
 
 
-def _files(config: Config, held: dict[str, int], holds: dict[Identity, Held]) -> list[FileStatus]:
+def _files(
+    config: Config, held: dict[str, int], holds: dict[FileIdentity, Held]
+) -> list[FileStatus]:
     """Judge the files that are there, and those that are gone."""
     known = _positions(config.data_dir / data_folder.REGISTRY)
-    met: set[Identity] = set()  # a file may have several names, or be in several inputs
+    met: set[FileIdentity] = set()  # a file may have several names, or be in several inputs
     statuses = []
     for source in config.inputs:
         patterns = Patterns(source.paths, source.exclude, compressed=False)
@@ -258,7 +260,7 @@ def _files(config: Config, held: dict[str, int], holds: dict[Identity, Held]) ->
     return sorted(statuses, key=lambda file: file.path)
 
 
-def _judge(found: Found, offset: int) -> FileStatus:
+def _judge(found: FoundFile, offset: int) -> FileStatus:
     path, size = found.shown, found.stat.st_size
     if offset > size:
         offset = 0  # truncated since
@@ -280,11 +282,12 @@ def _time_at(path: str, offset: int) -> int | None:
     return clock.parse(record.get("timestamp")) if isinstance(record, dict) else None
 
 
-def _positions(path: Path) -> dict[Identity, tuple[str, int]]:
+def _positions(path: Path) -> dict[FileIdentity, tuple[str, int]]:
     """Read identity → (path, offset) beside a running shipper."""
     rows = _rows(path, "SELECT device, inode, path, offset FROM files ORDER BY id")
     return {
-        Identity(int(device), int(inode)): (name, offset) for device, inode, name, offset in rows
+        FileIdentity(int(device), int(inode)): (name, offset)
+        for device, inode, name, offset in rows
     }
 
 

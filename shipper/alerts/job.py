@@ -28,11 +28,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
-from shipper.alerts.alerters.alerter import Surroundings, open_alerter
+from shipper.alerts.alerters.alerter import AlerterContext, open_alerter
 from shipper.alerts.job_threads import Pinger, TellerThread, wall
 from shipper.alerts.judge.decide import Policy
 from shipper.alerts.judge.schedule import Waits
-from shipper.alerts.judge.turn import LONGEST_REST_MS, Judging, Times
+from shipper.alerts.judge.turn import LONGEST_REST_MS, Judging, TurnTimes
 from shipper.alerts.ledger.journal import RUN, Journal
 from shipper.alerts.ledger.ledger import Ledger
 from shipper.alerts.ledger.outbox import Outbox
@@ -87,11 +87,11 @@ class Setup:
             tuple(inhibition_of(each) for each in options.inhibit),
         )
 
-    def times(self) -> Times:
+    def times(self) -> TurnTimes:
         """Return how long is waited for what; each machine looks at its own moment."""
         options = self.options
         place = f"{self.config.host.name} {self.config.data_dir.absolute()}"
-        return Times(
+        return TurnTimes(
             Waits(
                 options.grace_seconds * 1000,
                 options.catch_up_seconds * 1000,
@@ -176,7 +176,7 @@ class AlertJob:
         self._setup = setup
         self._search = search
         self._read_again = read_again
-        self._surroundings = Surroundings(time.time, colors)
+        self._surroundings = AlerterContext(time.time, colors)
         data = setup.config.data_dir
         self._ledger = Ledger(data / data_folder.ALERTS_LEDGER)
         run = ulid(wall(), os.urandom(10))

@@ -14,7 +14,7 @@ from enum import StrEnum
 Group = tuple[tuple[str, str], ...]  # (field, value) per `group_by` of the rule, in its order
 
 
-class State(StrEnum):
+class VerdictState(StrEnum):
     """The answer of a rule."""
 
     OK = "ok"
@@ -46,7 +46,7 @@ class Verdict:
     rule: str
     group: Group
     window: Window
-    state: State
+    state: VerdictState
     reason: str
     value: float | None = None
     threshold: float | None = None

@@ -38,7 +38,7 @@ class Covered:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class UnreadLines:
     """Bytes and whole lines of a file that are not answered for yet."""
 
     path: str
@@ -47,7 +47,7 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
-class GivenUp:
+class DroppedBytes:
     """Bytes that were given up unshipped on purpose; `lines` is None where nobody counted them."""
 
     path: str
@@ -57,7 +57,7 @@ class GivenUp:
     at: int
 
 
-class Numbers(Protocol):
+class AcceptedNumbers(Protocol):
     """The numbers of one run that were answered for."""
 
     def window(self, base: int) -> bytes:
@@ -77,10 +77,10 @@ class Account:
     """
 
     covered: Sequence[Covered]
-    numbers: Mapping[str, Numbers]
+    numbers: Mapping[str, AcceptedNumbers]
     letters: frozenset[str] = frozenset()
-    waiting: Sequence[Waiting] = ()
-    given_up: Sequence[GivenUp] = ()
+    waiting: Sequence[UnreadLines] = ()
+    given_up: Sequence[DroppedBytes] = ()
     unread: Mapping[str, frozenset[int]] = field(default_factory=dict)
 
     def runs(self) -> dict[str, list[Covered]]:

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shipper.audit.account import WINDOW, Account, Covered, GivenUp, Waiting
+from shipper.audit.account import WINDOW, Account, Covered, DroppedBytes, UnreadLines
 from shipper.deliver.deadletters import DeadLetters
 from shipper.enrich.origin import is_run, is_seq
 from shipper.process import data_folder
-from shipper.registry.identity import Identity, identity
+from shipper.registry.identity import FileIdentity, identity
 from shipper.registry.seen import SIZE, unpacked
-from shipper.registry.snapshot import Evidence, evidence_beside
+from shipper.registry.snapshot import RegistrySnapshot, evidence_beside
 from shipper.tail.content import GZIP
 from shipper.tail.discovery import Patterns
 from shipper.tail.holds import held_in
@@ -90,7 +90,7 @@ def take_account(config: Config, since: int) -> Account:
         letters=ids,
         waiting=tuple(each for each in waiting if each.size),
         given_up=tuple(
-            GivenUp(each.path, each.end - each.start, each.lines, each.reason, each.at)
+            DroppedBytes(each.path, each.end - each.start, each.lines, each.reason, each.at)
             for each in evidence.tombstones
         ),
         unread={run: frozenset(seqs) for run, seqs in unread.numbers.items()},
@@ -113,10 +113,10 @@ def _covered(receipt: Receipt) -> Covered:
     )
 
 
-def _unread_files(config: Config, evidence: Evidence) -> Iterator[tuple[str, str, int]]:
+def _unread_files(config: Config, evidence: RegistrySnapshot) -> Iterator[tuple[str, str, int]]:
     """Yield (name, path to open, offset) of every file that may have lines that wait."""
     known = {record.file: record for record in evidence.files}
-    met: set[Identity] = set()
+    met: set[FileIdentity] = set()
     for source in config.inputs:
         for found in Patterns(source.paths, source.exclude, compressed=False).find():
             key = identity(found.stat)
@@ -149,18 +149,18 @@ class _Unread:
         self.numbers: dict[str, set[int]] = defaultdict(set)
         self._decode = msgspec.json.Decoder(_Origin).decode
 
-    def look(self, name: str, path: str, offset: int) -> Waiting:
+    def look(self, name: str, path: str, offset: int) -> UnreadLines:
         """Look at a file from an offset; one that is gone by now, or locked, tells nothing."""
         try:
             with open(path, "rb") as file:
                 size = os.fstat(file.fileno()).st_size
                 if size <= offset:
-                    return Waiting(name, 0, 0)
+                    return UnreadLines(name, 0, 0)
                 file.seek(offset)
                 lines = self._count(file)
-                return Waiting(name, size - offset, lines)
+                return UnreadLines(name, size - offset, lines)
         except OSError:
-            return Waiting(name, 0, 0)
+            return UnreadLines(name, 0, 0)
 
     def _count(self, lines: Iterable[bytes]) -> int:
         count = 0

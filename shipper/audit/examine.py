@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
-from shipper.audit.account import WINDOW, Account, Covered, Numbers, merged, windows
+from shipper.audit.account import WINDOW, AcceptedNumbers, Account, Covered, merged, windows
 from shipper.audit.result import Gap, Lost, Result
 from shipper.store.api import Selection
 from shipper.store.origins import OriginRange, OriginStore
@@ -250,7 +250,7 @@ def _gaps(account: Account) -> Iterator[Gap]:
             yield Gap(run, start, end)
 
 
-def _missing(numbers: Numbers, first: int, last: int) -> list[tuple[int, int]]:
+def _missing(numbers: AcceptedNumbers, first: int, last: int) -> list[tuple[int, int]]:
     """Return the ranges of numbers from `first` to `last` that were not taken."""
     missing: list[tuple[int, int]] = []
     reached = first

@@ -12,7 +12,7 @@ from shipper.files import write_whole
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from shipper.audit.account import GivenUp
+    from shipper.audit.account import DroppedBytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Result:
     doubled: tuple[str, ...]
     gaps: tuple[Gap, ...]
     expired: int = 0
-    given_up_files: tuple[GivenUp, ...] = ()
+    given_up_files: tuple[DroppedBytes, ...] = ()
 
     @property
     def lost_count(self) -> int:

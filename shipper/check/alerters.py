@@ -14,9 +14,9 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from shipper.alerts.alerters.alerter import (
+    AlerterContext,
     AlerterRefused,
     AlerterUnavailable,
-    Surroundings,
     open_alerter,
 )
 from shipper.alerts.alerters.email import EmailAlerter
@@ -32,7 +32,7 @@ from shipper.alerts.alerters.settings import (
     address_of,
 )
 from shipper.alerts.settings import load
-from shipper.check.finding import Finding, Severity
+from shipper.check.finding import Finding, FindingLevel
 from shipper.errors import ConfigError
 from shipper.net.connect import ConnectionFailed, connect
 
@@ -57,15 +57,15 @@ def look_at_alerters(path: Path, now: float) -> Iterator[Finding]:
     except ConfigError as error:
         for fault in str(error).splitlines()[1:] or [str(error)]:
             told, _, remedy = fault.strip().partition("; ")
-            yield Finding(PLACE, Severity.ERROR, f"{path}: {told}", remedy)
+            yield Finding(PLACE, FindingLevel.ERROR, f"{path}: {told}", remedy)
         return
     for name, each in settings.all_alerters.items():
         place = f"alerters.{name}"
         try:
-            alerter = open_alerter(name, each, Surroundings(lambda: now))
+            alerter = open_alerter(name, each, AlerterContext(lambda: now))
         except ConfigError as error:
             told, _, remedy = str(error).partition("; ")
-            yield Finding(place, Severity.ERROR, told, remedy)
+            yield Finding(place, FindingLevel.ERROR, told, remedy)
             continue
         with closing(alerter):
             faults = list(_look_at_secrets(place, each.of_kind))
@@ -82,11 +82,11 @@ def _look_at_secrets(place: str, settings: Kinds) -> Iterator[Finding]:
             read_secret(path)
         except AlerterUnavailable as error:
             told, _, remedy = str(error).partition("; ")
-            yield Finding(where, Severity.WARNING, told, remedy)
+            yield Finding(where, FindingLevel.WARNING, told, remedy)
         else:
             if path.stat().st_mode & stat.S_IROTH:
                 told = f"anybody on this machine may read {path}"
-                yield Finding(where, Severity.WARNING, told, f"chmod o-rwx {path}")
+                yield Finding(where, FindingLevel.WARNING, told, f"chmod o-rwx {path}")
 
 
 def _look_at_way(place: str, settings: AlerterSettings, alerter: Alerter) -> Iterator[Finding]:
@@ -97,9 +97,9 @@ def _look_at_way(place: str, settings: AlerterSettings, alerter: Alerter) -> Ite
             _connect(place, settings)
     except (AlerterUnavailable, AlerterRefused, ConnectionFailed) as error:
         told, _, remedy = str(error).rpartition("; ")
-        yield Finding(place, Severity.WARNING, told.partition(": ")[2] or told, remedy)
+        yield Finding(place, FindingLevel.WARNING, told.partition(": ")[2] or told, remedy)
     else:
-        yield Finding(place, Severity.OK, alerter.where)
+        yield Finding(place, FindingLevel.OK, alerter.where)
 
 
 def _connect(place: str, settings: AlerterSettings) -> None:

@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from shipper.check.finding import Finding, Severity
+from shipper.check.finding import Finding, FindingLevel
 from shipper.check.tls import end_of, ends_soon, look_at_tls
 from shipper.config.addresses import is_loopback
 from shipper.errors import ShipperError
@@ -42,14 +42,14 @@ def look_at_elasticsearch(output: ElasticsearchOutput, now: float) -> Iterator[F
         address = parts.netloc  # host:port, as the config was checked for
         if parts.scheme == "http" and has_login and not is_loopback(parts.hostname or ""):
             told = f"the credentials go to {address} in clear text"
-            yield Finding(place, Severity.WARNING, told, "use https")
+            yield Finding(place, FindingLevel.WARNING, told, "use https")
         node = replace(
             output, hosts=(url,), request_seconds=min(output.request_seconds, MOST_SECONDS)
         )
         try:
             end = _reach(address, node)
         except ConnectionFailed as failed:
-            yield Finding(place, Severity.ERROR, f"{address} {failed.fault}", failed.remedy)
+            yield Finding(place, FindingLevel.ERROR, f"{address} {failed.fault}", failed.remedy)
         else:
             if not faults:
                 yield from _look_at_node(place, node, now)
@@ -62,7 +62,7 @@ def _look_at_files(output: ElasticsearchOutput) -> Iterator[Finding]:
         Cluster(output).close()
     except ShipperError as error:
         fault, _, remedy = str(error).partition("; ")
-        yield Finding(PLACE, Severity.ERROR, fault, remedy)
+        yield Finding(PLACE, FindingLevel.ERROR, fault, remedy)
 
 
 def _reach(address: str, node: ElasticsearchOutput) -> float | None:
@@ -79,7 +79,7 @@ def _look_at_node(place: str, node: ElasticsearchOutput, now: float) -> Iterator
         yield from _look_at_answers(place, cluster, now)
     except ElasticFailure as failure:
         fault, _, remedy = str(failure).partition("; ")
-        yield Finding(place, Severity.ERROR, fault, remedy or "see the log of Elasticsearch")
+        yield Finding(place, FindingLevel.ERROR, fault, remedy or "see the log of Elasticsearch")
     finally:
         cluster.close()
 
@@ -87,7 +87,7 @@ def _look_at_node(place: str, node: ElasticsearchOutput, now: float) -> Iterator
 def _look_at_answers(place: str, cluster: Cluster, now: float) -> Iterator[Finding]:
     info = cluster.ask(lambda client: client.info())
     version = info["version"]["number"]
-    yield Finding(place, Severity.OK, f"{cluster.name} is Elasticsearch {version} and knows us")
+    yield Finding(place, FindingLevel.OK, f"{cluster.name} is Elasticsearch {version} and knows us")
     yield from clock_skew(place, _time_there(cluster, info.meta.headers), now)
     yield from _look_at_templates(place, cluster)
     yield from _look_at_rights(place, cluster)
@@ -112,7 +112,7 @@ def clock_skew(place: str, there: float | None, now: float) -> Iterator[Finding]
     if there is not None and abs(there - now) > CLOCK_SLACK:
         ahead = "ahead of" if there > now else "behind"
         told = f"its clock is {abs(there - now):.0f} s {ahead} ours"
-        yield Finding(place, Severity.WARNING, told, "set both clocks, such as by NTP")
+        yield Finding(place, FindingLevel.WARNING, told, "set both clocks, such as by NTP")
 
 
 def _look_at_templates(place: str, cluster: Cluster) -> Iterator[Finding]:
@@ -131,7 +131,7 @@ def _look_at_templates(place: str, cluster: Cluster) -> Iterator[Finding]:
     ]
     if STREAMS not in patterns:
         told = f"there is no index template for {STREAMS}"
-        yield Finding(place, Severity.ERROR, told, "shipper setup")
+        yield Finding(place, FindingLevel.ERROR, told, "shipper setup")
 
 
 def _look_at_rights(place: str, cluster: Cluster) -> Iterator[Finding]:
@@ -144,7 +144,7 @@ def _look_at_rights(place: str, cluster: Cluster) -> Iterator[Finding]:
     )
     if found is not None and not found["has_all_requested"]:
         told = f"{found['username']} may not write to {STREAMS}"
-        yield Finding(place, Severity.ERROR, told, "give it the role that shipper setup makes")
+        yield Finding(place, FindingLevel.ERROR, told, "give it the role that shipper setup makes")
 
 
 def _ask_if_allowed(cluster: Cluster, request: Any) -> Any:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Severity(StrEnum):
+class FindingLevel(StrEnum):
     """What a finding means for the work."""
 
     OK = "ok"  # as it should be
@@ -19,6 +19,6 @@ class Finding:
     """What was found at a place of the config, and what to do about it."""
 
     place: str
-    severity: Severity
+    severity: FindingLevel
     fault: str
     remedy: str = ""

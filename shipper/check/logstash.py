@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shipper.check.finding import Finding, Severity
+from shipper.check.finding import Finding, FindingLevel
 from shipper.check.tls import end_of, ends_soon, look_at_tls, protocol_of
 from shipper.config.addresses import is_loopback
 from shipper.net.connect import ConnectionFailed, connect, explain
@@ -36,17 +36,17 @@ def _look_at_host(
     if not output.tls.enabled and not is_loopback(host):
         yield Finding(
             f"{PLACE}.tls.enabled",
-            Severity.WARNING,
+            FindingLevel.WARNING,
             f"records go to {address} in clear text",
             "enable TLS there and here",
         )
     try:
         protocol, end = _reach(address, output)
     except ConnectionFailed as failed:
-        yield Finding(place, Severity.ERROR, f"{address} {failed.fault}", failed.remedy)
+        yield Finding(place, FindingLevel.ERROR, f"{address} {failed.fault}", failed.remedy)
     else:
         over = f" with {protocol}" if protocol else ""
-        yield Finding(place, Severity.OK, f"{address} takes connections{over}")
+        yield Finding(place, FindingLevel.OK, f"{address} takes connections{over}")
         yield from ends_soon(place, f"the certificate of {address}", end, now)
 
 

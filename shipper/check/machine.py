@@ -22,7 +22,7 @@ from importlib import import_module
 from pathlib import Path
 
 from shipper.agent.status import status
-from shipper.check.finding import Finding, Severity
+from shipper.check.finding import Finding, FindingLevel
 from shipper.check.logstash import look_at_logstash
 from shipper.config.main import Config
 from shipper.config.outputs import (
@@ -34,7 +34,7 @@ from shipper.config.outputs import (
 from shipper.errors import DataFolderError, StoreUnavailable
 from shipper.store.api import Selection
 from shipper.store.opening import open_embedded
-from shipper.tail.discovery import Found, Patterns
+from shipper.tail.discovery import FoundFile, Patterns
 from shipper.text import size
 
 ROOM_BYTES = 64 * 2**20  # the registry and dead letters of a bad day
@@ -58,7 +58,7 @@ class Scene:
 
     config: Config
     machine: Machine
-    matches: dict[str, tuple[str, list[Found]]]
+    matches: dict[str, tuple[str, list[FoundFile]]]
 
 
 def check(config: Config, machine: Machine = Machine()) -> list[Finding]:
@@ -67,7 +67,7 @@ def check(config: Config, machine: Machine = Machine()) -> list[Finding]:
     return [finding for look in LOOKS for finding in look(scene)]
 
 
-def _matches(config: Config) -> dict[str, tuple[str, list[Found]]]:
+def _matches(config: Config) -> dict[str, tuple[str, list[FoundFile]]]:
     return {
         f"inputs[{number}].paths[{index}]": (
             pattern,
@@ -85,14 +85,14 @@ def look_at_inputs(scene: Scene) -> Iterator[Finding]:
         if not os.path.isdir(folder):
             yield Finding(
                 place,
-                Severity.WARNING,
+                FindingLevel.WARNING,
                 f"there is no folder {folder}",
                 "start the application, which makes it, or mend the path",
             )
         elif not _may(folder, os.R_OK | os.X_OK):
             yield Finding(
                 place,
-                Severity.ERROR,
+                FindingLevel.ERROR,
                 f"the folder {folder} cannot be listed by {_user()}",
                 f"give {_user()} the right to read and enter it",
             )
@@ -100,25 +100,25 @@ def look_at_inputs(scene: Scene) -> Iterator[Finding]:
             yield from _look_at_files(place, pattern, matches)
 
 
-def _look_at_files(place: str, pattern: str, matches: list[Found]) -> Iterator[Finding]:
+def _look_at_files(place: str, pattern: str, matches: list[FoundFile]) -> Iterator[Finding]:
     closed = [found.path for found in matches if not _may(found.path, os.R_OK)]
     for path in closed:
         yield Finding(
             place,
-            Severity.ERROR,
+            FindingLevel.ERROR,
             f"{path} cannot be read by {_user()}",
             f"give {_user()} the right to read it, such as by the group of the application",
         )
     if not matches:
         yield Finding(
             place,
-            Severity.WARNING,
+            FindingLevel.WARNING,
             f"{pattern} matches no file now",
             "start the application, or mend the path",
         )
     elif not closed:
         total = sum(found.stat.st_size for found in matches)
-        yield Finding(place, Severity.OK, f"files: {len(matches)}, {size(total)}")
+        yield Finding(place, FindingLevel.OK, f"files: {len(matches)}, {size(total)}")
 
 
 def look_at_overlaps(scene: Scene) -> Iterator[Finding]:
@@ -131,7 +131,7 @@ def look_at_overlaps(scene: Scene) -> Iterator[Finding]:
             if first != owner:
                 yield Finding(
                     place,
-                    Severity.WARNING,
+                    FindingLevel.WARNING,
                     f"{found.path} is matched by {first} too",
                     "exclude it in one of them",
                 )
@@ -146,11 +146,11 @@ def look_at_data_folder(scene: Scene) -> Iterator[Finding]:
         return
     free = shutil.disk_usage(_existing(folder)).free
     if free < ROOM_BYTES:
-        yield Finding(place, Severity.ERROR, f"only {size(free)} are free", "free some space")
+        yield Finding(place, FindingLevel.ERROR, f"only {size(free)} are free", "free some space")
     if folder.exists() and folder.stat().st_mode & 0o077:
         yield Finding(
             place,
-            Severity.WARNING,
+            FindingLevel.WARNING,
             f"others may look into {folder}, and dead letters hold log lines",
             f"chmod 700 {folder}",
         )
@@ -159,7 +159,7 @@ def look_at_data_folder(scene: Scene) -> Iterator[Finding]:
     except DataFolderError as error:
         yield Finding(
             place,
-            Severity.ERROR,
+            FindingLevel.ERROR,
             str(error).partition("; ")[0],
             "move it away: everything is then read again, and stored once all the same",
         )
@@ -167,19 +167,19 @@ def look_at_data_folder(scene: Scene) -> Iterator[Finding]:
     if found.holds.given_up_bytes:
         yield Finding(
             "holds.max_bytes",
-            Severity.WARNING,
+            FindingLevel.WARNING,
             f"{size(found.holds.given_up_bytes)} were given up, as more was held than may be",
             "raise it, or see why the output did not take what was read",
         )
     if found.running:
         yield Finding(
             place,
-            Severity.WARNING,
+            FindingLevel.WARNING,
             f"a shipper (process {found.pid}) is at work on {folder}; a second one would not start",
             "stop it first, or give each its own data_dir",
         )
     else:
-        yield Finding(place, Severity.OK, f"{folder} can be written, {size(free)} free")
+        yield Finding(place, FindingLevel.OK, f"{folder} can be written, {size(free)} free")
 
 
 def look_at_holds(scene: Scene) -> Iterator[Finding]:
@@ -187,7 +187,9 @@ def look_at_holds(scene: Scene) -> Iterator[Finding]:
     config, files = scene.config, [f for _p, found in scene.matches.values() for f in found]
     if not config.holds.enabled:
         told = "files that are deleted while no shipper runs are lost"
-        yield Finding("holds.enabled", Severity.WARNING, told, "set it to true, or live with it")
+        yield Finding(
+            "holds.enabled", FindingLevel.WARNING, told, "set it to true, or live with it"
+        )
         return
     device = _existing(config.data_dir).stat().st_dev
     all_held = True
@@ -212,13 +214,13 @@ def look_at_holds(scene: Scene) -> Iterator[Finding]:
         if faulty:
             all_held = False
             others = f" and {len(faulty) - 1} more" if len(faulty) > 1 else ""
-            yield Finding("holds", Severity.WARNING, f"{faulty[0]}{others}: {why}", remedy)
+            yield Finding("holds", FindingLevel.WARNING, f"{faulty[0]}{others}: {why}", remedy)
     if files and all_held:
         told = f"every file can be held; deleted ones up to {size(config.holds.max_bytes)}"
-        yield Finding("holds", Severity.OK, told)
+        yield Finding("holds", FindingLevel.OK, told)
 
 
-def _may_be_linked(machine: Machine, found: Found) -> bool:
+def _may_be_linked(machine: Machine, found: FoundFile) -> bool:
     """Return whether a hard link may be made; see fs.protected_hardlinks in proc(5)."""
     if _setting(machine, "protected_hardlinks") != 1 or os.geteuid() in (0, found.stat.st_uid):
         return True
@@ -258,7 +260,9 @@ def look_at_output(scene: Scene) -> Iterator[Finding]:
 def _look_at_index(config: Config, output: EmbeddedOutput) -> Iterator[Finding]:
     place, folder = "output.embedded.path", output.path
     if folder.absolute() == config.data_dir.absolute():
-        yield Finding(place, Severity.ERROR, "is the data_dir too", "give the index its own folder")
+        yield Finding(
+            place, FindingLevel.ERROR, "is the data_dir too", "give the index its own folder"
+        )
     faults = list(_unwritable(place, folder))
     yield from faults or _look_into_index(place, folder)
     if faults:
@@ -267,7 +271,7 @@ def _look_at_index(config: Config, output: EmbeddedOutput) -> Iterator[Finding]:
     if room < output.max_bytes:
         yield Finding(
             "output.embedded.max_size",
-            Severity.WARNING,
+            FindingLevel.WARNING,
             f"{size(output.max_bytes)} are more than the disk has left ({size(room)})",
             "use less, or free some space",
         )
@@ -275,16 +279,18 @@ def _look_at_index(config: Config, output: EmbeddedOutput) -> Iterator[Finding]:
 
 def _look_into_index(place: str, folder: Path) -> Iterator[Finding]:
     if not folder.exists() or not os.listdir(folder):
-        yield Finding(place, Severity.OK, f"{folder} can be made")
+        yield Finding(place, FindingLevel.OK, f"{folder} can be made")
         return
     try:
         with closing(open_embedded(folder)) as store:
             records = store.count(Selection())
     except StoreUnavailable as error:
         fault, _, remedy = str(error).partition("; ")
-        yield Finding(place, Severity.ERROR, fault, remedy or "move it away, or mend it")
+        yield Finding(place, FindingLevel.ERROR, fault, remedy or "move it away, or mend it")
     else:
-        yield Finding(place, Severity.OK, f"{folder} can be written and holds {records:,} records")
+        yield Finding(
+            place, FindingLevel.OK, f"{folder} can be written and holds {records:,} records"
+        )
 
 
 def look_at_limits(scene: Scene) -> Iterator[Finding]:
@@ -295,7 +301,7 @@ def look_at_limits(scene: Scene) -> Iterator[Finding]:
     if needed > allowed != resource.RLIM_INFINITY:
         yield Finding(
             "inputs",
-            Severity.ERROR,
+            FindingLevel.ERROR,
             f"{needed} open files are needed and {allowed} allowed",
             f"raise the hard limit to {needed * 2}, such as by LimitNOFILE of the service",
         )
@@ -306,7 +312,7 @@ def look_at_limits(scene: Scene) -> Iterator[Finding]:
     if scene.config.tail.watch and len(folders) > watches:
         yield Finding(
             "tail.watch",
-            Severity.WARNING,
+            FindingLevel.WARNING,
             f"{len(folders)} folders are to be watched and the kernel allows {watches}",
             f"sysctl fs.inotify.max_user_watches={len(folders) * 2}, or watch: false",
         )
@@ -320,11 +326,13 @@ def look_at_clock(scene: Scene) -> Iterator[Finding]:
         default=now,
     )
     if now < EARLIEST:
-        yield Finding("clock", Severity.ERROR, "the clock was never set", "set it, such as by NTP")
+        yield Finding(
+            "clock", FindingLevel.ERROR, "the clock was never set", "set it, such as by NTP"
+        )
     elif newest > now + CLOCK_SLACK:
         yield Finding(
             "clock",
-            Severity.WARNING,
+            FindingLevel.WARNING,
             f"a log file was written {newest - now:.0f} s in the future",
             "set the clock of this machine, or of the one that owns the files",
         )
@@ -355,17 +363,20 @@ def _unwritable(place: str, folder: Path) -> Iterator[Finding]:
     """Say why nothing can be written to a folder, which need not be there yet."""
     nearest = _existing(folder)
     if not os.path.isdir(nearest):
-        yield Finding(place, Severity.ERROR, f"{nearest} is no folder", "name another path")
+        yield Finding(place, FindingLevel.ERROR, f"{nearest} is no folder", "name another path")
     elif not _may(nearest, os.W_OK | os.X_OK):
         yield Finding(
             place,
-            Severity.ERROR,
+            FindingLevel.ERROR,
             f"{nearest} cannot be written by {_user()}",
             f"give {_user()} the right to, or name another path",
         )
     elif os.statvfs(nearest).f_flag & os.ST_RDONLY:
         yield Finding(
-            place, Severity.ERROR, f"{nearest} is on a read-only file system", "name another path"
+            place,
+            FindingLevel.ERROR,
+            f"{nearest} is on a read-only file system",
+            "name another path",
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from typing import TYPE_CHECKING
 
-from shipper.check.finding import Finding, Severity
+from shipper.check.finding import Finding, FindingLevel
 
 if TYPE_CHECKING:
     import socket
@@ -35,7 +35,7 @@ def ends_soon(place: str, what: str, ends: float | None, now: float) -> Iterator
     """Warn of a certificate that ends soon; `ends` and `now` are epoch seconds."""
     if ends is not None and ends - now < SOON_DAYS * DAY:
         when = f"ends in {(ends - now) / DAY:.0f} days" if ends > now else "has ended"
-        yield Finding(place, Severity.WARNING, f"{what} {when}", "renew it")
+        yield Finding(place, FindingLevel.WARNING, f"{what} {when}", "renew it")
 
 
 def look_at_tls(place: str, tls: TlsOptions, now: float) -> Iterator[Finding]:
@@ -43,7 +43,7 @@ def look_at_tls(place: str, tls: TlsOptions, now: float) -> Iterator[Finding]:
     if not tls.verify:
         yield Finding(
             f"{place}.verify",
-            Severity.WARNING,
+            FindingLevel.WARNING,
             "whoever answers is trusted, and gets the records",
             "remove it, and name the CA as tls.ca",
         )

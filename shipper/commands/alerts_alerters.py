@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shipper.alerts.alerters.alerter import AlerterRefused, Surroundings, open_alerter
+from shipper.alerts.alerters.alerter import AlerterContext, AlerterRefused, open_alerter
 from shipper.alerts.incident import Change, Incident, Phase, Transition
 from shipper.alerts.page import Page
 from shipper.alerts.routing import is_catch_all
 from shipper.alerts.settings import AlertSettings
 from shipper.alerts.settings import load as load_settings
 from shipper.alerts.severity import Severity
-from shipper.alerts.verdict import State, Verdict, Window
+from shipper.alerts.verdict import Verdict, VerdictState, Window
 from shipper.commands.invocation import Invocation, common_options, examples
 from shipper.config.main import load
 from shipper.errors import ConfigError
@@ -50,7 +50,7 @@ def alerters(invocation: Invocation) -> int:
     """
     settings = settings_of(invocation)
     rows = [("alerter", "kind", "tells", "fallback")]
-    surroundings = Surroundings(invocation.clock)
+    surroundings = AlerterContext(invocation.clock)
     for name, each in settings.all_alerters.items():
         with closing(open_alerter(name, each, surroundings)) as alerter:
             rows.append((name, each.kind, safe(alerter.where), each.fallback or "-"))
@@ -113,7 +113,7 @@ def send_test(invocation: Invocation, name: str, severity: str, *, keep_open: bo
     if name not in known:
         remedy = f"use one of: {', '.join(known)}" if known else "add it to alerts.settings"
         raise ConfigError(f'there is no alerter "{name}"; {remedy}')
-    surroundings = Surroundings(invocation.clock, invocation.colors)
+    surroundings = AlerterContext(invocation.clock, invocation.colors)
     now = invocation.now()
     changes = [Change.FIRED] if keep_open else [Change.FIRED, Change.RESOLVED]
     with closing(open_alerter(name, known[name], surroundings)) as alerter:
@@ -141,7 +141,7 @@ def page_of(change: Change, severity: Severity, now: int) -> Page:
         severity=severity,
         phase=Phase.RESOLVED if is_over else Phase.FIRING,
         opened_at=now,
-        verdict=Verdict(RULE, (), window, State.BREACH, reason),
+        verdict=Verdict(RULE, (), window, VerdictState.BREACH, reason),
         fired_at=now,
         resolved_at=now if is_over else None,
         resolved_by="send-test" if is_over else None,

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from shipper.alerts.backtest.backtest import Outcome
+from shipper.alerts.backtest.backtest import BacktestOutcome
 from shipper.alerts.backtest.backtest import backtest as run
-from shipper.alerts.backtest.history import Span, read_history
+from shipper.alerts.backtest.history import HistorySpan, read_history
 from shipper.alerts.backtest.sweep import changed, values_of
 from shipper.commands.alerts_rules import rules_of, rules_option
 from shipper.commands.invocation import Invocation, common_options, examples, refuse
@@ -113,7 +113,7 @@ def backtest(invocation: Invocation, /, **options: Any) -> int:
     """
     wanted = BacktestOptions(**options)
     until = invocation.now() if wanted.until is None else wanted.until
-    span = Span(wanted.since, until)
+    span = HistorySpan(wanted.since, until)
     if span.since >= span.until:
         refuse("--since is not before --until; no window can end between them")
     rules = [changed(rule, wanted.settings) for rule in _tested(invocation, wanted)]
@@ -137,8 +137,8 @@ def _swept(rules: Sequence[Rule], sweep: Sequence[Setting]) -> list[tuple[str, R
 
 
 def _run(
-    invocation: Invocation, span: Span, variants: Sequence[tuple[str, Rule]]
-) -> list[tuple[str, Outcome]]:
+    invocation: Invocation, span: HistorySpan, variants: Sequence[tuple[str, Rule]]
+) -> list[tuple[str, BacktestOutcome]]:
     with open_store(invocation) as store, _progress() as progress:
         history = read_history(store, [rule for _, rule in variants], span, progress)
     return [(value, run(rule, history)) for value, rule in variants]
@@ -155,7 +155,7 @@ def _progress() -> Iterator[Callable[[float], None]]:
 
 
 def _shown(
-    wanted: BacktestOptions, outcomes: Sequence[tuple[str, Outcome]], invocation: Invocation
+    wanted: BacktestOptions, outcomes: Sequence[tuple[str, BacktestOutcome]], invocation: Invocation
 ) -> list[str]:
     if wanted.sweep:
         key = wanted.sweep[0][0]

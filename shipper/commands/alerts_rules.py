@@ -10,7 +10,7 @@ import click
 from shipper.alerts.judge.evaluate import judge
 from shipper.alerts.judge.measure import Asked, measure
 from shipper.alerts.rules.reading import load_rules
-from shipper.alerts.verdict import State
+from shipper.alerts.verdict import VerdictState
 from shipper.commands.invocation import Invocation, common_options, examples
 from shipper.commands.stores import open_store
 from shipper.config.main import load
@@ -84,7 +84,7 @@ def rules(
     for line in lines:
         click.echo(line)
     verdicts = (verdict for _, found in judged for verdict in found)
-    return _NO if any(verdict.state is State.BREACH for verdict in verdicts) else _GOOD
+    return _NO if any(verdict.state is VerdictState.BREACH for verdict in verdicts) else _GOOD
 
 
 def _judged(store: Store, rules: Sequence[Rule], now: int) -> list[tuple[Rule, list[Verdict]]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from shipper.check.finding import Severity
+from shipper.check.finding import FindingLevel
 from shipper.check.machine import check as look
 from shipper.commands.invocation import Invocation, common_options, examples
 from shipper.config.main import load
@@ -25,4 +25,4 @@ def check(invocation: Invocation) -> int:
     """
     findings = look(load(invocation.config))
     click.echo("\n".join(findings_text(findings, Paint(invocation.colors))))
-    return 1 if any(finding.severity is Severity.ERROR for finding in findings) else 0
+    return 1 if any(finding.severity is FindingLevel.ERROR for finding in findings) else 0

@@ -15,7 +15,7 @@ from rich.live import Live
 
 from shipper.commands.invocation import Invocation, common_options, examples
 from shipper.demo.picture import Place, picture_line, render
-from shipper.demo.run import Plan
+from shipper.demo.run import DemoPlan
 from shipper.demo.run import demo as started
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def demo(invocation: Invocation, /, *, seconds: float | None, rate: float, direc
     of it; the records stay in the index.
     """
     commands = _search_commands(invocation, directory)
-    plan = Plan(invocation.config.absolute(), rate, seconds)
+    plan = DemoPlan(invocation.config.absolute(), rate, seconds)
     directory.mkdir(parents=True, exist_ok=True)
     os.chdir(directory)
     click.echo("starting the application, the load and the shipper …", err=True)

@@ -101,7 +101,7 @@ def batch_of(number: int, parcels: Sequence[QueuedBlock]) -> Batch:
 
 
 @dataclass(slots=True)
-class Ledger:
+class AckTracker:
     """
     The batches that were read but are not acked, in the order of reading.
 

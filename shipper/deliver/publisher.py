@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from shipper import crashpoints
 from shipper.crashpoints import CrashPoint
-from shipper.deliver.batch import OWN, Batch, Ledger, QueuedBlock, batch_of
+from shipper.deliver.batch import OWN, AckTracker, Batch, QueuedBlock, batch_of
 from shipper.deliver.histogram import EVENTS, SECONDS, Histogram
 from shipper.deliver.wrap import wrap
 from shipper.errors import OutputUnavailable, ShipperError
@@ -94,7 +94,7 @@ class Publisher:
         self._under_way_since: float | None = None  # guarded by _condition
         self._hurrying = False  # guarded by _condition
         self._draining = False  # guarded by _condition
-        self._ledger = Ledger()  # guarded by _condition
+        self._ledger = AckTracker()  # guarded by _condition
         self._abandon = threading.Event()
         self._number = 0
         self._commit = 0

@@ -64,7 +64,7 @@ Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class DemoPlan:
     """What to start: with this config, this many requests a second, for so long (None: no end)."""
 
     config: Path
@@ -109,7 +109,7 @@ class Demo:
     Without a store (the config only says where records go), the pictures show what was acked.
     """
 
-    plan: Plan
+    plan: DemoPlan
     config: Config
     store: Store | None
     load: Child
@@ -182,7 +182,7 @@ class Demo:
 
 
 @contextmanager
-def demo(plan: Plan) -> Iterator[Demo]:
+def demo(plan: DemoPlan) -> Iterator[Demo]:
     """
     Start the application, the shipper and the load in the working directory; stop them at the end.
 

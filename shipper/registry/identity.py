@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 HEAD = 1024  # bytes that a full-grown fingerprint covers, as in Filebeat and Vector
 
 
-class Identity(NamedTuple):
+class FileIdentity(NamedTuple):
     """Device and inode: the same file whatever it is called."""
 
     device: int
@@ -39,12 +39,12 @@ class Fingerprint:
         return self.length == 0 or fingerprint(data[: self.length]) == self
 
 
-NOTHING = Fingerprint()
+NO_FINGERPRINT = Fingerprint()
 
 
-def identity(stat: os.stat_result) -> Identity:
+def identity(stat: os.stat_result) -> FileIdentity:
     """Take the identity out of a stat result."""
-    return Identity(stat.st_dev, stat.st_ino)
+    return FileIdentity(stat.st_dev, stat.st_ino)
 
 
 def fingerprint(data: bytes) -> Fingerprint:
@@ -52,7 +52,7 @@ def fingerprint(data: bytes) -> Fingerprint:
     return Fingerprint(len(data), blake2b(data, digest_size=16).hexdigest())
 
 
-def stream_name(host: str, file: Identity, head: bytes, generation: int) -> str:
+def stream_name(host: str, file: FileIdentity, head: bytes, generation: int) -> str:
     """
     Name the stream of a file's foreign lines: 20 hexadecimal digits.
 

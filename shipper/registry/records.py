@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from shipper.registry.identity import NOTHING, Fingerprint, Identity
+from shipper.registry.identity import NO_FINGERPRINT, FileIdentity, Fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,14 +27,14 @@ class FileRecord:
     """
 
     id: int
-    file: Identity
+    file: FileIdentity
     head: Fingerprint
     path: str
     stream: str
     generation: int
     offset: int
     seen_at: int
-    last: Fingerprint = NOTHING
+    last: Fingerprint = NO_FINGERPRINT
     split: int = 0
     again: int = 0
     done: int = 0
@@ -53,7 +53,7 @@ class FileRecord:
         self.done = 0
         self.again = max(self.again, self.offset)
         if start < self.offset:
-            self.offset, self.last = start, NOTHING
+            self.offset, self.last = start, NO_FINGERPRINT
         return bytes_again
 
 

@@ -39,7 +39,7 @@ from typing import TYPE_CHECKING, Any
 from shipper import crashpoints
 from shipper.crashpoints import CrashPoint
 from shipper.errors import DataFolderError
-from shipper.registry.identity import Fingerprint, Identity
+from shipper.registry.identity import FileIdentity, Fingerprint
 from shipper.registry.records import NEVER, Changes, FileRecord, Memory, SeenRow, Tombstone
 
 if TYPE_CHECKING:
@@ -386,7 +386,7 @@ def record_of(row: tuple[Any, ...]) -> FileRecord:
     last_length, last_digest, split, again, done = row[10:]
     head, last = Fingerprint(head_length, head_digest), Fingerprint(last_length, last_digest)
     path, stream, generation, offset, seen_at = plain
-    file, ends = Identity(int(device), int(inode)), (split, again, done)
+    file, ends = FileIdentity(int(device), int(inode)), (split, again, done)
     return FileRecord(number, file, head, path, stream, generation, offset, seen_at, last, *ends)
 
 

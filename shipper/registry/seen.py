@@ -33,7 +33,7 @@ SETTLED = 64  # chunks behind the newest number before one with gaps is packed: 
 BUSY_RUNS = 64  # runs whose chunks are not packed: the processes that write now
 
 
-class Numbers:
+class RunNumbers:
     """The numbers of one run that were taken."""
 
     __slots__ = ("_chunks", "_dirty", "_filling", "low")
@@ -136,7 +136,7 @@ class Seen:
     """The records that were taken, of all runs."""
 
     def __init__(self) -> None:
-        self._runs: dict[str, Numbers] = {}
+        self._runs: dict[str, RunNumbers] = {}
         self._busy: dict[str, None] = {}  # in the order in which they were taken from last
 
     def take(self, run: str, numbers: Sequence[int]) -> list[int]:
@@ -149,7 +149,7 @@ class Seen:
             idle = next(iter(self._busy))
             del self._busy[idle]
             self._runs[idle].pack()
-        return self._runs.setdefault(run, Numbers()).take(numbers)
+        return self._runs.setdefault(run, RunNumbers()).take(numbers)
 
     def changes(self) -> Iterator[SeenRow]:
         """Yield the rows that changed since the last call."""
@@ -160,7 +160,7 @@ class Seen:
     def restore(self, rows: Iterable[SeenRow]) -> None:
         """Take in what was saved."""
         for row in rows:
-            self._runs.setdefault(row.run, Numbers()).restore(row.low, row.chunk, row.data)
+            self._runs.setdefault(row.run, RunNumbers()).restore(row.low, row.chunk, row.data)
 
 
 def _pack(chunk: bytes | bytearray) -> bytes:

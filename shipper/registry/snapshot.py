@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class RegistrySnapshot:
     """Files, receipts since some time, the numbers of the runs that these name, tombstones."""
 
     files: list[FileRecord]
@@ -27,7 +27,7 @@ class Evidence:
     tombstones: list[Tombstone]
 
 
-def evidence_beside(path: Path, since: int) -> Evidence:
+def evidence_beside(path: Path, since: int) -> RegistrySnapshot:
     """
     Read what was answered for since a time (epoch ms).
 
@@ -58,7 +58,7 @@ def evidence_beside(path: Path, since: int) -> Evidence:
                 " WHERE at >= ? ORDER BY at, file",
                 (since,),
             )
-            return Evidence(
+            return RegistrySnapshot(
                 [record_of(row) for row in db.execute(ALL_FILES)],
                 receipts,
                 [SeenRow(*row) for row in seen],

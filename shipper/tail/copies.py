@@ -10,7 +10,7 @@ compared:
 - with the file itself, while it is open: the copy is how that file begins;
 - with its record, when it is gone: the first bytes, and those before the acked offset.
 
-While the original can be read, its copy is a `Shadow`: there is nothing to read in it. When the
+While the original can be read, its copy is a `KnownCopy`: there is nothing to read in it. When the
 original is truncated or gone, the copy takes over its record. So what was written to the file
 between the last read and the copy is read from the copy, and nothing is read twice.
 
@@ -32,25 +32,25 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
-    from shipper.registry.identity import Fingerprint, Identity
+    from shipper.registry.identity import FileIdentity, Fingerprint
     from shipper.registry.records import FileRecord
     from shipper.tail.content import Content
-    from shipper.tail.discovery import Found
+    from shipper.tail.discovery import FoundFile
     from shipper.tail.inputs import InputFiles
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Stranger:
+class UnknownFile:
     """A file that is there and not known."""
 
-    file: Found
-    key: Identity
+    file: FoundFile
+    key: FileIdentity
     source: InputFiles
 
 
-class Verdict(Enum):
+class CopyVerdict(Enum):
     """What is to be done with a rotated file that is not known."""
 
     NEW = "it is read from its beginning"
@@ -59,7 +59,7 @@ class Verdict(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Shadow:
+class KnownCopy:
     """
     A copy of what `record` stands for, or of nothing known: state, size, when it was found.
 
@@ -73,7 +73,7 @@ class Shadow:
 
 
 @dataclass(frozen=True, slots=True)
-class Orphan:
+class TruncatedFile:
     """A record whose file was truncated: how far it was read, what was before that, and when."""
 
     record: FileRecord
@@ -91,22 +91,22 @@ class Copies:
     """
 
     def __init__(
-        self, opened: dict[Identity, Harvester], known: dict[Identity, FileRecord]
+        self, opened: dict[FileIdentity, Harvester], known: dict[FileIdentity, FileRecord]
     ) -> None:
         self._open = opened
         self._known = known
-        self.found: set[Identity] = set()
-        self.orphans: dict[int, Orphan] = {}
-        self._shadows: dict[Identity, Shadow] = {}
-        self._unfit: dict[Identity, tuple[tuple[int, int], float]] = {}  # gzips still written
+        self.found: set[FileIdentity] = set()
+        self.orphans: dict[int, TruncatedFile] = {}
+        self._shadows: dict[FileIdentity, KnownCopy] = {}
+        self._unfit: dict[FileIdentity, tuple[tuple[int, int], float]] = {}  # gzips still written
 
     def judge(
         self,
-        stranger: Stranger,
+        stranger: UnknownFile,
         kin: list[FileRecord],
-        open_content: Callable[[Found, Identity], Content | None],
+        open_content: Callable[[FoundFile, FileIdentity], Content | None],
         now: float,
-    ) -> tuple[Verdict, Shadow | None]:
+    ) -> tuple[CopyVerdict, KnownCopy | None]:
         """Judge a rotated file that is not empty; `kin` are the records of the same log."""
         file, key = stranger.file, stranger.key
         shadow = self._shadows.get(key)
@@ -114,30 +114,30 @@ class Copies:
             content = open_content(file, key)
             shadow = self._identify(stranger, kin, content, now) if content else None
             if shadow is None:
-                return Verdict.WAIT, None
+                return CopyVerdict.WAIT, None
             self._shadows[key] = shadow
         verdict = self._verdict(stranger, shadow, now)
-        if verdict is Verdict.SUCCESSOR:
+        if verdict is CopyVerdict.SUCCESSOR:
             # Another copy may have fitted the little that was known of the file that is gone: that
             # one has to be compared with all the bytes of this one.
             for other in [k for k, each in self._shadows.items() if each.record is shadow.record]:
                 del self._shadows[other]
-        elif verdict is Verdict.NEW:
+        elif verdict is CopyVerdict.NEW:
             del self._shadows[key]
         return verdict, shadow
 
-    def _verdict(self, stranger: Stranger, shadow: Shadow, now: float) -> Verdict:
+    def _verdict(self, stranger: UnknownFile, shadow: KnownCopy, now: float) -> CopyVerdict:
         file, record = stranger.file, shadow.record
         if record is None:
             is_old = file.stat.st_mtime_ns <= stranger.source.compressed_since
-            return Verdict.WAIT if file.compressed and is_old else Verdict.NEW
+            return CopyVerdict.WAIT if file.compressed and is_old else CopyVerdict.NEW
         if not self._is_there(record):
-            return Verdict.SUCCESSOR
+            return CopyVerdict.SUCCESSOR
         harvester = self._open.get(record.file)
         stays = harvester is None or not harvester.missing
         if stays and shadow.size < HEAD and now - shadow.since >= SETTLE_SECONDS:
-            return Verdict.NEW  # two small files that are equal, as it seems
-        return Verdict.WAIT
+            return CopyVerdict.NEW  # two small files that are equal, as it seems
+        return CopyVerdict.WAIT
 
     def _is_there(self, record: FileRecord) -> bool:
         """Return whether the file of a record can still be read as what it was."""
@@ -146,8 +146,8 @@ class Copies:
         return record.file in self._open or record.file in self.found
 
     def _identify(
-        self, stranger: Stranger, kin: list[FileRecord], content: Content, now: float
-    ) -> Shadow | None:
+        self, stranger: UnknownFile, kin: list[FileRecord], content: Content, now: float
+    ) -> KnownCopy | None:
         """Look what a file is a copy of; None if that cannot be said now."""
         file, key = stranger.file, stranger.key
         try:
@@ -168,9 +168,9 @@ class Copies:
             if now - since < SETTLE_SECONDS:
                 return None  # it is still written, as it seems
         self._unfit.pop(key, None)
-        return Shadow(record, state, size, now)
+        return KnownCopy(record, state, size, now)
 
-    def _fits(self, content: Content, record: FileRecord, file: Found) -> bool:
+    def _fits(self, content: Content, record: FileRecord, file: FoundFile) -> bool:
         """Return whether a file is a copy of the one that a record stands for; raises OSError."""
         orphan = self.orphans.get(record.id)
         if orphan is not None:

@@ -32,7 +32,7 @@ NAMES_REMEMBERED = 20_000  # of files: what a pattern says of them is asked in e
 ROTATED = re.compile(r"[.-]\d[\d_.T:-]*(?:\.gz)?\Z")
 
 
-class Found(NamedTuple):
+class FoundFile(NamedTuple):
     """An absolute path of an input, and whether its name is that of a rotated file, or a gzip."""
 
     path: str
@@ -72,7 +72,7 @@ class Patterns:
     _regexes: dict[str, re.Pattern[str]] = field(default_factory=dict, repr=False)
     _names: dict[tuple[str, str], _Name | None] = field(default_factory=dict, repr=False)
 
-    def find(self) -> Iterator[Found]:
+    def find(self) -> Iterator[FoundFile]:
         """Find the regular files that match now, each path once."""
         done: set[str] = set()
         several, exclude = len(self.paths) > 1, self.exclude
@@ -108,13 +108,13 @@ class Patterns:
             folders.update(iglob(folder, recursive=True) if has_magic(folder) else [folder])
         return {os.path.abspath(folder) for folder in folders if os.path.isdir(folder)}
 
-    def _find(self, pattern: str) -> Iterator[Found]:
+    def _find(self, pattern: str) -> Iterator[FoundFile]:
         folder, name = os.path.split(pattern)
         folders = iglob(folder, recursive=True) if has_magic(folder) else [folder or "."]
         for place in folders:
             yield from self._list(place, name)
 
-    def _list(self, folder: str, pattern: str) -> Iterator[Found]:
+    def _list(self, folder: str, pattern: str) -> Iterator[FoundFile]:
         names = self._names
         if len(names) > NAMES_REMEMBERED:
             names.clear()
@@ -126,7 +126,7 @@ class Patterns:
                     if name is not None:
                         stat = _stat(entry)
                         if stat is not None:
-                            yield Found(entry.path, stat, *name)
+                            yield FoundFile(entry.path, stat, *name)
         except OSError:
             return  # not there now, or not to be listed: `check` says so
 
@@ -142,7 +142,7 @@ class Patterns:
             return None
         return _Name(rotated or compressed, compressed)
 
-    def _excluded(self, found: Found) -> bool:
+    def _excluded(self, found: FoundFile) -> bool:
         """Return whether the path, or the one that it was rotated from, is to be left out."""
         paths = [found.path, family(found.path)] if found.rotated else [found.path]
         return any(self._matches(path, pattern) for pattern in self.exclude for path in paths)

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shipper.events import Block
-from shipper.registry.identity import HEAD, NOTHING, fingerprint
+from shipper.registry.identity import HEAD, NO_FINGERPRINT, fingerprint
 from shipper.tail.lag import Lag
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from shipper.registry.identity import Fingerprint
     from shipper.registry.records import FileRecord
     from shipper.tail.content import Content
-    from shipper.tail.discovery import Found
+    from shipper.tail.discovery import FoundFile
     from shipper.tail.multiline import Multiline
 
 SETTLE_SECONDS = 5.0  # a writer that still has a rotated file open has come back by then
@@ -107,7 +107,7 @@ class Harvester:
         """Return whether the file was rotated away."""
         return self.rotated_at is not None
 
-    def is_idle(self, file: Found) -> bool:
+    def is_idle(self, file: FoundFile) -> bool:
         """Return whether a file is where and as it was at the last look, and read to its end."""
         stat = file.stat
         return (
@@ -153,7 +153,7 @@ class Harvester:
         """Begin again at the start, under another record."""
         self.record = record
         self.position = self._looked_to = self.split_saved = 0
-        self.last = NOTHING
+        self.last = NO_FINGERPRINT
 
     def skip_to(self, position: int) -> Fingerprint:
         """Take what is before a position as read; return its fingerprint; raises OSError."""

@@ -39,7 +39,7 @@ from urllib.parse import quote, unquote_to_bytes
 from shipper import crashpoints
 from shipper.crashpoints import CrashPoint
 from shipper.errors import DataFolderError
-from shipper.registry.identity import Identity, identity
+from shipper.registry.identity import FileIdentity, identity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,8 +70,8 @@ class Holds:
     def __init__(self, folder: Path | None, max_bytes: int = 0) -> None:
         self.max_bytes = max_bytes
         self._folder = None if folder is None else os.fspath(folder)
-        self._names: dict[Identity, str] = {}
-        self._released: set[Identity] = set()
+        self._names: dict[FileIdentity, str] = {}
+        self._released: set[FileIdentity] = set()
         self._refused: set[int] = set()
         if self._folder is None:
             return
@@ -94,7 +94,7 @@ class Holds:
         """Return whether a path is that of a hold."""
         return self._folder is not None and path.startswith(self._prefix)
 
-    def keep(self, key: Identity, fd: int, path: str) -> None:
+    def keep(self, key: FileIdentity, fd: int, path: str) -> None:
         """Hold an open file; where that can't be, say why, once for each reason."""
         self._released.discard(key)
         if self._folder is None or key in self._names:
@@ -126,7 +126,7 @@ class Holds:
         self._released.clear()
         return True
 
-    def has(self, key: Identity) -> bool:
+    def has(self, key: FileIdentity) -> bool:
         """Return whether a file is held."""
         return key in self._names
 
@@ -135,7 +135,7 @@ class Holds:
         if self._folder is not None:
             yield from held_in(self._folder)
 
-    def release(self, key: Identity) -> None:
+    def release(self, key: FileIdentity) -> None:
         """Let go of a file as soon as the registry has saved that it is over."""
         if key in self._names:
             self._released.add(key)
@@ -168,7 +168,7 @@ def held_in(folder: str) -> list[Held]:
     return found
 
 
-def _name(key: Identity, path: str) -> str:
+def _name(key: FileIdentity, path: str) -> str:
     name = f"{key.device:x}-{key.inode:x}-"
     quoted = quote(os.fsencode(path), safe="")
     room = NAME_BYTES - len(name)

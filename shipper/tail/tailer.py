@@ -21,17 +21,24 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
-from shipper.registry.identity import HEAD, NOTHING, Fingerprint, Identity, identity, stream_name
+from shipper.registry.identity import (
+    HEAD,
+    NO_FINGERPRINT,
+    FileIdentity,
+    Fingerprint,
+    identity,
+    stream_name,
+)
 from shipper.registry.records import FileRecord
 from shipper.tail.content import GZIP
-from shipper.tail.copies import Copies, Orphan, Stranger, Verdict, begins_as
-from shipper.tail.discovery import Found, family
+from shipper.tail.copies import Copies, CopyVerdict, TruncatedFile, UnknownFile, begins_as
+from shipper.tail.discovery import FoundFile, family
 from shipper.tail.harvester import SETTLE_SECONDS, Harvester
 from shipper.tail.holds import Holds
 from shipper.tail.inputs import InputFiles
 from shipper.tail.lag import Lag
-from shipper.tail.tombstones import Surrender
-from shipper.tail.unreadable import Refusals
+from shipper.tail.tombstones import DroppedFiles
+from shipper.tail.unreadable import UnreadableFiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -69,20 +76,20 @@ class Tailer:
         self._records = {record.id: record for record in memory.files}
         self._known = {record.file: record for record in self._records.values()}
         self._next_id = max(self._records, default=0) + 1
-        self._open: dict[Identity, Harvester] = {}
-        self._paths: dict[str, Identity] | None = None
-        self._ready: dict[Identity, None] = {}  # in the order in which they have to be read
-        self._warm: set[Identity] = set()
-        self._refusals = Refusals(self._known)
+        self._open: dict[FileIdentity, Harvester] = {}
+        self._paths: dict[str, FileIdentity] | None = None
+        self._ready: dict[FileIdentity, None] = {}  # in the order in which they have to be read
+        self._warm: set[FileIdentity] = set()
+        self._refusals = UnreadableFiles(self._known)
         self._streams = {record.stream for record in self._records.values()} | memory.retired
         self._changed: set[int] = set()
         self._over: list[FileRecord] = []
         self._lasts: dict[tuple[int, int], Fingerprint] = {}  # file, end of a block → last bytes
-        self._splits: dict[Identity, Harvester] = {}  # whose next block waits for a save,
-        self._saving: dict[Identity, Harvester] = {}  # which is under way for these
+        self._splits: dict[FileIdentity, Harvester] = {}  # whose next block waits for a save,
+        self._saving: dict[FileIdentity, Harvester] = {}  # which is under way for these
         self._caps: dict[int, tuple[int, Fingerprint]] = {}  # acks count for no more than that
         self._copies = Copies(self._open, self._known)
-        self._surrender = Surrender()
+        self._surrender = DroppedFiles()
         self._is_recovered = False
 
     def set_inputs(self, inputs: Iterable[InputFiles], *, host: str, block_bytes: int) -> None:
@@ -103,8 +110,8 @@ class Tailer:
 
     def scan(self, *, now: float, wall: int) -> None:
         """Look at all folders; `now` is monotonic seconds, `wall` epoch milliseconds."""
-        found: set[Identity] = set()
-        news: list[Stranger] = []
+        found: set[FileIdentity] = set()
+        news: list[UnknownFile] = []
         opened, holds = self._open, self._holds
         if holds.were_deleted():
             for key, each in opened.items():
@@ -112,7 +119,7 @@ class Tailer:
         for source in self._inputs:
             for file in source.patterns.find():
                 stat = file.stat
-                key = Identity(stat.st_dev, stat.st_ino)
+                key = FileIdentity(stat.st_dev, stat.st_ino)
                 if key in found or holds.contain(file.path):
                     continue
                 found.add(key)
@@ -120,7 +127,7 @@ class Tailer:
                 if harvester is not None and harvester.is_idle(file):
                     harvester.record.seen_at = harvester.record.current_at = wall
                 else:
-                    news.append(Stranger(file, key, source))
+                    news.append(UnknownFile(file, key, source))
         strangers = []
         for new in sorted(news, key=_changed_at):
             if new.key in opened or self._is_known(new, now):
@@ -138,7 +145,7 @@ class Tailer:
         self._forget(found, now, wall)
         self._refusals.scanned({each.file.path for each in news}, wall)
 
-    def _is_known(self, file: Stranger, now: float) -> bool:
+    def _is_known(self, file: UnknownFile, now: float) -> bool:
         """Return whether a file is the one its identity stands for: a copy may have its inode."""
         record = self._known.get(file.key)
         if record is None or not file.file.rotated or _is_done(record, file.file):
@@ -147,10 +154,10 @@ class Tailer:
         if content is None or begins_as(record, content):
             return True
         del self._known[file.key]
-        self._copies.orphans[record.id] = Orphan(record, record.offset, record.last, now)
+        self._copies.orphans[record.id] = TruncatedFile(record, record.offset, record.last, now)
         return False
 
-    def _visit(self, found: set[Identity], now: float, wall: int) -> None:
+    def _visit(self, found: set[FileIdentity], now: float, wall: int) -> None:
         """Look at what is open: whether its name is gone, whether all of it is read."""
         gone = self._open.keys() - found
         changing = {
@@ -169,7 +176,9 @@ class Tailer:
             if harvester.is_rotated():
                 self._retire(key, harvester, now)
 
-    def _meet(self, file: Found, key: Identity, source: InputFiles, now: float, wall: int) -> None:
+    def _meet(
+        self, file: FoundFile, key: FileIdentity, source: InputFiles, now: float, wall: int
+    ) -> None:
         """Take notice of a known file that is there; open it if it has something to say."""
         harvester = self._open.get(key)
         if harvester is None:
@@ -191,7 +200,7 @@ class Tailer:
         self._look(key, harvester, now, file.stat)
 
     def _start(
-        self, file: Found, key: Identity, source: InputFiles, now: float, wall: int
+        self, file: FoundFile, key: FileIdentity, source: InputFiles, now: float, wall: int
     ) -> Harvester | None:
         content = self._refusals.open(file, key)
         if content is None:
@@ -223,10 +232,10 @@ class Tailer:
                 return name
             record.generation += 1
 
-    def _record(self, key: Identity, path: str, generation: int, wall: int) -> FileRecord:
+    def _record(self, key: FileIdentity, path: str, generation: int, wall: int) -> FileRecord:
         return FileRecord(0, key, Fingerprint(), path, "", generation, 0, wall)
 
-    def _register(self, key: Identity, record: FileRecord) -> None:
+    def _register(self, key: FileIdentity, record: FileRecord) -> None:
         if not record.id:
             record.id = self._next_id
             self._next_id += 1
@@ -235,7 +244,11 @@ class Tailer:
         self._known[key] = record
 
     def _look(
-        self, key: Identity, harvester: Harvester, now: float, stat: os.stat_result | None = None
+        self,
+        key: FileIdentity,
+        harvester: Harvester,
+        now: float,
+        stat: os.stat_result | None = None,
     ) -> None:
         """See whether a file has something to read, and whether it still is the same file."""
         try:
@@ -245,23 +258,25 @@ class Tailer:
         except OSError as error:
             log.warning("%s: %s; it is tried again in the next scan", harvester.path, error)
 
-    def _restart(self, key: Identity, harvester: Harvester, now: float, wall: int) -> None:
+    def _restart(self, key: FileIdentity, harvester: Harvester, now: float, wall: int) -> None:
         """Begin again with a file that was truncated, or is another one under the same inode."""
         old = harvester.record
         log.info("%s was truncated or replaced; it is read from its beginning", harvester.path)
         new = self._record(key, old.path, old.generation + 1, wall)
         new.current_at = old.current_at
         self._register(key, new)
-        self._copies.orphans[old.id] = Orphan(old, harvester.position, harvester.last, now)
+        self._copies.orphans[old.id] = TruncatedFile(old, harvester.position, harvester.last, now)
         harvester.restart(new)
 
     def _find_orphans(self, now: float) -> None:
         """Find the records whose file had been truncated when the registry was saved last."""
         for record in self._records.values():
             if self._known.get(record.file) is not record:
-                self._copies.orphans[record.id] = Orphan(record, record.offset, record.last, now)
+                self._copies.orphans[record.id] = TruncatedFile(
+                    record, record.offset, record.last, now
+                )
 
-    def _recover(self, found: set[Identity], now: float, wall: int) -> None:
+    def _recover(self, found: set[FileIdentity], now: float, wall: int) -> None:
         """Open what only a hold leads to, once at the start."""
         for held in self._holds.left():
             key = identity(held.stat)
@@ -269,8 +284,8 @@ class Tailer:
                 continue
             record = self._known.get(key)
             gz = held.path.endswith(GZIP)
-            file = Found(held.link, held.stat, rotated=True, compressed=gz)
-            path = record.path if record else Found(held.path, held.stat, rotated=True).shown
+            file = FoundFile(held.link, held.stat, rotated=True, compressed=gz)
+            path = record.path if record else FoundFile(held.path, held.stat, rotated=True).shown
             source = self._source_of(path)
             harvester = self._start(file, key, source or self._inputs[0], now, wall)
             if harvester is not None:
@@ -284,7 +299,7 @@ class Tailer:
             return self._inputs[0]  # only the end of the path is known
         return next((each for each in self._inputs if each.patterns.take(path)), None)
 
-    def _judge(self, strangers: list[Stranger], now: float, wall: int) -> None:
+    def _judge(self, strangers: list[UnknownFile], now: float, wall: int) -> None:
         """Tell copies of known files from new files."""
         for stranger in strangers:
             if not stranger.file.rotated:
@@ -302,17 +317,17 @@ class Tailer:
                 self._ready[stranger.key] = self._ready.pop(stranger.key)
 
     def _judge_rotated(
-        self, stranger: Stranger, kin: list[FileRecord], now: float, wall: int
+        self, stranger: UnknownFile, kin: list[FileRecord], now: float, wall: int
     ) -> None:
         """Read a rotated file that is not known: on, if it is a copy; as new; or not at all."""
         verdict, shadow = self._copies.judge(stranger, kin, self._refusals.open, now)
-        if verdict is Verdict.NEW:
+        if verdict is CopyVerdict.NEW:
             self._start(stranger.file, stranger.key, stranger.source, now, wall)
-        elif verdict is Verdict.SUCCESSOR and shadow is not None and shadow.record is not None:
+        elif verdict is CopyVerdict.SUCCESSOR and shadow is not None and shadow.record is not None:
             self._take_over(stranger, shadow.record, shadow.size, now, wall)
 
     def _take_over(
-        self, stranger: Stranger, record: FileRecord, size: int, now: float, wall: int
+        self, stranger: UnknownFile, record: FileRecord, size: int, now: float, wall: int
     ) -> None:
         """Read a copy on from where its original was read to."""
         file, key = stranger.file, stranger.key
@@ -380,7 +395,7 @@ class Tailer:
                 self._warm.add(key)
                 yield block
 
-    def _read(self, key: Identity, harvester: Harvester, now: float, wall: int) -> Block | None:
+    def _read(self, key: FileIdentity, harvester: Harvester, now: float, wall: int) -> Block | None:
         try:
             if not harvester.is_same():
                 self._restart(key, harvester, now, wall)
@@ -396,7 +411,7 @@ class Tailer:
             harvester.record.current_at = wall
         return block
 
-    def _await_save(self, key: Identity, harvester: Harvester) -> None:
+    def _await_save(self, key: FileIdentity, harvester: Harvester) -> None:
         self._changed.add(harvester.record.id)
         self._splits[key] = harvester
 
@@ -433,7 +448,7 @@ class Tailer:
 
     def ack(self, file: int, offset: int) -> None:
         """Move the acked offset of a file; one that is over is left alone."""
-        last = self._lasts.pop((file, offset), NOTHING)
+        last = self._lasts.pop((file, offset), NO_FINGERPRINT)
         record = self._records.get(file)
         if record is None:
             self._surrender.ack(file, offset)
@@ -470,7 +485,7 @@ class Tailer:
         """Return whether a block waits for a save."""
         return bool(self._splits or self._saving)
 
-    def _retire(self, key: Identity, harvester: Harvester, now: float) -> None:
+    def _retire(self, key: FileIdentity, harvester: Harvester, now: float) -> None:
         """
         Close a file that was rotated away, is read, acked and quiet.
 
@@ -488,7 +503,7 @@ class Tailer:
             record.done = stat.st_mtime_ns
             self._changed.add(record.id)
 
-    def _close(self, key: Identity) -> os.stat_result:
+    def _close(self, key: FileIdentity) -> os.stat_result:
         harvester = self._open.pop(key)
         self._ready.pop(key, None)
         self._warm.discard(key)
@@ -512,7 +527,7 @@ class Tailer:
             over -= size
             self._give_up(key, "the files held took more than holds.max_bytes", wall)
 
-    def _give_up(self, key: Identity, reason: str, wall: int) -> None:
+    def _give_up(self, key: FileIdentity, reason: str, wall: int) -> None:
         harvester = self._open[key]
         record = harvester.record
         if not record.stream:
@@ -530,7 +545,7 @@ class Tailer:
         self._caps.pop(record.id, None)
         self._over.append(record)
 
-    def _forget(self, found: set[Identity], now: float, wall: int) -> None:
+    def _forget(self, found: set[FileIdentity], now: float, wall: int) -> None:
         """Drop what is known of files that have been nowhere for long."""
         for orphan in list(self._copies.orphans.values()):
             if now - orphan.since >= SETTLE_SECONDS:
@@ -584,11 +599,11 @@ class Tailer:
         self._open.clear()
 
 
-def _changed_at(stranger: Stranger) -> int:
+def _changed_at(stranger: UnknownFile) -> int:
     return stranger.file.stat.st_mtime_ns
 
 
-def _is_done(record: FileRecord, file: Found) -> bool:
+def _is_done(record: FileRecord, file: FoundFile) -> bool:
     """Return whether a file was read to its end and is as it was then."""
     is_whole = file.compressed or record.offset == file.stat.st_size
     return is_whole and record.done == file.stat.st_mtime_ns

@@ -24,7 +24,7 @@ COUNTED_BYTES = 64 << 20  # in more than this the lines are not counted: it woul
 PIECE = 1 << 20
 
 
-class Surrender:
+class DroppedFiles:
     """The files that were given up since the start; used by one thread."""
 
     def __init__(self) -> None:

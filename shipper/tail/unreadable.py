@@ -11,28 +11,28 @@ from shipper.tail.content import open_content
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from shipper.registry.identity import Identity
+    from shipper.registry.identity import FileIdentity
     from shipper.registry.records import FileRecord
     from shipper.tail.content import Content
-    from shipper.tail.discovery import Found
+    from shipper.tail.discovery import FoundFile
 
 log = logging.getLogger(__name__)
 
 
-class Refusals:
+class UnreadableFiles:
     """
     The files that cannot be opened; each is told once, and tried again in every scan.
 
     `known` is the tailer's: the record of every identity.
     """
 
-    def __init__(self, known: Mapping[Identity, FileRecord]) -> None:
+    def __init__(self, known: Mapping[FileIdentity, FileRecord]) -> None:
         self._known = known
         self._scanned_at = 0  # the wall clock at the scan before this one
         self.reasons: dict[str, str] = {}  # by path
         self.times: dict[str, int] = {}  # when (epoch ms) all of such a file had been read last
 
-    def open(self, file: Found, key: Identity) -> Content | None:
+    def open(self, file: FoundFile, key: FileIdentity) -> Content | None:
         """Open a file; None if it cannot be read, or is another one by now."""
         path = file.path
         try:

@@ -10,28 +10,28 @@ from shipper.view.rules import group_text
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from shipper.alerts.backtest.backtest import Outcome
+    from shipper.alerts.backtest.backtest import BacktestOutcome
     from shipper.alerts.incident import Incident
 
-    Swept = Sequence[tuple[str, Outcome]]
+    Swept = Sequence[tuple[str, BacktestOutcome]]
 
 _SECOND_MS = 1000
 _DAY_MS = 86_400_000
 
 
-def incidents_text(outcomes: Sequence[Outcome], paint: Paint) -> list[str]:
+def incidents_text(outcomes: Sequence[BacktestOutcome], paint: Paint) -> list[str]:
     """Show a line per rule and, below it, a line per incident that would have fired."""
     return [line for outcome in outcomes for line in _outcome_text(outcome, paint)]
 
 
-def _outcome_text(outcome: Outcome, paint: Paint) -> Iterator[str]:
+def _outcome_text(outcome: BacktestOutcome, paint: Paint) -> Iterator[str]:
     rule = outcome.rule
     yield f"{paint.strong(rule.name)}  {rule.severity}  {_sum_text(outcome)}"
     rows = [_incident_row(outcome, incident) for incident in outcome.incidents]
     yield from (f"  {row}" for row in table(rows))
 
 
-def _sum_text(outcome: Outcome) -> str:
+def _sum_text(outcome: BacktestOutcome) -> str:
     days = (outcome.until - outcome.since) / _DAY_MS
     if not outcome.pages:
         return f"nothing in {days:.3g} days"
@@ -41,7 +41,7 @@ def _sum_text(outcome: Outcome) -> str:
     )
 
 
-def _incident_row(outcome: Outcome, incident: Incident) -> list[str]:
+def _incident_row(outcome: BacktestOutcome, incident: Incident) -> list[str]:
     end = (
         "still firing"
         if incident.resolved_at is None
@@ -56,7 +56,7 @@ def _incident_row(outcome: Outcome, incident: Incident) -> list[str]:
     ]
 
 
-def incidents_json(outcomes: Sequence[Outcome]) -> list[str]:
+def incidents_json(outcomes: Sequence[BacktestOutcome]) -> list[str]:
     """Give an object per incident that would have fired."""
     return [
         safe_json(_incident(outcome, incident))
@@ -65,7 +65,7 @@ def incidents_json(outcomes: Sequence[Outcome]) -> list[str]:
     ]
 
 
-def _incident(outcome: Outcome, incident: Incident) -> dict[str, Any]:
+def _incident(outcome: BacktestOutcome, incident: Incident) -> dict[str, Any]:
     verdict = incident.verdict
     return {
         "rule": incident.rule,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shipper.check.finding import Severity
+from shipper.check.finding import FindingLevel
 from shipper.text import Paint, safe
 
 if TYPE_CHECKING:
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
     from shipper.check.finding import Finding
 
-_LEVELS = {Severity.OK: "INFO", Severity.WARNING: "WARNING", Severity.ERROR: "ERROR"}
+_LEVELS = {FindingLevel.OK: "INFO", FindingLevel.WARNING: "WARNING", FindingLevel.ERROR: "ERROR"}
 
 
 def findings_text(findings: Sequence[Finding], paint: Paint) -> list[str]:
     """Return a line per finding, and the numbers of errors and warnings."""
     counts = [
         f"{count} {severity}{'s' if count != 1 else ''}"
-        for severity in (Severity.ERROR, Severity.WARNING)
+        for severity in (FindingLevel.ERROR, FindingLevel.WARNING)
         if (count := sum(finding.severity is severity for finding in findings))
     ]
     return [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from shipper.alerts.verdict import State
+from shipper.alerts.verdict import VerdictState
 from shipper.text import Paint, duration, instant, safe, safe_json, table
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     Judged = Sequence[tuple[Rule, list[Verdict]]]
 
-_LEVELS = {State.BREACH: "ERROR", State.BLIND: "WARNING", State.OK: "INFO"}
+_LEVELS = {VerdictState.BREACH: "ERROR", VerdictState.BLIND: "WARNING", VerdictState.OK: "INFO"}
 _BEHIND_MS = 60_000  # less is the usual way of things
 
 

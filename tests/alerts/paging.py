@@ -7,7 +7,7 @@ from typing import Any
 from shipper.alerts.incident import Change, Incident, Phase, Transition
 from shipper.alerts.page import Example, Page, Share
 from shipper.alerts.severity import Severity
-from shipper.alerts.verdict import State
+from shipper.alerts.verdict import VerdictState
 from tests.alerts.verdicts import MINUTE, START, verdict
 
 PHASES = {
@@ -35,7 +35,7 @@ def transition(
         severity=severity,
         phase=PHASES.get(change, Phase.FIRING),
         opened_at=START,
-        verdict=verdict(State.BREACH, START, rule, group),
+        verdict=verdict(VerdictState.BREACH, START, rule, group),
         **{
             "fired_at": START,
             "resolved_at": at if change is Change.RESOLVED else None,

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from shipper.alerts.incident import Incident, Transition
-from shipper.alerts.incidents.lifecycle import Terms, step
+from shipper.alerts.incidents.lifecycle import LifecycleTerms, step
 from shipper.alerts.severity import Severity
-from shipper.alerts.verdict import Group, State, Verdict, Window
+from shipper.alerts.verdict import Group, Verdict, VerdictState, Window
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
 START = 1_780_000_000_000 // MINUTE * MINUTE
-TERMS = Terms(Severity.HIGH)
+TERMS = LifecycleTerms(Severity.HIGH)
 
 
 def verdict(
-    state: State,
+    state: VerdictState,
     at: int,
     rule: str = "server_errors",
     group: Group = (("service.name", "shop"),),
@@ -28,7 +28,7 @@ def verdict(
         Window(at - 5 * MINUTE, at),
         state,
         f"it is {state}",
-        value=0.03 if state is State.BREACH else 0.0,
+        value=0.03 if state is VerdictState.BREACH else 0.0,
         threshold=0.01,
         late=late,
         waiting=waiting,
@@ -36,11 +36,16 @@ def verdict(
 
 
 def live_through(
-    letters: str, terms: Terms = TERMS, before: Incident | None = None, start: int = START
+    letters: str, terms: LifecycleTerms = TERMS, before: Incident | None = None, start: int = START
 ) -> tuple[Incident | None, list[Transition]]:
     """Step through a verdict a minute: b(reach), o(k), p(artly ok), x (blind)."""
     told: list[Transition] = []
-    states = {"b": State.BREACH, "o": State.OK, "p": State.OK, "x": State.BLIND}
+    states = {
+        "b": VerdictState.BREACH,
+        "o": VerdictState.OK,
+        "p": VerdictState.OK,
+        "x": VerdictState.BLIND,
+    }
     for number, letter in enumerate(letters):
         at = start + number * MINUTE
         waiting = ("app2",) if letter == "p" else ()

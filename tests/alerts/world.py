@@ -9,7 +9,7 @@ from typing import Any
 from shipper.alerts.incident import Incident, Phase
 from shipper.alerts.judge.decide import Policy
 from shipper.alerts.judge.schedule import Waits
-from shipper.alerts.judge.turn import Judging, Look, Times
+from shipper.alerts.judge.turn import JudgeInputs, Judging, TurnTimes
 from shipper.alerts.ledger.ledger import Ledger
 from shipper.alerts.ledger.outbox import Outbox
 from shipper.alerts.rules.reading import Broken, Rules, parse_rule
@@ -22,7 +22,7 @@ from tests.alerts.verdicts import HOUR, MINUTE, START
 from tests.store.store_records import KEEP_SECONDS, enriched, record, write
 
 ROUTES = "alerters: {desk: {console: {}}}"
-TIMES = Times(
+TIMES = TurnTimes(
     Waits(grace_ms=30_000, catch_up_ms=24 * HOUR, assumed_delay_ms=30_000),
     blind_after_ms=5 * MINUTE,
     forget_hosts_ms=24 * HOUR,
@@ -94,7 +94,7 @@ class World:
         made = record(self._seq, self.now, **objects, extra={"heartbeat": heartbeat})
         assert write(self.writer, [made]) == []
 
-    def look(self, now: int | None = None, hosts: Sequence[str] = ("app1",)) -> Look:
+    def look(self, now: int | None = None, hosts: Sequence[str] = ("app1",)) -> JudgeInputs:
         """Have these hosts say that they are on time, and let the job look once."""
         self.now = self.now if now is None else now
         for host in hosts:

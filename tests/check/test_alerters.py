@@ -9,7 +9,7 @@ import pytest
 import trustme
 
 from shipper.check.alerters import look_at_alerters
-from shipper.check.finding import Finding, Severity
+from shipper.check.finding import Finding, FindingLevel
 from tests.servers.mails import mail_server
 from tests.servers.posts import recording_server
 
@@ -23,8 +23,8 @@ def look(folder: Path, settings: str) -> list[Finding]:
     return list(look_at_alerters(path, NOW))
 
 
-def told(found: list[Finding]) -> list[tuple[str, Severity, str]]:
-    assert all(each.remedy for each in found if each.severity is not Severity.OK)
+def told(found: list[Finding]) -> list[tuple[str, FindingLevel, str]]:
+    assert all(each.remedy for each in found if each.severity is not FindingLevel.OK)
     assert SECRET not in str(found)
     return [(each.place, each.severity, each.fault) for each in found]
 
@@ -62,9 +62,9 @@ alerters:
         )
 
     assert {(each.place, each.severity) for each in found} == {
-        ("alerters.pager", Severity.OK),
-        ("alerters.mail", Severity.OK),
-        ("alerters.screen", Severity.OK),
+        ("alerters.pager", FindingLevel.OK),
+        ("alerters.mail", FindingLevel.OK),
+        ("alerters.screen", FindingLevel.OK),
     }
     assert posts.posted == []
     assert mails.got == []
@@ -86,16 +86,16 @@ alerters:
     )
 
     assert told(found) == [
-        ("alerters.gone", Severity.WARNING, "127.0.0.1:1 refuses connections"),
-        ("alerters.mail", Severity.WARNING, "127.0.0.1:1 refuses connections"),
+        ("alerters.gone", FindingLevel.WARNING, "127.0.0.1:1 refuses connections"),
+        ("alerters.mail", FindingLevel.WARNING, "127.0.0.1:1 refuses connections"),
         (
             "alerters.lost.url_file",
-            Severity.WARNING,
+            FindingLevel.WARNING,
             f"cannot read {tmp_path}/nothing: No such file or directory",
         ),
         (
             "alerters.odd",
-            Severity.WARNING,
+            FindingLevel.WARNING,
             f"what {tmp_path}/secret holds is not an address without a user",
         ),
     ]
@@ -113,7 +113,7 @@ def test_a_secret_that_anybody_may_read(tmp_path: Path, secret: Path) -> None:
 
     place = "alerters.pager.routing_key_file"
     fault = f"anybody on this machine may read {secret}"
-    assert told(found) == [(place, Severity.WARNING, fault)]
+    assert told(found) == [(place, FindingLevel.WARNING, fault)]
 
 
 def test_the_mail_server_of_the_guides_form(tmp_path: Path) -> None:
@@ -128,6 +128,6 @@ def test_a_file_that_cannot_be_used(tmp_path: Path) -> None:
     """All of its faults are errors, since the alert job would not start; no file is no fault."""
     found = look(tmp_path, "{alerters: {a: {}}, routes: [{to: [x]}]}")
 
-    assert {each.severity for each in found} == {Severity.ERROR}
+    assert {each.severity for each in found} == {FindingLevel.ERROR}
     assert "alerters.a" in found[0].fault
     assert list(look_at_alerters(tmp_path / "none", NOW)) == []

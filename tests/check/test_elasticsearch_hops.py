@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from shipper.check.elasticsearch import STREAMS, clock_skew, look_at_elasticsearch
-from shipper.check.finding import Finding, Severity
+from shipper.check.finding import Finding, FindingLevel
 from shipper.config.outputs import ElasticsearchOutput, TlsOptions
 from tests.check.reaching import Authority
 
@@ -67,8 +67,8 @@ def look(url: str, *, tls: TlsOptions | None = None, key: Path | None = None) ->
     return list(look_at_elasticsearch(output, time.time()))
 
 
-def faults(found: list[Finding]) -> list[tuple[Severity, str]]:
-    wrong = [each for each in found if each.severity is not Severity.OK]
+def faults(found: list[Finding]) -> list[tuple[FindingLevel, str]]:
+    wrong = [each for each in found if each.severity is not FindingLevel.OK]
     assert all(each.remedy for each in wrong)
     return [(each.severity, each.fault) for each in wrong]
 
@@ -78,7 +78,7 @@ def test_all_hops_are_passed() -> None:
     with cluster(READY) as url:
         (found,) = look(url)
 
-    assert found.severity is Severity.OK
+    assert found.severity is FindingLevel.OK
     assert found.fault == f"{url} is Elasticsearch 9.5.3 and knows us"
 
 
@@ -89,8 +89,8 @@ def test_a_node_that_is_down(authority: Authority) -> None:
         no_tls = faults(look(f"https://localhost:{port}", tls=TlsOptions(ca=authority.path)))
     refused = faults(look(url))
 
-    assert no_tls == [(Severity.ERROR, f"localhost:{port} does not speak TLS")]
-    assert refused == [(Severity.ERROR, f"127.0.0.1:{port} refuses connections")]
+    assert no_tls == [(FindingLevel.ERROR, f"localhost:{port} does not speak TLS")]
+    assert refused == [(FindingLevel.ERROR, f"127.0.0.1:{port} refuses connections")]
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def test_a_secret_that_is_not_there(tmp_path: Path) -> None:
         ((severity, told),) = faults(look(url, key=tmp_path / "key"))
     with_no_node = faults(look(url, key=tmp_path / "key"))
 
-    assert severity is Severity.ERROR
+    assert severity is FindingLevel.ERROR
     assert told.startswith(f"cannot read {tmp_path}/key: No such file")
     assert next(each for _, each in with_no_node) == told
 
@@ -127,7 +127,7 @@ def test_a_template_that_is_missing() -> None:
     with cluster({**READY, "/_index_template": (200, {})}) as url:
         found = faults(look(url))
 
-    assert found == [(Severity.ERROR, f"there is no index template for {STREAMS}")]
+    assert found == [(FindingLevel.ERROR, f"there is no index template for {STREAMS}")]
 
 
 def test_what_a_writer_may_not_ask() -> None:
@@ -142,7 +142,7 @@ def test_a_user_who_may_not_write() -> None:
     with cluster({**READY, "/_security/user/_has_privileges": (200, denied)}) as url:
         found = faults(look(url))
 
-    assert found == [(Severity.ERROR, f"reader may not write to {STREAMS}")]
+    assert found == [(FindingLevel.ERROR, f"reader may not write to {STREAMS}")]
 
 
 def test_clocks_that_differ() -> None:
@@ -154,7 +154,7 @@ def test_clocks_that_differ() -> None:
     with cluster({**READY, "/_nodes/_local/stats/process": (200, stats)}) as url:
         by_statistics = faults(look(url))
 
-    assert [severity for severity, _ in by_header + by_statistics] == [Severity.WARNING] * 2
+    assert [severity for severity, _ in by_header + by_statistics] == [FindingLevel.WARNING] * 2
     assert all("s ahead of ours" in told for _, told in by_header + by_statistics)
 
 
@@ -172,6 +172,6 @@ def test_a_real_node(elasticsearch_url: str) -> None:
     """A real node is known by its answers, its clock is near, and what it lacks is told."""
     found = look(elasticsearch_url)
 
-    assert found[0].severity is Severity.OK
+    assert found[0].severity is FindingLevel.OK
     assert "is Elasticsearch 9." in found[0].fault
     assert {told for _, told in faults(found)} <= {f"there is no index template for {STREAMS}"}

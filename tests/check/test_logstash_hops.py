@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from shipper.check import logstash
-from shipper.check.finding import Finding, Severity
+from shipper.check.finding import Finding, FindingLevel
 from shipper.check.logstash import look_at_logstash
 from shipper.config.outputs import LogstashOutput, TlsOptions
 from tests.check.reaching import Authority, over_tls, serving, silent, silent_for_long
@@ -29,12 +29,12 @@ def look(address: str, tls: TlsOptions, *, now: float | None = None) -> list[Fin
 
 
 def errors(found: list[Finding]) -> list[str]:
-    assert all(each.remedy for each in found if each.severity is not Severity.OK)
-    return [each.fault for each in found if each.severity is Severity.ERROR]
+    assert all(each.remedy for each in found if each.severity is not FindingLevel.OK)
+    return [each.fault for each in found if each.severity is FindingLevel.ERROR]
 
 
 def warnings(found: list[Finding]) -> list[tuple[str, str]]:
-    return [(each.place, each.fault) for each in found if each.severity is Severity.WARNING]
+    return [(each.place, each.fault) for each in found if each.severity is FindingLevel.WARNING]
 
 
 def test_all_hops_are_passed(authority: Authority) -> None:
@@ -43,7 +43,7 @@ def test_all_hops_are_passed(authority: Authority) -> None:
         found = look(f"localhost:{port}", TlsOptions(ca=authority.path), now=time.time())
 
     told = f"localhost:{port} takes connections with TLSv1.3"
-    assert found == [Finding("output.logstash.hosts[0]", Severity.OK, told)]
+    assert found == [Finding("output.logstash.hosts[0]", FindingLevel.OK, told)]
 
 
 def test_a_name_that_is_not_known() -> None:
@@ -235,8 +235,8 @@ def test_every_host_is_tried() -> None:
         found = list(look_at_logstash(output, 0.0))
 
     assert [(each.place, each.severity) for each in found if "hosts" in each.place] == [
-        ("output.logstash.hosts[0]", Severity.ERROR),
-        ("output.logstash.hosts[1]", Severity.OK),
+        ("output.logstash.hosts[0]", FindingLevel.ERROR),
+        ("output.logstash.hosts[1]", FindingLevel.OK),
     ]
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from shipper.check.finding import Finding, Severity
+from shipper.check.finding import Finding, FindingLevel
 from shipper.check.machine import Machine, check
 from shipper.config.alerts import AlertOptions
 from shipper.config.inputs import HoldsOptions, InputOptions
@@ -58,8 +58,8 @@ def findings(config: Config, machine: Machine | None = None) -> list[Finding]:
     return check(config, machine or Machine(clock=lambda: NOW))
 
 
-def faults(config: Config, machine: Machine | None = None) -> list[tuple[str, Severity, str]]:
-    found = [each for each in findings(config, machine) if each.severity is not Severity.OK]
+def faults(config: Config, machine: Machine | None = None) -> list[tuple[str, FindingLevel, str]]:
+    found = [each for each in findings(config, machine) if each.severity is not FindingLevel.OK]
     assert all(each.remedy for each in found)
     return [(each.place, each.severity, each.fault) for each in found]
 
@@ -76,7 +76,7 @@ def as_nobody() -> Iterator[int]:
         os.seteuid(user)
 
 
-def holds_of(config: Config, machine: Machine | None = None) -> list[tuple[Severity, str]]:
+def holds_of(config: Config, machine: Machine | None = None) -> list[tuple[FindingLevel, str]]:
     return [
         (each.severity, each.fault)
         for each in findings(config, machine)
@@ -88,10 +88,10 @@ def test_files_that_can_be_held(place: Path) -> None:
     """Where every file can be linked, it is said; where holds are off, what that costs."""
     config = config_in(place)
     told = "every file can be held; deleted ones up to 1.0 GiB"
-    assert holds_of(config) == [(Severity.OK, told)]
+    assert holds_of(config) == [(FindingLevel.OK, told)]
     off = replace(config, holds=HoldsOptions(enabled=False))
     told = "files that are deleted while no shipper runs are lost"
-    assert holds_of(off) == [(Severity.WARNING, told)]
+    assert holds_of(off) == [(FindingLevel.WARNING, told)]
 
 
 def test_logs_on_another_file_system_cannot_be_held(place: Path) -> None:
@@ -100,7 +100,7 @@ def test_logs_on_another_file_system_cannot_be_held(place: Path) -> None:
     assert folder.parent.stat().st_dev != place.stat().st_dev
     config = replace(config_in(place), data_dir=folder)
     ((severity, told),) = holds_of(config)
-    assert severity is Severity.WARNING
+    assert severity is FindingLevel.WARNING
     assert told == f"{place}/logs/app.log: on another file system than data_dir"
 
 
@@ -110,7 +110,7 @@ def test_files_of_others_cannot_be_held(place: Path) -> None:
     setting = place / "settings/protected_hardlinks"
     machine = Machine(lambda: NOW, place / "settings")
     with as_nobody() as user:
-        for value, expected in (("0", Severity.OK), ("1", Severity.WARNING)):
+        for value, expected in (("0", FindingLevel.OK), ("1", FindingLevel.WARNING)):
             if os.geteuid() != 0:
                 os.seteuid(0)
             setting.write_text(value)
@@ -123,12 +123,14 @@ def test_files_of_others_cannot_be_held(place: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "severity"),
     [
-        ("daily", Severity.WARNING),
-        ("daily\n  noallowhardlink", Severity.WARNING),
-        ("daily\n  allowhardlink", Severity.OK),
+        ("daily", FindingLevel.WARNING),
+        ("daily\n  noallowhardlink", FindingLevel.WARNING),
+        ("daily\n  allowhardlink", FindingLevel.OK),
     ],
 )
-def test_logrotate_leaves_held_files_alone(place: Path, settings: str, severity: Severity) -> None:
+def test_logrotate_leaves_held_files_alone(
+    place: Path, settings: str, severity: FindingLevel
+) -> None:
     """That logrotate rotates no file with two names is told before the disk is full."""
     (place / "logrotate.d").mkdir()
     text = f'weekly\n"{place}/logs/*.log" /var/log/other.log {{\n  {settings}\n}}\n'
@@ -142,10 +144,10 @@ def test_all_is_well(place: Path) -> None:
     found = findings(config_in(place))
 
     assert [(each.place, each.severity) for each in found] == [
-        ("inputs[0].paths[0]", Severity.OK),
-        ("data_dir", Severity.OK),
-        ("holds", Severity.OK),
-        ("output.embedded.path", Severity.OK),
+        ("inputs[0].paths[0]", FindingLevel.OK),
+        ("data_dir", FindingLevel.OK),
+        ("holds", FindingLevel.OK),
+        ("output.embedded.path", FindingLevel.OK),
     ]
     assert found[0].fault == "files: 1, 3 B"
     assert sorted(os.listdir(place)) == ["logs"]
@@ -156,10 +158,10 @@ def test_a_pattern_that_matches_nothing(place: Path) -> None:
     assert faults(config_in(place, "logs/*.txt", "nowhere/*/x.log", "*/app.log")) == [
         (
             "inputs[0].paths[0]",
-            Severity.WARNING,
+            FindingLevel.WARNING,
             f"{place}/logs/*.txt matches no file now",
         ),
-        ("inputs[0].paths[1]", Severity.WARNING, f"there is no folder {place}/nowhere"),
+        ("inputs[0].paths[1]", FindingLevel.WARNING, f"there is no folder {place}/nowhere"),
     ]
 
 
@@ -173,7 +175,7 @@ def test_a_file_that_cannot_be_read(place: Path) -> None:
     path = place / "logs/app.log"
     assert found[0] == (
         "inputs[0].paths[0]",
-        Severity.ERROR,
+        FindingLevel.ERROR,
         f"{path} cannot be read by user {user}",
     )
 
@@ -186,7 +188,7 @@ def test_a_folder_that_cannot_be_listed(place: Path) -> None:
         found = faults(config_in(place))
 
     told = f"the folder {place}/logs cannot be listed by user {user}"
-    assert found[0] == ("inputs[0].paths[0]", Severity.ERROR, told)
+    assert found[0] == ("inputs[0].paths[0]", FindingLevel.ERROR, told)
 
 
 def test_a_file_of_two_inputs(place: Path) -> None:
@@ -198,9 +200,9 @@ def test_a_file_of_two_inputs(place: Path) -> None:
     )
 
     told = f"{log} is matched by inputs[0] too"
-    assert faults(twice) == [("inputs[1].paths[0]", Severity.WARNING, told)]
+    assert faults(twice) == [("inputs[1].paths[0]", FindingLevel.WARNING, told)]
     assert faults(excluded) == [
-        ("inputs[1].paths[0]", Severity.WARNING, f"{everything} matches no file now")
+        ("inputs[1].paths[0]", FindingLevel.WARNING, f"{everything} matches no file now")
     ]
 
 
@@ -210,7 +212,7 @@ def test_a_data_folder_that_others_may_read(place: Path) -> None:
 
     (found,) = faults(config_in(place))
 
-    assert found[:2] == ("data_dir", Severity.WARNING)
+    assert found[:2] == ("data_dir", FindingLevel.WARNING)
     assert "others may look into" in found[2]
 
 
@@ -223,8 +225,8 @@ def test_folders_that_cannot_be_written(place: Path) -> None:
         closed = faults(config_in(Path("/proc")))
         found = faults(in_a_file)
 
-    assert ("data_dir", Severity.ERROR, f"/proc cannot be written by user {user}") in closed
-    assert ("output.embedded.path", Severity.ERROR, f"{place}/file is no folder") in found
+    assert ("data_dir", FindingLevel.ERROR, f"/proc cannot be written by user {user}") in closed
+    assert ("output.embedded.path", FindingLevel.ERROR, f"{place}/file is no folder") in found
 
 
 def test_a_shipper_is_at_work(place: Path) -> None:
@@ -236,7 +238,7 @@ def test_a_shipper_is_at_work(place: Path) -> None:
         "a second one would not start"
     )
 
-    assert found == ("data_dir", Severity.WARNING, told)
+    assert found == ("data_dir", FindingLevel.WARNING, told)
     assert faults(config_in(place)) == []
 
 
@@ -247,7 +249,7 @@ def test_a_registry_that_is_damaged(place: Path) -> None:
 
     (found,) = faults(config_in(place))
 
-    assert found[:2] == ("data_dir", Severity.ERROR)
+    assert found[:2] == ("data_dir", FindingLevel.ERROR)
     assert "registry.db: registry: file is not a database" in found[2]
     assert (place / "data/registry.db").read_bytes() == b"no registry" * 1000
 
@@ -256,14 +258,14 @@ def test_an_index_that_is_the_data_folder(place: Path) -> None:
     """Index and registry have a folder each."""
     config = config_in(place, output=EmbeddedOutput(place / "data", max_bytes=1))
 
-    assert faults(config) == [("output.embedded.path", Severity.ERROR, "is the data_dir too")]
+    assert faults(config) == [("output.embedded.path", FindingLevel.ERROR, "is the data_dir too")]
 
 
 def test_an_index_larger_than_the_disk(place: Path) -> None:
     """A size that the disk does not have would be met by a full disk, not by retention."""
     (found,) = faults(config_in(place, output=EmbeddedOutput(place / "index", max_bytes=2**60)))
 
-    assert found[:2] == ("output.embedded.max_size", Severity.WARNING)
+    assert found[:2] == ("output.embedded.max_size", FindingLevel.WARNING)
     assert found[2].startswith("1048576.0 TiB are more than the disk has left (")
 
 
@@ -275,7 +277,7 @@ def test_an_index_that_cannot_be_opened(place: Path) -> None:
 
     (found,) = faults(config_in(place))
 
-    assert found[:2] == ("output.embedded.path", Severity.ERROR)
+    assert found[:2] == ("output.embedded.path", FindingLevel.ERROR)
 
 
 def test_console_output(place: Path) -> None:
@@ -285,7 +287,7 @@ def test_console_output(place: Path) -> None:
 
     assert faults(there) == []
     assert faults(not_there) == [
-        ("output.console.path", Severity.ERROR, f"{place}/logs/app.log is no folder")
+        ("output.console.path", FindingLevel.ERROR, f"{place}/logs/app.log is no folder")
     ]
 
 
@@ -299,18 +301,18 @@ def test_limits_of_the_kernel(place: Path, monkeypatch: pytest.MonkeyPatch) -> N
     found = faults(config_in(place), Machine(clock=lambda: NOW, settings=settings))
 
     assert found == [
-        ("inputs", Severity.ERROR, "65 open files are needed and 16 allowed"),
-        ("tail.watch", Severity.WARNING, "1 folders are to be watched and the kernel allows 0"),
+        ("inputs", FindingLevel.ERROR, "65 open files are needed and 16 allowed"),
+        ("tail.watch", FindingLevel.WARNING, "1 folders are to be watched and the kernel allows 0"),
     ]
 
 
 @pytest.mark.parametrize(
     ("now", "severity", "told"),
     [
-        (0.0, Severity.ERROR, "the clock was never set"),
-        (NOW - 3600, Severity.WARNING, "a log file was written 3600 s in the future"),
+        (0.0, FindingLevel.ERROR, "the clock was never set"),
+        (NOW - 3600, FindingLevel.WARNING, "a log file was written 3600 s in the future"),
     ],
 )
-def test_a_clock_that_is_wrong(place: Path, now: float, severity: Severity, told: str) -> None:
+def test_a_clock_that_is_wrong(place: Path, now: float, severity: FindingLevel, told: str) -> None:
     """Times of records are compared with our clock: one that is off is told."""
     assert faults(config_in(place), Machine(clock=lambda: now)) == [("clock", severity, told)]

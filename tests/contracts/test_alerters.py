@@ -29,9 +29,9 @@ import trustme
 from shipper.alerts.alerters.alerter import (
     ALERTERS,
     Alerter,
+    AlerterContext,
     AlerterRefused,
     AlerterUnavailable,
-    Surroundings,
     open_alerter,
 )
 from shipper.alerts.alerters.settings import (
@@ -346,7 +346,7 @@ class Scene:
         kind = cast("Email", self.subject.settings.of_kind)  # any that talks to a server
         changed: dict[str, Any] = {self.subject.settings.kind: replace(kind, seconds=1.0)}
         settings = replace(self.subject.settings, **changed)
-        return open_alerter("ops", settings, Surroundings(lambda: NOW))
+        return open_alerter("ops", settings, AlerterContext(lambda: NOW))
 
     def fail(self, how: str) -> AlerterUnavailable | AlerterRefused:
         """Make the server misbehave, tell it, and give what was raised."""
@@ -365,7 +365,9 @@ def scene(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Scene]:
     """Make the subject that the test is about."""
     with ExitStack() as stack:
         subject = SUBJECTS[request.param](tmp_path, stack)
-        alerter = open_alerter("ops", subject.settings, Surroundings(lambda: NOW, out=subject.out))
+        alerter = open_alerter(
+            "ops", subject.settings, AlerterContext(lambda: NOW, out=subject.out)
+        )
         yield Scene(request.param, subject, alerter, tmp_path)
         alerter.close()
 
@@ -440,7 +442,7 @@ def test_a_server_that_is_away_is_unavailable(scene: Scene, tmp_path: Path) -> N
             object.__setattr__(kind, name, value)
     if isinstance(kind, Webhook):
         object.__setattr__(kind, "url", "http://127.0.0.1:1/")
-    alerter = open_alerter("ops", scene.subject.settings, Surroundings(lambda: NOW))
+    alerter = open_alerter("ops", scene.subject.settings, AlerterContext(lambda: NOW))
 
     with pytest.raises(AlerterUnavailable, match=r"alerters\.ops"):
         alerter.notify(page(), None)

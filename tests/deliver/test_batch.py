@@ -5,14 +5,14 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipper.deliver.batch import Ledger, batch_of
+from shipper.deliver.batch import AckTracker, batch_of
 from tests.deliver.delivering import parcel_of, seqs_of, simple_batch
 
 
 @given(st.permutations(range(8)), st.sets(st.integers(0, 7)))
 def test_acks_in_any_order(order: list[int], looks: set[int]) -> None:
     """A batch is given when all before it are acked: each once, in order, with its commit."""
-    ledger = Ledger()
+    ledger = AckTracker()
     given_: list[tuple[int, int]] = []
     for step, number in enumerate(order):
         ledger.ack(simple_batch(number, number=number), 100 + number)

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from shipper.alerts.incident import Change, Incident, Phase, Transition
-from shipper.alerts.incidents.lifecycle import CALM_MS, Terms, acknowledge, resolve, step
+from shipper.alerts.incidents.lifecycle import CALM_MS, LifecycleTerms, acknowledge, resolve, step
 from shipper.alerts.severity import Severity
-from shipper.alerts.verdict import State
+from shipper.alerts.verdict import VerdictState
 from tests.alerts.verdicts import MINUTE, START, verdict
 
 ENDS = {Change.DROPPED, Change.RESOLVED}
@@ -20,13 +20,13 @@ class IncidentLife(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.terms = Terms(Severity.HIGH, for_ms=2 * MINUTE, keep_firing_ms=3 * MINUTE)
+        self.terms = LifecycleTerms(Severity.HIGH, for_ms=2 * MINUTE, keep_firing_ms=3 * MINUTE)
         self.now = START
         self.incident: Incident | None = None
         self.told: list[Transition] = []
-        self.history: list[tuple[int, State, bool]] = []
+        self.history: list[tuple[int, VerdictState, bool]] = []
 
-    def take(self, state: State, *, whole: bool = True) -> tuple[Transition, ...]:
+    def take(self, state: VerdictState, *, whole: bool = True) -> tuple[Transition, ...]:
         self.now += MINUTE
         waiting = () if whole else ("app2",)
         asked = verdict(state, self.now, waiting=waiting)
@@ -38,14 +38,14 @@ class IncidentLife(RuleBasedStateMachine):
     @rule(times=st.integers(1, 5))
     def breaches(self, times: int) -> None:
         for _ in range(times):
-            told = self.take(State.BREACH)
+            told = self.take(VerdictState.BREACH)
             assert not ENDS & {each.change for each in told}
 
     @rule(times=st.integers(1, 40), whole=st.booleans())
     def calms(self, times: int, *, whole: bool) -> None:
         for _ in range(times):
             before = self.incident
-            told = self.take(State.OK, whole=whole)
+            told = self.take(VerdictState.OK, whole=whole)
             assert not {Change.OPENED, Change.FIRED} & {each.change for each in told}
             if not whole and before is not None and before.phase is not Phase.PENDING:
                 assert self.incident == before
@@ -54,7 +54,7 @@ class IncidentLife(RuleBasedStateMachine):
     def is_blind(self, times: int) -> None:
         for _ in range(times):
             before = self.incident
-            assert self.take(State.BLIND) == ()
+            assert self.take(VerdictState.BLIND) == ()
             assert self.incident == before
 
     @rule(minutes=st.integers(1, 200))
@@ -95,8 +95,8 @@ class IncidentLife(RuleBasedStateMachine):
             if each.change is Change.FIRED:
                 assert each.at - each.incident.opened_at >= self.terms.for_ms
                 within = [s for t, s, _ in self.history if each.incident.opened_at <= t <= each.at]
-                assert State.OK not in within
-                assert within[-1] is State.BREACH
+                assert VerdictState.OK not in within
+                assert within[-1] is VerdictState.BREACH
 
     @invariant()
     def nothing_ends_too_soon(self) -> None:
@@ -105,8 +105,8 @@ class IncidentLife(RuleBasedStateMachine):
             if each.change is Change.RESOLVED and each.incident.resolved_by == "rule":
                 calm = CALM_MS if each.incident.flapping else self.terms.keep_firing_ms
                 within = [s for t, s, _ in self.history if each.at - calm <= t <= each.at]
-                assert State.BREACH not in within
-                assert within[-1] is State.OK
+                assert VerdictState.BREACH not in within
+                assert within[-1] is VerdictState.OK
 
 
 TestIncidentLife = IncidentLife.TestCase

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from shipper.registry.identity import (
     HEAD,
+    FileIdentity,
     Fingerprint,
-    Identity,
     fingerprint,
     identity,
     stream_name,
@@ -56,15 +56,15 @@ def test_the_empty_fingerprint() -> None:
 def test_a_stream_is_named_by_what_lasts(line: bytes, rest: bytes, generation: int) -> None:
     """The same first line in the same file gives the same name, however long the file grew."""
     line = line.replace(b"\n", b"")
-    file = Identity(2**63, 7)
+    file = FileIdentity(2**63, 7)
     name = stream_name("host", file, line + b"\n" + rest, generation)
     assert name == stream_name("host", file, line + b"\n", generation)
     assert len(name) == 20
     assert set(name) <= set("0123456789abcdef")
     others = {
         stream_name("host2", file, line, generation),
-        stream_name("host", Identity(2**63, 8), line, generation),
-        stream_name("host", Identity(1, 7), line, generation),
+        stream_name("host", FileIdentity(2**63, 8), line, generation),
+        stream_name("host", FileIdentity(1, 7), line, generation),
         stream_name("host", file, line + b"!", generation),
         stream_name("host", file, line, generation + 1),
     }

@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shipper.errors import DataFolderError
-from shipper.registry.identity import Fingerprint, Identity
+from shipper.registry.identity import FileIdentity, Fingerprint
 from shipper.registry.records import Changes, FileRecord, SeenRow, Tombstone
 from shipper.registry.registry import VERSION, Registry
 from tests.tail.tailing import WALL, open_folder, unprivileged
@@ -43,7 +43,7 @@ def registry(path: Path) -> Iterator[Registry]:
 
 
 def record_of(number: int, offset: int = 0) -> FileRecord:
-    file = Identity(2**64 - 1, 2**63 + number)
+    file = FileIdentity(2**64 - 1, 2**63 + number)
     head = Fingerprint(10, f"{number:032x}")
     return FileRecord(number, file, head, f"/logs/ä{number}", "stream", 2, offset, WALL)
 
@@ -348,7 +348,14 @@ def test_a_registry_of_version_1_is_taken_over(path: Path) -> None:
         registry = Registry(path)
         (record,) = registry.files()
         assert record == FileRecord(
-            4, Identity(66306, 77), Fingerprint(3, "abc"), "/logs/app.log", "stream", 1, 900, 1234
+            4,
+            FileIdentity(66306, 77),
+            Fingerprint(3, "abc"),
+            "/logs/app.log",
+            "stream",
+            1,
+            900,
+            1234,
         )
         assert (registry.streams(), registry.accounted()) == ({"stream": 900}, 5)
         registry.close()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from shipper.registry.records import Changes
 from shipper.registry.registry import Registry
-from shipper.registry.seen import SETTLED, SIZE, Numbers, Seen
+from shipper.registry.seen import SETTLED, SIZE, RunNumbers, Seen
 from tests.deliver.delivering import NOW, OTHER_RUN, RUN
 
 SMALL = st.integers(0, 3 * SIZE)
@@ -90,7 +90,7 @@ def test_a_crash_loses_only_what_was_not_saved(tmp_path: Path) -> None:
 
 def test_what_is_full_stays_taken() -> None:
     """A chunk that is held no more, as all of it is taken, is taken."""
-    numbers = Numbers()
+    numbers = RunNumbers()
     everything = [*range(3 * SIZE)]
     assert numbers.take(everything) == []
     assert numbers.take(everything) == everything
@@ -107,7 +107,7 @@ def test_no_numbers() -> None:
 
 def test_numbers_in_order_take_no_room() -> None:
     """Memory is bounded by the gaps, not by the records; so is what is saved."""
-    numbers = Numbers()
+    numbers = RunNumbers()
     for start in range(0, 1000 * SIZE, 700):
         numbers.take(list(range(start, start + 700)))
     assert numbers.low >= 1000
@@ -117,7 +117,7 @@ def test_numbers_in_order_take_no_room() -> None:
 
 def test_gaps_far_behind_take_little_room() -> None:
     """A chunk with a few gaps is packed when the run has gone on; it can still be filled."""
-    numbers = Numbers()
+    numbers = RunNumbers()
     count = 4 * SETTLED
     for chunk in range(count):
         numbers.take([n for n in range(chunk * SIZE, (chunk + 1) * SIZE) if n % SIZE != 7])
@@ -132,7 +132,7 @@ def test_gaps_far_behind_take_little_room() -> None:
 
 def test_two_files_at_a_different_pace() -> None:
     """The errors of a run are read ahead in one file and met again, one by one, in the other."""
-    numbers = Numbers()
+    numbers = RunNumbers()
     errors = [*range(3, 20 * SIZE, 97)]
     assert numbers.take(errors) == []
     met = []

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shipper.tail.discovery import Found, Patterns
+from shipper.tail.discovery import FoundFile, Patterns
 from tests.tail.tailing import open_folder, unprivileged
 
 
@@ -18,7 +18,7 @@ def make(folder: Path, *names: str) -> None:
         path.write_bytes(b"x\n")
 
 
-def find(folder: Path, *paths: str, exclude: tuple[str, ...] = ()) -> dict[str, Found]:
+def find(folder: Path, *paths: str, exclude: tuple[str, ...] = ()) -> dict[str, FoundFile]:
     patterns = Patterns(tuple(str(folder / path) for path in paths), exclude)
     found = list(patterns.find())
     assert len({each.path for each in found}) == len(found)

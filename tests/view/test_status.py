@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 
 from shipper.agent.status import Counters, FileStatus, HoldsStatus, Status
-from shipper.check.finding import Finding, Severity
+from shipper.check.finding import Finding, FindingLevel
 from shipper.text import Paint
 from shipper.view.findings import findings_text
 from shipper.view.status import status_json, status_text
@@ -87,10 +87,10 @@ def test_json_has_everything() -> None:
 def test_findings_end_with_the_totals() -> None:
     """Each finding has its place and remedy; the last line counts what is wrong."""
     findings = [
-        Finding("data_dir", Severity.OK, "can be written"),
-        Finding("inputs[0]", Severity.WARNING, "matches \x1b[m nothing", "correct the path"),
-        Finding("clock", Severity.ERROR, "was never set", "set it"),
-        Finding("x", Severity.ERROR, "y", "z"),
+        Finding("data_dir", FindingLevel.OK, "can be written"),
+        Finding("inputs[0]", FindingLevel.WARNING, "matches \x1b[m nothing", "correct the path"),
+        Finding("clock", FindingLevel.ERROR, "was never set", "set it"),
+        Finding("x", FindingLevel.ERROR, "y", "z"),
     ]
 
     assert findings_text(findings, PLAIN) == [

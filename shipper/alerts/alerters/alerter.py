@@ -91,7 +91,7 @@ class Alerter(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class AlerterContext:
     """What an alerter may need of its process: seconds since the epoch; where text goes to."""
 
     clock: Callable[[], float]
@@ -100,7 +100,7 @@ class Surroundings:
     ticks: Callable[[], float] = time.monotonic
 
 
-def open_alerter(name: str, settings: AlerterSettings, surroundings: Surroundings) -> Alerter:
+def open_alerter(name: str, settings: AlerterSettings, surroundings: AlerterContext) -> Alerter:
     """
     Make the alerter of that name; nothing is connected yet.
 

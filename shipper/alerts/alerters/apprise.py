@@ -16,7 +16,7 @@ from threading import Thread
 
 import apprise
 
-from shipper.alerts.alerters.alerter import AlerterRefused, AlerterUnavailable, Surroundings
+from shipper.alerts.alerters.alerter import AlerterContext, AlerterRefused, AlerterUnavailable
 from shipper.alerts.alerters.secret import read_secret
 from shipper.alerts.alerters.settings import Apprise
 from shipper.alerts.page import Page
@@ -36,7 +36,7 @@ class AppriseAlerter:
     dedupes = False
     collects = True
 
-    def __init__(self, name: str, settings: Apprise, _surroundings: Surroundings) -> None:
+    def __init__(self, name: str, settings: Apprise, _surroundings: AlerterContext) -> None:
         self.name = name
         self.where = f"Apprise, by the URL in {settings.url_file}"
         self._settings = settings

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from shipper.alerts.alerters.alerter import AlerterUnavailable, Surroundings
+from shipper.alerts.alerters.alerter import AlerterContext, AlerterUnavailable
 from shipper.alerts.alerters.settings import Console
 from shipper.alerts.page import Page
 from shipper.alerts.pages.colors import word_of
@@ -26,7 +26,7 @@ class ConsoleAlerter:
     dedupes = False
     collects = True
 
-    def __init__(self, name: str, settings: Console, surroundings: Surroundings) -> None:
+    def __init__(self, name: str, settings: Console, surroundings: AlerterContext) -> None:
         self.name = name
         self.where = "standard output"
         self._out = surroundings.out

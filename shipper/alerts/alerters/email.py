@@ -26,7 +26,7 @@ from hashlib import sha256
 from html import escape
 from typing import Final
 
-from shipper.alerts.alerters.alerter import AlerterRefused, AlerterUnavailable, Surroundings
+from shipper.alerts.alerters.alerter import AlerterContext, AlerterRefused, AlerterUnavailable
 from shipper.alerts.alerters.deadline import Deadline
 from shipper.alerts.alerters.secret import Scrub, Secret, read_secret
 from shipper.alerts.alerters.settings import Email
@@ -47,7 +47,7 @@ class EmailAlerter:
     dedupes = True
     collects = True
 
-    def __init__(self, name: str, settings: Email, surroundings: Surroundings) -> None:
+    def __init__(self, name: str, settings: Email, surroundings: AlerterContext) -> None:
         self.name = name
         self.where = f"mail to {', '.join(settings.to)} by {settings.host}:{settings.port}"
         self._settings = settings

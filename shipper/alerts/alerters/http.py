@@ -34,7 +34,7 @@ PIECE: Final = 16 * 1024  # written at a time, so that the deadline is looked at
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpAnswer:
     """What a service said: its status, headers in lower case, and the beginning of its body."""
 
     status: int
@@ -71,8 +71,8 @@ class Poster:
         headers: Mapping[str, str] | None = None,
         secrets: Iterable[Secret] = (),
         method: str = "POST",
-        good: Callable[[Answer], bool] = lambda _: False,
-    ) -> Answer:
+        good: Callable[[HttpAnswer], bool] = lambda _: False,
+    ) -> HttpAnswer:
         """
         Send one request; `body` is made into JSON unless it is bytes.
 
@@ -106,7 +106,7 @@ class Poster:
             return answer
         raise refusal(self.who, answer, scrub)
 
-    def _ask(self, method: str, url: str, headers: Mapping[str, str], content: bytes) -> Answer:
+    def _ask(self, method: str, url: str, headers: Mapping[str, str], content: bytes) -> HttpAnswer:
         deadline = Deadline(self.ticks, self.seconds)
         context = client_context(self.tls, self.section) if url.startswith("https") else None
         with (
@@ -121,7 +121,7 @@ class Poster:
             names = {
                 name.lower().decode(): value.decode("latin-1") for name, value in response.headers
             }
-            return Answer(response.status, names, bytes(told[:LONGEST_ANSWER]))
+            return HttpAnswer(response.status, names, bytes(told[:LONGEST_ANSWER]))
 
     def _unreached(self, error: Exception) -> AlerterUnavailable | AlerterRefused:
         cause: BaseException | None = error
@@ -134,7 +134,7 @@ class Poster:
         return AlerterUnavailable(f"{self.who} {what}; see whether it is up and the way is open")
 
 
-def refusal(who: str, answer: Answer, scrub: Scrub) -> AlerterUnavailable | AlerterRefused:
+def refusal(who: str, answer: HttpAnswer, scrub: Scrub) -> AlerterUnavailable | AlerterRefused:
     """Say what an answer that is no success means."""
     body = answer.body if len(answer.body) < LONGEST_ANSWER else b""  # what is cut may hold half
     quoted = safe(scrub(body.decode("utf-8", "replace")).strip())[:LONGEST_QUOTE]

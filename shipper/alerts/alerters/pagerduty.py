@@ -14,7 +14,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Any, Final
 
-from shipper.alerts.alerters.alerter import Surroundings
+from shipper.alerts.alerters.alerter import AlerterContext
 from shipper.alerts.alerters.http import Poster
 from shipper.alerts.alerters.secret import read_secret
 from shipper.alerts.alerters.settings import PagerDuty
@@ -43,7 +43,7 @@ class PagerDutyAlerter:
     dedupes = True
     collects = False
 
-    def __init__(self, name: str, settings: PagerDuty, surroundings: Surroundings) -> None:
+    def __init__(self, name: str, settings: PagerDuty, surroundings: AlerterContext) -> None:
         self.name = name
         self.where = f"PagerDuty events at {settings.base_url}"
         self._settings = settings

@@ -16,8 +16,8 @@ from __future__ import annotations
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from shipper.alerts.alerters.alerter import AlerterUnavailable, Surroundings
-from shipper.alerts.alerters.http import Answer, Poster
+from shipper.alerts.alerters.alerter import AlerterContext, AlerterUnavailable
+from shipper.alerts.alerters.http import HttpAnswer, Poster
 from shipper.alerts.alerters.pagerduty import dedup_key
 from shipper.alerts.alerters.secret import Secret, read_secret
 from shipper.alerts.alerters.settings import PagerDutyIncidents
@@ -37,7 +37,9 @@ class PagerDutyIncidentsAlerter:
     dedupes = True
     collects = False
 
-    def __init__(self, name: str, settings: PagerDutyIncidents, surroundings: Surroundings) -> None:
+    def __init__(
+        self, name: str, settings: PagerDutyIncidents, surroundings: AlerterContext
+    ) -> None:
         self.name = name
         self.where = f"PagerDuty service {settings.service_id} at {settings.base_url}"
         self._settings = settings
@@ -96,7 +98,7 @@ class PagerDutyIncidentsAlerter:
             raise AlerterUnavailable(f"{self._who} answers something else; it is tried again")
         return next(filter(None, map(_id_of, incidents)), None)
 
-    def _call(self, key: Secret, method: str, path: str, body: Any, **more: Any) -> Answer:
+    def _call(self, key: Secret, method: str, path: str, body: Any, **more: Any) -> HttpAnswer:
         return self._poster.post(
             f"{self._settings.base_url}{path}",
             b"" if body is None else body,
@@ -117,6 +119,6 @@ def _id_of(incident: Any) -> str | None:
     return found if isinstance(found, str) and found.isalnum() else None
 
 
-def _is_open(answer: Answer) -> bool:
+def _is_open(answer: HttpAnswer) -> bool:
     """Return whether an incident was refused because one with its key is open."""
     return answer.status in (400, 409) and b"already exists" in answer.body

@@ -20,13 +20,13 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from shipper.alerts.alerters.alerter import AlerterRefused, AlerterUnavailable, Surroundings
+from shipper.alerts.alerters.alerter import AlerterContext, AlerterRefused, AlerterUnavailable
 from shipper.alerts.alerters.http import Poster
 from shipper.alerts.alerters.secret import Secret, read_secret
 from shipper.alerts.alerters.settings import Slack, address_of
 from shipper.alerts.page import Page
 from shipper.alerts.pages.colors import color_of
-from shipper.alerts.pages.parts import Part, fitted, headline, line, parts_of, subject
+from shipper.alerts.pages.parts import PagePart, fitted, headline, line, parts_of, subject
 
 TEXT_LIMIT: Final = 3000
 TITLE_LIMIT: Final = 250
@@ -54,7 +54,7 @@ class SlackAlerter:
     dedupes = False
     collects = True
 
-    def __init__(self, name: str, settings: Slack, surroundings: Surroundings) -> None:
+    def __init__(self, name: str, settings: Slack, surroundings: AlerterContext) -> None:
         self.name = name
         self._settings = settings
         section = f"alerters.{name}.slack"
@@ -160,7 +160,7 @@ def text_of(page: Page, limit: int = TEXT_LIMIT) -> str:
     return "\n".join(told)
 
 
-def _part(part: Part) -> str:
+def _part(part: PagePart) -> str:
     label = f"{escaped(part.label)}: " if part.label else ""
     each = max(60, PART_LIMIT // len(part.lines))
     if part.code or part.steps:

@@ -23,7 +23,7 @@ from typing import Any, Final
 
 import msgspec
 
-from shipper.alerts.alerters.alerter import AlerterRefused, AlerterUnavailable, Surroundings
+from shipper.alerts.alerters.alerter import AlerterContext, AlerterRefused, AlerterUnavailable
 from shipper.alerts.alerters.http import Poster
 from shipper.alerts.alerters.secret import Secret, read_secret
 from shipper.alerts.alerters.settings import Webhook, address_of
@@ -41,7 +41,7 @@ class WebhookAlerter:
     dedupes = True
     collects = True
 
-    def __init__(self, name: str, settings: Webhook, surroundings: Surroundings) -> None:
+    def __init__(self, name: str, settings: Webhook, surroundings: AlerterContext) -> None:
         self.name = name
         self.where = settings.url.partition("?")[0] if settings.url else f"{settings.url_file}"
         self._settings = settings

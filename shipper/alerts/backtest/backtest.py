@@ -13,18 +13,18 @@ from dataclasses import dataclass
 
 from shipper.alerts.backtest.history import GroupWindows, History
 from shipper.alerts.incident import Change, Incident, Transition
-from shipper.alerts.incidents.lifecycle import Terms, is_open, step
+from shipper.alerts.incidents.lifecycle import LifecycleTerms, is_open, step
 from shipper.alerts.judge.evaluate import verdict_of
 from shipper.alerts.judge.measure import Asked
-from shipper.alerts.rules.kind import Finding
+from shipper.alerts.rules.kind import RuleFinding
 from shipper.alerts.rules.rule import Rule
-from shipper.alerts.verdict import State, Verdict
+from shipper.alerts.verdict import Verdict, VerdictState
 
 DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class BacktestOutcome:
     """What a rule would have done between the first and the last window."""
 
     rule: Rule
@@ -61,16 +61,16 @@ class Outcome:
         return (incident.resolved_at or self.until) - (incident.fired_at or 0)
 
 
-def backtest(rule: Rule, history: History) -> Outcome:
+def backtest(rule: Rule, history: History) -> BacktestOutcome:
     """Judge all windows of a rule."""
     made = (transition for windows in history.windows(rule) for transition in _live(rule, windows))
     ordered = sorted(made, key=lambda each: (each.at, each.incident.group))
-    return Outcome(rule, history.span.since, history.span.until, tuple(ordered))
+    return BacktestOutcome(rule, history.span.since, history.span.until, tuple(ordered))
 
 
-def terms_of(rule: Rule) -> Terms:
+def terms_of(rule: Rule) -> LifecycleTerms:
     """Return what a rule says of its incidents."""
-    return Terms(rule.severity, rule.for_ms, rule.keep_firing_ms)
+    return LifecycleTerms(rule.severity, rule.for_ms, rule.keep_firing_ms)
 
 
 def verdicts(rule: Rule, windows: GroupWindows) -> Iterator[Verdict]:
@@ -95,7 +95,7 @@ def _live(rule: Rule, windows: GroupWindows) -> Iterator[Transition]:
             if kind.is_quiet(limits, windows.numbers(row)):
                 continue
             finding = kind.find(limits, windows.numbers(row))
-            if finding.state is State.OK or not windows.is_there(row):
+            if finding.state is VerdictState.OK or not windows.is_there(row):
                 continue
         else:
             finding = kind.find(limits, windows.numbers(row))
@@ -104,5 +104,5 @@ def _live(rule: Rule, windows: GroupWindows) -> Iterator[Transition]:
         yield from transitions
 
 
-def _verdict(rule: Rule, windows: GroupWindows, end: int, finding: Finding) -> Verdict:
+def _verdict(rule: Rule, windows: GroupWindows, end: int, finding: RuleFinding) -> Verdict:
     return verdict_of(Asked(rule, end), windows.group, finding)

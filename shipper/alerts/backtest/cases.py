@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from shipper.alerts.backtest.backtest import backtest
-from shipper.alerts.backtest.history import Span, read_history
+from shipper.alerts.backtest.history import HistorySpan, read_history
 from shipper.alerts.incident import Change, Transition
 from shipper.alerts.judge.measure import Asks
 from shipper.alerts.rules.rule import Rule
@@ -179,7 +179,7 @@ def nested(fields: Fields) -> dict[str, Any]:
 
 def judge_case(rule: Rule, case: Case, store: Asks) -> list[Told]:
     """Return what people would be told of, from a store that holds the records of the case."""
-    span = Span(BEGINNING + 1, BEGINNING + case.until_ms)
+    span = HistorySpan(BEGINNING + 1, BEGINNING + case.until_ms)
     outcome = backtest(rule, read_history(store, [rule], span))
     changes = {*TOLD, *(wanted.change for wanted in case.expect)}
     return [_told(rule, each) for each in outcome.transitions if each.change in changes]

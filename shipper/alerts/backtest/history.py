@@ -35,7 +35,7 @@ Column = Sequence[float | None]  # one number per window; None where there was n
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class HistorySpan:
     """The ends of windows that are judged lie from `since` to `until`, both included."""
 
     since: int
@@ -47,7 +47,7 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
+class HistorySeries:
     """The slots of one question, per group."""
 
     slot_ms: int
@@ -83,7 +83,7 @@ class GroupWindows:
 class History:
     """The slots of everything that rules ask, over a span."""
 
-    def __init__(self, span: Span, series: Mapping[Key, Series]) -> None:
+    def __init__(self, span: HistorySpan, series: Mapping[Key, HistorySeries]) -> None:
         self.span = span
         self._series = series
 
@@ -111,7 +111,7 @@ class History:
 def read_history(
     store: Asks,
     rules: Iterable[Rule],
-    span: Span,
+    span: HistorySpan,
     progress: Callable[[float], None] = lambda _: None,
 ) -> History:
     """
@@ -129,7 +129,9 @@ def read_history(
             plan = _Plan.of(rule, probe, ends)
             plans[ask] = plans[ask].joined(plan) if ask in plans else plan
     series = {
-        (ask, name): Series(plan.slot_ms) for ask, plan in plans.items() for name in plan.probes
+        (ask, name): HistorySeries(plan.slot_ms)
+        for ask, plan in plans.items()
+        for name in plan.probes
     }
     pieces = [(ask, piece) for ask, plan in plans.items() for piece in plan.pieces()]
     for number, (ask, piece) in enumerate(pieces):
@@ -184,7 +186,9 @@ def _key_of(rule: Rule, probe: Probe) -> Key:
     return _ask_of(rule, probe), _taken(probe)
 
 
-def _read(store: Asks, ask: Ask, plan: _Plan, slots: range, series: Mapping[Key, Series]) -> None:
+def _read(
+    store: Asks, ask: Ask, plan: _Plan, slots: range, series: Mapping[Key, HistorySeries]
+) -> None:
     """
     Add the numbers of some slots to their series.
 

@@ -30,7 +30,7 @@ from typing import Final
 
 from shipper.alerts.incident import Change, Incident, Phase, Transition
 from shipper.alerts.severity import Severity
-from shipper.alerts.verdict import Group, State, Verdict
+from shipper.alerts.verdict import Group, Verdict, VerdictState
 
 RELAPSE_MS: Final = 3_600_000
 CALM_MS: Final = 1_800_000
@@ -42,7 +42,7 @@ Step = tuple[Incident | None, tuple[Transition, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class LifecycleTerms:
     """What a rule says of its incidents; times in milliseconds."""
 
     severity: Severity
@@ -61,7 +61,7 @@ def is_firing(incident: Incident | None) -> bool:
 
 
 def step(
-    before: Incident | None, verdict: Verdict, terms: Terms, now: int, track: str = ""
+    before: Incident | None, verdict: Verdict, terms: LifecycleTerms, now: int, track: str = ""
 ) -> Step:
     """
     Return the incident after a verdict, and what happened to it.
@@ -70,13 +70,15 @@ def step(
     remembered for relapses. `now` is the end of the window. `track` tells apart what is judged of
     the same windows more than once (`standing.py`).
     """
-    if verdict.state is State.BLIND:
+    if verdict.state is VerdictState.BLIND:
         return before, ()
     if before is None or before.phase is Phase.RESOLVED:
         return (
-            (before, ()) if verdict.state is State.OK else _open(before, verdict, terms, now, track)
+            (before, ())
+            if verdict.state is VerdictState.OK
+            else _open(before, verdict, terms, now, track)
         )
-    if verdict.state is State.BREACH:
+    if verdict.state is VerdictState.BREACH:
         return _go_on(before, verdict, terms, now)
     return _calm_down(before, verdict, terms, now)
 
@@ -108,7 +110,9 @@ def incident_id(rule: str, group: Group, opened_at: int, track: str = "") -> str
     return b32encode(blake2b(told.encode(), digest_size=ID_BYTES).digest()).decode().lower()
 
 
-def _open(before: Incident | None, verdict: Verdict, terms: Terms, now: int, track: str) -> Step:
+def _open(
+    before: Incident | None, verdict: Verdict, terms: LifecycleTerms, now: int, track: str
+) -> Step:
     relapse = before is not None and now - (before.resolved_at or now) < RELAPSE_MS
     incident = Incident(
         id=incident_id(verdict.rule, verdict.group, now, track),
@@ -126,14 +130,14 @@ def _open(before: Incident | None, verdict: Verdict, terms: Terms, now: int, tra
     return after, (opened, *fired)
 
 
-def _go_on(before: Incident, verdict: Verdict, terms: Terms, now: int) -> Step:
+def _go_on(before: Incident, verdict: Verdict, terms: LifecycleTerms, now: int) -> Step:
     if now < before.verdict.window.end:
         return before, ()
     after = replace(before, verdict=verdict, ok_since=None)
     return _fire_if_due(after, terms, now)
 
 
-def _fire_if_due(incident: Incident, terms: Terms, now: int) -> Step:
+def _fire_if_due(incident: Incident, terms: LifecycleTerms, now: int) -> Step:
     if incident.phase is not Phase.PENDING or now - incident.opened_at < terms.for_ms:
         return incident, ()
     flapping = incident.relapses >= RELAPSES
@@ -142,7 +146,7 @@ def _fire_if_due(incident: Incident, terms: Terms, now: int) -> Step:
     return after, (Transition(after, Change.FIRED, now, note),)
 
 
-def _calm_down(before: Incident, verdict: Verdict, terms: Terms, now: int) -> Step:
+def _calm_down(before: Incident, verdict: Verdict, terms: LifecycleTerms, now: int) -> Step:
     if now <= before.verdict.window.end:
         return before, ()
     if before.phase is Phase.PENDING:

@@ -21,8 +21,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from shipper.alerts.incident import Incident, Phase, Transition
-from shipper.alerts.incidents.lifecycle import BY_RULE, Terms, is_firing, is_open, resolve, step
-from shipper.alerts.verdict import Group, State, Verdict
+from shipper.alerts.incidents.lifecycle import (
+    BY_RULE,
+    LifecycleTerms,
+    is_firing,
+    is_open,
+    resolve,
+    step,
+)
+from shipper.alerts.verdict import Group, Verdict, VerdictState
 
 MAIN = ""
 Place = tuple[Group, str]  # group and track
@@ -35,12 +42,14 @@ class Standings:
         self._incidents = dict(incidents)
         self._changed: set[Place] = set()
 
-    def take(self, verdict: Verdict, terms: Terms, track: str = MAIN) -> tuple[Transition, ...]:
+    def take(
+        self, verdict: Verdict, terms: LifecycleTerms, track: str = MAIN
+    ) -> tuple[Transition, ...]:
         """Hold a verdict against what stands on a track, and give what happened."""
         if track != MAIN:
             return self._take_late(replace(verdict, late=True), terms, track)
         place = (verdict.group, MAIN)
-        dropped = self._carry_on(verdict) if verdict.state is State.BREACH else ()
+        dropped = self._carry_on(verdict) if verdict.state is VerdictState.BREACH else ()
         return dropped + self._step(place, verdict, terms)
 
     def close(self, track: str, now: int) -> tuple[Transition, ...]:
@@ -65,7 +74,9 @@ class Standings:
         for place in sorted(self._changed):
             yield place, self._incidents.get(place)
 
-    def _take_late(self, verdict: Verdict, terms: Terms, track: str) -> tuple[Transition, ...]:
+    def _take_late(
+        self, verdict: Verdict, terms: LifecycleTerms, track: str
+    ) -> tuple[Transition, ...]:
         group, at = verdict.group, verdict.window.end
         own = (group, track)
         firing = self._firing(group)
@@ -110,7 +121,9 @@ class Standings:
         self._put(place, None)
         return resolve(before, BY_RULE, now)[1]
 
-    def _step(self, place: Place, verdict: Verdict, terms: Terms) -> tuple[Transition, ...]:
+    def _step(
+        self, place: Place, verdict: Verdict, terms: LifecycleTerms
+    ) -> tuple[Transition, ...]:
         before = self._incidents.get(place)
         after, transitions = step(before, verdict, terms, verdict.window.end, place[1])
         if after != before:

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from shipper.alerts.judge.measure import Asked, Measurement
-from shipper.alerts.rules.kind import Finding
-from shipper.alerts.verdict import Group, State, Verdict
+from shipper.alerts.rules.kind import RuleFinding
+from shipper.alerts.verdict import Group, Verdict, VerdictState
 
 
 def judge(measurement: Measurement, expected: Collection[Group] = ()) -> list[Verdict]:
@@ -37,15 +37,15 @@ def judge(measurement: Measurement, expected: Collection[Group] = ()) -> list[Ve
     ]
     if asked.complete:
         return verdicts
-    return [verdict for verdict in verdicts if verdict.state is State.BREACH]
+    return [verdict for verdict in verdicts if verdict.state is VerdictState.BREACH]
 
 
 def blind(asked: Asked, group: Group, reason: str) -> Verdict:
     """Say of a window that it can't be judged, and why."""
-    return Verdict(asked.rule.name, group, asked.window, State.BLIND, reason)
+    return Verdict(asked.rule.name, group, asked.window, VerdictState.BLIND, reason)
 
 
-def verdict_of(asked: Asked, group: Group, finding: Finding) -> Verdict:
+def verdict_of(asked: Asked, group: Group, finding: RuleFinding) -> Verdict:
     """Return what was found the window and the group that it was found of."""
     return Verdict(
         rule=asked.rule.name,

@@ -77,7 +77,7 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class ScheduleProgress:
     """How far one rule is judged: the last window, and the windows that hosts owe (both ends)."""
 
     judged: int | None = None
@@ -95,7 +95,7 @@ class Turn:
 
     rule: Rule
     due: tuple[Due, ...]
-    progress: Progress
+    progress: ScheduleProgress
     caught_up: tuple[str, ...] = ()
     skipped: int = 0
     is_behind: bool = False
@@ -105,7 +105,7 @@ class Turn:
 
 def plan(  # noqa: PLR0913 - values, each of which decides
     rule: Rule,
-    progress: Progress,
+    progress: ScheduleProgress,
     fleet: Fleet,
     waits: Waits,
     now: int,
@@ -122,7 +122,7 @@ def plan(  # noqa: PLR0913 - values, each of which decides
     return Turn(
         rule=rule,
         due=tuple(planner.due),
-        progress=Progress(judged, planner.late),
+        progress=ScheduleProgress(judged, planner.late),
         caught_up=tuple(planner.caught_up),
         skipped=skipped,
         is_behind=planner.is_behind,

@@ -13,12 +13,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from shipper.alerts.incidents.lifecycle import Terms
+from shipper.alerts.incidents.lifecycle import LifecycleTerms
 from shipper.alerts.rules.job import Job
 from shipper.alerts.rules.rule import Rule
 from shipper.alerts.rules.summary import Summary
 from shipper.alerts.severity import Severity
-from shipper.alerts.verdict import Group, State, Verdict, Window
+from shipper.alerts.verdict import Group, Verdict, VerdictState, Window
 from shipper.store.fleet import HostBeat
 from shipper.text import duration, instant
 
@@ -40,7 +40,7 @@ class Condition:
     """One condition: the rule that speaks of it, and how long it has to hold."""
 
     rule: Rule
-    terms: Terms
+    terms: LifecycleTerms
     window_ms: int
 
     def verdicts(
@@ -49,7 +49,7 @@ class Condition:
         """Yield a breach for each group that it is found of, an ok for the others expected."""
         window = Window(now - self.window_ms, now)
         for group in sorted({*found, *expected}):
-            state = State.BREACH if group in found else State.OK
+            state = VerdictState.BREACH if group in found else VerdictState.OK
             reason = found.get(group, "it is over")
             yield Verdict(self.rule.name, group, window, state, reason)
 
@@ -61,7 +61,7 @@ def conditions_of(rules: Iterable[Rule], blind_after_ms: int) -> dict[str, Condi
     return {
         name: Condition(
             rule,
-            Terms(
+            LifecycleTerms(
                 rule.severity,
                 max(rule.for_ms, blind_after_ms if name == UNREACHABLE else 0),
                 rule.keep_firing_ms,

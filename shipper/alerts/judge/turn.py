@@ -24,7 +24,7 @@ from shipper.alerts.incidents.tracks import Standings
 from shipper.alerts.judge.decide import FIRING, Decisions, Policy, act
 from shipper.alerts.judge.evaluate import judge
 from shipper.alerts.judge.measure import Asked, Measurement, measure
-from shipper.alerts.judge.schedule import Due, Progress, Turn, Waits, fleet_of, plan
+from shipper.alerts.judge.schedule import Due, ScheduleProgress, Turn, Waits, fleet_of, plan
 from shipper.alerts.judge.self_checks import (
     BLIND,
     BROKEN,
@@ -53,7 +53,7 @@ Found = dict[str, dict[Group, str]]  # by condition: the groups that it is found
 
 
 @dataclass(frozen=True, slots=True)
-class Times:
+class TurnTimes:
     """How long is waited for what; milliseconds. `jitter` is this job's share of it, 0 to 1."""
 
     waits: Waits
@@ -63,7 +63,7 @@ class Times:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class JudgeInputs:
     """What came of a turn: how much was judged and decided, and when to look again."""
 
     next_at: int
@@ -81,7 +81,7 @@ class Judging:
         ledger: Ledger,
         rules: Rules,
         policy: Policy,
-        times: Times,
+        times: TurnTimes,
     ) -> None:
         self._open_store = open_store
         self._ledger = ledger
@@ -109,7 +109,7 @@ class Judging:
             for name in self._ledger.judged().keys() - self._known:
                 self._ledger.forget_rule(name)
 
-    def look(self, now: int) -> Look:
+    def look(self, now: int) -> JudgeInputs:
         """Judge what is due at a time (epoch ms), and decide."""
         try:
             if self._store is None:
@@ -135,7 +135,7 @@ class Judging:
                 )
         next_at = min((turn.next_at for turn in turns), default=now + LONGEST_REST_MS)
         windows = sum(len(turn.due) for turn in turns)
-        return Look(min(next_at, now + LONGEST_REST_MS), windows, decided)
+        return JudgeInputs(min(next_at, now + LONGEST_REST_MS), windows, decided)
 
     def close(self) -> None:
         """Let go of the store."""
@@ -153,7 +153,7 @@ class Judging:
         return [
             plan(
                 rule,
-                Progress(judged.get(rule.name), late.get(rule.name, {})),
+                ScheduleProgress(judged.get(rule.name), late.get(rule.name, {})),
                 fleet,
                 waits,
                 now,
@@ -214,12 +214,12 @@ class Judging:
             crashpoints.reached(CrashPoint.ALERT_DECIDED)
         return decisions.count
 
-    def _be_blind(self, reason: str, now: int) -> Look:
+    def _be_blind(self, reason: str, now: int) -> JudgeInputs:
         """Say that the store gives no answer; everything else stays as it is."""
         self.close()
         unreachable: Found = {UNREACHABLE: {(): reason}}
         decided = self._decide([], {}, unreachable, now)
-        return Look(now + RETRY_MS, decided=decided, fault=reason)
+        return JudgeInputs(now + RETRY_MS, decided=decided, fault=reason)
 
     def _judge(self, turn: Turn, measured: dict[Asked, Measurement | None]) -> list[Transition]:
         """CrashPoint through the windows of a rule, in order, and keep how far it is judged."""

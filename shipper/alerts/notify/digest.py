@@ -27,7 +27,7 @@ _WORST_FIRST: Final = {severity: rank for rank, severity in enumerate(Severity)}
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class WaitingNotification:
     """A page that one alerter has not been told of yet, since when (epoch ms)."""
 
     page: Page
@@ -43,7 +43,7 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class DigestPlan:
     """
     What one alerter is told now.
 
@@ -57,7 +57,9 @@ class Plan:
     again_at: int | None = None
 
 
-def plan(waiting: Sequence[Waiting], sent: Sequence[Sent], limits: DigestLimits, now: int) -> Plan:
+def plan(
+    waiting: Sequence[WaitingNotification], sent: Sequence[Sent], limits: DigestLimits, now: int
+) -> DigestPlan:
     """Decide what goes out now; nothing is dropped, nor held back where there is room."""
     begin = now - limits.within_seconds * 1000
     recent = [each for each in sent if each.at > begin]
@@ -66,16 +68,18 @@ def plan(waiting: Sequence[Waiting], sent: Sequence[Sent], limits: DigestLimits,
     singles, rest = ordered[:room], ordered[room:]
     pages = tuple(each.page for each in singles)
     if not rest:
-        return Plan(pages)
+        return DigestPlan(pages)
     due = _digest_due(rest, recent, limits)
     if due > now:
-        return Plan(pages, again_at=min(due, _room_at(recent, limits, now, len(singles))))
+        return DigestPlan(pages, again_at=min(due, _room_at(recent, limits, now, len(singles))))
     if len(rest) == 1:
-        return Plan((*pages, rest[0].page))
-    return Plan(pages, tuple(each.page for each in rest))
+        return DigestPlan((*pages, rest[0].page))
+    return DigestPlan(pages, tuple(each.page for each in rest))
 
 
-def _digest_due(rest: Sequence[Waiting], recent: Sequence[Sent], limits: DigestLimits) -> int:
+def _digest_due(
+    rest: Sequence[WaitingNotification], recent: Sequence[Sent], limits: DigestLimits
+) -> int:
     collected = min(each.since for each in rest) + limits.collect_seconds * 1000
     extra = [each.at for each in recent if each.digest]
     singles = [each.at for each in recent if not each.digest]
@@ -90,15 +94,15 @@ def _room_at(recent: Sequence[Sent], limits: DigestLimits, now: int, singles: in
     return times[max(0, len(times) - limits.pages)] + limits.within_seconds * 1000
 
 
-def _by_urgency(waiting: Sequence[Waiting]) -> list[Waiting]:
+def _by_urgency(waiting: Sequence[WaitingNotification]) -> list[WaitingNotification]:
     """Sort by incidents; the pages of one stay together, in the order in which they were given."""
-    together: dict[str, list[Waiting]] = {}
+    together: dict[str, list[WaitingNotification]] = {}
     for each in waiting:
         together.setdefault(each.page.thread, []).append(each)
     return [each for pages in sorted(together.values(), key=_urgency) for each in pages]
 
 
-def _urgency(pages: Sequence[Waiting]) -> tuple[bool, int, int, str]:
+def _urgency(pages: Sequence[WaitingNotification]) -> tuple[bool, int, int, str]:
     cared_for = any(each.page.transition.change in _CARED_FOR for each in pages)
     severity = min(_WORST_FIRST[each.page.transition.incident.severity] for each in pages)
     return (cared_for, severity, pages[0].since, pages[0].page.thread)

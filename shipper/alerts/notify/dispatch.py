@@ -23,7 +23,7 @@ from shipper.alerts.alerters.alerter import Alerter, AlerterRefused, AlerterUnav
 from shipper.alerts.incident import Transition
 from shipper.alerts.ledger.outbox import Errand, Outbox
 from shipper.alerts.notify import digest
-from shipper.alerts.notify.digest import Sent, Waiting
+from shipper.alerts.notify.digest import Sent, WaitingNotification
 from shipper.alerts.notify.retry import (
     LONGEST_ASKED_SECONDS,
     Failures,
@@ -131,12 +131,13 @@ class Teller:
             self._tell_many([by_key[page.key] for page in plan.digest], clock)
         return plan.again_at
 
-    def _plan(self, ready: Sequence[Errand], now: int) -> digest.Plan:
+    def _plan(self, ready: Sequence[Errand], now: int) -> digest.DigestPlan:
         waiting = [
-            Waiting(self._pages.brief(each.transition, each.key), each.since) for each in ready
+            WaitingNotification(self._pages.brief(each.transition, each.key), each.since)
+            for each in ready
         ]
         if not self._alerter.collects:
-            return digest.Plan(tuple(each.page for each in waiting))
+            return digest.DigestPlan(tuple(each.page for each in waiting))
         limits = self._settings.digest
         sent = self._outbox.sent_since(self.name, now - limits.within_seconds * 1000)
         return digest.plan(waiting, [Sent(*each) for each in sent], limits, now)

@@ -38,7 +38,7 @@ MOST_FIELDS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class PagePart:
     """
     One part of a page: what it is about, and its lines.
 
@@ -98,20 +98,20 @@ def state(page: Page) -> str:
     return line(f"{told}; {transition.note}" if transition.note else told)
 
 
-def parts_of(page: Page) -> list[Part]:
+def parts_of(page: Page) -> list[PagePart]:
     """Return the parts that have something to say."""
     parts = [
-        Part("", () if page.summary in page.title else (line(page.summary),)),
-        Part("State", (state(page),)),
-        Part("Numbers", (line(page.numbers),)),
-        Part("Since", (since(page.transition.incident, page.transition.at),)),
-        Part("Notes", _some(map(line, page.notes), len(page.notes))),
+        PagePart("", () if page.summary in page.title else (line(page.summary),)),
+        PagePart("State", (state(page),)),
+        PagePart("Numbers", (line(page.numbers),)),
+        PagePart("Since", (since(page.transition.incident, page.transition.at),)),
+        PagePart("Notes", _some(map(line, page.notes), len(page.notes))),
         *islice(_shares(page.shares), MOST_FIELDS),
-        Part("Examples", _some(_examples(page), len(page.examples)), code=True),
-        Part("What to do", _steps(page.runbook), steps=True),
-        Part("Asked", (line(page.asked),), code=True),
-        Part("Show the records", (line(page.search or "", LONGEST_COMMAND),), code=True),
-        Part("Incident", (line(page.transition.incident.id),)),
+        PagePart("Examples", _some(_examples(page), len(page.examples)), code=True),
+        PagePart("What to do", _steps(page.runbook), steps=True),
+        PagePart("Asked", (line(page.asked),), code=True),
+        PagePart("Show the records", (line(page.search or "", LONGEST_COMMAND),), code=True),
+        PagePart("Incident", (line(page.transition.incident.id),)),
     ]
     return [part for part in parts if any(part.lines)]
 
@@ -134,10 +134,10 @@ def _steps(runbook: Sequence[str]) -> tuple[str, ...]:
     return _some(numbered, len(runbook))
 
 
-def _shares(shares: Sequence[Share]) -> Iterator[Part]:
+def _shares(shares: Sequence[Share]) -> Iterator[PagePart]:
     for field in dict.fromkeys(share.field for share in shares):
         of_it = [share for share in shares if share.field == field]
-        yield Part(f"By {line(field, 60)}", _some(map(_share, of_it), len(of_it)))
+        yield PagePart(f"By {line(field, 60)}", _some(map(_share, of_it), len(of_it)))
 
 
 def _share(share: Share) -> str:

@@ -10,15 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from shipper.alerts.rules.kind import (
-    Finding,
-    Limits,
+    RuleFinding,
+    RuleLimits,
     Numbers,
     Probe,
     needs_no_limit,
     state_of,
 )
 from shipper.alerts.rules.values import QUERY, SPAN
-from shipper.alerts.verdict import State
+from shipper.alerts.verdict import VerdictState
 from shipper.config.options import Faults, option
 
 
@@ -49,11 +49,11 @@ class Absence:
         """Nothing is what is looked for."""
         return None
 
-    def grows(self, limits: Limits) -> bool:  # noqa: ARG002
+    def grows(self, limits: RuleLimits) -> bool:  # noqa: ARG002
         """Tell: what is missing may still come."""
         return False
 
-    def probes(self, limits: Limits) -> tuple[Probe, ...]:
+    def probes(self, limits: RuleLimits) -> tuple[Probe, ...]:
         """Return the numbers that are needed."""
         now = Probe("now", self.of, limits.over_ms)
         before = Probe("before", self.of, self.seen_within_ms, limits.over_ms)
@@ -65,7 +65,7 @@ class Absence:
         """Return no groups of its own."""
         return ()
 
-    def find(self, limits: Limits, numbers: Numbers) -> Finding:  # noqa: ARG002
+    def find(self, limits: RuleLimits, numbers: Numbers) -> RuleFinding:  # noqa: ARG002
         """Say whether what is expected is there."""
         now, before = int(numbers.get("now", 0)), int(numbers.get("before", 0))
         if self.although is not None:
@@ -74,16 +74,16 @@ class Absence:
         else:
             is_expected, why = before > 0, f"and there were {before:,} before"
         if not is_expected:
-            return Finding(State.OK, "none are expected", now, events=now)
+            return RuleFinding(VerdictState.OK, "none are expected", now, events=now)
         is_broken = now == 0
         reason = f"no records, {why}" if is_broken else f"{now:,} records"
         state = state_of(is_broken=is_broken)
-        return Finding(state, reason, now, 1, events=now)
+        return RuleFinding(state, reason, now, 1, events=now)
 
-    def is_quiet(self, limits: Limits, numbers: Numbers) -> bool:  # noqa: ARG002
+    def is_quiet(self, limits: RuleLimits, numbers: Numbers) -> bool:  # noqa: ARG002
         """Look whether there is anything."""
         return bool(numbers.get("now"))
 
-    def limit_faults(self, limits: Limits) -> Faults:
+    def limit_faults(self, limits: RuleLimits) -> Faults:
         """Refuse a threshold."""
         yield from needs_no_limit(limits)

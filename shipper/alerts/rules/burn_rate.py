@@ -17,8 +17,8 @@ from typing import Final
 
 from shipper.alerts.rules.bounds import share_between
 from shipper.alerts.rules.kind import (
-    Finding,
-    Limits,
+    RuleFinding,
+    RuleLimits,
     Numbers,
     Probe,
     narrowed,
@@ -28,7 +28,7 @@ from shipper.alerts.rules.kind import (
     told,
 )
 from shipper.alerts.rules.values import QUERY, SPAN, THRESHOLD
-from shipper.alerts.verdict import State
+from shipper.alerts.verdict import VerdictState
 from shipper.config.options import Faults, ListOf, Section, option
 
 
@@ -80,11 +80,11 @@ class BurnRate:
         """Leave small numbers alone."""
         return 50
 
-    def grows(self, limits: Limits) -> bool:  # noqa: ARG002
+    def grows(self, limits: RuleLimits) -> bool:  # noqa: ARG002
         """Tell: a share can fall again."""
         return False
 
-    def probes(self, limits: Limits) -> tuple[Probe, ...]:  # noqa: ARG002 - it has its own spans
+    def probes(self, limits: RuleLimits) -> tuple[Probe, ...]:  # noqa: ARG002 - it has its own spans
         """Return the numbers that are needed."""
         of = narrowed(self.to, self.of)
         spans = sorted({s for speed in self.speeds for s in (speed.long_ms, speed.short_ms)})
@@ -101,12 +101,12 @@ class BurnRate:
         """Return no groups of its own."""
         return ()
 
-    def find(self, limits: Limits, numbers: Numbers) -> Finding:
+    def find(self, limits: RuleLimits, numbers: Numbers) -> RuleFinding:
         """Return the first speed that is too fast, or else the first that is named."""
         found = [self._at(speed, limits, numbers) for speed in self.speeds]
-        return next((each for each in found if each.state is State.BREACH), found[0])
+        return next((each for each in found if each.state is VerdictState.BREACH), found[0])
 
-    def _at(self, speed: Speed, limits: Limits, numbers: Numbers) -> Finding:
+    def _at(self, speed: Speed, limits: RuleLimits, numbers: Numbers) -> RuleFinding:
         budget = 1 - self.objective
         limit = speed.budget * self.period_ms / speed.long_ms
         of, to = (int(numbers.get(f"{name}{speed.long_ms}", 0)) for name in ("of", "to"))
@@ -115,10 +115,10 @@ class BurnRate:
         )
         if not numbers.get(f"older{speed.long_ms}"):
             reason = f"no records yet that are {told(speed.long_ms / _HOUR / 2)} h old"
-            return Finding(State.OK, reason, None, limit, events=to)
+            return RuleFinding(VerdictState.OK, reason, None, limit, events=to)
         if to < limits.at_least or not short_to:
             reason = f"only {to:,} records, and {limits.at_least:,} are asked for"
-            return Finding(State.OK, reason, None, limit, events=to)
+            return RuleFinding(VerdictState.OK, reason, None, limit, events=to)
         of, short_of = min(of, to), min(short_of, short_to)  # may be counted a moment later
         low, high = (bound / budget for bound in share_between(of, to))
         rate, short = of / to / budget, short_of / short_to / budget
@@ -128,12 +128,12 @@ class BurnRate:
             f"({of:,} of {to:,} within {told(speed.long_ms / _HOUR)} h), {told(short)} times at "
             f"last; {told(limit)} is {'surely exceeded' if is_broken else 'not surely exceeded'}"
         )
-        return Finding(state_of(is_broken=is_broken), reason, rate, limit, low, high, to)
+        return RuleFinding(state_of(is_broken=is_broken), reason, rate, limit, low, high, to)
 
-    def is_quiet(self, limits: Limits, numbers: Numbers) -> bool:  # noqa: ARG002
+    def is_quiet(self, limits: RuleLimits, numbers: Numbers) -> bool:  # noqa: ARG002
         """Look whether anything fails within a short window."""
         return not any(numbers.get(f"of{speed.short_ms}") for speed in self.speeds)
 
-    def limit_faults(self, limits: Limits) -> Faults:
+    def limit_faults(self, limits: RuleLimits) -> Faults:
         """Refuse a threshold: the speeds are it."""
         yield from needs_no_limit(limits)

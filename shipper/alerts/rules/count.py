@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from shipper.alerts.rules.kind import (
-    Finding,
-    Limits,
+    RuleFinding,
+    RuleLimits,
     Numbers,
     Probe,
     needs_one_limit,
@@ -28,11 +28,11 @@ class Count:
         """A count needs no least: its threshold is one."""
         return None
 
-    def grows(self, limits: Limits) -> bool:
+    def grows(self, limits: RuleLimits) -> bool:
         """Tell: what is above stays above."""
         return limits.above is not None
 
-    def probes(self, limits: Limits) -> tuple[Probe, ...]:
+    def probes(self, limits: RuleLimits) -> tuple[Probe, ...]:
         """Return the numbers that are needed."""
         return (Probe("count", self.query, limits.over_ms),)
 
@@ -40,7 +40,7 @@ class Count:
         """Return no groups of its own."""
         return ()
 
-    def find(self, limits: Limits, numbers: Numbers) -> Finding:
+    def find(self, limits: RuleLimits, numbers: Numbers) -> RuleFinding:
         """Hold the count against the threshold."""
         count = int(numbers.get("count", 0))
         side = "above" if limits.above is not None else "below"
@@ -48,13 +48,13 @@ class Count:
         reason = f"{count:,} records"
         reason += f", {side if is_broken else f'not {side}'} {told(limits.threshold)}"
         state = state_of(is_broken=is_broken)
-        return Finding(state, reason, count, limits.threshold, events=count)
+        return RuleFinding(state, reason, count, limits.threshold, events=count)
 
-    def is_quiet(self, limits: Limits, numbers: Numbers) -> bool:
+    def is_quiet(self, limits: RuleLimits, numbers: Numbers) -> bool:
         """Compare the count."""
         return not limits.is_broken_by(numbers.get("count", 0))
 
-    def limit_faults(self, limits: Limits) -> Faults:
+    def limit_faults(self, limits: RuleLimits) -> Faults:
         """Ask for a threshold."""
         yield from needs_one_limit(limits, "a number of records")
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from shipper.alerts.rules.kind import Finding, Limits, Numbers, Probe, needs_no_limit
-from shipper.alerts.verdict import State
+from shipper.alerts.rules.kind import RuleFinding, RuleLimits, Numbers, Probe, needs_no_limit
+from shipper.alerts.verdict import VerdictState
 from shipper.config.options import Faults, Scalar, one_word_of
 
 CONDITIONS: Final = {
@@ -34,11 +34,11 @@ class Job:
         """Nothing is counted."""
         return None
 
-    def grows(self, limits: Limits) -> bool:  # noqa: ARG002
+    def grows(self, limits: RuleLimits) -> bool:  # noqa: ARG002
         """Tell: nothing is counted."""
         return False
 
-    def probes(self, limits: Limits) -> tuple[Probe, ...]:  # noqa: ARG002 - nothing is asked
+    def probes(self, limits: RuleLimits) -> tuple[Probe, ...]:  # noqa: ARG002 - nothing is asked
         """Ask nothing."""
         return ()
 
@@ -46,15 +46,15 @@ class Job:
         """Return no groups of its own."""
         return ()
 
-    def find(self, limits: Limits, numbers: Numbers) -> Finding:  # noqa: ARG002
+    def find(self, limits: RuleLimits, numbers: Numbers) -> RuleFinding:  # noqa: ARG002
         """Find nothing: the job says what it found."""
-        return Finding(State.OK, f"not so: {CONDITIONS[self.condition]}")
+        return RuleFinding(VerdictState.OK, f"not so: {CONDITIONS[self.condition]}")
 
-    def is_quiet(self, limits: Limits, numbers: Numbers) -> bool:  # noqa: ARG002
+    def is_quiet(self, limits: RuleLimits, numbers: Numbers) -> bool:  # noqa: ARG002
         """Nothing is found here."""
         return True
 
-    def limit_faults(self, limits: Limits) -> Faults:
+    def limit_faults(self, limits: RuleLimits) -> Faults:
         """Refuse a threshold."""
         yield from needs_no_limit(limits)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from shipper.alerts.verdict import State
+from shipper.alerts.verdict import VerdictState
 from shipper.config.options import Faults
 from shipper.store.api import Maximum, Minimum, Sum
 
@@ -65,7 +65,7 @@ Numbers = Mapping[str, float]  # by the name of the probe; what nothing was foun
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class RuleLimits:
     """What a rule says besides its question; spans in milliseconds."""
 
     over_ms: int
@@ -90,10 +90,10 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class RuleFinding:
     """What a kind finds in the numbers of one window and group; see `Verdict`."""
 
-    state: State
+    state: VerdictState
     reason: str
     value: float | None = None
     threshold: float | None = None
@@ -102,38 +102,38 @@ class Finding:
     events: int = 0
 
 
-class Kind(Protocol):
+class RuleKind(Protocol):
     """One kind of question that a rule asks."""
 
     @property
     def usual_least(self) -> int | None:
         """What `at_least` is where the rule does not say; None where it has no meaning."""
 
-    def grows(self, limits: Limits) -> bool:
+    def grows(self, limits: RuleLimits) -> bool:
         """Return whether a breach stays one, whatever records are still to come."""
 
-    def probes(self, limits: Limits) -> tuple[Probe, ...]:
+    def probes(self, limits: RuleLimits) -> tuple[Probe, ...]:
         """Return the numbers that are needed."""
 
     def group_by(self) -> tuple[str, ...]:
         """Return the fields by which the kind itself tells groups apart."""
 
-    def find(self, limits: Limits, numbers: Numbers) -> Finding:
+    def find(self, limits: RuleLimits, numbers: Numbers) -> RuleFinding:
         """Say what the numbers mean."""
 
-    def is_quiet(self, limits: Limits, numbers: Numbers) -> bool:
+    def is_quiet(self, limits: RuleLimits, numbers: Numbers) -> bool:
         """Tell quickly that `find` would give no breach; if in doubt, don't."""
 
-    def limit_faults(self, limits: Limits) -> Faults:
+    def limit_faults(self, limits: RuleLimits) -> Faults:
         """Yield (key, fault, remedy) for limits that this kind does not have."""
 
 
-def state_of(*, is_broken: bool) -> State:
+def state_of(*, is_broken: bool) -> VerdictState:
     """Return the state of a window that could be judged."""
-    return State.BREACH if is_broken else State.OK
+    return VerdictState.BREACH if is_broken else VerdictState.OK
 
 
-def needs_one_limit(limits: Limits, unit: str) -> Faults:
+def needs_one_limit(limits: RuleLimits, unit: str) -> Faults:
     """Yield the fault of a rule that has not exactly one of `above` and `below`."""
     if limits.above is None and limits.below is None:
         yield "above", "is missing", f"use above or below with {unit}"
@@ -141,7 +141,7 @@ def needs_one_limit(limits: Limits, unit: str) -> Faults:
         yield "below", "is there with above", "use one of them"
 
 
-def needs_above(limits: Limits, unit: str) -> Faults:
+def needs_above(limits: RuleLimits, unit: str) -> Faults:
     """Yield the fault of a rule that has not `above` alone."""
     if limits.above is None:
         yield "above", "is missing", f"use {unit}"
@@ -149,7 +149,7 @@ def needs_above(limits: Limits, unit: str) -> Faults:
         yield "below", "has no meaning here", "use above"
 
 
-def needs_no_limit(limits: Limits) -> Faults:
+def needs_no_limit(limits: RuleLimits) -> Faults:
     """Yield the fault of a rule that has a threshold which its kind does not know."""
     for key in ("above", "below"):
         if getattr(limits, key) is not None:

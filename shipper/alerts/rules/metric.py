@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from shipper.alerts.rules.kind import (
-    Finding,
-    Limits,
+    RuleFinding,
+    RuleLimits,
     Numbers,
     Probe,
     Take,
@@ -23,7 +23,7 @@ from shipper.alerts.rules.kind import (
     told,
 )
 from shipper.alerts.rules.values import NUMBER_FIELD, QUERY
-from shipper.alerts.verdict import State
+from shipper.alerts.verdict import VerdictState
 from shipper.config.options import Faults, one_word_of, option
 from shipper.store.answers import rank_of
 
@@ -45,11 +45,11 @@ class Metric:
         """Judge from the first record on."""
         return 1
 
-    def grows(self, limits: Limits) -> bool:
+    def grows(self, limits: RuleLimits) -> bool:
         """Tell: an extreme that lies beyond stays there."""
         return (self.take, limits.above is not None) in {("max", True), ("min", False)}
 
-    def probes(self, limits: Limits) -> tuple[Probe, ...]:
+    def probes(self, limits: RuleLimits) -> tuple[Probe, ...]:
         """Return the numbers that are needed."""
         holders = narrowed(self.among, f"{self.of}:*")
         count = Probe("count", holders, limits.over_ms)
@@ -64,16 +64,16 @@ class Metric:
         """Return no groups of its own."""
         return ()
 
-    def find(self, limits: Limits, numbers: Numbers) -> Finding:
+    def find(self, limits: RuleLimits, numbers: Numbers) -> RuleFinding:
         """Hold the number against the threshold."""
         count = int(numbers.get("count", 0))
         if count < limits.at_least:
             reason = f"only {count:,} records, and {limits.at_least:,} are asked for"
-            return Finding(State.OK, reason, None, limits.threshold, events=count)
+            return RuleFinding(VerdictState.OK, reason, None, limits.threshold, events=count)
         if self.take in _PERCENTILES:
             return self._by_rank(limits, count, int(numbers.get("beyond", 0)))
         if "number" not in numbers:  # the field holds texts only, which only `extra` can
-            return Finding(State.OK, f"no numbers in {count:,} records", None, limits.threshold)
+            return RuleFinding(VerdictState.OK, f"no numbers in {count:,} records", None, limits.threshold)
         value = self._value(numbers, count)
         is_broken = limits.is_broken_by(value)
         side = "above" if limits.above is not None else "below"
@@ -82,14 +82,14 @@ class Metric:
             f"{side if is_broken else f'not {side}'} {told(limits.threshold)}"
         )
         state = state_of(is_broken=is_broken)
-        return Finding(state, reason, value, limits.threshold, events=count)
+        return RuleFinding(state, reason, value, limits.threshold, events=count)
 
     def _value(self, numbers: Numbers, count: float) -> float:
         number = numbers.get("number", 0.0)
         value = number / count if self.take == "average" else number
         return float(f"{value:.9g}")  # slots add up in another order than one window does
 
-    def _by_rank(self, limits: Limits, count: int, beyond: int) -> Finding:
+    def _by_rank(self, limits: RuleLimits, count: int, beyond: int) -> RuleFinding:
         """Judge a percentile: the number of rank r is beyond exactly if enough are."""
         rank = rank_of(_PERCENTILES[self.take], count)
         needed = count - rank + 1 if limits.above is not None else rank
@@ -100,9 +100,9 @@ class Metric:
             f"{told(limits.threshold)}: {percent(beyond / count)} of {count:,} records lie {side}"
         )
         state = state_of(is_broken=is_broken)
-        return Finding(state, reason, beyond / count, (needed - 1) / count, events=count)
+        return RuleFinding(state, reason, beyond / count, (needed - 1) / count, events=count)
 
-    def is_quiet(self, limits: Limits, numbers: Numbers) -> bool:
+    def is_quiet(self, limits: RuleLimits, numbers: Numbers) -> bool:
         """Compare the number; of a percentile, look whether anything lies beyond."""
         count = numbers.get("count", 0)
         if count < limits.at_least:
@@ -111,6 +111,6 @@ class Metric:
             return not numbers.get("beyond")
         return not limits.is_broken_by(self._value(numbers, count))
 
-    def limit_faults(self, limits: Limits) -> Faults:
+    def limit_faults(self, limits: RuleLimits) -> Faults:
         """Ask for a threshold."""
         yield from needs_one_limit(limits, "a number, or a time as 500ms")

@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from shipper.alerts.rules.kind import (
-    Finding,
-    Limits,
+    RuleFinding,
+    RuleLimits,
     Numbers,
     Probe,
     needs_no_limit,
@@ -39,11 +39,11 @@ class NewValue:
         """Judge from the first record on."""
         return 1
 
-    def grows(self, limits: Limits) -> bool:  # noqa: ARG002
+    def grows(self, limits: RuleLimits) -> bool:  # noqa: ARG002
         """Tell: records of before may be still to come, too."""
         return False
 
-    def probes(self, limits: Limits) -> tuple[Probe, ...]:
+    def probes(self, limits: RuleLimits) -> tuple[Probe, ...]:
         """Return the numbers that are needed."""
         half = self.unseen_for_ms // 2000 * 1000
         return (
@@ -56,18 +56,18 @@ class NewValue:
         """Return the values apart."""
         return (self.field,)
 
-    def find(self, limits: Limits, numbers: Numbers) -> Finding:
+    def find(self, limits: RuleLimits, numbers: Numbers) -> RuleFinding:
         """Say whether a value is new."""
         now, before = int(numbers.get("now", 0)), int(numbers.get("before", 0))
         is_broken = now >= limits.at_least and not before and bool(numbers.get("old"))
         reason = f"{now:,} records, {before:,} before"
         state = state_of(is_broken=is_broken)
-        return Finding(state, reason, now, limits.at_least, events=now)
+        return RuleFinding(state, reason, now, limits.at_least, events=now)
 
-    def is_quiet(self, limits: Limits, numbers: Numbers) -> bool:  # noqa: ARG002
+    def is_quiet(self, limits: RuleLimits, numbers: Numbers) -> bool:  # noqa: ARG002
         """Look whether there is anything that is not old."""
         return not numbers.get("now") or bool(numbers.get("before"))
 
-    def limit_faults(self, limits: Limits) -> Faults:
+    def limit_faults(self, limits: RuleLimits) -> Faults:
         """Refuse a threshold."""
         yield from needs_no_limit(limits)

@@ -15,8 +15,8 @@ from typing import Final
 
 from shipper.alerts.rules.bounds import share_between
 from shipper.alerts.rules.kind import (
-    Finding,
-    Limits,
+    RuleFinding,
+    RuleLimits,
     Numbers,
     Probe,
     narrowed,
@@ -25,7 +25,7 @@ from shipper.alerts.rules.kind import (
     state_of,
 )
 from shipper.alerts.rules.values import QUERY, SPAN
-from shipper.alerts.verdict import State
+from shipper.alerts.verdict import VerdictState
 from shipper.config.options import Faults, option
 
 ENOUGH: Final = 5  # records on the wrong side of a widened window: one error at night pages nobody
@@ -50,11 +50,11 @@ class Ratio:
         """Leave windows with few records to the wider one."""
         return 50
 
-    def grows(self, limits: Limits) -> bool:  # noqa: ARG002
+    def grows(self, limits: RuleLimits) -> bool:  # noqa: ARG002
         """Tell: a share can fall again."""
         return False
 
-    def probes(self, limits: Limits) -> tuple[Probe, ...]:
+    def probes(self, limits: RuleLimits) -> tuple[Probe, ...]:
         """Return the numbers that are needed."""
         of = narrowed(self.to, self.of)
         here = (Probe("of", of, limits.over_ms), Probe("to", self.to, limits.over_ms))
@@ -70,7 +70,7 @@ class Ratio:
         """Return no groups of its own."""
         return ()
 
-    def find(self, limits: Limits, numbers: Numbers) -> Finding:
+    def find(self, limits: RuleLimits, numbers: Numbers) -> RuleFinding:
         """Hold the interval of the share against the threshold."""
         of, to = int(numbers.get("of", 0)), int(numbers.get("to", 0))
         if to >= limits.at_least:
@@ -81,9 +81,9 @@ class Ratio:
             hours = self.widen_to_ms / 3_600_000
             return _judge(limits, wide_of, wide_to, f" in {hours:.3g} h, as there are few")
         reason = f"only {to:,} records, and {limits.at_least:,} are asked for"
-        return Finding(State.OK, reason, None, limits.threshold, events=to)
+        return RuleFinding(VerdictState.OK, reason, None, limits.threshold, events=to)
 
-    def is_quiet(self, limits: Limits, numbers: Numbers) -> bool:
+    def is_quiet(self, limits: RuleLimits, numbers: Numbers) -> bool:
         """Compare the shares themselves: an interval holds its share."""
         of, to = numbers.get("of", 0), numbers.get("to", 0)
         if to >= limits.at_least:
@@ -91,7 +91,7 @@ class Ratio:
         of, to = numbers.get("wide_of", 0), numbers.get("wide_to", 0)
         return not to or not limits.is_broken_by(of / to)
 
-    def limit_faults(self, limits: Limits) -> Faults:
+    def limit_faults(self, limits: RuleLimits) -> Faults:
         """Ask for a threshold that is a share."""
         yield from needs_one_limit(limits, "a share, as 1%")
         for key, value in (("above", limits.above), ("below", limits.below)):
@@ -99,7 +99,7 @@ class Ratio:
                 yield key, "is no share", "use 0% to 100%"
 
 
-def _judge(limits: Limits, of: int, to: int, where: str) -> Finding:
+def _judge(limits: RuleLimits, of: int, to: int, where: str) -> RuleFinding:
     of = min(of, to)  # a store may count the one a moment after the other
     value = of / to
     low, high = share_between(of, to)
@@ -111,4 +111,4 @@ def _judge(limits: Limits, of: int, to: int, where: str) -> Finding:
         f"{percent(limits.threshold)}"
     )
     state = state_of(is_broken=is_broken)
-    return Finding(state, reason, value, limits.threshold, low, high, to)
+    return RuleFinding(state, reason, value, limits.threshold, low, high, to)

@@ -17,7 +17,7 @@ from shipper.alerts.rules.absence import Absence
 from shipper.alerts.rules.burn_rate import BurnRate
 from shipper.alerts.rules.count import COUNTED, Count
 from shipper.alerts.rules.job import CONDITION, Job
-from shipper.alerts.rules.kind import Kind, Limits, Probe
+from shipper.alerts.rules.kind import Probe, RuleKind, RuleLimits
 from shipper.alerts.rules.metric import Metric
 from shipper.alerts.rules.new_value import NewValue
 from shipper.alerts.rules.ratio import Ratio
@@ -169,16 +169,16 @@ class Rule:
         return next(name for name in KINDS if getattr(self, name) is not None)
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> RuleKind:
         """What the rule asks."""
-        kind: Kind = getattr(self, self.kind_name)
+        kind: RuleKind = getattr(self, self.kind_name)
         return kind
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> RuleLimits:
         """What the answer is held against."""
         least = self.kind.usual_least if self.at_least is None else self.at_least
-        return Limits(self.over_ms, self.above, self.below, max(least or 1, 1))
+        return RuleLimits(self.over_ms, self.above, self.below, max(least or 1, 1))
 
     @property
     def probes(self) -> tuple[Probe, ...]:

@@ -13,8 +13,8 @@ from typing import Final
 
 from shipper.alerts.rules.bounds import share_between
 from shipper.alerts.rules.kind import (
-    Finding,
-    Limits,
+    RuleFinding,
+    RuleLimits,
     Numbers,
     Probe,
     needs_above,
@@ -22,7 +22,7 @@ from shipper.alerts.rules.kind import (
     told,
 )
 from shipper.alerts.rules.values import QUERY, parse_span_ms
-from shipper.alerts.verdict import State
+from shipper.alerts.verdict import VerdictState
 from shipper.config.options import Faults, InvalidValueError, Scalar, option
 
 BEFORE: Final = "before"
@@ -54,11 +54,11 @@ class Spike:
         """Leave small numbers alone."""
         return 20
 
-    def grows(self, limits: Limits) -> bool:  # noqa: ARG002
+    def grows(self, limits: RuleLimits) -> bool:  # noqa: ARG002
         """Tell: records of then may be still to come, too."""
         return False
 
-    def probes(self, limits: Limits) -> tuple[Probe, ...]:
+    def probes(self, limits: RuleLimits) -> tuple[Probe, ...]:
         """Return the numbers that are needed."""
         over, offset = limits.over_ms, self.against_ms or limits.over_ms
         return (
@@ -71,11 +71,11 @@ class Spike:
         """Return no groups of its own."""
         return ()
 
-    def find(self, limits: Limits, numbers: Numbers) -> Finding:
+    def find(self, limits: RuleLimits, numbers: Numbers) -> RuleFinding:
         """Compare the counts."""
         now, then = int(numbers.get("now", 0)), int(numbers.get("then", 0))
         if not numbers.get("any"):
-            return Finding(State.OK, "no records of then to compare with", events=now)
+            return RuleFinding(VerdictState.OK, "no records of then to compare with", events=now)
         times = limits.threshold
         value = now / then if then else None
         low, high = share_between(now, now + then) if now + then else (0.0, 1.0)
@@ -86,14 +86,14 @@ class Spike:
             f"{'surely' if is_broken else 'not surely'} above {told(times)} times"
         )
         state = state_of(is_broken=is_broken)
-        return Finding(state, reason, value, times, _odds(low), _odds(high), now)
+        return RuleFinding(state, reason, value, times, _odds(low), _odds(high), now)
 
-    def is_quiet(self, limits: Limits, numbers: Numbers) -> bool:
+    def is_quiet(self, limits: RuleLimits, numbers: Numbers) -> bool:
         """Compare the counts themselves: an interval holds its factor."""
         now, then = numbers.get("now", 0), numbers.get("then", 0)
         return now < limits.at_least or now <= limits.threshold * then
 
-    def limit_faults(self, limits: Limits) -> Faults:
+    def limit_faults(self, limits: RuleLimits) -> Faults:
         """Ask for a factor."""
         yield from needs_above(limits, "how many times as many, as 3")
         if limits.above is not None and limits.above <= 0:

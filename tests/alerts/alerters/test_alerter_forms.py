@@ -16,9 +16,9 @@ import trustme
 
 from shipper.alerts.alerters.alerter import (
     Alerter,
+    AlerterContext,
     AlerterRefused,
     AlerterUnavailable,
-    Surroundings,
     open_alerter,
 )
 from shipper.alerts.alerters.http import retry_after
@@ -62,7 +62,7 @@ def secret(tmp_path: Path) -> Callable[[str], Path]:
 
 
 def opened(kind: str, settings: Kinds, out: io.StringIO | None = None) -> Alerter:
-    surroundings = Surroundings(lambda: NOW, out=out or io.StringIO())
+    surroundings = AlerterContext(lambda: NOW, out=out or io.StringIO())
     chosen: dict[str, Any] = {kind: settings}
     return open_alerter("ops", AlerterSettings(**chosen), surroundings)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from shipper.alerts.alerters.alerter import ALERTERS, Surroundings, open_alerter
+from shipper.alerts.alerters.alerter import ALERTERS, AlerterContext, open_alerter
 from shipper.alerts.alerters.settings import Webhook
 from shipper.alerts.incident import Change
 from shipper.alerts.settings import FROM_THE_GUIDE, AlerterSettings, AlertSettings
@@ -28,7 +28,7 @@ def test_every_example_loads(example: str) -> None:
 
     assert settings.all_alerters
     for name, each in settings.all_alerters.items():
-        open_alerter(name, each, Surroundings(lambda: 0.0)).close()
+        open_alerter(name, each, AlerterContext(lambda: 0.0)).close()
 
 
 def test_every_kind_has_an_example() -> None:
@@ -70,7 +70,7 @@ def test_the_receiver_of_the_page_checks(posts: Posts, tmp_path: Path) -> None:
     is_ours = names["is_ours"]
     (tmp_path / "secret").write_text("between us")
     hook = Webhook(url=posts.url, secret_file=tmp_path / "secret")
-    alerter = open_alerter("own", AlerterSettings(webhook=hook), Surroundings(lambda: 1000.0))
+    alerter = open_alerter("own", AlerterSettings(webhook=hook), AlerterContext(lambda: 1000.0))
 
     alerter.notify(page(), None)
 

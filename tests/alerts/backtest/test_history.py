@@ -18,13 +18,13 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from shipper.alerts.backtest.backtest import backtest, terms_of, verdicts
-from shipper.alerts.backtest.history import Span, read_history
+from shipper.alerts.backtest.history import HistorySpan, read_history
 from shipper.alerts.incident import Incident, Transition
 from shipper.alerts.incidents.lifecycle import is_open, step
 from shipper.alerts.judge.evaluate import judge
 from shipper.alerts.judge.measure import Asked, measure
 from shipper.alerts.rules.rule import Rule
-from shipper.alerts.verdict import Group, State, Verdict
+from shipper.alerts.verdict import Group, Verdict, VerdictState
 from shipper.errors import QueryError
 from shipper.store.api import AggregateAnswer, Question, Store
 from shipper.store.opening import open_embedded
@@ -33,7 +33,7 @@ from tests.store.store_loading import Node
 from tests.store.store_records import NOON, Record, record, write_parts
 
 MINUTE = 60_000
-SPAN = Span(NOON, NOON + 15 * MINUTE)
+SPAN = HistorySpan(NOON, NOON + 15 * MINUTE)
 
 BURN = """burn_rate:
   of: level:ERROR
@@ -191,7 +191,7 @@ def test_no_kind_is_an_empty_promise(kind: str, tmp_path: Path) -> None:
 
     states = {each.state for each in live(store, rule)[0]}
 
-    assert states == {State.OK, State.BREACH}
+    assert states == {VerdictState.OK, VerdictState.BREACH}
     agree(store, [rule])
 
 
@@ -206,7 +206,7 @@ def test_a_quiet_window_is_no_breach(kind: str, least: int, drawn: list[int]) ->
     found: Mapping[str, float] = dict(zip((p.name for p in rule.probes), drawn, strict=False))
 
     if rule.kind.is_quiet(rule.limits, found):
-        assert rule.kind.find(rule.limits, found).state is State.OK
+        assert rule.kind.find(rule.limits, found).state is VerdictState.OK
 
 
 def test_a_histogram_that_is_too_much_is_asked_in_halves() -> None:
@@ -227,7 +227,7 @@ def test_a_histogram_that_is_too_much_is_asked_in_halves() -> None:
             return self.store.ask(questions)
 
     rule = rule_of("count: level:ERROR\nabove: 1\nover: 1m\ngroup_by: [host.name]\n")
-    span = Span(NOON, NOON + 60 * MINUTE)
+    span = HistorySpan(NOON, NOON + 60 * MINUTE)
     records = [
         record(n, NOON + 29_000 * n, level="ERROR", host={"name": f"h{n % 3}"}) for n in range(120)
     ]
@@ -248,7 +248,7 @@ def test_a_span_without_any_window_has_no_verdicts(tmp_path: Path) -> None:
     rule = rule_of("count: level:ERROR\nabove: 1\nevery: 1d\nover: 1d\n")
     write_parts(tmp_path / "index", [[record(1, NOON, level="ERROR")]])
     store = open_embedded(tmp_path / "index")
-    span = Span(NOON + MINUTE, NOON + 60 * MINUTE)
+    span = HistorySpan(NOON + MINUTE, NOON + 60 * MINUTE)
 
     assert backtest(rule, read_history(store, [rule], span)).transitions == ()
     store.close()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from shipper.alerts.backtest.backtest import backtest
-from shipper.alerts.backtest.history import Span, read_history
+from shipper.alerts.backtest.history import HistorySpan, read_history
 from shipper.alerts.incident import Change
 from shipper.alerts.ledger.ledger import key_of
 from tests.alerts.verdicts import MINUTE, START
@@ -66,7 +66,7 @@ def test_live_is_backtest(seed: int, tmp_path: Path) -> None:
                 while site.look().next_at <= site.now:
                     pass
         live = [each.transition for each in site.ledger.recorded_after(0, 10_000)]
-        span = Span(START + MINUTE, START + MINUTES * MINUTE)
+        span = HistorySpan(START + MINUTE, START + MINUTES * MINUTE)
         with closing(site.open_store()) as store:
             history = read_history(store, site.rules, span)
         past = [made for rule in site.rules for made in backtest(rule, history).transitions]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from shipper.alerts.incident import Change, Incident, Phase
-from shipper.alerts.incidents.lifecycle import CALM_MS, Terms, acknowledge, resolve, step
+from shipper.alerts.incidents.lifecycle import CALM_MS, LifecycleTerms, acknowledge, resolve, step
 from shipper.alerts.severity import Severity
-from shipper.alerts.verdict import State
+from shipper.alerts.verdict import VerdictState
 from tests.alerts.verdicts import MINUTE, START, TERMS, live_through, verdict
 
 
-def changes(letters: str, terms: Terms = TERMS) -> str:
+def changes(letters: str, terms: LifecycleTerms = TERMS) -> str:
     return " ".join(told.change for told in live_through(letters, terms)[1])
 
 
@@ -50,7 +50,7 @@ def test_a_breach_fires_and_an_ok_resolves(letters: str, told: str) -> None:
 )
 def test_for_waits_before_it_fires(letters: str, told: str) -> None:
     """With `for`, an incident is pending so long, and an ok drops it without a word."""
-    assert changes(letters, Terms(Severity.LOW, for_ms=2 * MINUTE)) == told
+    assert changes(letters, LifecycleTerms(Severity.LOW, for_ms=2 * MINUTE)) == told
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_for_waits_before_it_fires(letters: str, told: str) -> None:
 )
 def test_keep_firing_waits_before_it_resolves(letters: str, told: str) -> None:
     """With `keep_firing`, it has to be ok for so long; a breach meanwhile takes the end back."""
-    assert changes(letters, Terms(Severity.LOW, keep_firing_ms=2 * MINUTE)) == told
+    assert changes(letters, LifecycleTerms(Severity.LOW, keep_firing_ms=2 * MINUTE)) == told
 
 
 def test_flapping_is_damped() -> None:
@@ -98,7 +98,7 @@ def test_an_earlier_window_changes_nothing_of_what_fires() -> None:
     before = firing()
     earlier = START - 3 * MINUTE
 
-    for state in (State.OK, State.BREACH):
+    for state in (VerdictState.OK, VerdictState.BREACH):
         assert step(before, verdict(state, earlier), TERMS, earlier) == (before, ())
 
 
@@ -144,7 +144,7 @@ def test_the_same_records_make_the_same_incident() -> None:
     """The name of an incident comes from rule, group and beginning, not from who judged."""
     one, other = firing(), firing()
     group = (("service.name", "pay"),)
-    elsewhere, _ = step(None, verdict(State.BREACH, START, group=group), TERMS, START)
+    elsewhere, _ = step(None, verdict(VerdictState.BREACH, START, group=group), TERMS, START)
 
     assert one.id == other.id
     assert elsewhere is not None

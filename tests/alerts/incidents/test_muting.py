@@ -19,7 +19,7 @@ from shipper.alerts.incidents.muting import (
     Silence,
     hold,
 )
-from shipper.alerts.verdict import Group, State
+from shipper.alerts.verdict import Group, VerdictState
 from shipper.config.matchers import parse_matcher
 from tests.alerts.verdicts import HOUR, MINUTE, START, TERMS, verdict
 
@@ -27,7 +27,7 @@ BERLIN = ZoneInfo("Europe/Berlin")
 
 
 def incident(rule: str = "server_errors", group: Group = (("host.name", "app1"),)) -> Incident:
-    found, _ = step(None, verdict(State.BREACH, START, rule, group), TERMS, START)
+    found, _ = step(None, verdict(VerdictState.BREACH, START, rule, group), TERMS, START)
     assert found is not None
     return found
 

@@ -6,21 +6,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shipper.alerts.incident import Change, Incident, Phase, Transition
-from shipper.alerts.incidents.lifecycle import Terms, is_firing, is_open
+from shipper.alerts.incidents.lifecycle import LifecycleTerms, is_firing, is_open
 from shipper.alerts.incidents.tracks import MAIN, Standings
 from shipper.alerts.severity import Severity
-from shipper.alerts.verdict import State
+from shipper.alerts.verdict import VerdictState
 from tests.alerts.verdicts import MINUTE, START, TERMS, verdict
 
-STATES = {"b": State.BREACH, "o": State.OK, "p": State.OK, "x": State.BLIND}
+STATES = {
+    "b": VerdictState.BREACH,
+    "o": VerdictState.OK,
+    "p": VerdictState.OK,
+    "x": VerdictState.BLIND,
+}
 GROUP = (("service.name", "shop"),)
-WAITING = Terms(Severity.HIGH, for_ms=2 * MINUTE)
+WAITING = LifecycleTerms(Severity.HIGH, for_ms=2 * MINUTE)
 
 
 class Windows:
     """Judges windows, a minute each, on tracks."""
 
-    def __init__(self, terms: Terms = TERMS) -> None:
+    def __init__(self, terms: LifecycleTerms = TERMS) -> None:
         self.standings = Standings({})
         self.terms = terms
         self.told: list[Transition] = []
@@ -142,7 +147,9 @@ def test_a_host_that_caught_up_drops_what_is_pending() -> None:
     ),
     st.sampled_from([TERMS, WAITING]),
 )
-def test_whatever_comes_in_whatever_order(judged: list[tuple[str, str]], terms: Terms) -> None:
+def test_whatever_comes_in_whatever_order(
+    judged: list[tuple[str, str]], terms: LifecycleTerms
+) -> None:
     """A group has at most one firing incident, and each incident one life, whatever is late."""
     windows = Windows(terms)
     ends = dict.fromkeys(["", "app2", "app3"], 0)

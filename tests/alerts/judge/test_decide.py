@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from shipper.alerts.incident import Incident, Phase, Transition
-from shipper.alerts.incidents.lifecycle import Terms, acknowledge, resolve
+from shipper.alerts.incidents.lifecycle import LifecycleTerms, acknowledge, resolve
 from shipper.alerts.incidents.muting import Inhibition, Maintenance, Once, Silence
 from shipper.alerts.incidents.tracks import Standings
 from shipper.alerts.judge.decide import CATCHING_UP, Decisions, Policy, act
@@ -17,7 +17,7 @@ from shipper.alerts.ledger.ledger import Ledger
 from shipper.alerts.ledger.outbox import Outbox
 from shipper.alerts.settings import AlertSettings
 from shipper.alerts.severity import Severity
-from shipper.alerts.verdict import State
+from shipper.alerts.verdict import VerdictState
 from shipper.config.matchers import parse_matcher
 from shipper.config.options import read_options
 from tests.alerts.verdicts import HOUR, MINUTE, START, verdict
@@ -27,7 +27,7 @@ alerters: {desk: {console: {}}, boss: {console: {}}}
 routes: [{to: [desk], repeat: 4h}]
 escalation: {high: [boss]}
 """
-HIGH = Terms(Severity.HIGH)
+HIGH = LifecycleTerms(Severity.HIGH)
 SHOP = (("service.name", "shop"),)
 
 
@@ -43,7 +43,7 @@ class Desk:
         self, letters: str, at: int, rule: str = "server_errors", *, behind: bool = False
     ) -> None:
         """Judge windows, one a minute, the last of which ends at `at`, in one turn."""
-        states = {"b": State.BREACH, "o": State.OK}
+        states = {"b": VerdictState.BREACH, "o": VerdictState.OK}
         with self.ledger.deciding():
             standings = Standings(self.ledger.standings(rule))
             transitions: list[Transition] = []

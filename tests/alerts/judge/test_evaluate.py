@@ -6,7 +6,7 @@ from typing import Any
 
 from shipper.alerts.judge.evaluate import blind, judge
 from shipper.alerts.judge.measure import Asked, Hosts, Measurement
-from shipper.alerts.verdict import State, Window
+from shipper.alerts.verdict import VerdictState, Window
 from tests.alerts.rules.rule_texts import rule_of
 
 END = 1_770_292_800_000
@@ -24,8 +24,8 @@ def test_each_group_is_judged_alone_and_in_order() -> None:
     verdicts = judge(measured(COUNT, {ORDERS: {"count": 11}, BILLS: {"count": 1}}))
 
     assert [(each.group, each.state) for each in verdicts] == [
-        (BILLS, State.OK),
-        (ORDERS, State.BREACH),
+        (BILLS, VerdictState.OK),
+        (ORDERS, VerdictState.BREACH),
     ]
     assert {each.window for each in verdicts} == {Window(END - 300_000, END)}
 
@@ -34,7 +34,7 @@ def test_a_group_that_is_gone_is_judged_if_it_is_expected() -> None:
     """An open incident gets an answer though its group has no records any more."""
     (verdict,) = judge(measured(COUNT, {}), expected=[ORDERS])
 
-    assert (verdict.group, verdict.state, verdict.value) == (ORDERS, State.OK, 0)
+    assert (verdict.group, verdict.state, verdict.value) == (ORDERS, VerdictState.OK, 0)
 
 
 def test_of_half_a_window_only_a_lasting_breach_is_told() -> None:
@@ -43,7 +43,7 @@ def test_of_half_a_window_only_a_lasting_breach_is_told() -> None:
 
     (verdict,) = judge(measured(COUNT, counts, complete=False))
 
-    assert (verdict.group, verdict.state, verdict.early) == (ORDERS, State.BREACH, True)
+    assert (verdict.group, verdict.state, verdict.early) == (ORDERS, VerdictState.BREACH, True)
     assert judge(measured(BELOW, {(): {"count": 1}}, complete=False)) == []
 
 
@@ -58,4 +58,8 @@ def test_blind_says_why() -> None:
     """A window that can't be judged is neither ok nor a breach."""
     verdict = blind(Asked(rule_of(COUNT), END), ORDERS, "web-2 is behind")
 
-    assert (verdict.state, verdict.reason, verdict.value) == (State.BLIND, "web-2 is behind", None)
+    assert (verdict.state, verdict.reason, verdict.value) == (
+        VerdictState.BLIND,
+        "web-2 is behind",
+        None,
+    )

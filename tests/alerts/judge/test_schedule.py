@@ -12,7 +12,7 @@ from shipper.alerts.judge.schedule import (
     PORTION,
     SETTLE_MS,
     Fleet,
-    Progress,
+    ScheduleProgress,
     Turn,
     Waits,
     fleet_of,
@@ -26,7 +26,7 @@ RATIO = rule_of("ratio: {of: level:ERROR, to: '*'}\nabove: 1%\n")
 CLOCK = rule_of("count: level:ERROR\nabove: 10\njudge: clock\n")
 WAITS = Waits(grace_ms=30_000, catch_up_ms=24 * HOUR, assumed_delay_ms=30_000)
 NEXT = START + MINUTE
-LAST = Progress(START)
+LAST = ScheduleProgress(START)
 
 
 def on(turn: Turn) -> list[tuple[int, str, list[tuple[tuple[str, ...], bool]]]]:
@@ -52,7 +52,7 @@ def test_a_window_is_judged_when_all_have_delivered_it() -> None:
     assert on(before) == []
     assert (before.progress.judged, before.next_at) == (START, NEXT + 3 + POLL_MS)
     assert on(after) == [(1, MAIN, WHOLE)]
-    assert (after.progress, after.next_at) == (Progress(NEXT), NEXT + MINUTE)
+    assert (after.progress, after.next_at) == (ScheduleProgress(NEXT), NEXT + MINUTE)
 
 
 def test_a_late_host_does_not_hold_back_the_others() -> None:
@@ -64,7 +64,7 @@ def test_a_late_host_does_not_hold_back_the_others() -> None:
 
     assert on(within) == []
     assert on(turn) == [(1, MAIN, [(("app2",), True)])]
-    assert turn.progress == Progress(NEXT, {"app2": (NEXT, NEXT)})
+    assert turn.progress == ScheduleProgress(NEXT, {"app2": (NEXT, NEXT)})
     again = plan(
         RATIO, turn.progress, Fleet({"app1": NEXT + HOUR, "app2": START}), WAITS, NEXT + HOUR
     )
@@ -73,7 +73,7 @@ def test_a_late_host_does_not_hold_back_the_others() -> None:
 
 def test_a_late_host_does_not_hide() -> None:
     """What it owes is judged once more when it delivers, as far as it has, on its own track."""
-    owing = Progress(START + 5 * MINUTE, {"app2": (START + MINUTE, START + 5 * MINUTE)})
+    owing = ScheduleProgress(START + 5 * MINUTE, {"app2": (START + MINUTE, START + 5 * MINUTE)})
     fleet = Fleet({"app1": START + 6 * MINUTE, "app2": START + 3 * MINUTE, "app3": START})
     now = START + 5 * MINUTE + 1
 
@@ -90,7 +90,7 @@ def test_a_late_host_does_not_hide() -> None:
 
 def test_who_is_gone_owes_nothing() -> None:
     """A host that is no part of the fleet any more is not waited for."""
-    owing = Progress(START, {"app2": (START, START)})
+    owing = ScheduleProgress(START, {"app2": (START, START)})
 
     turn = plan(RATIO, owing, Fleet({"app1": START}), WAITS, START + 1)
 
@@ -156,7 +156,7 @@ def test_after_a_week_asleep_the_last_day_is_judged() -> None:
 
 def test_a_clock_that_was_set_back_does_not_blind() -> None:
     """Windows judged while the clock was ahead do not count: judging goes on from where it is."""
-    turn = plan(RATIO, Progress(START + HOUR), Fleet({"app1": START}), WAITS, START + 1)
+    turn = plan(RATIO, ScheduleProgress(START + HOUR), Fleet({"app1": START}), WAITS, START + 1)
 
     assert on(turn) == []
     assert turn.progress.judged == START
@@ -165,7 +165,7 @@ def test_a_clock_that_was_set_back_does_not_blind() -> None:
 
 def test_a_new_rule_begins_with_the_last_window() -> None:
     """A rule that was never judged is judged on the window that has just ended."""
-    turn = plan(RATIO, Progress(), Fleet({"app1": START}), WAITS, START + 1000)
+    turn = plan(RATIO, ScheduleProgress(), Fleet({"app1": START}), WAITS, START + 1000)
 
     assert on(turn) == [(0, MAIN, WHOLE)]
 

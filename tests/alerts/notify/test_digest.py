@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shipper.alerts.incident import Change
-from shipper.alerts.notify.digest import Plan, Sent, Waiting, plan
+from shipper.alerts.notify.digest import DigestPlan, Sent, WaitingNotification, plan
 from shipper.alerts.page import Page
 from shipper.alerts.settings import DigestLimits
 from shipper.alerts.severity import Severity
@@ -21,8 +21,8 @@ def waiting(
     since: int = NOW,
     severity: Severity = Severity.HIGH,
     change: Change = Change.FIRED,
-) -> Waiting:
-    return Waiting(page(change, id_=id_, severity=severity), since)
+) -> WaitingNotification:
+    return WaitingNotification(page(change, id_=id_, severity=severity), since)
 
 
 def ids(pages: tuple[Page, ...]) -> str:
@@ -34,7 +34,7 @@ def test_where_there_is_room_nothing_waits() -> None:
     made = plan([waiting("a"), waiting("b")], [], LIMITS, NOW)
 
     assert (ids(made.singles), made.digest, made.again_at) == ("a b", (), None)
-    assert plan([], [], LIMITS, NOW) == Plan()
+    assert plan([], [], LIMITS, NOW) == DigestPlan()
 
 
 def test_the_worst_go_first() -> None:
@@ -114,7 +114,7 @@ def test_every_page_goes_out_once_and_in_time(
     """From plan to plan: each is told once, in time, and never more than is allowed."""
     limits = DigestLimits(pages=pages, within_seconds=120, collect_seconds=collect)
     coming = sorted(arrivals)
-    held: list[Waiting] = []
+    held: list[WaitingNotification] = []
     sent: list[Sent] = []
     told: list[str] = []
     now = 0

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from shipper.alerts.alerters.alerter import Surroundings, open_alerter
+from shipper.alerts.alerters.alerter import AlerterContext, open_alerter
 from shipper.alerts.incident import Change, Incident, Phase, Transition
 from shipper.alerts.ledger.ledger import Ledger
 from shipper.alerts.ledger.outbox import Outbox
@@ -18,7 +18,7 @@ from shipper.alerts.notify.dispatch import PageMaker, Teller
 from shipper.alerts.pages.compose import Pages
 from shipper.alerts.settings import AlertSettings
 from shipper.alerts.severity import Severity
-from shipper.alerts.verdict import State
+from shipper.alerts.verdict import VerdictState
 from shipper.config.options import read_options
 from shipper.errors import StoreUnavailable
 from shipper.store.api import Store
@@ -46,7 +46,7 @@ class Desk:
 
     def _teller(self, name: str) -> Teller:
         pages = PageMaker(Pages({}, Path("runbooks")), no_store)
-        surroundings = Surroundings(lambda: self.now / 1000)
+        surroundings = AlerterContext(lambda: self.now / 1000)
         alerter = open_alerter(name, self.settings.all_alerters[name], surroundings)
         return Teller(alerter, self.settings, self.outbox, pages, lambda: 0.5)
 
@@ -59,7 +59,7 @@ class Desk:
             severity=Severity.HIGH,
             phase=Phase.FIRING,
             opened_at=START,
-            verdict=verdict(State.BREACH, START),
+            verdict=verdict(VerdictState.BREACH, START),
             fired_at=START,
         )
         with self.ledger.deciding():

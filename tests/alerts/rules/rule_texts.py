@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shipper.alerts.rules.kind import Finding
+from shipper.alerts.rules.kind import RuleFinding
 from shipper.alerts.rules.reading import parse_rule
 from shipper.alerts.rules.rule import Rule
 
@@ -15,7 +15,7 @@ def rule_of(text: str) -> Rule:
     return parse_rule(HEAD + text)
 
 
-def find(text: str, **numbers: float) -> Finding:
+def find(text: str, **numbers: float) -> RuleFinding:
     """Say what a rule finds in numbers."""
     rule = rule_of(text)
     assert set(numbers) <= {probe.name for probe in rule.probes}, "a number that nobody asks for"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shipper.alerts.verdict import State
+from shipper.alerts.verdict import VerdictState
 from tests.alerts.rules.rule_texts import find, rule_of
 
 PLAIN = "absence: {of: 'event.dataset:orchestrator.heartbeat', seen_within: 1d}\nover: 2m\n"
@@ -11,9 +11,9 @@ ALTHOUGH = "absence: {of: 'status:success', although: 'queue_depth:>0'}\nover: 5
 
 def test_who_was_there_is_expected() -> None:
     """Nothing now is a breach if there was something before, and only then."""
-    assert find(PLAIN, before=700).state is State.BREACH
-    assert find(PLAIN, before=700, now=1).state is State.OK
-    assert find(PLAIN).state is State.OK
+    assert find(PLAIN, before=700).state is VerdictState.BREACH
+    assert find(PLAIN, before=700, now=1).state is VerdictState.OK
+    assert find(PLAIN).state is VerdictState.OK
 
 
 def test_the_past_ends_where_the_window_begins() -> None:
@@ -26,6 +26,6 @@ def test_the_past_ends_where_the_window_begins() -> None:
 
 def test_a_condition_takes_the_place_of_the_past() -> None:
     """Nothing ended although something waits; where nothing waits, nothing has to end."""
-    assert find(ALTHOUGH, although=3).state is State.BREACH
-    assert find(ALTHOUGH, before=9).state is State.OK
-    assert find(ALTHOUGH, although=3, now=1).state is State.OK
+    assert find(ALTHOUGH, although=3).state is VerdictState.BREACH
+    assert find(ALTHOUGH, before=9).state is VerdictState.OK
+    assert find(ALTHOUGH, although=3, now=1).state is VerdictState.OK

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shipper.alerts.verdict import State
+from shipper.alerts.verdict import VerdictState
 from tests.alerts.rules.rule_texts import ACCESS, find, rule_of
 
 HOUR = 3_600_000
@@ -36,9 +36,9 @@ def test_both_windows_have_to_burn() -> None:
     ended = numbers(m60=(300, 1000), m5=(0, 100))
     begun = numbers(m60=(50, 1000), m5=(50, 100))
 
-    assert find(SLO, **burning).state is State.BREACH
-    assert find(SLO, **ended).state is State.OK
-    assert find(SLO, **begun).state is State.OK
+    assert find(SLO, **burning).state is VerdictState.BREACH
+    assert find(SLO, **ended).state is VerdictState.OK
+    assert find(SLO, **begun).state is VerdictState.OK
 
 
 def test_a_slow_burn_is_found_by_the_long_windows() -> None:
@@ -49,7 +49,7 @@ def test_a_slow_burn_is_found_by_the_long_windows() -> None:
 
     found = find(SLO, **slow)
 
-    assert found.state is State.BREACH
+    assert found.state is VerdictState.BREACH
     assert found.threshold == 1.0
     assert found.value == pytest.approx(2)
 
@@ -58,11 +58,11 @@ def test_a_young_service_is_not_judged_by_long_windows() -> None:
     """A bad minute in its first hour is not one of three days."""
     young = {**numbers(m60=(0, 100), m5=(0, 10), m30=(0, 40), m360=(20, 400), m4320=(20, 400))}
 
-    assert find(SLO, **young).state is State.BREACH
+    assert find(SLO, **young).state is VerdictState.BREACH
     del young["older21600000"], young["older259200000"]
-    assert find(SLO, **young).state is State.OK
+    assert find(SLO, **young).state is VerdictState.OK
 
 
 def test_a_quiet_service_is_not_judged_by_a_handful() -> None:
     """Two failures of four requests burn nothing that could be known."""
-    assert find(SLO, **numbers(m60=(2, 4), m5=(1, 1))).state is State.OK
+    assert find(SLO, **numbers(m60=(2, 4), m5=(1, 1))).state is VerdictState.OK

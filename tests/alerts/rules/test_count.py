@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shipper.alerts.verdict import State
+from shipper.alerts.verdict import VerdictState
 from tests.alerts.rules.rule_texts import find, rule_of
 
 ABOVE = "count: level:ERROR\nabove: 10\nover: 1m\n"
@@ -11,16 +11,16 @@ BELOW = "count: level:INFO\nbelow: 5\n"
 
 def test_the_threshold_itself_is_no_breach() -> None:
     """More than 10 is 11; less than 5 is 4."""
-    assert find(ABOVE, count=10).state is State.OK
-    assert find(ABOVE, count=11).state is State.BREACH
-    assert find(BELOW, count=5).state is State.OK
-    assert find(BELOW, count=4).state is State.BREACH
+    assert find(ABOVE, count=10).state is VerdictState.OK
+    assert find(ABOVE, count=11).state is VerdictState.BREACH
+    assert find(BELOW, count=5).state is VerdictState.OK
+    assert find(BELOW, count=4).state is VerdictState.BREACH
 
 
 def test_nothing_is_a_count_too() -> None:
     """A window without records has 0, which is less than 5 and not more than 10."""
-    assert find(ABOVE).state is State.OK
-    assert find(BELOW).state is State.BREACH
+    assert find(ABOVE).state is VerdictState.OK
+    assert find(BELOW).state is VerdictState.BREACH
 
 
 def test_the_finding_shows_its_numbers() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipper.alerts.verdict import State
+from shipper.alerts.verdict import VerdictState
 from shipper.store.answers import percentile
 from tests.alerts.rules.rule_texts import find, rule_of
 
@@ -22,35 +22,35 @@ def test_an_average_is_the_sum_by_the_records_that_have_the_number() -> None:
     count, number = rule_of(AVERAGE).probes
 
     assert count.query == number.query == "duration_ms:*"
-    assert find(AVERAGE, count=10, number=5001).state is State.BREACH
-    assert find(AVERAGE, count=10, number=5000).state is State.OK
-    assert find(AVERAGE, count=9, number=9000).state is State.OK
+    assert find(AVERAGE, count=10, number=5001).state is VerdictState.BREACH
+    assert find(AVERAGE, count=10, number=5000).state is VerdictState.OK
+    assert find(AVERAGE, count=9, number=9000).state is VerdictState.OK
 
 
 def test_the_order_of_adding_up_decides_nothing() -> None:
     """An average that is the threshold but for the last bit of a float is the threshold."""
-    assert find(AVERAGE, count=10, number=5000.000000000001).state is State.OK
+    assert find(AVERAGE, count=10, number=5000.000000000001).state is VerdictState.OK
 
 
 @pytest.mark.parametrize(
     ("take", "limit", "number", "state"),
     [
-        ("max", "above: 100", 101, State.BREACH),
-        ("max", "above: 100", 100, State.OK),
-        ("min", "below: 5", 4, State.BREACH),
-        ("sum", "above: 1000", 1001, State.BREACH),
-        ("average", "below: 2", 3.9, State.BREACH),
+        ("max", "above: 100", 101, VerdictState.BREACH),
+        ("max", "above: 100", 100, VerdictState.OK),
+        ("min", "below: 5", 4, VerdictState.BREACH),
+        ("sum", "above: 1000", 1001, VerdictState.BREACH),
+        ("average", "below: 2", 3.9, VerdictState.BREACH),
     ],
 )
-def test_extremes_and_sums(take: str, limit: str, number: float, state: State) -> None:
+def test_extremes_and_sums(take: str, limit: str, number: float, state: VerdictState) -> None:
     """The number of the window is held against the threshold as it is."""
     assert find(metric(take, limit), count=2, number=number).state is state
 
 
 def test_no_records_are_no_breach() -> None:
     """Nothing can be said of a number that no record has."""
-    assert find(AVERAGE).state is State.OK
-    assert find(metric("min", "below: 5")).state is State.OK
+    assert find(AVERAGE).state is VerdictState.OK
+    assert find(metric("min", "below: 5")).state is VerdictState.OK
 
 
 @given(
@@ -72,7 +72,7 @@ def test_a_percentile_is_judged_exactly_by_counting(
     found = find(metric(take, f"{side}: {threshold}"), count=len(numbers), beyond=beyond)
 
     broken = value > threshold if above else value < threshold
-    assert found.state is (State.BREACH if broken else State.OK)
+    assert found.state is (VerdictState.BREACH if broken else VerdictState.OK)
 
 
 def test_a_percentile_shows_the_share_that_lies_beyond() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shipper.alerts.verdict import State
+from shipper.alerts.verdict import VerdictState
 from tests.alerts.rules.rule_texts import ACCESS, find, rule_of
 
 ABOVE = f"ratio: {{of: 'status_code:>=500', to: '{ACCESS}'}}\nabove: 1%\nat_least: 50\n"
@@ -11,36 +11,36 @@ BELOW = f"ratio: {{of: 'status_code:<500', to: '{ACCESS}'}}\nbelow: 95%\nat_leas
 
 def test_a_share_is_a_breach_only_if_it_surely_is() -> None:
     """2 of 50 may be chance where 1 % is allowed, 20 of 1,000 can't be."""
-    assert find(ABOVE, of=2, to=50).state is State.OK
-    assert find(ABOVE, of=3, to=50).state is State.BREACH
-    assert find(ABOVE, of=11, to=1000).state is State.OK
-    assert find(ABOVE, of=20, to=1000).state is State.BREACH
+    assert find(ABOVE, of=2, to=50).state is VerdictState.OK
+    assert find(ABOVE, of=3, to=50).state is VerdictState.BREACH
+    assert find(ABOVE, of=11, to=1000).state is VerdictState.OK
+    assert find(ABOVE, of=20, to=1000).state is VerdictState.BREACH
 
 
 def test_a_share_that_is_too_small_is_judged_by_its_upper_bound() -> None:
     """Below 95 % is surely so for 90 of 100, and not for 93 of 100."""
-    assert find(BELOW, of=93, to=100).state is State.OK
-    assert find(BELOW, of=85, to=100).state is State.BREACH
+    assert find(BELOW, of=93, to=100).state is VerdictState.OK
+    assert find(BELOW, of=85, to=100).state is VerdictState.BREACH
 
 
 def test_one_error_at_night_pages_nobody() -> None:
     """The only request of an hour fails: 100 %, and nothing is surely known."""
-    assert find(ABOVE, of=1, to=1, wide_of=1, wide_to=1).state is State.OK
-    assert find(ABOVE, of=4, to=4, wide_of=4, wide_to=4).state is State.OK
+    assert find(ABOVE, of=1, to=1, wide_of=1, wide_to=1).state is VerdictState.OK
+    assert find(ABOVE, of=4, to=4, wide_of=4, wide_to=4).state is VerdictState.OK
 
 
 def test_a_trickle_that_fails_is_seen() -> None:
     """90 % errors at a request a minute are a breach by the wider window."""
     found = find(ABOVE, of=4, to=5, wide_of=27, wide_to=30)
 
-    assert found.state is State.BREACH
+    assert found.state is VerdictState.BREACH
     assert found.events == 30
     assert "27 of 30 in 1 h" in found.reason
 
 
 def test_a_full_window_is_not_held_against_the_past() -> None:
     """An hour of errors that has ended is no breach of a window that has enough of its own."""
-    assert find(ABOVE, of=0, to=50, wide_of=500, wide_to=1000).state is State.OK
+    assert find(ABOVE, of=0, to=50, wide_of=500, wide_to=1000).state is VerdictState.OK
 
 
 def test_widening_can_be_left_out() -> None:
@@ -48,7 +48,7 @@ def test_widening_can_be_left_out() -> None:
     text = ABOVE.replace("}", ", widen_to: 0s}")
 
     assert [probe.name for probe in rule_of(text).probes] == ["of", "to"]
-    assert find(text, of=49, to=49).state is State.OK
+    assert find(text, of=49, to=49).state is VerdictState.OK
 
 
 def test_the_part_is_counted_within_the_whole() -> None:

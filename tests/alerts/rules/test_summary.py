@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shipper.alerts.rules.summary import TEMPLATE, Summary, fill
-from shipper.alerts.verdict import State, Verdict, Window
+from shipper.alerts.verdict import Verdict, VerdictState, Window
 
 
 def verdict(**fields: Any) -> Verdict:
@@ -15,7 +15,7 @@ def verdict(**fields: Any) -> Verdict:
         "rule": "r",
         "group": (("service.name", "orders"),),
         "window": Window(1_770_292_500_000, 1_770_292_800_000),
-        "state": State.BREACH,
+        "state": VerdictState.BREACH,
         "reason": "so it is",
         "value": 0.0234,
         "threshold": 0.01,
