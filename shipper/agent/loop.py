@@ -147,7 +147,7 @@ class Shipper:
         if pipeline.stopping:
             deadline = time.monotonic() + self._config.delivery.stop_seconds
         done = self._finish(deadline)
-        return 0 if done and not pipeline.tailer.refused() else 3
+        return 0 if done and not pipeline.tailer.unreadable() else 3
 
     def replay(self) -> None:
         """Send the dead letters that were asked for, and nothing else."""

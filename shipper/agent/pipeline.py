@@ -322,7 +322,7 @@ class Pipeline:
         lags = self.tailer.lags(now)
         held = self.tailer.held()
         return PipelineSnapshot(
-            watermark=watermark(lags, self.tailer.refused_at(), at),
+            watermark=watermark(lags, self.tailer.unreadable_since(), at),
             files=len(lags),
             behind_bytes=sum(max(lag.size - lag.acked, 0) for lag in lags),
             held_bytes=sum(held.values()),

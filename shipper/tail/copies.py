@@ -96,46 +96,46 @@ class Copies:
         self._open = opened
         self._known = known
         self.found: set[FileIdentity] = set()
-        self.orphans: dict[int, TruncatedFile] = {}
-        self._shadows: dict[FileIdentity, KnownCopy] = {}
+        self.truncated: dict[int, TruncatedFile] = {}
+        self._copys: dict[FileIdentity, KnownCopy] = {}
         self._unfit: dict[FileIdentity, tuple[tuple[int, int], float]] = {}  # gzips still written
 
     def judge(
         self,
-        stranger: UnknownFile,
+        unknown: UnknownFile,
         kin: list[FileRecord],
         open_content: Callable[[FoundFile, FileIdentity], Content | None],
         now: float,
     ) -> tuple[CopyVerdict, KnownCopy | None]:
         """Judge a rotated file that is not empty; `kin` are the records of the same log."""
-        file, key = stranger.file, stranger.key
-        shadow = self._shadows.get(key)
-        if shadow is None or shadow.state != _state(file.stat):
+        file, key = unknown.file, unknown.key
+        copy = self._copys.get(key)
+        if copy is None or copy.state != _state(file.stat):
             content = open_content(file, key)
-            shadow = self._identify(stranger, kin, content, now) if content else None
-            if shadow is None:
+            copy = self._identify(unknown, kin, content, now) if content else None
+            if copy is None:
                 return CopyVerdict.WAIT, None
-            self._shadows[key] = shadow
-        verdict = self._verdict(stranger, shadow, now)
+            self._copys[key] = copy
+        verdict = self._verdict(unknown, copy, now)
         if verdict is CopyVerdict.SUCCESSOR:
             # Another copy may have fitted the little that was known of the file that is gone: that
             # one has to be compared with all the bytes of this one.
-            for other in [k for k, each in self._shadows.items() if each.record is shadow.record]:
-                del self._shadows[other]
+            for other in [k for k, each in self._copys.items() if each.record is copy.record]:
+                del self._copys[other]
         elif verdict is CopyVerdict.NEW:
-            del self._shadows[key]
-        return verdict, shadow
+            del self._copys[key]
+        return verdict, copy
 
-    def _verdict(self, stranger: UnknownFile, shadow: KnownCopy, now: float) -> CopyVerdict:
-        file, record = stranger.file, shadow.record
+    def _verdict(self, unknown: UnknownFile, copy: KnownCopy, now: float) -> CopyVerdict:
+        file, record = unknown.file, copy.record
         if record is None:
-            is_old = file.stat.st_mtime_ns <= stranger.source.compressed_since
+            is_old = file.stat.st_mtime_ns <= unknown.source.compressed_since
             return CopyVerdict.WAIT if file.compressed and is_old else CopyVerdict.NEW
         if not self._is_there(record):
             return CopyVerdict.SUCCESSOR
         harvester = self._open.get(record.file)
         stays = harvester is None or not harvester.missing
-        if stays and shadow.size < HEAD and now - shadow.since >= SETTLE_SECONDS:
+        if stays and copy.size < HEAD and now - copy.since >= SETTLE_SECONDS:
             return CopyVerdict.NEW  # two small files that are equal, as it seems
         return CopyVerdict.WAIT
 
@@ -146,13 +146,13 @@ class Copies:
         return record.file in self._open or record.file in self.found
 
     def _identify(
-        self, stranger: UnknownFile, kin: list[FileRecord], content: Content, now: float
+        self, unknown: UnknownFile, kin: list[FileRecord], content: Content, now: float
     ) -> KnownCopy | None:
         """Look what a file is a copy of; None if that cannot be said now."""
-        file, key = stranger.file, stranger.key
+        file, key = unknown.file, unknown.key
         try:
             record = next((each for each in kin if self._fits(content, each, file)), None)
-            is_old = file.stat.st_mtime_ns <= stranger.source.compressed_since
+            is_old = file.stat.st_mtime_ns <= unknown.source.compressed_since
             size = 0 if record is None and is_old else content.size(content.stat())
         except OSError as error:
             log.warning("%s: %s; it is tried again in the next scan", file.path, error)
@@ -172,9 +172,9 @@ class Copies:
 
     def _fits(self, content: Content, record: FileRecord, file: FoundFile) -> bool:
         """Return whether a file is a copy of the one that a record stands for; raises OSError."""
-        orphan = self.orphans.get(record.id)
-        if orphan is not None:
-            return is_copy_of(content, record, (orphan.position, orphan.last))
+        truncated = self.truncated.get(record.id)
+        if truncated is not None:
+            return is_copy_of(content, record, (truncated.position, truncated.last))
         harvester = self._open.get(record.file)
         if harvester is not None and harvester.record is record:
             if harvester.is_same():
@@ -186,12 +186,12 @@ class Copies:
 
     def has_copy_of(self, record: FileRecord) -> bool:
         """Return whether a copy is there that can take over a record."""
-        return any(shadow.record is record for shadow in self._shadows.values())
+        return any(copy.record is record for copy in self._copys.values())
 
     def forget(self) -> None:
         """Forget what is not there any more."""
-        for key in self._shadows.keys() - self.found:
-            del self._shadows[key]
+        for key in self._copys.keys() - self.found:
+            del self._copys[key]
         for key in self._unfit.keys() - self.found:
             del self._unfit[key]
 

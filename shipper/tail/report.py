@@ -34,5 +34,5 @@ def state(tailer: Tailer) -> Iterator[str]:
     for record in tailer.records():
         if record.id not in shown:
             yield f"closed: {record.path}, acked {record.offset}"
-    for path in tailer.refused():
-        yield f"refused: {path}"
+    for path in tailer.unreadable():
+        yield f"cannot be read: {path}"

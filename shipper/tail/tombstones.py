@@ -1,7 +1,7 @@
 """
-What is given up unshipped, on purpose: tombstones.
+Tombstones: what was dropped undelivered, on purpose.
 
-A held file is given up when the holds take more bytes than they may. Its tombstone is saved in one
+A held file is dropped when the holds take more bytes than they may. Its tombstone is saved in one
 transaction with the drop of its record, before it is unlinked: so what is missing then is said, and
 nothing that is said is there. What was read of it is still on its way, and may arrive: the
 tombstone begins at the acked offset, and shrinks with every ack that comes.
@@ -25,14 +25,14 @@ PIECE = 1 << 20
 
 
 class DroppedFiles:
-    """The files that were given up since the start; used by one thread."""
+    """The files that were dropped since the start; used by one thread."""
 
     def __init__(self) -> None:
         self._stones: dict[int, Tombstone] = {}  # of which something is on its way
         self._unread: dict[int, tuple[int, int | None]] = {}  # first unread byte, lines from there
         self._changed: dict[int, Tombstone] = {}
 
-    def give_up(self, harvester: Harvester, reason: str, wall: int) -> None:
+    def add(self, harvester: Harvester, reason: str, wall: int) -> None:
         """Note that what is not acked of a file is lost, if there is anything."""
         record, start, end = harvester.record, harvester.record.offset, harvester.size
         if start >= end:
@@ -54,7 +54,7 @@ class DroppedFiles:
             self._stones[record.id] = stone
             self._unread[record.id] = unread, lines
         log.error(
-            "%s was given up with %d bytes that were not delivered: %s",
+            "%s was dropped with %d bytes that were not delivered: %s",
             record.path,
             end - start,
             reason,

@@ -97,13 +97,13 @@ def test_a_file_that_cannot_be_opened_is_told_with_the_time_of_the_last_look() -
         with unprivileged():
             reader.lines()
             reader.lines(after=60.0)
-        assert reader.tailer.refused_at() == [before]
+        assert reader.tailer.unreadable_since() == [before]
 
         (folder / "closed.log").unlink()
         reader.lines()
 
-        assert reader.tailer.refused_at() == []
-        assert reader.tailer.refused() == []
+        assert reader.tailer.unreadable_since() == []
+        assert reader.tailer.unreadable() == []
         reader.close()
 
 
@@ -117,5 +117,5 @@ def test_a_locked_file_at_the_first_start_has_no_time() -> None:
             reader.lines()
             reader.lines()
 
-        assert reader.tailer.refused_at() == [0]
+        assert reader.tailer.unreadable_since() == [0]
         reader.close()

@@ -14,7 +14,9 @@ from shipper.registry.identity import Fingerprint, identity
 from shipper.registry.records import Changes, FileRecord, Memory
 from shipper.registry.registry import Registry
 from shipper.tail.content import Plain
-from shipper.tail.tailer import FORGET_AFTER_MS, WARM_SECONDS, Tailer
+from shipper.tail.reader import WARM_SECONDS
+from shipper.tail.scanner import FORGET_AFTER_MS
+from shipper.tail.tailer import Tailer
 from tests.tail.tailing import HOST, WALL, Reader, append, lines_of, open_folder, unprivileged
 
 
@@ -320,12 +322,12 @@ def test_permission_lost_and_regained(caplog: pytest.LogCaptureFixture) -> None:
             assert reader.lines() == []
         assert [record.levelname for record in caplog.records] == ["WARNING"]
         assert "closed.log cannot be read: Permission denied" in caplog.text
-        assert reader.tailer.refused() == [str(closed)]
+        assert reader.tailer.unreadable() == [str(closed)]
         closed.chmod(0o644)
         with unprivileged():
             assert reader.lines() == [b"closed"]
         assert "closed.log can be read again" in caplog.text
-        assert reader.tailer.refused() == []
+        assert reader.tailer.unreadable() == []
         reader.close()
 
 
@@ -624,7 +626,7 @@ def test_a_disk_that_fails(reader: Reader, log: Path, caplog: pytest.LogCaptureF
     """A file that cannot be read now is read later; nothing is raised."""
     append(log, b"1\n")
     reader.scan()
-    (harvester,) = reader.tailer._open.values()
+    (harvester,) = reader.tailer.harvesters()
     content = harvester.content
     assert isinstance(content, Plain)
     good, content.fd = content.fd, 10**6  # EBADF at each call

@@ -1,0 +1,149 @@
+"""
+Reads the open files in turn: a block of each that has one.
+
+Hints of the kernel and looks at files that grew lately only make reading start sooner: the scan
+(scanner.py) finds everything without them. A block that ends where an event might have gone on is
+returned only after the registry has saved where it ends (harvester.py): `saved` says that it has.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING
+
+from shipper.tail.copies import TruncatedFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from shipper.events import Block
+    from shipper.registry.identity import FileIdentity
+    from shipper.tail.copies import Copies
+    from shipper.tail.file_table import FileTable
+    from shipper.tail.harvester import Harvester
+    from shipper.tail.holds import Holds
+
+log = logging.getLogger(__name__)
+
+WARM_SECONDS = 2.0  # a file that grew this lately is looked at between the scans, too
+
+
+class Reader:
+    """Reads the open files of a table; used by one thread."""
+
+    def __init__(self, files: FileTable, copies: Copies, holds: Holds, block_bytes: int) -> None:
+        self.block_bytes = block_bytes
+        self._files = files
+        self._copies = copies
+        self._holds = holds
+        self._splits: dict[FileIdentity, Harvester] = {}  # whose next block waits for a save,
+        self._saving: dict[FileIdentity, Harvester] = {}  # which is under way for these
+
+    def rewind(self) -> None:
+        """Go on reading every file at what is acked; nothing may be under way."""
+        for key, harvester in self._files.open.items():
+            harvester.rewind()
+            self._files.ready[key] = None
+
+    def hint(self, paths: Iterable[str]) -> bool:
+        """Take hints that files have changed; return whether any is of a file not known yet."""
+        unknown = False
+        for path in paths:
+            key = self._files.by_path(path)
+            if key is None:
+                unknown = unknown or not self._holds.contain(path)
+            else:
+                self._files.ready[key] = None
+        return unknown
+
+    def poll(self, now: float) -> bool:
+        """Look at the files that grew lately; return whether there are any such files."""
+        files = self._files
+        for key in list(files.warm):
+            harvester = files.open.get(key)
+            if harvester is None or now - harvester.grown_at >= WARM_SECONDS:
+                files.warm.discard(key)
+            else:
+                files.look(key, harvester, now)
+        return bool(files.warm)
+
+    def has_rotation(self) -> bool:
+        """Return whether a file that grew lately has another name by now: a scan is due."""
+        for key in self._files.warm:
+            harvester = self._files.open.get(key)
+            if harvester is None or harvester.is_rotated():
+                continue
+            try:
+                if os.stat(harvester.path).st_ino != key.inode:
+                    return True
+            except OSError:
+                return True
+        return False
+
+    def read(self, *, now: float, wall: int) -> Iterator[Block]:
+        """Yield a block of every file that has one, each file once; raises nothing of a file."""
+        files = self._files
+        for key in list(files.ready):
+            harvester = files.open.get(key)
+            block = self._read_file(key, harvester, now, wall) if harvester else None
+            if block is None:
+                files.ready.pop(key, None)
+            else:
+                files.warm.add(key)
+                yield block
+
+    def _read_file(
+        self, key: FileIdentity, harvester: Harvester, now: float, wall: int
+    ) -> Block | None:
+        try:
+            if not harvester.is_same():
+                self._restart(key, harvester, now, wall)
+            block = harvester.read(self.block_bytes, now=now, read_at=wall)
+        except OSError as error:
+            log.warning("%s: %s; it is tried again in the next scan", harvester.path, error)
+            return None
+        if block is not None:
+            self._files.add_block(block, harvester.last)
+        elif harvester.wants_save():
+            self._await_save(key, harvester)
+        if harvester.position == harvester.size:
+            harvester.record.current_at = wall
+        return block
+
+    def _restart(self, key: FileIdentity, harvester: Harvester, now: float, wall: int) -> None:
+        """Begin again with a file that was truncated, or is another one under the same inode."""
+        old = harvester.record
+        log.info("%s was truncated or replaced; it is read from its beginning", harvester.path)
+        new = self._files.new_record(key, old.path, generation=old.generation + 1, seen_at=wall)
+        new.current_at = old.current_at
+        self._files.register(key, new)
+        self._copies.truncated[old.id] = TruncatedFile(old, harvester.position, harvester.last, now)
+        harvester.restart(new)
+
+    def _await_save(self, key: FileIdentity, harvester: Harvester) -> None:
+        self._files.mark_changed(harvester.record)
+        self._splits[key] = harvester
+
+    def end_events(self) -> bool:
+        """Let all events end that wait for more lines; return whether there were any."""
+        ended = [key for key, each in self._files.open.items() if each.end_event()]
+        for key in ended:
+            self._await_save(key, self._files.open[key])
+        return bool(ended)
+
+    def saving(self) -> None:
+        """Note that a save is under way of all that was taken."""
+        self._saving.update(self._splits)
+        self._splits = {}
+
+    def saved(self) -> None:
+        """Note that the registry has saved all that was taken."""
+        for key, harvester in self._saving.items():
+            harvester.split_saved = harvester.record.split
+            self._files.ready[key] = None
+        self._saving = {}
+
+    def is_splitting(self) -> bool:
+        """Return whether a block waits for a save."""
+        return bool(self._splits or self._saving)

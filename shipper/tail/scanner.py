@@ -1,0 +1,320 @@
+"""
+The scan: lists the folders of all inputs, and opens and closes files by what it finds.
+
+The scan is the truth: it compares identities, and finds every new, renamed, truncated and vanished
+file. A file stays open until it was rotated away, read to its end, acked and quiet for a while. So
+a rename chain `.1 → .2 → .3` needs no following, and a file that is deleted unread is still read:
+the open descriptor holds it, and across a restart its hold (holds.py). The record of a truncated
+file stays until the next scan has shown whether a copy (copies.py) continues it.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from shipper.registry.identity import HEAD, FileIdentity, identity
+from shipper.tail.content import GZIP
+from shipper.tail.copies import Copies, CopyVerdict, TruncatedFile, UnknownFile, begins_as
+from shipper.tail.discovery import FoundFile, family
+from shipper.tail.harvester import SETTLE_SECONDS, Harvester
+from shipper.tail.unreadable import UnreadableFiles
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from shipper.registry.records import FileRecord
+    from shipper.tail.file_table import FileTable
+    from shipper.tail.holds import Holds
+    from shipper.tail.inputs import InputFiles
+    from shipper.tail.tombstones import DroppedFiles
+
+log = logging.getLogger(__name__)
+
+FORGET_AFTER_MS = 24 * 3600 * 1000  # a file that is nowhere any more is forgotten then
+
+
+class Scanner:
+    """Opens and closes the files of a table; used by one thread."""
+
+    def __init__(
+        self,
+        inputs: Iterable[InputFiles],
+        files: FileTable,
+        copies: Copies,
+        holds: Holds,
+        dropped: DroppedFiles,
+    ) -> None:
+        self._inputs = tuple(inputs)
+        self._files = files
+        self._copies = copies
+        self._holds = holds
+        self.unreadable = UnreadableFiles(files.known)
+        self._dropped = dropped
+        self._is_recovered = False
+
+    def set_inputs(self, inputs: Iterable[InputFiles]) -> None:
+        """Go on with other inputs; what none of them names any more is read to its end."""
+        self._inputs = tuple(inputs)
+        for harvester in self._files.open.values():
+            source = self._source_of(harvester.path)
+            if source is not None:
+                harvester.cutting = source.cutting
+
+    def scan(self, *, now: float, wall: int) -> None:
+        """Look at all folders; `now` is monotonic seconds, `wall` epoch milliseconds."""
+        if self._holds.were_deleted():
+            for key, each in self._files.open.items():
+                self._holds.keep(key, each.content.fd, each.path)
+        found, news = self._list(wall)
+        unknown = []
+        for new in sorted(news, key=_changed_at):
+            if new.key in self._files.open or self._is_known(new, now):
+                self._meet(new, now, wall)
+            else:
+                unknown.append(new)
+        self._copies.found = found
+        if not self._is_recovered:
+            self._is_recovered = True
+            self._find_truncated(now)
+            self._recover(found, now, wall)
+        self._open_unknown(unknown, now, wall)
+        self._visit(found, now, wall)
+        self._keep_within_budget(wall)
+        self._forget(found, now, wall)
+        self.unreadable.scanned({each.file.path for each in news}, wall)
+
+    def _list(self, wall: int) -> tuple[set[FileIdentity], list[UnknownFile]]:
+        """Return all files that are there, and those that are not open, idle and unchanged."""
+        found: set[FileIdentity] = set()
+        news: list[UnknownFile] = []
+        opened, holds = self._files.open, self._holds
+        for source in self._inputs:
+            for file in source.patterns.find():
+                stat = file.stat
+                key = FileIdentity(stat.st_dev, stat.st_ino)
+                if key in found or holds.contain(file.path):
+                    continue
+                found.add(key)
+                harvester = opened.get(key)
+                if harvester is not None and harvester.is_idle(file):
+                    harvester.record.seen_at = harvester.record.current_at = wall
+                else:
+                    news.append(UnknownFile(file, key, source))
+        return found, news
+
+    def _is_known(self, new: UnknownFile, now: float) -> bool:
+        """Return whether a file is the one its identity stands for: a copy may have its inode."""
+        record = self._files.known.get(new.key)
+        if record is None or not new.file.rotated or _is_done(record, new.file):
+            return record is not None
+        content = self.unreadable.open(new.file, new.key)
+        if content is None or begins_as(record, content):
+            return True
+        del self._files.known[new.key]
+        self._copies.truncated[record.id] = TruncatedFile(record, record.offset, record.last, now)
+        return False
+
+    def _visit(self, found: set[FileIdentity], now: float, wall: int) -> None:
+        """Look at what is open: whether its name is gone, whether all of it is read."""
+        gone = self._files.open.keys() - found
+        changing = {
+            key
+            for key, each in self._files.open.items()
+            if each.rotated_at is not None or each.position != each.size
+        }
+        for key in gone | changing:
+            harvester = self._files.open[key]
+            harvester.missing = key in gone
+            if harvester.missing:
+                harvester.set_rotated(now, rotated=True)
+                self._files.look(key, harvester, now)
+            if harvester.position == harvester.size:
+                harvester.record.current_at = wall
+            if harvester.is_rotated():
+                self._retire(key, harvester, now)
+
+    def _meet(self, new: UnknownFile, now: float, wall: int) -> None:
+        """Note that a known file is there; open it if it may have something to read."""
+        file, key = new.file, new.key
+        harvester = self._files.open.get(key)
+        if harvester is None:
+            record = self._files.known[key]
+            if _is_done(record, file):
+                record.seen_at = wall
+                return
+            harvester = self._start(new, now, wall)
+            if harvester is None:
+                return
+        harvester.cutting = new.source.cutting  # the config may have been read again
+        harvester.set_rotated(now, rotated=file.rotated)
+        if harvester.path != file.path:
+            harvester.path = file.path
+            harvester.record.path = file.shown
+            self._files.paths_changed()
+        harvester.record.seen_at = wall
+        harvester.missing = False
+        self._files.look(key, harvester, now, file.stat)
+
+    def _start(self, new: UnknownFile, now: float, wall: int) -> Harvester | None:
+        """Open a file; None if it cannot be read now."""
+        file, key, files = new.file, new.key, self._files
+        content = self.unreadable.open(file, key)
+        if content is None:
+            return None
+        record = files.known.get(key) or files.new_record(key, file.shown, seen_at=wall)
+        record.done = 0
+        self._holds.keep(key, content.fd, file.path)
+        harvester = Harvester(
+            record, content, cutting=new.source.cutting, name_stream=files.name_stream, now=now
+        )
+        harvester.set_rotated(now, rotated=file.rotated)
+        record.path = file.shown
+        files.register(key, record)
+        files.add_open(key, harvester)
+        files.look(key, harvester, now)
+        if content.fault:
+            log.warning("%s: %s; it is read up to there", file.path, content.fault)
+        return harvester
+
+    def _find_truncated(self, now: float) -> None:
+        """Find the records whose file had been truncated when the registry was saved last."""
+        for record in self._files.records.values():
+            if self._files.known.get(record.file) is not record:
+                self._copies.truncated[record.id] = TruncatedFile(
+                    record, record.offset, record.last, now
+                )
+
+    def _recover(self, found: set[FileIdentity], now: float, wall: int) -> None:
+        """Open what only a hold leads to, once at the start."""
+        for held in self._holds.left():
+            key = identity(held.stat)
+            if key in found:
+                continue
+            record = self._files.known.get(key)
+            gz = held.path.endswith(GZIP)
+            file = FoundFile(held.link, held.stat, rotated=True, compressed=gz)
+            path = record.path if record else FoundFile(held.path, held.stat, rotated=True).shown
+            source = self._source_of(path)
+            harvester = self._start(UnknownFile(file, key, source or self._inputs[0]), now, wall)
+            if harvester is not None:
+                harvester.record.path = path
+                if source is None:
+                    self._drop_undelivered(key, "no input reads it any more", wall)
+
+    def _source_of(self, path: str) -> InputFiles | None:
+        """Return the input that reads a file which has no name any more."""
+        if not path.startswith("/"):
+            return self._inputs[0]  # only the end of the path is known
+        return next((each for each in self._inputs if each.patterns.take(path)), None)
+
+    def _open_unknown(self, unknown: list[UnknownFile], now: float, wall: int) -> None:
+        """Open new files, and tell copies of known ones from them."""
+        for each in unknown:
+            if not each.file.rotated:
+                self._start(each, now, wall)
+        rotated = [each for each in unknown if each.file.rotated]
+        families: dict[str, list[FileRecord]] = {}
+        for record in self._files.records.values() if rotated else ():
+            families.setdefault(family(record.path), []).append(record)
+        for each in rotated:
+            if each.file.stat.st_size:  # an empty one may be a copy in the making
+                kin = families.get(family(each.file.shown), [])
+                self._open_rotated(each, kin, now, wall)
+        ready = self._files.ready
+        for each in unknown:  # the oldest is read first
+            if each.key in ready:
+                ready[each.key] = ready.pop(each.key)
+
+    def _open_rotated(
+        self, unknown: UnknownFile, kin: list[FileRecord], now: float, wall: int
+    ) -> None:
+        """Read a rotated file that is not known: on, if it is a copy; as new; or not at all."""
+        verdict, copy = self._copies.judge(unknown, kin, self.unreadable.open, now)
+        if verdict is CopyVerdict.NEW:
+            self._start(unknown, now, wall)
+        elif verdict is CopyVerdict.SUCCESSOR and copy is not None and copy.record is not None:
+            self._read_on(unknown, copy.record, copy.size, now, wall)
+
+    def _read_on(
+        self, unknown: UnknownFile, record: FileRecord, size: int, now: float, wall: int
+    ) -> None:
+        """Read a copy on from where its original was read to."""
+        truncated = self._copies.truncated.pop(record.id, None)
+        self._files.rebind(record, unknown.key)
+        log.info("%s is a copy of %s; reading goes on in it", unknown.file.path, record.path)
+        harvester = self._start(unknown, now, wall)
+        if harvester is None or truncated is None:
+            return
+        harvester.position, harvester.last = truncated.position, truncated.last
+        if truncated.position > size:  # the copy was made before the last read
+            self._files.cap(record, size, harvester.skip_to(size))
+
+    def _retire(self, key: FileIdentity, harvester: Harvester, now: float) -> None:
+        """
+        Close a file that was rotated away, is read, acked and quiet.
+
+        Its position is dropped only if no name leads to it any more: a folder that cannot be
+        listed for a moment would else have all of its files read again.
+        """
+        if not (harvester.is_settled(now) and harvester.is_read()):
+            return
+        record, stat = harvester.record, self._files.close(key)
+        names = stat.st_nlink - self._holds.has(key)
+        self._holds.release(key)
+        if harvester.missing and not names and not self._copies.has_copy_of(record):
+            self._files.drop(record)
+        else:
+            record.done = stat.st_mtime_ns
+            self._files.mark_changed(record)
+
+    def _keep_within_budget(self, wall: int) -> None:
+        """Drop the oldest files that only we still hold, while they take too many bytes."""
+        if not self._holds.are_on:
+            return
+        nameless = []
+        for key, harvester in self._files.open.items():
+            if harvester.missing:
+                stat = harvester.content.stat()
+                if stat.st_nlink <= self._holds.has(key):
+                    nameless.append((stat.st_mtime_ns, stat.st_size, key))
+        over = sum(size for _changed, size, _key in nameless) - self._holds.max_bytes
+        for _changed, size, key in sorted(nameless):
+            if over <= 0:
+                break
+            over -= size
+            self._drop_undelivered(key, "the files held took more than holds.max_bytes", wall)
+
+    def _drop_undelivered(self, key: FileIdentity, reason: str, wall: int) -> None:
+        """Drop a file on purpose; its tombstone says what was not delivered."""
+        harvester = self._files.open[key]
+        record = harvester.record
+        if not record.stream:
+            record.stream = self._files.name_stream(record, harvester.content.read_at(HEAD, 0))
+        self._dropped.add(harvester, reason, wall)
+        self._files.close(key)
+        self._holds.release(key)
+        self._files.drop(record)
+
+    def _forget(self, found: set[FileIdentity], now: float, wall: int) -> None:
+        """Drop what is known of files that have been nowhere for long."""
+        files = self._files
+        for truncated in list(self._copies.truncated.values()):
+            if now - truncated.since >= SETTLE_SECONDS:
+                del self._copies.truncated[truncated.record.id]
+                files.drop(truncated.record)
+        for key in files.known.keys() - found - files.open.keys():
+            record = files.known[key]
+            if wall - record.seen_at >= FORGET_AFTER_MS:
+                files.drop(record)
+        self._copies.forget()
+
+
+def _changed_at(new: UnknownFile) -> int:
+    return new.file.stat.st_mtime_ns
+
+
+def _is_done(record: FileRecord, file: FoundFile) -> bool:
+    """Return whether a file was read to its end and is as it was then."""
+    is_whole = file.compressed or record.offset == file.stat.st_size
+    return is_whole and record.done == file.stat.st_mtime_ns
