@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from shipper.alerts.rules.kind import (
-    RuleFinding,
-    RuleLimits,
     Numbers,
     Probe,
+    RuleFinding,
+    RuleLimits,
     needs_no_limit,
     state_of,
 )

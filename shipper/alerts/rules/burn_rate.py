@@ -17,10 +17,10 @@ from typing import Final
 
 from shipper.alerts.rules.bounds import share_between
 from shipper.alerts.rules.kind import (
-    RuleFinding,
-    RuleLimits,
     Numbers,
     Probe,
+    RuleFinding,
+    RuleLimits,
     narrowed,
     needs_no_limit,
     percent,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from shipper.alerts.rules.kind import (
-    RuleFinding,
-    RuleLimits,
     Numbers,
     Probe,
+    RuleFinding,
+    RuleLimits,
     needs_one_limit,
     state_of,
     told,

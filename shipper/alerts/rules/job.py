@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from shipper.alerts.rules.kind import RuleFinding, RuleLimits, Numbers, Probe, needs_no_limit
+from shipper.alerts.rules.kind import Numbers, Probe, RuleFinding, RuleLimits, needs_no_limit
 from shipper.alerts.verdict import VerdictState
 from shipper.config.options import Faults, Scalar, one_word_of
 

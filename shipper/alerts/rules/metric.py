@@ -11,10 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from shipper.alerts.rules.kind import (
-    RuleFinding,
-    RuleLimits,
     Numbers,
     Probe,
+    RuleFinding,
+    RuleLimits,
     Take,
     narrowed,
     needs_one_limit,
@@ -73,7 +73,9 @@ class Metric:
         if self.take in _PERCENTILES:
             return self._by_rank(limits, count, int(numbers.get("beyond", 0)))
         if "number" not in numbers:  # the field holds texts only, which only `extra` can
-            return RuleFinding(VerdictState.OK, f"no numbers in {count:,} records", None, limits.threshold)
+            return RuleFinding(
+                VerdictState.OK, f"no numbers in {count:,} records", None, limits.threshold
+            )
         value = self._value(numbers, count)
         is_broken = limits.is_broken_by(value)
         side = "above" if limits.above is not None else "below"

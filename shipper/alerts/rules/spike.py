@@ -13,10 +13,10 @@ from typing import Final
 
 from shipper.alerts.rules.bounds import share_between
 from shipper.alerts.rules.kind import (
-    RuleFinding,
-    RuleLimits,
     Numbers,
     Probe,
+    RuleFinding,
+    RuleLimits,
     needs_above,
     state_of,
     told,
