@@ -75,7 +75,8 @@ class Ratio:
         of, to = int(numbers.get("of", 0)), int(numbers.get("to", 0))
         if to >= limits.at_least:
             return _judge(limits, of, to, "")
-        wide_of, wide_to = int(numbers.get("wide_of", 0)), int(numbers.get("wide_to", 0))
+        wide_to = int(numbers.get("wide_to", 0))
+        wide_of = min(int(numbers.get("wide_of", 0)), wide_to)  # counted a moment after the other
         wrong = wide_of if limits.above is not None else wide_to - wide_of
         if wrong >= ENOUGH:
             hours = self.widen_to_ms / 3_600_000

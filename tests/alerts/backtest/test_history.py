@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from shipper.alerts.backtest.backtest import backtest, terms_of, verdicts
@@ -199,6 +199,11 @@ numbers = st.integers(0, 60)
 
 
 @given(st.sampled_from(KINDS), st.integers(1, 30), st.lists(numbers, min_size=6, max_size=6))
+@example(
+    "ratio: {{of: level:ERROR, to: '*', widen_to: 6m}}\nabove: 20%\nat_least: {n}",
+    1,
+    [0, 0, 5, 0, 0, 0],  # the wide window was counted a moment apart: 5 of none
+)
 @settings(max_examples=500, deadline=None)
 def test_a_quiet_window_is_no_breach(kind: str, least: int, drawn: list[int]) -> None:
     """What is passed over without being judged would not have been a breach."""
