@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run servers test test-slow test-all fuzz torture models faults-table lint format \
+.PHONY: help run servers quick fresh test test-slow test-all fuzz torture models faults-table lint format \
   docs bench bench-smoke clean stack-env stack-up stack-check stack-down
 
 help: ## list the targets
@@ -16,6 +16,11 @@ help: ## list the targets
 
 run: $(VENV)/demo.stamp ## a real application, its load, the shipper and what arrives, live
 	$(BIN)/shipper demo
+
+QUICK := agent alerts audit check config deliver emit enrich net process registry reports tail view
+
+quick: $(VENV)/dev.stamp ## unit tests, half a minute: no servers, no whole programs
+	$(BIN)/pytest -q -n auto -m "not slow and not server" $(QUICK:%=tests/%) tests/test_text.py
 
 test: $(VENV)/dev.stamp ## the default suite, some minutes
 	$(BIN)/pytest -n auto --dist loadgroup -m "not slow"
@@ -26,6 +31,13 @@ test-slow: $(VENV)/dev.stamp ## the suites that take longer
 test-all: test test-slow ## every suite
 
 SCHEDULES ?= 5000
+
+FRESH_SEED := $(or $(SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' '))
+
+fresh: $(VENV)/dev.stamp ## the tests that draw fixed examples draw others; SEED=N repeats a run
+	@echo "repeat with: make fresh SEED=$(FRESH_SEED)"
+	SHIPPER_TEST_FRESH=1 $(BIN)/pytest -n auto -m "not server" --hypothesis-seed=$(FRESH_SEED) \
+	  tests/store/test_store_queries_random.py tests/alerts/backtest tests/models
 
 torture: SECONDS ?= 240
 torture: $(VENV)/dev.stamp ## everything at once for SECONDS=240: fast rotation, kills, bad outputs; SEED=N

@@ -25,7 +25,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NoReturn
+from typing import ClassVar, NoReturn
 
 import pytest
 
@@ -65,9 +65,32 @@ class LocalNode:
         assert self._process is not None
         return self._process.pid
 
+    first_failure: ClassVar[str | None] = None  # why the first node of this process did not start
+    has_started: ClassVar[bool] = False
+
     def start(self) -> None:
-        """Start it, and return when it answers; raises NoServerError."""
+        """
+        Start it, and return when it answers.
+
+        Where no node has ever started, the first failure is that of all: it is not waited for
+        again.
+
+        Raises:
+            NoServerError: it does not start, for this reason.
+
+        """
         assert self._process is None
+        if LocalNode.first_failure is not None:
+            raise NoServerError(f"as before: {LocalNode.first_failure}")
+        try:
+            self._start()
+        except NoServerError as error:
+            if not LocalNode.has_started:
+                LocalNode.first_failure = str(error)
+            raise
+        LocalNode.has_started = True
+
+    def _start(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
         (self.home / PORTS).unlink(missing_ok=True)
         environment = {

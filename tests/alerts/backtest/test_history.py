@@ -29,6 +29,7 @@ from shipper.errors import QueryError
 from shipper.store.api import AggregateAnswer, Question, Store
 from shipper.store.opening import open_embedded
 from tests.alerts.rules.rule_texts import rule_of
+from tests.conftest import FIXED
 from tests.store.store_loading import Node
 from tests.store.store_records import NOON, Record, record, write_parts
 
@@ -136,7 +137,7 @@ def _place(verdict: Verdict) -> tuple[int, Group]:
 @pytest.mark.slow
 @given(record_lists(), rule_lists(), st.integers(1, 3))
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=FIXED
 )
 def test_live_is_back_test(records: list[Record], rules: list[Rule], parts: int) -> None:
     """Any rules over any records: the same verdicts, numbers and transitions."""
@@ -154,7 +155,7 @@ def test_live_is_back_test(records: list[Record], rules: list[Rule], parts: int)
     max_examples=8,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-    derandomize=True,
+    derandomize=FIXED,
     phases=[Phase.explicit, Phase.generate],  # shrinking would take minutes
 )
 def test_live_is_back_test_in_elasticsearch(
