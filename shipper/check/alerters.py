@@ -1,8 +1,8 @@
 """
-The way to each alerter: is its secret there and kept, is its service reached, would it log us in.
+Checks the way to each alerter: its secrets, the connection to its service, and the login.
 
-Nobody is told of anything. What is wrong here keeps no record from being shipped, so it is a
-warning; a file that cannot be used is an error, since the alert job would not start.
+Nobody is notified. A fault here keeps no record from being shipped, so it is a warning; a settings
+file that cannot be used is an error, since the alert job would not start.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ from shipper.alerts.alerters.settings import (
     address_of,
 )
 from shipper.alerts.settings import load
-from shipper.check.finding import Finding, FindingLevel
+from shipper.check.finding import Finding, error, ok, warning
+from shipper.config.options import InvalidOptionsError, InvalidValueError
 from shipper.errors import ConfigError
 from shipper.net.connect import ConnectionFailed, connect
 
@@ -48,31 +49,30 @@ PLACE = "alerts.settings"
 _PORTS = {"https": 443, "http": 80}
 
 
-def look_at_alerters(path: Path, now: float) -> Iterator[Finding]:
-    """Take every hop to every alerter of a file; none where there is no such file."""
-    if not path.exists():
-        return
+def check_alerters(path: Path, now: float) -> Iterator[Finding]:
+    """Check every alerter of a settings file."""
     try:
         settings = load(path)
-    except ConfigError as error:
-        for fault in str(error).splitlines()[1:] or [str(error)]:
-            told, _, remedy = fault.strip().partition("; ")
-            yield Finding(PLACE, FindingLevel.ERROR, f"{path}: {told}", remedy)
+    except InvalidOptionsError as invalid:
+        for found in invalid.faults:
+            yield error(PLACE, f"{path}: {found.where}: {found.fault}", found.remedy)
+        return
+    except ConfigError as failed:
+        yield error(PLACE, failed.fault, failed.remedy)
         return
     for name, each in settings.all_alerters.items():
         place = f"alerters.{name}"
         try:
             alerter = open_alerter(name, each, AlerterContext(lambda: now))
-        except ConfigError as error:
-            told, _, remedy = str(error).partition("; ")
-            yield Finding(place, FindingLevel.ERROR, told, remedy)
+        except ConfigError as failed:
+            yield error(place, failed.fault, failed.remedy)
             continue
         with closing(alerter):
-            faults = list(_look_at_secrets(place, each.of_kind))
-            yield from faults or _look_at_way(place, each, alerter)
+            findings = list(_check_secrets(place, each.of_kind))
+            yield from findings or _check_service(place, each, alerter)
 
 
-def _look_at_secrets(place: str, settings: Kinds) -> Iterator[Finding]:
+def _check_secrets(place: str, settings: Kinds) -> Iterator[Finding]:
     for option in dataclasses.fields(settings):
         path: Path | None = getattr(settings, option.name)
         if not option.name.endswith("_file") or path is None:
@@ -80,30 +80,28 @@ def _look_at_secrets(place: str, settings: Kinds) -> Iterator[Finding]:
         where = f"{place}.{option.name}"
         try:
             read_secret(path)
-        except AlerterUnavailable as error:
-            told, _, remedy = str(error).partition("; ")
-            yield Finding(where, FindingLevel.WARNING, told, remedy)
+        except AlerterUnavailable as failed:
+            yield warning(where, failed.fault, failed.remedy)
         else:
             if path.stat().st_mode & stat.S_IROTH:
-                told = f"anybody on this machine may read {path}"
-                yield Finding(where, FindingLevel.WARNING, told, f"chmod o-rwx {path}")
+                fault = f"anybody on this machine can read {path}"
+                yield warning(where, fault, f"chmod o-rwx {path}")
 
 
-def _look_at_way(place: str, settings: AlerterSettings, alerter: Alerter) -> Iterator[Finding]:
+def _check_service(place: str, settings: AlerterSettings, alerter: Alerter) -> Iterator[Finding]:
     try:
         if isinstance(alerter, EmailAlerter):
             alerter.log_in()
         else:
             _connect(place, settings)
-    except (AlerterUnavailable, AlerterRefused, ConnectionFailed) as error:
-        told, _, remedy = str(error).rpartition("; ")
-        yield Finding(place, FindingLevel.WARNING, told.partition(": ")[2] or told, remedy)
+    except (AlerterUnavailable, AlerterRefused, ConnectionFailed) as failed:
+        yield warning(place, failed.fault.removeprefix(f"{place}.{settings.kind}: "), failed.remedy)
     else:
-        yield Finding(place, FindingLevel.OK, alerter.where)
+        yield ok(place, alerter.where)
 
 
 def _connect(place: str, settings: AlerterSettings) -> None:
-    """Open a connection to the service and close it; nothing where there is none, or many."""
+    """Open a connection to the service and close it, if the kind has one known service."""
     kind = settings.of_kind
     if isinstance(kind, Email | Console | Apprise):
         return
@@ -126,6 +124,5 @@ def _address_of(kind: Slack | PagerDuty | PagerDutyIncidents | Webhook) -> str:
         return address
     try:
         return address_of(read_secret(file).reveal())
-    except ValueError as error:
-        told, _, remedy = str(error).partition("; ")
-        raise ConnectionFailed(f"what {file} holds {told}", remedy) from None
+    except InvalidValueError as invalid:
+        raise ConnectionFailed(f"what {file} holds {invalid.fault}", invalid.remedy) from None

@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from shipper.check.finding import FindingLevel
-from shipper.check.machine import check as look
+from shipper.check.machine import Machine
+from shipper.check.run import check as look
 from shipper.commands.invocation import Invocation, common_options, examples
 from shipper.config.main import load
 from shipper.text import Paint
@@ -23,6 +24,6 @@ def check(invocation: Invocation) -> int:
     of the kernel, disk and output. Changes nothing. Exits with 2 for a config that cannot be used,
     with 1 for an error elsewhere; warnings do not count.
     """
-    findings = look(load(invocation.config))
+    findings = look(load(invocation.config), Machine())
     click.echo("\n".join(findings_text(findings, Paint(invocation.colors))))
-    return 1 if any(finding.severity is FindingLevel.ERROR for finding in findings) else 0
+    return 1 if any(finding.level is FindingLevel.ERROR for finding in findings) else 0

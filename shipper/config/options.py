@@ -83,10 +83,14 @@ class Fault:
     fault: str
     remedy: str
 
+    @property
+    def where(self) -> str:
+        """Place and line."""
+        return f"{self.place} (line {self.line})" if self.line else self.place
+
     def __str__(self) -> str:
-        line = f" (line {self.line})" if self.line else ""
         remedy = f"; {self.remedy}" if self.remedy else ""
-        return f"{self.place}{line}: {self.fault}{remedy}"
+        return f"{self.where}: {self.fault}{remedy}"
 
 
 # What `faults()` of a section yields: key, fault, remedy.

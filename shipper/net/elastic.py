@@ -1,14 +1,13 @@
 """
 The connection to Elasticsearch that the output, the store and `shipper setup` share.
 
-It is the official client with a few things settled: nothing is tried again here (whoever asks
-knows better when), TLS is verified with the CA of the config alone, and neither a secret nor a log
-line shows in an error, a repr or a log of the client. Secrets and certificates are read from their
-files; when they are refused they are read again, so that what was renewed is used without a
-restart.
+It uses the official client, with these guarantees: requests are not retried here (the caller
+decides when), TLS is verified against the CA of the config only, and no secret or log line appears
+in an error, a repr or a log of the client. Secrets and certificates are read from their files, and
+again when they are refused, so a renewed one needs no restart.
 
-The client is an extra, and most of it is a method for every request there is, which takes memory.
-The output makes one request only: it has the transport of the client alone (`BareCluster`).
+The client is an extra, and its many methods take 10 MiB of memory. The output makes a single kind
+of request, so it uses only the client's transport (`BareCluster`).
 """
 
 from __future__ import annotations
@@ -43,8 +42,8 @@ try:
     from urllib3 import HTTPSConnectionPool
 except ModuleNotFoundError as error:
     raise ShipperError(
-        "the client of Elasticsearch is not installed; "
-        "pip install 'orchestrator-shipper[elasticsearch]'"
+        "the client of Elasticsearch is not installed",
+        "pip install 'orchestrator-shipper[elasticsearch]'",
     ) from error
 
 if TYPE_CHECKING:
@@ -75,7 +74,7 @@ class ElasticFailure(Exception):  # noqa: N818 -- a failure is what it is
     """
     A request got no answer, or an error; `fault` says where and what, `remedy` what to do.
 
-    `status` is that of HTTP, 0 without an answer; `kind` is what Elasticsearch calls the error.
+    `status` is the HTTP status, 0 without an answer; `kind` is Elasticsearch's type of error.
     """
 
     def __init__(self, fault: str, remedy: str = "", status: int = 0, kind: str = "") -> None:
@@ -104,22 +103,22 @@ class _Nodes(ABC, Generic[Client]):
 
     @abstractmethod
     def _connect(self, output: ElasticsearchOutput, login: str) -> Client:
-        """Make the client; `login` is the value of the header, empty for none."""
+        """Return a new client; `login` is the value of the authorization header, "" for none."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(self._output.hosts)})"
 
     @property
     def name(self) -> str:
-        """Name it in a message."""
+        """The first address, for messages."""
         return self._output.hosts[0]
 
     def ask(self, request: Callable[[Client], Answer]) -> Answer:
         """
-        Make a request; once more if it was refused with credentials that were renewed since.
+        Make a request; repeat it once if its credentials were refused and have been renewed.
 
         Raises:
-            ElasticFailure: there is no answer, or it says no.
+            ElasticFailure: there is no answer, or an error.
         """
         try:
             return self._ask_once(request)
@@ -139,13 +138,13 @@ class _Nodes(ABC, Generic[Client]):
             raise ElasticFailure(*self._no_answer(error)) from None
 
     def _renew(self) -> bool:
-        """Read the files again; return whether other credentials were found."""
+        """Read the files again; return whether the credentials have changed."""
         before = self._login
         try:
             login = _login(self._output)
             client = self._connect(self._output, login)
         except ShipperError:
-            return False  # it is being written, or gone: what failed before is the news
+            return False  # being written, or gone: the first failure is the one to report
         self._client.close()
         self._client, self._login = client, login
         return login != before
@@ -155,18 +154,18 @@ class _Nodes(ABC, Generic[Client]):
         self._client.close()
 
     def _refusal(self, error: ApiError) -> ElasticFailure:
-        """Say what an answer other than 2xx means."""
+        """Return the failure for an answer that is not a success."""
         status = error.meta.status
         kind, reason = error_of(error.body)
         fault = f"{_address(error.meta.node)} answered {status}"
         fault += f" ({kind}: {reason})" if kind else ""
         remedy = ""
         if 200 <= status < 300:
-            remedy = "is it Elasticsearch?"
+            remedy = "check that it is Elasticsearch"
         elif status == 401:
             remedy = f"correct {self._place_of_login()}"
         elif status == 403:
-            remedy = "give the user or key the role that `shipper setup` makes"
+            remedy = "give the user or key the role that `shipper setup` creates"
         return ElasticFailure(fault, remedy, status, kind)
 
     def _place_of_login(self) -> str:
@@ -184,14 +183,14 @@ class _Nodes(ABC, Generic[Client]):
         if isinstance(error, ConnectionTimeout):
             return f"{url} did not answer within {self._output.request_seconds:g} s", ""
         if isinstance(error, SerializationError):
-            return f"{url} sent an answer that cannot be read", "is it Elasticsearch?"
-        told = (_cause_told(cause) for cause in _causes(error))
-        ended = "the connection ended before there was an answer"
-        return f"cannot reach {url}: {next(filter(None, told), ended)}", ""
+            return f"{url} sent an unreadable answer", "check that it is Elasticsearch"
+        known = filter(None, map(_reason_of, _causes(error)))
+        reason, remedy = next(known, ("the connection ended without an answer", ""))
+        return f"cannot reach {url}: {reason}", remedy
 
 
 def error_of(body: Any) -> tuple[str, str]:
-    """Take the type and the reason out of the body of an answer; empty where it has none."""
+    """Return type and reason of the error in the body of an answer; empty if it has none."""
     if isinstance(body, bytes):
         try:
             body = msgspec.json.decode(body)
@@ -206,7 +205,7 @@ def error_of(body: Any) -> tuple[str, str]:
 
 
 class _Node(Urllib3HttpNode):
-    """A node of the client that keeps log lines out of logs and says which one it is."""
+    """A node of the client that logs no bodies, and notes its address in errors."""
 
     def __init__(self, config: NodeConfig) -> None:
         super().__init__(config)
@@ -214,7 +213,7 @@ class _Node(Urllib3HttpNode):
             self.pool.ca_certs = None  # or those of certifi are trusted too
 
     def perform_request(self, *args: Any, **kwargs: Any) -> Any:
-        """Send a request; see the class above."""
+        """Send a request; see Urllib3HttpNode."""
         try:
             return super().perform_request(*args, **kwargs)
         except TransportError as error:
@@ -222,11 +221,11 @@ class _Node(Urllib3HttpNode):
             raise
 
     def _log_request(self, *args: Any, **kwargs: Any) -> None:
-        """Log nothing: the body is made of log lines."""
+        """Log nothing: bodies contain log lines."""
 
 
 class Cluster(_Nodes["Elasticsearch"]):
-    """The nodes by the official client; with `raw`, bodies are bytes, both ways."""
+    """The nodes, through the official client; with `raw`, bodies are bytes both ways."""
 
     def __init__(self, output: ElasticsearchOutput, *, raw: bool = False) -> None:
         self._raw = raw
@@ -266,7 +265,7 @@ class Cluster(_Nodes["Elasticsearch"]):
 
 
 class Bare:
-    """Makes requests whose bodies are bytes, both ways; `headers` go with each."""
+    """Makes requests whose bodies are bytes both ways; `headers` are sent with each."""
 
     def __init__(self, transport: Transport, headers: dict[str, str], seconds: float) -> None:
         self._transport = transport
@@ -274,7 +273,7 @@ class Bare:
         self._seconds = seconds
 
     def post(self, target: str, body: bytes, headers: dict[str, str]) -> bytes:
-        """Return the answer's body; raises the errors of the client."""
+        """Return the body of the answer; raise the errors of the client."""
         meta, answer = self._transport.perform_request(
             "POST",
             target,
@@ -282,8 +281,8 @@ class Bare:
             headers={**self._headers, **headers},
             request_timeout=self._seconds,
         )
-        told = meta.headers.get("x-elastic-product")
-        if not 200 <= meta.status < 300 or told != "Elasticsearch":
+        product = meta.headers.get("x-elastic-product")
+        if not 200 <= meta.status < 300 or product != "Elasticsearch":
             raise ApiError(str(meta.status), meta, answer)
         content: bytes = answer
         return content
@@ -294,7 +293,7 @@ class Bare:
 
 
 class BareCluster(_Nodes[Bare]):
-    """The nodes by the transport of the official client."""
+    """The nodes, through the transport of the official client."""
 
     def _connect(self, output: ElasticsearchOutput, login: str) -> Bare:
         transport = Transport(
@@ -310,7 +309,7 @@ class BareCluster(_Nodes[Bare]):
 
 
 class _Bytes(Serializer):
-    """Passes bodies on as they are."""
+    """Passes bodies unchanged."""
 
     def loads(self, data: bytes) -> bytes:
         """Return the body of an answer."""
@@ -338,24 +337,24 @@ def _node(url: str, tls: TlsOptions) -> NodeConfig:
 
 
 def _context(tls: TlsOptions) -> ssl.SSLContext:
-    """Trust the CA of the config alone, or else those of the machine."""
+    """Return a context that trusts the CA of the config only, or else those of this machine."""
     try:
         context = ssl.create_default_context(cafile=tls.ca)
         if tls.certificate is not None:
             context.load_cert_chain(tls.certificate, tls.key, password="")  # never ask for one
     except OSError as error:
         paths = ", ".join(str(path) for path in (tls.ca, tls.certificate, tls.key) if path)
-        told = error.strerror or "not PEM"
-        raise ShipperError(f"cannot use {paths}: {told}; see {OPTIONS}.tls") from error
+        reason = error.strerror or "not PEM"
+        raise ShipperError(f"cannot use {paths}: {reason}", f"see {OPTIONS}.tls") from error
     return context
 
 
 def _login(output: ElasticsearchOutput) -> str:
-    """Return the header to log in with; empty for none."""
+    """Return the value of the authorization header; empty for none."""
     if output.api_key_file is not None:
         key = _secret(output.api_key_file)
         if not key.isascii():
-            raise ShipperError(f"{output.api_key_file} holds no API key; see {OPTIONS}")
+            raise ShipperError(f"{output.api_key_file} holds no API key", f"see {OPTIONS}")
         return f"ApiKey {key}"
     if output.password_file is not None:
         pair = f"{output.username}:{_secret(output.password_file)}"
@@ -364,32 +363,34 @@ def _login(output: ElasticsearchOutput) -> str:
 
 
 def _secret(path: Path) -> str:
-    """Read the secret of a file: one line."""
+    """Return the secret in a file, which is one line."""
     try:
         secret = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        told = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise ShipperError(f"cannot read {path}: {told}; see {OPTIONS}") from None
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise ShipperError(f"cannot read {path}: {reason}", f"see {OPTIONS}") from None
     if not secret or not secret.isprintable():
-        raise ShipperError(f"{path} has to hold one line with the secret; see {OPTIONS}")
+        raise ShipperError(f"{path} does not hold one line with the secret", f"see {OPTIONS}")
     return secret
 
 
-def _cause_told(cause: BaseException) -> str:
-    """Return the words for a cause; empty where it has none."""
+def _reason_of(cause: BaseException) -> tuple[str, str] | None:
+    """Return fault and remedy of a cause; None if it says nothing."""
     if isinstance(cause, ssl.SSLCertVerificationError):
-        told = cause.verify_message.rstrip(".")
-        return f"its certificate is not trusted: {told}; see {OPTIONS}.tls"
+        reason = cause.verify_message.rstrip(".")
+        return f"its certificate is not trusted: {reason}", f"see {OPTIONS}.tls"
     if isinstance(cause, ssl.SSLError):
-        told = (cause.reason or str(cause)).replace("_", " ").lower()
-        return f"there is no agreement on TLS: {told}; see {OPTIONS}.tls"
+        reason = (cause.reason or str(cause)).replace("_", " ").lower()
+        return f"the TLS handshake failed: {reason}", f"see {OPTIONS}.tls"
     if isinstance(cause, socket.gaierror):
-        return f"the name is not known: {cause.strerror}"
-    return cause.strerror or "" if isinstance(cause, OSError) else ""
+        return f"the name cannot be resolved: {cause.strerror}", f"correct {OPTIONS}.hosts"
+    if isinstance(cause, OSError) and cause.strerror:
+        return cause.strerror, ""
+    return None
 
 
 def _causes(error: BaseException) -> list[BaseException]:
-    """Return what is behind an error, each once, from the nearest to the first."""
+    """Return the causes of an error, each once, nearest first."""
     found: list[BaseException] = []
     waiting = [error]
     while waiting:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shipper.check.finding import FindingLevel
-from shipper.text import Paint, safe
+from shipper.text import Paint, counted, safe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,9 +18,9 @@ _LEVELS = {FindingLevel.OK: "INFO", FindingLevel.WARNING: "WARNING", FindingLeve
 def findings_text(findings: Sequence[Finding], paint: Paint) -> list[str]:
     """Return a line per finding, and the numbers of errors and warnings."""
     counts = [
-        f"{count} {severity}{'s' if count != 1 else ''}"
-        for severity in (FindingLevel.ERROR, FindingLevel.WARNING)
-        if (count := sum(finding.severity is severity for finding in findings))
+        counted(count, level)
+        for level in (FindingLevel.ERROR, FindingLevel.WARNING)
+        if (count := sum(finding.level is level for finding in findings))
     ]
     return [
         *(_line(finding, paint) for finding in findings),
@@ -29,6 +29,6 @@ def findings_text(findings: Sequence[Finding], paint: Paint) -> list[str]:
 
 
 def _line(finding: Finding, paint: Paint) -> str:
-    severity = paint.level(f"{finding.severity:<7}", _LEVELS[finding.severity])
+    level = paint.level(f"{finding.level:<7}", _LEVELS[finding.level])
     remedy = f"; {safe(finding.remedy)}" if finding.remedy else ""
-    return f"{severity}  {safe(finding.place)}: {safe(finding.fault)}{remedy}"
+    return f"{level}  {safe(finding.place)}: {safe(finding.fault)}{remedy}"

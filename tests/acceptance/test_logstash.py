@@ -232,7 +232,9 @@ class Certificates:
     ("host", "expired", "told"),
     [
         ("other.example", False, "has a certificate for another name"),
-        pytest.param("127.0.0.1", True, "has a certificate that has ended", marks=pytest.mark.slow),
+        pytest.param(
+            "127.0.0.1", True, "has a certificate that has expired", marks=pytest.mark.slow
+        ),
     ],
     ids=["wrong name", "expired"],
 )

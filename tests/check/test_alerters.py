@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 import trustme
 
-from shipper.check.alerters import look_at_alerters
+from shipper.check.alerters import check_alerters
 from shipper.check.finding import Finding, FindingLevel
+from shipper.check.machine import Machine, context_of
+from shipper.check.run import check_alerting
+from tests.check.checking import config_in
 from tests.servers.mails import mail_server
 from tests.servers.posts import recording_server
 
@@ -20,13 +23,13 @@ SECRET = "s3cr3t-w0rds"
 def look(folder: Path, settings: str) -> list[Finding]:
     path = folder / "alerts.json"
     path.write_text(settings.replace("FOLDER", str(folder)))
-    return list(look_at_alerters(path, NOW))
+    return list(check_alerters(path, NOW))
 
 
 def told(found: list[Finding]) -> list[tuple[str, FindingLevel, str]]:
-    assert all(each.remedy for each in found if each.severity is not FindingLevel.OK)
+    assert all(each.remedy for each in found if each.level is not FindingLevel.OK)
     assert SECRET not in str(found)
-    return [(each.place, each.severity, each.fault) for each in found]
+    return [(each.place, each.level, each.fault) for each in found]
 
 
 @pytest.fixture
@@ -61,7 +64,7 @@ alerters:
 """,
         )
 
-    assert {(each.place, each.severity) for each in found} == {
+    assert {(each.place, each.level) for each in found} == {
         ("alerters.pager", FindingLevel.OK),
         ("alerters.mail", FindingLevel.OK),
         ("alerters.screen", FindingLevel.OK),
@@ -112,7 +115,7 @@ def test_a_secret_that_anybody_may_read(tmp_path: Path, secret: Path) -> None:
         )
 
     place = "alerters.pager.routing_key_file"
-    fault = f"anybody on this machine may read {secret}"
+    fault = f"anybody on this machine can read {secret}"
     assert told(found) == [(place, FindingLevel.WARNING, fault)]
 
 
@@ -125,9 +128,15 @@ def test_the_mail_server_of_the_guides_form(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_used(tmp_path: Path) -> None:
-    """All of its faults are errors, since the alert job would not start; no file is no fault."""
+    """All of its faults are errors, since the alert job would not start."""
     found = look(tmp_path, "{alerters: {a: {}}, routes: [{to: [x]}]}")
 
-    assert {each.severity for each in found} == {FindingLevel.ERROR}
+    assert {each.level for each in found} == {FindingLevel.ERROR}
     assert "alerters.a" in found[0].fault
-    assert list(look_at_alerters(tmp_path / "none", NOW)) == []
+
+
+def test_no_file_of_alerters(tmp_path: Path) -> None:
+    """Without a settings file nobody is to be notified, which is no fault."""
+    context = context_of(config_in(tmp_path), Machine(clock=lambda: NOW))
+
+    assert list(check_alerting(context)) == []

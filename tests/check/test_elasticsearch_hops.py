@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from shipper.check.elasticsearch import STREAMS, clock_skew, look_at_elasticsearch
+from shipper.check.elasticsearch import STREAMS, check_clock_skew, check_elasticsearch
 from shipper.check.finding import Finding, FindingLevel
 from shipper.config.outputs import ElasticsearchOutput, TlsOptions
 from tests.check.reaching import Authority
@@ -64,13 +64,13 @@ def cluster(answers: dict[str, tuple[int, object]], *, date: float | None = None
 
 def look(url: str, *, tls: TlsOptions | None = None, key: Path | None = None) -> list[Finding]:
     output = ElasticsearchOutput((url,), api_key_file=key, tls=tls or TlsOptions())
-    return list(look_at_elasticsearch(output, time.time()))
+    return list(check_elasticsearch(output, time.time()))
 
 
 def faults(found: list[Finding]) -> list[tuple[FindingLevel, str]]:
-    wrong = [each for each in found if each.severity is not FindingLevel.OK]
+    wrong = [each for each in found if each.level is not FindingLevel.OK]
     assert all(each.remedy for each in wrong)
-    return [(each.severity, each.fault) for each in wrong]
+    return [(each.level, each.fault) for each in wrong]
 
 
 def test_all_hops_are_passed() -> None:
@@ -78,8 +78,8 @@ def test_all_hops_are_passed() -> None:
     with cluster(READY) as url:
         (found,) = look(url)
 
-    assert found.severity is FindingLevel.OK
-    assert found.fault == f"{url} is Elasticsearch 9.5.3 and knows us"
+    assert found.level is FindingLevel.OK
+    assert found.fault == f"{url} is Elasticsearch 9.5.3 and accepts our login"
 
 
 def test_a_node_that_is_down(authority: Authority) -> None:
@@ -89,7 +89,7 @@ def test_a_node_that_is_down(authority: Authority) -> None:
         no_tls = faults(look(f"https://localhost:{port}", tls=TlsOptions(ca=authority.path)))
     refused = faults(look(url))
 
-    assert no_tls == [(FindingLevel.ERROR, f"localhost:{port} does not speak TLS")]
+    assert no_tls == [(FindingLevel.ERROR, f"localhost:{port} does not use TLS")]
     assert refused == [(FindingLevel.ERROR, f"127.0.0.1:{port} refuses connections")]
 
 
@@ -142,7 +142,7 @@ def test_a_user_who_may_not_write() -> None:
     with cluster({**READY, "/_security/user/_has_privileges": (200, denied)}) as url:
         found = faults(look(url))
 
-    assert found == [(FindingLevel.ERROR, f"reader may not write to {STREAMS}")]
+    assert found == [(FindingLevel.ERROR, f"the user reader may not write to {STREAMS}")]
 
 
 def test_clocks_that_differ() -> None:
@@ -160,9 +160,9 @@ def test_clocks_that_differ() -> None:
 
 def test_a_clock_that_is_near_enough() -> None:
     """Half a minute is no fault; nothing known is none either."""
-    assert list(clock_skew("place", 1030.0, 1000.0)) == []
-    assert list(clock_skew("place", None, 1000.0)) == []
-    assert [each.fault for each in clock_skew("place", 900.0, 1000.0)] == [
+    assert list(check_clock_skew("place", 1030.0, 1000.0)) == []
+    assert list(check_clock_skew("place", None, 1000.0)) == []
+    assert [each.fault for each in check_clock_skew("place", 900.0, 1000.0)] == [
         "its clock is 100 s behind ours"
     ]
 
@@ -172,6 +172,6 @@ def test_a_real_node(elasticsearch_url: str) -> None:
     """A real node is known by its answers, its clock is near, and what it lacks is told."""
     found = look(elasticsearch_url)
 
-    assert found[0].severity is FindingLevel.OK
+    assert found[0].level is FindingLevel.OK
     assert "is Elasticsearch 9." in found[0].fault
     assert {told for _, told in faults(found)} <= {f"there is no index template for {STREAMS}"}

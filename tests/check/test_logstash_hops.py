@@ -10,7 +10,7 @@ import pytest
 
 from shipper.check import logstash
 from shipper.check.finding import Finding, FindingLevel
-from shipper.check.logstash import look_at_logstash
+from shipper.check.logstash import check_logstash
 from shipper.config.outputs import LogstashOutput, TlsOptions
 from tests.check.reaching import Authority, over_tls, serving, silent, silent_for_long
 
@@ -25,16 +25,16 @@ def authority(tmp_path: Path) -> Authority:
 
 def look(address: str, tls: TlsOptions, *, now: float | None = None) -> list[Finding]:
     output = LogstashOutput((address,), tls, connect_seconds=0.5)
-    return list(look_at_logstash(output, time.time() if now is None else now))
+    return list(check_logstash(output, time.time() if now is None else now))
 
 
 def errors(found: list[Finding]) -> list[str]:
-    assert all(each.remedy for each in found if each.severity is not FindingLevel.OK)
-    return [each.fault for each in found if each.severity is FindingLevel.ERROR]
+    assert all(each.remedy for each in found if each.level is not FindingLevel.OK)
+    return [each.fault for each in found if each.level is FindingLevel.ERROR]
 
 
 def warnings(found: list[Finding]) -> list[tuple[str, str]]:
-    return [(each.place, each.fault) for each in found if each.severity is FindingLevel.WARNING]
+    return [(each.place, each.fault) for each in found if each.level is FindingLevel.WARNING]
 
 
 def test_all_hops_are_passed(authority: Authority) -> None:
@@ -42,7 +42,7 @@ def test_all_hops_are_passed(authority: Authority) -> None:
     with serving(over_tls(authority.server("localhost"), silent)) as port:
         found = look(f"localhost:{port}", TlsOptions(ca=authority.path), now=time.time())
 
-    told = f"localhost:{port} takes connections with TLSv1.3"
+    told = f"localhost:{port} accepts connections with TLSv1.3"
     assert found == [Finding("output.logstash.hosts[0]", FindingLevel.OK, told)]
 
 
@@ -50,15 +50,15 @@ def test_a_name_that_is_not_known() -> None:
     """The hop of the name fails with the name."""
     (told,) = errors(look("no-such-host.invalid:5044", PLAIN))
 
-    assert told.startswith("no-such-host.invalid:5044 has a name that is not known here (")
+    assert told.startswith("no-such-host.invalid:5044 cannot be resolved (")
 
 
 def test_a_name_that_there_cannot_be() -> None:
     """A name that DNS would not even take is a finding too."""
     (found,) = look("logs1..example:5044", PLAIN)[1:]
 
-    assert found.fault == "logs1..example:5044 has a name that there cannot be"
-    assert found.remedy == "mend it in output.logstash.hosts"
+    assert found.fault == "logs1..example:5044 is not a valid host name"
+    assert found.remedy == "correct output.logstash.hosts"
 
 
 def test_a_port_that_is_closed() -> None:
@@ -88,7 +88,7 @@ def test_a_port_without_tls() -> None:
     with serving(lambda connection: connection.sendall(b"220 mail.example ESMTP\r\n")) as port:
         found = look(f"localhost:{port}", TlsOptions())
 
-    assert errors(found) == [f"localhost:{port} does not speak TLS"]
+    assert errors(found) == [f"localhost:{port} does not use TLS"]
 
 
 def test_a_port_that_says_nothing() -> None:
@@ -96,7 +96,7 @@ def test_a_port_that_says_nothing() -> None:
     with serving(silent_for_long) as port:
         found = look(f"localhost:{port}", TlsOptions())
 
-    assert errors(found) == [f"localhost:{port} accepts the connection and says nothing"]
+    assert errors(found) == [f"localhost:{port} accepts the connection and sends nothing"]
 
 
 def test_a_port_that_ends_the_handshake() -> None:
@@ -111,7 +111,7 @@ def test_a_port_that_ends_the_handshake() -> None:
     ("names", "days", "told"),
     [
         (("logs.example",), 90, "has a certificate for another name"),
-        (("localhost",), -1, "has a certificate that has ended"),
+        (("localhost",), -1, "has a certificate that has expired"),
     ],
 )
 def test_a_certificate_that_is_wrong(
@@ -132,7 +132,7 @@ def test_a_ca_that_is_not_trusted(authority: Authority, tmp_path: Path) -> None:
         (found,) = look(f"localhost:{port}", TlsOptions(ca=other.path))
 
     assert found.fault.startswith(f"localhost:{port} has a certificate that is not trusted (")
-    assert found.remedy == "name the certificate of its CA as output.logstash.tls.ca"
+    assert found.remedy == "set output.logstash.tls.ca to the certificate of its CA"
 
 
 def test_a_ca_file_that_is_none(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_a_ca_file_that_is_none(tmp_path: Path) -> None:
         wrong = look(f"localhost:{port}", TlsOptions(ca=tmp_path / "ca.pem"))
         missing = look(f"localhost:{port}", TlsOptions(ca=tmp_path / "nowhere.pem"))
 
-    cannot = f"localhost:{port} is not tried: cannot read {tmp_path}"
+    cannot = f"localhost:{port} was not contacted: cannot read {tmp_path}"
     assert errors(wrong) == [f"{cannot}/ca.pem: no certificate or crl found"]
     assert errors(missing) == [f"{cannot}/nowhere.pem: No such file or directory"]
 
@@ -156,7 +156,7 @@ def test_a_server_that_demands_a_certificate(authority: Authority, tmp_path: Pat
         with_one = look(f"localhost:{port}", TlsOptions(authority.path, certificate, key))
 
     assert errors(without) == [
-        f"localhost:{port} demands a certificate of ours (tlsv13 alert certificate required)"
+        f"localhost:{port} requires a client certificate (tlsv13 alert certificate required)"
     ]
     assert errors(with_one) == []
 
@@ -168,7 +168,7 @@ def test_a_certificate_of_ours_that_is_not_taken(authority: Authority, tmp_path:
     with serving(over_tls(context, silent)) as port:
         found = look(f"localhost:{port}", TlsOptions(authority.path, certificate, key))
 
-    told = f"localhost:{port} does not take our certificate (tlsv1 alert unknown ca)"
+    told = f"localhost:{port} rejects our client certificate (tlsv1 alert unknown ca)"
     assert errors(found) == [told]
 
 
@@ -179,7 +179,7 @@ def test_a_key_that_does_not_fit(authority: Authority, tmp_path: Path) -> None:
     with serving(over_tls(authority.server("localhost"), silent)) as port:
         found = look(f"localhost:{port}", TlsOptions(authority.path, certificate, key))
 
-    told = f"is not tried: cannot use {certificate} with {key}: key values mismatch"
+    told = f"was not contacted: cannot use {certificate} with {key}: key values mismatch"
     assert errors(found) == [f"localhost:{port} {told}"]
 
 
@@ -189,7 +189,7 @@ def test_a_certificate_that_ends_soon(authority: Authority) -> None:
     with serving(over_tls(authority.server("localhost", ends=ends), silent)) as port:
         found = look(f"localhost:{port}", TlsOptions(ca=authority.path), now=ends - 10 * DAY)
 
-    told = f"the certificate of localhost:{port} ends in 10 days"
+    told = f"the certificate of localhost:{port} expires in 10 days"
     assert warnings(found) == [("output.logstash.hosts[0]", told)]
 
 
@@ -199,7 +199,7 @@ def test_verification_that_is_off(authority: Authority) -> None:
     with serving(over_tls(context, silent)) as port:
         found = look(f"localhost:{port}", TlsOptions(verify=False))
 
-    told = "whoever answers is trusted, and gets the records"
+    told = "any server that answers is trusted, and gets the records"
     assert warnings(found) == [("output.logstash.tls.verify", told)]
     assert errors(found) == []
 
@@ -207,7 +207,10 @@ def test_verification_that_is_off(authority: Authority) -> None:
 def test_clear_text_beyond_this_machine() -> None:
     """Without TLS, records are said to be readable on the way; within this machine they are not."""
     assert warnings(look("no-such-host.invalid:5044", PLAIN)) == [
-        ("output.logstash.tls.enabled", "records go to no-such-host.invalid:5044 in clear text")
+        (
+            "output.logstash.tls.enabled",
+            "records are sent to no-such-host.invalid:5044 in clear text",
+        )
     ]
     with serving(silent) as port:
         assert warnings(look(f"127.0.0.1:{port}", PLAIN)) == []
@@ -216,7 +219,7 @@ def test_clear_text_beyond_this_machine() -> None:
 @pytest.mark.parametrize(
     ("said", "told"),
     [
-        (b"HTTP/1.1 400 Bad Request\r\n", "is no beats input: it speaks first"),
+        (b"HTTP/1.1 400 Bad Request\r\n", "is not a beats input: it sends data first"),
         (b"", "ended the connection at once"),
     ],
 )
@@ -232,9 +235,9 @@ def test_every_host_is_tried() -> None:
     """One host that is down does not hide the others."""
     with serving(silent) as port:
         output = LogstashOutput((f"no-such-host.invalid:{port}", f"127.0.0.1:{port}"), PLAIN)
-        found = list(look_at_logstash(output, 0.0))
+        found = list(check_logstash(output, 0.0))
 
-    assert [(each.place, each.severity) for each in found if "hosts" in each.place] == [
+    assert [(each.place, each.level) for each in found if "hosts" in each.place] == [
         ("output.logstash.hosts[0]", FindingLevel.ERROR),
         ("output.logstash.hosts[1]", FindingLevel.OK),
     ]

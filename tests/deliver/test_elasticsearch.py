@@ -136,13 +136,13 @@ def test_a_used_failure_store_is_seen_though_nothing_failed(server: Scripted, st
         (items(item(404, "index_not_found_exception")), "answered for 1 of 2 events"),
         (items(*[item(404, "index_not_found_exception")] * 2), "; run `shipper setup`"),
         (Says(401, {"error": {"type": "security_exception"}}), "answered 401 (security_exception"),
-        (Says(403, {"error": {"type": "security_exception"}}), "role that `shipper setup` makes"),
+        (Says(403, {"error": {"type": "security_exception"}}), "role that `shipper setup` creates"),
         (Says(404, {"error": "no handler found"}), "answered 404 (error: no handler found)"),
         (Says(429, {"error": {"type": "es_rejected_execution_exception"}}), "answered 429"),
         (Says(503, b"<html>"), "answered 503"),
         (Says(200, b"<html>"), "answered with no bulk answer"),
         (Says(200, {"errors": True}), "answered for 0 of 2 events"),
-        (Says(200, {}, product="Other"), "is it Elasticsearch?"),
+        (Says(200, {}, product="Other"), "check that it is Elasticsearch"),
     ],
 )
 def test_a_reason_to_wait(server: Scripted, start: Open, answer: Says, told: str) -> None:
@@ -167,7 +167,7 @@ def test_nobody_listens(start: Open) -> None:
 
 def test_a_name_that_nobody_knows(start: Open) -> None:
     """A wrong name is told as that."""
-    with pytest.raises(OutputUnavailable, match=r"es1\.invalid:9200: the name is not known"):
+    with pytest.raises(OutputUnavailable, match=r"es1\.invalid:9200: the name cannot be resolved"):
         start(hosts=("http://es1.invalid:9200",)).publish(simple_batch(1))
 
 
@@ -291,8 +291,8 @@ def test_no_secret_is_shown(
     ("content", "told"),
     [
         (None, "No such file"),
-        ("", "has to hold one line"),
-        ("a\nb", "has to hold one line"),
+        ("", "does not hold one line"),
+        ("a\nb", "does not hold one line"),
         ("schlüssel", "holds no API key"),
     ],
 )

@@ -89,13 +89,13 @@ def refused(authority: Authority, context: ssl.SSLContext, tls: TlsOptions | Non
 def test_another_name(authority: Authority) -> None:
     """A certificate of the same CA for another server is not the server that was meant."""
     told = refused(authority, authority.server("other.example"))
-    assert "has a certificate for another name; use a name that is in the certificate" in told
+    assert "has a certificate for another name; use a name from the certificate" in told
 
 
 def test_an_expired_certificate(authority: Authority) -> None:
     """A certificate is not trusted a second longer than it says."""
     past = datetime.now(UTC) - timedelta(days=1)
-    assert "has a certificate that has ended; renew" in refused(
+    assert "has a certificate that has expired; renew" in refused(
         authority, authority.server(not_after=past)
     )
 
@@ -165,7 +165,7 @@ def test_what_is_mended_is_used_without_a_restart(authority: Authority, tmp_path
         with pytest.raises(OutputUnavailable, match=r"late\.pem: No such file.*tls\.ca"):
             output.publish(batch_to(4))
         ca.write_text("no certificate")
-        with pytest.raises(OutputUnavailable, match=r"late\.pem: .*as output\.logstash\.tls\.ca"):
+        with pytest.raises(OutputUnavailable, match=r"late\.pem: .*set output\.logstash\.tls\.ca"):
             output.publish(batch_to(4))
         ca.write_bytes(authority.file.read_bytes())
         assert output.publish(batch_to(4)) == Delivery()

@@ -31,19 +31,19 @@ def tls_error(reason: str) -> ssl.SSLError:
 @pytest.mark.parametrize(
     ("error", "fault", "remedy"),
     [
-        (socket.gaierror(-2, "not found"), "has a name that is not known here", f"{SECTION}.hosts"),
+        (socket.gaierror(-2, "not found"), "cannot be resolved", f"{SECTION}.hosts"),
         (ConnectionRefusedError(), "refuses connections", "start the server"),
         (ConnectionResetError(), "ended the connection before the ack", "log"),
         (ssl.SSLEOFError(8, "eof"), "ended the connection before the ack", "log"),
         (OSError(errno.ENETUNREACH, "no route"), "cannot be reached: no route", "network"),
-        (untrusted(10), "has a certificate that has ended", "renew"),
+        (untrusted(10), "has a certificate that has expired", "renew"),
         (untrusted(9), "has a certificate that is not valid yet", "clock"),
         (untrusted(62), "has a certificate for another name", "use a name"),
         (untrusted(64), "has a certificate for another name", "use a name"),
         (untrusted(20, "no issuer."), "is not trusted (no issuer)", f"{SECTION}.tls.ca"),
-        (tls_error("WRONG_VERSION_NUMBER"), "does not speak TLS", f"{SECTION}.tls.enabled"),
-        (tls_error("TLSV13_ALERT_CERTIFICATE_REQUIRED"), "demands", f"{SECTION}.tls.key"),
-        (tls_error("TLSV1_ALERT_UNKNOWN_CA"), "does not take", f"{SECTION}.tls.certificate"),
+        (tls_error("WRONG_VERSION_NUMBER"), "does not use TLS", f"{SECTION}.tls.enabled"),
+        (tls_error("TLSV13_ALERT_CERTIFICATE_REQUIRED"), "requires a client", f"{SECTION}.tls.key"),
+        (tls_error("TLSV1_ALERT_UNKNOWN_CA"), "rejects our client", f"{SECTION}.tls.certificate"),
         (tls_error("TLSV1_ALERT_PROTOCOL_VERSION"), "(tlsv1 alert protocol version)", "log"),
         (tls_error(""), "cannot agree on TLS with us (no reason was given)", "log"),
     ],
@@ -91,5 +91,7 @@ def test_every_address_of_a_name_is_tried(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_nothing_is_spoken_to_with_files_that_are_missing(tmp_path: Path) -> None:
     """A CA that cannot be read is told before a connection is made, whoever is there."""
-    with pytest.raises(ConnectionFailed, match=r"^is not tried: cannot read .*nowhere\.pem: No"):
+    with pytest.raises(
+        ConnectionFailed, match=r"^was not contacted: cannot read .*nowhere\.pem: No"
+    ):
         connect("127.0.0.1:1", TlsOptions(ca=tmp_path / "nowhere.pem"), 5.0, SECTION)

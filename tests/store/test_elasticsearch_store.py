@@ -261,7 +261,7 @@ def store_at(port: int) -> Store:
         (403, b'{"error":{"type":"security_exception","reason":"no"}}', "shipper setup"),
         (429, b'{"error":{"type":"circuit_breaking_exception","reason":"no"}}', "answered 429"),
         (503, b"", "answered 503"),
-        (200, b"<html>", "is it Elasticsearch"),
+        (200, b"<html>", "check that it is Elasticsearch"),
         (
             200,
             b'{"responses":[{"_shards":{"failed":1},"hits":{"total":{"value":5}}}]}',

@@ -44,24 +44,26 @@ class AlerterUnavailable(ShipperError):  # noqa: N818 -- as `OutputUnavailable`
     """
     The service could not be reached, or wants to be asked again later.
 
-    `retry_after_seconds` is what it asked for. The message holds no secret.
+    `retry_after_seconds` is what it asked for. The text holds no secret.
     """
 
-    def __init__(self, message: str, retry_after_seconds: float | None = None) -> None:
-        super().__init__(message)
+    def __init__(
+        self, fault: str, remedy: str = "", *, retry_after_seconds: float | None = None
+    ) -> None:
+        super().__init__(fault, remedy)
         self.retry_after_seconds = retry_after_seconds
 
 
 class AlerterRefused(ShipperError):  # noqa: N818 -- an answer
     """
-    The service refused the page; the message says why and holds no secret.
+    The service refused the page; the text says why and holds no secret.
 
     `mendable` tells whether it would take the same page once somebody has mended a key, an address
     or a certificate.
     """
 
-    def __init__(self, message: str, *, mendable: bool = False) -> None:
-        super().__init__(message)
+    def __init__(self, fault: str, remedy: str = "", *, mendable: bool = False) -> None:
+        super().__init__(fault, remedy)
         self.mendable = mendable
 
 
@@ -111,7 +113,9 @@ def open_alerter(name: str, settings: AlerterSettings, surroundings: AlerterCont
     try:
         kind = getattr(import_module(module), attribute)
     except ModuleNotFoundError as error:
-        told = f"alerters.{name}: {error.name} is not installed; pip install"
-        raise ConfigError(f"{told} 'orchestrator-shipper[{settings.kind}]'") from error
+        raise ConfigError(
+            f"alerters.{name}: {error.name} is not installed",
+            f"pip install 'orchestrator-shipper[{settings.kind}]'",
+        ) from error
     alerter: Alerter = kind(name, settings.of_kind, surroundings)
     return alerter

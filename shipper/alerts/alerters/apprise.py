@@ -51,19 +51,20 @@ class AppriseAlerter:
         logging.getLogger("urllib3").setLevel(logging.INFO)  # below, it tells every path
         service = apprise.Apprise()
         if not service.add(url.reveal()):
-            told = f"{self._settings.url_file} holds no URL that Apprise knows; mend the file"
-            raise AlerterRefused(f"{self._who}: {told}", mendable=True)
+            fault = f"{self._who}: {self._settings.url_file} holds no URL that Apprise knows"
+            raise AlerterRefused(fault, "correct the file", mendable=True)
         if self._thread is not None and self._thread.is_alive():
-            raise AlerterUnavailable(f"{self._who}: the try before has not ended; wait for it")
+            fault = f"{self._who}: the previous attempt is still running"
+            raise AlerterUnavailable(fault, "wait for it")
         outcome: list[str | None] = []
         self._thread = Thread(target=_try, args=(service, page, outcome), daemon=True)
         self._thread.start()
         self._thread.join(self._settings.seconds)
         if not outcome:
-            told = f"did not answer within {self._settings.seconds:g} s; see whether it is up"
-            raise AlerterUnavailable(f"{self._who}: the service {told}")
+            fault = f"the service did not answer within {self._settings.seconds:g} s"
+            raise AlerterUnavailable(f"{self._who}: {fault}", "check that it is up")
         if outcome[0] is not None:
-            raise AlerterUnavailable(f"{self._who} {outcome[0]}; it is tried again")
+            raise AlerterUnavailable(f"{self._who} {outcome[0]}", "it is tried again")
         return None
 
     def close(self) -> None:

@@ -41,8 +41,8 @@ class ConsoleAlerter:
             self._out.write(text_of(page, colors=self._colors))
             self._out.flush()
         except (OSError, ValueError) as error:
-            told = f"alerters.{self.name}.console: the standard output is gone; start it again"
-            raise AlerterUnavailable(told) from error
+            fault = f"alerters.{self.name}.console: the standard output is gone"
+            raise AlerterUnavailable(fault, "restart the alert job") from error
         return None
 
     def close(self) -> None:

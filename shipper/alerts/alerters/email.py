@@ -77,10 +77,11 @@ class EmailAlerter:
         except smtplib.SMTPException as error:
             raise self._refusal(error, password) from None
         except ConnectionFailed as failed:
-            raise AlerterUnavailable(f"{self._who} {failed.fault}; {failed.remedy}") from None
+            raise AlerterUnavailable(f"{self._who} {failed.fault}", failed.remedy) from None
         except UnicodeError:
-            told = f"{self._who} has a name that is none; mend host"
-            raise AlerterRefused(told, mendable=True) from None
+            raise AlerterRefused(
+                f"{self._who} is not a valid host name", "correct host", mendable=True
+            ) from None
         except OSError as error:
             raise self._unreached(error) from None
 
@@ -100,12 +101,13 @@ class EmailAlerter:
 
     def _unreached(self, error: OSError) -> AlerterUnavailable | AlerterRefused:
         if isinstance(error, TimeoutError):
-            told = f"did not answer within {self._settings.seconds:g} s; see whether it is up"
-            return AlerterUnavailable(f"{self._who} {told}")
+            fault = f"{self._who} did not answer within {self._settings.seconds:g} s"
+            return AlerterUnavailable(fault, "check that it is up")
         failed = explain(error, self._section)
-        told = f"{self._who} {failed.fault}; {failed.remedy.replace('.hosts', '.host')}"
-        is_untrusted = isinstance(error, ssl.SSLCertVerificationError)
-        return AlerterRefused(told, mendable=True) if is_untrusted else AlerterUnavailable(told)
+        fault, remedy = f"{self._who} {failed.fault}", failed.remedy.replace(".hosts", ".host")
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return AlerterRefused(fault, remedy, mendable=True)
+        return AlerterUnavailable(fault, remedy)
 
     def _connected(self) -> Session:
         settings = self._settings
@@ -123,32 +125,34 @@ class EmailAlerter:
         match error:
             case smtplib.SMTPAuthenticationError():
                 # What it says of the password may hold the password.
-                told = f"does not take the user or password ({error.smtp_code}); mend them"
-                return self._judged([error.smtp_code], told, mendable=True)
+                fault = f"does not accept the user or password ({error.smtp_code})"
+                return self._judged([error.smtp_code], fault, "correct them", mendable=True)
             case smtplib.SMTPRecipientsRefused():
                 quoted = "; ".join(
                     f"{who}: {code} {_words(text, scrub)}"
                     for who, (code, text) in error.recipients.items()
                 )
                 codes = [code for code, _ in error.recipients.values()]
-                told = f"refuses recipients ({quoted}); mend `to`"
+                fault = f"refuses recipients ({quoted})"
                 nobody_has_it = len(codes) == len(self._settings.to)
-                return self._judged(codes, told, mendable=nobody_has_it)
+                return self._judged(codes, fault, "correct `to`", mendable=nobody_has_it)
             case smtplib.SMTPResponseException():
-                told = f"answers {error.smtp_code} {_words(error.smtp_error, scrub)}; see its log"
+                fault = f"answers {error.smtp_code} {_words(error.smtp_error, scrub)}"
                 is_about_us = isinstance(error, smtplib.SMTPSenderRefused)
-                return self._judged([error.smtp_code], told, mendable=is_about_us)
+                return self._judged([error.smtp_code], fault, "see its log", mendable=is_about_us)
             case smtplib.SMTPNotSupportedError():
-                told = f"does not offer what security: {self._settings.security} or username needs"
-                return AlerterRefused(f"{self._who} {told}; mend these settings", mendable=True)
-        return AlerterUnavailable(f"{self._who} ended the connection; see its log")
+                fault = f"does not offer what security: {self._settings.security} or username needs"
+                return AlerterRefused(
+                    f"{self._who} {fault}", "correct these settings", mendable=True
+                )
+        return AlerterUnavailable(f"{self._who} ended the connection", "see its log")
 
     def _judged(
-        self, codes: list[int], told: str, *, mendable: bool
+        self, codes: list[int], fault: str, remedy: str, *, mendable: bool
     ) -> AlerterUnavailable | AlerterRefused:
         if all(code < 500 for code in codes):
-            return AlerterUnavailable(f"{self._who} {told}")
-        return AlerterRefused(f"{self._who} {told}", mendable=mendable)
+            return AlerterUnavailable(f"{self._who} {fault}", remedy)
+        return AlerterRefused(f"{self._who} {fault}", remedy, mendable=mendable)
 
 
 def _words(text: bytes | str, scrub: Scrub) -> str:

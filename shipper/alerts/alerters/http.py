@@ -90,18 +90,18 @@ class Poster:
         try:
             answer = self._ask(method, address, sent, content)
         except ConnectionFailed as failed:
-            raise AlerterUnavailable(f"{self.who} {failed.fault}; {failed.remedy}") from None
+            raise AlerterUnavailable(f"{self.who} {failed.fault}", failed.remedy) from None
         except (httpcore.TimeoutException, TimeoutError):
-            told = f"{self.who} did not answer within {self.seconds:g} s; see whether it is up"
-            raise AlerterUnavailable(told) from None
+            fault = f"{self.who} did not answer within {self.seconds:g} s"
+            raise AlerterUnavailable(fault, "check that it is up") from None
         except (httpcore.ConnectError, httpcore.NetworkError) as error:
             raise self._unreached(error) from None
         except httpcore.ProtocolError:
-            told = f"{self.who} does not answer as HTTP demands; mend its address"
-            raise AlerterUnavailable(told) from None
+            fault = f"{self.who} does not answer with HTTP"
+            raise AlerterUnavailable(fault, "correct its address") from None
         except (httpcore.UnsupportedProtocol, UnicodeError):
-            told = f"{self.who} has an address that is none; mend it"
-            raise AlerterRefused(told, mendable=True) from None
+            fault = f"the address of {self.who} is not valid"
+            raise AlerterRefused(fault, "correct it", mendable=True) from None
         if 200 <= answer.status < 300 or good(answer):
             return answer
         raise refusal(self.who, answer, scrub)
@@ -127,11 +127,11 @@ class Poster:
         cause: BaseException | None = error
         while cause is not None:
             if isinstance(cause, ssl.SSLCertVerificationError):
-                told = f"{self.who} has a certificate that is not trusted ({cause.verify_message})"
-                return AlerterRefused(f"{told}; see {self.section}.tls.ca", mendable=True)
+                fault = f"{self.who} has a certificate that is not trusted ({cause.verify_message})"
+                return AlerterRefused(fault, f"see {self.section}.tls.ca", mendable=True)
             cause = cause.__cause__ or cause.__context__
         what = "cannot be reached" if isinstance(error, httpcore.ConnectError) else "broke off"
-        return AlerterUnavailable(f"{self.who} {what}; see whether it is up and the way is open")
+        return AlerterUnavailable(f"{self.who} {what}", "check that it is up and can be reached")
 
 
 def refusal(who: str, answer: HttpAnswer, scrub: Scrub) -> AlerterUnavailable | AlerterRefused:
@@ -140,14 +140,15 @@ def refusal(who: str, answer: HttpAnswer, scrub: Scrub) -> AlerterUnavailable | 
     quoted = safe(scrub(body.decode("utf-8", "replace")).strip())[:LONGEST_QUOTE]
     told = f"{who} answers {answer.status}" + (f": {quoted}" if quoted else "")
     if answer.status in LATER or answer.status >= 500:
-        return AlerterUnavailable(f"{told}; it is tried again", retry_after(answer.headers))
+        return AlerterUnavailable(
+            told, "it is tried again", retry_after_seconds=retry_after(answer.headers)
+        )
     if 300 <= answer.status < 400:
-        told = f"{who} sends us elsewhere ({answer.status}); mend its address"
-        return AlerterRefused(told, mendable=True)
-    remedy = (
-        "see its key and what that may do" if answer.status in (401, 403) else "mend its settings"
-    )
-    return AlerterRefused(f"{told}; {remedy}", mendable=answer.status in MENDABLE)
+        fault = f"{who} redirects to another address ({answer.status})"
+        return AlerterRefused(fault, "correct its address", mendable=True)
+    is_login = answer.status in (401, 403)
+    remedy = "check its key and what the key allows" if is_login else "correct its settings"
+    return AlerterRefused(told, remedy, mendable=answer.status in MENDABLE)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

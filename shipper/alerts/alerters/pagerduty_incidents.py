@@ -95,7 +95,9 @@ class PagerDutyIncidentsAlerter:
         found = answer.json()
         incidents = found.get("incidents") if isinstance(found, dict) else None
         if not isinstance(incidents, list):
-            raise AlerterUnavailable(f"{self._who} answers something else; it is tried again")
+            raise AlerterUnavailable(
+                f"{self._who} answers something unexpected", "it is tried again"
+            )
         return next(filter(None, map(_id_of, incidents)), None)
 
     def _call(self, key: Secret, method: str, path: str, body: Any, **more: Any) -> HttpAnswer:

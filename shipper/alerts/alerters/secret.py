@@ -50,11 +50,14 @@ def read_secret(path: Path) -> Secret:
         with path.open("rb") as file:
             content = file.read(MOST_BYTES + 1)
     except OSError as error:
-        raise AlerterUnavailable(f"cannot read {path}: {error.strerror}; mend the file") from None
+        raise AlerterUnavailable(
+            f"cannot read {path}: {error.strerror}", "correct the file"
+        ) from None
     text = content.decode("latin-1").strip()
     if len(content) > MOST_BYTES or _USABLE.fullmatch(text) is None:
-        told = "holds no secret: one line of printable ASCII is needed"
-        raise AlerterUnavailable(f"{path} {told}; mend the file")
+        raise AlerterUnavailable(
+            f"{path} holds no secret", "put the secret into it: one line of printable ASCII"
+        )
     return Secret(text)
 
 

@@ -27,6 +27,7 @@ from shipper.alerts.alerters.settings import Slack, address_of
 from shipper.alerts.page import Page
 from shipper.alerts.pages.colors import color_of
 from shipper.alerts.pages.parts import PagePart, fitted, headline, line, parts_of, subject
+from shipper.config.options import InvalidValueError
 
 TEXT_LIMIT: Final = 3000
 TITLE_LIMIT: Final = 250
@@ -72,9 +73,9 @@ class SlackAlerter:
             url = read_secret(self._settings.url_file)
             try:
                 address_of(url.reveal())
-            except ValueError as error:
-                told = f"{self._who}: what {self._settings.url_file} holds {error}"
-                raise AlerterRefused(told, mendable=True) from None
+            except InvalidValueError as error:
+                fault = f"{self._who}: what {self._settings.url_file} holds {error.fault}"
+                raise AlerterRefused(fault, error.remedy, mendable=True) from None
             self._poster.post(url, {"attachments": [attachment(page)]})
             return None
         assert self._settings.token_file is not None
@@ -129,9 +130,12 @@ class SlackAlerter:
             return None
         word = error if re.fullmatch(r"[a-z_]{1,60}", error) else "something that is no answer"
         if error in LATER or not error:
-            raise AlerterUnavailable(f"{self._who} answers {word}; it is tried again")
-        told = f"{self._who} answers {word}; see the token, its scopes, the channel"
-        raise AlerterRefused(told, mendable=error not in PAGE_FAULTS)
+            raise AlerterUnavailable(f"{self._who} answers {word}", "it is tried again")
+        raise AlerterRefused(
+            f"{self._who} answers {word}",
+            "check the token, its scopes and the channel",
+            mendable=error not in PAGE_FAULTS,
+        )
 
 
 def attachment(page: Page) -> dict[str, Any]:

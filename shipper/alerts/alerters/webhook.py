@@ -30,6 +30,7 @@ from shipper.alerts.alerters.settings import Webhook, address_of
 from shipper.alerts.page import Page
 from shipper.alerts.pages.colors import color_of
 from shipper.alerts.pages.parts import LONGEST_COMMAND, MOST_LINES, headline, line, parts_of, state
+from shipper.config.options import InvalidValueError
 from shipper.text import instant
 
 PREFIX: Final = "whsec_"
@@ -77,9 +78,9 @@ class WebhookAlerter:
         url = read_secret(self._settings.url_file)
         try:
             address_of(url.reveal())
-        except ValueError as error:
-            told = f"{self._who}: what {self._settings.url_file} holds {error}"
-            raise AlerterRefused(told, mendable=True) from None
+        except InvalidValueError as error:
+            fault = f"{self._who}: what {self._settings.url_file} holds {error.fault}"
+            raise AlerterRefused(fault, error.remedy, mendable=True) from None
         return url
 
     def _key(self, secret: Secret) -> bytes:
@@ -89,8 +90,8 @@ class WebhookAlerter:
         try:
             return base64.b64decode(text.removeprefix(PREFIX), validate=True)
         except binascii.Error:
-            told = f"{self._settings.secret_file} holds no base64 after {PREFIX}; mend the file"
-            raise AlerterUnavailable(f"{self._who}: {told}") from None
+            fault = f"{self._settings.secret_file} holds no base64 after {PREFIX}"
+            raise AlerterUnavailable(f"{self._who}: {fault}", "correct the file") from None
 
 
 def signature(key: bytes, id_: str, stamp: str, body: bytes) -> str:

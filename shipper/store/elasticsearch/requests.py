@@ -118,7 +118,8 @@ class Requests:
             return self._decode(answered).responses
         except msgspec.DecodeError as error:
             raise StoreUnavailable(
-                f"{self._cluster.name} sent an answer that cannot be read", "is it Elasticsearch?"
+                f"{self._cluster.name} sent an answer that cannot be read",
+                "check that it is Elasticsearch",
             ) from error
 
     def request(self, method: str, target: str, body: bytes | None = None, **options: str) -> bytes:

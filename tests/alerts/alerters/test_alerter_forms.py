@@ -320,7 +320,7 @@ def test_no_redirect_is_followed(posts: Posts) -> None:
     """It would carry the page, and its secrets, elsewhere."""
     posts.otherwise = Says(307, None, {"Location": f"{posts.url}/elsewhere"})
 
-    with pytest.raises(AlerterRefused, match="sends us elsewhere"):
+    with pytest.raises(AlerterRefused, match="redirects to another address"):
         opened("webhook", Webhook(url=f"{posts.url}/x")).notify(page(), None)
     assert [each.path for each in posts.posted] == ["/x"]
 
@@ -449,7 +449,7 @@ def test_a_wrong_password_is_refused(
             username="ops",
             password_file=secret("wrong-one"),
         )
-        with pytest.raises(AlerterRefused, match="does not take the user or password") as raised:
+        with pytest.raises(AlerterRefused, match="does not accept the user or password") as raised:
             opened("email", settings).notify(page(), None)
     assert raised.value.mendable
     assert mails.got == []

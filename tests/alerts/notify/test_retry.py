@@ -43,7 +43,7 @@ def test_what_may_pass_is_tried_again() -> None:
 
 def test_a_service_is_left_alone_for_as_long_as_it_asks() -> None:
     """`Retry-After` is a lower bound, and itself bounded by an hour."""
-    assert after(AlerterUnavailable("busy", 30.0)) == TryAgain(NOW + 35_000)
+    assert after(AlerterUnavailable("busy", retry_after_seconds=30.0)) == TryAgain(NOW + 35_000)
     assert pause_seconds(1, LIMITS, 1e9, 0.0) == 3600.0
     assert pause_seconds(9, LIMITS, 0.0, 0.0) == 0.0
 
@@ -71,7 +71,7 @@ def test_the_fallback_is_told_when_waiting_would_take_too_long() -> None:
 
     assert after(down, since=NOW - 100_000, fallback="pager") == TryAgain(NOW + 5000)
     assert after(down, since=NOW - 116_000, fallback="pager") == HandOver("pager", "down")
-    asked = AlerterUnavailable("busy", 600.0)
+    asked = AlerterUnavailable("busy", retry_after_seconds=600.0)
     assert after(asked, fallback="pager") == HandOver("pager", "busy")
 
 

@@ -1,0 +1,95 @@
+"""Data folder and index: what keeps the shipper from writing them, before it starts."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from shipper.check.finding import FindingLevel
+from shipper.config.outputs import ConsoleOutput, EmbeddedOutput
+from shipper.process.data_folder import hold
+from tests.check.checking import as_nobody, config_in, faults, write
+
+
+def test_a_data_folder_that_others_may_read(place: Path) -> None:
+    """Dead letters are log lines: their folder is for its owner alone."""
+    (place / "data").mkdir(mode=0o755)
+
+    (found,) = faults(config_in(place))
+
+    assert found[:2] == ("data_dir", FindingLevel.WARNING)
+    assert "other users can read" in found[2]
+
+
+def test_folders_that_cannot_be_written(place: Path) -> None:
+    """A folder that is closed to us, or no folder at all, is an error for registry and index."""
+    write(place / "file")
+    in_a_file = config_in(place, output=EmbeddedOutput(place / "file/index"))
+
+    with as_nobody() as user:
+        closed = faults(config_in(Path("/proc")))
+        found = faults(in_a_file)
+
+    assert ("data_dir", FindingLevel.ERROR, f"/proc cannot be written by user {user}") in closed
+    assert ("output.embedded.path", FindingLevel.ERROR, f"{place}/file is not a folder") in found
+
+
+def test_a_shipper_is_at_work(place: Path) -> None:
+    """The lock of a running shipper is seen, and gone when it is gone."""
+    with hold(place / "data"):
+        (found,) = faults(config_in(place))
+    told = (
+        f"a shipper (process {os.getpid()}) is running on {place}/data; a second one will not start"
+    )
+
+    assert found == ("data_dir", FindingLevel.WARNING, told)
+    assert faults(config_in(place)) == []
+
+
+def test_a_registry_that_is_damaged(place: Path) -> None:
+    """A registry that cannot be read is named with the remedy, and left as it is."""
+    (place / "data").mkdir(mode=0o700)
+    write(place / "data/registry.db", b"no registry" * 1000)
+
+    (found,) = faults(config_in(place))
+
+    assert found[:2] == ("data_dir", FindingLevel.ERROR)
+    assert "registry.db: registry: file is not a database" in found[2]
+    assert (place / "data/registry.db").read_bytes() == b"no registry" * 1000
+
+
+def test_an_index_that_is_the_data_folder(place: Path) -> None:
+    """Index and registry have a folder each."""
+    config = config_in(place, output=EmbeddedOutput(place / "data", max_bytes=1))
+
+    assert faults(config) == [("output.embedded.path", FindingLevel.ERROR, "is also the data_dir")]
+
+
+def test_an_index_larger_than_the_disk(place: Path) -> None:
+    """A size that the disk does not have would be met by a full disk, not by retention."""
+    (found,) = faults(config_in(place, output=EmbeddedOutput(place / "index", max_bytes=2**60)))
+
+    assert found[:2] == ("output.embedded.max_size", FindingLevel.WARNING)
+    assert found[2].startswith("1048576.0 TiB is more than the disk has left (")
+
+
+def test_an_index_that_cannot_be_opened(place: Path) -> None:
+    """A damaged index is an error with the words of the store, and a remedy."""
+    part = place / "index/part-00000001"
+    part.mkdir(parents=True)
+    (part / "part.json").write_text("{")
+
+    (found,) = faults(config_in(place))
+
+    assert found[:2] == ("output.embedded.path", FindingLevel.ERROR)
+
+
+def test_console_output(place: Path) -> None:
+    """Standard output needs nothing, a file needs its folder."""
+    there = config_in(place, output=ConsoleOutput("json", "-"))
+    not_there = config_in(place, output=ConsoleOutput("json", str(place / "logs/app.log/out")))
+
+    assert faults(there) == []
+    assert faults(not_there) == [
+        ("output.console.path", FindingLevel.ERROR, f"{place}/logs/app.log is not a folder")
+    ]

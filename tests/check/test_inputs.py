@@ -1,0 +1,62 @@
+"""Inputs: patterns without files, files that cannot be read, files of two inputs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from shipper.check.finding import FindingLevel
+from shipper.config.inputs import InputOptions
+from tests.check.checking import as_nobody, config_in, faults
+
+
+def test_a_pattern_that_matches_nothing(place: Path) -> None:
+    """No file, or no folder yet, is a warning: the application may be started later."""
+    assert faults(config_in(place, "logs/*.txt", "nowhere/*/x.log", "*/app.log")) == [
+        (
+            "inputs[0].paths[0]",
+            FindingLevel.WARNING,
+            f"{place}/logs/*.txt matches no file now",
+        ),
+        ("inputs[0].paths[1]", FindingLevel.WARNING, f"the folder {place}/nowhere does not exist"),
+    ]
+
+
+def test_a_file_that_cannot_be_read(place: Path) -> None:
+    """Without the right to read, the error names the file and the user."""
+    (place / "logs/app.log").chmod(0)
+
+    with as_nobody() as user:
+        found = faults(config_in(place))
+
+    path = place / "logs/app.log"
+    assert found[0] == (
+        "inputs[0].paths[0]",
+        FindingLevel.ERROR,
+        f"{path} cannot be read by user {user}",
+    )
+
+
+def test_a_folder_that_cannot_be_listed(place: Path) -> None:
+    """A folder that is closed to us hides its files; it is not "no file"."""
+    (place / "logs").chmod(0)
+
+    with as_nobody() as user:
+        found = faults(config_in(place))
+
+    told = f"the folder {place}/logs cannot be listed by user {user}"
+    assert found[0] == ("inputs[0].paths[0]", FindingLevel.ERROR, told)
+
+
+def test_a_file_of_two_inputs(place: Path) -> None:
+    """A file that two inputs match is named with both; twice in one input is no fault."""
+    log, everything = str(place / "logs/app.log"), str(place / "logs/*")
+    twice = config_in(place, inputs=(InputOptions((log, everything)), InputOptions((everything,))))
+    excluded = config_in(
+        place, inputs=(InputOptions((log,)), InputOptions((everything,), exclude=("app.log",)))
+    )
+
+    told = f"{log} also matches inputs[0]"
+    assert faults(twice) == [("inputs[1].paths[0]", FindingLevel.WARNING, told)]
+    assert faults(excluded) == [
+        ("inputs[1].paths[0]", FindingLevel.WARNING, f"{everything} matches no file now")
+    ]
