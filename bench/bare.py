@@ -15,13 +15,13 @@ from shipper.registry.receipts import Receipts
 
 if TYPE_CHECKING:
     from shipper.events import AnyEvents, Block
-    from shipper.registry.receipts import Read
+    from shipper.registry.receipts import BlockReceipt
 
 
 class Nothing(Receipts):
     """Receipts that note nothing."""
 
-    def ack(self, read: Read | None, now: int, commit: int) -> None:
+    def ack(self, read: BlockReceipt | None, now: int, commit: int) -> None:
         """Let it pass."""
 
 
@@ -30,5 +30,5 @@ def without(_block: Block, _events: AnyEvents) -> None:
 
 
 if __name__ == "__main__":
-    vars(pipeline).update(Receipts=Nothing, read_of=without)
+    vars(pipeline).update(Receipts=Nothing, receipt_of=without)
     main(sys.argv[1:])

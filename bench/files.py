@@ -21,7 +21,7 @@ from pathlib import Path
 from bench import corpus
 from bench.pipeline import OUTPUTS, cpu_of, shipper, site
 from shipper.process.data_folder import REGISTRY
-from shipper.registry.registry import files_beside
+from shipper.registry.snapshot import read_known_files
 
 ROUNDS = 3
 QUIET = 999
@@ -62,7 +62,7 @@ def _wait_until_read(folder: Path, files: int) -> None:
     while time.monotonic() < limit:
         time.sleep(1.5)  # positions are saved once a second
         sizes = [path.stat().st_size for path in (folder / "logs").iterdir()]
-        records = files_beside(registry) if registry.exists() else []
+        records = read_known_files(registry) if registry.exists() else []
         if len(records) >= files and sum(each.offset for each in records) == sum(sizes):
             return
     raise RuntimeError("not everything was read within the limit")

@@ -19,6 +19,8 @@ from datetime import datetime
 from functools import cached_property
 from typing import NamedTuple, Protocol
 
+from shipper.fingerprint import EMPTY, Fingerprint
+
 BEGIN = b'{"@timestamp":"'  # of every spliced document; the time follows
 TIME_BYTES = 24  # of a time in the canonical form
 ABSENT = "(absent)"  # } told by identity from every text
@@ -37,6 +39,7 @@ class Block:
     its beginning, `end` lies after all of it. The lines of a block that is read `again` on demand
     were acked before. `starts` are the offsets in `data` at which events of several
     lines begin; empty where every line is an event.
+    `last` is the fingerprint of the bytes before `end`.
     """
 
     file: int
@@ -50,6 +53,7 @@ class Block:
     cut: bool = False
     again: bool = False
     starts: tuple[int, ...] = ()
+    last: Fingerprint = EMPTY
 
 
 class AnyEvents(Protocol):

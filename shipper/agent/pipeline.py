@@ -40,7 +40,7 @@ from shipper.enrich.enricher import Enricher, RecordContext
 from shipper.errors import DataFolderError, OutputUnavailable, ShipperError
 from shipper.events import Spliced
 from shipper.process import data_folder
-from shipper.registry.receipts import Receipts, read_of
+from shipper.registry.receipts import Receipts, receipt_of
 from shipper.registry.records import Changes
 from shipper.registry.registry import Registry
 from shipper.tail.discovery import Patterns
@@ -89,8 +89,8 @@ class Pipeline:
         self._registry = Registry(config.data_dir / data_folder.REGISTRY)
         if self._registry.is_copy:
             log.warning(
-                "the registry was copied, or restored from a backup: what was delivered since then"
-                " is read again where it still is, and stored once all the same"
+                "the registry is a copy or an old backup; lines delivered since will be read again"
+                " and deduplicated"
             )
         self._output: Output = open_output(config)
         self._unsaved = Changes()
@@ -208,7 +208,7 @@ class Pipeline:
         counters.read_bytes += block.end - block.start
         counters.events += len(events)
         counters.tagged += events.tagged
-        read = read_of(block, events)
+        read = receipt_of(block, events)
         left = self._leave_out(block, events)
         if left is None:
             self._given_up = True
@@ -219,7 +219,8 @@ class Pipeline:
         events = self._output.prepare(events)
         if isinstance(events, Spliced):
             events.records = ()  # in the queue they would take more room than all the rest
-        return self._hand_over(QueuedBlock(events, block.file, block.end, len(block.data), read))
+        size = len(block.data)
+        return self._hand_over(QueuedBlock(events, block.file, block.end, size, read, block.last))
 
     def _hand_over(self, parcel: QueuedBlock) -> bool:
         """Wait while the queue is full, unless something else is to be done first: False."""
@@ -344,7 +345,7 @@ class Pipeline:
                     self._acked += 1
                     if parcel.read is not None:
                         self._receipts.ack(parcel.read, now_ms, commit)
-                    self.tailer.ack(parcel.file, parcel.end)
+                    self.tailer.ack(parcel.file, parcel.end, parcel.last)
             if commit:
                 self._unsaved.accounted = commit
         now = self.turned = time.monotonic()
@@ -511,7 +512,7 @@ def inputs_of(config: Config, since: int) -> list[InputFiles]:
 
 def tailer_of(config: Config, registry: Registry) -> Tailer:
     """Make the tailer of a config, that goes on where the registry says."""
-    memory, saved = registry.memory(), registry.watermark()
+    memory, saved = registry.saved_files(), registry.watermark()
     for record in memory.files:
         record.current_at = saved and saved + LATE_MS
     return Tailer(

@@ -15,7 +15,8 @@ from shipper.errors import DataFolderError
 from shipper.process import data_folder
 from shipper.registry.identity import FileIdentity, identity
 from shipper.registry.records import Changes
-from shipper.registry.registry import Registry, files_beside
+from shipper.registry.registry import Registry
+from shipper.registry.snapshot import read_known_files
 from shipper.tail import positions
 from shipper.tail.discovery import Patterns
 from shipper.tail.holds import held_in
@@ -69,7 +70,7 @@ def known_files(config: Config) -> list[KnownFile]:
             there[identity(found.stat)] = found.shown, found.stat.st_size
     held = _held(config.data_dir / data_folder.HOLDS)
     files = []
-    for record in files_beside(path):
+    for record in read_known_files(path):
         name, size = there.get(record.file, (record.path, None))
         state = "" if size is not None else "held" if record.file in held else "gone"
         files.append(_known(record, name, held.get(record.file) if size is None else size, state))

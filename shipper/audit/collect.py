@@ -20,7 +20,7 @@ from shipper.enrich.origin import is_run, is_seq
 from shipper.process import data_folder
 from shipper.registry.identity import FileIdentity, identity
 from shipper.registry.seen import SIZE, unpacked
-from shipper.registry.snapshot import RegistrySnapshot, evidence_beside
+from shipper.registry.snapshot import RegistrySnapshot, read_snapshot
 from shipper.tail.content import GZIP
 from shipper.tail.discovery import Patterns
 from shipper.tail.holds import held_in
@@ -78,7 +78,7 @@ def take_account(config: Config, since: int) -> Account:
     """
     letters = DeadLetters(config.data_dir / data_folder.DEAD_LETTERS).read()
     ids = frozenset(line.letter.id for line in letters)
-    evidence = evidence_beside(config.data_dir / data_folder.REGISTRY, since)
+    evidence = read_snapshot(config.data_dir / data_folder.REGISTRY, since)
     numbers: dict[str, Taken] = defaultdict(Taken)
     for row in evidence.seen:
         numbers[row.run].add(row)

@@ -20,7 +20,7 @@ from shipper.config.main import load
 from shipper.config.outputs import EmbeddedOutput, LogstashOutput
 from shipper.errors import StoreUnavailable
 from shipper.process import data_folder
-from shipper.registry.registry import files_beside
+from shipper.registry.snapshot import read_known_files
 from shipper.store.fleet import read_fleet
 from shipper.store.opening import store_of
 from shipper.text import Paint, counted
@@ -154,7 +154,7 @@ class Auditor:
         return notes
 
     def _read_again(self, result: Result) -> list[str]:
-        registry = files_beside(self.config.data_dir / data_folder.REGISTRY)
+        registry = read_known_files(self.config.data_dir / data_folder.REGISTRY)
         paths = {record.id: record.path for record in registry}
         starts: dict[str, int] = {}
         notes = []

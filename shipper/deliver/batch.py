@@ -9,11 +9,12 @@ from itertools import accumulate, chain, groupby
 from typing import TYPE_CHECKING
 
 from shipper.events import AnyEvents
+from shipper.fingerprint import EMPTY, Fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from shipper.registry.receipts import Read
+    from shipper.registry.receipts import BlockReceipt
 
 
 NO_FILE = 0  # of a parcel whose ack moves no position
@@ -26,14 +27,15 @@ class QueuedBlock:
     The events of one block on their way, and what their ack is worth: `file` up to `end`.
 
     `NO_FILE` stands for events that come from elsewhere, `OWN` for what the shipper tells of
-    itself. `read` is for the receipts.
+    itself. `read` is for the receipts, `last` the fingerprint of the bytes before `end`.
     """
 
     events: AnyEvents
     file: int
     end: int
     size: int
-    read: Read | None = None
+    read: BlockReceipt | None = None
+    last: Fingerprint = EMPTY
 
 
 @dataclass(frozen=True, eq=False)

@@ -57,8 +57,8 @@ class Dedupe:
         for stream, positions in held:
             count += len(positions)
             if is_run(stream):
-                self._read.take(stream, list(positions))
-                self._acked.take(stream, list(positions))
+                self._read.accept(stream, list(positions))
+                self._acked.accept(stream, list(positions))
             elif positions:
                 self.streams[stream] = max(self.streams.get(stream, 0), max(positions) + 1)
         return count
@@ -75,7 +75,7 @@ class Dedupe:
             return self._filter_again(block, events)
         again: dict[str, int] = {}
         for run, numbers in events.origins.items():
-            for number in self._read.take(run, numbers):
+            for number in self._read.accept(run, numbers):
                 _count(again, f"{run}-{number}")
         held = self.streams.get(block.stream, 0)
         if held > block.start:
@@ -94,8 +94,8 @@ class Dedupe:
                     if position in held:
                         _count(left_out, f"{stream}-{position}")
         for run, numbers in events.origins.items():
-            self._read.take(run, numbers)
-            for number in self._again.take(run, numbers):
+            self._read.accept(run, numbers)
+            for number in self._again.accept(run, numbers):
                 _count(left_out, f"{run}-{number}")
         kept = _without(events, left_out) if left_out else events
         return kept, len(events) - len(kept)
@@ -113,7 +113,7 @@ class Dedupe:
         """Count the records of a batch as taken for good."""
         for parcel in batch.parcels:
             for run, numbers in parcel.events.origins.items():
-                self._acked.take(run, numbers)
+                self._acked.accept(run, numbers)
 
     def changes(self) -> list[SeenRow]:
         """Return the rows to save since the last call."""

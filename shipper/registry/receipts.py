@@ -1,17 +1,17 @@
 """
-Receipts: ranges of origins that were read, and stored or buried.
+Receipts: ranges of origins that were read, and are stored or dead letters.
 
-A receipt says: of this file, bytes `start` to `end`, so many records of this stream, the first and
-last of these positions, were answered for by then. For records with a (run, seq) the stream is the
-run, and which numbers of the range were read is in the sets of shipper/registry/seen.py; for
-foreign lines it is the stream of the file, and its positions are the bytes at which lines begin.
+A receipt says: bytes `start` to `end` of this file held so many records of this stream, between
+these two positions, and all of them were answered for by then. For records with a (run, seq) the
+stream is the run, and shipper/registry/seen.py has which numbers of the range were read. For
+foreign lines it is the stream of the file, and positions are the bytes at which lines begin.
 
 The order: read → publish → ack → positions, numbers and receipts in one transaction of the
-registry. So a receipt may lag, as the positions do, and never leads; and what comes after the last
-one begins where reading begins after a crash, so no two of a foreign stream overlap.
+registry. So a receipt may lag as positions do, and never leads. What follows the last receipt
+begins where reading begins after a crash, so two receipts of a foreign stream never overlap.
 
-A receipt grows with the registry's saves until it covers `MAX_BYTES` or `MAX_AGE_MS`, then it is
-sealed and another one begins: about ten rows a million records.
+A receipt grows with each save until it covers `MAX_BYTES` or `MAX_AGE_MS`; then another one
+begins. That makes about ten rows per million records.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from shipper.events import AnyEvents, Block
 
 MAX_BYTES = 64 << 20  # of a file: the most that has to be read again for one lost record
-MAX_AGE_MS = 3600 * 1000  # how exact `--since` of an audit is
+MAX_AGE_MS = 3600 * 1000  # the precision of `shipper audit --since`
 
 
-class Mark(NamedTuple):
-    """What the ack of a block says of one stream."""
+class StreamRange(NamedTuple):
+    """The records of one stream in a block: first and last position, number of lines."""
 
     stream: str
     first: int
@@ -41,37 +41,41 @@ class Mark(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
-    """What the ack of a block is worth to the audit."""
+class BlockReceipt:
+    """What receipts gain by the ack of one block."""
 
     file: int
     path: str
     start: int
     end: int
-    marks: tuple[Mark, ...]
+    ranges: tuple[StreamRange, ...]
 
 
-def read_of(block: Block, events: AnyEvents) -> Read | None:
+def receipt_of(block: Block, events: AnyEvents) -> BlockReceipt | None:
     """
-    Take down what a block holds, before anything of it is left out.
+    Return what a block holds; call it before duplicates are removed from the events.
 
-    None for a block that is read again: its receipts are there.
+    None for a block without events, and for one that is read again: its receipts exist.
     """
     if block.again:
         return None
-    marks = [
-        Mark(run, min(numbers), max(numbers), len(numbers))
+    ranges = [
+        StreamRange(run, min(numbers), max(numbers), len(numbers))
         for run, numbers in events.origins.items()
     ]
-    if not isinstance(events, Spliced):  # as `emit` writes it: no foreign line among them
-        marks += _foreign(block.stream, events.ids)
-    return Read(block.file, block.path, block.start, block.end, tuple(marks)) if marks else None
+    if not isinstance(events, Spliced):  # those are as `emit` writes them: no foreign line
+        ranges += _foreign(block.stream, events.ids)
+    return (
+        BlockReceipt(block.file, block.path, block.start, block.end, tuple(ranges))
+        if ranges
+        else None
+    )
 
 
-def _foreign(stream: str, ids: Iterable[str]) -> list[Mark]:
+def _foreign(stream: str, ids: Iterable[str]) -> list[StreamRange]:
     prefix = f"{stream}-"
     positions = [int(each[len(prefix) :]) for each in ids if each.startswith(prefix)]
-    return [Mark(stream, positions[0], positions[-1], len(positions))] if positions else []
+    return [StreamRange(stream, positions[0], positions[-1], len(positions))] if positions else []
 
 
 class Receipts:
@@ -82,42 +86,42 @@ class Receipts:
         self._open: dict[tuple[int, str], Receipt] = {}
         self._changed: set[tuple[int, str]] = set()
 
-    def ack(self, read: Read, now: int, commit: int) -> None:
-        """Let the receipts grow by a block whose events are all answered for, in that commit."""
-        for mark in read.marks:
-            key = read.file, mark.stream
-            grown = self._open.get(key)
-            if grown is None:
-                grown = Receipt(
-                    self._next_id,
-                    read.file,
-                    read.path,
-                    mark.stream,
-                    mark.first,
-                    mark.last,
-                    mark.lines,
-                    read.start,
-                    read.end,
-                    now,
-                    now,
-                    commit,
-                )
-                self._next_id += 1
-            else:
-                grown = replace(
-                    grown,
-                    path=read.path,
-                    first=min(grown.first, mark.first),
-                    last=max(grown.last, mark.last),
-                    count=grown.count + mark.lines,
-                    end=read.end,
-                    until=now,
-                )
-            self._open[key] = grown
+    def ack(self, block: BlockReceipt, now: int, commit: int) -> None:
+        """Extend the receipts by a block that was acked at `now` (epoch ms) in that commit."""
+        for each in block.ranges:
+            key = block.file, each.stream
+            receipt = self._open.get(key) or self._begin(block, each, now, commit)
+            self._open[key] = replace(
+                receipt,
+                path=block.path,
+                first=min(receipt.first, each.first),
+                last=max(receipt.last, each.last),
+                count=receipt.count + each.lines,
+                end=block.end,
+                until=now,
+            )
             self._changed.add(key)
 
+    def _begin(self, block: BlockReceipt, each: StreamRange, now: int, commit: int) -> Receipt:
+        """Return a receipt that covers nothing yet."""
+        number, self._next_id = self._next_id, self._next_id + 1
+        return Receipt(
+            id=number,
+            file=block.file,
+            path=block.path,
+            stream=each.stream,
+            first=each.first,
+            last=each.first,
+            count=0,
+            start=block.start,
+            end=block.start,
+            since=now,
+            until=now,
+            done=commit,
+        )
+
     def changes(self) -> list[Receipt]:
-        """Return the receipts that are new or have grown; seal those that are full."""
+        """Return the receipts that are new or have grown since the last call; end full ones."""
         changed = [self._open[key] for key in self._changed]
         self._changed.clear()
         for receipt in changed:

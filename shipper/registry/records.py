@@ -1,15 +1,16 @@
-"""What the registry knows, as values; shipper/registry/registry.py keeps them."""
+"""What the registry holds, as values; shipper/registry/registry.py saves and reads them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from shipper.registry.identity import NO_FINGERPRINT, FileIdentity, Fingerprint
+from shipper.fingerprint import EMPTY, Fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from shipper.registry.identity import FileIdentity
 
 NEVER = 1 << 43  # in epoch milliseconds the year 2248
 
@@ -17,13 +18,14 @@ NEVER = 1 << 43  # in epoch milliseconds the year 2248
 @dataclass(slots=True)
 class FileRecord:
     """
-    One file as the registry knows it; `id` is given by the registry and never used again.
+    One file; `id` is never used for another one.
 
-    `offset` is in bytes and acked. `stream` is empty until the file has a first line. `seen_at`
-    (epoch ms) is when the file was last there. `last` covers the bytes before `offset`. `split`
-    is where what was read had to end although it might have gone on: a restart ends it there too.
-    What lies below `again` was acked once, and is read another time on demand (`reread`).
-    `done` is when the file had last changed (ns) when it was read to its end and closed, or 0.
+    `offset` is in bytes, acked; `last` covers the bytes before it. `stream` is empty until the
+    file has a first line. `seen_at` (epoch ms) is when the file was last found. `split` is where a
+    block had to end although its event might have continued: after a restart, one ends there too.
+    What lies below `again` was acked once and is being read again. `done` is the time of change
+    (ns) that the file had when it was read to its end and closed, or 0. `current_at` (epoch ms) is
+    when it was last read to its end; it is not saved.
     """
 
     id: int
@@ -34,33 +36,33 @@ class FileRecord:
     generation: int
     offset: int
     seen_at: int
-    last: Fingerprint = NO_FINGERPRINT
+    last: Fingerprint = EMPTY
     split: int = 0
     again: int = 0
     done: int = 0
-    current_at: int = 0  # not saved: when (epoch ms) all of it had been read last
+    current_at: int = 0
 
     def reread(self, start: int = 0) -> int:
         """
-        Have what is acked read again from `start`, where a line has to begin; return its bytes.
+        Move the position back to `start`, where a line has to begin; return the bytes to read.
 
-        The one way to send something again that counts as delivered: whether a line goes out is
-        then not decided by the numbers that were taken, but by what the output proves to hold
-        (shipper/deliver/dedupe.py). Nothing of the file may be under way.
+        This is the only way to send something again that counts as delivered: whether one of these
+        lines is sent is decided by what the output is proven to hold, not by the accepted numbers
+        (shipper/deliver/dedupe.py). Nothing of the file may be on its way.
         """
         start = min(start, self.offset)
-        bytes_again = self.offset - start
+        size = self.offset - start
         self.done = 0
         self.again = max(self.again, self.offset)
-        if start < self.offset:
-            self.offset, self.last = start, NO_FINGERPRINT
-        return bytes_again
+        if size:
+            self.offset, self.last = start, EMPTY
+        return size
 
 
 @dataclass(frozen=True, slots=True)
 class Tombstone:
     """
-    Bytes `start` to `end` of a file that were given up unshipped, on purpose.
+    Bytes `start` to `end` of a file that were dropped undelivered, on purpose.
 
     `lines` is None where they were not counted; `at` is in epoch milliseconds.
     """
@@ -76,8 +78,8 @@ class Tombstone:
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
-    """What the registry knows of files: those that are followed, the streams of those before."""
+class SavedFiles:
+    """The files in the registry, and the streams of files that were dropped from it."""
 
     files: tuple[FileRecord, ...] = ()
     retired: frozenset[str] = frozenset()
@@ -86,10 +88,10 @@ class Memory:
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """
-    Records of one stream in bytes `start` to `end` of a file, all answered for.
+    Records of one stream in bytes `start` to `end` of a file, all of them stored or dead letters.
 
-    `first` and `last` are positions, `count` how many lines; `since` and `until` (epoch ms) when
-    they were acked; `done` is the commit of the embedded index that the first of them is in.
+    `first` and `last` are positions, `count` is the number of lines. They were acked from `since`
+    to `until` (epoch ms); `done` is the commit of the embedded index that the first of them is in.
     """
 
     id: int
@@ -118,10 +120,10 @@ class SeenRow(NamedTuple):
 @dataclass(slots=True)
 class Changes:
     """
-    What the registry has to be told.
+    What the registry has to save.
 
-    `dropped` are ids of files that are over, `retired` the streams of such files; `accounted`
-    and `watermark` stay as they are where they are None.
+    `dropped` are ids of files, `retired` the streams of these; `accounted` and `watermark` stay as
+    they are where they are None.
     """
 
     files: dict[int, FileRecord] = field(default_factory=dict)
@@ -134,25 +136,25 @@ class Changes:
     accounted: int | None = None
     watermark: int | None = None
 
-    def add_files(self, moved: Iterable[FileRecord], over: Iterable[FileRecord]) -> None:
-        """Add records that moved and those of files that are over."""
-        self.files.update((record.id, record) for record in moved)
-        for record in over:
+    def add_files(self, changed: Iterable[FileRecord], dropped: Iterable[FileRecord]) -> None:
+        """Add records that are new or have changed, and those to delete."""
+        self.files.update((record.id, record) for record in changed)
+        for record in dropped:
             self.dropped.add(record.id)
             self.files.pop(record.id, None)
             if record.stream:
                 self.retired.add(record.stream)
 
     def add_seen(self, rows: Iterable[SeenRow]) -> None:
-        """Add chunks; a newer one takes the place of an older one."""
+        """Add chunks; a newer one replaces an older one."""
         self.seen.update(((row.run, row.chunk), row) for row in rows)
 
     def add_tombstones(self, tombstones: Iterable[Tombstone]) -> None:
-        """Add what was given up; a newer word on a file takes the place of an older one."""
+        """Add tombstones; a newer one of a file replaces an older one."""
         self.tombstones.update((each.file, each) for each in tombstones)
 
     def add_receipts(self, receipts: Iterable[Receipt]) -> None:
-        """Add receipts; one that has grown takes the place of what it was."""
+        """Add receipts; one that has grown replaces its older state."""
         self.receipts.update((each.id, each) for each in receipts)
 
     def is_empty(self) -> bool:

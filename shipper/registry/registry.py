@@ -1,59 +1,56 @@
 """
-The registry: durable positions. It may always lag behind what was delivered, never lead.
+The registry: durable positions. It may lag behind what was delivered, but never leads.
 
-One SQLite file in the data folder (WAL, synchronous=FULL), written by one process, at most about
-once a second. One `save` is one transaction: positions, the numbers that were taken, and the
-commit of the embedded index that accounts for them go together or not at all; what it writes has
-been acked before. So after a crash at any point the worst is that records are read again, and
-their origins absorb it.
+One SQLite file in the data folder (WAL, synchronous=FULL), written by one process about once a
+second at most. One `save` is one transaction: positions, accepted numbers, and the commit of the
+embedded index that accounts for them are saved together or not at all, and only after they were
+acked. So after a crash at any point, the worst case is that records are read again and dropped as
+duplicates.
 
-    files     one row per file: identity, fingerprints of its head and of the last bytes before
-              the acked offset, stream of its foreign lines, acked offset, forced split
-    seen      one row per chunk of numbers of a run (format: shipper/registry/seen.py)
-    streams   foreign stream → offset up to which the index is known to hold its lines
-    retired   streams of files that are over: no other file may get such a name
-    receipts  ranges of origins that were read and answered for (shipper/registry/receipts.py)
-    tombstones   bytes that were given up unshipped on purpose; written with the drop of the file
-    meta      version of this layout; `accounted`: commit of the embedded index; `begun`: when this
-              data folder was used first; `watermark`: the last that was acked (both epoch ms),
-              not worth a transaction of its own; `device`, `inode`, `saved_at`: the file in
-              which this was saved last, and when; `device` and
-              `inode` of the file in which it was saved last: a copy is told by them
+A registry of an older layout is migrated in place, in one transaction. A new one is made under
+another name and renamed when it is complete: other processes find no registry, or one with all its
+tables (shipper/registry/tables.py).
 
-A registry of an older layout is brought to this one where it lies, in one transaction. A new one
-is made under another name and renamed when it is whole: whoever looks beside the running shipper
-finds none, or one with all its tables.
-
-A file that is not a registry, or one that SQLite finds damaged, is refused and never replaced:
-the message says how to set it aside. Without a registry everything is read again, and stored
-once all the same.
+A file that is not a registry, or that SQLite finds damaged, is rejected and never overwritten; the
+error says how to set it aside. Without a registry, all files are read again and deduplicated.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing, contextmanager
-from dataclasses import astuple
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from shipper import crashpoints
 from shipper.crashpoints import CrashPoint
 from shipper.errors import DataFolderError
-from shipper.registry.identity import FileIdentity, Fingerprint
-from shipper.registry.records import NEVER, Changes, FileRecord, Memory, SeenRow, Tombstone
+from shipper.registry.records import NEVER, Changes, FileRecord, SavedFiles, SeenRow, Tombstone
+from shipper.registry.tables import (
+    FILES,
+    META,
+    RECEIPTS,
+    RETIRED,
+    SEEN,
+    STREAMS,
+    TOMBSTONES,
+    VERSION,
+    check_version,
+    create,
+    migrate,
+    read_files,
+    row_of,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-VERSION = 2
-
-
-# From the last save until SQLite has moved it into the file itself.
+# How long after the last save SQLite may still write the file itself, when it is closed.
 CLOSED_WITHIN_MS = 5000
 
-# Faults of the disk or the folder, not of the file.
-OUTSIDE = frozenset(
+# Error codes that are about the disk or the folder, not about the content of the file.
+ENVIRONMENT_CODES = frozenset(
     (
         sqlite3.SQLITE_BUSY,
         sqlite3.SQLITE_CANTOPEN,
@@ -64,75 +61,23 @@ OUTSIDE = frozenset(
     )
 )
 
-LAYOUT = """
-CREATE TABLE files (
-  id INTEGER PRIMARY KEY, device TEXT NOT NULL, inode TEXT NOT NULL,
-  head_length INTEGER NOT NULL, head_digest TEXT NOT NULL,
-  path TEXT NOT NULL, stream TEXT NOT NULL, generation INTEGER NOT NULL,
-  offset INTEGER NOT NULL, seen_at INTEGER NOT NULL,
-  last_length INTEGER NOT NULL DEFAULT 0, last_digest TEXT NOT NULL DEFAULT '',
-  split INTEGER NOT NULL DEFAULT 0, again INTEGER NOT NULL DEFAULT 0,
-  done INTEGER NOT NULL DEFAULT 0);
-CREATE TABLE seen (
-  run TEXT NOT NULL, chunk INTEGER NOT NULL, low INTEGER NOT NULL, data BLOB NOT NULL,
-  saved_at INTEGER NOT NULL, PRIMARY KEY (run, chunk)) WITHOUT ROWID;
-CREATE TABLE streams (stream TEXT PRIMARY KEY, done INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE retired (stream TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-"""
-
-TOMBSTONES = """
-CREATE TABLE tombstones (
-  file INTEGER PRIMARY KEY, path TEXT NOT NULL, stream TEXT NOT NULL,
-  "start" INTEGER NOT NULL, "end" INTEGER NOT NULL, lines INTEGER,
-  at INTEGER NOT NULL, reason TEXT NOT NULL);
-"""
-
-RECEIPTS = """
-CREATE TABLE receipts (
-  id INTEGER PRIMARY KEY, file INTEGER NOT NULL, path TEXT NOT NULL, stream TEXT NOT NULL,
-  "first" INTEGER NOT NULL, "last" INTEGER NOT NULL, count INTEGER NOT NULL,
-  "start" INTEGER NOT NULL, "end" INTEGER NOT NULL,
-  since INTEGER NOT NULL, until INTEGER NOT NULL, done INTEGER NOT NULL);
-"""
-
-LAYOUT += TOMBSTONES + RECEIPTS
-
-# What brings a registry of one version to the next.
-MIGRATIONS = {
-    1: """
-ALTER TABLE files ADD COLUMN last_length INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE files ADD COLUMN last_digest TEXT NOT NULL DEFAULT '';
-ALTER TABLE files ADD COLUMN split INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE files ADD COLUMN again INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE files ADD COLUMN done INTEGER NOT NULL DEFAULT 0;
-"""
-    + TOMBSTONES
-    + RECEIPTS,
-}
-
-
-ALL_FILES = (
-    "SELECT id, device, inode, head_length, head_digest, path, stream, generation,"
-    " offset, seen_at, last_length, last_digest, split, again, done FROM files ORDER BY id"
-)
-
 
 class Registry:
     """
-    The registry of one data folder; used by one thread.
+    The registry of one data folder; used by one thread. Every method raises DataFolderError.
 
-    `is_copy` tells that it is not in the file in which it was saved last: somebody copied it, or
-    restored it from a backup. A file system may give a copy the inode of the file that it replaces;
-    then the copy is known by having been written after it was saved last.
+    `is_copy`: this is not the file that was saved to last, but a copy or a restored backup. It is
+    recognized by its device and inode; and, as a copy may get the inode of the file that it
+    replaces, by having been written after the last save.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        with self._place():
+        with self._reported():
             if not path.exists() or not path.stat().st_size:
-                _create(path)
+                create(path)
             self._db = sqlite3.connect(path, isolation_level=None)
+            self._db.row_factory = sqlite3.Row
             try:
                 self._open()
             except BaseException:
@@ -140,127 +85,89 @@ class Registry:
                 raise
 
     def _open(self) -> None:
-        """Look whose file it is before anything is written to it."""
-        db = self._db
-        self._check_version([name for (name,) in db.execute("SELECT name FROM sqlite_master")])
-        db.execute("PRAGMA journal_mode=WAL")
-        db.execute("PRAGMA synchronous=FULL")
-        self._migrate()
+        """Check whose file this is before anything is written to it; migrate it."""
+        version = check_version(self._db, self._path)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=FULL")
+        if version != VERSION:
+            with self._transaction():
+                migrate(self._db, version)
         stat = self._path.stat()
-        self._place_now = {"device": _signed(stat.st_dev), "inode": _signed(stat.st_ino)}
-        placed = {key: self._meta(key) for key in self._place_now}
+        self._location = {"device": _signed(stat.st_dev), "inode": _signed(stat.st_ino)}
+        saved = {key: self._meta(key) for key in self._location}
         late = stat.st_ctime_ns // 1_000_000 - self._meta("saved_at")
-        self.is_copy = placed["inode"] != 0 and (
-            placed != self._place_now or late > CLOSED_WITHIN_MS
-        )
-
-    def _version(self) -> int | None:
-        row = self._db.execute("SELECT value FROM meta WHERE key = 'version'").fetchone()
-        return int(row[0]) if row else None
-
-    def _migrate(self) -> None:
-        """Bring the layout to this version: all steps in one transaction, or none."""
-        version = self._version() or VERSION
-        if version == VERSION:
-            return
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            for step in range(version, VERSION):
-                for statement in MIGRATIONS[step].split(";"):
-                    self._db.execute(statement)
-            self._db.execute("UPDATE meta SET value = ? WHERE key = 'version'", (VERSION,))
-            self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
-
-    def _check_version(self, tables: list[str]) -> None:
-        if not {"files", "meta"} <= {*tables}:
-            raise DataFolderError(
-                f"{self._path}: is a database, but no registry; move the file away, or set another"
-                " data_dir"
-            )
-        version = self._version()
-        if version != VERSION and version not in MIGRATIONS:
-            raise DataFolderError(
-                f"{self._path}: a registry of version {version}, this shipper"
-                f" writes version {VERSION}; run the shipper that made it, or move the file away"
-                " (everything is then read again, and stored once all the same)"
-            )
+        self.is_copy = saved["inode"] != 0 and (saved != self._location or late > CLOSED_WITHIN_MS)
 
     @contextmanager
-    def _place(self) -> Iterator[None]:
-        """Say which file it is about, and what to do."""
+    def _reported(self) -> Iterator[None]:
+        """Raise errors of SQLite and of the system with the path and a remedy."""
         try:
             yield
         except sqlite3.DatabaseError as error:
             # the low byte is the primary code: https://sqlite.org/rescode.html
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF
             remedy = (
-                "free some space or mend the permissions of the folder"
-                if code in OUTSIDE
-                else "move the file away: everything is then read again, and stored once all the"
-                " same"
+                "free some space or correct the permissions of the folder"
+                if code in ENVIRONMENT_CODES
+                else "move the file away; all files are then read again and deduplicated"
             )
-            raise DataFolderError(f"{self._path}: registry: {error}; {remedy}") from error
+            raise DataFolderError(f"{self._path}: registry: {error}", remedy) from error
         except OSError as error:
             raise DataFolderError(
-                f"{self._path}: registry: {error.strerror}; mend the permissions of the folder"
+                f"{self._path}: registry: {error.strerror}", "correct the permissions of the folder"
             ) from error
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+
+    def _rows(self, statement: str) -> list[sqlite3.Row]:
+        with self._reported():
+            return self._db.execute(statement).fetchall()
 
     def files(self) -> list[FileRecord]:
         """Return all files, in the order in which they were first seen."""
-        with self._place():
-            return [record_of(row) for row in self._db.execute(ALL_FILES)]
+        with self._reported():
+            return read_files(self._db)
 
     def tombstones(self) -> list[Tombstone]:
-        """Return what was given up on purpose, in the order of time."""
-        with self._place():
-            rows = self._db.execute(
-                'SELECT file, path, stream, "start", "end", lines, at, reason FROM tombstones'
-                " ORDER BY at, file"
-            ).fetchall()
-        return [Tombstone(*row) for row in rows]
+        """Return what was dropped on purpose, in the order of time."""
+        return [Tombstone(**row) for row in self._rows(TOMBSTONES.select(rest="ORDER BY at, file"))]
 
     def next_receipt(self) -> int:
         """Return the id of the next receipt."""
-        with self._place():
-            return int(
-                self._db.execute("SELECT ifnull(max(id), 0) + 1 FROM receipts").fetchone()[0]
-            )
+        (row,) = self._rows("SELECT ifnull(max(id), 0) + 1 AS next FROM receipts")
+        return int(row["next"])
 
     def seen(self) -> list[SeenRow]:
-        """Return all numbers that were taken."""
-        with self._place():
-            return [
-                SeenRow(*row) for row in self._db.execute("SELECT run, low, chunk, data FROM seen")
-            ]
+        """Return all numbers that were accepted."""
+        return [SeenRow(**row) for row in self._rows(SEEN.select(SeenRow._fields))]
 
     def streams(self) -> dict[str, int]:
         """Return the offset up to which the index holds the lines of each foreign stream."""
-        with self._place():
-            return dict(self._db.execute("SELECT stream, done FROM streams"))
+        return {row["stream"]: row["done"] for row in self._rows(STREAMS.select())}
 
-    def retired(self) -> set[str]:
-        """Return the streams of files that are over."""
-        with self._place():
-            return {stream for (stream,) in self._db.execute("SELECT stream FROM retired")}
-
-    def memory(self) -> Memory:
+    def saved_files(self) -> SavedFiles:
         """Return what is known of files."""
-        return Memory(tuple(self.files()), frozenset(self.retired()))
+        retired = frozenset(row["stream"] for row in self._rows(RETIRED.select(("stream",))))
+        return SavedFiles(tuple(self.files()), retired)
 
     def begin(self, now: int) -> None:
-        """Note when this data folder was used first (epoch ms), if that is now."""
-        with self._place():
-            self._db.execute("INSERT OR IGNORE INTO meta VALUES ('begun', ?)", (now,))
+        """Note the first use of this data folder (epoch ms), if that is now."""
+        if self._meta("begun", NEVER) == NEVER:
+            with self._reported():
+                self._db.execute(META.upsert(), {"key": "begun", "value": now})
 
     def begun(self) -> int:
-        """Return when this data folder was used first (epoch ms); far ahead where it never was."""
-        with self._place():
-            row = self._db.execute("SELECT value FROM meta WHERE key = 'begun'").fetchone()
-        return int(row[0]) if row else NEVER
+        """Return when this data folder was first used (epoch ms), `NEVER` if it was not."""
+        return self._meta("begun", NEVER)
 
     def accounted(self) -> int:
         """Return the last commit of the embedded index that the numbers and streams cover."""
@@ -270,109 +177,63 @@ class Registry:
         """Return the last watermark that was acked, in epoch milliseconds; 0 if there was none."""
         return self._meta("watermark")
 
-    def _meta(self, key: str) -> int:
-        with self._place():
-            row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return row[0] if row else 0
+    def _meta(self, key: str, default: int = 0) -> int:
+        values = {row["key"]: int(row["value"]) for row in self._rows(META.select())}
+        return values.get(key, default)
 
     def save(self, changes: Changes, now: int) -> None:
         """
-        Write what has changed, all or nothing; `now` is in epoch milliseconds.
+        Write all changes or none; `now` is in epoch milliseconds.
 
         Raises:
-            DataFolderError: nothing was written; the same can be saved again later.
+            DataFolderError: nothing was written; the same changes can be saved again later.
 
         """
-        with self._place():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                self._write_files(changes)
-                self._write_tombstones(changes)
+        meta = {"accounted": changes.accounted, "watermark": changes.watermark}
+        meta |= {**self._location, "saved_at": now}
+        with self._reported():
+            with self._transaction():
+                self._write(FILES.upsert(), map(row_of, changes.files.values()))
+                dropped = ({"id": each} for each in changes.dropped)
+                self._write("DELETE FROM files WHERE id = :id", dropped)
+                self._write(TOMBSTONES.upsert(), map(asdict, changes.tombstones.values()))
                 self._write_seen(changes, now)
-                self._write_receipts(changes)
-                self._write_streams(changes, now)
-                crashpoints.reached(CrashPoint.SAVING)
-                self._db.execute("COMMIT")
-                crashpoints.reached(CrashPoint.SAVED)
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
-
-    def _write_files(self, changes: Changes) -> None:
-        self._db.executemany(
-            "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                (
-                    file.id,
-                    str(file.file.device),  # text: both may use all of 64 bits
-                    str(file.file.inode),
-                    file.head.length,
-                    file.head.digest,
-                    file.path,
-                    file.stream,
-                    file.generation,
-                    file.offset,
-                    file.seen_at,
-                    file.last.length,
-                    file.last.digest,
-                    file.split,
-                    file.again,
-                    file.done,
+                self._write(RECEIPTS.upsert(), map(asdict, changes.receipts.values()))
+                self._write(
+                    RETIRED.upsert(), ({"stream": each, "at": now} for each in changes.retired)
                 )
-                for file in changes.files.values()
-            ),
-        )
-        self._db.executemany(
-            "DELETE FROM files WHERE id = ?", ((file,) for file in changes.dropped)
-        )
+                self._write(
+                    STREAMS.upsert(),
+                    ({"stream": each, "done": done} for each, done in changes.streams.items()),
+                )
+                self._write(
+                    META.upsert(),
+                    ({"key": k, "value": value} for k, value in meta.items() if value is not None),
+                )
+                crashpoints.reached(CrashPoint.SAVING)
+            crashpoints.reached(CrashPoint.SAVED)
 
-    def _write_tombstones(self, changes: Changes) -> None:
-        self._db.executemany(
-            "INSERT OR REPLACE INTO tombstones VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            map(astuple, changes.tombstones.values()),
-        )
+    def _write(self, statement: str, rows: Iterator[Mapping[str, object]]) -> None:
+        self._db.executemany(statement, rows)
 
     def _write_seen(self, changes: Changes, now: int) -> None:
-        for run, low, chunk, data in sorted(changes.seen.values(), key=lambda row: row.low):
-            self._db.execute(
-                "DELETE FROM seen WHERE run = ? AND chunk BETWEEN 0 AND ?", (run, low - 1)
-            )
-            self._db.execute(
-                "INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?, ?)", (run, chunk, low, data, now)
-            )
-
-    def _write_receipts(self, changes: Changes) -> None:
-        self._db.executemany(
-            "INSERT OR REPLACE INTO receipts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            map(astuple, changes.receipts.values()),
-        )
-
-    def _write_streams(self, changes: Changes, now: int) -> None:
-        self._db.executemany(
-            "INSERT OR REPLACE INTO retired VALUES (?, ?)",
-            ((stream, now) for stream in changes.retired),
-        )
-        self._db.executemany(
-            "INSERT OR REPLACE INTO streams VALUES (?, ?)", changes.streams.items()
-        )
-        meta = {"accounted": changes.accounted, "watermark": changes.watermark}
-        meta |= {**self._place_now, "saved_at": now}
-        self._db.executemany(
-            "INSERT OR REPLACE INTO meta VALUES (?, ?)",
-            [(key, value) for key, value in meta.items() if value is not None],
-        )
+        for row in sorted(changes.seen.values(), key=lambda row: row.low):
+            values = {**row._asdict(), "saved_at": now}
+            full = "DELETE FROM seen WHERE run = :run AND chunk BETWEEN 0 AND :low - 1"
+            self._db.execute(full, values)
+            self._db.execute(SEEN.upsert(), values)
 
     def forget(self, *, before: int) -> None:
-        """Drop what is older than `before` (ms): runs, retired streams, tombstones, receipts."""
-        with self._place():
-            self._db.execute("DELETE FROM tombstones WHERE at < ?", (before,))
-            self._db.execute("DELETE FROM receipts WHERE until < ?", (before,))
-            self._db.execute("DELETE FROM retired WHERE at < ?", (before,))
+        """Delete what is older than `before` (ms): runs, retired streams, tombstones, receipts."""
+        values = {"before": before}
+        with self._reported():
+            self._db.execute("DELETE FROM tombstones WHERE at < :before", values)
+            self._db.execute("DELETE FROM receipts WHERE until < :before", values)
+            self._db.execute("DELETE FROM retired WHERE at < :before", values)
             self._db.execute(
                 "DELETE FROM seen WHERE run IN"
-                " (SELECT run FROM seen GROUP BY run HAVING max(saved_at) < ?)",
-                (before,),
+                " (SELECT run FROM seen GROUP BY run HAVING max(saved_at) < :before)",
+                values,
             )
 
     def close(self) -> None:
@@ -380,44 +241,6 @@ class Registry:
         self._db.close()
 
 
-def record_of(row: tuple[Any, ...]) -> FileRecord:
-    """Make a record of a row of `ALL_FILES`."""
-    number, device, inode, head_length, head_digest, *plain = row[:10]
-    last_length, last_digest, split, again, done = row[10:]
-    head, last = Fingerprint(head_length, head_digest), Fingerprint(last_length, last_digest)
-    path, stream, generation, offset, seen_at = plain
-    file, ends = FileIdentity(int(device), int(inode)), (split, again, done)
-    return FileRecord(number, file, head, path, stream, generation, offset, seen_at, last, *ends)
-
-
 def _signed(number: int) -> int:
-    """Return 64 bits as SQLite takes them."""
+    """Return an unsigned 64-bit number as the signed one that SQLite stores."""
     return number - (1 << 64) if number >= 1 << 63 else number
-
-
-def files_beside(path: Path) -> list[FileRecord]:
-    """
-    Read what a registry knows of the files, while another process may write it.
-
-    Raises:
-        DataFolderError: it cannot be read, or is of another version.
-
-    """
-    try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
-            return [record_of(row) for row in db.execute(ALL_FILES)]
-    except sqlite3.Error as error:
-        raise DataFolderError(f"{path}: registry: {error}; see shipper check") from error
-
-
-def _create(path: Path) -> None:
-    """Make an empty registry; it has its name when it is whole."""
-    new = path.with_name(f"{path.name}.new")
-    new.unlink(missing_ok=True)  # a crash left it half made
-    new.touch(mode=0o600)
-    with closing(sqlite3.connect(new, isolation_level=None)) as db:
-        db.execute("PRAGMA journal_mode=WAL")
-        db.executescript("BEGIN;" + LAYOUT)
-        db.execute("INSERT INTO meta VALUES ('version', ?)", (VERSION,))
-        db.execute("COMMIT")
-    new.rename(path)

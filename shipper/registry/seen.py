@@ -1,20 +1,20 @@
 """
-Which records were taken already: the set that stores a record once though it is in two files.
+The numbers of records that were accepted already: each record is stored once, though in two files.
 
 An ERROR that the application wrote to app.log and error.log has one origin (run, seq). The first
-copy that is read is delivered, the second is dropped as a duplicate. So the set must never claim
-a record that is not on its way: two of them are kept. One says what was *read* (it dies with the
-process), the other what was *acked*; only the latter is saved, in the same transaction as the
-positions, and a new process starts with it as both.
+copy that is read is delivered, the second is dropped as a duplicate. So the set must never claim a
+record that is not on its way. Therefore two of them are kept: one of what was *read*, which ends
+with the process, and one of what was *acked*. Only the latter is saved, in the transaction that
+saves the positions, and a new process starts with it as both.
 
-A run's numbers come nearly in order and nearly without gaps, from several files at a different
-pace. They are held in chunks of 4,096: one byte a number while a chunk fills up; nothing once it
-is full; compressed when it lies far behind the newest number, or when other runs are busy now.
-One byte a number beats a bit: a test or a mark is a single index operation in Python. Memory is
-bounded by the gaps and the runs, not by the records.
+The numbers of a run arrive nearly in order and nearly without gaps, from several files at
+different speeds. They are held in chunks of 4,096. A chunk takes one byte a number while it fills,
+nothing once it is full; it is compressed when it is far behind the newest number, or when other
+runs are busy. (One byte a number is faster than one bit: a test or a mark is a single index
+operation in Python.) Memory is bounded by gaps and runs, not by records.
 
-On disk, a row per chunk: its 4,096 bytes (1 = taken) deflated (RFC 1950), nothing for a full one.
-`low` says that every chunk below it is full; a row with chunk -1 carries nothing else.
+On disk there is a row per chunk: its 4,096 bytes (1 = accepted) deflated (RFC 1950), nothing for a
+full chunk. `low` says that every chunk below it is full; a row with chunk -1 holds only that.
 """
 
 from __future__ import annotations
@@ -34,27 +34,27 @@ BUSY_RUNS = 64  # runs whose chunks are not packed: the processes that write now
 
 
 class RunNumbers:
-    """The numbers of one run that were taken."""
+    """The numbers of one run that were accepted."""
 
     __slots__ = ("_chunks", "_dirty", "_filling", "low")
 
     def __init__(self) -> None:
-        self.low = 0  # in chunks: every number below low * SIZE is taken
+        self.low = 0  # in chunks: every number below low * SIZE was accepted
         self._chunks: dict[int, bytearray | bytes] = {}
         self._filling: set[int] = set()  # the chunks that are one byte a number now
         self._dirty: set[int] = set()
 
-    def take(self, numbers: Sequence[int]) -> list[int]:
-        """Mark numbers as taken; return those that were taken before, each as often as it was."""
+    def accept(self, numbers: Sequence[int]) -> list[int]:
+        """Add numbers; return those that were there before, each as often as it was given."""
         first, last = numbers[0], numbers[-1]
         if last - first == len(numbers) - 1 and list(range(first, last + 1)) == numbers:
-            again = self._take_range(first, last + 1)
+            again = self._accept_range(first, last + 1)
         else:
-            again = self._take_each(numbers)
+            again = self._accept_each(numbers)
         self._settle(last // SIZE)
         return again
 
-    def _take_each(self, numbers: Iterable[int]) -> list[int]:
+    def _accept_each(self, numbers: Iterable[int]) -> list[int]:
         again = []
         index, chunk = -1, bytearray()
         for number in numbers:
@@ -71,7 +71,7 @@ class RunNumbers:
                 chunk[number % SIZE] = 1
         return again
 
-    def _take_range(self, start: int, end: int) -> list[int]:
+    def _accept_range(self, start: int, end: int) -> list[int]:
         again: list[int] = []
         while start < end:
             index, first = divmod(start, SIZE)
@@ -97,7 +97,7 @@ class RunNumbers:
         return chunk
 
     def _settle(self, newest: int) -> None:
-        """Return up the chunks that are full, pack those far behind the newest number."""
+        """Free the chunks that are full, pack those far behind the newest number."""
         for index in list(self._filling):
             chunk = self._chunks[index]
             if chunk.find(0) < 0:
@@ -114,7 +114,7 @@ class RunNumbers:
             self.low += 1
 
     def pack(self) -> None:
-        """Pack everything: the run is not busy now."""
+        """Pack all chunks: the run is not busy now."""
         for index in self._filling:
             self._chunks[index] = _pack(self._chunks[index])
         self._filling.clear()
@@ -126,21 +126,21 @@ class RunNumbers:
             yield index, b"" if index < 0 else _pack(self._chunks[index])
 
     def restore(self, low: int, chunk: int, data: bytes) -> None:
-        """Take in a saved row."""
+        """Add a saved row."""
         self.low = max(self.low, low)
         if chunk >= 0:
             self._chunks[chunk] = data
 
 
 class Seen:
-    """The records that were taken, of all runs."""
+    """The numbers of all runs that were accepted."""
 
     def __init__(self) -> None:
         self._runs: dict[str, RunNumbers] = {}
-        self._busy: dict[str, None] = {}  # in the order in which they were taken from last
+        self._busy: dict[str, None] = {}  # the run that was used last comes last
 
-    def take(self, run: str, numbers: Sequence[int]) -> list[int]:
-        """Mark records as taken; return the numbers of those that were taken before."""
+    def accept(self, run: str, numbers: Sequence[int]) -> list[int]:
+        """Add numbers of a run; return those that were there before."""
         if not numbers:
             return []
         self._busy.pop(run, None)
@@ -149,7 +149,7 @@ class Seen:
             idle = next(iter(self._busy))
             del self._busy[idle]
             self._runs[idle].pack()
-        return self._runs.setdefault(run, RunNumbers()).take(numbers)
+        return self._runs.setdefault(run, RunNumbers()).accept(numbers)
 
     def changes(self) -> Iterator[SeenRow]:
         """Yield the rows that changed since the last call."""
@@ -158,18 +158,18 @@ class Seen:
                 yield SeenRow(run, numbers.low, chunk, data)
 
     def restore(self, rows: Iterable[SeenRow]) -> None:
-        """Take in what was saved."""
+        """Add saved rows."""
         for row in rows:
             self._runs.setdefault(row.run, RunNumbers()).restore(row.low, row.chunk, row.data)
 
 
 def _pack(chunk: bytes | bytearray) -> bytes:
-    """Write a chunk as it is saved; a packed one is given as it is."""
+    """Return a chunk as it is saved; one that is packed already as it is."""
     if len(chunk) != SIZE:
         return bytes(chunk)
     return zlib.compress(chunk, 1) if chunk.find(0) >= 0 else b""
 
 
 def unpacked(data: bytes) -> bytearray:
-    """Read what `_pack` wrote; raises zlib.error for anything else."""
+    """Return a saved chunk as 4,096 bytes; raises zlib.error for anything else."""
     return bytearray(zlib.decompress(data) if data else FULL)

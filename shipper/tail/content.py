@@ -15,7 +15,7 @@ import os
 import zlib
 from typing import Protocol
 
-from shipper.registry.identity import HEAD
+from shipper.fingerprint import HEAD
 
 GZIP = ".gz"
 

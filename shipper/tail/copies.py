@@ -25,14 +25,15 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from shipper.registry.identity import HEAD
+from shipper.fingerprint import HEAD
 from shipper.tail.harvester import SETTLE_SECONDS, Harvester
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
-    from shipper.registry.identity import FileIdentity, Fingerprint
+    from shipper.fingerprint import Fingerprint
+    from shipper.registry.identity import FileIdentity
     from shipper.registry.records import FileRecord
     from shipper.tail.content import Content
     from shipper.tail.discovery import FoundFile
@@ -208,7 +209,7 @@ def begins_as(record: FileRecord, content: Content) -> bool:
         return True  # it is read, and complained of, by who can say where
     finally:
         content.close()
-    return bool(head) and record.head.fits(head)
+    return bool(head) and record.head.matches(head)
 
 
 def is_beginning_of(copy: Content, original: Content) -> bool:
@@ -233,7 +234,7 @@ def is_copy_of(
     copy that is shorter was made before the last read.
     """
     head = record.head
-    if not head.length or not head.fits(copy.read_at(head.length, 0)):
+    if not head.length or not head.matches(copy.read_at(head.length, 0)):
         return False
     size = copy.size(copy.stat())
     places = [(record.offset, record.last), *([read] if read else [])]
@@ -241,4 +242,4 @@ def is_copy_of(
     if not places:
         return read is not None
     offset, last = max(places, key=lambda place: place[0])
-    return offset <= head.length or last.fits(copy.read_at(last.length, offset - last.length))
+    return offset <= head.length or last.matches(copy.read_at(last.length, offset - last.length))

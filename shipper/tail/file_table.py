@@ -10,14 +10,14 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from shipper.registry.identity import NO_FINGERPRINT, FileIdentity, Fingerprint, stream_name
+from shipper.fingerprint import Fingerprint
+from shipper.registry.identity import FileIdentity, stream_name
 from shipper.registry.records import FileRecord
 
 if TYPE_CHECKING:
     import os
 
-    from shipper.events import Block
-    from shipper.registry.records import Memory
+    from shipper.registry.records import SavedFiles
     from shipper.tail.harvester import Harvester
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ class FileTable:
     those that grew lately.
     """
 
-    def __init__(self, memory: Memory, host: str) -> None:
+    def __init__(self, memory: SavedFiles, host: str) -> None:
         self.host = host
         self.records = {record.id: record for record in memory.files}
         self.known = {record.file: record for record in self.records.values()}
@@ -44,7 +44,6 @@ class FileTable:
         self._changed: set[int] = set()
         self._over: list[FileRecord] = []
         self._caps: dict[int, tuple[int, Fingerprint]] = {}  # acks count for no more than that
-        self._lasts: dict[tuple[int, int], Fingerprint] = {}  # (file, end of a block) → last bytes
         self._paths: dict[str, FileIdentity] | None = None
 
     def name_stream(self, record: FileRecord, head: bytes) -> str:
@@ -128,14 +127,12 @@ class FileTable:
         if record.offset > size:
             record.offset, record.last = size, last
 
-    def add_block(self, block: Block, last: Fingerprint) -> None:
-        """Note a block that was read; `last` is the fingerprint of the bytes before its end."""
-        self._lasts[block.file, block.end] = last
-        self._changed.add(block.file)
+    def ack(self, file: int, offset: int, last: Fingerprint) -> bool:
+        """
+        Move the acked offset of a file; return False for one that was dropped.
 
-    def ack(self, file: int, offset: int) -> bool:
-        """Move the acked offset of a file; return False for one that was dropped."""
-        last = self._lasts.pop((file, offset), NO_FINGERPRINT)
+        `last` is the fingerprint of the bytes before the offset.
+        """
         record = self.records.get(file)
         if record is None:
             return False

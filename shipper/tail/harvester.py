@@ -25,14 +25,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shipper.events import Block
-from shipper.registry.identity import HEAD, NO_FINGERPRINT, fingerprint
+from shipper.fingerprint import EMPTY, HEAD, fingerprint
 from shipper.tail.lag import Lag
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
-    from shipper.registry.identity import Fingerprint
+    from shipper.fingerprint import Fingerprint
     from shipper.registry.records import FileRecord
     from shipper.tail.content import Content
     from shipper.tail.discovery import FoundFile
@@ -97,11 +97,11 @@ class Harvester:
         head = record.head
         if not head.length:
             self._grow_head(self.size)
-        elif not head.fits(content.read_at(head.length, 0)):
+        elif not head.matches(content.read_at(head.length, 0)):
             return False
         if self.position <= head.length or not last.length:
             return True
-        return last.fits(content.read_at(last.length, self.position - last.length))
+        return last.matches(content.read_at(last.length, self.position - last.length))
 
     def is_rotated(self) -> bool:
         """Return whether the file was rotated away."""
@@ -153,7 +153,7 @@ class Harvester:
         """Begin again at the start, under another record."""
         self.record = record
         self.position = self._looked_to = self.split_saved = 0
-        self.last = NO_FINGERPRINT
+        self.last = EMPTY
 
     def skip_to(self, position: int) -> Fingerprint:
         """Take what is before a position as read; return its fingerprint; raises OSError."""
@@ -286,6 +286,7 @@ class Harvester:
             cut=cut,
             again=start < record.again,
             starts=tuple(multiline.split(data)[0]) if multiline and not cut else (),
+            last=self.last,
         )
 
     def _last_of(self, data: bytes) -> Fingerprint:

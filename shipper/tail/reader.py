@@ -104,7 +104,7 @@ class Reader:
             log.warning("%s: %s; it is tried again in the next scan", harvester.path, error)
             return None
         if block is not None:
-            self._files.add_block(block, harvester.last)
+            self._files.mark_changed(harvester.record)
         elif harvester.wants_save():
             self._await_save(key, harvester)
         if harvester.position == harvester.size:

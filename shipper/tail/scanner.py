@@ -13,7 +13,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from shipper.registry.identity import HEAD, FileIdentity, identity
+from shipper.fingerprint import HEAD
+from shipper.registry.identity import FileIdentity, identity
 from shipper.tail.content import GZIP
 from shipper.tail.copies import Copies, CopyVerdict, TruncatedFile, UnknownFile, begins_as
 from shipper.tail.discovery import FoundFile, family

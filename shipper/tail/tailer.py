@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shipper.fingerprint import EMPTY
 from shipper.tail.copies import Copies
 from shipper.tail.file_table import FileTable
 from shipper.tail.holds import Holds
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from shipper.events import Block
-    from shipper.registry.records import FileRecord, Memory, Tombstone
+    from shipper.fingerprint import Fingerprint
+    from shipper.registry.records import FileRecord, SavedFiles, Tombstone
     from shipper.tail.harvester import Harvester
     from shipper.tail.inputs import InputFiles
 
@@ -40,7 +42,7 @@ class Tailer:
     def __init__(
         self,
         inputs: Iterable[InputFiles],
-        memory: Memory,
+        memory: SavedFiles,
         *,
         host: str,
         block_bytes: int,
@@ -113,9 +115,13 @@ class Tailer:
         """Forget a file that is not there."""
         self._files.drop(self._files.records[file])
 
-    def ack(self, file: int, offset: int) -> None:
-        """Move the acked offset of a file; one that was dropped keeps its tombstone in step."""
-        if not self._files.ack(file, offset):
+    def ack(self, file: int, offset: int, last: Fingerprint = EMPTY) -> None:
+        """
+        Move the acked offset of a file, or the start of its tombstone if it was dropped.
+
+        `last` is the fingerprint of the bytes before the offset.
+        """
+        if not self._files.ack(file, offset, last):
             self._dropped.ack(file, offset)
 
     def take_changes(self) -> tuple[list[FileRecord], list[FileRecord]]:

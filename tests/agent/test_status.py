@@ -27,9 +27,10 @@ from shipper.config.inputs import InputOptions
 from shipper.config.main import Config, ServiceOptions
 from shipper.config.outputs import ConsoleOutput
 from shipper.errors import DataFolderError
+from shipper.fingerprint import Fingerprint
 from shipper.process import data_folder
 from shipper.process.data_folder import hold
-from shipper.registry.identity import Fingerprint, identity
+from shipper.registry.identity import identity
 from shipper.registry.records import Changes, FileRecord, Tombstone
 from shipper.registry.registry import Registry
 from shipper.tail.holds import Holds

@@ -7,14 +7,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipper.registry.identity import (
-    HEAD,
-    FileIdentity,
-    Fingerprint,
-    fingerprint,
-    identity,
-    stream_name,
-)
+from shipper.fingerprint import HEAD, Fingerprint, fingerprint
+from shipper.registry.identity import FileIdentity, identity, stream_name
 
 
 def test_a_rename_changes_nothing(tmp_path: Path) -> None:
@@ -32,8 +26,8 @@ def test_a_fingerprint_is_of_the_beginning() -> None:
     """What was the head of a file still is when the file has grown."""
     small = fingerprint(b"first line\n")
     assert small.length == 11
-    assert small.fits(b"first line\n")
-    assert small.fits(b"first line\n" + b"x" * 2 * HEAD)
+    assert small.matches(b"first line\n")
+    assert small.matches(b"first line\n" + b"x" * 2 * HEAD)
 
 
 def test_another_head() -> None:
@@ -41,15 +35,15 @@ def test_another_head() -> None:
     content = bytes(i % 251 for i in range(HEAD))
     head = fingerprint(content)
     for at in (0, HEAD // 2, HEAD - 1):
-        assert not head.fits(content[:at] + b"\xff" + content[at + 1 :])
-    assert not head.fits(content[:-1])
-    assert head.fits(content + b"more")
+        assert not head.matches(content[:at] + b"\xff" + content[at + 1 :])
+    assert not head.matches(content[:-1])
+    assert head.matches(content + b"more")
 
 
 def test_the_empty_fingerprint() -> None:
     """A file of which nothing was read yet may be any file."""
-    assert Fingerprint().fits(b"")
-    assert Fingerprint().fits(b"x")
+    assert Fingerprint().matches(b"")
+    assert Fingerprint().matches(b"x")
 
 
 @given(st.binary(max_size=40), st.binary(max_size=40), st.integers(0, 3))

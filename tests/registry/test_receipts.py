@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from shipper.events import Block, Events, Spliced
-from shipper.registry.receipts import MAX_AGE_MS, MAX_BYTES, Mark, Read, Receipts, read_of
+from shipper.registry.receipts import (
+    MAX_AGE_MS,
+    MAX_BYTES,
+    BlockReceipt,
+    Receipts,
+    StreamRange,
+    receipt_of,
+)
 from shipper.registry.records import Receipt
 
 NOW = 1_770_292_800_000
@@ -15,8 +22,8 @@ def block_of(start: int, end: int, *, again: bool = False) -> Block:
     return Block(3, "a.log", STREAM, start, end, b"", NOW, 9, again=again)
 
 
-def read(start: int, end: int, *marks: Mark) -> Read:
-    return Read(3, "a.log", start, end, marks)
+def read(start: int, end: int, *marks: StreamRange) -> BlockReceipt:
+    return BlockReceipt(3, "a.log", start, end, marks)
 
 
 def test_a_block_is_taken_down_as_it_was_read() -> None:
@@ -29,34 +36,38 @@ def test_a_block_is_taken_down_as_it_was_read() -> None:
         {RUN: [7, 5, 9], OTHER: [0]},
     )
 
-    taken = read_of(block_of(10, 90), events)
+    taken = receipt_of(block_of(10, 90), events)
 
-    marks = (Mark(RUN, 5, 9, 3), Mark(OTHER, 0, 0, 1), Mark(STREAM, 20, 60, 2))
-    assert taken == Read(3, "a.log", 10, 90, marks)
+    marks = (StreamRange(RUN, 5, 9, 3), StreamRange(OTHER, 0, 0, 1), StreamRange(STREAM, 20, 60, 2))
+    assert taken == BlockReceipt(3, "a.log", 10, 90, marks)
     spliced = Spliced([], [], [], [], [], {RUN: [1, 2]}, ())
-    assert read_of(block_of(0, 9), spliced) == Read(3, "a.log", 0, 9, (Mark(RUN, 1, 2, 2),))
+    assert receipt_of(block_of(0, 9), spliced) == BlockReceipt(
+        3, "a.log", 0, 9, (StreamRange(RUN, 1, 2, 2),)
+    )
 
 
 def test_what_is_read_again_has_its_receipt() -> None:
     """A block that is read again on demand, or that has no event, makes no receipt."""
-    assert read_of(block_of(0, 9, again=True), Events(origins={RUN: [1]})) is None
-    assert read_of(block_of(0, 9), Events()) is None
+    assert receipt_of(block_of(0, 9, again=True), Events(origins={RUN: [1]})) is None
+    assert receipt_of(block_of(0, 9), Events()) is None
 
 
 def test_a_receipt_grows_until_it_is_full() -> None:
     """Blocks of one file and stream are one receipt, and one more for each so many bytes."""
     receipts = Receipts(5)
-    receipts.ack(read(0, 100, Mark(RUN, 0, 9, 10)), NOW, 3)
-    receipts.ack(read(100, 200, Mark(RUN, 12, 15, 4), Mark(STREAM, 120, 120, 1)), NOW + 1, 4)
+    receipts.ack(read(0, 100, StreamRange(RUN, 0, 9, 10)), NOW, 3)
+    receipts.ack(
+        read(100, 200, StreamRange(RUN, 12, 15, 4), StreamRange(STREAM, 120, 120, 1)), NOW + 1, 4
+    )
 
     first, second = sorted(receipts.changes(), key=lambda each: each.id)
 
     assert first == Receipt(5, 3, "a.log", RUN, 0, 15, 14, 0, 200, NOW, NOW + 1, 3)
     assert second == Receipt(6, 3, "a.log", STREAM, 120, 120, 1, 100, 200, NOW + 1, NOW + 1, 4)
     assert receipts.changes() == []
-    receipts.ack(read(200, MAX_BYTES, Mark(RUN, 16, 99, 84)), NOW + 2, 5)
+    receipts.ack(read(200, MAX_BYTES, StreamRange(RUN, 16, 99, 84)), NOW + 2, 5)
     assert [(each.id, each.count) for each in receipts.changes()] == [(5, 98)]
-    receipts.ack(read(MAX_BYTES, MAX_BYTES + 9, Mark(RUN, 100, 100, 1)), NOW + 3, 6)
+    receipts.ack(read(MAX_BYTES, MAX_BYTES + 9, StreamRange(RUN, 100, 100, 1)), NOW + 3, 6)
     assert [(each.id, each.start, each.done) for each in receipts.changes()] == [(7, MAX_BYTES, 6)]
 
 
@@ -66,7 +77,7 @@ def test_a_receipt_ends_after_its_time() -> None:
     for hour in range(3):
         for part in range(2):
             at = NOW + hour * 2 * MAX_AGE_MS + part * MAX_AGE_MS
-            receipts.ack(read(0, 9, Mark(RUN, 0, 0, 1)), at, 0)
+            receipts.ack(read(0, 9, StreamRange(RUN, 0, 0, 1)), at, 0)
             made = receipts.changes()
 
         assert [each.id for each in made] == [hour + 1]

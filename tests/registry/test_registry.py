@@ -21,9 +21,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shipper.errors import DataFolderError
-from shipper.registry.identity import FileIdentity, Fingerprint
+from shipper.fingerprint import Fingerprint
+from shipper.registry.identity import FileIdentity
 from shipper.registry.records import Changes, FileRecord, SeenRow, Tombstone
-from shipper.registry.registry import VERSION, Registry
+from shipper.registry.registry import Registry
+from shipper.registry.tables import VERSION
 from tests.tail.tailing import WALL, open_folder, unprivileged
 
 RUN = "01JKABCDEFGHJKMNPQRSTVWXYZ"
@@ -439,8 +441,8 @@ SAVER = textwrap.dedent(
     """
     import itertools, sys
     from pathlib import Path
-    from shipper.tail.registry import Registry
-    from tests.tail.test_registry import changes_of
+    from shipper.registry.registry import Registry
+    from tests.registry.test_registry import changes_of
 
     registry = Registry(Path(sys.argv[1]))
     for step in itertools.count(registry.accounted() + 1):

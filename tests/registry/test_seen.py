@@ -31,7 +31,7 @@ class Plain:
     def __init__(self) -> None:
         self._taken: set[tuple[str, int]] = set()
 
-    def take(self, run: str, numbers: list[int]) -> list[int]:
+    def accept(self, run: str, numbers: list[int]) -> list[int]:
         again = []
         for number in numbers:
             if (run, number) in self._taken:
@@ -46,7 +46,7 @@ def test_as_a_plain_set(calls: list[tuple[str, list[int]]]) -> None:
     """Each number is new once, in any order, whatever lies between, also within one call."""
     seen, plain = Seen(), Plain()
     for run, numbers in calls:
-        assert seen.take(run, numbers) == plain.take(run, numbers)
+        assert seen.accept(run, numbers) == plain.accept(run, numbers)
 
 
 @settings(deadline=None, max_examples=60)
@@ -61,7 +61,7 @@ def test_across_saves(
     registry._db.execute("PRAGMA synchronous=OFF")  # for the speed of the test
     seen, plain = Seen(), Plain()
     for (run, numbers), then in steps:
-        assert seen.take(run, numbers) == plain.take(run, numbers)
+        assert seen.accept(run, numbers) == plain.accept(run, numbers)
         if then:
             changes = Changes()
             changes.add_seen(seen.changes())
@@ -77,14 +77,14 @@ def test_a_crash_loses_only_what_was_not_saved(tmp_path: Path) -> None:
     """A record that was not saved is no duplicate to the next process."""
     registry = Registry(tmp_path / "registry.db")
     seen = Seen()
-    seen.take(RUN, [1, 2, 5])
+    seen.accept(RUN, [1, 2, 5])
     changes = Changes()
     changes.add_seen(seen.changes())
     registry.save(changes, NOW)
-    seen.take(RUN, [6])
+    seen.accept(RUN, [6])
     after = Seen()
     after.restore(registry.seen())
-    assert after.take(RUN, [1, 2, 3, 4, 5, 6]) == [1, 2, 5]
+    assert after.accept(RUN, [1, 2, 3, 4, 5, 6]) == [1, 2, 5]
     registry.close()
 
 
@@ -92,16 +92,16 @@ def test_what_is_full_stays_taken() -> None:
     """A chunk that is held no more, as all of it is taken, is taken."""
     numbers = RunNumbers()
     everything = [*range(3 * SIZE)]
-    assert numbers.take(everything) == []
-    assert numbers.take(everything) == everything
-    assert numbers.take(everything[1::2]) == everything[1::2]
-    assert numbers.take([2 * SIZE, 3 * SIZE, 0]) == [2 * SIZE, 0]
+    assert numbers.accept(everything) == []
+    assert numbers.accept(everything) == everything
+    assert numbers.accept(everything[1::2]) == everything[1::2]
+    assert numbers.accept([2 * SIZE, 3 * SIZE, 0]) == [2 * SIZE, 0]
 
 
 def test_no_numbers() -> None:
     """Nothing is taken of nothing."""
     seen = Seen()
-    assert seen.take(RUN, []) == []
+    assert seen.accept(RUN, []) == []
     assert not [*seen.changes()]
 
 
@@ -109,7 +109,7 @@ def test_numbers_in_order_take_no_room() -> None:
     """Memory is bounded by the gaps, not by the records; so is what is saved."""
     numbers = RunNumbers()
     for start in range(0, 1000 * SIZE, 700):
-        numbers.take(list(range(start, start + 700)))
+        numbers.accept(list(range(start, start + 700)))
     assert numbers.low >= 1000
     assert len(numbers._chunks) <= 1
     assert sum(len(data) for _chunk, data in numbers.changes()) <= SIZE
@@ -120,13 +120,13 @@ def test_gaps_far_behind_take_little_room() -> None:
     numbers = RunNumbers()
     count = 4 * SETTLED
     for chunk in range(count):
-        numbers.take([n for n in range(chunk * SIZE, (chunk + 1) * SIZE) if n % SIZE != 7])
+        numbers.accept([n for n in range(chunk * SIZE, (chunk + 1) * SIZE) if n % SIZE != 7])
     held = sum(len(chunk) for chunk in numbers._chunks.values())
     assert held < (SETTLED + 2) * SIZE + 64 * count
     assert numbers.low == 0
-    assert numbers.take([chunk * SIZE + 7 for chunk in range(count)]) == []
-    assert numbers.take([7, 7 + SIZE]) == [7, 7 + SIZE]
-    numbers.take([count * SIZE])
+    assert numbers.accept([chunk * SIZE + 7 for chunk in range(count)]) == []
+    assert numbers.accept([7, 7 + SIZE]) == [7, 7 + SIZE]
+    numbers.accept([count * SIZE])
     assert numbers.low == count
 
 
@@ -134,9 +134,9 @@ def test_two_files_at_a_different_pace() -> None:
     """The errors of a run are read ahead in one file and met again, one by one, in the other."""
     numbers = RunNumbers()
     errors = [*range(3, 20 * SIZE, 97)]
-    assert numbers.take(errors) == []
+    assert numbers.accept(errors) == []
     met = []
     for start in range(0, 20 * SIZE, 1000):
-        met += numbers.take(list(range(start, min(start + 1000, 20 * SIZE))))
+        met += numbers.accept(list(range(start, min(start + 1000, 20 * SIZE))))
     assert met == errors
     assert numbers.low == 20

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from shipper.enrich.enricher import Enricher, RecordContext
 from shipper.events import Block
-from shipper.registry.identity import HEAD, Fingerprint, identity, stream_name
+from shipper.fingerprint import HEAD, Fingerprint
+from shipper.registry.identity import identity, stream_name
 from shipper.registry.records import FileRecord
 from shipper.tail.content import open_content
 from shipper.tail.harvester import SETTLE_SECONDS, Cutting, Harvester

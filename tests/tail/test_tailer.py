@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from shipper.registry.identity import Fingerprint, identity
-from shipper.registry.records import Changes, FileRecord, Memory
+from shipper.fingerprint import Fingerprint
+from shipper.registry.identity import identity
+from shipper.registry.records import Changes, FileRecord, SavedFiles
 from shipper.registry.registry import Registry
 from shipper.tail.content import Plain
 from shipper.tail.reader import WARM_SECONDS
@@ -600,7 +601,7 @@ def test_a_used_inode_with_the_same_first_line(reader: Reader, log: Path) -> Non
     append(log, b"started\n")
     (block,) = reader.take()
     old = reader.saved()[0]
-    memory = Memory(retired=frozenset({block.stream}))
+    memory = SavedFiles(retired=frozenset({block.stream}))
     later = Tailer(reader.inputs, memory, host=HOST, block_bytes=64)
     later.scan(now=reader.now, wall=WALL)
     (again,) = later.read(now=reader.now, wall=WALL)
