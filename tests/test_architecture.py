@@ -7,8 +7,10 @@ Sorted `__all__`, docstrings of the package and the number of parameters are ruf
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -119,8 +121,12 @@ THREADS = {
 }
 NO_NAME_AT_ALL = {"common", "helper", "helpers", "misc", "util", "utils"}
 
-MODULE_LINES = 600
-FUNCTION_LINES = 50
+MODULE_LINES = 500
+FUNCTION_LINES = 45
+CLASS_METHODS = 25
+# What was larger when these limits were set, and has to be taken apart; nothing may join.
+LARGE_MODULES = {"agent.pipeline"}
+LARGE_CLASSES = {"Ledger", "Pipeline"}
 MEDIAN_FUNCTION_LINES = 9
 
 
@@ -239,10 +245,45 @@ def test_only_compositions_read_the_clock_or_start_threads(path: Path) -> None:
 
 @pytest.mark.parametrize("path", CODE, ids=name_of)
 def test_a_module_has_a_size(path: Path) -> None:
-    """A module has at most 600 lines, a function at most 50."""
-    assert len(path.read_text().splitlines()) <= MODULE_LINES
+    """A module has at most 500 lines, a function at most 45."""
+    lines = len(path.read_text().splitlines())
+    assert (lines > MODULE_LINES) is (name_of(path) in LARGE_MODULES), f"{lines} lines"
     long = {each.name: lines_of(each) for each in functions_of(path)}
     assert {name: lines for name, lines in long.items() if lines > FUNCTION_LINES} == {}
+
+
+def test_a_class_has_a_size() -> None:
+    """A class has at most 25 methods; one that is down to it leaves the list of larger ones."""
+    large = {
+        node.name
+        for path in CODE
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.ClassDef)
+        and sum(isinstance(each, ast.FunctionDef) for each in node.body) > CLASS_METHODS
+    }
+    assert large == LARGE_CLASSES
+
+
+def test_a_class_name_stands_for_one_thing() -> None:
+    """No two classes of the package have one name."""
+    names = Counter(
+        node.name
+        for path in CODE
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert {name for name, count in names.items() if count > 1} == set()
+
+
+@pytest.mark.parametrize("path", CODE, ids=name_of)
+def test_docstrings_say_return(path: Path) -> None:
+    """A docstring begins as PEP 257 has it: Return, Yield, or the verb of what is done."""
+    wrong = [
+        f"{each.name}: {text.splitlines()[0]}"
+        for each in functions_of(path)
+        if (text := ast.get_docstring(each)) and re.match(r"(Give|Gives|Tell whether)\b", text)
+    ]
+    assert wrong == []
 
 
 def test_functions_are_short() -> None:

@@ -91,3 +91,19 @@ def test_links_lead_somewhere(page: Path) -> None:
         if not found.exists() or (anchor and anchor not in anchors(found)):
             broken.append(target)
     assert broken == []
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/architecture.md"])
+def test_every_module_that_is_named_is_there(page: str) -> None:
+    """A path of a module in the pages that lead to the code is one that exists."""
+    text = (ROOT / page).read_text()
+    named = set(re.findall(r"`((?:[a-z_]+/)*[a-z_]+\.py)`", text))
+    seams = {path.name for path in (ROOT / "shipper").glob("*.py")}
+
+    gone = {
+        name
+        for name in named - seams
+        if not (ROOT / name).exists() and not (ROOT / "shipper" / name).exists()
+    }
+    # `main.py` in a line about `config/` is one of that folder.
+    assert {name for name in gone if "/" in name} == set()

@@ -57,7 +57,7 @@ def _incident_row(outcome: BacktestOutcome, incident: Incident) -> list[str]:
 
 
 def incidents_json(outcomes: Sequence[BacktestOutcome]) -> list[str]:
-    """Give an object per incident that would have fired."""
+    """Return an object per incident that would have fired."""
     return [
         safe_json(_incident(outcome, incident))
         for outcome in outcomes
@@ -99,7 +99,7 @@ def sweep_text(outcomes: Swept, key: str) -> list[str]:
 
 
 def sweep_json(outcomes: Swept, key: str) -> list[str]:
-    """Give an object per rule and value."""
+    """Return an object per rule and value."""
     return [
         safe_json(
             {

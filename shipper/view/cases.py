@@ -16,7 +16,7 @@ _UNITS = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms"
 
 
 def case_text(rule: str, case: Case, told: Sequence[Told], *, failed: bool) -> list[str]:
-    """Give the line of a case; if it failed, what was expected and what came instead."""
+    """Return the line of a case; if it failed, what was expected and what came instead."""
     head = f"{'FAIL' if failed else 'ok  '}  {rule}: {safe(case.name)}"
     return [head, *_difference(case, told)] if failed else [head]
 

@@ -24,7 +24,7 @@ def group_text(incident: Incident) -> str:
 
 
 def list_text(incidents: Sequence[Incident], sla: Sla, now: int) -> list[str]:
-    """Give a table, a row per incident."""
+    """Return a table, a row per incident."""
     rows = [("id", "severity", "state", "rule", "group", "for", "clock", "")]
     rows += [
         (
@@ -77,7 +77,7 @@ def show_text(
     sla: Sla,
     now: int,
 ) -> list[str]:
-    """Give everything that is known of an incident."""
+    """Return everything that is known of an incident."""
     return [
         f"{incident.id}  {incident.severity.value}  {incident.rule}  {group_text(incident)}",
         f"  {_state(incident)} for {duration(_lasted(incident, now) / 1000)}",
@@ -89,7 +89,7 @@ def show_text(
 
 
 def silences_text(silences: Sequence[Silence]) -> list[str]:
-    """Give a table of the silences, a row each."""
+    """Return a table of the silences, a row each."""
     rows = [("id", "until", "by", "what", "")]
     rows += [
         (
@@ -105,7 +105,7 @@ def silences_text(silences: Sequence[Silence]) -> list[str]:
 
 
 def sla_text(kept: Sequence[Kept]) -> list[str]:
-    """Give a table: how the limits were kept, per month and severity."""
+    """Return a table: how the limits were kept, per month and severity."""
     rows = [("month", "severity", "incidents", "answered in time", "resolved in time", "kept")]
     rows += [
         (
@@ -122,7 +122,7 @@ def sla_text(kept: Sequence[Kept]) -> list[str]:
 
 
 def sla_json(kept: Sequence[Kept]) -> Iterator[str]:
-    """Give a JSON object a line."""
+    """Yield a JSON object a line."""
     for each in kept:
         yield safe_json(
             {

@@ -45,7 +45,7 @@ def group_text(group: Group) -> str:
 
 
 def rules_json(judged: Judged) -> list[str]:
-    """Give an object per rule and group."""
+    """Return an object per rule and group."""
     return [safe_json(_object(rule, verdict)) for rule, verdicts in judged for verdict in verdicts]
 
 

@@ -45,7 +45,7 @@ def foreign(stream: str, offset: int, time: int = NOON, **fields: Any) -> Record
 
 
 def enriched(dataset: str, offset: int, error: str | None = None, host: str = "web-1") -> Any:
-    """Give the objects that enrichment adds."""
+    """Return the objects that enrichment adds."""
     added: dict[str, Any] = {
         "host": {"name": host},
         "service": {"name": "orders", "environment": "production", "version": "1.0.0"},

@@ -291,7 +291,7 @@ class Ledger:
         self._db.execute("INSERT OR REPLACE INTO judged VALUES (?, ?)", (rule, up_to))
 
     def late(self) -> dict[tuple[str, str], tuple[int, int]]:
-        """Give, by rule and host, the first and last end of the windows judged without it."""
+        """Return, by rule and host, the first and last end of the windows judged without it."""
         found = self.rows("SELECT rule, host, first, last FROM late")
         return {(rule, host): (first, last) for rule, host, first, last in found}
 
