@@ -32,7 +32,7 @@ import pytest
 IMAGE = os.environ.get("SHIPPER_TEST_ELASTICSEARCH_IMAGE", "elasticsearch:9.5.3")
 RUNNER = Path(__file__).parent / "elasticsearch_node" / "run_es.sh"
 CACHE = Path(__file__).parent.parent.parent / ".cache" / "elasticsearch-node"
-READY_SECONDS = 120  # the first start of all fetches the jars
+READY_SECONDS = 100  # less than the timeout of a test, which would hide the reason
 QUICK_START = "-XX:TieredStopAtLevel=1"  # of more worth to a test than speed
 PORTS = "logs/http.ports"
 
