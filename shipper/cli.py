@@ -1,12 +1,12 @@
 """
-The command line: argv and environment in, calls, exit code out.
+The command line: takes argv and environment, calls a command, exits with its code.
 
-    0  good        1  the answer is "no"        2  wrong use or config        3  cannot work now
+    0  success     1  the answer is "no"     2  wrong usage or config     3  cannot work now
 
-Only this module reads the environment and decides about colours, and only this package's commands
-print. A command is imported when it is called, so that `shipper --help` answers at once; it
-returns its exit code. What the user can mend is one message on stderr; a traceback is a fault of
-ours and shows with `--debug` for the others too. Ctrl-C and a reader that went away are quiet.
+Only this module reads the environment and decides about colours, and only the commands print. A
+command is imported when it is called, so `shipper --help` is fast, and returns its exit code. An
+error that the user can correct is one message on stderr; a traceback is a bug, or comes with
+`--debug`. Ctrl-C and a closed pipe end a command without a message.
 """
 
 from __future__ import annotations
@@ -27,11 +27,8 @@ from shipper.errors import ShipperError
 from shipper.text import safe
 
 COMMANDS = {
-    "run": (
-        "shipper.commands.run:run",
-        "Ship what the application logs, until it is told to stop.",
-    ),
-    "check": ("shipper.commands.check:check", "Find every fault before it costs a record."),
+    "run": ("shipper.commands.run:run", "Ship log files until stopped."),
+    "check": ("shipper.commands.check:check", "Check config, files, limits and output."),
     "setup": (
         "shipper.commands.setup:setup",
         "Install or update templates, lifecycle policy and roles in Elasticsearch.",
@@ -51,9 +48,9 @@ COMMANDS = {
     "report": ("shipper.commands.report:report", "Write summaries of the records."),
     "alerts": (
         "shipper.commands.alerts:alerts",
-        "Judge rules over the records, and tell people.",
+        "Evaluate rules over the records and notify people.",
     ),
-    "demo": ("shipper.commands.demo:demo", "Show it all at work on an application under load."),
+    "demo": ("shipper.commands.demo:demo", "Run an example application and watch its logs arrive."),
 }
 
 CANNOT_WORK_NOW = 3
@@ -61,10 +58,10 @@ INTERRUPTED = 130  # as a shell reports SIGINT
 
 
 class Main(LazyGroup):
-    """All commands, and what becomes of what they return or raise."""
+    """All commands; turns what they return or raise into the exit code."""
 
     def invoke(self, ctx: click.Context) -> None:
-        """Run the command and turn what it returns or raises into the exit code."""
+        """Run the command and exit with its code."""
         try:
             code = super().invoke(ctx)
             sys.stdout.flush()
@@ -108,8 +105,8 @@ def _reader_left() -> int:
     cls=Main,
     table=COMMANDS,
     context_settings={"help_option_names": ["--help", "-h"]},
-    epilog="Exit codes: 0 good; 1 the answer is no; 2 wrong use or config; 3 cannot work now. "
-    "`shipper COMMAND --help` has examples.",
+    epilog="Exit codes: 0 success; 1 the answer is no; 2 wrong usage or config; 3 cannot work "
+    "now. For examples see `shipper COMMAND --help`.",
 )
 @click.version_option(None, "--version", package_name="orchestrator-shipper", prog_name="shipper")
 @click.option(
@@ -120,7 +117,7 @@ def _reader_left() -> int:
     default=USUAL_CONFIG,
     show_default=True,
     show_envvar=True,
-    help="The config; before or after the command.",
+    help="The config file; may also follow the command.",
 )
 @click.option(
     "--debug",
@@ -131,9 +128,11 @@ def _reader_left() -> int:
 )
 @click.pass_context
 def main(ctx: click.Context, config: Path, *, debug: bool) -> None:
-    """Ship an application's log files into an index, every record once, and search them."""
+    """Ship an application's log files to a store, every record once, and search them."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # not every terminal knows every letter
+        sys.stdout.reconfigure(
+            errors="backslashreplace"
+        )  # not every terminal can show every letter
     interactive = sys.stdout.isatty()
     plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
     ctx.color = interactive and not plain

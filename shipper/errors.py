@@ -1,23 +1,22 @@
 """
-Every error that a user can meet, in one tree.
+The errors that a user can meet.
 
-    ShipperError                 exit 3 unless said otherwise
-    ├── ConfigError              wrong use or config: all faults at once; exit 2
-    │   └── QueryError           a query or a field that cannot be answered as asked; exit 2
+    ShipperError                 exit 3 unless noted
+    ├── ConfigError              wrong usage or config; exit 2
+    │   └── QueryError           a query or field that the store cannot answer; exit 2
     ├── DataFolderError          the data folder is in use, full, read-only or corrupt
     ├── StoreUnavailable         the store cannot be read or written now
-    └── OutputUnavailable        nothing is known of any event of the batch: send all again
+    └── OutputUnavailable        the outcome of the batch is unknown: send all of it again
 
-An error has a `fault`, which says where and what, and a `remedy`, which says what to do; as text it
-is both, with a semicolon between. `cli` prints it on one line and exits with `exit_code`; a
-traceback is always a fault of ours.
+An error has a `fault` (where and what) and a `remedy` (what to do); its text is both, joined by a
+semicolon. `cli` prints the text and exits with `exit_code`; any other exception is a bug.
 """
 
 from __future__ import annotations
 
 
 class ShipperError(Exception):
-    """Something that stops the work and that the user can mend."""
+    """A failure that the user can correct."""
 
     exit_code = 3
 
@@ -37,7 +36,7 @@ class ConfigError(ShipperError):
 
 
 class QueryError(ConfigError):
-    """The store cannot answer this question as it was asked."""
+    """The store cannot answer this query."""
 
 
 class DataFolderError(ShipperError):
@@ -49,4 +48,4 @@ class StoreUnavailable(ShipperError):
 
 
 class OutputUnavailable(ShipperError):
-    """Nothing is known of any event of a batch; all of it has to be sent again."""
+    """The outcome of a batch is unknown; all of it has to be sent again."""

@@ -37,7 +37,7 @@ class RereadRequest(msgspec.Struct, frozen=True, tag="reread"):
 
 
 class ForgetRequest(msgspec.Struct, frozen=True, tag="forget"):
-    """ForgetRequest files that are gone, of paths or patterns."""
+    """Forget deleted files whose paths match these paths or patterns."""
 
     patterns: tuple[str, ...]
 

@@ -10,41 +10,41 @@ from shipper.commands.invocation import common_options, examples
 COMMANDS = {
     "run": (
         "shipper.commands.alerts_run:run",
-        "Judge the rules and tell people, until it is told to stop.",
+        "Evaluate the rules and notify people until stopped.",
     ),
     "once": (
         "shipper.commands.alerts_run:once",
-        "Judge and tell what is due now: for cron or a timer.",
+        "Evaluate and notify what is due now, for cron or a timer.",
     ),
     "list": ("shipper.commands.alerts_incidents:list_", "Show the open incidents."),
-    "show": ("shipper.commands.alerts_incidents:show", "Show all of one incident."),
-    "ack": ("shipper.commands.alerts_acts:ack", "Take over incidents that fire."),
-    "resolve": ("shipper.commands.alerts_acts:resolve", "End incidents by hand."),
+    "show": ("shipper.commands.alerts_incidents:show", "Show one incident in detail."),
+    "ack": ("shipper.commands.alerts_acts:ack", "Acknowledge firing incidents."),
+    "resolve": ("shipper.commands.alerts_acts:resolve", "Resolve incidents by hand."),
     "silence": (
         "shipper.commands.alerts_acts:silence",
-        "Have nobody told for some time; show the silences.",
+        "Mute notifications for a while, or list the silences.",
     ),
-    "unsilence": ("shipper.commands.alerts_acts:unsilence", "End silences before their time."),
+    "unsilence": ("shipper.commands.alerts_acts:unsilence", "End silences early."),
     "history": (
         "shipper.commands.alerts_incidents:history",
-        "Show the incidents of a time, and how the SLA was kept.",
+        "Show past incidents, and whether the SLA was met.",
     ),
     "rules": (
         "shipper.commands.alerts_rules:rules",
-        "Show what each rule asks, and how it stands now.",
+        "Show the rules and their current state.",
     ),
-    "test": ("shipper.commands.alerts_test:test", "Test rules on cases: records over time."),
+    "test": ("shipper.commands.alerts_test:test", "Test rules on their cases."),
     "backtest": (
         "shipper.commands.alerts_backtest:backtest",
-        "Show what rules would have done, had they been there.",
+        "Show what rules would have done in the past.",
     ),
     "alerters": (
         "shipper.commands.alerts_alerters:alerters",
-        "Show the alerters, whom each tells, and what goes to which.",
+        "Show the alerters and their routes.",
     ),
     "send-test": (
         "shipper.commands.alerts_alerters:send_test",
-        "Tell an alerter of an incident that is made up.",
+        "Send a made-up incident to an alerter.",
     ),
 }
 
@@ -59,4 +59,4 @@ COMMANDS = {
 )
 @common_options
 def alerts() -> None:
-    """Judge rules over the records, and tell people."""
+    """Evaluate rules over the records and notify people."""

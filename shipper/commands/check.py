@@ -1,4 +1,4 @@
-"""`shipper check`: every fault of the config and of the machine, before it costs a record."""
+"""`shipper check`: finds what would keep the shipper from working."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from shipper.view.findings import findings_text
 @click.pass_obj
 def check(invocation: Invocation) -> int:
     """
-    Find every fault before it costs a record.
+    Check config, files, limits and output.
 
-    First all faults of the config, each with its place and remedy; then paths, permissions, limits
-    of the kernel, disk and output. Changes nothing. Exits with 2 for a config that cannot be used,
-    with 1 for an error elsewhere; warnings do not count.
+    Reports all errors of the config, each with its place and remedy. If there are none, checks
+    paths, permissions, disk space, kernel limits, the output and the alerters. Changes nothing.
+    Exits with 2 if the config cannot be used, with 1 for any other error; warnings do not count.
     """
     findings = look(load(invocation.config), Machine())
     click.echo("\n".join(findings_text(findings, Paint(invocation.colors))))

@@ -1,4 +1,4 @@
-"""`shipper demo`: the whole of it at work, in one terminal."""
+"""`shipper demo`: an example application, the shipper and the alert job in one terminal."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from shipper.commands.invocation import Invocation, common_options, examples
 from shipper.demo.picture import Place, picture_line, render
 from shipper.demo.run import DemoPlan
 from shipper.demo.run import demo as started
+from shipper.text import counted
 
 if TYPE_CHECKING:
     from shipper.demo.picture import Picture
@@ -32,37 +33,39 @@ LINE_SECONDS = 2.0  # between two lines where there is no terminal to draw on
         "shipper demo --directory /tmp/demo",
     )
 )
-@click.option("--seconds", type=click.FloatRange(min=1), metavar="N", help="End after so long.")
+@click.option(
+    "--seconds", type=click.FloatRange(min=1), metavar="N", help="Stop after this many seconds."
+)
 @click.option(
     "--rate",
     type=click.FloatRange(min=0.1, max=1000),
     metavar="N",
     default=50,
     show_default=True,
-    help="Requests a second to the application.",
+    help="Requests per second to the application.",
 )
 @click.option(
     "--directory",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
     default=Path(),
-    help="Where logs/ and var/ are made; here if not given.",
+    help="Folder for logs/ and var/; default: the working directory.",
 )
 @common_options
 @click.pass_obj
 def demo(invocation: Invocation, /, *, seconds: float | None, rate: float, directory: Path) -> int:
     """
-    Show it all at work on an application under load.
+    Run an example application and watch its logs arrive.
 
-    Starts the example application with its log files in logs/, sends it requests, ships the files
-    and shows what can be searched, with the commands to type in a second terminal. Ctrl-C ends all
-    of it; the records stay in the index.
+    Starts the application with its log files in logs/, sends it requests, ships the files, and
+    shows what can be searched, with commands to try in a second terminal. Ctrl-C stops everything;
+    the records stay in the index.
     """
     commands = _search_commands(invocation, directory)
     plan = DemoPlan(invocation.config.absolute(), rate, seconds)
     directory.mkdir(parents=True, exist_ok=True)
     os.chdir(directory)
-    click.echo("starting the application, the load and the shipper …", err=True)
+    click.echo("starting the shipper, the application and the load …", err=True)
     try:
         with started(plan) as running:
             place = Place(running.url, rate, commands)
@@ -71,11 +74,11 @@ def demo(invocation: Invocation, /, *, seconds: float | None, rate: float, direc
             else:
                 last = _as_lines(running, place)
     except KeyboardInterrupt:
-        return 0  # how a demo ends, also while it starts
+        return 0  # Ctrl-C is how a demo ends
     if running.store is None:
-        click.echo(f"{last.total:,} records of this demo were acked by the output")
+        click.echo(f"the output acknowledged {counted(last.total, 'record')}")
     else:
-        click.echo(f"{last.total:,} records of this demo stay searchable:\n  {commands[0]}")
+        click.echo(f"{counted(last.total, 'record')} can still be searched:\n  {commands[0]}")
     return 0
 
 
@@ -103,7 +106,7 @@ def _as_lines(running: Demo, place: Place) -> Picture:
 
 
 def _search_commands(invocation: Invocation, directory: Path) -> list[str]:
-    """Write what to type in another terminal that is in the same folder as this one."""
+    """Return commands to try in another terminal whose working directory is the same."""
     elsewhere = directory != Path()
     words = [_program(elsewhere=elsewhere)]
     if elsewhere or not invocation.usual_config:
@@ -121,7 +124,7 @@ def _search_commands(invocation: Invocation, directory: Path) -> list[str]:
 
 
 def _program(*, elsewhere: bool) -> str:
-    """Write how to call this very program in a terminal that knows of no virtual environment."""
+    """Return how to call this program in a terminal without its virtual environment."""
     own = Path(sys.executable).with_name("shipper")
     if sys.prefix == sys.base_prefix or not own.exists():
         return "shipper"

@@ -1,4 +1,4 @@
-"""Groups of commands that are imported when they are called, so that `--help` answers at once."""
+"""Groups whose commands are imported when they are called, so that `--help` is fast."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class LazyGroup(click.Group):
-    """A group of commands given as a table: name → (`module:attribute`, sentence)."""
+    """A group of commands, from a table: name → (`module:attribute`, summary)."""
 
     def __init__(self, *, table: Mapping[str, tuple[str, str]], **options: Any) -> None:
         super().__init__(**options)
@@ -23,7 +23,7 @@ class LazyGroup(click.Group):
         return list(self.table)
 
     def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
-        """Import the command of that name, None if there is none."""
+        """Import and return the command of that name, None if there is none."""
         if name not in self.table:
             return None
         module, _, attribute = self.table[name][0].partition(":")
@@ -31,6 +31,6 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands with the sentences of the table."""
+        """List the commands with their summaries."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, sentence) for name, (_, sentence) in self.table.items()])
+            formatter.write_dl([(name, summary) for name, (_, summary) in self.table.items()])

@@ -44,14 +44,14 @@ class Invocation:
 
 
 def common_options(command: Command) -> Command:
-    """Add `--config` and `--debug` to a command, after whose name they may stand too."""
+    """Add `--config` and `--debug` to a command, so that they can follow its name."""
     config = click.option(
         "--config",
         type=click.Path(path_type=Path),
         metavar="FILE",
         expose_value=False,
         callback=_overrule,
-        help="The config; see shipper --help.",
+        help="The config file; see shipper --help.",
     )
     debug = click.option(
         "--debug",
@@ -71,7 +71,7 @@ def _overrule(ctx: click.Context, option: click.Parameter, value: Any) -> None:
 
 
 def refuse(message: str) -> NoReturn:
-    """Exit with 2 and a message about wrong use that points to the help of the command."""
+    """Exit with 2 and a message about wrong usage that points to the help of the command."""
     raise click.UsageError(message, click.get_current_context())
 
 

@@ -120,7 +120,7 @@ def reset(invocation: Invocation, paths: tuple[str, ...], *, wait: int) -> int:
 @click.pass_obj
 def forget(invocation: Invocation, patterns: tuple[str, ...], *, wait: int) -> int:
     """
-    ForgetRequest files that are gone.
+    Forget files that are gone.
 
     The shipper does so itself one day after it last saw a file. A file that still exists is not
     forgotten, as it would be read again from its beginning. Exits with 1 if a file was not

@@ -1,4 +1,4 @@
-"""`shipper run`: the shipper itself."""
+"""`shipper run`: ships log files until stopped."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from shipper.text import safe
 
 
 class SafeFormatter(logging.Formatter):
-    """Tells what the shipper says of itself, in UTC; parts of it come from log lines."""
+    """Formats the shipper's own log in UTC, and escapes it: parts come from log lines."""
 
     converter = staticmethod(time.gmtime)
     default_time_format = "%Y-%m-%dT%H:%M:%S"
     default_msec_format = "%s.%03dZ"
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write the record with its control characters as escapes."""
+        """Return the record with its control characters escaped."""
         return "\n".join(map(safe, super().format(record).splitlines()))
 
 
 def log_to_stderr(*, debug: bool) -> None:
-    """Have a long-running command tell what it does."""
+    """Send the log of a long-running command to stderr."""
     handler = logging.StreamHandler()
     handler.setFormatter(SafeFormatter("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=logging.DEBUG if debug else logging.INFO, handlers=[handler])
@@ -45,20 +45,20 @@ def log_to_stderr(*, debug: bool) -> None:
     "--timeout",
     callback=as_duration,
     metavar="D",
-    help="With --once: give up after this time, such as 60s.",
+    help="With --once: exit after this time, such as 60s, even if not done.",
 )
 @common_options
 @click.pass_obj
 def run(invocation: Invocation, *, once: bool, timeout: int | None) -> int:
     """
-    Ship what the application logs, until it is told to stop.
+    Ship log files until stopped.
 
-    SIGTERM or Ctrl-C ends it in good order: what was read is delivered and the positions are saved;
-    a second one ends it at once, and what was under way is sent at the next start. SIGHUP reads the
-    config again, SIGUSR1 writes the state to the log.
+    SIGTERM or Ctrl-C stops gracefully: what was read is delivered and positions are saved. A second
+    one stops at once; what was in flight is sent again at the next start, and stored once. SIGHUP
+    reloads the config, SIGUSR1 logs the current state.
     """
     if timeout is not None and not once:
-        refuse("--timeout is the limit of --once; use both or none")
+        refuse("--timeout needs --once; use both or neither")
     log_to_stderr(debug=invocation.debug)
     seconds = None if timeout is None else timeout / 1000
     return ship(

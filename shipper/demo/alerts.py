@@ -1,10 +1,9 @@
 """
-The alert job of the demo: the shipped rules with short periods, told on a terminal.
+The alert job of the demo: the shipped rules with short periods, and the console as only alerter.
 
-Nobody wants to wait five minutes for an incident in a demo. So windows are half a minute long and
-end every ten seconds; the questions and thresholds are the shipped ones. A count that the guide
-gives per minute keeps its minute. Rules that compare with hours or days have nothing to compare
-with. Nobody else is told: a demo sends no mail.
+So that an incident needs no five minutes, windows are half a minute long and end every ten seconds;
+queries and thresholds are the shipped ones. A count that the guide defines per minute keeps its
+minute. Rules that compare with hours or days of history are left out. A demo sends no mail.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ PERIODS: Final = {"over": "30s", "every": "10s", "for": "0s", "keep_firing": "20
 
 
 def write_rules(shipped: Path, place: Path) -> None:
-    """Write the shipped rules with short periods into a folder, and nothing else."""
+    """Write the shipped rules with short periods into a folder, and delete other rules there."""
     place.mkdir(parents=True, exist_ok=True)
     for old in place.glob("*.yml"):
         old.unlink()
@@ -39,12 +38,12 @@ def write_rules(shipped: Path, place: Path) -> None:
 
 
 def write_alerters(path: Path) -> None:
-    """Write a file of alerters that tell the terminal alone."""
+    """Write alerter settings whose only alerter is the console."""
     path.write_text("alerters: {terminal: {console: {}}}\n")
 
 
 def quick(name: str, text: str) -> str:
-    """Return a rule with short periods."""
+    """Return the text of a rule with short periods."""
     for key, period in PERIODS.items():
         if key != "over" or name not in PER_MINUTE:
             text = re.sub(rf"^{key}: \S+", f"{key}: {period}", text, flags=re.MULTILINE)
@@ -52,7 +51,7 @@ def quick(name: str, text: str) -> str:
 
 
 def firing(config: Config) -> list[Incident]:
-    """Return the incidents that people have to look after, muted ones not."""
+    """Return the firing incidents that are not muted."""
     path = config.data_dir / data_folder.ALERTS_LEDGER
     if not path.exists():
         return []

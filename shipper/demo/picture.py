@@ -1,4 +1,4 @@
-"""The demo as one picture: what arrives, what it is, what failed, how far the shipper is."""
+"""The picture of the demo: records, errors, incidents and how far the shipper is."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.text import Text
 
 from shipper.alerts.incident import Incident, Phase
 from shipper.alerts.severity import Severity
-from shipper.text import duration, instant, plain, safe, size
+from shipper.text import counted, duration, instant, plain, safe, size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ _ERRORS = 3
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What stays the same: the application's address, the load, the commands to type."""
+    """What does not change: the application's address, requests per second, commands to try."""
 
     url: str
     rate: float
@@ -40,10 +40,10 @@ class Place:
 @dataclass(frozen=True, slots=True)
 class Picture:
     """
-    What is known at one moment.
+    The state of the demo at one moment.
 
-    `per_second` counts the records of the last seconds, oldest first; the other counts are since
-    the demo began, `elapsed` seconds ago. `now` is in epoch ms.
+    `per_second` counts the records of each of the last seconds, oldest first; the other counts are
+    since the demo started, `elapsed` seconds ago. `now` is in epoch ms.
     """
 
     elapsed: float
@@ -64,24 +64,24 @@ class Picture:
 
     @property
     def rate(self) -> float:
-        """Records a second, as a mean over the last 5 s."""
+        """Records per second, the mean of the last 5 s."""
         last = self.per_second[-5:]
         return sum(last) / len(last) if last else 0.0
 
 
 def picture_line(picture: Picture) -> str:
-    """Return the picture on one line, where there is no terminal."""
+    """Return the picture as one line, for output that is not a terminal."""
     datasets = ", ".join(f"{name} {count:,}" for name, count in picture.datasets.items())
     errors = picture.levels.get("ERROR", 0) + picture.levels.get("CRITICAL", 0)
     line = (
-        f"{picture.elapsed:.0f} s: {picture.total:,} records ({datasets or 'none yet'}), "
-        f"{picture.rate:.0f}/s, {errors:,} errors, {size(picture.behind)} behind"
+        f"{picture.elapsed:.0f} s: {counted(picture.total, 'record')} ({datasets or 'none yet'}), "
+        f"{picture.rate:.0f}/s, {counted(errors, 'error')}, {size(picture.behind)} behind"
     )
     return f"{line}; {_incidents(picture.incidents)}" if picture.incidents else line
 
 
 def render(picture: Picture, place: Place) -> RenderableType:
-    """Draw the picture for a terminal of 80 columns and 24 rows or more."""
+    """Return the picture for a terminal of at least 80 columns and 24 rows."""
     return Group(
         Rule(Text(f"shipper demo · {picture.elapsed:.0f} s", style="bold"), align="left"),
         _state(picture, place),
@@ -112,15 +112,15 @@ def _state(picture: Picture, place: Place) -> Table:
 
 
 def _incidents(incidents: Sequence[Incident]) -> str:
-    """Name the incidents that fire, the worst first, so that they can be acknowledged."""
+    """List the firing incidents with their IDs, the most severe first."""
     if not incidents:
-        return "all is well"
+        return "nothing is firing"
     ranks = list(Severity)
     ordered = sorted(incidents, key=lambda each: ranks.index(each.severity))
-    taken = {Phase.ACKNOWLEDGED: ", acknowledged"}
-    told = [f"{each.rule} ({each.id}{taken.get(each.phase, '')})" for each in ordered[:2]]
+    notes = {Phase.ACKNOWLEDGED: ", acknowledged"}
+    shown = [f"{each.rule} ({each.id}{notes.get(each.phase, '')})" for each in ordered[:2]]
     rest = f" and {len(incidents) - 2} more" if len(incidents) > 2 else ""
-    return f"firing: {', '.join(told)}{rest}"
+    return f"firing: {', '.join(shown)}{rest}"
 
 
 def _shipper(picture: Picture) -> str:
@@ -176,6 +176,9 @@ def _error(hit: Hit) -> Text:
 
 
 def _commands(commands: Sequence[str]) -> Text:
-    lines = [("in a second terminal:", "bold"), *((f"  {safe(line)}", "cyan") for line in commands)]
-    lines.append(("Ctrl-C ends the demo", "dim"))
+    lines = [
+        ("try in a second terminal:", "bold"),
+        *((f"  {safe(line)}", "cyan") for line in commands),
+    ]
+    lines.append(("Ctrl-C stops the demo", "dim"))
     return Text("\n").join(Text(line, style=style) for line, style in lines)

@@ -1,13 +1,13 @@
 """
-The whole of it at work: a real application under load, its log files shipped, what arrives.
+Runs the demo: a real application under load, the shipper and the alert job.
 
     load ──HTTP──► application ──► logs/*.log ──► shipper run ──► index ──► this process shows it
                                                                     └─────► shipper alerts run
 
-Each of the four is a process of its own, in a session of its own, so that Ctrl-C reaches this one
-alone and the rest is stopped in the order of the flow: the alert job, the load, the application,
-and the shipper only when it has delivered what they wrote. Whatever happens here, none of them is
-left behind.
+Load, application, shipper and alert job are processes with sessions of their own, so Ctrl-C reaches
+only this one. It stops them in this order: the alert job, the load, the application, and the
+shipper last, when it has delivered what they wrote. However the demo ends, no process is left
+behind.
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ OUTPUT = Path("var/demo")  # what the processes print
 RULES = OUTPUT / "rules"
 ALERTERS = OUTPUT / "alerters.yml"
 USUAL_PORT = 8000
-TAKEN = os.strerror(errno.EADDRINUSE)  # what the application says of a port
-START_SECONDS = 30.0  # a cold start of the application on a slow machine
-ONLY_WRITTEN = (ConsoleOutput, LogstashOutput)  # there is nothing to ask
+PORT_IN_USE = os.strerror(errno.EADDRINUSE)  # in the output of the application
+START_SECONDS = 30.0  # enough for a cold start of the application on a slow machine
+NOT_SEARCHABLE = (ConsoleOutput, LogstashOutput)
 STOP_SECONDS = 5.0
 PICTURE_SECONDS = 0.5
 GRAPH_MS = 60_000
-LATE_MS = 1000  # the last second is still arriving; its count would always look low
+LATE_MS = 1000  # the last second is incomplete; its count would always look low
 ENDLESS_SECONDS = 10 * 365 * 86_400
 
 ERRORS = "level:ERROR OR level:CRITICAL"
@@ -65,7 +65,7 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True, slots=True)
 class DemoPlan:
-    """What to start: with this config, this many requests a second, for so long (None: no end)."""
+    """The config, requests per second, and how long to run in seconds (None: until stopped)."""
 
     config: Path
     rate: float
@@ -74,27 +74,27 @@ class DemoPlan:
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A process of the demo; what it prints is in a file."""
+    """A process of the demo; its output is in a file."""
 
     name: str
     process: subprocess.Popen[bytes]
     output: Path
 
     def check(self) -> None:
-        """Raise ShipperError if it has ended."""
+        """Raise ShipperError if the process has ended."""
         code = self.process.poll()
         if code is not None:
             last = self.output.read_text(errors="replace").strip().splitlines()[-1:]
-            told = f": {last[0]}" if last else ""
-            raise ShipperError(f"the {self.name} ended with {code}{told}; see {self.output}")
+            reason = f": {last[0]}" if last else ""
+            raise ShipperError(f"the {self.name} exited with {code}{reason}", f"see {self.output}")
 
     def stop(self) -> None:
-        """End it in good order, or else by force; a second call does nothing."""
+        """Terminate the process, or kill it if that takes too long; a second call does nothing."""
         try:
             self.process.terminate()
             self.process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            pass  # by force, then
+            pass  # killed below
         finally:
             if self.process.poll() is None:
                 self.process.kill()
@@ -104,9 +104,9 @@ class Child:
 @dataclass(frozen=True, slots=True)
 class Demo:
     """
-    A demo at work since `started` (epoch ms); the application answers at `url`.
+    A running demo, started at `started` (epoch ms); the application listens at `url`.
 
-    Without a store (the config only says where records go), the pictures show what was acked.
+    `store` is None if the output cannot be searched; pictures then show what it acknowledged.
     """
 
     plan: DemoPlan
@@ -121,7 +121,7 @@ class Demo:
     interruptions: Interruptions
 
     def pictures(self) -> Iterator[Picture]:
-        """Look twice a second until the time is over; raise ShipperError if a process ends."""
+        """Yield two pictures a second until the end; raise ShipperError if a process ends."""
         end = time.monotonic() + (self.plan.seconds or math.inf)
         while time.monotonic() < end:
             self.interruptions.check()
@@ -132,7 +132,7 @@ class Demo:
             time.sleep(PICTURE_SECONDS)
 
     def finish(self) -> Picture:
-        """Stop what writes, wait until the shipper has delivered all of it, and look once more."""
+        """Stop the writers, wait until everything is delivered, and return the last picture."""
         if self.alerts is not None:
             self.alerts.stop()
         self.load.stop()
@@ -144,7 +144,7 @@ class Demo:
         return self.look()
 
     def look(self) -> Picture:
-        """Ask the store what has arrived, and the shipper how far it is."""
+        """Return what has arrived in the store, and how far the shipper is."""
         now = _now()
         if self.store is None:
             seen = status(self.config)
@@ -184,18 +184,19 @@ class Demo:
 @contextmanager
 def demo(plan: DemoPlan) -> Iterator[Demo]:
     """
-    Start the application, the shipper and the load in the working directory; stop them at the end.
+    Run all processes in the working directory for the length of a `with`.
 
     Raises:
-        ConfigError: the config does not read the application's log files.
-        DataFolderError: a shipper runs there already.
+        ConfigError: no input of the config reads the application's log files.
+        DataFolderError: a shipper is already running on the data folder.
         ShipperError: the example application is not installed, or a process does not start.
     """
     config = load(plan.config)
     found = status(config)
     if found.running:
         raise DataFolderError(
-            f"a shipper works on {config.data_dir} already (process {found.pid}); stop it first"
+            f"a shipper (process {found.pid}) is already running on {config.data_dir}",
+            "stop it first",
         )
     _check_example()
     OUTPUT.mkdir(parents=True, exist_ok=True)
@@ -209,7 +210,7 @@ def demo(plan: DemoPlan) -> Iterator[Demo]:
         visits = ["--url", url, "--rate", str(plan.rate), "--seconds", str(ENDLESS_SECONDS)]
         clients = start("load", ["examples.orchestrator.load", *visits], ROOT)
         store, alerts = None, None
-        if not isinstance(config.search or config.output, ONLY_WRITTEN):
+        if not isinstance(config.search or config.output, NOT_SEARCHABLE):
             ready = partial(_store, config)
             store = stack.enter_context(closing(_until(shipper, ready, interruptions)))
             alerts = start("alerts", _alerts(plan.config), Path.cwd())
@@ -218,23 +219,23 @@ def demo(plan: DemoPlan) -> Iterator[Demo]:
 
 
 def _check_example() -> None:
-    """Look for what the application needs; an installed wheel does not have it."""
+    """Check for the example application and its packages; an installed wheel has neither."""
     if not (ROOT / "examples/orchestrator/__main__.py").is_file():
-        raise ShipperError("the demo needs the example application; run it in a checkout (git)")
+        raise ShipperError("the demo needs the example application", "run it in a git checkout")
     missing = [name for name in ("fastapi", "uvicorn", "httpx") if find_spec(name) is None]
     if missing:
-        raise ShipperError(f"the demo needs {', '.join(missing)}; pip install -e '.[demo]'")
+        raise ShipperError(f"the demo needs {', '.join(missing)}", "pip install -e '.[demo]'")
 
 
 def _start_application(
     start: Callable[[str, list[str], Path], Child], interruptions: Interruptions
 ) -> tuple[Child, str]:
-    """Start the application, on any port where another program has the usual one."""
+    """Start the application; on another port if the usual one is in use."""
     application = start("application", _application(USUAL_PORT), ROOT)
     try:
         return application, _until(application, partial(_address, application), interruptions)
     except ShipperError:
-        if TAKEN not in application.output.read_text(errors="replace"):
+        if PORT_IN_USE not in application.output.read_text(errors="replace"):
             raise
     application = start("application", _application(0), ROOT)
     return application, _until(application, partial(_address, application), interruptions)
@@ -243,9 +244,10 @@ def _start_application(
 def _application(port: int) -> list[str]:
     logs, data = LOGS.absolute(), DATA.absolute()
     folders = ["--logs", str(logs), "--data", str(data)]
-    # Its health often enough for short windows; well by itself, and slow when it is made slow.
-    told = ["--health-seconds", "5", "--faults", "demo,timeout=0.003", "--slow-query-ms", "300"]
-    return ["examples.orchestrator", "--port", str(port), *folders, *told]
+    # Health records frequent enough for short windows; few faults, so that the demo starts healthy.
+    behaviour = ["--health-seconds", "5", "--faults", "demo,timeout=0.003"]
+    behaviour += ["--slow-query-ms", "300"]
+    return ["examples.orchestrator", "--port", str(port), *folders, *behaviour]
 
 
 def _alerts(config: Path) -> list[str]:
@@ -257,13 +259,13 @@ def _alerts(config: Path) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Starter:
-    """Starts processes that are stopped when the stack is left, the last one first."""
+    """Starts processes that are stopped when the stack is closed, last one first."""
 
     stack: ExitStack
     interruptions: Interruptions
 
     def start(self, name: str, module: list[str], directory: Path) -> Child:
-        """Run a Python module in a session of its own, where no Ctrl-C reaches it."""
+        """Run a Python module in a session of its own, which Ctrl-C does not reach."""
         output = OUTPUT / f"{name}.out"
         with output.open("wb") as file, self.interruptions.held():
             process = subprocess.Popen(  # noqa: S603 - our own modules
@@ -280,7 +282,7 @@ class Starter:
 
 
 def _until(child: Child, ready: Callable[[], Found | None], interruptions: Interruptions) -> Found:
-    """Wait until a process that starts has brought forth what `ready` looks for."""
+    """Return what `ready` finds once it finds something, while the process runs."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         interruptions.check()
@@ -289,11 +291,12 @@ def _until(child: Child, ready: Callable[[], Found | None], interruptions: Inter
         if found is not None:
             return found
         time.sleep(0.05)
-    raise ShipperError(f"the {child.name} did not start in {START_SECONDS:g} s; see {child.output}")
+    fault = f"the {child.name} did not start within {START_SECONDS:g} s"
+    raise ShipperError(fault, f"see {child.output}")
 
 
 def _address(application: Child) -> str | None:
-    """Return the address when the application has told it and has begun to log."""
+    """Return the address once the application has printed it and has written logs."""
     found = re.search(r"http://[^\s,]+", application.output.read_text(errors="replace"))
     return found[0] if found and any(LOGS.glob("*.log")) else None
 
@@ -303,25 +306,26 @@ def _store(config: Config) -> Store | None:
         store = store_of(config)
         store.count(Selection())
     except StoreUnavailable:
-        return None  # the shipper has not made it yet
+        return None  # the shipper has not created it yet
     return store
 
 
 def _check_inputs(config: Config) -> None:
-    """Refuse a config that would never see the application's files."""
+    """Raise ConfigError if no input of the config reads the application's files."""
     found = (f for one in config.inputs for f in Patterns(one.paths, one.exclude).find())
     read = {Path(one.path).resolve().parent for one in found}
     if LOGS.resolve() not in read:
         raise ConfigError(
-            f"no input of the config reads the demo's files in {LOGS}; add the path {LOGS}/*.log"
+            f"no input of the config reads the files of the demo in {LOGS}",
+            f"add the path {LOGS}/*.log",
         )
 
 
 class Interruptions:
     """
-    Ctrl-C, SIGTERM and SIGHUP (the terminal was closed), all as KeyboardInterrupt.
+    Turns Ctrl-C, SIGTERM and SIGHUP (the terminal was closed) into KeyboardInterrupt.
 
-    None of them comes between the start of a process and the note that it has to be stopped.
+    None is raised between the start of a process and its registration for being stopped.
     """
 
     def __init__(self) -> None:
@@ -330,7 +334,7 @@ class Interruptions:
 
     @contextmanager
     def handled(self) -> Iterator[None]:
-        """Handle the signals, until the block ends."""
+        """Handle the signals for the length of the block."""
         numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         before = {number: signal.signal(number, self._interrupt) for number in numbers}
         try:
@@ -341,7 +345,7 @@ class Interruptions:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Interrupt after the block, not in it."""
+        """Defer an interruption to the end of the block."""
         self._held = True
         try:
             yield
@@ -351,9 +355,9 @@ class Interruptions:
 
     def check(self) -> None:
         """
-        Raise the interruption that came, if one did.
+        Raise KeyboardInterrupt if a signal came.
 
-        Python swallows one that is raised in a destructor or in a callback of the import system.
+        Python swallows an exception that is raised in a destructor or in an import callback.
         """
         if self._pending:
             raise KeyboardInterrupt

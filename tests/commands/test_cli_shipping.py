@@ -74,7 +74,7 @@ def test_a_timeout_without_once_is_refused(site: Path) -> None:
     code, output, errors = run(site, "run", "--timeout", "60s")
 
     assert (code, output) == (2, "")
-    assert "--timeout is the limit of --once" in errors
+    assert "--timeout needs --once" in errors
 
 
 def test_check_tells_good_from_bad(site: Path) -> None:

@@ -137,7 +137,7 @@ def test_a_second_shipper_is_not_started(tmp_path: Path, monkeypatch: pytest.Mon
         code, errors = demo(tmp_path, config, monkeypatch)
 
     assert code == 3
-    assert f"a shipper works on {tmp_path / 'data'} already" in errors
+    assert f"is already running on {tmp_path / 'data'}; stop it first" in errors
     assert members_of(tmp_path) == []
 
 
@@ -153,7 +153,7 @@ def test_an_output_that_only_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     assert result.exit_code == 0, result.stderr
     written = len((tmp_path / "out").read_text().splitlines())
-    assert f"{written:,} records of this demo were acked by the output" in result.stdout
+    assert f"the output acknowledged {written:,} record" in result.stdout
     assert written > 50
 
 
@@ -166,7 +166,7 @@ def test_without_the_example_application_the_demo_says_so(
     code, errors = demo(tmp_path, config_in(tmp_path), monkeypatch)
 
     assert code == 3
-    assert "run it in a checkout" in errors
+    assert "run it in a git checkout" in errors
 
 
 @pytest.mark.slow
