@@ -77,12 +77,12 @@ def _as_it_is(incident: Incident) -> str:
 )
 @click.argument("incidents", nargs=-1, required=True, metavar="ID...")
 @_by
-@click.option("--note", metavar="TEXT", default="", help="What those who are told read besides.")
+@click.option("--note", metavar="TEXT", default="", help="Text added to the notification.")
 @common_options
 @click.pass_obj
 def ack(invocation: Invocation, incidents: Sequence[str], *, by: str, note: str) -> int:
     """
-    Take over incidents that fire: the response clock stops, and nobody is reminded any more.
+    Acknowledge firing incidents: stops the response clock and the reminders.
 
     The first letters of an ID are enough. Exits with 1 for one that is not firing.
     """
@@ -99,12 +99,12 @@ def ack(invocation: Invocation, incidents: Sequence[str], *, by: str, note: str)
 )
 @click.argument("incidents", nargs=-1, required=True, metavar="ID...")
 @_by
-@click.option("--note", metavar="TEXT", default="", help="What those who are told read besides.")
+@click.option("--note", metavar="TEXT", default="", help="Text added to the notification.")
 @common_options
 @click.pass_obj
 def resolve(invocation: Invocation, incidents: Sequence[str], *, by: str, note: str) -> int:
     """
-    End incidents by hand; where the records still show a breach, a new one is opened.
+    Resolve incidents by hand; while the records still show a breach, a new one is opened.
 
     The first letters of an ID are enough. Exits with 1 for one that has ended already.
     """
@@ -137,11 +137,11 @@ def silence(  # noqa: PLR0913 - its options
     comment: str,
 ) -> int:
     """
-    Have nobody told of incidents for some time; without anything to silence, show the silences.
+    Mute notifications for a while; without matchers, list the silences.
 
     A MATCHER is NAME=VALUE or NAME!=VALUE (with * ? [ ]), NAME~EXPRESSION or NAME!~EXPRESSION; all
     of them have to hold. NAME is rule, severity, id, host, or a field by which the rule groups.
-    What fires when the silence ends is told then.
+    People are notified of what still fires when the silence ends.
     """
     config, now = load(invocation.config), invocation.now()
     if not matchers and not everything:
@@ -167,7 +167,7 @@ def silence(  # noqa: PLR0913 - its options
 @common_options
 @click.pass_obj
 def unsilence(invocation: Invocation, silences: Sequence[str]) -> int:
-    """End silences before their time; what still fires is told. The first letters are enough."""
+    """End silences early; people are notified of what still fires. The first letters are enough."""
     config, now = load(invocation.config), invocation.now()
     with ledger_of(config) as ledger:
         for prefix in silences:

@@ -1,4 +1,4 @@
-"""`shipper alerts alerters` and `send-test`: who would be told of what, and whether it works."""
+"""`shipper alerts alerters` and `send-test`: who is notified of what, and whether it works."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def settings_of(invocation: Invocation) -> AlertSettings:
 @click.pass_obj
 def alerters(invocation: Invocation) -> int:
     """
-    Show the alerters, whom each tells, and what goes to which.
+    Show the alerters, whom each notifies, and which incidents go to which.
 
     Nothing is sent. Exits with 1 if nobody would be told of anything.
     """
@@ -55,7 +55,7 @@ def alerters(invocation: Invocation) -> int:
         with closing(open_alerter(name, each, surroundings)) as alerter:
             rows.append((name, each.kind, safe(alerter.where), each.fallback or "-"))
     if len(rows) == 1:
-        click.echo("There is no alerter: nobody is told of anything.")
+        click.echo("No alerter is configured: nobody is notified.")
         return 1
     click.echo("\n".join(table(rows)))
     click.echo()
@@ -103,7 +103,7 @@ def _conditions(route: Route) -> str:
 @click.pass_obj
 def send_test(invocation: Invocation, name: str, severity: str, *, keep_open: bool) -> int:
     """
-    Tell an alerter of an incident that is made up, and that it is resolved.
+    Send a made-up incident to an alerter, and its end.
 
     Nothing is recorded, no route is followed, no fallback told. Exits with 1 if the service refuses
     it, with 3 if it cannot be reached, with 2 if there is no such alerter.

@@ -106,7 +106,7 @@ def _pair(text: str) -> Setting:
 @click.pass_obj
 def backtest(invocation: Invocation, /, **options: Any) -> int:
     """
-    Show what rules would have done, had they been there.
+    Show when rules would have fired on the stored records.
 
     Judges every window of the past as it would have been judged live, and shows the incidents that
     would have fired. Nobody is told.

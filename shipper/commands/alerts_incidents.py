@@ -92,7 +92,7 @@ def list_(invocation: Invocation, *, as_json: bool) -> int:
 @click.pass_obj
 def show(invocation: Invocation, incident: str, *, as_json: bool) -> int:
     """
-    Show one incident: its numbers, its clocks, what happened to it, and who was told.
+    Show one incident: its numbers, its clocks, its history, and who was notified.
 
     The first letters of its ID are enough.
     """
@@ -135,7 +135,7 @@ def history(
     invocation: Invocation, *, since: int, rule: str | None, as_sla: bool, as_json: bool
 ) -> int:
     """
-    Show the incidents of a time, open and resolved, the oldest first.
+    Show past incidents, open and resolved, the oldest first.
 
     With --sla: how many clocks stopped in time, by the month in which people were told. Exits with
     1 if a limit was missed.

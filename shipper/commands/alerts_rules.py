@@ -66,7 +66,7 @@ def rules(
     invocation: Invocation, names: Sequence[str], folder: Path | None, *, as_json: bool
 ) -> int:
     """
-    Show what each rule asks, and how it stands now.
+    Show each rule with its query and its last verdict.
 
     Each is judged on its last window that has ended, with what is stored by now; nobody is told and
     no incident is opened. Exits with 1 if any is a breach.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which rules, and who is told."""
+    """Which rules, and who is notified."""
 
     rules: Path | None
     alerters: Path | None
@@ -52,9 +52,7 @@ def _choice(command: Callable[..., Any]) -> Callable[..., Any]:
             is_flag=True,
             help="Run the other rules where rule files can't be used; an incident names those.",
         ),
-        click.option(
-            "--console", is_flag=True, help="Show every page here, too, whoever else is told."
-        ),
+        click.option("--console", is_flag=True, help="Also print every page here."),
         click.option(
             "--alerters",
             type=click.Path(path_type=Path),
@@ -82,7 +80,7 @@ def _choice(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.pass_obj
 def run(invocation: Invocation, /, **options: Any) -> int:
     """
-    Judge the rules over the records, and tell people, until it is told to stop.
+    Judge the rules over the records and notify people, until stopped.
 
     SIGTERM or Ctrl-C ends it in good order: what waits to be told is told at the next start. SIGHUP
     reads config, rules and alerters again. One job works per data folder, and per Elasticsearch.
@@ -105,13 +103,13 @@ def run(invocation: Invocation, /, **options: Any) -> int:
     metavar="D",
     default="60s",
     show_default=True,
-    help="Stop telling after this time; what waits is told by the next run.",
+    help="Stop sending after this time; the next run sends what waits.",
 )
 @common_options
 @click.pass_obj
 def once(invocation: Invocation, /, *, timeout: int, **options: Any) -> int:
     """
-    Judge what is due now, tell what is to be told, and exit: for cron or a systemd timer.
+    Judge what is due now, notify people, and exit: for cron or a systemd timer.
 
     The windows since the last time are judged, so the incidents are those that `run` would find.
     Exits with 3 if the store gave no answer, or if somebody could not be told yet.

@@ -62,7 +62,7 @@ _FAILED, _GOOD = 1, 0
 @click.pass_obj
 def test(invocation: Invocation, paths: Sequence[Path], folder: Path | None) -> int:
     """
-    Test rules on cases: records over time, and what people are told because of them.
+    Run the unit tests of rules: records over time, and what they should cause.
 
     Without DIR or FILE, all cases in the folder `tests` beside the rules. Exits with 1 if a case
     goes otherwise than it says.

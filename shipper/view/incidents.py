@@ -118,7 +118,7 @@ def sla_text(kept: Sequence[Kept]) -> list[str]:
         )
         for each in kept
     ]
-    return table(rows, right={2, 3, 4, 5}) if kept else ["nobody was told of an incident"]
+    return table(rows, right={2, 3, 4, 5}) if kept else ["no incident was notified"]
 
 
 def sla_json(kept: Sequence[Kept]) -> Iterator[str]:

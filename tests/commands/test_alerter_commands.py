@@ -115,7 +115,7 @@ def test_nobody_to_tell_is_an_answer(tmp_path: Path) -> None:
     done = call(tmp_path, "{}", "alerters")
 
     assert done.exit_code == 1
-    assert "nobody is told of anything" in done.output
+    assert "nobody is notified" in done.output
 
 
 def test_a_wrong_file_is_told_whole(tmp_path: Path) -> None:
