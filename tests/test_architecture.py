@@ -57,7 +57,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "audit": {
         *("config", "deliver.deadletters", "enrich.origin", "files", "process", "registry"),
-        *("store", "tail.content", "tail.discovery", "tail.holds"),
+        *("store", "tail.content", "tail.discovery", "tail.holds", "tail.inventory"),
     },
     "reports": {"files", "store"},
     "alerts": {

@@ -26,7 +26,7 @@ from shipper.agent.already_stored import stored_positions_of
 from shipper.agent.desk import Desk
 from shipper.agent.metrics import MetricsSnapshot, consumption
 from shipper.agent.status import Counters, Rates, write_snapshot
-from shipper.audit.result import audit_open
+from shipper.audit.result import read_open_count
 from shipper.crashpoints import CrashPoint
 from shipper.deliver.batch import NO_FILE, QueuedBlock
 from shipper.deliver.deadletters import DeadLetters, LineCount
@@ -329,7 +329,7 @@ class Pipeline:
             held_bytes=sum(held.values()),
             dead_letters=self._letters.lines(),
             tombstones=len(self._registry.tombstones()),
-            audit_open=audit_open(self._config.data_dir / data_folder.AUDIT),
+            audit_open=read_open_count(self._config.data_dir / data_folder.AUDIT),
             furthest=furthest(lags),
         )
 

@@ -13,17 +13,16 @@ from shipper.agent.pipeline import tailer_of
 from shipper.agent.requests import RequestOutcome
 from shipper.errors import DataFolderError
 from shipper.process import data_folder
-from shipper.registry.identity import FileIdentity, identity
 from shipper.registry.records import Changes
 from shipper.registry.registry import Registry
 from shipper.registry.snapshot import read_known_files
 from shipper.tail import positions
 from shipper.tail.discovery import Patterns
-from shipper.tail.holds import held_in
+from shipper.tail.holds import read_holds
+from shipper.tail.inventory import list_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from shipper.config.main import Config
     from shipper.registry.records import FileRecord
@@ -61,28 +60,20 @@ def known_files(config: Config) -> list[KnownFile]:
         DataFolderError: there is no registry, or it cannot be read.
 
     """
-    path = config.data_dir / data_folder.REGISTRY
-    if not path.exists():
-        raise DataFolderError(f"no registry at {path}; is data_dir right, and did the shipper run?")
-    there = {}
-    for source in config.inputs:
-        for found in Patterns(source.paths, source.exclude).find():
-            there[identity(found.stat)] = found.shown, found.stat.st_size
-    held = _held(config.data_dir / data_folder.HOLDS)
+    records = read_known_files(config.data_dir / data_folder.REGISTRY)
+    holds = read_holds(config.data_dir / data_folder.HOLDS)
+    inputs = [Patterns(each.paths, each.exclude) for each in config.inputs]
     files = []
-    for record in read_known_files(path):
-        name, size = there.get(record.file, (record.path, None))
-        state = "" if size is not None else "held" if record.file in held else "gone"
-        files.append(_known(record, name, held.get(record.file) if size is None else size, state))
+    for found, held, record in list_files(inputs, holds, records):
+        if record is None:
+            continue
+        if found is not None:
+            files.append(_known(record, found.shown, found.stat.st_size, ""))
+        elif held is not None:
+            files.append(_known(record, record.path, held.stat.st_size, "held"))
+        else:
+            files.append(_known(record, record.path, None, "gone"))
     return sorted(files, key=lambda file: file.path)
-
-
-def _held(path: Path) -> dict[FileIdentity, int]:
-    """Return the sizes of the files that are held."""
-    try:
-        return {identity(held.stat): held.stat.st_size for held in held_in(str(path))}
-    except OSError:
-        return {}
 
 
 def _known(record: FileRecord, path: str, size: int | None, state: str) -> KnownFile:

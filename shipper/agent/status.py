@@ -10,26 +10,25 @@ fsynced: it is a view, not a promise).
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections import deque
-from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from shipper.enrich import clock
-from shipper.errors import DataFolderError
 from shipper.process import data_folder
-from shipper.registry.identity import FileIdentity, identity
+from shipper.registry.snapshot import read_dropped_bytes, read_known_files
 from shipper.tail.content import GZIP
 from shipper.tail.discovery import FoundFile, Patterns
-from shipper.tail.holds import Held, held_in
+from shipper.tail.holds import read_holds
+from shipper.tail.inventory import list_files
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from shipper.config.main import Config
+    from shipper.tail.holds import HeldFile
 
 RATE_MS = 10_000  # the span over which the rates are means
 
@@ -187,10 +186,10 @@ def status(config: Config) -> Status:
 
     """
     pid = data_folder.holder_of(config.data_dir)
-    holds = _holds(config.data_dir / data_folder.HOLDS)
+    holds = read_holds(config.data_dir / data_folder.HOLDS)
     snapshot = _read_snapshot(config.data_dir / data_folder.STATUS)
     held = snapshot.held if snapshot and pid is not None else {}
-    files = tuple(_files(config, held, {identity(each.stat): each for each in holds}))
+    files = tuple(_files(config, held, holds))
     return Status(
         running=pid is not None,
         pid=pid or None,
@@ -205,22 +204,14 @@ def status(config: Config) -> Status:
     )
 
 
-def _holds(path: Path) -> list[Held]:
-    try:
-        return held_in(str(path))
-    except OSError:
-        return []  # holds are off, or no shipper was here yet
-
-
-def _holding(registry: Path, holds: list[Held]) -> HoldsStatus:
+def _holding(registry: Path, holds: list[HeldFile]) -> HoldsStatus:
     nameless = [held.stat.st_size for held in holds if held.is_last_name]
-    rows = _rows(registry, 'SELECT coalesce(sum("end" - start), 0) FROM tombstones')
     return HoldsStatus(
         files=len(holds),
         bytes=sum(held.stat.st_size for held in holds),
         nameless=len(nameless),
         nameless_bytes=sum(nameless),
-        given_up_bytes=rows[0][0] if rows else 0,
+        given_up_bytes=read_dropped_bytes(registry) if registry.exists() else 0,
     )
 
 
@@ -233,30 +224,22 @@ def _watermark(files: tuple[FileStatus, ...], snapshot: StatusSnapshot | None) -
     return None if len(times) < len(behind) else min([snapshot.at, *times])
 
 
-def _files(
-    config: Config, held: dict[str, int], holds: dict[FileIdentity, Held]
-) -> list[FileStatus]:
-    """Judge the files that are there, and those that are gone."""
-    known = _positions(config.data_dir / data_folder.REGISTRY)
-    met: set[FileIdentity] = set()  # a file may have several names, or be in several inputs
+def _files(config: Config, held: dict[str, int], holds: list[HeldFile]) -> list[FileStatus]:
+    """Return the status of files that exist, and of those that are gone."""
+    registry = config.data_dir / data_folder.REGISTRY
+    known = read_known_files(registry) if registry.exists() else []
+    inputs = [Patterns(each.paths, each.exclude, compressed=False) for each in config.inputs]
     statuses = []
-    for source in config.inputs:
-        patterns = Patterns(source.paths, source.exclude, compressed=False)
-        for found in patterns.find():
-            key = identity(found.stat)
-            if key in met:
-                continue
-            met.add(key)
-            _path, offset = known.pop(key, ("", 0))
+    for found, hold, record in list_files(inputs, holds, known):
+        offset = record.offset if record else 0
+        if found is not None:
             statuses.append(_judge(found, offset))
-    for key, (path, offset) in known.items():
-        if path.endswith(GZIP):
-            continue  # its offset is one of what was compressed
-        hold = holds.get(key)
-        behind = max(hold.stat.st_size - offset, 0) if hold else held.get(path, 0)
-        oldest = _time_at(hold.link, offset) if hold and behind else None
-        state = "held" if hold else "gone"
-        statuses.append(FileStatus(path, offset + behind, offset, behind, oldest, state))
+        elif record is not None and not record.path.endswith(GZIP):  # offsets are in its text
+            size = hold.stat.st_size - offset if hold else held.get(record.path, 0)
+            behind = max(size, 0)
+            oldest = _time_at(hold.link, offset) if hold and behind else None
+            state = "held" if hold else "gone"
+            statuses.append(FileStatus(record.path, offset + behind, offset, behind, oldest, state))
     return sorted(statuses, key=lambda file: file.path)
 
 
@@ -280,24 +263,3 @@ def _time_at(path: str, offset: int) -> int | None:
     except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return clock.parse(record.get("timestamp")) if isinstance(record, dict) else None
-
-
-def _positions(path: Path) -> dict[FileIdentity, tuple[str, int]]:
-    """Read identity → (path, offset) beside a running shipper."""
-    rows = _rows(path, "SELECT device, inode, path, offset FROM files ORDER BY id")
-    return {
-        FileIdentity(int(device), int(inode)): (name, offset)
-        for device, inode, name, offset in rows
-    }
-
-
-def _rows(path: Path, question: str) -> list[tuple[Any, ...]]:
-    if not path.exists():
-        return []
-    try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
-            return db.execute(question).fetchall()
-    except sqlite3.Error as error:
-        if "no such table: tombstones" in str(error):
-            return []  # of the version before, until a shipper is started on it
-        raise DataFolderError(f"{path}: registry: {error}; see `shipper check`") from error

@@ -1,8 +1,8 @@
 """
-What a shipper says that it read and had answered for: the one side of an audit.
+What a shipper says that it has read and that was answered for: one side of an audit.
 
-It comes out of the data folder (shipper/audit/collect.py), all of it of one moment; the other side
-is the store, which is asked after that moment. So what the account claims must be there.
+It is collected from the data folder as of one moment (shipper/audit/collect.py). The other side is
+the store, which is searched after that moment: so it must have all that the account claims.
 """
 
 from __future__ import annotations
@@ -11,30 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-WINDOW: Final = 15 * 4096  # numbers that are compared at a time: fewer than a store gives at once
+from shipper.enrich.origin import is_run
+from shipper.registry.records import Receipt
 
-
-@dataclass(frozen=True, slots=True)
-class Covered:
-    """
-    A receipt: `count` lines of a stream in bytes `start` to `end` of a file, all answered for.
-
-    `own` says that the stream is a run, and the positions `first` to `last` are numbers in it. The
-    file is known by `file` in the registry; `path` is where it was. `until` (epoch ms) is when the
-    last of it was acked, `done` the commit of the embedded index that its first record is in.
-    """
-
-    stream: str
-    own: bool
-    first: int
-    last: int
-    count: int
-    file: int
-    path: str
-    start: int
-    end: int
-    until: int
-    done: int = 0
+WINDOW: Final = 15 * 4096  # numbers that are compared at a time: fewer than a store returns at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +28,7 @@ class UnreadLines:
 
 @dataclass(frozen=True, slots=True)
 class DroppedBytes:
-    """Bytes that were given up unshipped on purpose; `lines` is None where nobody counted them."""
+    """Bytes that were dropped undelivered on purpose; `lines` is None if they were not counted."""
 
     path: str
     size: int
@@ -61,10 +41,10 @@ class AcceptedNumbers(Protocol):
     """The numbers of one run that were answered for."""
 
     def window(self, base: int) -> bytes:
-        """Return one byte per number from `base`, a multiple of `WINDOW`, 1 for those taken."""
+        """Return one byte per number from `base`, a multiple of `WINDOW`, 1 for accepted ones."""
 
     def bases(self) -> Sequence[int]:
-        """Return the bases of all windows that hold any number, in order."""
+        """Return the bases of all windows that have an accepted number, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,28 +52,29 @@ class Account:
     """
     Everything that a shipper answers for.
 
-    `numbers` by run; `letters` are the `_id`s of the dead letters; `unread` are the numbers, by
-    run, that stand in lines that are waiting.
+    `numbers` is by run; `letters` are the `_id`s of the dead letters; `unread` are the numbers, by
+    run, in lines that are waiting.
     """
 
-    covered: Sequence[Covered]
+    receipts: Sequence[Receipt]
     numbers: Mapping[str, AcceptedNumbers]
     letters: frozenset[str] = frozenset()
     waiting: Sequence[UnreadLines] = ()
     given_up: Sequence[DroppedBytes] = ()
     unread: Mapping[str, frozenset[int]] = field(default_factory=dict)
 
-    def runs(self) -> dict[str, list[Covered]]:
-        """Return the receipts of each run."""
-        runs: dict[str, list[Covered]] = {}
-        for each in self.covered:
-            if each.own:
-                runs.setdefault(each.stream, []).append(each)
-        return runs
+
+def by_run(receipts: Sequence[Receipt]) -> dict[str, list[Receipt]]:
+    """Return the receipts of each run; those of foreign lines are left out."""
+    runs: dict[str, list[Receipt]] = {}
+    for each in receipts:
+        if is_run(each.stream):
+            runs.setdefault(each.stream, []).append(each)
+    return runs
 
 
 def merged(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Put ranges (first, last) together that touch or overlap, in order."""
+    """Join ranges (first, last) that touch or overlap; return them in order."""
     together: list[tuple[int, int]] = []
     for first, last in sorted(ranges):
         if together and first <= together[-1][1] + 1:
@@ -106,7 +87,7 @@ def merged(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
 def windows(
     bases: Sequence[int], ranges: Sequence[tuple[int, int]]
 ) -> Iterator[tuple[int, list[tuple[int, int]]]]:
-    """Yield the windows that ranges, which are in order, lie in: base, and the parts in it."""
+    """Yield the windows that sorted ranges lie in: the base, and the parts of ranges in it."""
     start = 0
     for base in bases:
         end = base + WINDOW - 1

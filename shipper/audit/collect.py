@@ -1,9 +1,9 @@
 """
-Puts together what the audit goes by: the registry, the dead letters, and what is still unread.
+Collects what an audit goes by: the registry, the dead letters, and what is still unread.
 
-In this order, so that nothing is missed while the shipper works: the dead letters (one that is
-replayed meanwhile is stored, and found there), the registry (of one moment), the files (which only
-grow). The store is asked after that.
+In this order, so that nothing is missed while the shipper works: dead letters (one that is sent
+again meanwhile is found in the store), the registry as of one moment, the files, which only grow.
+The store is searched after that.
 """
 
 from __future__ import annotations
@@ -14,63 +14,41 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shipper.audit.account import WINDOW, Account, Covered, DroppedBytes, UnreadLines
+from shipper.audit.account import WINDOW, Account, DroppedBytes, UnreadLines
 from shipper.deliver.deadletters import DeadLetters
 from shipper.enrich.origin import is_run, is_seq
 from shipper.process import data_folder
-from shipper.registry.identity import FileIdentity, identity
-from shipper.registry.seen import SIZE, unpacked
-from shipper.registry.snapshot import RegistrySnapshot, read_snapshot
+from shipper.registry.seen import SIZE, RunNumbers
+from shipper.registry.snapshot import read_snapshot
 from shipper.tail.content import GZIP
 from shipper.tail.discovery import Patterns
-from shipper.tail.holds import held_in
+from shipper.tail.holds import read_holds
+from shipper.tail.inventory import list_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from shipper.config.main import Config
-    from shipper.registry.records import Receipt, SeenRow
-    from shipper.tail.holds import Held
+    from shipper.registry.records import FileRecord
 
-NONE = bytes(SIZE)
-ALL = b"\1" * SIZE
+CHUNKS = WINDOW // SIZE  # of the registry, in a window of the audit
 
 
-class Taken:
-    """The numbers of a run that were answered for, as the registry has them."""
-
-    def __init__(self) -> None:
-        self._low = 0
-        self._chunks: dict[int, bytes] = {}
-
-    def add(self, row: SeenRow) -> None:
-        """Take in a row of the registry."""
-        self._low = max(self._low, row.low)
-        if row.chunk >= 0:
-            self._chunks[row.chunk] = row.data
+class SavedNumbers(RunNumbers):
+    """The numbers of a run in the registry, as `AcceptedNumbers`."""
 
     def window(self, base: int) -> bytes:
-        """Return one byte per number from `base`, 1 for those taken; see `Numbers`."""
-        first = base // SIZE
-        return b"".join(self._chunk(first + index) for index in range(WINDOW // SIZE))
+        """Return one byte per number from `base`, 1 for accepted ones."""
+        return b"".join(self.chunk(base // SIZE + index) for index in range(CHUNKS))
 
     def bases(self) -> list[int]:
-        """Return the bases of all windows that hold any number, in order; see `Numbers`."""
-        wide = WINDOW // SIZE
-        full = -(-self._low // wide)
-        others = {chunk // wide for chunk in self._chunks}
-        return [window * WINDOW for window in sorted({*range(full), *others})]
-
-    def _chunk(self, index: int) -> bytes:
-        if index < self._low:
-            return ALL
-        data = self._chunks.get(index)
-        return NONE if data is None else bytes(unpacked(data))
+        """Return the bases of all windows that have an accepted number, in order."""
+        return sorted({index // CHUNKS * WINDOW for index in self.indexes()})
 
 
 def take_account(config: Config, since: int) -> Account:
     """
-    Say what a shipper answered for since a time (epoch ms), and what it has before it.
+    Return what a shipper answered for since a time (epoch ms), and what it has yet to read.
 
     Raises:
         DataFolderError: the data folder cannot be read.
@@ -78,63 +56,35 @@ def take_account(config: Config, since: int) -> Account:
     """
     letters = DeadLetters(config.data_dir / data_folder.DEAD_LETTERS).read()
     ids = frozenset(line.letter.id for line in letters)
-    evidence = read_snapshot(config.data_dir / data_folder.REGISTRY, since)
-    numbers: dict[str, Taken] = defaultdict(Taken)
-    for row in evidence.seen:
-        numbers[row.run].add(row)
+    registry = read_snapshot(config.data_dir / data_folder.REGISTRY, since)
+    numbers: dict[str, SavedNumbers] = defaultdict(SavedNumbers)
+    for row in registry.seen:
+        numbers[row.run].restore(row.low, row.chunk, row.data)
     unread = _Unread()
-    waiting = [unread.look(*each) for each in _unread_files(config, evidence)]
+    waiting = [unread.read(*each) for each in _unread_files(config, registry.files)]
     return Account(
-        covered=tuple(map(_covered, evidence.receipts)),
+        receipts=registry.receipts,
         numbers=dict(numbers),
         letters=ids,
         waiting=tuple(each for each in waiting if each.size),
         given_up=tuple(
             DroppedBytes(each.path, each.end - each.start, each.lines, each.reason, each.at)
-            for each in evidence.tombstones
+            for each in registry.tombstones
         ),
         unread={run: frozenset(seqs) for run, seqs in unread.numbers.items()},
     )
 
 
-def _covered(receipt: Receipt) -> Covered:
-    return Covered(
-        receipt.stream,
-        is_run(receipt.stream),
-        receipt.first,
-        receipt.last,
-        receipt.count,
-        receipt.file,
-        receipt.path,
-        receipt.start,
-        receipt.end,
-        receipt.until,
-        receipt.done,
-    )
-
-
-def _unread_files(config: Config, evidence: RegistrySnapshot) -> Iterator[tuple[str, str, int]]:
+def _unread_files(config: Config, records: list[FileRecord]) -> Iterator[tuple[str, str, int]]:
     """Yield (name, path to open, offset) of every file that may have lines that wait."""
-    known = {record.file: record for record in evidence.files}
-    met: set[FileIdentity] = set()
-    for source in config.inputs:
-        for found in Patterns(source.paths, source.exclude, compressed=False).find():
-            key = identity(found.stat)
-            record = known.get(key)
-            if key not in met:
-                met.add(key)
-                yield found.shown, found.path, max(record.offset, record.again) if record else 0
-    for held in _holds(config):
-        record = known.get(identity(held.stat))
-        if record is not None and record.file not in met and not record.path.endswith(GZIP):
-            yield record.path, held.link, max(record.offset, record.again)
-
-
-def _holds(config: Config) -> list[Held]:
-    try:
-        return held_in(str(config.data_dir / data_folder.HOLDS))
-    except OSError:
-        return []  # they are off
+    inputs = [Patterns(each.paths, each.exclude, compressed=False) for each in config.inputs]
+    holds = read_holds(config.data_dir / data_folder.HOLDS)
+    for found, held, record in list_files(inputs, holds, records):
+        offset = max(record.offset, record.again) if record else 0
+        if found is not None:
+            yield found.shown, found.path, offset
+        elif held is not None and record is not None and not record.path.endswith(GZIP):
+            yield record.path, held.link, offset
 
 
 class _Origin(msgspec.Struct):
@@ -143,14 +93,14 @@ class _Origin(msgspec.Struct):
 
 
 class _Unread:
-    """Counts lines that wait, and takes down the numbers in them."""
+    """Counts the lines that wait in files, and collects the numbers in them."""
 
     def __init__(self) -> None:
         self.numbers: dict[str, set[int]] = defaultdict(set)
         self._decode = msgspec.json.Decoder(_Origin).decode
 
-    def look(self, name: str, path: str, offset: int) -> UnreadLines:
-        """Look at a file from an offset; one that is gone by now, or locked, tells nothing."""
+    def read(self, name: str, path: str, offset: int) -> UnreadLines:
+        """Count what a file has from an offset on: nothing if it cannot be read (any more)."""
         try:
             with open(path, "rb") as file:
                 size = os.fstat(file.fileno()).st_size

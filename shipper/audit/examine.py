@@ -1,17 +1,18 @@
 """
 The audit: every record that a shipper answers for is looked up, none is inferred.
 
-    of a run        the numbers that were taken, window by window, against the numbers stored: a set
-                    against a set, so no double can make up for a loss
-    foreign lines   per receipt the number of lines against the different positions stored in its
-                    range, as every stored position is the beginning of a line
+    of a run        the numbers that were accepted, window by window, against the numbers stored:
+                    set against set, so a doubled record cannot make up for a lost one
+    foreign lines   per receipt, the number of lines against the distinct positions stored in its
+                    range: every stored position is the beginning of a line
 
-What is not stored may be a dead letter or stored as text (wrapped); else it is lost. What is
-stored more than once is doubled. What the account does not claim is not judged: it is under way.
+A record that is not stored may be a dead letter or stored as text (wrapped); otherwise it is lost.
+One that is stored more than once is doubled. What the account does not claim is not checked: it is
+on its way.
 
 Numbers between the first and the last of a run that were never read are gaps: the application lost
-these records, or their file was gone before anybody could read it. They are no loss of the
-shipper's, and named apart.
+these records, or their file was gone before it could be read. They are not counted as losses of the
+shipper.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
-from shipper.audit.account import WINDOW, AcceptedNumbers, Account, Covered, merged, windows
-from shipper.audit.result import Gap, Lost, Result
+from shipper.audit.account import WINDOW, AcceptedNumbers, Account, by_run, merged, windows
+from shipper.audit.result import AuditResult, LostRange, NumberGap
+from shipper.enrich.origin import is_run
+from shipper.registry.records import Receipt
 from shipper.store.api import Selection
 from shipper.store.origins import OriginRange, OriginStore
 
@@ -34,12 +37,12 @@ NOTHING: Final = bytes(WINDOW)
 
 @dataclass(frozen=True, slots=True)
 class _Window:
-    """Numbers of a run that are owed: one byte each from `base`, and the receipts they are of."""
+    """Numbers of a run that have to be stored: one byte each from `base`; and their receipts."""
 
     run: str
     base: int
     owed: bytes
-    receipts: Sequence[Covered]
+    receipts: Sequence[Receipt]
 
     @property
     def span(self) -> OriginRange:
@@ -56,32 +59,32 @@ class _Tally:
     indexed: int = 0
     wrapped: int = 0
     dead_letters: int = 0
-    lost: list[Lost] = field(default_factory=list)
+    lost: list[LostRange] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
-    gaps: list[Gap] = field(default_factory=list)
+    gaps: list[NumberGap] = field(default_factory=list)
     expired: int = 0
 
 
-def examine(store: OriginStore, account: Account) -> Result:
+def examine(store: OriginStore, account: Account) -> AuditResult:
     """
-    Look up everything that an account claims.
+    Look up everything that an account claims, and return what was found.
 
     Raises:
-        StoreUnavailable: the store cannot be asked now.
+        StoreUnavailable: the store cannot be read now.
 
     """
     tally = _Tally(account.letters, _wrapped_ids(store))
-    live, expired = _split(account.covered, store.retained_after())
+    live, expired = _split(account.receipts, store.retained_after())
     tally.expired = sum(each.count for each in expired)
     owed = [*_windows(account, live, expired)]
     for window, positions in zip(owed, store.positions([w.span for w in owed]), strict=True):
         _compare(window, positions, tally)
-    foreign = [each for each in live if not each.own]
+    foreign = [each for each in live if not is_run(each.stream)]
     spans = [OriginRange(each.stream, each.first, each.last, own=False) for each in foreign]
     for each, positions in zip(foreign, store.positions(spans), strict=True):
         _count(each, positions, tally)
     tally.gaps += _gaps(account)
-    return Result(
+    return AuditResult(
         indexed=tally.indexed,
         wrapped=tally.wrapped,
         dead_letters=tally.dead_letters,
@@ -101,30 +104,26 @@ def _wrapped_ids(store: OriginStore) -> frozenset[str]:
     return frozenset(hit.id for hit in store.search(WRAPPED, limit=MAX_WRAPPED).hits)
 
 
-def _split(covered: Sequence[Covered], dropped: int) -> tuple[list[Covered], list[Covered]]:
-    """Part the receipts from those of which retention may have dropped records already."""
-    live: list[Covered] = []
-    expired: list[Covered] = []
-    for each in covered:
+def _split(receipts: Sequence[Receipt], dropped: int) -> tuple[list[Receipt], list[Receipt]]:
+    """Return the receipts to check, and those whose records retention may have deleted."""
+    live: list[Receipt] = []
+    expired: list[Receipt] = []
+    for each in receipts:
         # A batch of which something was wrapped took two commits, and is known by the second.
         (expired if dropped and each.done <= dropped + 1 else live).append(each)
     return live, expired
 
 
 def _windows(
-    account: Account, live: Sequence[Covered], expired: Sequence[Covered]
+    account: Account, live: Sequence[Receipt], expired: Sequence[Receipt]
 ) -> Iterator[_Window]:
-    """Yield what is owed of all runs, window by window."""
-    by_run: dict[str, tuple[list[Covered], list[Covered]]] = {}
-    for index, receipts in enumerate((live, expired)):
-        for each in receipts:
-            if each.own:
-                by_run.setdefault(each.stream, ([], []))[index].append(each)
-    for run, (of_run, gone) in by_run.items():
+    """Yield the numbers of all runs that have to be stored, window by window."""
+    expired_by_run = by_run(expired)
+    for run, of_run in by_run(live).items():
         numbers = account.numbers.get(run)
         if numbers is None:
             continue
-        not_owed = merged([(each.first, each.last) for each in gone])
+        not_owed = merged([(each.first, each.last) for each in expired_by_run.get(run, ())])
         owed_ranges = merged([(each.first, each.last) for each in of_run])
         for base, parts in windows(numbers.bases(), owed_ranges):
             owed = _masked(numbers.window(base), base, parts, not_owed)
@@ -133,17 +132,17 @@ def _windows(
 
 
 def _masked(
-    taken: bytes,
+    accepted: bytes,
     base: int,
     parts: Sequence[tuple[int, int]],
     not_owed: Sequence[tuple[int, int]],
 ) -> bytes:
     """Keep the numbers of a window that lie in `parts` and not in `not_owed`."""
     if parts == [(base, base + WINDOW - 1)] and not not_owed:
-        return taken
+        return accepted
     owed = bytearray(WINDOW)
     for first, last in parts:
-        owed[first - base : last - base + 1] = taken[first - base : last - base + 1]
+        owed[first - base : last - base + 1] = accepted[first - base : last - base + 1]
     for first, last in not_owed:
         start, end = max(first - base, 0), min(last - base + 1, WINDOW)
         if start < end:
@@ -152,7 +151,7 @@ def _masked(
 
 
 def _compare(window: _Window, positions: Sequence[int], tally: _Tally) -> None:
-    """Hold the numbers that are stored against those that are owed."""
+    """Compare the numbers that are stored with those that have to be."""
     base, owed = window.base, window.owed
     found = bytearray(WINDOW)
     for position in positions:
@@ -173,7 +172,7 @@ def _compare(window: _Window, positions: Sequence[int], tally: _Tally) -> None:
 
 
 def _judge(origin: str, times: int, tally: _Tally, *, is_owed: bool) -> bool:
-    """Count a record that is not there once; False if it is lost."""
+    """Count a record that is not stored exactly once; return False if it is lost."""
     if times:
         tally.indexed += is_owed
         if times > 1:
@@ -187,15 +186,15 @@ def _judge(origin: str, times: int, tally: _Tally, *, is_owed: bool) -> bool:
     return True
 
 
-def _lost(window: _Window, first: int, last: int) -> Iterator[Lost]:
-    """Say of lost numbers which file they were read from: the first receipt that can hold them."""
+def _lost(window: _Window, first: int, last: int) -> Iterator[LostRange]:
+    """Yield lost numbers with the file that they were read from, by the narrowest receipt."""
     receipts = [each for each in window.receipts if each.first <= last and each.last >= first]
     # The narrowest range: an error.log spans many numbers, and holds few of them.
     receipts.sort(key=lambda each: (each.last - each.first) / each.count)
     count = last - first + 1
     for each in receipts:
         if each.first <= first and last <= each.last:
-            yield Lost(window.run, first, last, count, each.file, each.path, each.start)
+            yield LostRange(window.run, first, last, count, each.file, each.path, each.start)
             return
     middle = (first + last) // 2
     if first == last:
@@ -204,14 +203,14 @@ def _lost(window: _Window, first: int, last: int) -> Iterator[Lost]:
     yield from _lost(window, middle + 1, last)
 
 
-def _count(covered: Covered, positions: Sequence[int], tally: _Tally) -> None:
-    """Hold the lines of a receipt against the positions that are stored."""
+def _count(receipt: Receipt, positions: Sequence[int], tally: _Tally) -> None:
+    """Compare the lines of a receipt with the positions that are stored."""
     stored = set(positions)
     for before, position in pairwise(positions):
-        origin = f"{covered.stream}-{position}"
+        origin = f"{receipt.stream}-{position}"
         if before == position and (not tally.doubled or tally.doubled[-1] != origin):
             tally.doubled.append(origin)
-    prefix = f"{covered.stream}-"
+    prefix = f"{receipt.stream}-"
     wrapped = (
         sum(f"{prefix}{each}" in tally.wrapped_ids for each in stored) if tally.wrapped_ids else 0
     )
@@ -219,51 +218,51 @@ def _count(covered: Covered, positions: Sequence[int], tally: _Tally) -> None:
     for origin in tally.letters:
         if origin.startswith(prefix):
             position = int(origin[len(prefix) :])
-            dead += covered.first <= position <= covered.last and position not in stored
+            dead += receipt.first <= position <= receipt.last and position not in stored
     tally.indexed += len(stored) - wrapped
     tally.wrapped += wrapped
     tally.dead_letters += dead
-    lost = covered.count - len(stored) - dead
+    lost = receipt.count - len(stored) - dead
     if lost > 0:
         tally.lost.append(
-            Lost(
-                covered.stream,
-                covered.first,
-                covered.last,
+            LostRange(
+                receipt.stream,
+                receipt.first,
+                receipt.last,
                 lost,
-                covered.file,
-                covered.path,
-                covered.start,
+                receipt.file,
+                receipt.path,
+                receipt.start,
             )
         )
 
 
-def _gaps(account: Account) -> Iterator[Gap]:
-    """Find the numbers of each run that nobody has read, between the first and the last of it."""
-    for run, receipts in account.runs().items():
+def _gaps(account: Account) -> Iterator[NumberGap]:
+    """Yield the numbers of each run, between its first and last, that were never read."""
+    for run, receipts in by_run(account.receipts).items():
         numbers = account.numbers.get(run)
         if numbers is None:
             continue
         first = min(each.first for each in receipts)
         last = max(each.last for each in receipts)
         for start, end in _without(_missing(numbers, first, last), account.unread.get(run)):
-            yield Gap(run, start, end)
+            yield NumberGap(run, start, end)
 
 
 def _missing(numbers: AcceptedNumbers, first: int, last: int) -> list[tuple[int, int]]:
-    """Return the ranges of numbers from `first` to `last` that were not taken."""
+    """Return the ranges of numbers from `first` to `last` that were not accepted."""
     missing: list[tuple[int, int]] = []
     reached = first
     for base, [(start, end)] in windows(numbers.bases(), [(first, last)]):
         if reached < start:
             missing.append((reached, start - 1))
-        taken = numbers.window(base)
-        at = taken.find(0, start - base, end - base + 1)
+        accepted = numbers.window(base)
+        at = accepted.find(0, start - base, end - base + 1)
         while at >= 0:
-            over = taken.find(1, at, end - base + 1)
+            over = accepted.find(1, at, end - base + 1)
             over = end - base + 1 if over < 0 else over
             missing.append((base + at, base + over - 1))
-            at = taken.find(0, over, end - base + 1)
+            at = accepted.find(0, over, end - base + 1)
         reached = end + 1
     if reached <= last:
         missing.append((reached, last))

@@ -1,4 +1,4 @@
-"""What an audit found: a sum, and what keeps it from closing."""
+"""The result of an audit, and what is saved of it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class LostRange:
     """
     Records that were acked and are not stored: `count` of those from `first` to `last`.
 
-    They were read from byte `start` of a file or behind it; `file` is its number in the registry.
+    They were read from byte `start` of a file or after it; `file` is its id in the registry.
     """
 
     stream: str
@@ -33,7 +33,7 @@ class Lost:
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
+class NumberGap:
     """Numbers of a run that are in no file that was read."""
 
     run: str
@@ -42,17 +42,17 @@ class Gap:
 
     @property
     def count(self) -> int:
-        """How many they are."""
+        """Count the numbers."""
         return self.last - self.first + 1
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class AuditResult:
     """
     What became of every record that was written and read, or can be.
 
-    `doubled` are the `_id`s of records that are stored more than once; `expired` counts what is
-    older than the store keeps, which nobody judges.
+    `doubled` are the `_id`s of records that are stored more than once; `expired` counts records
+    older than the retention of the store, which are not checked.
     """
 
     indexed: int
@@ -60,42 +60,46 @@ class Result:
     dead_letters: int
     waiting: int
     given_up: int
-    lost: tuple[Lost, ...]
+    lost: tuple[LostRange, ...]
     doubled: tuple[str, ...]
-    gaps: tuple[Gap, ...]
+    gaps: tuple[NumberGap, ...]
     expired: int = 0
     given_up_files: tuple[DroppedBytes, ...] = ()
 
     @property
     def lost_count(self) -> int:
-        """How many records are lost."""
+        """Count the lost records."""
         return sum(each.count for each in self.lost)
 
     @property
     def written(self) -> int:
-        """How many records there are to account for."""
+        """Count all records to account for."""
         stored = self.indexed + self.wrapped + self.dead_letters
         return stored + self.waiting + self.given_up + self.lost_count
 
     @property
     def closes(self) -> bool:
-        """Return whether every record is where it should be, once."""
+        """Whether no record is lost or doubled."""
         return not self.lost and not self.doubled
 
 
-def save(path: Path, result: Result, at: int) -> None:
-    """Leave the result for the next heartbeat: what is `open`; raises OSError."""
-    told = {"at": at, "open": result.lost_count + len(result.doubled), "written": result.written}
-    write_whole(path, msgspec.json.encode(told), durable=False)
+class _SavedResult(msgspec.Struct):
+    """The file in which the last audit on this host is noted for heartbeats."""
 
-
-class _AuditResult(msgspec.Struct):
+    at: int
     open: int
+    written: int = 0
 
 
-def audit_open(path: Path) -> int | None:
-    """Read what the last audit on this host left unproved; None if there is no such file."""
+def save(path: Path, result: AuditResult, at: int) -> None:
+    """Save what the next heartbeat reports of an audit at `at` (epoch ms); raises OSError."""
+    saved = _SavedResult(at, result.lost_count + len(result.doubled), result.written)
+    write_whole(path, msgspec.json.encode(saved), durable=False)
+
+
+def read_open_count(path: Path) -> int | None:
+    """Return how many records the last audit left lost or doubled; None if there was none."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=_AuditResult).open
+        return msgspec.json.decode(path.read_bytes(), type=_SavedResult).open
     except (OSError, msgspec.DecodeError):
         return None

@@ -13,7 +13,7 @@ from shipper.agent import positions
 from shipper.agent.requests import RereadRequest
 from shipper.audit.collect import take_account
 from shipper.audit.examine import examine
-from shipper.audit.result import Result, save
+from shipper.audit.result import AuditResult, save
 from shipper.commands.invocation import Invocation, common_options, examples
 from shipper.commands.moments import as_duration, as_moment
 from shipper.config.main import load
@@ -102,7 +102,7 @@ class Auditor:
         """Return whether a shipper is running on the data folder."""
         return data_folder.holder_of(self.config.data_dir) is not None
 
-    def audit(self, since: int, *, patient: bool = False) -> Result:
+    def audit(self, since: int, *, patient: bool = False) -> AuditResult:
         """
         Audit; search again while missing records may still be on their way.
 
@@ -143,7 +143,7 @@ class Auditor:
         beats = read_fleet(self.store, since=started - 1)
         return any(beat.host == host and beat.at > started for beat in beats)
 
-    def repair(self, result: Result) -> list[str]:
+    def repair(self, result: AuditResult) -> list[str]:
         """Send lost records again and remove copies; return what was done and what was not."""
         notes = []
         if result.lost:
@@ -153,7 +153,7 @@ class Auditor:
             notes.append(f"{counted(removed, 'copy', 'copies')} removed")
         return notes
 
-    def _read_again(self, result: Result) -> list[str]:
+    def _read_again(self, result: AuditResult) -> list[str]:
         registry = read_known_files(self.config.data_dir / data_folder.REGISTRY)
         paths = {record.id: record.path for record in registry}
         starts: dict[str, int] = {}

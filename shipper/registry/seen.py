@@ -91,7 +91,7 @@ class RunNumbers:
         self._dirty.add(index)
         chunk = self._chunks.get(index)
         if not isinstance(chunk, bytearray):
-            chunk = bytearray(SIZE) if chunk is None else unpacked(chunk)
+            chunk = bytearray(SIZE) if chunk is None else _unpack(chunk)
             self._chunks[index] = chunk
             self._filling.add(index)
         return chunk
@@ -130,6 +130,19 @@ class RunNumbers:
         self.low = max(self.low, low)
         if chunk >= 0:
             self._chunks[chunk] = data
+
+    def indexes(self) -> set[int]:
+        """Return the indexes of the chunks that have an accepted number."""
+        return {*range(self.low), *self._chunks}
+
+    def chunk(self, index: int) -> bytes:
+        """Return one byte per number from `index` * `SIZE`, 1 for accepted ones."""
+        if index < self.low:
+            return FULL
+        data = self._chunks.get(index)
+        if data is None:
+            return bytes(SIZE)
+        return bytes(data if isinstance(data, bytearray) else _unpack(data))
 
 
 class Seen:
@@ -170,6 +183,6 @@ def _pack(chunk: bytes | bytearray) -> bytes:
     return zlib.compress(chunk, 1) if chunk.find(0) >= 0 else b""
 
 
-def unpacked(data: bytes) -> bytearray:
-    """Return a saved chunk as 4,096 bytes; raises zlib.error for anything else."""
+def _unpack(data: bytes) -> bytearray:
+    """Return a packed chunk as one byte per number; raises zlib.error for anything else."""
     return bytearray(zlib.decompress(data) if data else FULL)

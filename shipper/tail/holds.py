@@ -51,7 +51,7 @@ NAME_BYTES = 255  # of a file on every file system of Linux
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldFile:
     """A hold: where it is, what the file was called, what its stat says."""
 
     link: str
@@ -130,7 +130,7 @@ class Holds:
         """Return whether a file is held."""
         return key in self._names
 
-    def left(self) -> Iterator[Held]:
+    def left(self) -> Iterator[HeldFile]:
         """Yield the holds that are there now."""
         if self._folder is not None:
             yield from held_in(self._folder)
@@ -149,7 +149,15 @@ class Holds:
         self._released.clear()
 
 
-def held_in(folder: str) -> list[Held]:
+def read_holds(folder: Path) -> list[HeldFile]:
+    """Return the holds of a data folder; none where holds are off or the folder is not readable."""
+    try:
+        return held_in(os.fspath(folder))
+    except OSError:
+        return []
+
+
+def held_in(folder: str) -> list[HeldFile]:
     """
     Read a folder of holds; raises OSError.
 
@@ -164,7 +172,7 @@ def held_in(folder: str) -> list[Held]:
                 stat = entry.stat(follow_symlinks=False)
                 if f"{stat.st_dev:x}-{stat.st_ino:x}" == f"{device}-{inode}":
                     path = os.fsdecode(unquote_to_bytes(quoted))
-                    found.append(Held(entry.path, path, stat))
+                    found.append(HeldFile(entry.path, path, stat))
     return found
 
 

@@ -10,12 +10,12 @@ from shipper.text import Paint, counted, safe, safe_json, size
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from shipper.audit.result import Result
+    from shipper.audit.result import AuditResult
 
 MOST = 10  # lines of each kind
 
 
-def audit_json(result: Result, notes: Sequence[str]) -> str:
+def audit_json(result: AuditResult, notes: Sequence[str]) -> str:
     """Return the result and the notes of a repair as one JSON object."""
     document = asdict(result) | {
         "written": result.written,
@@ -26,7 +26,7 @@ def audit_json(result: Result, notes: Sequence[str]) -> str:
     return safe_json(document)
 
 
-def audit_text(result: Result, notes: Sequence[str], paint: Paint) -> list[str]:
+def audit_text(result: AuditResult, notes: Sequence[str], paint: Paint) -> list[str]:
     """Return the sum, then lost, doubled and missing records, dropped files, and the notes."""
     parts = [
         (result.indexed, "indexed once"),
@@ -54,7 +54,7 @@ def audit_text(result: Result, notes: Sequence[str], paint: Paint) -> list[str]:
     return lines + [safe(note) for note in notes]
 
 
-def _lost_lines(result: Result) -> Iterable[str]:
+def _lost_lines(result: AuditResult) -> Iterable[str]:
     for each in result.lost:
         few = each.count < each.last - each.first + 1
         what = (

@@ -1,4 +1,4 @@
-"""The audit against plain sets: whatever was taken, stored and lost, the difference is exact."""
+"""The audit against plain sets: whatever was accepted, stored and lost, the difference is exact."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipper.audit.account import WINDOW, Account, Covered
+from shipper.audit.account import WINDOW, Account
 from shipper.audit.examine import examine
+from shipper.registry.records import Receipt
 from shipper.store.api import AggregateAnswer, Hit, Hits, Question, Selection, Sort
 from shipper.store.origins import OriginRange
 
@@ -60,7 +61,7 @@ class Plain:
 
 
 @dataclass
-class Taken:
+class Accepted:
     """The numbers of a run as a set."""
 
     numbers: set[int]
@@ -72,17 +73,17 @@ class Taken:
         return sorted({number // WINDOW * WINDOW for number in self.numbers})
 
 
-def covered(
+def receipt(
     first: int, last: int, count: int, *, stream: str = RUN, done: int = 0, start: int = 0
-) -> Covered:
-    return Covered(stream, stream == RUN, first, last, count, 1, "a.log", start, 9, 0, done)
+) -> Receipt:
+    return Receipt(1, 1, "a.log", stream, first, last, count, start, 9, 0, 0, done)
 
 
 NUMBERS = st.integers(0, 40) | st.integers(WINDOW - 3, WINDOW + 3) | st.sampled_from([FAR, FAR + 2])
 
 
 @given(
-    taken=st.sets(NUMBERS, min_size=1),
+    accepted=st.sets(NUMBERS, min_size=1),
     away=st.sets(NUMBERS),
     twice=st.sets(NUMBERS),
     letters=st.sets(NUMBERS),
@@ -91,7 +92,7 @@ NUMBERS = st.integers(0, 40) | st.integers(WINDOW - 3, WINDOW + 3) | st.sampled_
 )
 def test_every_number_has_one_place(
     *,
-    taken: set[int],
+    accepted: set[int],
     away: set[int],
     twice: set[int],
     letters: set[int],
@@ -99,12 +100,12 @@ def test_every_number_has_one_place(
     unread: set[int],
 ) -> None:
     """Each number is indexed, wrapped, a letter or lost, doubles are named, holes are ranges."""
-    stored = Counter(taken - away)
-    stored.update(taken & twice)
+    stored = Counter(accepted - away)
+    stored.update(accepted & twice)
     store = Plain({RUN: stored}, frozenset(f"{RUN}-{each}" for each in wrapped))
     account = Account(
-        [covered(min(taken), max(taken), len(taken))],
-        {RUN: Taken(taken)},
+        [receipt(min(accepted), max(accepted), len(accepted))],
+        {RUN: Accepted(accepted)},
         frozenset(f"{RUN}-{each}" for each in letters),
         unread={RUN: frozenset(unread)},
     )
@@ -112,7 +113,7 @@ def test_every_number_has_one_place(
     result = examine(store, account)
 
     there = {*stored}
-    missing = taken - there
+    missing = accepted - there
     assert result.indexed == len(there)
     assert result.wrapped == len(missing & wrapped)
     assert result.dead_letters == len((missing & letters) - wrapped)
@@ -125,7 +126,7 @@ def test_every_number_has_one_place(
     holes = [(each.first, each.last) for each in result.gaps]
     assert holes == sorted(holes)
     for number in {*range(45), *range(WINDOW - 4, WINDOW + 5), FAR, FAR + 1, FAR + 2}:
-        is_hole = min(taken) <= number <= max(taken) and number not in taken | unread
+        is_hole = min(accepted) <= number <= max(accepted) and number not in accepted | unread
         assert any(first <= number <= last for first, last in holes) == is_hole
 
 
@@ -133,7 +134,7 @@ def test_foreign_lines_are_counted_by_their_places() -> None:
     """Of a range of lines as many are lost as places are missing, whatever is there twice."""
     stored = Counter([0, 10, 10, 30])
     account = Account(
-        [covered(0, 40, 5, stream=STREAM)], {}, frozenset({f"{STREAM}-40", f"{STREAM}-99"})
+        [receipt(0, 40, 5, stream=STREAM)], {}, frozenset({f"{STREAM}-40", f"{STREAM}-99"})
     )
 
     result = examine(Plain({STREAM: stored}), account)
@@ -145,7 +146,7 @@ def test_foreign_lines_are_counted_by_their_places() -> None:
 def test_what_retention_dropped_is_not_judged() -> None:
     """Receipts of commits that were dropped are left out, and what they may share with others."""
     account = Account(
-        [covered(0, 9, 10, done=5), covered(5, 14, 7, done=20)], {RUN: Taken({*range(15)})}
+        [receipt(0, 9, 10, done=5), receipt(5, 14, 7, done=20)], {RUN: Accepted({*range(15)})}
     )
 
     result = examine(Plain({RUN: Counter(range(10, 14))}, dropped=7), account)
@@ -157,7 +158,8 @@ def test_what_retention_dropped_is_not_judged() -> None:
 def test_a_loss_is_read_again_from_the_file_that_has_it() -> None:
     """Of several receipts the one counts whose lines lie closest together."""
     account = Account(
-        [covered(0, 99, 5, start=7000), covered(40, 60, 21, start=300)], {RUN: Taken({*range(100)})}
+        [receipt(0, 99, 5, start=7000), receipt(40, 60, 21, start=300)],
+        {RUN: Accepted({*range(100)})},
     )
 
     (lost,) = examine(Plain({RUN: Counter(set(range(100)) - {50})}), account).lost

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from shipper.audit.result import audit_open
+from shipper.audit.result import read_open_count
 from shipper.config.inputs import InputOptions
 from shipper.config.main import Config, HeartbeatOptions, ServiceOptions
 from shipper.config.outputs import ConsoleOutput, ElasticsearchOutput, EmbeddedOutput, Output
@@ -176,11 +176,11 @@ def test_a_few_files_are_named() -> None:
 def test_letters_and_audit_are_read_from_the_data_folder(tmp_path: Path) -> None:
     """Dead letters are counted anew when the file has changed; no file is no number."""
     letters = LineCount(tmp_path / "letters")
-    assert (letters.lines(), audit_open(tmp_path / "audit.json")) == (0, None)
+    assert (letters.lines(), read_open_count(tmp_path / "audit.json")) == (0, None)
 
     (tmp_path / "letters").write_text("a\nb\n")
     (tmp_path / "audit.json").write_text('{"at": 5, "open": 3}')
 
-    assert (letters.lines(), audit_open(tmp_path / "audit.json")) == (2, 3)
+    assert (letters.lines(), read_open_count(tmp_path / "audit.json")) == (2, 3)
     (tmp_path / "letters").write_text("a\n")
     assert letters.lines() == 1
