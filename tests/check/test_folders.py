@@ -54,7 +54,7 @@ def test_a_registry_that_is_damaged(place: Path) -> None:
     (found,) = faults(config_in(place))
 
     assert found[:2] == ("data_dir", FindingLevel.ERROR)
-    assert "registry.db: registry: file is not a database" in found[2]
+    assert "registry.db: cannot read the registry: file is not a database" in found[2]
     assert (place / "data/registry.db").read_bytes() == b"no registry" * 1000
 
 
