@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-TOLD = "restored from a backup"
+TOLD = "a copy or an old backup"
 INDEX = "output:\n  embedded: {path: var/index}\n"
 
 

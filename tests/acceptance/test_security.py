@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 import urllib.error
 import uuid
@@ -88,7 +89,7 @@ class Place:
     def call(self, *arguments: str, fails: bool = False) -> str:
         """Run a command of ours to its end; return what it printed."""
         done = subprocess.run(
-            ["shipper", "--config", "shipper.yml", *arguments],
+            [sys.executable, "-m", "shipper", "--config", "shipper.yml", *arguments],
             cwd=self.folder,
             capture_output=True,
             text=True,
@@ -197,7 +198,9 @@ def test_a_key_that_was_revoked_and_renewed(place: Place) -> None:
     place.write(20)
     with (place.folder / "run.err").open("wb") as errors:
         shipper = subprocess.Popen(
-            ["shipper", "--config", "shipper.yml", "run"], cwd=place.folder, stderr=errors
+            [sys.executable, "-m", "shipper", "--config", "shipper.yml", "run"],
+            cwd=place.folder,
+            stderr=errors,
         )
     try:
         wait_until(lambda: place.count() == 20)
