@@ -288,7 +288,7 @@ def test_a_file_to_read_again(registry: Registry) -> None:
 
 
 def test_a_copy_is_told(path: Path) -> None:
-    """A registry that was copied or a copy or an old backup is told from the one that was saved."""
+    """A registry that is a copy or an old backup is told from the one that was saved last."""
     with closing(Registry(path)) as registry:
         assert not registry.is_copy
         registry.save(changes_of(1), int(path.stat().st_mtime * 1000))
