@@ -307,7 +307,7 @@ class Pipeline:
                 heart.sent(self._put)
 
     def last_beat(self) -> None:
-        """Return how far everything is at the end, if all that was read is acked."""
+        """Send the last heartbeat, if all that was read is acked."""
         if self._heart.enabled and self.is_acked() and not self._given_up and self._pending is None:
             parcel = self._heart.last(self._look(), self._clock())
             self._unsaved.watermark = self._heart.watermark

@@ -186,7 +186,7 @@ def _name(key: FileIdentity, path: str) -> str:
 
 
 def _link(fd: int, link: str) -> None:
-    """Return a name to what the descriptor leads to; raises OSError."""
+    """Link a name to the file of an open descriptor; raises OSError."""
     folder = os.open(os.path.dirname(link), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         # With a folder's descriptor Python calls linkat(AT_SYMLINK_FOLLOW), else link().

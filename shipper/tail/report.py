@@ -22,7 +22,7 @@ def totals(tailer: Tailer) -> tuple[int, int, int]:
 
 
 def state(tailer: Tailer) -> Iterator[str]:
-    """Yield of every file how far it is."""
+    """Yield a line for every file that says how far it is."""
     shown = set()
     for harvester in tailer.harvesters():
         record = harvester.record

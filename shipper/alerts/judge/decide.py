@@ -95,7 +95,7 @@ class Decisions:
             self._record(replace(each, incident=incident))
 
     def look_after(self, behind: Collection[str] = ()) -> None:
-        """Return what is due of the incidents that fire: ends of mutes, reminders, clocks."""
+        """Decide what is due for firing incidents: ends of mutes, reminders, SLA clocks."""
         others = self._others()
         for incident in self._ledger.incidents(FIRING):
             reason = self._mutes.reason(incident, others, self._now)

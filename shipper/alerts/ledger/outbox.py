@@ -115,7 +115,7 @@ class Outbox:
             )
 
     def give_up_without(self, alerters: Sequence[str], now: int) -> None:
-        """Return up what waits for alerters that are not there any more."""
+        """Drop what waits for alerters that are not configured any more."""
         for each in {errand.alerter for errand in self.errands()} - {*alerters}:
             keys = [errand.key for errand in self.errands(each)]
             self.end(keys, each, "the alerter is not there any more", None, now)
