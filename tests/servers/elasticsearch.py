@@ -80,15 +80,15 @@ class LocalNode:
 
         """
         assert self._process is None
-        if LocalNode.first_failure is not None:
-            raise NoServerError(f"as before: {LocalNode.first_failure}")
+        if self.first_failure is not None:
+            raise NoServerError(f"as before: {self.first_failure}")
         try:
             self._start()
         except NoServerError as error:
-            if not LocalNode.has_started:
-                LocalNode.first_failure = str(error)
+            if not self.has_started:
+                type(self).first_failure = str(error)
             raise
-        LocalNode.has_started = True
+        type(self).has_started = True
 
     def _start(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)

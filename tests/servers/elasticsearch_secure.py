@@ -27,6 +27,9 @@ PASSWORD = "superuser-of-the-tests"
 class SecureNode(LocalNode):
     """A node with logins, roles and TLS; `folder` has ca.pem and other-ca.pem."""
 
+    first_failure = None  # of its own: one that cannot start says nothing of plain nodes
+    has_started = False
+
     def __init__(self, folder: Path) -> None:
         super().__init__(folder / "node")
         self.folder = folder
