@@ -80,6 +80,28 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
 }
 
+# The same within `alerts`, for its modules and folders but the composition.
+IN_ALERTS: dict[str, set[str]] = {
+    "severity": set(),
+    "verdict": set(),
+    "incident": {"severity", "verdict"},
+    "page": {"incident"},
+    "incidents": {"incident", "severity", "verdict"},
+    "rules": {"severity", "verdict"},
+    "policy": {"incidents", "severity"},
+    "ledger": {"incident", "incidents", "verdict"},
+    "pages": {"incident", "page", "rules", "severity", "verdict"},
+    "alerters": {"incident", "page", "pages", "severity"},
+    "settings": {"alerters", "incident", "severity"},
+    "routing": {"incident", "settings"},
+    "judge": {
+        *("incident", "incidents", "ledger", "routing", "rules", "settings", "severity"),
+        "verdict",
+    },
+    "notify": {"alerters", "incident", "ledger", "page", "pages", "settings", "severity"},
+    "backtest": {"incident", "incidents", "judge", "rules", "verdict"},
+}
+
 # Where everything is put together; these may import anything but what stands above them.
 COMPOSITIONS = {"agent", "alerts.job", "alerts.job_threads", "demo"}
 ABOVE = {"cli", "commands", "view"}
@@ -203,6 +225,21 @@ def test_imports_keep_their_direction(path: Path) -> None:
         if not any(name == each or name.startswith(f"{each}.") for each in allowed)
     }
     assert not wrong, f"shipper/{room} may import {sorted(allowed) or 'nothing of ours'}"
+
+
+@pytest.mark.parametrize("room", sorted(IN_ALERTS))
+def test_rooms_of_alerts_keep_their_direction(room: str) -> None:
+    """Within `alerts` the arrows are those listed; each is there, and none closes a circle."""
+    drawn = {
+        name.split(".")[1]
+        for path in CODE
+        if name_of(path).split(".")[:2] == ["alerts", room]
+        for name in ours(path)
+        if name.startswith("alerts.")
+    }
+    assert drawn - {room} == IN_ALERTS[room]
+    before = list(IN_ALERTS)[: list(IN_ALERTS).index(room)]
+    assert IN_ALERTS[room] <= {*before}, "a room imports only what is listed above it"
 
 
 def test_every_allowed_arrow_is_there() -> None:

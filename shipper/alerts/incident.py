@@ -14,9 +14,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from shipper.alerts.severity import Severity
 from shipper.alerts.verdict import Group, Verdict
+
+SERVICE: Final = "service.name"  # the field of a group that routes and pages go by
 
 
 class Phase(StrEnum):

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
 from shipper.alerts.alerters.alerter import AlerterContext, open_alerter
+from shipper.alerts.alerters.settings import AlerterSettings
 from shipper.alerts.job_threads import Pinger, TellerThread, wall
 from shipper.alerts.judge.decide import Policy
 from shipper.alerts.judge.schedule import Waits
@@ -40,7 +41,7 @@ from shipper.alerts.notify.dispatch import PageMaker, Teller
 from shipper.alerts.pages.compose import Pages
 from shipper.alerts.policy import inhibition_of, maintenance_of, sla_of
 from shipper.alerts.rules.reading import Rules, read_rules
-from shipper.alerts.settings import AlerterSettings, AlertSettings
+from shipper.alerts.settings import AlertSettings
 from shipper.alerts.settings import load as load_settings
 from shipper.config.outputs import ElasticsearchOutput
 from shipper.emit.ulid import ulid

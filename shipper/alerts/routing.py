@@ -12,10 +12,9 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import Final
 
-from shipper.alerts.incident import Change, Incident, Transition
+from shipper.alerts.incident import SERVICE, Change, Incident, Transition
 from shipper.alerts.settings import TOLD, AlertSettings, Route
 
-SERVICE: Final = "service.name"
 BREACHES: Final = frozenset({Change.RESPONSE_BREACHED, Change.RESOLUTION_BREACHED})
 
 

@@ -16,16 +16,11 @@ from typing import Final
 
 from shipper.alerts.alerters.settings import (
     ADDRESS,
-    KINDS,
+    ALERTER_NAME,
     URL,
-    Apprise,
+    AlerterSettings,
     Console,
     Email,
-    Kinds,
-    PagerDuty,
-    PagerDutyIncidents,
-    Slack,
-    Webhook,
 )
 from shipper.alerts.incident import Change
 from shipper.alerts.severity import Severity
@@ -49,63 +44,14 @@ from shipper.config.options import (
 FROM_THE_GUIDE: Final = "email_alerts"
 TOLD: Final = tuple(change for change in Change if change not in (Change.OPENED, Change.DROPPED))
 
-_NAME = text_matching(r"[a-z0-9][a-z0-9_-]{0,39}", "a name of a-z, 0-9, _ and -")
 _GLOB = text_matching(r"[^\x00-\x20\x7f]{1,200}", "text with * ? [ ] as wildcards")
-
-
-@dataclass(frozen=True, slots=True)
-class AlerterSettings:
-    """One way to tell people: exactly one kind, with its settings."""
-
-    email: Email | None = option(Section(Email), "Mail.", default="none", factory=absent)
-    slack: Slack | None = option(Section(Slack), "Slack.", default="none", factory=absent)
-    pagerduty: PagerDuty | None = option(
-        Section(PagerDuty), "PagerDuty, Events API v2.", default="none", factory=absent
-    )
-    pagerduty_incidents: PagerDutyIncidents | None = option(
-        Section(PagerDutyIncidents), "PagerDuty, REST API.", default="none", factory=absent
-    )
-    webhook: Webhook | None = option(
-        Section(Webhook), "Your own service.", default="none", factory=absent
-    )
-    console: Console | None = option(
-        Section(Console), "The terminal.", default="none", factory=absent
-    )
-    apprise: Apprise | None = option(
-        Section(Apprise), "Anything else.", default="none", factory=absent
-    )
-    fallback: str | None = option(
-        _NAME,
-        "Alerter that is told instead when this one fails.",
-        default="none",
-        factory=absent,
-    )
-
-    def faults(self) -> Faults:
-        """Yield (key, fault, remedy) for values that contradict each other."""
-        chosen = [kind for kind in KINDS if getattr(self, kind) is not None]
-        if len(chosen) != 1:
-            key = chosen[1] if len(chosen) > 1 else KINDS[0]
-            fault = f"has {' and '.join(chosen) or 'no kind'}"
-            yield key, fault, f"use exactly one of: {', '.join(KINDS)}"
-
-    @property
-    def kind(self) -> str:
-        """Name the kind, a key of `ALERTERS`."""
-        return next(kind for kind in KINDS if getattr(self, kind) is not None)
-
-    @property
-    def of_kind(self) -> Kinds:
-        """Return the settings of the kind."""
-        settings: Kinds = getattr(self, self.kind)
-        return settings
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
     """Which transitions go to which alerters. An empty condition is met by all."""
 
-    to: tuple[str, ...] = option(ListOf(_NAME), "Alerters; an empty list keeps them to yourself.")
+    to: tuple[str, ...] = option(ListOf(ALERTER_NAME), "Alerters to notify; empty: nobody.")
     severity: tuple[str, ...] = option(ListOf(one_word_of(*Severity)), "Severities.", default="[]")
     service: tuple[str, ...] = option(
         ListOf(_GLOB), "Patterns for the `service.name` of the incident.", default="[]"
@@ -129,10 +75,10 @@ class Route:
 class Escalation:
     """Who is told besides when nobody answered in time, or the end did not come in time."""
 
-    critical: tuple[str, ...] = option(ListOf(_NAME), "Alerters.", default="[]")
-    high: tuple[str, ...] = option(ListOf(_NAME), "Alerters.", default="[]")
-    medium: tuple[str, ...] = option(ListOf(_NAME), "Alerters.", default="[]")
-    low: tuple[str, ...] = option(ListOf(_NAME), "Alerters.", default="[]")
+    critical: tuple[str, ...] = option(ListOf(ALERTER_NAME), "Alerters.", default="[]")
+    high: tuple[str, ...] = option(ListOf(ALERTER_NAME), "Alerters.", default="[]")
+    medium: tuple[str, ...] = option(ListOf(ALERTER_NAME), "Alerters.", default="[]")
+    low: tuple[str, ...] = option(ListOf(ALERTER_NAME), "Alerters.", default="[]")
 
     def of(self, severity: Severity) -> tuple[str, ...]:
         """Return the alerters of a severity."""
@@ -216,7 +162,7 @@ class AlertSettings:
     """Who is told of what, and how."""
 
     alerters: Mapping[str, AlerterSettings] = option(
-        MapOf(_NAME, Section(AlerterSettings)),
+        MapOf(ALERTER_NAME, Section(AlerterSettings)),
         "Ways to tell people, by names of your choice.",
         default="{}",
         factory=dict,

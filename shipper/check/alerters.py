@@ -42,8 +42,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from shipper.alerts.alerters.alerter import Alerter
-    from shipper.alerts.alerters.settings import Kinds
-    from shipper.alerts.settings import AlerterSettings
+    from shipper.alerts.alerters.settings import AlerterSettings, Kinds
 
 PLACE = "alerts.settings"
 _PORTS = {"https": 443, "http": 80}

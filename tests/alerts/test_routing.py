@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 
 from shipper.alerts.alerters.alerter import ALERTERS
-from shipper.alerts.alerters.settings import KINDS, Console, Email
+from shipper.alerts.alerters.settings import KINDS, AlerterSettings, Console, Email
 from shipper.alerts.incident import Change, Incident, Transition
 from shipper.alerts.routing import alerters_for, repeat_after_ms
 from shipper.alerts.settings import (
-    AlerterSettings,
     AlertSettings,
     EmailAlerts,
     Escalation,

@@ -35,6 +35,7 @@ from shipper.alerts.alerters.alerter import (
     open_alerter,
 )
 from shipper.alerts.alerters.settings import (
+    AlerterSettings,
     Apprise,
     Console,
     Email,
@@ -45,7 +46,6 @@ from shipper.alerts.alerters.settings import (
 )
 from shipper.alerts.incident import Change
 from shipper.alerts.page import Example, Page, Share
-from shipper.alerts.settings import AlerterSettings
 from shipper.config.outputs import TlsOptions
 from tests.alerts.paging import hostile_page, page, transition
 from tests.servers.mails import Mails, mail_server

@@ -25,8 +25,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Final, Protocol, TextIO
 
+from shipper.alerts.alerters.settings import AlerterSettings
 from shipper.alerts.page import Page
-from shipper.alerts.settings import AlerterSettings
 from shipper.errors import ConfigError, ShipperError
 
 ALERTERS: Final[dict[str, str]] = {

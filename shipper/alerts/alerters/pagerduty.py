@@ -18,10 +18,9 @@ from shipper.alerts.alerters.alerter import AlerterContext
 from shipper.alerts.alerters.http import Poster
 from shipper.alerts.alerters.secret import read_secret
 from shipper.alerts.alerters.settings import PagerDuty
-from shipper.alerts.incident import Change
+from shipper.alerts.incident import SERVICE, Change
 from shipper.alerts.page import Page
 from shipper.alerts.pages.parts import cut, headline, line, parts_of, subject
-from shipper.alerts.routing import SERVICE
 from shipper.alerts.severity import Severity
 from shipper.text import instant
 

@@ -31,6 +31,7 @@ from shipper.config.options import (
 )
 from shipper.config.outputs import TlsOptions
 
+ALERTER_NAME: Final = text_matching(r"[a-z0-9][a-z0-9_-]{0,39}", "a name of a-z, 0-9, _ and -")
 _MAILBOX = r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
 ADDRESS = text_matching(_MAILBOX, "a mail address, such as ops-team@example.com")
 _HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)"
@@ -244,3 +245,51 @@ KINDS: Final = (
     "console",
     "apprise",
 )
+
+
+@dataclass(frozen=True, slots=True)
+class AlerterSettings:
+    """One way to notify people: exactly one kind, with its settings."""
+
+    email: Email | None = option(Section(Email), "Mail.", default="none", factory=absent)
+    slack: Slack | None = option(Section(Slack), "Slack.", default="none", factory=absent)
+    pagerduty: PagerDuty | None = option(
+        Section(PagerDuty), "PagerDuty, Events API v2.", default="none", factory=absent
+    )
+    pagerduty_incidents: PagerDutyIncidents | None = option(
+        Section(PagerDutyIncidents), "PagerDuty, REST API.", default="none", factory=absent
+    )
+    webhook: Webhook | None = option(
+        Section(Webhook), "Your own service.", default="none", factory=absent
+    )
+    console: Console | None = option(
+        Section(Console), "The terminal.", default="none", factory=absent
+    )
+    apprise: Apprise | None = option(
+        Section(Apprise), "Anything else.", default="none", factory=absent
+    )
+    fallback: str | None = option(
+        ALERTER_NAME,
+        "Alerter to use instead when this one fails.",
+        default="none",
+        factory=absent,
+    )
+
+    def faults(self) -> Faults:
+        """Yield (key, fault, remedy) for values that contradict each other."""
+        chosen = [kind for kind in KINDS if getattr(self, kind) is not None]
+        if len(chosen) != 1:
+            key = chosen[1] if len(chosen) > 1 else KINDS[0]
+            fault = f"has {' and '.join(chosen) or 'no kind'}"
+            yield key, fault, f"use exactly one of: {', '.join(KINDS)}"
+
+    @property
+    def kind(self) -> str:
+        """Name the kind, a key of `ALERTERS`."""
+        return next(kind for kind in KINDS if getattr(self, kind) is not None)
+
+    @property
+    def of_kind(self) -> Kinds:
+        """Return the settings of the kind."""
+        settings: Kinds = getattr(self, self.kind)
+        return settings

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from shipper.alerts.backtest.history import GroupWindows, History
 from shipper.alerts.incident import Change, Incident, Transition
-from shipper.alerts.incidents.lifecycle import LifecycleTerms, is_open, step
-from shipper.alerts.judge.evaluate import verdict_of
+from shipper.alerts.incidents.lifecycle import is_open, step
+from shipper.alerts.judge.evaluate import terms_of, verdict_of
 from shipper.alerts.judge.measure import Asked
 from shipper.alerts.rules.kind import RuleFinding
 from shipper.alerts.rules.rule import Rule
@@ -66,11 +66,6 @@ def backtest(rule: Rule, history: History) -> BacktestOutcome:
     made = (transition for windows in history.windows(rule) for transition in _live(rule, windows))
     ordered = sorted(made, key=lambda each: (each.at, each.incident.group))
     return BacktestOutcome(rule, history.span.since, history.span.until, tuple(ordered))
-
-
-def terms_of(rule: Rule) -> LifecycleTerms:
-    """Return what a rule says of its incidents."""
-    return LifecycleTerms(rule.severity, rule.for_ms, rule.keep_firing_ms)
 
 
 def verdicts(rule: Rule, windows: GroupWindows) -> Iterator[Verdict]:

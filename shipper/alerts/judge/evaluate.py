@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from shipper.alerts.incidents.lifecycle import LifecycleTerms
 from shipper.alerts.judge.measure import Asked, Measurement
 from shipper.alerts.rules.kind import RuleFinding
+from shipper.alerts.rules.rule import Rule
 from shipper.alerts.verdict import Group, Verdict, VerdictState
 
 
@@ -61,3 +63,8 @@ def verdict_of(asked: Asked, group: Group, finding: RuleFinding) -> Verdict:
         early=not asked.complete,
         waiting=asked.hosts.late,
     )
+
+
+def terms_of(rule: Rule) -> LifecycleTerms:
+    """Return what a rule says of its incidents."""
+    return LifecycleTerms(rule.severity, rule.for_ms, rule.keep_firing_ms)

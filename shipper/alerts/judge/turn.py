@@ -17,12 +17,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from shipper import crashpoints
-from shipper.alerts.backtest.backtest import terms_of
 from shipper.alerts.incident import Transition
 from shipper.alerts.incidents.lifecycle import resolve
 from shipper.alerts.incidents.tracks import Standings
 from shipper.alerts.judge.decide import FIRING, Decisions, Policy, act
-from shipper.alerts.judge.evaluate import judge
+from shipper.alerts.judge.evaluate import judge, terms_of
 from shipper.alerts.judge.measure import Asked, Measurement, measure
 from shipper.alerts.judge.schedule import Due, ScheduleProgress, Turn, Waits, fleet_of, plan
 from shipper.alerts.judge.self_checks import (

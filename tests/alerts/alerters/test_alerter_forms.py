@@ -23,6 +23,7 @@ from shipper.alerts.alerters.alerter import (
 )
 from shipper.alerts.alerters.http import retry_after
 from shipper.alerts.alerters.settings import (
+    AlerterSettings,
     Console,
     Email,
     Kinds,
@@ -32,7 +33,6 @@ from shipper.alerts.alerters.settings import (
     Webhook,
 )
 from shipper.alerts.incident import Change
-from shipper.alerts.settings import AlerterSettings
 from shipper.alerts.severity import Severity
 from shipper.config.outputs import TlsOptions
 from tests.alerts.paging import page

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from shipper.alerts.alerters.alerter import ALERTERS, AlerterContext, open_alerter
-from shipper.alerts.alerters.settings import Webhook
+from shipper.alerts.alerters.settings import AlerterSettings, Webhook
 from shipper.alerts.incident import Change
-from shipper.alerts.settings import FROM_THE_GUIDE, AlerterSettings, AlertSettings
+from shipper.alerts.settings import FROM_THE_GUIDE, AlertSettings
 from shipper.config.options import read_options
 from tests.alerts.paging import page
 from tests.servers.posts import Posts, recording_server

@@ -17,11 +17,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
-from shipper.alerts.backtest.backtest import backtest, terms_of, verdicts
+from shipper.alerts.backtest.backtest import backtest, verdicts
 from shipper.alerts.backtest.history import HistorySpan, read_history
 from shipper.alerts.incident import Incident, Transition
 from shipper.alerts.incidents.lifecycle import is_open, step
-from shipper.alerts.judge.evaluate import judge
+from shipper.alerts.judge.evaluate import judge, terms_of
 from shipper.alerts.judge.measure import Asked, measure
 from shipper.alerts.rules.rule import Rule
 from shipper.alerts.verdict import Group, Verdict, VerdictState
