@@ -158,7 +158,7 @@ class _Planner:
     def judge_main(self, judged: int) -> int:
         """Take the windows that are due at their time; return the last one."""
         for end in self._ends(judged + self.rule.every_ms, self.now):
-            asked = self._asked(end)
+            asked = self._ask_window(end)
             if asked is None:
                 self._ask_early(end)
                 return judged
@@ -186,7 +186,7 @@ class _Planner:
                 self.late[host] = (following, last)
 
     def next_at(self, judged: int) -> int:
-        """Say when to look again."""
+        """Return when to look again, in epoch milliseconds."""
         if self.is_behind:
             return self.now
         end = judged + self.rule.every_ms
@@ -194,8 +194,8 @@ class _Planner:
             return self.now + POLL_MS
         return min(end, self.now + LATE_POLL_MS) if self.late else end
 
-    def _asked(self, end: int) -> tuple[Asked, ...] | None:
-        """Say what is asked of a window; None if nothing can be yet."""
+    def _ask_window(self, end: int) -> tuple[Asked, ...] | None:
+        """Ask about a window, and note the hosts that are late for it; None: it is too early."""
         rule = self.rule
         if rule.judge is Judge.CLOCK:
             return (Asked(rule, end),) if end + SETTLE_MS <= self.now else None
