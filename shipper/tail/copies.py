@@ -44,11 +44,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class UnknownFile:
-    """A file that is there and not known."""
+    """A file that is there and not known; `name` is what it was called, if only a hold is left."""
 
     file: FoundFile
     key: FileIdentity
     source: InputFiles
+    name: str | None = None
+
+    @property
+    def shown(self) -> str:
+        """Return the path of the file as text."""
+        return self.file.shown if self.name is None else self.name
 
 
 class CopyVerdict(Enum):
@@ -98,7 +104,7 @@ class Copies:
         self._known = known
         self.found: set[FileIdentity] = set()
         self.truncated: dict[int, TruncatedFile] = {}
-        self._copys: dict[FileIdentity, KnownCopy] = {}
+        self._known_copies: dict[FileIdentity, KnownCopy] = {}
         self._unfit: dict[FileIdentity, tuple[tuple[int, int], float]] = {}  # gzips still written
 
     def judge(
@@ -110,21 +116,23 @@ class Copies:
     ) -> tuple[CopyVerdict, KnownCopy | None]:
         """Judge a rotated file that is not empty; `kin` are the records of the same log."""
         file, key = unknown.file, unknown.key
-        copy = self._copys.get(key)
+        copy = self._known_copies.get(key)
         if copy is None or copy.state != _state(file.stat):
             content = open_content(file, key)
             copy = self._identify(unknown, kin, content, now) if content else None
             if copy is None:
                 return CopyVerdict.WAIT, None
-            self._copys[key] = copy
+            self._known_copies[key] = copy
         verdict = self._verdict(unknown, copy, now)
         if verdict is CopyVerdict.SUCCESSOR:
             # Another copy may have fitted the little that was known of the file that is gone: that
             # one has to be compared with all the bytes of this one.
-            for other in [k for k, each in self._copys.items() if each.record is copy.record]:
-                del self._copys[other]
+            for other in [
+                k for k, each in self._known_copies.items() if each.record is copy.record
+            ]:
+                del self._known_copies[other]
         elif verdict is CopyVerdict.NEW:
-            del self._copys[key]
+            del self._known_copies[key]
         return verdict, copy
 
     def _verdict(self, unknown: UnknownFile, copy: KnownCopy, now: float) -> CopyVerdict:
@@ -152,7 +160,10 @@ class Copies:
         """Look what a file is a copy of; None if that cannot be said now."""
         file, key = unknown.file, unknown.key
         try:
-            record = next((each for each in kin if self._fits(content, each, file)), None)
+            record = next(
+                (each for each in kin if self._fits(content, each, compressed=file.compressed)),
+                None,
+            )
             is_old = file.stat.st_mtime_ns <= unknown.source.compressed_since
             size = 0 if record is None and is_old else content.size(content.stat())
         except OSError as error:
@@ -171,7 +182,7 @@ class Copies:
         self._unfit.pop(key, None)
         return KnownCopy(record, state, size, now)
 
-    def _fits(self, content: Content, record: FileRecord, file: FoundFile) -> bool:
+    def _fits(self, content: Content, record: FileRecord, *, compressed: bool = False) -> bool:
         """Return whether a file is a copy of the one that a record stands for; raises OSError."""
         truncated = self.truncated.get(record.id)
         if truncated is not None:
@@ -181,18 +192,39 @@ class Copies:
             if harvester.is_same():
                 return is_beginning_of(content, harvester.content)
             return is_copy_of(content, record, (harvester.position, harvester.last))
-        if not (file.compressed or record.file in self.found):
+        if not (compressed or record.file in self.found):
             return False
         return is_copy_of(content, record)
 
+    def fits_truncated(self, content: Content, kin: list[FileRecord]) -> bool:
+        """
+        Return whether a file is a copy of one that was truncated since; close it.
+
+        Only then is it sure that its lines are read under another record: an equal file that
+        merely took the place of another has lines of its own.
+        """
+        try:
+            return any(self._is_truncated(record) and self._fits(content, record) for record in kin)
+        except OSError as error:
+            log.warning("%s: %s; it is read as a new file", content.path, error)
+            return False
+        finally:
+            content.close()
+
+    def _is_truncated(self, record: FileRecord) -> bool:
+        if record.id in self.truncated:
+            return True
+        harvester = self._open.get(record.file)
+        return harvester is not None and harvester.record is record and not harvester.is_same()
+
     def has_copy_of(self, record: FileRecord) -> bool:
         """Return whether a copy is there that can take over a record."""
-        return any(copy.record is record for copy in self._copys.values())
+        return any(copy.record is record for copy in self._known_copies.values())
 
     def forget(self) -> None:
         """Forget what is not there any more."""
-        for key in self._copys.keys() - self.found:
-            del self._copys[key]
+        for key in self._known_copies.keys() - self.found:
+            del self._known_copies[key]
         for key in self._unfit.keys() - self.found:
             del self._unfit[key]
 

@@ -53,6 +53,7 @@ class Scanner:
         self.unreadable = UnreadableFiles(files.known)
         self._dropped = dropped
         self._is_recovered = False
+        self._held: list[UnknownFile] = []  # of which only a hold is left, see _recover
 
     def set_inputs(self, inputs: Iterable[InputFiles]) -> None:
         """Go on with other inputs; what none of them names any more is read to its end."""
@@ -79,7 +80,9 @@ class Scanner:
             self._is_recovered = True
             self._find_truncated(now)
             self._recover(found, now, wall)
-        self._open_unknown(unknown, now, wall)
+        self._copies.found = found | {held.key for held in self._held}
+        self._open_unknown([*self._held, *unknown], now, wall)
+        self._held = [held for held in self._held if held.key not in self._files.open]
         self._visit(found, now, wall)
         self._keep_within_budget(wall)
         self._forget(found, now, wall)
@@ -163,14 +166,14 @@ class Scanner:
         content = self.unreadable.open(file, key)
         if content is None:
             return None
-        record = files.known.get(key) or files.new_record(key, file.shown, seen_at=wall)
+        record = files.known.get(key) or files.new_record(key, new.shown, seen_at=wall)
         record.done = 0
         self._holds.keep(key, content.fd, file.path)
         harvester = Harvester(
             record, content, cutting=new.source.cutting, name_stream=files.name_stream, now=now
         )
         harvester.set_rotated(now, rotated=file.rotated)
-        record.path = file.shown
+        record.path = new.shown
         files.register(key, record)
         files.add_open(key, harvester)
         files.look(key, harvester, now)
@@ -187,7 +190,13 @@ class Scanner:
                 )
 
     def _recover(self, found: set[FileIdentity], now: float, wall: int) -> None:
-        """Open what only a hold leads to, once at the start."""
+        """
+        Open what only a hold leads to, once at the start.
+
+        A hold without a record was made right before a crash. If it is a copy of a file that was
+        truncated since, its lines are known by the record of that file: it waits in `_held` until
+        the reader has seen the truncation too, and is then read on.
+        """
         for held in self._holds.left():
             key = identity(held.stat)
             if key in found:
@@ -197,11 +206,21 @@ class Scanner:
             file = FoundFile(held.link, held.stat, rotated=True, compressed=gz)
             path = record.path if record else FoundFile(held.path, held.stat, rotated=True).shown
             source = self._source_of(path)
-            harvester = self._start(UnknownFile(file, key, source or self._inputs[0]), now, wall)
-            if harvester is not None:
-                harvester.record.path = path
-                if source is None:
+            new = UnknownFile(file, key, source or self._inputs[0], path)
+            if source is None:
+                if self._start(new, now, wall) is not None:
                     self._drop_undelivered(key, "no input reads it any more", wall)
+            elif record is None and self._is_copy_of_truncated(new):
+                self._held.append(new)
+            else:
+                self._start(new, now, wall)
+
+    def _is_copy_of_truncated(self, new: UnknownFile) -> bool:
+        content = self.unreadable.open(new.file, new.key)
+        kin = [
+            each for each in self._files.records.values() if family(each.path) == family(new.shown)
+        ]
+        return content is not None and self._copies.fits_truncated(content, kin)
 
     def _source_of(self, path: str) -> InputFiles | None:
         """Return the input that reads a file which has no name any more."""
@@ -220,7 +239,7 @@ class Scanner:
             families.setdefault(family(record.path), []).append(record)
         for each in rotated:
             if each.file.stat.st_size:  # an empty one may be a copy in the making
-                kin = families.get(family(each.file.shown), [])
+                kin = families.get(family(each.shown), [])
                 self._open_rotated(each, kin, now, wall)
         ready = self._files.ready
         for each in unknown:  # the oldest is read first
@@ -243,7 +262,7 @@ class Scanner:
         """Read a copy on from where its original was read to."""
         truncated = self._copies.truncated.pop(record.id, None)
         self._files.rebind(record, unknown.key)
-        log.info("%s is a copy of %s; reading goes on in it", unknown.file.path, record.path)
+        log.info("%s is a copy of %s; reading goes on in it", unknown.shown, record.path)
         harvester = self._start(unknown, now, wall)
         if harvester is None or truncated is None:
             return

@@ -395,6 +395,20 @@ def test_two_copies_of_a_file_of_which_half_a_line_was_seen() -> None:
     )
 
 
+def test_a_crash_while_only_a_hold_of_a_copy_is_left() -> None:
+    """Kept: the copy was compressed and deleted, and its hold was read as a file of its own."""
+    play(
+        {"absorbing": False, "emit": False},
+        ("write", {"lines": 1}),
+        ("read_publish_and_save", {}),
+        ("copytruncate", {}),
+        ("read", {}),
+        ("compress", {}),
+        ("crash", {}),
+        ("copytruncate", {}),
+    )
+
+
 def test_a_crash_between_the_answer_and_the_save() -> None:
     """Kept: what the index holds beyond the registry is asked for at the start."""
     play(
