@@ -83,6 +83,7 @@ class Harvester:
         self.missing = False
         self.grown_at = now
         self.split_saved = record.split
+        self.is_unsaved = False  # the registry has to save the record before anything is read
         self.rotated_at: float | None = None
         self.looked_at = (-1, -1)
 
@@ -154,6 +155,7 @@ class Harvester:
         self.record = record
         self.position = self._looked_to = self.split_saved = 0
         self.last = EMPTY
+        self.is_unsaved = True
 
     def skip_to(self, position: int) -> Fingerprint:
         """Take what is before a position as read; return its fingerprint; raises OSError."""

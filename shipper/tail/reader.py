@@ -99,6 +99,8 @@ class Reader:
         try:
             if not harvester.is_same():
                 self._restart(key, harvester, now, wall)
+            if harvester.is_unsaved:
+                return None
             block = harvester.read(self.block_bytes, now=now, read_at=wall)
         except OSError as error:
             log.warning("%s: %s; it is tried again in the next scan", harvester.path, error)
@@ -112,7 +114,12 @@ class Reader:
         return block
 
     def _restart(self, key: FileIdentity, harvester: Harvester, now: float, wall: int) -> None:
-        """Begin again with a file that was truncated, or is another one under the same inode."""
+        """
+        Begin again with a file that was truncated, or is another one under the same inode.
+
+        It is read once the registry has saved the new record: its generation is in the name of its
+        stream, so after a crash its lines have to meet the same one.
+        """
         old = harvester.record
         log.info("%s was truncated or replaced; it is read from its beginning", harvester.path)
         new = self._files.new_record(key, old.path, generation=old.generation + 1, seen_at=wall)
@@ -120,6 +127,7 @@ class Reader:
         self._files.register(key, new)
         self._copies.truncated[old.id] = TruncatedFile(old, harvester.position, harvester.last, now)
         harvester.restart(new)
+        self._await_save(key, harvester)
 
     def _await_save(self, key: FileIdentity, harvester: Harvester) -> None:
         self._files.mark_changed(harvester.record)
@@ -140,7 +148,10 @@ class Reader:
     def saved(self) -> None:
         """Note that the registry has saved all that was taken."""
         for key, harvester in self._saving.items():
+            if key in self._splits:
+                continue  # it began again meanwhile, which the next save is for
             harvester.split_saved = harvester.record.split
+            harvester.is_unsaved = False
             self._files.ready[key] = None
         self._saving = {}
 
