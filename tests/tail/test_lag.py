@@ -76,9 +76,8 @@ def test_a_file_that_was_truncated_keeps_what_was_read_of_it(tmp_path: Path) -> 
     read_at = reader.wall
     (tmp_path / "app.log").write_bytes(b"3\n" + 600_000 * b"x" + b"\n")
     reader.scan()
-    assert not list(
-        reader.tailer.read(now=reader.now, wall=reader.wall)
-    )  # the record is saved first
+    # its new record is saved first
+    assert not list(reader.tailer.read(now=reader.now, wall=reader.wall))
     reader.save()
     next(iter(reader.tailer.read(now=reader.now, wall=reader.wall)))
 
