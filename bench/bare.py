@@ -9,13 +9,14 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from shipper.agent import pipeline
+from shipper.agent import checkpointer, pipeline
 from shipper.cli import main
 from shipper.registry.receipts import Receipts
 
 if TYPE_CHECKING:
-    from shipper.events import AnyEvents, Block
+    from shipper.events import Block
     from shipper.registry.receipts import BlockReceipt
+    from shipper.splice import AnyEvents
 
 
 class Nothing(Receipts):
@@ -30,5 +31,6 @@ def without(_block: Block, _events: AnyEvents) -> None:
 
 
 if __name__ == "__main__":
-    vars(pipeline).update(Receipts=Nothing, receipt_of=without)
+    vars(checkpointer).update(Receipts=Nothing)
+    vars(pipeline).update(receipt_of=without)
     main(sys.argv[1:])

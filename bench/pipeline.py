@@ -23,14 +23,12 @@ from pathlib import Path
 
 from bench import corpus
 from bench.harness import Result, table
-from shipper.deliver.batch import QueuedBlock, batch_of
-from shipper.deliver.bulk import bulk_body
+from shipper.deliver.bulk import BulkPreparer
 from shipper.deliver.dedupe import Dedupe
 from shipper.enrich.enricher import Enricher, RecordContext
 from shipper.events import Block
 
 BLOCK_BYTES = 1 << 18
-BATCH_BLOCKS = 8
 STAGE_BLOCKS = 128  # what a stage runs over: more than the caches hold, little enough to keep
 IDLE_SECONDS = 10.0
 
@@ -109,14 +107,6 @@ def stages(log: Path) -> Sequence[tuple[str, float]]:
     lines = sum(block.data.count(b"\n") for block in blocks)
     enricher = Enricher(around)
     events = [enricher.enrich(block) for block in blocks]
-    parcels = [
-        QueuedBlock(made, 1, block.end, len(block.data))
-        for block, made in zip(blocks, events, strict=True)
-    ]
-    batches = [
-        batch_of(number, parcels[start : start + BATCH_BLOCKS])
-        for number, start in enumerate(range(0, len(parcels), BATCH_BLOCKS))
-    ]
 
     def read() -> None:
         with log.open("rb", buffering=0) as file:
@@ -131,12 +121,13 @@ def stages(log: Path) -> Sequence[tuple[str, float]]:
         seen = Dedupe([], {})
         for block, made in zip(blocks, events, strict=True):
             seen.filter(block, made)
-        for batch in batches:
-            seen.ack(batch)
+        for made in events:
+            seen.ack(made.origins)
 
     def bulk() -> None:
-        for batch in batches:
-            bulk_body(batch, "production")
+        preparer = BulkPreparer("production")
+        for made in events:
+            made.prepared_by(preparer)
 
     named: dict[str, Callable[[], None]] = {
         "read": read,

@@ -21,7 +21,8 @@ from pathlib import Path
 
 from bench import corpus
 from shipper.enrich.enricher import Enricher, RecordContext
-from shipper.events import AnyEvents, Block
+from shipper.events import Block
+from shipper.splice import AnyEvents
 from shipper.store.api import (
     Aggregation,
     Cardinality,

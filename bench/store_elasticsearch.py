@@ -24,8 +24,7 @@ from pathlib import Path
 from bench.store import QUESTIONS, ROUNDS, events_of
 from elasticsearch import Elasticsearch
 from shipper.config.outputs import ElasticsearchOutput
-from shipper.deliver.batch import Batch
-from shipper.deliver.bulk import bulk_body
+from shipper.deliver.bulk import BulkPreparer
 from shipper.net.elastic import Cluster
 from shipper.store.api import Question, Selection, Store
 from shipper.store.elasticsearch.setup import set_up
@@ -38,9 +37,9 @@ LINES = {"accept": "application/json", "content-type": "application/x-ndjson"}
 def load(output: ElasticsearchOutput, namespace: str, lines: int) -> None:
     """Store the documents of the corpus."""
     list(set_up(output))
-    cluster = Cluster(output, raw=True)
-    for number, (_, events) in enumerate(events_of(lines)):
-        cluster.ask(partial(send, bulk_body(Batch(number, (), (events,)), namespace)))
+    cluster, preparer = Cluster(output, raw=True), BulkPreparer(namespace)
+    for _, events in events_of(lines):
+        cluster.ask(partial(send, events.prepared_by(preparer).body))
     cluster.close()
 
 

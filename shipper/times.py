@@ -9,8 +9,10 @@ write the same form, and a time that one of them writes is searched for in anoth
 from __future__ import annotations
 
 import re
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND: Final = timedelta(milliseconds=1)
@@ -24,6 +26,13 @@ _FORM: Final = re.compile(
     r"(?:[Tt ](?P<minute>\d\d:\d\d)(?::(?P<second>\d\d)(?P<fraction>\.\d{1,9})?)?"
     r"(?P<zone>[Zz]|[+-]\d\d:\d\d)?)?"
 )
+
+
+class Clock(NamedTuple):
+    """The clocks of a process: `wall` in epoch milliseconds, `monotonic` in seconds."""
+
+    wall: Callable[[], int]
+    monotonic: Callable[[], float] = time.monotonic
 
 
 def iso(epoch_ms: int) -> str:

@@ -29,7 +29,7 @@ ALL_CODE = [
 
 # The arrows between the rooms: what a room (a folder, or a module beside the folders) may import
 # of ours besides itself. `a.b` allows that module or folder only.
-SEAMS = {"errors", "events", "fingerprint", "fields", "files", "times", "crashpoints"}
+SEAMS = {"errors", "events", "fingerprint", "splice", "fields", "files", "times", "crashpoints"}
 MAY_IMPORT: dict[str, set[str]] = {
     "__init__": set(),
     "__main__": {"cli"},
@@ -39,6 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "times": set(),
     "events": {"fingerprint"},
     "fingerprint": set(),
+    "splice": {"events"},
     "fields": set(),
     "crashpoints": set(),
     "text": {"times"},
@@ -50,7 +51,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "registry": SEAMS,
     "tail": {*SEAMS, "registry"},
     "enrich": SEAMS,
-    "store": {"config", "crashpoints", "errors", "fields", "files", "net", "text", "times"},
+    "store": {
+        *("config", "crashpoints", "errors", "fields", "files", "net", "splice", "text", "times"),
+    },
     "deliver": {
         *(*SEAMS, "config", "enrich", "net", "registry", "tail.lag"),
         *("store.embedded.writer", "store.embedded.incoming"),
@@ -147,8 +150,8 @@ MODULE_LINES = 500
 FUNCTION_LINES = 45
 CLASS_METHODS = 25
 # What was larger when these limits were set, and has to be taken apart; nothing may join.
-LARGE_MODULES = {"agent.pipeline"}
-LARGE_CLASSES = {"Ledger", "Pipeline"}
+LARGE_MODULES: set[str] = set()
+LARGE_CLASSES = {"Ledger"}
 MEDIAN_FUNCTION_LINES = 9
 
 

@@ -9,7 +9,7 @@ So the store that can be searched is asked, directly or behind Logstash.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shipper.config.outputs import ElasticsearchOutput
 from shipper.enrich.origin import is_run
@@ -31,7 +31,7 @@ WRAPPED = Selection("tags:rejected")
 MOST = 1_000_000
 
 
-def stored_positions_of(config: Config, output: Output) -> StoredPositions:
+def stored_positions_of(config: Config, output: Output[Any]) -> StoredPositions:
     """Return what tells which positions of a stream, first to last, are stored; see `Output`."""
     if isinstance(config.search or config.output, ElasticsearchOutput):
         return _SearchedStore(config).stored_positions

@@ -8,7 +8,7 @@ letters go out beside the rest.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shipper.agent import requests
 from shipper.agent.requests import RequestAnswer, RequestOutcome
@@ -48,7 +48,7 @@ class Desk:
         self._on_positions: list[tuple[Path, requests.Request]] = []
         self._replays: list[tuple[Path, requests.ReplayRequest]] = []
         self._current: tuple[Path, Replay] | None = None
-        self._parcel: QueuedBlock | None = None  # of the replay, for which the queue had no room
+        self._block: QueuedBlock[Any] | None = None  # of the replay, waiting for room in the queue
         self._complaint = ""
 
     def look(self) -> None:
@@ -62,7 +62,7 @@ class Desk:
 
     def begin_again(self) -> None:
         """Go on after what was under way was given up."""
-        self._current = self._parcel = None
+        self._current = self._block = None
 
     @property
     def wants_quiet(self) -> bool:
@@ -94,18 +94,18 @@ class Desk:
         """Return whether dead letters are to be sent again."""
         return bool(self._replays) or self._current is not None
 
-    def replay(self, output: Output, publisher: Publisher) -> None:
+    def replay(self, output: Output[Any], publisher: Publisher) -> None:
         """Get on with sending dead letters again, as far as the queue has room."""
         try:
             if self._current is None:
                 if not self._replays:
                     return
                 path, request = self._replays[0]
-                self._current = path, Replay(self._letters, request.ids, output.stored_positions)
+                self._current = path, Replay(self._letters, request.ids, output)
             path, replay = self._current
-            self._parcel = self._parcel or replay.next_parcel()
-            if self._parcel is not None and publisher.put(self._parcel, 0):
-                self._parcel = None
+            self._block = self._block or replay.next_block()
+            if self._block is not None and publisher.put(self._block, 0):
+                self._block = None
             if replay.is_over:
                 self._answer(path, RequestAnswer(_outcomes(replay.finish())))
                 self._current, self._replays = None, []  # until the next look
@@ -115,10 +115,10 @@ class Desk:
                 log.warning("%s; the replay of dead letters goes on when it can", error)
             self._complaint = str(error)
 
-    def ack(self, parcel: QueuedBlock) -> None:
+    def ack(self, block: QueuedBlock[Any]) -> None:
         """Take notice of an ack of what belongs to no file."""
         if self._current is not None:
-            self._current[1].ack(parcel)
+            self._current[1].ack(block)
 
     def _answer(self, path: Path, answer: RequestAnswer) -> None:
         try:

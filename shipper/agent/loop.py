@@ -1,14 +1,16 @@
 """
-`shipper run`: turns the pipeline, and is the only place that starts its threads and reads clocks.
+`shipper run`: runs the pipeline; the only module that starts its threads and reads clocks.
 
     main thread        the reading side of the pipeline; signals
     publishing thread  the publisher
 
 A stop: reading ends, what was read is published, positions are saved, within
-`delivery.stop_seconds`; then, or at a second signal, what is under way is given up, which costs
-nothing but to send it again. Another config, in this order: it is read, with all its faults → what
-was read is published, if the output changes, for at most as long as a stop → what is left goes
-back to being unread → the other output is opened, or the old one again.
+`delivery.stop_seconds`. After that, or at a second signal, the current batch is abandoned: it is
+sent again at the next start.
+
+A reload, in this order: the new config is read and checked → if the output changes, what was read
+is published, for as long as a stop may take → what is left counts as unread → the new output is
+opened, or the old one again.
 """
 
 from __future__ import annotations
@@ -19,29 +21,28 @@ import os
 import resource
 import threading
 import time
-from http import HTTPStatus
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from shipper.agent import requests
-from shipper.agent.health import HealthInputs, ailments, hindrances
-from shipper.agent.metrics import CONTENT_TYPE, exposition
-from shipper.agent.pipeline import POLL_SECONDS, Pipeline
+from shipper.agent.endpoint import Endpoint
+from shipper.agent.health import HealthInputs
+from shipper.agent.pipeline import Pipeline
+from shipper.agent.scan_schedule import POLL_SECONDS
 from shipper.config.changes import differences
-from shipper.errors import ConfigError, DataFolderError, ShipperError
+from shipper.errors import ConfigError, DataFolderError
 from shipper.process import data_folder
 from shipper.process.signals import Signals
+from shipper.times import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shipper.agent.http import HttpResponse, Listener
     from shipper.agent.requests import RequestOutcome
-    from shipper.config.main import Config, MetricsOptions
+    from shipper.config.main import Config
 
 log = logging.getLogger("shipper")
 
-ENOUGH = 2  # signals to stop, at which nothing is waited for any more
+STOP_AT_ONCE = 2  # signals to stop, after which nothing is waited for
 
 
 def wall() -> int:
@@ -57,11 +58,11 @@ def run(
     read_config: Callable[[], Config] | None = None,
 ) -> int:
     """
-    Ship until told to stop; with `once`, until all that is there now is acked.
+    Ship until a signal asks to stop; with `once`, until all that is there now is acked.
 
-    Signals: see shipper/process/signals.py; `read_config` gives the config when it is read again.
-    Return the exit code: 0, or with `once` 3 if a file could not be read or not everything was
-    acked within `timeout_seconds`.
+    Signals: see shipper/process/signals.py; `read_config` returns the config at a reload. Return
+    the exit code: 0, or with `once` 3 if a file could not be read or not everything was acked
+    within `timeout_seconds`.
 
     Raises:
         ShipperError: the data folder or the output cannot be used.
@@ -81,7 +82,7 @@ def replay_at_once(config: Config, request: requests.ReplayRequest) -> tuple[Req
 
     Raises:
         ShipperError: the data folder or the output cannot be used; or a signal came before the
-            end, and the rest goes out with the next replay, or at the next start.
+            end: the rest is sent by the next replay, or by the next start.
 
     """
     with data_folder.hold(config.data_dir):
@@ -95,7 +96,9 @@ def replay_at_once(config: Config, request: requests.ReplayRequest) -> tuple[Req
             shipper.close()
         answer = requests.take_answer(place)
     if answer is None:
-        raise DataFolderError("stopped before all was sent; the shipper goes on at its next start")
+        raise DataFolderError(
+            "stopped before all dead letters were sent", "the shipper continues at its next start"
+        )
     return answer.outcomes
 
 
@@ -105,26 +108,27 @@ class Shipper:
     def __init__(self, config: Config, read_config: Callable[[], Config] | None = None) -> None:
         self._config = config
         self._read_config = read_config
-        self._pipeline = Pipeline(config, wall)
+        self._pipeline = Pipeline(config, Clock(wall))
         self._signals = Signals(self._on_signal)
         self._thread = self._make_thread()
-        self._listener: Listener | None = None
-        self._is_answering = False
+        self._endpoint = Endpoint(
+            config.metrics, self._pipeline.read_metrics, self._read_health, _start_thread
+        )
 
     def _make_thread(self) -> threading.Thread:
         body = self._pipeline.publisher.run
         return threading.Thread(target=body, name="publisher", daemon=True)
 
     def forever(self) -> int:
-        """Ship until a signal; then stop reading, flush, ack, save."""
+        """Ship until a signal; then stop reading, publish, save."""
         pipeline = self._pipeline
-        self._listen(self._config.metrics)  # a port that is taken is told before anything is read
+        self._endpoint.listen()  # a port in use is an error before anything is read
         self._start()
-        self._answer()  # only now can it be told that all threads are alive
+        self._endpoint.answer()  # not before all threads are alive
         log.info("shipping as %s; stop with SIGTERM or Ctrl-C", self._config.host.name)
         while not pipeline.stopping:
             pipeline.raise_failure()
-            self._attend()
+            self._act_on_signals()
             busy = pipeline.turn()
             pipeline.settle()
             pipeline.beat()
@@ -142,7 +146,7 @@ class Shipper:
             if time.monotonic() >= deadline or pipeline.stopping:
                 break
             pipeline.raise_failure()
-            self._attend()
+            self._act_on_signals()
             pipeline.settle()
         if pipeline.stopping:
             deadline = time.monotonic() + self._config.delivery.stop_seconds
@@ -150,23 +154,22 @@ class Shipper:
         return 0 if done and not pipeline.tailer.unreadable() else 3
 
     def replay(self) -> None:
-        """Send the dead letters that were asked for, and nothing else."""
+        """Send the dead letters that are requested, and nothing else."""
         pipeline = self._pipeline
         self._start()
         pipeline.desk.look()
         while pipeline.desk.is_replaying and not pipeline.stopping:
             pipeline.raise_failure()
             pipeline.replay()
-            pipeline.wake.wait(POLL_SECONDS)
-            pipeline.wake.clear()
+            pipeline.wait(POLL_SECONDS)
             pipeline.settle()
             if not pipeline.desk.is_replaying:
-                pipeline.desk.look()  # a replay that was killed left its request: it came first
+                pipeline.desk.look()  # an earlier replay that was killed may have been carried out
         self._finish(time.monotonic() + self._config.delivery.stop_seconds)
 
     def _start(self) -> None:
         _allow_many_files()
-        _let_the_allocator_keep(2 * self._config.delivery.batch_bytes)
+        _keep_freed_memory(2 * self._config.delivery.batch_bytes)
         gc.collect()
         gc.freeze()
         self._thread.start()
@@ -176,8 +179,8 @@ class Shipper:
         self._pipeline.called = True
         self._pipeline.wake.set()
 
-    def _attend(self) -> None:
-        """Do what signals asked for, but for the end."""
+    def _act_on_signals(self) -> None:
+        """Do what signals asked for, except to stop."""
         self._pipeline.called = False
         if self._signals.take_dump():
             for line in self._pipeline.state():
@@ -186,87 +189,40 @@ class Shipper:
             self._reload()
 
     def _reload(self) -> None:
-        """Go on with the config as it is now; with the one before if that has a fault."""
+        """Continue with the new config, or with the old one if the new one has an error."""
         if self._read_config is None:
             return
         try:
             new = self._read_config()
             found = differences(self._config, new)
-            fault = None
-        except ConfigError as error:
-            fault = str(error)
-        if fault is None and found.has_output:
-            fault = self._swap_output(new)
-        if fault is not None:
-            for line in fault.splitlines():
+            error = None
+        except ConfigError as failure:
+            error = str(failure)
+        if error is None and found.has_output:
+            error = self._swap_output(new)
+        if error is not None:
+            for line in error.splitlines():
                 log.error("%s", line)
-            log.error("the config was not taken over; the one before stays in force")
+            log.error("the new config is not used; the old one stays in force")
         elif not self._pipeline.stopping:
-            self._listen_anew(new.metrics)
+            self._endpoint.reconfigure(new.metrics)
             self._config = new
             self._pipeline.reconfigure(new)
             changed = ", ".join(found.sections) or "nothing"
-            log.info("the config was read again; changed: %s", changed)
+            log.info("the config was reloaded; changed: %s", changed)
 
-    def _listen(self, metrics: MetricsOptions) -> None:
-        """Answer questions about how the shipper is, where the config says."""
-        if metrics.listen is None:
-            return
-        from shipper.agent.http import Listener, read_token  # noqa: PLC0415 -- for whom it is asked
-
-        self._listener = Listener(metrics.listen, read_token(metrics.token_file), self._page)
-
-    def _answer(self) -> None:
-        """Answer who asks for the metrics, if anybody may."""
-        if self._listener is not None:
-            body = self._listener.serve_forever
-            threading.Thread(target=body, name="metrics", daemon=True).start()
-            self._is_answering = True
-
-    def _listen_anew(self, metrics: MetricsOptions) -> None:
-        """Listen where another config says; if that cannot be, nowhere, which is logged."""
-        if metrics == self._config.metrics:
-            return
-        self._hang_up()
-        try:
-            self._listen(metrics)
-            self._answer()
-        except ShipperError as error:
-            log.error("%s; nobody can ask for the metrics now", error)  # noqa: TRY400 -- no fault of ours
-
-    def _hang_up(self) -> None:
-        listener, self._listener = self._listener, None
-        if listener is not None:
-            if self._is_answering:  # else `shutdown` would wait for an end that never comes
-                listener.shutdown()
-            listener.server_close()
-        self._is_answering = False
-
-    def _page(self, path: str) -> HttpResponse | None:
-        """Answer a question; called by the thread that listens."""
-        from shipper.agent.http import HttpResponse  # noqa: PLC0415 -- loaded by whom listens
-
-        pipeline, metrics = self._pipeline, self._config.metrics
-        if path == "/metrics":
-            text = exposition(pipeline.reading(), version("orchestrator-shipper"))
-            return HttpResponse(HTTPStatus.OK, text, CONTENT_TYPE)
-        vitals = HealthInputs(
+    def _read_health(self) -> HealthInputs:
+        """Return what health is judged by; called by the thread that answers."""
+        pipeline = self._pipeline
+        return HealthInputs(
             turned_seconds=time.monotonic() - pipeline.turned,
             publishing=self._thread.is_alive() and pipeline.publisher.failure is None,
-            fault=pipeline.fault,
+            error=pipeline.error,
             unacked_seconds=pipeline.unacked_seconds(),
         )
-        if path == "/-/healthy":
-            found = ailments(vitals)
-        elif path == "/-/ready":
-            found = hindrances(vitals, metrics.ready_seconds)
-        else:
-            return None
-        status = HTTPStatus.SERVICE_UNAVAILABLE if found else HTTPStatus.OK
-        return HttpResponse(status, "".join(f"{line}\n" for line in found or ["ok"]))
 
     def _swap_output(self, new: Config) -> str | None:
-        """Let the publisher end, and begin with another output; see `Pipeline.swap_output`."""
+        """End the publisher, and start one with another output; see `Pipeline.swap_output`."""
         pipeline, deadline = self._pipeline, time.monotonic() + self._config.delivery.stop_seconds
         pipeline.publisher.drain()
         while self._thread.is_alive() and not pipeline.stopping:
@@ -277,21 +233,20 @@ class Shipper:
         if pipeline.stopping:
             return None
         pipeline.raise_failure()
-        fault = pipeline.swap_output(new)
+        error = pipeline.swap_output(new)
         self._thread = self._make_thread()
         self._thread.start()
-        return fault
+        return error
 
     def _finish(self, deadline: float) -> bool:
         """Publish what was read, save; return whether everything was acked before the deadline."""
         pipeline = self._pipeline
         publisher = pipeline.publisher
         if pipeline.stopping:
-            log.info("stopping: what was read is delivered; a second signal stops at once")
+            log.info("stopping: publishing what was read; a second signal stops at once")
         publisher.hurry()
         while not pipeline.is_acked() and self._is_worth_waiting(deadline):
-            pipeline.wake.wait(POLL_SECONDS)
-            pipeline.wake.clear()
+            pipeline.wait(POLL_SECONDS)
             pipeline.settle()
         pipeline.last_beat()
         publisher.drain()
@@ -308,29 +263,33 @@ class Shipper:
         return done
 
     def _is_worth_waiting(self, deadline: float) -> bool:
-        if self._signals.stops >= ENOUGH:
+        if self._signals.stops >= STOP_AT_ONCE:
             return False
         return self._thread.is_alive() and time.monotonic() < deadline
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Close the pipeline and the port."""
         self._pipeline.close()
-        self._hang_up()
+        self._endpoint.close()
 
 
-def _let_the_allocator_keep(size: int) -> None:
+def _start_thread(body: Callable[[], None], name: str) -> None:
+    threading.Thread(target=body, name=name, daemon=True).start()
+
+
+def _keep_freed_memory(size: int) -> None:
     """
     Let the C library keep up to about twice `size` bytes of freed memory for the next batch.
 
-    It gives back to the kernel what is more than twice the largest block that it ever gave back,
-    and has it faulted in again a millisecond later: 150,000 page faults a million lines. This
-    block is never touched, so it takes no memory itself.
+    It returns to the kernel what exceeds twice the largest block it ever returned, and a
+    millisecond later it needs that again: 150,000 page faults per million lines. This block is
+    never touched, so it takes no memory itself.
     https://man7.org/linux/man-pages/man3/mallopt.3.html (M_MMAP_THRESHOLD)
     """
     bytes(size)
 
 
 def _allow_many_files() -> None:
-    """Use the whole allowance of open files: every live file is kept open."""
+    """Raise the limit of open files to the maximum: every live file is kept open."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -99,7 +99,7 @@ class MetricsSnapshot:
     start_seconds: float = _gauge("process_start_time_seconds", "When it started, since 1970.")
 
 
-def consumption() -> tuple[float, int]:
+def process_usage() -> tuple[float, int]:
     """Return the CPU seconds and the resident bytes of this process."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     try:

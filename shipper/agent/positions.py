@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shipper.agent import requests
-from shipper.agent.pipeline import tailer_of
+from shipper.agent.assembly import tailer_of
 from shipper.agent.requests import RequestOutcome
 from shipper.errors import DataFolderError
 from shipper.process import data_folder

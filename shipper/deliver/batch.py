@@ -1,128 +1,110 @@
-"""Events that are published, retried and acknowledged together."""
+"""
+What waits in the queue, and the batches made of it.
+
+An output keeps the events of a block in a form of its own (`Prepared`), made by the thread that
+read them: a `_bulk` body, the frames of a window, what the index takes. They are taken apart into
+documents again only after a failure.
+"""
 
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate, chain, groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from shipper.events import AnyEvents
+import msgspec
+
+from shipper.enrich import clock
+from shipper.events import Events, PreparesEvents
 from shipper.fingerprint import EMPTY, Fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
     from shipper.registry.receipts import BlockReceipt
 
+NO_FILE = 0  # the file of events that do not come from a file: replayed dead letters
+OWN = -1  # the file of events that are no records of the application: heartbeats
 
-NO_FILE = 0  # of a parcel whose ack moves no position
-OWN = -1  # of one that is no record of the application
+
+class Prepared(Protocol):
+    """The events of a block in the form in which one output sends them."""
+
+    @property
+    def ids(self) -> list[str]:
+        """The `_id` of each event."""
+
+    def __len__(self) -> int: ...
+
+    def events(self) -> Events:
+        """Take the documents out again, which is slow; `origins` and `tagged` are left out."""
+
+
+P = TypeVar("P", bound=Prepared)
 
 
 @dataclass(frozen=True, slots=True)
-class QueuedBlock:
+class QueuedBlock(Generic[P]):
     """
-    The events of one block on their way, and what their ack is worth: `file` up to `end`.
+    The events of one block in the queue. Once they are acked, `file` is acked up to byte `end`.
 
-    `NO_FILE` stands for events that come from elsewhere, `OWN` for what the shipper tells of
-    itself. `read` is for the receipts, `last` the fingerprint of the bytes before `end`.
+    `file` may be `NO_FILE` or `OWN`. `size` is what the block takes of the queue, in bytes;
+    `origins` are the numbers of its records per run; `read` is for the receipts, `last` is the
+    fingerprint of the bytes before `end`.
     """
 
-    events: AnyEvents
+    content: P
     file: int
     end: int
     size: int
+    origins: dict[str, list[int]] = field(default_factory=dict)
     read: BlockReceipt | None = None
     last: Fingerprint = EMPTY
 
 
 @dataclass(frozen=True, eq=False)
-class Batch:
-    """
-    Events that share one fate; `number` counts up in the order in which they were read.
+class Batch(Generic[P]):
+    """Events that are published together: the contents of blocks, in the order of reading."""
 
-    `events` are those of the blocks one after another. The columns over all of them are made when
-    they are first asked for. A batch never changes: where an output took only part of it, the next
-    try is made with `part`, which stands for the same `parcels`.
-    """
-
-    number: int
-    parcels: tuple[QueuedBlock, ...]
-    events: tuple[AnyEvents, ...]
+    contents: tuple[P, ...]
 
     def __len__(self) -> int:
-        return sum(map(len, self.events))
+        return sum(map(len, self.contents))
 
     @cached_property
     def ids(self) -> Sequence[str]:
         """The `_id` of each event."""
-        return [*chain.from_iterable(events.ids for events in self.events)]
+        return [*chain.from_iterable(content.ids for content in self.contents)]
 
-    @cached_property
-    def docs(self) -> Sequence[bytes]:
-        """The document of each event."""
-        return [*chain.from_iterable(events.docs for events in self.events)]
-
-    @cached_property
-    def times(self) -> Sequence[int]:
-        """The `@timestamp` of each event in epoch milliseconds."""
-        return [*chain.from_iterable(events.times for events in self.events)]
-
-    @cached_property
-    def datasets(self) -> Sequence[str]:
-        """The dataset of each event."""
-        return [*chain.from_iterable(events.datasets for events in self.events)]
-
-    def ranges(self, start: int, end: int) -> Iterator[tuple[AnyEvents, int, int]]:
-        """Yield the events from `start` up to `end` as (events of one block, first, last)."""
+    def ranges(self, start: int, end: int) -> Iterator[tuple[P, int, int]]:
+        """Yield the events from `start` up to `end` as (content of one block, first, last)."""
         before = 0
-        for events in self.events:
-            first, last = max(start - before, 0), min(end - before, len(events))
+        for content in self.contents:
+            first, last = max(start - before, 0), min(end - before, len(content))
             if first < last:
-                yield events, first, last
-            before += len(events)
+                yield content, first, last
+            before += len(content)
 
-    def part(self, indexes: Iterable[int]) -> Batch:
-        """
-        Make a batch of some of the events, in that order.
-
-        Block by block: so what one is taken apart into is let go of before the next.
-        """
-        starts = [0, *accumulate(map(len, self.events))]
-        parts = []
+    def parts(self, indexes: Iterable[int]) -> Iterator[Events]:
+        """Take the events at these indexes out, in this order, one block at a time."""
+        starts = [0, *accumulate(map(len, self.contents))]
         for block, chosen in groupby(indexes, lambda index: bisect_right(starts, index) - 1):
-            parts.append(self.events[block].part([index - starts[block] for index in chosen]))
-        return Batch(self.number, self.parcels, tuple(parts))
+            events = self.contents[block].events()
+            yield events.part([index - starts[block] for index in chosen])
+
+    def part(self, indexes: Iterable[int], preparer: PreparesEvents[P]) -> Batch[P]:
+        """Return a batch of the events at these indexes, in this order."""
+        return Batch(tuple(preparer.prepare(events) for events in self.parts(indexes)))
 
 
-def batch_of(number: int, parcels: Sequence[QueuedBlock]) -> Batch:
-    """Put the events of several parcels together."""
-    return Batch(number, tuple(parcels), tuple(parcel.events for parcel in parcels))
+class _Timestamp(msgspec.Struct):
+    timestamp: str = msgspec.field(name="@timestamp", default="")
 
 
-@dataclass(slots=True)
-class AckTracker:
-    """
-    The batches that were read but are not acked, in the order of reading.
-
-    Acks may come in any order; positions move only over the longest acked prefix. It is one
-    prefix for all files: so where a record stands in two files and the second copy was dropped,
-    the position in the second file never passes it before the first copy is acked.
-    """
-
-    _acked: dict[int, tuple[Batch, int]] = field(default_factory=dict)
-    _next: int = 0
-
-    def ack(self, batch: Batch, commit: int) -> None:
-        """Note that every event of the batch was accepted or buried."""
-        self._acked[batch.number] = batch, commit
-
-    def take(self) -> list[tuple[Batch, int]]:
-        """Return the batches by which the acked prefix has grown since the last call."""
-        prefix = []
-        while self._next in self._acked:
-            prefix.append(self._acked.pop(self._next))
-            self._next += 1
-        return prefix
+def time_in(document: bytes | msgspec.Raw) -> int | None:
+    """Return the `@timestamp` of a document in epoch milliseconds; None if it has none."""
+    try:
+        return clock.parse(msgspec.json.decode(document, type=_Timestamp).timestamp)
+    except msgspec.DecodeError:
+        return None

@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from shipper.deliver.batch import Batch
-    from shipper.events import Rejection
+    from shipper.deliver.wrap import RefusedEvents
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
@@ -64,25 +63,28 @@ class DeadLetters:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def bury(self, batch: Batch, rejections: Sequence[Rejection], now_ms: int) -> None:
+    def add(self, refused: RefusedEvents, now_ms: int) -> None:
         """
-        Keep the events that these rejections name; durable when this returns.
+        Write events to the file; they are durable when this returns.
 
         Raises:
-            OutputUnavailable: nothing may be taken as kept; try again.
+            OutputUnavailable: none of them may count as written; try again.
 
         """
+        events = refused.events
         lines = [
             msgspec.json.encode(
                 {
-                    "_id": batch.ids[rejection.index],
-                    "dataset": batch.datasets[rejection.index],
-                    "reason": rejection.reason,
+                    "_id": origin,
+                    "dataset": dataset,
+                    "reason": reason,
                     "at": iso(now_ms),
-                    "document": msgspec.Raw(batch.docs[rejection.index]),
+                    "document": msgspec.Raw(doc),
                 }
             )
-            for rejection in rejections
+            for origin, dataset, reason, doc in zip(
+                events.ids, events.datasets, refused.reasons, events.docs, strict=True
+            )
         ]
         try:
             with self._locked(os.O_RDWR | os.O_CREAT | os.O_APPEND) as fd:

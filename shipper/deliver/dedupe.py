@@ -1,15 +1,15 @@
 """
-Each record once: what was taken before is dropped on its way from enrichment to the queue.
+Drops duplicates on the way from enrichment to the queue, so that each record is stored once.
 
-Two ways lead to a second copy. The application wrote a record to two files: its (run, seq) was
-taken already. Or a crash fell between the commit of the index and the save of the registry: the
-lines are read again, but the index holds them; `recover` asks it at the start.
+There are two ways to a second copy. The application wrote a record to two files: its (run, seq) was
+accepted before. Or a crash came between the commit of the index and the save of the registry: the
+lines are read again, but the index has them; `recover` adds what it has at the start.
 
-Lines that are read again on demand (`Block.again`) were acked, so their numbers were taken, and
-yet the output may not hold them any more: that is why they are read again. So of these the output
-is asked, block by block: what it holds is dropped, the rest goes out. Two copies of a record
-within what is read again are told apart by the numbers that this process has sent again; once
-the first copy is stored, the output tells of it.
+Lines that are read again on request (`Block.again`) were acked, so their numbers are known, but the
+output may have lost them: that is why they are read again. So for these the output is asked, block
+by block: what it has stored is dropped, the rest is sent. Two copies of a record within what is
+read again are recognised by the numbers that this process has sent again; once the first copy is
+stored, the output reports it.
 """
 
 from __future__ import annotations
@@ -18,24 +18,23 @@ import copy
 from typing import TYPE_CHECKING
 
 from shipper.enrich.origin import is_run
-from shipper.events import AnyEvents
 from shipper.registry.seen import Seen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from shipper.deliver.batch import Batch
     from shipper.deliver.output import StoredPositions
     from shipper.events import Block
     from shipper.registry.records import SeenRow
+    from shipper.splice import AnyEvents
 
 
 class Dedupe:
     """
-    What was read, and what of it was acked; used by one thread.
+    Which records were read, and which of them are acked; used by one thread.
 
-    `streams` says per foreign stream up to which byte the index holds its lines, `holds` what an
-    output holds of a range (see `Output.stored_positions`).
+    `streams` says per foreign stream up to which byte the index has its lines. `stored_positions`
+    is that of an output or a store.
     """
 
     def __init__(
@@ -52,7 +51,7 @@ class Dedupe:
         self.streams = streams
 
     def recover(self, held: Iterable[tuple[str, Sequence[int]]]) -> int:
-        """Take in origins (stream, positions) that the output holds; return how many."""
+        """Add origins (stream, positions) that the output has stored; return how many."""
         count = 0
         for stream, positions in held:
             count += len(positions)
@@ -63,57 +62,57 @@ class Dedupe:
                 self.streams[stream] = max(self.streams.get(stream, 0), max(positions) + 1)
         return count
 
-    def filter(self, block: Block, events: AnyEvents) -> tuple[AnyEvents, int]:
+    def filter(self, block: Block, events: AnyEvents) -> AnyEvents:
         """
-        Return the events that were not taken before, and how many were.
+        Return the events that were not accepted before.
 
         Raises:
-            OutputUnavailable: of a block that is read again it cannot be told now; ask once more.
+            OutputUnavailable: the output cannot say now what it stored of a block that is read
+                again; call again later.
 
         """
         if block.again:
             return self._filter_again(block, events)
-        again: dict[str, int] = {}
+        duplicates: dict[str, int] = {}
         for run, numbers in events.origins.items():
             for number in self._read.accept(run, numbers):
-                _count(again, f"{run}-{number}")
+                _count(duplicates, f"{run}-{number}")
         held = self.streams.get(block.stream, 0)
         if held > block.start:
-            again |= {f"{block.stream}-{at}": 1 for at in _positions(block.stream, events, held)}
-        return (_without(events, again), sum(again.values())) if again else (events, 0)
+            positions = _positions(block.stream, events, held)
+            duplicates |= {f"{block.stream}-{position}": 1 for position in positions}
+        return _without(events, duplicates) if duplicates else events
 
-    def _filter_again(self, block: Block, events: AnyEvents) -> tuple[AnyEvents, int]:
+    def _filter_again(self, block: Block, events: AnyEvents) -> AnyEvents:
         """Return the events that are not stored and that this process has not sent again."""
-        left_out: dict[str, int] = {}
+        duplicates: dict[str, int] = {}
         streams = dict(events.origins)
         streams[block.stream] = _positions(block.stream, events, block.end)
         for stream, positions in streams.items():
             if positions:
-                held = {*self._stored_positions(stream, min(positions), max(positions))}
+                stored = {*self._stored_positions(stream, min(positions), max(positions))}
                 for position in positions:
-                    if position in held:
-                        _count(left_out, f"{stream}-{position}")
+                    if position in stored:
+                        _count(duplicates, f"{stream}-{position}")
         for run, numbers in events.origins.items():
             self._read.accept(run, numbers)
             for number in self._again.accept(run, numbers):
-                _count(left_out, f"{run}-{number}")
-        kept = _without(events, left_out) if left_out else events
-        return kept, len(events) - len(kept)
+                _count(duplicates, f"{run}-{number}")
+        return _without(events, duplicates) if duplicates else events
 
     def rewind(self, stored_positions: StoredPositions) -> None:
-        """Begin again at what is acked, with another output; nothing is under way."""
+        """Continue at what is acked, with another output; nothing may be queued."""
         self._stored_positions = stored_positions
         self._read, self._again = copy.deepcopy(self._acked), Seen()
 
     def forget_sent_again(self) -> None:
-        """Begin another reading again; nothing may be under way."""
+        """Forget what this process has sent again; nothing may be queued."""
         self._again = Seen()
 
-    def ack(self, batch: Batch) -> None:
-        """Count the records of a batch as taken for good."""
-        for parcel in batch.parcels:
-            for run, numbers in parcel.events.origins.items():
-                self._acked.accept(run, numbers)
+    def ack(self, origins: dict[str, list[int]]) -> None:
+        """Record the numbers per run of an acked block."""
+        for run, numbers in origins.items():
+            self._acked.accept(run, numbers)
 
     def changes(self) -> list[SeenRow]:
         """Return the rows to save since the last call."""
@@ -131,9 +130,9 @@ def _positions(stream: str, events: AnyEvents, below: int) -> list[int]:
     return [position for position in found if position < below]
 
 
-def _without(events: AnyEvents, again: dict[str, int]) -> AnyEvents:
-    """Leave out events, each as often as it is named, the last copies first."""
-    left = dict(again)
+def _without(events: AnyEvents, duplicates: dict[str, int]) -> AnyEvents:
+    """Return the events without duplicates, each left out so many times, the last copies first."""
+    left = dict(duplicates)
     keep = []
     for index, origin in reversed([*enumerate(events.ids)]):
         if left.get(origin, 0):

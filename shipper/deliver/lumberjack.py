@@ -33,11 +33,13 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import pairwise, repeat
 from operator import add, itemgetter
 from typing import TYPE_CHECKING
 
-from shipper.events import BEGIN, END, TIME_BYTES, AnyEvents, Events, Spliced, joined, times_of
+from shipper.deliver.batch import time_in
+from shipper.events import Events
+from shipper.splice import BEGIN, END, Spliced, encode_column
 
 try:
     from isal.isal_zlib import compressobj
@@ -45,20 +47,23 @@ except ImportError:  # the extra `logstash` is not installed: the same, five tim
     from zlib import compressobj  # type: ignore[assignment]
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator
 
 _WINDOW = struct.Struct(">2sI")
 _COMPRESSED = struct.Struct(">2sI")
 _EVENT = struct.Struct(">2sII")
 _SPLICED = struct.Struct(f">2sII{len(BEGIN)}s")  # an event, and how its document begins
+_NUMBER = struct.Struct(">I")
+_NUMBER_AT = len(b"2J")  # in a frame
 _ACK = struct.Struct(">2sI")
 
-_BEFORE_ORIGIN = ',"@metadata":{"origin":"'
+_BEFORE_ORIGIN = b',"@metadata":{"origin":"'
+_BEFORE_ORIGIN_SPLICED = f"{END[1:].decode()}{_BEFORE_ORIGIN.decode()}"
+_AFTER_ORIGIN = '"}}'
 
-_BODY = itemgetter(slice(None, -1))
+_WITHOUT_BRACE = itemgetter(slice(None, -1))
 
-CHUNK_EVENTS = 256  # made and compressed at a time: what fits into the caches
-CHUNK_BYTES = 1 << 18  # compressed at a time, of what is made already
+CHUNK_BYTES = 1 << 18  # compressed at a time: what fits into the caches
 TLS_ALERT = b"\x15\x03"  # how a server that wants TLS answers clear text
 
 
@@ -67,128 +72,122 @@ class ProtocolError(Exception):
 
 
 @dataclass(eq=False)
-class Framed:
-    """The events of a block as the frames of a window; read as `Events`, they are taken apart."""
+class Frames:
+    """The events of a block as the frames of a window, numbered from 1."""
 
     frames: bytes
     datasets: list[str]
-    origins: dict[str, list[int]]
-
-    tagged = 0
 
     def __len__(self) -> int:
         return len(self.datasets)
 
-    @property
-    def _documents(self) -> list[tuple[str, bytes]]:  # not kept: needed after a failure alone
-        documents, at = [], 0
-        while at < len(self.frames):
-            _kind, _number, length = _EVENT.unpack_from(self.frames, at)
-            at += _EVENT.size + length
-            doc, _, rest = self.frames[at - length : at].rpartition(_BEFORE_ORIGIN.encode())
-            documents.append((rest[: -len('"}}')].decode(), doc + b"}"))
+    def starts(self) -> list[int]:
+        """Return at which byte each frame begins, and where the last one ends."""
+        starts = [0]
+        while starts[-1] < len(self.frames):
+            _kind, _number, length = _EVENT.unpack_from(self.frames, starts[-1])
+            starts.append(starts[-1] + _EVENT.size + length)
+        return starts
+
+    def _documents(self) -> list[tuple[str, bytes]]:
+        documents = []
+        for start, end in pairwise(self.starts()):
+            doc, _, rest = self.frames[start + _EVENT.size : end].rpartition(_BEFORE_ORIGIN)
+            documents.append((rest[: -len(_AFTER_ORIGIN)].decode(), doc + b"}"))
         return documents
 
     @property
     def ids(self) -> list[str]:
         """The `_id` of each event."""
-        return [origin for origin, _ in self._documents]
+        return [origin for origin, _ in self._documents()]
 
-    @property
-    def docs(self) -> list[bytes]:
-        """The documents."""
-        return [doc for _, doc in self._documents]
-
-    @property
-    def times(self) -> list[int]:
-        """The time of each event in epoch milliseconds."""
-        return times_of(doc[len(BEGIN) :][:TIME_BYTES] for doc in self.docs)
-
-    def part(self, chosen: Sequence[int]) -> Events:
-        """Return the events at these indexes; the origins stay."""
-        documents = self._documents
-        docs = [documents[i][1] for i in chosen]
+    def events(self) -> Events:
+        """Take the documents out again."""
+        documents = self._documents()
         return Events(
-            [documents[i][0] for i in chosen],
-            docs,
-            times_of(doc[len(BEGIN) :][:TIME_BYTES] for doc in docs),
-            [self.datasets[i] for i in chosen],
-            self.origins,
+            [origin for origin, _ in documents],
+            [doc for _, doc in documents],
+            [time_in(doc) or 0 for _, doc in documents],
+            self.datasets,
         )
 
-
-def frame(events: AnyEvents) -> AnyEvents:
-    """Make the frames of spliced events; others are left as they are."""
-    if not isinstance(events, Spliced):
-        return events
-    ends = joined(
-        f'{offset}{END[1:]}{_BEFORE_ORIGIN}{run}-{seq}"}}}}'
-        for offset, run, seq in zip(events.offsets, events.runs, events.seqs, strict=True)
-    )
-    count = len(ends)
-    tails = [tail[1] for tail in events.tails]
-    lengths = map(add, map(add, map(len, events.bodies), map(len, tails)), map(len, ends))
-    parts = [b""] * (4 * count)
-    parts[0::4] = map(
-        _SPLICED.pack,
-        repeat(b"2J"),
-        range(1, count + 1),
-        map(add, lengths, repeat(len(BEGIN))),
-        repeat(BEGIN),
-    )
-    parts[1::4] = events.bodies
-    parts[2::4] = tails
-    parts[3::4] = ends
-    return Framed(b"".join(parts), events.datasets, events.origins)
+    def cut(self, first: int, last: int, before: int) -> bytes:
+        """Return the frames of some events for a window with `before` other events in front."""
+        if (first, last, before) == (0, len(self), 0):
+            return self.frames
+        starts = self.starts()[first : last + 1]
+        frames = bytearray(self.frames[starts[0] : starts[-1]])
+        for number, start in enumerate(starts[:-1], before + 1):
+            _NUMBER.pack_into(frames, start - starts[0] + _NUMBER_AT, number)
+        return bytes(frames)
 
 
-def encode_window(ids: Sequence[str], docs: Sequence[bytes], level: int) -> bytes:
-    """Make the bytes of one window; level 0 leaves them uncompressed."""
-    return _window(
-        len(ids),
-        (
-            _event_frames(
-                ids[start : start + CHUNK_EVENTS], docs[start : start + CHUNK_EVENTS], start
-            )
-            for start in range(0, len(ids), CHUNK_EVENTS)
-        ),
-        level,
-    )
+class FramePreparer:
+    """Makes the frames of blocks."""
+
+    def prepare(self, events: Events) -> Frames:
+        """
+        Make the frames of documents.
+
+        A document ends with its brace: that is cut off, and the origin closes it again.
+        """
+        ends = f"\n{_BEFORE_ORIGIN.decode()}".join(
+            ["", *(id + _AFTER_ORIGIN for id in events.ids)]  # noqa: A001 -- its name
+        )
+        tails = ends.encode().split(b"\n")[1:]
+        bodies = [*map(_WITHOUT_BRACE, events.docs)]
+        lengths = map(add, map(len, bodies), map(len, tails))
+        parts = [b""] * (3 * len(bodies))
+        parts[0::3] = map(_EVENT.pack, repeat(b"2J"), range(1, len(bodies) + 1), lengths)
+        parts[1::3] = bodies
+        parts[2::3] = tails
+        return Frames(b"".join(parts), events.datasets)
+
+    def prepare_spliced(self, events: Spliced) -> Frames:
+        """Make the frames of spliced events: no document is made on its own."""
+        ends = encode_column(
+            f"{offset}{_BEFORE_ORIGIN_SPLICED}{run}-{seq}{_AFTER_ORIGIN}"
+            for offset, run, seq in zip(events.offsets, events.runs, events.seqs, strict=True)
+        )
+        count = len(ends)
+        tails = [tail[1] for tail in events.tails]
+        lengths = map(add, map(add, map(len, events.bodies), map(len, tails)), map(len, ends))
+        parts = [b""] * (4 * count)
+        parts[0::4] = map(
+            _SPLICED.pack,
+            repeat(b"2J"),
+            range(1, count + 1),
+            map(add, lengths, repeat(len(BEGIN))),
+            repeat(BEGIN),
+        )
+        parts[1::4] = events.bodies
+        parts[2::4] = tails
+        parts[3::4] = ends
+        return Frames(b"".join(parts), events.datasets)
 
 
-def framed_window(events: Framed, level: int) -> bytes:
-    """Make the bytes of the window of a block that is framed already."""
-    view = memoryview(events.frames)
-    starts = range(0, len(view), CHUNK_BYTES)
-    return _window(len(events), (view[at : at + CHUNK_BYTES] for at in starts), level)
+def encode_window(contents: Iterable[tuple[Frames, int, int]], level: int) -> bytes:
+    """
+    Make the bytes of a window of some events of each block; level 0 leaves them uncompressed.
 
-
-def _window(events: int, frames: Iterable[bytes | memoryview], level: int) -> bytes:
-    head = _WINDOW.pack(b"2W", events)
+    `contents` are what `Batch.ranges` yields.
+    """
+    frames, count = [], 0
+    for content, first, last in contents:
+        frames.append(content.cut(first, last, count))
+        count += last - first
+    head = _WINDOW.pack(b"2W", count)
     if not level:
         return b"".join((head, *frames))
     packer = compressobj(level)
-    packed = [packer.compress(chunk) for chunk in frames]
+    packed = [packer.compress(chunk) for each in frames for chunk in _chunks(each)]
     packed.append(packer.flush())
     return b"".join((head, _COMPRESSED.pack(b"2C", sum(map(len, packed))), *packed))
 
 
-def _event_frames(ids: Sequence[str], docs: Sequence[bytes], before: int) -> bytes:
-    """
-    Make the `J` frames of events that have so many of their window before them.
-
-    Every step is one pass in C over the column. A document ends with its brace: that is cut off,
-    and the tail closes it again.
-    """
-    tails = f'"}}}}\n{_BEFORE_ORIGIN}'.join(["", *ids, ""]).encode().split(b"\n")[1:-1]
-    bodies = [*map(_BODY, docs)]
-    numbers = range(before + 1, before + len(bodies) + 1)
-    lengths = map(add, map(len, bodies), map(len, tails))
-    parts = [b""] * (3 * len(bodies))
-    parts[0::3] = map(_EVENT.pack, repeat(b"2J"), numbers, lengths)
-    parts[1::3] = bodies
-    parts[2::3] = tails
-    return b"".join(parts)
+def _chunks(frames: bytes) -> Iterator[memoryview]:
+    view = memoryview(frames)
+    return (view[start : start + CHUNK_BYTES] for start in range(0, len(view), CHUNK_BYTES))
 
 
 class AckReader:

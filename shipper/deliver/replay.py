@@ -12,12 +12,9 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from shipper.deliver.batch import NO_FILE, QueuedBlock
-from shipper.enrich import clock
+from shipper.deliver.batch import NO_FILE, QueuedBlock, time_in
 from shipper.errors import OutputUnavailable
 from shipper.events import Events
 
@@ -25,9 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from shipper.deliver.deadletters import DeadLetter, DeadLetters
-    from shipper.deliver.output import StoredPositions
+    from shipper.deliver.output import Output
 
-PARCEL_BYTES = 1 << 18  # as a block of a file
+BLOCK_BYTES = 1 << 18  # as a block of a file
 
 
 @dataclass(slots=True)
@@ -51,10 +48,10 @@ class Replay:
         self,
         letters: DeadLetters,
         ids: Collection[str] | None,
-        stored_positions: StoredPositions,
+        output: Output[Any],
     ) -> None:
         self._letters = letters
-        self._stored_positions = stored_positions
+        self._output = output
         self._lines = [
             (line.letter.id, line.mark)
             for line in letters.read()
@@ -64,7 +61,7 @@ class Replay:
         self._source: Iterator[DeadLetter] = self._chosen()
         self._sent: set[str] = set()
         self._before: set[str] = set()
-        self._under_way: QueuedBlock | None = None
+        self._under_way: QueuedBlock[Any] | None = None
         self._all_sent = False
 
     def _chosen(self) -> Iterator[DeadLetter]:
@@ -75,7 +72,7 @@ class Replay:
                 met.add(line.letter.id)
                 yield line.letter
 
-    def next_parcel(self) -> QueuedBlock | None:
+    def next_block(self) -> QueuedBlock[Any] | None:
         """
         Return the next letters to publish; None when all are sent, or while some are under way.
 
@@ -98,18 +95,20 @@ class Replay:
                 continue
             chosen.append(letter)
             size += len(bytes(letter.document))
-            if size >= PARCEL_BYTES:
+            if size >= BLOCK_BYTES:
                 break
         if chosen:
-            self._under_way = QueuedBlock(_events_of(chosen), NO_FILE, 0, size)
+            self._under_way = QueuedBlock(
+                self._output.prepare(_events_of(chosen)), NO_FILE, 0, size
+            )
             self._sent.update(letter.id for letter in chosen)
         else:
             self._all_sent = True
         return self._under_way
 
-    def ack(self, parcel: QueuedBlock) -> None:
-        """Count a parcel, if it is one of this replay, as stored or buried anew."""
-        if parcel is self._under_way:
+    def ack(self, block: QueuedBlock[Any]) -> None:
+        """Count a block, if it is one of this replay, as stored or buried anew."""
+        if block is self._under_way:
             self._under_way = None
 
     @property
@@ -138,28 +137,13 @@ class Replay:
         stream, _, position = origin.rpartition("-")
         if not position.isdecimal():
             return False
-        return bool(self._stored_positions(stream, int(position), int(position)))
-
-
-class _Time(msgspec.Struct):
-    """What is read of a document."""
-
-    timestamp: str = msgspec.field(name="@timestamp", default="")
+        return bool(self._output.stored_positions(stream, int(position), int(position)))
 
 
 def _events_of(letters: Sequence[DeadLetter]) -> Events:
     return Events(
         [letter.id for letter in letters],
         [bytes(letter.document) for letter in letters],
-        [_time_of(letter) for letter in letters],
+        [time_in(letter.document) or letter.at_ms for letter in letters],
         [letter.dataset for letter in letters],
     )
-
-
-def _time_of(letter: DeadLetter) -> int:
-    """Read the time of the event; that of its refusal where the document has none."""
-    try:
-        told = msgspec.json.decode(letter.document, type=_Time).timestamp
-    except msgspec.DecodeError:
-        told = ""
-    return clock.parse(told) or letter.at_ms

@@ -23,14 +23,19 @@ from shipper.enrich.classify import Classification, Traits, classify
 from shipper.enrich.clock import are_canonical
 from shipper.enrich.origin import is_run
 from shipper.enrich.record import Record
-from shipper.events import AnyEvents, Block, Events, Spliced, Tail
+from shipper.events import Block, Events
+from shipper.splice import (
+    AROUND_BODY,
+    AnyEvents,
+    Spliced,
+    SplicedTail,
+    body_of,
+    split_lines,
+    tail_of,
+)
 from shipper.times import iso
 
 MISFITS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-
-BEGIN = b'{"timestamp":"'  # of every line that `emit` writes; `@timestamp` in the document
-END = b"}\n"
-AROUND = len(BEGIN) + len(END)  # bytes of a line around its body
 
 RUNS_REMEMBERED = 4096  # runs that were found well formed; a host has a few alive at a time
 CREATED = iso(0)  # stands in a remembered tail for the time of reading
@@ -69,37 +74,35 @@ class Enricher:
         return events
 
     def _whole(self, block: Block, work: _Work) -> Spliced | None:
-        """Splice all lines at once; None if any needs a closer look."""
+        """Splice all lines at once; return None if any needs a closer look."""
+        if block.cut or block.starts:
+            return None
+        bodies = split_lines(block.data)
+        if bodies is None:
+            return None
         data = block.data
-        if block.cut or block.starts or not data.startswith(BEGIN) or not data.endswith(END):
-            return None
-        # One split takes off what every line begins and ends with. The decoder takes several
-        # records on one line, and one on several lines: so there must be as many records as pieces,
-        # and no newline in any. A line with these ends has a whole record at least.
-        bodies = data.split(END + BEGIN)
-        bodies[0] = bodies[0][len(BEGIN) :]
-        bodies[-1] = bodies[-1][: -len(END)]
-        if b"\n" in b"".join(bodies):  # a quarter of the time of counting newlines
-            return None
-        if len(data) > block.limit and max(map(len, bodies)) > block.limit - AROUND + 1:
+        if len(data) > block.limit and max(map(len, bodies)) > block.limit - AROUND_BODY + 1:
             return None
         try:
             records: list[Record] = self._decoder.decode_lines(data)
         except MISFITS:
             return None
+        # The decoder accepts several records on one line, and one on several lines. A line of this
+        # form has a whole record at least: with as many records as lines, each line has one.
         return work.splice(records, bodies) if len(records) == len(bodies) else None
 
     def _line(self, line: bytes, block: Block, work: _Work) -> None:
-        """Splice one line, or mend it."""
+        """Splice one line, or put it right."""
         spliced = None
-        if line.startswith(BEGIN) and line.endswith(b"}"):
+        body = body_of(line)
+        if body is not None:
             record = self._decode(line, block)
             if record is not None:
-                spliced = work.splice([record], [line[len(BEGIN) : -1]])
+                spliced = work.splice([record], [body])
         if spliced is None:
-            work.mend(line, block.limit)
+            work.repair(line, block.limit)
         else:
-            work.events.extend(spliced)
+            work.events.extend(spliced.events())
 
     def _decode(self, line: bytes, block: Block) -> Record | None:
         if block.cut or len(line) > block.limit:
@@ -123,15 +126,15 @@ class _Parts(dict[tuple[str, tuple[str, str, int, str]], tuple[str, bytes, bytes
         path, (logger, level, status_code, status) = key
         classification = classify(Traits(logger, level, status, status_code))
         context = _context(self._context, classification, CREATED)
-        log = msgspec.json.encode({"log": {"file": {"path": path}, "offset": 0}})
-        tail = b"," + msgspec.json.encode(context)[1:-1] + b"," + log[1 : -len(b"0}}")]
+        log = {"log": {"file": {"path": path}, "offset": 0}}
+        tail = tail_of(msgspec.json.encode(context), msgspec.json.encode(log))
         before, _, behind = tail.partition(b'"created":"' + CREATED.encode())
         if len(self) >= self.LIMIT:
             self.clear()
         return self.setdefault(key, (classification.dataset, before + b'"created":"', behind))
 
 
-class _Tails(dict[tuple[str, str, int, str], Tail]):
+class _Tails(dict[tuple[str, str, int, str], SplicedTail]):
     """(logger, level, status_code, status) → the tail of such a record in this block."""
 
     def __init__(self, parts: _Parts, path: str, created: str) -> None:
@@ -140,9 +143,9 @@ class _Tails(dict[tuple[str, str, int, str], Tail]):
         self._path = path
         self._created = created.encode()
 
-    def __missing__(self, key: tuple[str, str, int, str]) -> Tail:
+    def __missing__(self, key: tuple[str, str, int, str]) -> SplicedTail:
         dataset, before, behind = self._parts[self._path, key]
-        return self.setdefault(key, Tail(dataset, before + self._created + behind))
+        return self.setdefault(key, SplicedTail(dataset, before + self._created + behind))
 
 
 def _lines(block: Block) -> list[bytes]:
@@ -188,7 +191,7 @@ class _Work:
             return None
         tails = self._tails
         *offsets, self._offset = accumulate(
-            map(len, bodies), lambda offset, size: offset + size + AROUND, initial=self._offset
+            map(len, bodies), lambda offset, size: offset + size + AROUND_BODY, initial=self._offset
         )
         return Spliced(
             bodies,
@@ -200,34 +203,36 @@ class _Work:
             records,
         )
 
-    def mend(self, line: bytes, limit: int) -> None:
+    def repair(self, line: bytes, limit: int) -> None:
         """Add one line that is odd in some way; a blank one only moves the offset."""
         offset, block = self._offset, self._block
         self._offset += len(line) + 1
         if not line.strip() and len(line) <= limit and not block.cut:
             return  # beyond the limit it is not known to be blank
-        mended = odd.mend(line, limit, cut=block.cut, at_start=offset == 0, read_at=block.read_at)
-        classification = classify(mended.traits)
-        if mended.origin is None:
+        repaired = odd.repair(
+            line, limit, cut=block.cut, at_start=offset == 0, read_at=block.read_at
+        )
+        classification = classify(repaired.traits)
+        if repaired.origin is None:
             origin = f"{block.stream}-{offset}"
         else:
-            run, seq = mended.origin
+            run, seq = repaired.origin
             origin = f"{run}-{seq}"
             self.events.origins.setdefault(run, []).append(seq)
         log = {"file": {"path": block.path}, "offset": offset}
-        if mended.origin is None:
+        if repaired.origin is None:
             log["stream"] = block.stream
         document = {
-            **mended.fields,
-            "@timestamp": iso(mended.time),
+            **repaired.fields,
+            "@timestamp": iso(repaired.time),
             **_context(self._context, classification, self._created),
             "log": log,
         }
         self.events.ids.append(origin)
         self.events.docs.append(msgspec.json.encode(document))
-        self.events.times.append(mended.time)
+        self.events.times.append(repaired.time)
         self.events.datasets.append(classification.dataset)
-        self.events.tagged += "tags" in mended.fields
+        self.events.tagged += "tags" in repaired.fields
 
     def _is_run(self, run: str) -> bool:
         if run not in self._runs:

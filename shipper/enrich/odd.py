@@ -1,7 +1,7 @@
 """
 Lines that are not what `emit` writes: put right, kept, and tagged with what was odd.
 
-Whatever the bytes are, `mend` gives one record: text that is not a JSON object becomes the
+Whatever the bytes are, `repair` gives one record: text that is not a JSON object becomes the
 `message`; keys that are not in `shipper.fields`, and values of another type than their field,
 move under `extra`; what no store could index (nesting without end, numbers beyond 64 bits, lone
 surrogates) becomes text. The tags say why:
@@ -46,7 +46,7 @@ TIME_KEYS = ("timestamp", "@timestamp", "time", "ts")
 
 
 @dataclass(frozen=True, slots=True)
-class Mended:
+class RepairedRecord:
     """A record made of an odd line: its fields but for the enrichment, time, origin, traits."""
 
     fields: dict[str, Any]
@@ -59,7 +59,7 @@ class _NotARecordError(Exception):
     """The line is not an object that can be indexed; the argument is the tag."""
 
 
-def mend(line: bytes, limit: int, *, cut: bool, at_start: bool, read_at: int) -> Mended:
+def repair(line: bytes, limit: int, *, cut: bool, at_start: bool, read_at: int) -> RepairedRecord:
     """
     Make a record of any line.
 
@@ -93,9 +93,9 @@ def _text(data: bytes, tags: list[str], *, cut: bool) -> str:
         return UTF8("replace").decode(data, final=not cut)
 
 
-def _plain(text: str, tags: list[str], read_at: int) -> Mended:
+def _plain(text: str, tags: list[str], read_at: int) -> RepairedRecord:
     fields = {"message": text, "tags": tags}
-    return Mended(fields, read_at, None, Traits())
+    return RepairedRecord(fields, read_at, None, Traits())
 
 
 def _object(text: str) -> dict[str, Any]:
@@ -142,7 +142,7 @@ def _has_duplicates(text: str) -> bool:
     return found
 
 
-def _record(record: dict[str, Any], tags: list[str], read_at: int) -> Mended:
+def _record(record: dict[str, Any], tags: list[str], read_at: int) -> RepairedRecord:
     fields: dict[str, Any] = {}
     extra: dict[str, Any] = {}
     time = _take_time(record, extra)
@@ -170,7 +170,7 @@ def _record(record: dict[str, Any], tags: list[str], read_at: int) -> Mended:
         fields.get("status", ""),
         fields.get("status_code", 0),
     )
-    return Mended(fields, read_at if time is None else time, origin, traits)
+    return RepairedRecord(fields, read_at if time is None else time, origin, traits)
 
 
 def _take_time(record: dict[str, Any], extra: dict[str, Any]) -> int | None:

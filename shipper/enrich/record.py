@@ -7,7 +7,7 @@ type under one of these keys, does not fit: it takes the slow path, where it is 
 fits needs no further look before its bytes are passed on as they are.
 
 Where it matters whether a field was there, its default is an object that no decoder gives out:
-`ABSENT`, `NO_NUMBER` of `shipper.events`, to be told by identity.
+`ABSENT`, `NO_NUMBER` of `shipper.splice`, to be told by identity.
 
 No member may be null: a union with None makes decoding a third slower (measured: 1.05 against
 0.73 µs a line), and `emit` leaves out what it has no value for.
@@ -20,7 +20,7 @@ from typing import Annotated
 import msgspec
 
 from shipper.enrich.origin import MAX_SEQ
-from shipper.events import ABSENT, NO_NUMBER
+from shipper.splice import ABSENT, NO_NUMBER
 
 Number = Annotated[int, msgspec.Meta(ge=0, lt=MAX_SEQ)]
 Integer = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]

@@ -19,13 +19,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from shipper.events import Spliced
 from shipper.registry.records import Receipt
+from shipper.splice import Spliced
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from shipper.events import AnyEvents, Block
+    from shipper.events import Block
+    from shipper.splice import AnyEvents
 
 MAX_BYTES = 64 << 20  # of a file: the most that has to be read again for one lost record
 MAX_AGE_MS = 3600 * 1000  # the precision of `shipper audit --since`

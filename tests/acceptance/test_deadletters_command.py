@@ -15,7 +15,7 @@ from shipper.crashpoints import CrashPoint
 from shipper.deliver.deadletters import DeadLetters
 from shipper.events import Rejection
 from tests.acceptance.server import documents, wait_until
-from tests.deliver.delivering import NOW, RUN, simple_batch
+from tests.deliver.delivering import NOW, RUN, add_letters, simple_batch
 
 if TYPE_CHECKING:
     from tests.acceptance.server import Site
@@ -30,7 +30,7 @@ def bury(site: Site, count: int = 3) -> DeadLetters:
     folder.mkdir(parents=True, exist_ok=True)
     letters = DeadLetters(folder / "deadletters.ndjson")
     refused = [Rejection(index, f"reason {index // 2}") for index in range(count)]
-    letters.bury(simple_batch(*range(count)), refused, NOW)
+    add_letters(letters, simple_batch(*range(count)), refused, NOW)
     return letters
 
 

@@ -145,7 +145,7 @@ def test_a_config_that_cannot_be_used(site: Site, change: tuple[str, str], told:
     configure(site, change)
 
     shipper.send_signal(signal.SIGHUP)
-    wait_until(lambda: "the one before stays in force" in logged(site), seconds=60)
+    wait_until(lambda: "the old one stays in force" in logged(site), seconds=60)
     good = site.config.read_text().replace(change[1], change[0])
     site.config.write_text(good)
     site.write(200).wait()

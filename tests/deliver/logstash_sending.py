@@ -13,8 +13,8 @@ from shipper.config.outputs import LogstashOutput, TlsOptions
 from shipper.deliver.batch import Batch
 from shipper.deliver.outputs.logstash import Logstash
 from shipper.errors import OutputUnavailable
-from shipper.events import Rejection
-from tests.deliver.delivering import RUN, simple_batch
+from shipper.events import Events, Rejection
+from tests.deliver.delivering import RUN, part_of, publish, simple_batch
 
 CLEAR = TlsOptions(enabled=False)
 
@@ -36,7 +36,7 @@ def logstash(*hosts: str, tls: TlsOptions = CLEAR, **options: Any) -> Iterator[L
     output.close()
 
 
-def batch_to(count: int) -> Batch:
+def batch_to(count: int) -> Batch[Events]:
     """Make a batch of the events 0 up to `count`."""
     return simple_batch(*range(count))
 
@@ -45,16 +45,16 @@ def ids(*seqs: int) -> list[str]:
     return [f"{RUN}-{seq}" for seq in seqs]
 
 
-def insist(output: Logstash, batch: Batch, *, tries: int = 50) -> list[Rejection]:
+def insist(output: Logstash, batch: Batch[Events], *, tries: int = 50) -> list[Rejection]:
     """Publish until all is answered, without the publisher's pauses; return what is refused."""
     refused: list[Rejection] = []
     for _ in range(tries):
         try:
-            delivery = output.publish(batch)
+            delivery = publish(output, batch)
         except OutputUnavailable:
             continue
         refused += delivery.rejected
         if not delivery.again:
             return refused
-        batch = batch.part(delivery.again)
+        batch = part_of(batch, delivery.again)
     raise AssertionError(f"{len(batch)} events are still owed")

@@ -1,45 +1,36 @@
-"""Batches, and the ledger: positions move over the longest acked prefix."""
+"""Batches: events of several blocks that are published together, and parts of them."""
 
 from __future__ import annotations
 
-from hypothesis import given
-from hypothesis import strategies as st
-
-from shipper.deliver.batch import AckTracker, batch_of
-from tests.deliver.delivering import parcel_of, seqs_of, simple_batch
+from shipper.deliver.batch import Batch, time_in
+from tests.deliver.delivering import TIME_MS, docs_of, document_of, events_of, part_of, seqs_of
 
 
-@given(st.permutations(range(8)), st.sets(st.integers(0, 7)))
-def test_acks_in_any_order(order: list[int], looks: set[int]) -> None:
-    """A batch is given when all before it are acked: each once, in order, with its commit."""
-    ledger = AckTracker()
-    given_: list[tuple[int, int]] = []
-    for step, number in enumerate(order):
-        ledger.ack(simple_batch(number, number=number), 100 + number)
-        if step in looks:
-            given_ += [(batch.number, commit) for batch, commit in ledger.take()]
-            acked = {*order[: step + 1]}
-            assert len(given_) == next(n for n in range(9) if n not in acked)
-    given_ += [(batch.number, commit) for batch, commit in ledger.take()]
-    assert given_ == [(number, 100 + number) for number in range(8)]
-    assert ledger.take() == []
-
-
-def test_a_batch_of_several_parcels() -> None:
+def test_a_batch_of_several_blocks() -> None:
     """The events of several blocks stand in one batch, in the order of reading."""
-    parcels = [parcel_of(1, 2), parcel_of(), parcel_of(7, file=2)]
-    batch = batch_of(3, parcels)
+    batch = Batch((events_of(1, 2), events_of(), events_of(7)))
     assert seqs_of(batch) == [1, 2, 7]
-    assert len(batch) == len(batch.docs) == len(batch.times) == len(batch.datasets) == 3
-    assert batch.parcels == (*parcels,)
-    assert len(parcels[0].events) == 2
+    assert len(batch) == len(docs_of(batch)) == 3
+
+
+def test_ranges() -> None:
+    """A range of a batch is a range of each block that it touches."""
+    first, empty, second = events_of(1, 2), events_of(), events_of(3, 4, 5)
+    batch = Batch((first, empty, second))
+    assert [*batch.ranges(1, 4)] == [(first, 1, 2), (second, 0, 2)]
+    assert [*batch.ranges(2, 2)] == []
 
 
 def test_a_part() -> None:
-    """A part of a batch has the events named, in that order, and stands for the same parcels."""
-    batch = simple_batch(1, 2, 3, number=5)
-    part = batch.part([2, 0])
-    assert seqs_of(part) == [3, 1]
-    assert part.docs == [batch.docs[2], batch.docs[0]]
-    assert (part.number, part.parcels) == (5, batch.parcels)
-    assert seqs_of(batch) == [1, 2, 3]
+    """A part of a batch has the events at the indexes, in their order; the batch is as before."""
+    batch = Batch((events_of(1, 2), events_of(3, 4)))
+    part = part_of(batch, [3, 0, 1])
+    assert seqs_of(part) == [4, 1, 2]
+    assert docs_of(part) == [document_of(4), document_of(1), document_of(2)]
+    assert seqs_of(batch) == [1, 2, 3, 4]
+
+
+def test_the_time_in_a_document() -> None:
+    """The time of a document is its `@timestamp`; what has none gives none."""
+    assert time_in(document_of(1)) == TIME_MS
+    assert (time_in(b"{}"), time_in(b"[]"), time_in(b'{"@timestamp":"x"}')) == (None, None, None)

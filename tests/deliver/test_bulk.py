@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 
 from shipper.deliver.batch import Batch
-from shipper.deliver.bulk import Heads, bulk_body, bulk_pieces
+from shipper.deliver.bulk import BulkPreparer, bulk_chunks
 from shipper.events import Events
-from tests.deliver.delivering import simple_batch
+from tests.deliver.delivering import events_of
+
+BLUE = BulkPreparer("blue")
 
 
 def test_the_body() -> None:
@@ -18,8 +20,7 @@ def test_the_body() -> None:
         [0, 0, 0],
         ["orchestrator.access", "orchestrator.app", "orchestrator.access"],
     )
-    batch = Batch(0, (), (events,))
-    assert bulk_body(batch, "blue") == (
+    assert BLUE.prepare(events).body == (
         b'{"create":{"_index":"logs-orchestrator.access-blue","_id":"run-1"}}\n{"a":1}\n'
         b'{"create":{"_index":"logs-orchestrator.app-blue","_id":"run-2"}}\n{"b":"\xc3\xa9"}\n'
         b'{"create":{"_index":"logs-orchestrator.access-blue","_id":"stream-0"}}\n{}\n'
@@ -28,7 +29,7 @@ def test_the_body() -> None:
 
 def test_each_line_is_json() -> None:
     """The body ends with a newline, and has two lines for each event."""
-    body = bulk_body(simple_batch(*range(100)), "default")
+    body = BLUE.prepare(events_of(*range(100))).body
     lines = body.split(b"\n")
     assert lines.pop() == b""
     assert len([json.loads(line) for line in lines]) == 200
@@ -36,13 +37,14 @@ def test_each_line_is_json() -> None:
 
 def test_no_events() -> None:
     """No events, no body."""
-    assert bulk_body(simple_batch(), "default") == b""
+    assert BLUE.prepare(Events()).body == b""
 
 
-def test_the_pieces_of_a_body() -> None:
-    """Made in pieces, of all events or of a range, it is the same body."""
-    batch = simple_batch(*range(700))
-    assert b"".join(bulk_pieces(batch, Heads("blue"), 0, 700)) == bulk_body(batch, "blue")
-    some = batch.part(range(100, 400))
-    assert b"".join(bulk_pieces(batch, Heads("blue"), 100, 400)) == bulk_body(some, "blue")
-    assert [*bulk_pieces(batch, Heads("blue"), 5, 5)] == []
+def test_the_chunks_of_a_body() -> None:
+    """In chunks, of all events or of a range over two blocks, it is the same body."""
+    whole = BLUE.prepare(events_of(*range(700)))
+    batch = Batch((BLUE.prepare(events_of(*range(300))), BLUE.prepare(events_of(*range(300, 700)))))
+    assert b"".join(bulk_chunks(batch, 0, 700)) == whole.body
+    some = BLUE.prepare(events_of(*range(100, 400)))
+    assert b"".join(bulk_chunks(batch, 100, 400)) == some.body
+    assert [*bulk_chunks(batch, 5, 5)] == []

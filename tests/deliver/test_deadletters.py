@@ -1,4 +1,4 @@
-"""Dead letters: on the disk when `bury` returns, one a line, and good to be sent again."""
+"""Dead letters: on the disk when `add` returns, one a line, and good to be sent again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shipper.deliver.batch import Batch
 from shipper.deliver.deadletters import DeadLetters
 from shipper.errors import OutputUnavailable
 from shipper.events import Events, Rejection
-from tests.deliver.delivering import NOW, TIME_MS, document_of, simple_batch
+from tests.deliver.delivering import NOW, TIME_MS, add_letters, document_of, simple_batch
 
 REASONS = [Rejection(2, "too large"), Rejection(0, 'a "quoted"\nreason')]
 
@@ -21,7 +21,7 @@ REASONS = [Rejection(2, "too large"), Rejection(0, 'a "quoted"\nreason')]
 def test_the_form(tmp_path: Path) -> None:
     """A letter has the id, the dataset, the reason, the time and the document as it was sent."""
     path = tmp_path / "deadletters.ndjson"
-    DeadLetters(path).bury(simple_batch(5, 6, 7), REASONS, NOW)
+    add_letters(DeadLetters(path), simple_batch(5, 6, 7), REASONS, NOW)
     assert [msgspec.json.decode(line) for line in path.read_bytes().splitlines()] == [
         {
             "_id": f"01JKABCDEFGHJKMNPQRSTVWXYZ-{seq}",
@@ -36,7 +36,7 @@ def test_the_form(tmp_path: Path) -> None:
 
 
 def test_letters_are_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When `bury` returns, all of the letters were synced to the disk."""
+    """When `add` returns, all of the letters were synced to the disk."""
     path = tmp_path / "letters"
     synced = []
 
@@ -45,7 +45,7 @@ def test_letters_are_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         synced.append((os.path.samestat(os.fstat(fd), path.stat()), os.fstat(fd).st_size))
 
     monkeypatch.setattr(os, "fsync", fsync)
-    DeadLetters(path).bury(simple_batch(5, 6, 7), REASONS, NOW)
+    add_letters(DeadLetters(path), simple_batch(5, 6, 7), REASONS, NOW)
     assert synced == [(True, path.stat().st_size)]
 
 
@@ -53,8 +53,8 @@ def test_a_letter_can_be_sent_again(tmp_path: Path) -> None:
     """The document in a letter is, byte for byte, the one that was sent."""
     path = tmp_path / "letters"
     document = b'{ "message":"\\u00e9 \\n","seq":1.50e3,"x":18446744073709551616 }'
-    batch = Batch(0, (), (Events(["run-1"], [document], [TIME_MS], ["orchestrator.app"]),))
-    DeadLetters(path).bury(batch, [Rejection(0, "no")], NOW)
+    batch = Batch((Events(["run-1"], [document], [TIME_MS], ["orchestrator.app"]),))
+    add_letters(DeadLetters(path), batch, [Rejection(0, "no")], NOW)
 
     class Letter(msgspec.Struct):
         id_: str = msgspec.field(name="_id")
@@ -69,8 +69,8 @@ def test_letters_are_added(tmp_path: Path) -> None:
     path = tmp_path / "letters"
     for _ in range(2):
         letters = DeadLetters(path)
-        letters.bury(simple_batch(1, 2, 3), REASONS, NOW)
-        letters.bury(simple_batch(4), REASONS[:0], NOW)
+        add_letters(letters, simple_batch(1, 2, 3), REASONS, NOW)
+        add_letters(letters, simple_batch(4), [], NOW)
     assert len(path.read_bytes().splitlines()) == 4
 
 
@@ -79,7 +79,7 @@ def test_a_torn_line_stays_alone(tmp_path: Path, torn: bytes) -> None:
     """What a crash cut off does not spoil the letter after it."""
     path = tmp_path / "letters"
     path.write_bytes(b"{}\n" + torn)
-    DeadLetters(path).bury(simple_batch(1, 2, 3), REASONS, NOW)
+    add_letters(DeadLetters(path), simple_batch(1, 2, 3), REASONS, NOW)
     lines = path.read_bytes().split(b"\n")
     assert lines[:2] == [b"{}", torn]
     assert [msgspec.json.decode(line)["reason"] for line in lines[2:4]] == [
@@ -92,11 +92,11 @@ def test_a_full_disk() -> None:
     """A disk that is full is a reason to wait, and says what to do."""
     letters = DeadLetters(Path("/dev/full"))
     with pytest.raises(OutputUnavailable, match=r"cannot write /dev/full: No space left.*free"):
-        letters.bury(simple_batch(1, 2, 3), REASONS, NOW)
+        add_letters(letters, simple_batch(1, 2, 3), REASONS, NOW)
 
 
 def test_a_folder_that_is_gone(tmp_path: Path) -> None:
     """A folder that is gone is a reason to wait."""
     letters = DeadLetters(tmp_path / "no" / "letters")
     with pytest.raises(OutputUnavailable, match="No such file"):
-        letters.bury(simple_batch(1, 2, 3), REASONS, NOW)
+        add_letters(letters, simple_batch(1, 2, 3), REASONS, NOW)

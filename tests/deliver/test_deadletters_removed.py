@@ -14,7 +14,7 @@ from shipper.crashpoints import CrashPoint
 from shipper.deliver.deadletters import DeadLetters
 from shipper.errors import DataFolderError
 from shipper.events import Rejection
-from tests.deliver.delivering import NOW, simple_batch
+from tests.deliver.delivering import NOW, add_letters, document_of, simple_batch
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,11 +26,11 @@ import sys
 from pathlib import Path
 from shipper.deliver.deadletters import DeadLetters
 from shipper.events import Rejection
-from tests.deliver.delivering import NOW, simple_batch
+from tests.deliver.delivering import NOW, add_letters, simple_batch
 letters = DeadLetters(Path(sys.argv[1]))
 print("ready", flush=True)
 for number in range(int(sys.argv[2])):
-    letters.bury(simple_batch(number), [Rejection(0, "no")], NOW + number)
+    add_letters(letters, simple_batch(number), [Rejection(0, "no")], NOW + number)
 """
 
 
@@ -43,23 +43,23 @@ def test_letters_are_read_as_they_were_buried(tmp_path: Path) -> None:
     path = tmp_path / "letters"
     letters = DeadLetters(path)
     assert ids(letters) == []
-    letters.bury(simple_batch(1, 2), REASONS, NOW)
+    add_letters(letters, simple_batch(1, 2), REASONS, NOW)
     with path.open("ab") as file:
         file.write(b'{"_id":"x","docu\n\xff\n[]\n{}\n')
-    letters.bury(simple_batch(3, 4), REASONS[:1], NOW)
+    add_letters(letters, simple_batch(3, 4), REASONS[:1], NOW)
 
     assert ids(letters) == ["1", "2", "3"]
     letter = next(letters.read()).letter
     assert (letter.reason, letter.dataset, letter.at_ms) == ("no", "orchestrator.app", NOW)
-    assert bytes(letter.document) == simple_batch(1).docs[0]
+    assert bytes(letter.document) == document_of(1)
 
 
 def test_lines_are_taken_out(tmp_path: Path) -> None:
     """What is named goes, as often as it is named; everything else stays, byte for byte."""
     path = tmp_path / "letters"
     letters = DeadLetters(path)
-    letters.bury(simple_batch(1, 2), REASONS, NOW)
-    letters.bury(simple_batch(1, 2), REASONS, NOW)
+    add_letters(letters, simple_batch(1, 2), REASONS, NOW)
+    add_letters(letters, simple_batch(1, 2), REASONS, NOW)
     first, second, *_ = path.read_bytes().splitlines(keepends=True)
     with path.open("ab") as file:
         file.write(b"torn")
@@ -106,7 +106,7 @@ def test_a_crash_while_letters_are_taken_out(
     """Killed before or after the rename, the file is the old or the new one; then all goes on."""
     path = tmp_path / "letters"
     letters = DeadLetters(path)
-    letters.bury(simple_batch(1, 2), REASONS, NOW)
+    add_letters(letters, simple_batch(1, 2), REASONS, NOW)
     mark = next(letters.read()).mark
 
     def crash(reached: CrashPoint) -> None:
@@ -120,7 +120,7 @@ def test_a_crash_while_letters_are_taken_out(
 
     assert ids(letters) == (["1", "2"] if step is CrashPoint.LETTERS_REWRITTEN else ["2"])
     letters.remove([mark])
-    letters.bury(simple_batch(3), REASONS[:1], NOW)
+    add_letters(letters, simple_batch(3), REASONS[:1], NOW)
     assert ids(letters) == ["2", "3"]
 
 
@@ -128,7 +128,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     """What cannot be taken out is all still there, and the message says where."""
     path = tmp_path / "letters"
     letters = DeadLetters(path)
-    letters.bury(simple_batch(1, 2), REASONS, NOW)
+    add_letters(letters, simple_batch(1, 2), REASONS, NOW)
     (tmp_path / f"letters.{os.getpid()}.new").mkdir()
 
     with pytest.raises(DataFolderError, match=r"cannot write .*letters"):

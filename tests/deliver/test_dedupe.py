@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import zlib
 
-from shipper.deliver.batch import Batch, QueuedBlock, batch_of
 from shipper.deliver.dedupe import Dedupe
 from shipper.events import Block, Events
 from shipper.registry.records import SeenRow
+from shipper.splice import AnyEvents
 from tests.deliver.delivering import (
     NOW,
     OTHER_RUN,
@@ -20,55 +20,55 @@ from tests.deliver.delivering import (
 )
 
 
-def filtered(dedupe: Dedupe, events: Events, start: int = 0) -> tuple[Batch, int]:
-    """Return what is left of the events of a block, as a batch, and how many were dropped."""
-    left, dropped = dedupe.filter(block_of(start=start), events)
+def filtered(dedupe: Dedupe, events: Events, start: int = 0) -> tuple[AnyEvents, int]:
+    """Return what is left of the events of a block, and how many were dropped."""
+    left = dedupe.filter(block_of(start=start), events)
     columns = (left.ids, left.docs, left.times, left.datasets)
     assert len({len(column) for column in columns}) == 1
-    return batch_of(0, [QueuedBlock(left, 1, 0, 0)]), dropped
+    return left, len(events) - len(left)
 
 
 def test_the_second_copy_is_dropped() -> None:
     """A record of two files is delivered with the one that is read first."""
     dedupe = Dedupe([], {})
-    batch, dropped = filtered(dedupe, events_of(0, 1, 2, 3))
-    assert (seqs_of(batch), dropped) == ([0, 1, 2, 3], 0)
-    batch, dropped = filtered(dedupe, events_of(1, 3, 4))
-    assert (seqs_of(batch), dropped) == ([4], 2)
-    assert batch.docs == events_of(4).docs
+    left, dropped = filtered(dedupe, events_of(0, 1, 2, 3))
+    assert (seqs_of(left), dropped) == ([0, 1, 2, 3], 0)
+    left, dropped = filtered(dedupe, events_of(1, 3, 4))
+    assert (seqs_of(left), dropped) == ([4], 2)
+    assert left.docs == events_of(4).docs
 
 
 def test_the_first_copy_within_a_block_is_kept() -> None:
     """Of copies in one block, the first is delivered, with its own document."""
     events = events_of(5, 6, 5, 5)
     events.docs = [b"first", b"other", b"second", b"third"]
-    batch, dropped = filtered(Dedupe([], {}), events)
-    assert (seqs_of(batch), dropped) == ([5, 6], 2)
-    assert batch.docs == [b"first", b"other"]
+    left, dropped = filtered(Dedupe([], {}), events)
+    assert (seqs_of(left), dropped) == ([5, 6], 2)
+    assert left.docs == [b"first", b"other"]
 
 
 def test_all_copies_of_what_was_taken_before_are_dropped() -> None:
     """If the record was in an earlier block, no copy is left, however often it is there."""
     dedupe = Dedupe([], {})
     filtered(dedupe, events_of(5))
-    batch, dropped = filtered(dedupe, events_of(5, 6, 5))
-    assert (seqs_of(batch), dropped) == ([6], 2)
+    left, dropped = filtered(dedupe, events_of(5, 6, 5))
+    assert (seqs_of(left), dropped) == ([6], 2)
 
 
 def test_runs_are_apart() -> None:
     """The same number of another run is another record."""
     dedupe = Dedupe([], {})
     filtered(dedupe, events_of(1))
-    batch, dropped = filtered(dedupe, events_of(1, run=OTHER_RUN))
-    assert (len(batch), dropped) == (1, 0)
+    left, dropped = filtered(dedupe, events_of(1, run=OTHER_RUN))
+    assert (len(left), dropped) == (1, 0)
 
 
 def test_foreign_lines_are_not_compared() -> None:
     """A foreign line is its place in its file: it has no second copy."""
     dedupe = Dedupe([], {})
     for _ in range(2):
-        batch, dropped = filtered(dedupe, foreign_events(0, 7))
-        assert (len(batch), dropped) == (2, 0)
+        left, dropped = filtered(dedupe, foreign_events(0, 7))
+        assert (len(left), dropped) == (2, 0)
 
 
 def test_what_is_not_acked_is_not_saved() -> None:
@@ -77,12 +77,12 @@ def test_what_is_not_acked_is_not_saved() -> None:
     first, _ = filtered(dedupe, events_of(0, 1))
     filtered(dedupe, events_of(2, 3))
     assert dedupe.changes() == []
-    dedupe.ack(first)
+    dedupe.ack(first.origins)
     saved = dedupe.changes()
     assert dedupe.changes() == []
     after = Dedupe(saved, {})
-    batch, dropped = filtered(after, events_of(0, 1, 2, 3))
-    assert (seqs_of(batch), dropped) == ([2, 3], 2)
+    left, dropped = filtered(after, events_of(0, 1, 2, 3))
+    assert (seqs_of(left), dropped) == ([2, 3], 2)
 
 
 def test_a_block_of_copies_alone() -> None:
@@ -91,9 +91,9 @@ def test_a_block_of_copies_alone() -> None:
     first, _ = filtered(dedupe, events_of(0, 1))
     second, dropped = filtered(dedupe, events_of(0, 1))
     assert (len(second), dropped) == (0, 2)
-    dedupe.ack(first)
+    dedupe.ack(first.origins)
     before = dedupe.changes()
-    dedupe.ack(second)
+    dedupe.ack(second.origins)
     assert dedupe.changes() in ([], before)
 
 
@@ -101,8 +101,8 @@ def test_recover_takes_in_what_the_output_holds() -> None:
     """After a crash between commit and registry, the index itself tells what it holds."""
     dedupe = Dedupe([], {STREAM: 10})
     assert dedupe.recover([(RUN, [3, 4]), (RUN, [9]), (STREAM, [0, 40]), ("other", [])]) == 5
-    batch, dropped = filtered(dedupe, events_of(*range(3, 11)))
-    assert (seqs_of(batch), dropped) == ([5, 6, 7, 8, 10], 3)
+    left, dropped = filtered(dedupe, events_of(*range(3, 11)))
+    assert (seqs_of(left), dropped) == ([5, 6, 7, 8, 10], 3)
     assert dedupe.streams == {STREAM: 41}
     rows = dedupe.changes()
     assert [row.run for row in rows] == [RUN]
@@ -120,10 +120,10 @@ def test_foreign_lines_that_the_index_holds() -> None:
     """Foreign lines below the offset that the index holds are dropped; those from it on are not."""
     dedupe = Dedupe([], {STREAM: 41})
     events = foreign_events(0, 20, 40, 41, 60)
-    batch, dropped = filtered(dedupe, events)
-    assert (seqs_of(batch), dropped) == ([41, 60], 3)
-    batch, dropped = filtered(dedupe, foreign_events(80, 100), start=80)
-    assert (seqs_of(batch), dropped) == ([80, 100], 0)
+    left, dropped = filtered(dedupe, events)
+    assert (seqs_of(left), dropped) == ([41, 60], 3)
+    left, dropped = filtered(dedupe, foreign_events(80, 100), start=80)
+    assert (seqs_of(left), dropped) == ([80, 100], 0)
 
 
 def test_records_beside_held_foreign_lines() -> None:
@@ -136,15 +136,14 @@ def test_records_beside_held_foreign_lines() -> None:
     for name in ("ids", "docs", "times", "datasets"):
         getattr(events, name).extend(getattr(mixed, name))
     events.origins = mixed.origins
-    batch, dropped = filtered(dedupe, events)
-    assert (batch.ids, dropped) == ([f"{RUN}-2"], 3)
+    left, dropped = filtered(dedupe, events)
+    assert (left.ids, dropped) == ([f"{RUN}-2"], 3)
 
 
 def again(dedupe: Dedupe, events: Events, start: int = 0) -> list[int]:
     """Return what is left of a block that is read again."""
     block = Block(1, "/a.log", STREAM, start, start + 100, b"", NOW, 100, again=True)
-    left, dropped = dedupe.filter(block, events)
-    assert len(left) + dropped == len(events)
+    left = dedupe.filter(block, events)
     return [int(id_.rpartition("-")[2]) for id_ in left.ids]
 
 

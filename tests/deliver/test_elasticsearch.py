@@ -18,7 +18,7 @@ from shipper.deliver.outputs.elasticsearch import LEAST_REQUEST_BYTES, DataStrea
 from shipper.errors import OutputUnavailable, ShipperError
 from shipper.events import Delivery, Rejection
 from shipper.net.elastic import Cluster, ElasticFailure
-from tests.deliver.delivering import RUN, document_of, simple_batch
+from tests.deliver.delivering import RUN, document_of, publish, simple_batch
 from tests.servers.elasticsearch_scripted import (
     Asked,
     Says,
@@ -70,7 +70,7 @@ def start(server: Scripted) -> Iterator[Open]:
 
 def test_events_are_created_under_their_ids(server: Scripted, start: Open) -> None:
     """Each event goes to its data stream with the op `create` and its `_id`; 201 is an ack."""
-    assert start().publish(simple_batch(1, 2)) == Delivery()
+    assert publish(start(), simple_batch(1, 2)) == Delivery()
     (asked,) = server.asked
     lines = asked.body.splitlines()
     assert lines[0] == b'{"create":{"_index":"logs-orchestrator.app-blue","_id":"%s-1"}}' % (
@@ -84,7 +84,7 @@ def test_events_are_created_under_their_ids(server: Scripted, start: Open) -> No
 @pytest.mark.parametrize("level", [0, 1, 3])
 def test_compression(server: Scripted, start: Open, level: int) -> None:
     """However it is compressed, the same body arrives."""
-    start(compression_level=level).publish(simple_batch(*range(600)))
+    publish(start(compression_level=level), simple_batch(*range(600)))
     assert server.asked[0].ids == [f"{RUN}-{seq}" for seq in range(600)]
 
 
@@ -107,7 +107,7 @@ def test_each_event_is_answered_for(server: Scripted, start: Open) -> None:
             item(201, failure_store="used"),
         )
     ]
-    delivery = start().publish(simple_batch(*range(13)))
+    delivery = publish(start(), simple_batch(*range(13)))
     assert delivery.again == (2, 3, 4, 5, 6, 7, 8, 9)
     assert [rejection.index for rejection in delivery.rejected] == [10, 11, 12]
     assert delivery.rejected[0].reason == "document_parsing_exception: failed to parse"
@@ -119,14 +119,14 @@ def test_an_answer_that_ends_in_nonsense(server: Scripted, start: Open) -> None:
     odd = {"create": {"status": 400, "error": {"type": "x", "reason": None}}}
     bad = {"create": {"status": 400, "error": "text"}}
     server.script = [items(item(201), odd, bad, item(201))]
-    delivery = start().publish(simple_batch(1, 2, 3, 4))
+    delivery = publish(start(), simple_batch(1, 2, 3, 4))
     assert delivery == Delivery((2, 3), (Rejection(1, "x: "),))
 
 
 def test_a_used_failure_store_is_seen_though_nothing_failed(server: Scripted, start: Open) -> None:
     """Elasticsearch says `errors: false` when it put a record where no search finds it."""
     server.script = [items(item(201), item(201, failure_store="used"), errors=False)]
-    assert [r.index for r in start().publish(simple_batch(1, 2)).rejected] == [1]
+    assert [r.index for r in publish(start(), simple_batch(1, 2)).rejected] == [1]
 
 
 @pytest.mark.parametrize(
@@ -150,10 +150,10 @@ def test_a_reason_to_wait(server: Scripted, start: Open, answer: Says, told: str
     server.script = [answer]
     output = start()
     with pytest.raises(OutputUnavailable) as caught:
-        output.publish(simple_batch(1, 2))
+        publish(output, simple_batch(1, 2))
     assert server.url in str(caught.value)
     assert told in str(caught.value)
-    assert output.publish(simple_batch(1, 2)) == Delivery()
+    assert publish(output, simple_batch(1, 2)) == Delivery()
 
 
 def test_nobody_listens(start: Open) -> None:
@@ -162,13 +162,13 @@ def test_nobody_listens(start: Open) -> None:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
     with pytest.raises(OutputUnavailable, match=f"cannot reach {url}: Connection refused"):
-        start(hosts=(url,)).publish(simple_batch(1))
+        publish(start(hosts=(url,)), simple_batch(1))
 
 
 def test_a_name_that_nobody_knows(start: Open) -> None:
     """A wrong name is told as that."""
     with pytest.raises(OutputUnavailable, match=r"es1\.invalid:9200: the name cannot be resolved"):
-        start(hosts=("http://es1.invalid:9200",)).publish(simple_batch(1))
+        publish(start(hosts=("http://es1.invalid:9200",)), simple_batch(1))
 
 
 def test_a_server_that_says_nothing(start: Open) -> None:
@@ -177,13 +177,13 @@ def test_a_server_that_says_nothing(start: Open) -> None:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         output = start(hosts=(url,), request_seconds=0.2)
         with pytest.raises(OutputUnavailable, match=rf"{url} did not answer within 0\.2 s"):
-            output.publish(simple_batch(1))
+            publish(output, simple_batch(1))
 
 
 def test_a_request_has_its_bytes(server: Scripted, start: Open) -> None:
     """No request is larger than `request_bytes`, and together they have every event once."""
     batch = simple_batch(*range(3000))
-    assert start(request_bytes=LEAST_REQUEST_BYTES).publish(batch) == Delivery()
+    assert publish(start(request_bytes=LEAST_REQUEST_BYTES), batch) == Delivery()
     assert len(server.asked) > 3
     assert max(len(asked.body) for asked in server.asked) <= LEAST_REQUEST_BYTES
     assert [id_ for asked in server.asked for id_ in asked.ids] == batch.ids
@@ -198,7 +198,7 @@ def test_an_index_is_that_of_the_batch(server: Scripted, start: Open) -> None:
         return items(*(bad if id_ == refused else item(201) for id_ in asked.ids))
 
     server.otherwise = answer
-    delivery = start(request_bytes=LEAST_REQUEST_BYTES).publish(simple_batch(*range(3000)))
+    delivery = publish(start(request_bytes=LEAST_REQUEST_BYTES), simple_batch(*range(3000)))
     assert delivery == Delivery(rejected=(Rejection(2500, "document_parsing_exception: why"),))
 
 
@@ -210,7 +210,7 @@ def test_too_large_for_the_server(server: Scripted, start: Open) -> None:
         if large in asked.ids or len(asked.ids) > 8
         else items(*[item(201)] * len(asked.ids), errors=False)
     )
-    delivery = start().publish(simple_batch(*range(20)))
+    delivery = publish(start(), simple_batch(*range(20)))
     assert [rejection.index for rejection in delivery.rejected] == [5]
     assert "413" in delivery.rejected[0].reason
     assert delivery.again == ()
@@ -224,7 +224,7 @@ def test_what_was_taken_before_a_failure_is_not_sent_again(server: Scripted, sta
         Says(503, {"error": {"type": "x"}}),
     ]
     batch = simple_batch(*range(3000))
-    delivery = output.publish(batch)
+    delivery = publish(output, batch)
     taken = len(server.asked[0].ids)
     assert delivery.again == tuple(range(taken, 3000))
     assert len(server.asked) == 2
@@ -237,13 +237,13 @@ def test_less_is_sent_to_a_server_under_load(server: Scripted, start: Open) -> N
     server.script = [Says(429), Says(429), Says(429)]
     for _ in range(3):
         with pytest.raises(OutputUnavailable):
-            output.publish(batch)
+            publish(output, batch)
     del server.asked[:]
-    output.publish(batch)
+    publish(output, batch)
     busy = max(len(asked.body) for asked in server.asked)
     assert busy <= LEAST_REQUEST_BYTES
     for _ in range(20):
-        output.publish(batch)
+        publish(output, batch)
     assert len(server.asked[-1].body) > 3 * busy
 
 
@@ -256,11 +256,11 @@ def test_a_renewed_secret_needs_no_restart(server: Scripted, start: Open, tmp_pa
         items(item(201), errors=False) if "bmV3OmtleQ==" in asked.authorization else Says(401)
     )
     with pytest.raises(OutputUnavailable, match="correct the API key in"):
-        output.publish(simple_batch(1))
+        publish(output, simple_batch(1))
     path.write_text("bmV3OmtleQ==\n")
-    assert output.publish(simple_batch(1)) == Delivery()
+    assert publish(output, simple_batch(1)) == Delivery()
     path.unlink()
-    assert output.publish(simple_batch(1)) == Delivery()
+    assert publish(output, simple_batch(1)) == Delivery()
 
 
 @pytest.mark.parametrize("kind", ["api_key", "password"])
@@ -279,7 +279,7 @@ def test_no_secret_is_shown(
     for answer in (Says(401, {"error": {"type": "x"}}), Says(503), Says(200, b"{")):
         server.script = [answer]
         with pytest.raises(OutputUnavailable) as caught:
-            output.publish(simple_batch(1))
+            publish(output, simple_batch(1))
         shown += [str(caught.value), repr(caught.value), repr(caught.value.__cause__)]
     shown += [record.getMessage() for record in caplog.records]
     assert server.asked[0].authorization
@@ -311,7 +311,7 @@ def test_another_node_is_asked(server: Scripted, start: Open) -> None:
     results = []
     for _ in range(4):
         try:
-            results.append(output.publish(simple_batch(1)))
+            results.append(publish(output, simple_batch(1)))
         except OutputUnavailable as error:
             assert "http://127.0.0.1:1" in str(error)  # noqa: PT017 -- it may fail or not
     assert results

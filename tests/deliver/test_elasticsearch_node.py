@@ -18,12 +18,12 @@ from shipper.config.main import Config, ServiceOptions
 from shipper.config.outputs import ElasticsearchOutput
 from shipper.deliver.batch import Batch
 from shipper.deliver.outputs.elasticsearch import DataStreams
-from shipper.deliver.wrap import wrap
+from shipper.deliver.wrap import RefusedEvents, wrap
 from shipper.errors import OutputUnavailable
-from shipper.events import Delivery
+from shipper.events import Delivery, Events
 from shipper.store.elasticsearch.setup import set_up
 from tests.acceptance.server import Site, kill, wait_until
-from tests.deliver.delivering import RUN, batch_with, document_of, simple_batch
+from tests.deliver.delivering import RUN, batch_with, document_of, publish, simple_batch
 from tests.servers.elasticsearch import LocalNode, StartNode
 
 pytestmark = pytest.mark.server
@@ -94,7 +94,7 @@ def open_output(elasticsearch_url: str) -> Iterator[Callable[[str], DataStreams]
         output.close()
 
 
-def with_document(doc: bytes) -> Batch:
+def with_document(doc: bytes) -> Batch[Events]:
     batch = simple_batch(1)
     return batch_with(batch, [doc])
 
@@ -105,8 +105,8 @@ Opened = Callable[[str], DataStreams]
 def test_a_resend_doubles_nothing(elasticsearch_url: str, open_output: Opened) -> None:
     """What is there already is answered with 409, which is an ack."""
     output = open_output("resend")
-    assert output.publish(simple_batch(1, 2, 3)) == Delivery()
-    assert output.publish(simple_batch(2, 3, 4)) == Delivery()
+    assert publish(output, simple_batch(1, 2, 3)) == Delivery()
+    assert publish(output, simple_batch(2, 3, 4)) == Delivery()
     assert stored(elasticsearch_url, "resend") == {f"{RUN}-{seq}": 1 for seq in (1, 2, 3, 4)}
 
 
@@ -114,9 +114,9 @@ def test_what_is_refused_is_found_as_text(elasticsearch_url: str, open_output: O
     """A value that no field takes is refused with the reason; wrapped, the record is found."""
     output = open_output("conflict")
     batch = with_document(document_of(1, status_code="two", message="a needle"))
-    refused = output.publish(batch).rejected
+    refused = publish(output, batch).rejected
     assert "status_code" in refused[0].reason
-    assert output.publish(wrap(batch, refused)) == Delivery()
+    assert publish(output, Batch((wrap(RefusedEvents.of(batch, refused)),))) == Delivery()
     streams = f"{elasticsearch_url}/logs-orchestrator.*-conflict"
     ask(f"{streams}/_refresh", method="POST")
     for query in ("message:needle", "tags:rejected", "error.type:rejected", "level:INFO"):
@@ -139,7 +139,7 @@ def test_any_type_under_a_free_key(elasticsearch_url: str, open_output: Opened) 
     batch = simple_batch(*range(len(values)))
     docs = [document_of(seq, extra={"x": value}) for seq, value in enumerate(values)]
     output = open_output("free")
-    assert output.publish(batch_with(batch, docs)) == Delivery()
+    assert publish(output, batch_with(batch, docs)) == Delivery()
     streams = f"{elasticsearch_url}/logs-orchestrator.*-free"
     ask(f"{streams}/_refresh", method="POST")
 
@@ -159,7 +159,7 @@ def test_words_and_aliases(elasticsearch_url: str, open_output: Opened) -> None:
     """Words are runs of letters and digits, even of a megabyte; ECS names lead to the fields."""
     output = open_output("words")
     doc = document_of(1, message="call req_0a1b to 10.0.0.1 " + "x" * 2**20, path="/p")
-    assert output.publish(with_document(doc)) == Delivery()
+    assert publish(output, with_document(doc)) == Delivery()
     streams = f"{elasticsearch_url}/logs-orchestrator.*-words"
     ask(f"{streams}/_refresh", method="POST")
     for query in ("message:0a1b", "message:10", "log.level:INFO", "url.path:%2Fp", "0a1b"):
@@ -169,15 +169,15 @@ def test_words_and_aliases(elasticsearch_url: str, open_output: Opened) -> None:
 def test_a_read_only_index_is_waited_for(elasticsearch_url: str, open_output: Opened) -> None:
     """While an index is blocked nothing is refused for good; then all goes on by itself."""
     output = open_output("blocked")
-    output.publish(simple_batch(1))
+    publish(output, simple_batch(1))
     settings = f"{elasticsearch_url}/logs-orchestrator.app-blocked/_settings"
     ask(settings, {"index.blocks.read_only": True}, "PUT")
     try:
         with pytest.raises(OutputUnavailable, match="cluster_block_exception"):
-            output.publish(simple_batch(2))
+            publish(output, simple_batch(2))
     finally:
         ask(settings, {"index.blocks.read_only": None}, "PUT")
-    assert output.publish(simple_batch(2)) == Delivery()
+    assert publish(output, simple_batch(2)) == Delivery()
 
 
 def site_for(folder: Path, url: str, namespace: str) -> Site:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -15,7 +16,7 @@ from shipper.config.outputs import ElasticsearchOutput, TlsOptions
 from shipper.deliver.output import Output, open_output
 from shipper.errors import OutputUnavailable, ShipperError
 from shipper.events import Delivery
-from tests.deliver.delivering import simple_batch
+from tests.deliver.delivering import publish, simple_batch
 from tests.deliver.test_elasticsearch import config_of
 from tests.servers.elasticsearch_scripted import Scripted, all_well, scripted_server
 
@@ -44,7 +45,7 @@ def server_with(cert: trustme.LeafCert, clients: trustme.CA | None = None) -> It
 
 
 @contextmanager
-def output_to(server: Scripted, tls: TlsOptions) -> Iterator[Output]:
+def output_to(server: Scripted, tls: TlsOptions) -> Iterator[Output[Any]]:
     output = open_output(config_of(ElasticsearchOutput((server.url,), tls=tls)))
     with closing(output):
         yield output
@@ -56,7 +57,7 @@ def test_a_server_of_the_ca(ca: trustme.CA, trusted: Path) -> None:
         server_with(ca.issue_cert("127.0.0.1")) as server,
         output_to(server, TlsOptions(trusted)) as to,
     ):
-        assert to.publish(simple_batch(1)) == Delivery()
+        assert publish(to, simple_batch(1)) == Delivery()
 
 
 @pytest.mark.parametrize("fault", ["name", "expired", "ca", "none"])
@@ -77,7 +78,7 @@ def test_a_server_that_is_not_trusted(ca: trustme.CA, trusted: Path, fault: str)
         tls = TlsOptions()
     with server_with(cert) as server, output_to(server, tls) as output:
         with pytest.raises(OutputUnavailable) as caught:
-            output.publish(simple_batch(1))
+            publish(output, simple_batch(1))
         assert f"{server.url}: its certificate is not trusted" in str(caught.value)
         assert told in str(caught.value)
         assert "output.elasticsearch.tls" in str(caught.value)
@@ -90,18 +91,18 @@ def test_a_ca_that_is_renewed(ca: trustme.CA, trusted: Path) -> None:
     cert = other.issue_cert("127.0.0.1")
     with server_with(cert) as server, output_to(server, TlsOptions(trusted)) as output:
         with pytest.raises(OutputUnavailable):
-            output.publish(simple_batch(1))
+            publish(output, simple_batch(1))
         other.cert_pem.write_to_path(trusted)
         with pytest.raises(OutputUnavailable):
-            output.publish(simple_batch(1))  # and reads the file again
-        assert output.publish(simple_batch(1)) == Delivery()
+            publish(output, simple_batch(1))  # and reads the file again
+        assert publish(output, simple_batch(1)) == Delivery()
 
 
 def test_whoever_answers_is_trusted_when_told_so() -> None:
     """`verify: false` takes any certificate."""
     cert = trustme.CA().issue_cert("es1.example")
     with server_with(cert) as server, output_to(server, TlsOptions(verify=False)) as output:
-        assert output.publish(simple_batch(1)) == Delivery()
+        assert publish(output, simple_batch(1)) == Delivery()
 
 
 def test_a_certificate_of_ours(ca: trustme.CA, trusted: Path, tmp_path: Path) -> None:
@@ -112,9 +113,9 @@ def test_a_certificate_of_ours(ca: trustme.CA, trusted: Path, tmp_path: Path) ->
     mine.private_key_pem.write_to_path(key)
     with server_with(ca.issue_cert("127.0.0.1"), clients=ca) as server:
         with output_to(server, TlsOptions(trusted, certificate, key)) as output:
-            assert output.publish(simple_batch(1)) == Delivery()
+            assert publish(output, simple_batch(1)) == Delivery()
         with output_to(server, TlsOptions(trusted)) as output, pytest.raises(OutputUnavailable):
-            output.publish(simple_batch(1))
+            publish(output, simple_batch(1))
 
 
 def test_a_ca_that_is_none(tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ from shipper.audit.result import read_open_count
 from shipper.config.inputs import InputOptions
 from shipper.config.main import Config, HeartbeatOptions, ServiceOptions
 from shipper.config.outputs import ConsoleOutput, ElasticsearchOutput, EmbeddedOutput, Output
-from shipper.deliver.batch import OWN, QueuedBlock
 from shipper.deliver.deadletters import LineCount
 from shipper.deliver.heartbeat import (
     FURTHEST,
@@ -20,11 +19,12 @@ from shipper.deliver.heartbeat import (
     ShipperIdentity,
     furthest,
 )
+from shipper.events import Events
 from shipper.tail.lag import Lag
 
 RUN = "01JKBBBBBBBBBBBBBBBBBBBBBB"
 NOW = 1_770_292_800_000
-LOOK = PipelineSnapshot(NOW - 2000, 3, 40, 0, 1, 0, None, ())
+SNAPSHOT = PipelineSnapshot(NOW - 2000, 3, 40, 0, 1, 0, None, ())
 
 
 def config_of(output: Output, **heartbeat: Any) -> Config:
@@ -37,106 +37,106 @@ def config_of(output: Output, **heartbeat: Any) -> Config:
     )
 
 
-def heart_of(output: Output | None = None, **heartbeat: Any) -> HeartbeatSchedule:
+def schedule_of(output: Output | None = None, **heartbeat: Any) -> HeartbeatSchedule:
     config = config_of(output or EmbeddedOutput(), **heartbeat)
     return HeartbeatSchedule(config, ShipperIdentity(RUN, "1.2.3", NOW - 9), 7)
 
 
-def told(parcel: QueuedBlock) -> dict[str, Any]:
-    (doc,) = parcel.events.docs
+def numbers_in(events: Events) -> dict[str, Any]:
+    (doc,) = events.docs
     heartbeat: dict[str, Any] = json.loads(doc)["extra"]["heartbeat"]
     return heartbeat
 
 
 def test_it_waits_for_the_ack_of_what_it_claims() -> None:
     """A look is sent when all parcels put before it are acked, and its watermark holds then."""
-    heart = heart_of()
-    assert heart.is_to_look(0, 0, now=0.0)
+    schedule = schedule_of()
+    assert schedule.is_snapshot_due(0, 0, now=0.0)
 
-    heart.take(LOOK, put=5, now=0.0)
+    schedule.keep(SNAPSHOT, put=5, now=0.0)
 
-    assert not heart.is_to_send(4, now=1.0)
-    assert heart.watermark == 7
-    assert heart.is_to_send(5, now=1.5)
-    assert heart.watermark == LOOK.watermark
-    assert told(heart.make(NOW))["watermark"] == LOOK.watermark
+    assert not schedule.is_heartbeat_due(4, now=1.0)
+    assert schedule.watermark == 7
+    assert schedule.is_heartbeat_due(5, now=1.5)
+    assert schedule.watermark == SNAPSHOT.watermark
+    assert numbers_in(schedule.make(NOW))["watermark"] == SNAPSHOT.watermark
 
 
 def test_while_the_output_is_down_one_heartbeat_waits() -> None:
     """There is no further look before the last heartbeat is acked, however long that takes."""
-    heart = heart_of()
-    heart.take(LOOK, put=0, now=0.0)
-    assert heart.is_to_send(0, now=0.1)
-    heart.make(NOW)
-    heart.sent(put=1)
+    schedule = schedule_of()
+    schedule.keep(SNAPSHOT, put=0, now=0.0)
+    assert schedule.is_heartbeat_due(0, now=0.1)
+    schedule.make(NOW)
+    schedule.sent(put=1)
 
-    assert not heart.is_to_look(0, 1, now=3600.0)
-    assert heart.is_to_look(1, 1, now=3600.0)
+    assert not schedule.is_snapshot_due(0, 1, now=3600.0)
+    assert schedule.is_snapshot_due(1, 1, now=3600.0)
 
 
 def test_it_beats_in_its_time() -> None:
     """The next look comes after the time of the config, and one that is late makes up for none."""
-    heart = heart_of(every_seconds=5.0)
+    schedule = schedule_of(every_seconds=5.0)
     times = []
     for tenth in range(400):
         now = tenth / 10
-        if heart.is_to_look(0, tenth, now) and not 12 < now < 23:
+        if schedule.is_snapshot_due(0, tenth, now) and not 12 < now < 23:
             times.append(now)
-            heart.take(LOOK, put=0, now=now)
-            assert heart.is_to_send(0, now)
-            heart.sent(put=0)
+            schedule.keep(SNAPSHOT, put=0, now=now)
+            assert schedule.is_heartbeat_due(0, now)
+            schedule.sent(put=0)
 
     assert times == [0.0, 5.0, 10.0, 23.0, 28.0, 33.0, 38.0]
 
 
 def test_an_idle_index_is_written_less_often() -> None:
     """Where nothing is put the embedded index gets a third, and with the next record all."""
-    heart = heart_of(every_seconds=5.0)
+    schedule = schedule_of(every_seconds=5.0)
     times = []
     for now in map(float, range(60)):
         put = 1 if now >= 40 else 0  # a block is put then
-        if heart.is_to_look(1, put, now):
+        if schedule.is_snapshot_due(1, put, now):
             times.append(now)
-            heart.take(LOOK, put, now)
-            assert heart.is_to_send(1, now)
-            heart.sent(put)
+            schedule.keep(SNAPSHOT, put, now)
+            assert schedule.is_heartbeat_due(1, now)
+            schedule.sent(put)
 
     assert times == [0.0, 15.0, 30.0, 40.0, 55.0]
 
 
 def test_a_store_that_shows_records_later_is_waited_for() -> None:
     """Acked is not yet searchable in Elasticsearch: the heartbeat goes out some time after."""
-    heart = heart_of(ElasticsearchOutput(("http://es:9200",)))
-    heart.take(LOOK, put=1, now=10.0)
+    schedule = schedule_of(ElasticsearchOutput(("http://es:9200",)))
+    schedule.keep(SNAPSHOT, put=1, now=10.0)
 
-    assert not heart.is_to_send(1, now=11.0)
-    assert not heart.is_to_send(1, now=12.9)
-    assert heart.is_to_send(1, now=13.0)
-    assert heart.watermark == LOOK.watermark
+    assert not schedule.is_heartbeat_due(1, now=11.0)
+    assert not schedule.is_heartbeat_due(1, now=12.9)
+    assert schedule.is_heartbeat_due(1, now=13.0)
+    assert schedule.watermark == SNAPSHOT.watermark
 
 
 def test_the_last_one_claims_what_can_be_searched() -> None:
     """At the end all is acked: the embedded index shows it at once, Elasticsearch does not."""
-    later = replace(LOOK, watermark=NOW)
-    embedded, elasticsearch = heart_of(), heart_of(ElasticsearchOutput(("http://es:9200",)))
+    later = replace(SNAPSHOT, watermark=NOW)
+    embedded, elasticsearch = schedule_of(), schedule_of(ElasticsearchOutput(("http://es:9200",)))
 
-    assert told(embedded.last(later, NOW))["watermark"] == NOW
-    assert told(elasticsearch.last(later, NOW))["watermark"] == 7
-    assert told(elasticsearch.last(later, NOW))["stopped"] is True
+    assert numbers_in(embedded.last(later, NOW))["watermark"] == NOW
+    assert numbers_in(elasticsearch.last(later, NOW))["watermark"] == 7
+    assert numbers_in(elasticsearch.last(later, NOW))["stopped"] is True
     assert elasticsearch.watermark == NOW  # by the next start it can be searched
 
 
 def test_it_is_a_record_as_all_others() -> None:
     """A heartbeat has origin, objects and numbers where both stores find them."""
-    heart = heart_of()
-    heart.take(replace(LOOK, audit_open=0), put=0, now=0.0)
+    schedule = schedule_of()
+    schedule.keep(replace(SNAPSHOT, audit_open=0), put=0, now=0.0)
 
-    parcel = heart.make(NOW)
+    made = schedule.make(NOW)
 
-    assert (parcel.file, parcel.events.origins) == (OWN, {})
-    assert parcel.events.ids == [f"{RUN}-0"]
-    assert parcel.events.datasets == ["orchestrator.heartbeat"]
-    document = json.loads(parcel.events.docs[0])
+    assert made.origins == {}
+    assert made.ids == [f"{RUN}-0"]
+    assert made.datasets == ["orchestrator.heartbeat"]
+    document = json.loads(made.docs[0])
     assert document["event"] == {
         "dataset": "orchestrator.heartbeat",
         "kind": "metric",
@@ -145,7 +145,7 @@ def test_it_is_a_record_as_all_others() -> None:
     assert (document["run"], document["seq"]) == (RUN, 0)
     assert document["data_stream"]["namespace"] == "blue"
     assert document["extra"]["heartbeat"] == {
-        "watermark": LOOK.watermark,
+        "watermark": SNAPSHOT.watermark,
         "version": "1.2.3",
         "started": NOW - 9,
         "files": 3,
@@ -160,8 +160,8 @@ def test_it_is_a_record_as_all_others() -> None:
 
 def test_it_can_be_switched_off() -> None:
     """Without heartbeats nothing is looked at, and the console gets none at all."""
-    assert not heart_of(enabled=False).is_to_look(0, 0, now=99.0)
-    assert not heart_of(ConsoleOutput()).is_to_look(0, 0, now=99.0)
+    assert not schedule_of(enabled=False).is_snapshot_due(0, 0, now=99.0)
+    assert not schedule_of(ConsoleOutput()).is_snapshot_due(0, 0, now=99.0)
 
 
 def test_a_few_files_are_named() -> None:

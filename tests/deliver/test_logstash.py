@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 
 from shipper.config.outputs import TlsOptions
 from shipper.deliver import lumberjack_connection
+from shipper.deliver.lumberjack import FramePreparer
 from shipper.deliver.output import open_output
 from shipper.deliver.outputs import logstash as module
 from shipper.deliver.outputs.logstash import Logstash, LogstashHost
 from shipper.errors import OutputUnavailable
 from shipper.events import Delivery
-from tests.deliver.delivering import NOW, document_of, simple_batch
+from tests.deliver.delivering import NOW, document_of, events_of, publish, simple_batch
 from tests.deliver.logstash_sending import batch_to, config_of, ids, insist, logstash
 from tests.servers.lumberjack_scripted import (
     ScriptedServer,
@@ -37,7 +38,7 @@ from tests.servers.lumberjack_scripted import (
 def test_a_batch_goes_out_in_windows() -> None:
     """A batch is cut into windows of at most `window_events`; whole and in order it arrives."""
     with scripted() as server, logstash(server.address) as output:
-        assert output.publish(batch_to(20)) == Delivery()
+        assert publish(output, batch_to(20)) == Delivery()
 
     assert server.sizes == [8, 8, 4]
     assert server.connections == 1
@@ -51,18 +52,19 @@ def test_a_batch_goes_out_in_windows() -> None:
 def test_compression_is_a_choice(level: int) -> None:
     """Level 0 sends as it is, others compress; the events are the same."""
     with scripted() as server, logstash(server.address, compression_level=level) as output:
-        output.publish(batch_to(8))
+        publish(output, batch_to(8))
 
     assert server.stored == Counter(ids(*range(8)))
 
 
 def test_large_documents_make_small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     """A window is bounded in bytes too, but for one event that is larger alone."""
-    monkeypatch.setattr(module, "WINDOW_BYTES", 3 * len(document_of(0)))
+    frame = len(FramePreparer().prepare(events_of(0)).frames)
+    monkeypatch.setattr(module, "WINDOW_BYTES", 3 * frame)
     with scripted() as server, logstash(server.address) as output:
-        output.publish(batch_to(5))
+        publish(output, batch_to(5))
         monkeypatch.setattr(module, "WINDOW_BYTES", 10)
-        output.publish(simple_batch(7))
+        publish(output, simple_batch(7))
 
     assert server.sizes == [2, 3, 1]
 
@@ -70,7 +72,7 @@ def test_large_documents_make_small_windows(monkeypatch: pytest.MonkeyPatch) -> 
 def test_windows_shrink_and_grow() -> None:
     """After a failure the window is half as large, after each success twice, up to the limit."""
     with scripted(accept, cut, cut) as server, logstash(server.address) as output:
-        output.publish(batch_to(32))
+        publish(output, batch_to(32))
 
     # The first cut meets a connection that was in use: that may be why, so it costs no size.
     assert server.sizes == [8, 8, 8, 4, 8, 8, 4]
@@ -80,7 +82,7 @@ def test_windows_shrink_and_grow() -> None:
 def test_what_was_acked_is_accepted() -> None:
     """After a partial ack only the rest is sent again; there is no event twice."""
     with scripted(cut_after(3, acked=3)) as server, logstash(server.address) as output:
-        assert output.publish(batch_to(8)) == Delivery()
+        assert publish(output, batch_to(8)) == Delivery()
 
     assert server.windows[1].ids == ids(3, 4, 5, 6)
     assert server.stored == Counter(ids(*range(8)))
@@ -89,7 +91,7 @@ def test_what_was_acked_is_accepted() -> None:
 def test_what_was_not_acked_is_sent_again() -> None:
     """A connection cut after the write doubles events, and loses none; `_id` tells."""
     with scripted(cut_after()) as server, logstash(server.address) as output:
-        assert output.publish(batch_to(8)) == Delivery()
+        assert publish(output, batch_to(8)) == Delivery()
 
     assert server.stored == Counter(ids(*range(8)) * 2)
 
@@ -99,7 +101,7 @@ def test_a_blocked_server_is_waited_for() -> None:
     step = accept_late(1.0, alive=True)
     with scripted(step) as server, logstash(server.address, ack_seconds=0.2) as output:
         with pytest.raises(OutputUnavailable, match=r"^127.* is alive, but has held a window for"):
-            output.publish(batch_to(4))
+            publish(output, batch_to(4))
         assert insist(output, batch_to(4)) == []
 
     assert server.sizes == [4]
@@ -117,7 +119,7 @@ def test_a_blocked_server_that_goes_away() -> None:
 
     with scripted(block_then_cut) as server, logstash(server.address, ack_seconds=0.2) as output:
         with pytest.raises(OutputUnavailable, match="is alive"):
-            output.publish(batch_to(4))
+            publish(output, batch_to(4))
         opened.set()
         assert insist(output, batch_to(4)) == []
 
@@ -140,11 +142,11 @@ def test_a_blocked_host_does_not_hold_up_the_others() -> None:
         logstash(other.address, blocked.address, ack_seconds=0.2) as output,
     ):
         for _ in range(2):
-            assert output.publish(batch_to(16)) == Delivery()
+            assert publish(output, batch_to(16)) == Delivery()
         assert (blocked.sizes, other.sizes) == ([8], [8, 8, 8, 8])
         opened.set()
         for _ in range(100):
-            assert output.publish(simple_batch(*range(20, 36))) == Delivery()
+            assert publish(output, simple_batch(*range(20, 36))) == Delivery()
             if len(blocked.sizes) > 1:
                 break
 
@@ -156,8 +158,8 @@ def test_silence_has_a_limit() -> None:
     """Without any ack for `ack_seconds`, nothing is known of any event, and it says so."""
     with scripted(say(b"")) as server, logstash(server.address, ack_seconds=0.2) as output:
         with pytest.raises(OutputUnavailable, match=r"^127.* was silent for 0\.2 s while an ack"):
-            output.publish(batch_to(4))
-        assert output.publish(batch_to(4)) == Delivery()
+            publish(output, batch_to(4))
+        assert publish(output, batch_to(4)) == Delivery()
 
 
 def test_a_late_ack_is_not_taken_for_the_next_window() -> None:
@@ -166,7 +168,7 @@ def test_a_late_ack_is_not_taken_for_the_next_window() -> None:
     with scripted(late, say(b"")) as server, logstash(server.address, ack_seconds=0.2) as output:
         for _ in range(2):
             with pytest.raises(OutputUnavailable, match="was silent"):
-                output.publish(batch_to(4))
+                publish(output, batch_to(4))
 
     assert server.windows[1].connection == 1
 
@@ -183,15 +185,15 @@ def test_an_answer_that_makes_no_sense(said: bytes, told: str) -> None:
     """What is no ack of this window accepts nothing, and the host is named with what it did."""
     with scripted(say(said)) as server, logstash(server.address) as output:
         with pytest.raises(OutputUnavailable, match=rf"^{server.address} .*{told}"):
-            output.publish(batch_to(4))
-        assert output.publish(batch_to(4)) == Delivery()
+            publish(output, batch_to(4))
+        assert publish(output, batch_to(4)) == Delivery()
 
 
 def test_an_ack_before_nonsense_counts() -> None:
     """What was acked before an answer that makes no sense stays accepted."""
     said = say(ack_frame(3) + b"nonsense", stored=3)
     with scripted(said) as server, logstash(server.address) as output:
-        assert output.publish(batch_to(8)) == Delivery(again=(3, 4, 5, 6, 7))
+        assert publish(output, batch_to(8)) == Delivery(again=(3, 4, 5, 6, 7))
     assert server.stored == Counter(ids(0, 1, 2))
 
 
@@ -209,7 +211,7 @@ def test_the_writing_side_stays_open_until_the_ack() -> None:
         accept(window)
 
     with scripted(look_then_accept) as server, logstash(server.address) as output:
-        output.publish(batch_to(4))
+        publish(output, batch_to(4))
 
     assert seen == [b"open"]
 
@@ -217,9 +219,9 @@ def test_the_writing_side_stays_open_until_the_ack() -> None:
 def test_a_connection_that_the_server_closed_meanwhile() -> None:
     """Logstash closes idle connections: the next publish makes a new one, as if nothing was."""
     with scripted() as server, logstash(server.address) as output:
-        output.publish(batch_to(4))
+        publish(output, batch_to(4))
         server.cut_all()
-        assert output.publish(batch_to(8)) == Delivery()
+        assert publish(output, batch_to(8)) == Delivery()
 
     assert server.sizes == [4, 8]
     assert server.connections == 2
@@ -228,9 +230,9 @@ def test_a_connection_that_the_server_closed_meanwhile() -> None:
 def test_an_idle_connection_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection is made anew before the server would close it."""
     with scripted() as server, logstash(server.address) as output:
-        output.publish(batch_to(4))
+        publish(output, batch_to(4))
         monkeypatch.setattr(lumberjack_connection, "IDLE_SECONDS", 0.0)
-        output.publish(batch_to(4))
+        publish(output, batch_to(4))
 
     assert server.connections == 2
 
@@ -238,9 +240,9 @@ def test_an_idle_connection_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -
 def test_something_said_after_the_ack_spoils_the_connection() -> None:
     """What comes when nothing is due might be taken for an ack of the next window: a new one."""
     with scripted() as server, logstash(server.address) as output:
-        output.publish(batch_to(4))
+        publish(output, batch_to(4))
         server.windows[0].ack(4)
-        output.publish(batch_to(4))
+        publish(output, batch_to(4))
 
     assert [window.connection for window in server.windows] == [0, 1]
 
@@ -252,7 +254,7 @@ def test_hosts_take_turns() -> None:
         scripted() as two,
         logstash(one.address, two.address) as output,
     ):
-        assert output.publish(batch_to(32)) == Delivery()
+        assert publish(output, batch_to(32)) == Delivery()
 
     assert (one.sizes, two.sizes) == ([8, 8], [8, 8])
     assert (one.connections, two.connections) == (1, 1)
@@ -267,7 +269,7 @@ def test_a_dead_host_is_left() -> None:
         logstash(dead.address, other.address) as output,
     ):
         for _ in range(5):
-            assert output.publish(batch_to(4)) == Delivery()
+            assert publish(output, batch_to(4)) == Delivery()
 
     assert dead.connections == 1
     assert other.stored == Counter(ids(*range(4)) * 5)
@@ -280,10 +282,10 @@ def test_a_dead_host_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
         dead.stop()
         with logstash(dead.address, other.address) as output:
             for _ in range(3):
-                assert output.publish(batch_to(4)) == Delivery()
+                assert publish(output, batch_to(4)) == Delivery()
             dead.start()
             for _ in range(2):
-                assert output.publish(batch_to(4)) == Delivery()
+                assert publish(output, batch_to(4)) == Delivery()
 
     assert dead.stored
     assert dead.stored + other.stored == Counter(ids(*range(4)) * 5)
@@ -310,7 +312,7 @@ def test_every_host_that_is_down_is_named() -> None:
             logstash(dead.address, strange.address, "nobody.invalid:5044") as output,
             pytest.raises(OutputUnavailable) as caught,
         ):
-            output.publish(batch_to(4))
+            publish(output, batch_to(4))
 
     told = str(caught.value)
     assert f"{dead.address} refuses connections" in told
@@ -331,7 +333,7 @@ def test_an_address_that_never_answers() -> None:
                     OutputUnavailable, match=r"^127.*(did not answer within 0\.1 s|was silent)"
                 ),
             ):
-                output.publish(batch_to(1))
+                publish(output, batch_to(1))
 
 
 def test_an_ipv6_address_has_brackets() -> None:
@@ -340,7 +342,7 @@ def test_an_ipv6_address_has_brackets() -> None:
         logstash("[::1]:1") as output,
         pytest.raises(OutputUnavailable, match=r"^\[::1\]:1 (refuses|cannot be reached)"),
     ):
-        output.publish(batch_to(1))
+        publish(output, batch_to(1))
 
 
 def test_a_name_that_there_cannot_be() -> None:
@@ -352,7 +354,7 @@ def test_a_name_that_there_cannot_be() -> None:
             match=r"^logs1\.\.example:5044 is not a valid host name; .*logstash\.hosts",
         ),
     ):
-        output.publish(batch_to(1))
+        publish(output, batch_to(1))
 
 
 def test_nothing_is_opened_before_the_first_publish() -> None:
@@ -367,11 +369,11 @@ def test_nothing_is_opened_before_the_first_publish() -> None:
 def test_closed_it_sends_nothing() -> None:
     """After `close`, which can be called twice, no connection is made any more."""
     with scripted() as server, logstash(server.address) as output:
-        output.publish(batch_to(1))
+        publish(output, batch_to(1))
         output.close()
         output.close()
         with pytest.raises(OutputUnavailable, match="closed"):
-            output.publish(batch_to(1))
+            publish(output, batch_to(1))
 
     assert server.connections == 1
 

@@ -10,12 +10,15 @@ import msgspec
 import pytest
 
 from shipper.config.main import DeliveryOptions
+from shipper.deliver.batch import QueuedBlock
 from shipper.deliver.deadletters import DeadLetters
+from shipper.deliver.lumberjack import FramePreparer, Frames
 from shipper.deliver.outputs.logstash import STRIKES
 from shipper.deliver.publisher import Publisher
 from shipper.errors import OutputUnavailable
 from shipper.events import Delivery
-from tests.deliver.delivering import NOW, parcel_of, simple_batch
+from shipper.times import Clock
+from tests.deliver.delivering import NOW, publish, queued, simple_batch
 from tests.deliver.logstash_sending import batch_to, ids, insist, logstash
 from tests.servers.lumberjack_scripted import (
     Step,
@@ -36,7 +39,7 @@ def test_poison_is_taken_out_and_the_rest_goes_on(bad: set[int], before: int) ->
     """Wherever it stands, it alone is refused, and all others are stored."""
     with scripted(always=poisoned(*ids(*bad))) as server, logstash(server.address) as output:
         if before:
-            output.publish(simple_batch(*range(100, 100 + before)))
+            publish(output, simple_batch(*range(100, 100 + before)))
         refused = insist(output, batch_to(SIZE))
 
     assert len(refused) == len(bad)
@@ -48,10 +51,10 @@ def test_poison_is_taken_out_and_the_rest_goes_on(bad: set[int], before: int) ->
 def test_the_first_publish_delivers_all_but_the_poison() -> None:
     """The rest does not wait for the verdict: it is accepted at once, only the poison is owed."""
     with scripted(always=poisoned(*ids(9))) as server, logstash(server.address) as output:
-        assert output.publish(batch_to(SIZE)) == Delivery(again=(9,))
+        assert publish(output, batch_to(SIZE)) == Delivery(again=(9,))
         with pytest.raises(OutputUnavailable, match=f"takes others: {ids(9)[0]}; it is tried"):
-            output.publish(simple_batch(9))
-        (rejection,) = output.publish(simple_batch(9)).rejected
+            publish(output, simple_batch(9))
+        (rejection,) = publish(output, simple_batch(9)).rejected
 
     assert rejection.index == 0
     assert f"{STRIKES} times" in rejection.reason
@@ -62,7 +65,7 @@ def test_a_window_full_of_poison() -> None:
     """Where every event is poison, each is found, as long as something was accepted before."""
     bad = ids(*range(8))
     with scripted(always=poisoned(*bad)) as server, logstash(server.address) as output:
-        output.publish(simple_batch(100))
+        publish(output, simple_batch(100))
         refused = insist(output, batch_to(8))
 
     assert sorted({each.reason for each in refused}) == [refused[0].reason]
@@ -73,11 +76,11 @@ def test_a_window_full_of_poison() -> None:
 def test_what_is_no_poison_any_more_is_accepted() -> None:
     """Strikes are forgotten with their batch: what is mended in time is never refused."""
     with scripted(always=poisoned(*ids(1))) as server, logstash(server.address) as output:
-        assert output.publish(batch_to(3)) == Delivery(again=(1,))
+        assert publish(output, batch_to(3)) == Delivery(again=(1,))
         server.always = accept
-        assert output.publish(simple_batch(1)) == Delivery()
+        assert publish(output, simple_batch(1)) == Delivery()
         server.always = poisoned(*ids(1))
-        assert output.publish(batch_to(3)) == Delivery(again=(1,))
+        assert publish(output, batch_to(3)) == Delivery(again=(1,))
 
 
 def test_alone_and_without_witness_it_is_no_poison() -> None:
@@ -85,9 +88,9 @@ def test_alone_and_without_witness_it_is_no_poison() -> None:
     with scripted(always=cut) as server, logstash(server.address) as output:
         for _ in range(3 * STRIKES):
             with pytest.raises(OutputUnavailable, match="ended the connection before the ack"):
-                output.publish(simple_batch(1))
+                publish(output, simple_batch(1))
         server.always = accept
-        assert output.publish(simple_batch(1)) == Delivery()
+        assert publish(output, simple_batch(1)) == Delivery()
 
 
 def every_second(step: Step) -> Step:
@@ -116,22 +119,22 @@ def test_an_outage_condemns_nothing(step: Step, *, started: bool) -> None:
     with scripted(always=always) as server, logstash(server.address) as output:
         for _ in range(4 * STRIKES):
             try:
-                assert output.publish(batch_to(SIZE)).rejected == ()
+                assert publish(output, batch_to(SIZE)).rejected == ()
             except OutputUnavailable as error:
                 assert "ended the connection" in str(error)  # noqa: PT017 -- it may also pass
         before = server.connections
         with pytest.raises(OutputUnavailable):
-            output.publish(batch_to(SIZE))
+            publish(output, batch_to(SIZE))
         assert server.connections - before <= 3  # a long outage costs next to nothing
         server.always = accept
-        assert output.publish(batch_to(SIZE)) == Delivery()
+        assert publish(output, batch_to(SIZE)) == Delivery()
 
 
 @pytest.mark.parametrize("size", [1, 2, SIZE])
 def test_every_second_window_is_cut(size: int) -> None:
     """A host that cuts every second window, or a balancer with one bad host, condemns nothing."""
     with scripted(always=every_second(cut_after())) as server, logstash(server.address) as output:
-        output.publish(simple_batch(100))
+        publish(output, simple_batch(100))
         assert insist(output, batch_to(size)) == []
 
     assert set(server.stored) == set(ids(100, *range(size)))
@@ -144,7 +147,7 @@ def test_one_host_of_two_resets_everything() -> None:
         scripted() as good,
         logstash(bad.address, good.address, window_events=1) as output,
     ):
-        assert output.publish(batch_to(SIZE)) == Delivery()
+        assert publish(output, batch_to(SIZE)) == Delivery()
 
     assert set(good.stored) == set(ids(*range(SIZE)))
 
@@ -163,6 +166,11 @@ def test_poison_at_two_hosts() -> None:
     assert set(stored) == set(ids(*(set(range(SIZE)) - {9})))
 
 
+def framed(*seqs: int) -> QueuedBlock[Frames]:
+    block = queued(*seqs)
+    return QueuedBlock(FramePreparer().prepare(block.content), block.file, block.end, block.size)
+
+
 @pytest.fixture
 def publisher_for(tmp_path: Path) -> Iterator[Callable[[str], Publisher]]:
     outputs = []
@@ -173,7 +181,7 @@ def publisher_for(tmp_path: Path) -> Iterator[Callable[[str], Publisher]]:
         settings = DeliveryOptions(backoff_seconds=0.001, backoff_max_seconds=0.002)
         letters = DeadLetters(tmp_path / "deadletters.ndjson")
         return Publisher(
-            context.__enter__(), letters, settings, clock=lambda: NOW, acked=lambda: None
+            context.__enter__(), letters, settings, clock=Clock(lambda: NOW), on_ack=lambda: None
         )
 
     yield make
@@ -182,7 +190,7 @@ def publisher_for(tmp_path: Path) -> Iterator[Callable[[str], Publisher]]:
 
 
 def test_poison_is_sent_once_more_as_text(publisher_for: Callable[[str], Publisher]) -> None:
-    """Refused, it is wrapped: under the same `_id` it is found as text, and nothing is buried."""
+    """A refused event is wrapped: its `_id` is found as text, and it is no dead letter."""
 
     def poisoned_unless_wrapped(window: Window) -> None:
         bare = [event["@metadata"]["origin"] for event in window.events if "tags" not in event]
@@ -190,12 +198,12 @@ def test_poison_is_sent_once_more_as_text(publisher_for: Callable[[str], Publish
 
     with scripted(always=poisoned_unless_wrapped) as server:
         publisher = publisher_for(server.address)
-        publisher.put(parcel_of(0, 1, 2), 1)
+        publisher.put(framed(0, 1, 2), 1)
         publisher.drain()
         publisher.run()
 
-    assert (publisher.tally.acked, publisher.tally.wrapped) == (3, 1)
-    assert publisher.tally.dead_letters == 0
+    assert (publisher.counters.acked, publisher.counters.wrapped) == (3, 1)
+    assert publisher.counters.dead_letters == 0
     assert set(server.stored) == set(ids(0, 1, 2))
 
 
@@ -205,11 +213,11 @@ def test_poison_in_either_form_is_a_dead_letter(
     """What no form of it gets through is buried, with the reason, and everything is acked."""
     with scripted(always=poisoned(*ids(1))) as server:
         publisher = publisher_for(server.address)
-        publisher.put(parcel_of(0, 1, 2), 1)
+        publisher.put(framed(0, 1, 2), 1)
         publisher.drain()
         publisher.run()
 
-    assert (publisher.tally.acked, publisher.tally.dead_letters) == (3, 1)
+    assert (publisher.counters.acked, publisher.counters.dead_letters) == (3, 1)
     assert set(server.stored) == set(ids(0, 2))
     letter = msgspec.json.decode((tmp_path / "deadletters.ndjson").read_bytes())
     assert letter["_id"] == ids(1)[0]

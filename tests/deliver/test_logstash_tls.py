@@ -12,6 +12,7 @@ import trustme
 from shipper.config.outputs import TlsOptions
 from shipper.errors import OutputUnavailable
 from shipper.events import Delivery
+from tests.deliver.delivering import publish
 from tests.deliver.logstash_sending import CLEAR, batch_to, logstash
 from tests.servers.lumberjack_scripted import ScriptedServer, scripted
 
@@ -56,7 +57,7 @@ def test_the_right_server(authority: Authority, name: str) -> None:
     with scripted(tls=authority.server(name)) as server:
         host = f"{name}:{server.address.rpartition(':')[2]}"
         with logstash(host, tls=TlsOptions(ca=authority.file)) as output:
-            assert output.publish(batch_to(20)) == Delivery()
+            assert publish(output, batch_to(20)) == Delivery()
 
     assert server.connections == 1
     assert isinstance(server.windows[0].connected, ssl.SSLSocket)
@@ -70,7 +71,7 @@ def test_tls_1_2_is_enough(authority: Authority) -> None:
         scripted(tls=context) as server,
         logstash(server.address, tls=TlsOptions(ca=authority.file)) as output,
     ):
-        assert output.publish(batch_to(1)) == Delivery()
+        assert publish(output, batch_to(1)) == Delivery()
 
 
 def refused(authority: Authority, context: ssl.SSLContext, tls: TlsOptions | None = None) -> str:
@@ -80,7 +81,7 @@ def refused(authority: Authority, context: ssl.SSLContext, tls: TlsOptions | Non
         logstash(server.address, tls=tls or TlsOptions(ca=authority.file)) as output,
         pytest.raises(OutputUnavailable) as caught,
     ):
-        output.publish(batch_to(4))
+        publish(output, batch_to(4))
     assert not server.stored
     assert str(caught.value).startswith(server.address)
     return str(caught.value)
@@ -117,7 +118,7 @@ def test_verification_can_be_switched_off(authority: Authority) -> None:
         scripted(tls=context) as server,
         logstash(server.address, tls=TlsOptions(verify=False)) as output,
     ):
-        assert output.publish(batch_to(4)) == Delivery()
+        assert publish(output, batch_to(4)) == Delivery()
 
 
 def test_a_server_that_demands_a_certificate(authority: Authority) -> None:
@@ -127,7 +128,7 @@ def test_a_server_that_demands_a_certificate(authority: Authority) -> None:
         scripted(tls=context) as server,
         logstash(server.address, tls=authority.client()) as output,
     ):
-        assert output.publish(batch_to(4)) == Delivery()
+        assert publish(output, batch_to(4)) == Delivery()
 
     told = refused(authority, authority.server(demands=True))
     assert "output.logstash.tls.certificate" in told
@@ -151,7 +152,7 @@ def test_clear_text_meets_tls(authority: Authority) -> None:
         logstash(plain.address, tls=TlsOptions(ca=authority.file)) as output,
         pytest.raises(OutputUnavailable, match="TLS"),
     ):
-        output.publish(batch_to(4))
+        publish(output, batch_to(4))
     plain.stop()
 
 
@@ -163,12 +164,12 @@ def test_what_is_mended_is_used_without_a_restart(authority: Authority, tmp_path
         logstash(server.address, tls=TlsOptions(ca=ca)) as output,
     ):
         with pytest.raises(OutputUnavailable, match=r"late\.pem: No such file.*tls\.ca"):
-            output.publish(batch_to(4))
+            publish(output, batch_to(4))
         ca.write_text("no certificate")
         with pytest.raises(OutputUnavailable, match=r"late\.pem: .*set output\.logstash\.tls\.ca"):
-            output.publish(batch_to(4))
+            publish(output, batch_to(4))
         ca.write_bytes(authority.file.read_bytes())
-        assert output.publish(batch_to(4)) == Delivery()
+        assert publish(output, batch_to(4)) == Delivery()
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipper.deliver.lumberjack import CHUNK_EVENTS, AckReader, ProtocolError, encode_window
+from shipper.deliver.batch import Batch
+from shipper.deliver.lumberjack import AckReader, FramePreparer, ProtocolError, encode_window
+from shipper.events import Events
 from tests.servers.lumberjack_scripted import ack_frame, events_of
 
 TOLD = b'{"message":"a","@metadata":{"origin":"run-0"}}'
+
+
+def window_of(ids: list[str], docs: list[bytes], level: int, *, blocks: int = 1) -> bytes:
+    """Return the window of events that come in blocks of about the same size."""
+    size = -(-len(ids) // blocks)
+    parts = [slice(start, start + size) for start in range(0, len(ids), size)]
+    columns = [(ids[part], docs[part]) for part in parts]
+    frames = [
+        FramePreparer().prepare(Events(i, d, [0] * len(i), ["app"] * len(i))) for i, d in columns
+    ]
+    return encode_window(Batch(tuple(frames)).ranges(0, len(ids)), level)
 
 
 def decode(window: bytes) -> list[dict[str, object]]:
@@ -31,7 +44,7 @@ def decode(window: bytes) -> list[dict[str, object]]:
 
 def test_a_window_byte_by_byte() -> None:
     """A window frame with the count, then an event frame: number from 1, length, JSON with id."""
-    window = encode_window(["run-0"], [b'{"message":"a"}'], 0)
+    window = window_of(["run-0"], [b'{"message":"a"}'], 0)
 
     assert window == b"2W\0\0\0\1" + b"2J\0\0\0\1" + struct.pack(">I", len(TOLD)) + TOLD
 
@@ -39,7 +52,7 @@ def test_a_window_byte_by_byte() -> None:
 def test_all_events_are_in_one_compressed_frame() -> None:
     """Compressed, the same event frames are one zlib stream in one frame after the window frame."""
     ids, docs = ["run-0", "run-1"], [b'{"message":"a"}', b'{"message":"b"}']
-    plain, packed = encode_window(ids, docs, 0), encode_window(ids, docs, 1)
+    plain, packed = window_of(ids, docs, 0), window_of(ids, docs, 1)
 
     size = struct.unpack(">I", packed[8:12])[0]
 
@@ -49,12 +62,12 @@ def test_all_events_are_in_one_compressed_frame() -> None:
 
 
 @pytest.mark.parametrize("level", [0, 1, 2, 3])
-@pytest.mark.parametrize("count", [1, CHUNK_EVENTS, CHUNK_EVENTS + 1, 3 * CHUNK_EVENTS + 7])
-def test_events_are_numbered_anew_in_each_window(count: int, level: int) -> None:
-    """However a window is put together, its events are numbered 1, 2, … and stay in order."""
+@pytest.mark.parametrize(("count", "blocks"), [(1, 1), (256, 1), (257, 2), (775, 4)])
+def test_events_are_numbered_anew_in_each_window(count: int, blocks: int, level: int) -> None:
+    """Of however many blocks a window is made, its events are numbered 1, 2, … in order."""
     docs = [json.dumps({"message": f"Käse {n} \U0001f9c0"}).encode() for n in range(count)]
 
-    events = decode(encode_window([f"run-{n}" for n in range(count)], docs, level))
+    events = decode(window_of([f"run-{n}" for n in range(count)], docs, level, blocks=blocks))
 
     assert events == [
         {"message": f"Käse {n} \U0001f9c0", "@metadata": {"origin": f"run-{n}"}}
@@ -67,8 +80,8 @@ def test_without_the_quick_compressor() -> None:
     code = """if True:
         import sys
         sys.modules["isal"] = None
-        from shipper.deliver.lumberjack import encode_window
-        sys.stdout.buffer.write(encode_window(["run-0"], [b'{"message":"a"}'], 1))
+        from tests.deliver.test_lumberjack import window_of
+        sys.stdout.buffer.write(window_of(["run-0"], [b'{"message":"a"}'], 1))
     """
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)

@@ -11,8 +11,8 @@ import pytest
 from shipper.config.inputs import InputOptions
 from shipper.config.main import Config, ServiceOptions
 from shipper.config.outputs import ConsoleOutput, EmbeddedOutput, Output
-from shipper.deliver.batch import QueuedBlock, batch_of
-from shipper.deliver.bulk import bulk_body
+from shipper.deliver.batch import Batch
+from shipper.deliver.bulk import BulkPreparer
 from shipper.deliver.output import open_output
 from shipper.deliver.outputs.console import ConsoleWriter
 from shipper.deliver.outputs.embedded import EmbeddedIndex
@@ -24,8 +24,11 @@ from tests.deliver.delivering import (
     RUN,
     STREAM,
     batch_with,
+    docs_of,
     document_of,
+    events_of,
     foreign_events,
+    publish,
     simple_batch,
 )
 
@@ -55,9 +58,9 @@ def test_a_file(tmp_path: Path, form: str) -> None:
     path.write_bytes(b"before\n")
     writer = ConsoleWriter(console(path, form))
     batch = simple_batch(1, 2)
-    assert writer.publish(batch) == Delivery()
+    assert publish(writer, batch) == Delivery()
     if form == "bulk":
-        assert path.read_bytes() == b"before\n" + bulk_body(batch, "blue")
+        assert path.read_bytes() == b"before\n" + BulkPreparer("blue").prepare(events_of(1, 2)).body
     else:
         lines = path.read_bytes().splitlines()[1:]
         assert [msgspec.json.decode(line) for line in lines] == [
@@ -70,10 +73,12 @@ def test_a_file(tmp_path: Path, form: str) -> None:
 def test_standard_output(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     """`-` is standard output, which stays open for others."""
     writer = ConsoleWriter(console("-", "bulk"))
-    writer.publish(simple_batch(1))
+    publish(writer, simple_batch(1))
     writer.close()
     print("after", flush=True)  # noqa: T201 -- the rule is about it
-    assert capfdbinary.readouterr().out == bulk_body(simple_batch(1), "blue") + b"after\n"
+    assert (
+        capfdbinary.readouterr().out == BulkPreparer("blue").prepare(events_of(1)).body + b"after\n"
+    )
 
 
 def test_it_has_no_commits(tmp_path: Path) -> None:
@@ -88,7 +93,7 @@ def test_a_full_disk() -> None:
     """A full disk is a reason to wait."""
     writer = ConsoleWriter(console("/dev/full"))
     with pytest.raises(OutputUnavailable, match="cannot write /dev/full: No space left"):
-        writer.publish(simple_batch(1))
+        publish(writer, simple_batch(1))
     writer.close()
 
 
@@ -98,10 +103,10 @@ def test_a_reader_that_went(tmp_path: Path) -> None:
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     writer = ConsoleWriter(console(pipe))
-    writer.publish(simple_batch(1))
+    publish(writer, simple_batch(1))
     os.close(reader)
     with pytest.raises(ShipperError, match="pipe was closed by its reader") as caught:
-        writer.publish(simple_batch(2))
+        publish(writer, simple_batch(2))
     assert not isinstance(caught.value, OutputUnavailable)
     writer.close()
 
@@ -117,8 +122,8 @@ def test_the_index_numbers_its_commits(tmp_path: Path) -> None:
     output = open_output(embedded(tmp_path))
     assert isinstance(output, EmbeddedIndex)
     assert output.commit() == 0
-    assert output.publish(simple_batch(1, 2)) == Delivery(commit=1)
-    assert output.publish(simple_batch(7)) == Delivery(commit=2)
+    assert publish(output, simple_batch(1, 2)) == Delivery(commit=1)
+    assert publish(output, simple_batch(7)) == Delivery(commit=2)
     output.close()
     output.close()
     output = open_output(embedded(tmp_path))
@@ -132,8 +137,8 @@ def test_the_index_numbers_its_commits(tmp_path: Path) -> None:
 def test_the_index_tells_of_a_range(tmp_path: Path) -> None:
     """What the index holds of a stream can be asked for, of any commit, to both ends included."""
     output = open_output(embedded(tmp_path))
-    output.publish(simple_batch(1, 2, 5))
-    output.publish(batch_of(1, [QueuedBlock(foreign_events(3, 40), 1, 0, 0)]))
+    publish(output, simple_batch(1, 2, 5))
+    publish(output, Batch((foreign_events(3, 40),)))
 
     assert sorted(output.stored_positions(RUN, 2, 5)) == [2, 5]
     assert sorted(output.stored_positions(RUN, 3, 4)) == []
@@ -146,8 +151,8 @@ def test_the_index_says_what_it_refuses(tmp_path: Path) -> None:
     """A refused event is named with its reason, and costs no other event of its batch."""
     output = EmbeddedIndex(embedded(tmp_path))
     good = simple_batch(1, 2, 3)
-    docs = [good.docs[0], document_of(2, status_code="two"), good.docs[2]]
-    delivery = output.publish(batch_with(good, docs))
+    docs = [docs_of(good)[0], document_of(2, status_code="two"), docs_of(good)[2]]
+    delivery = publish(output, batch_with(good, docs))
     (rejection,) = delivery.rejected
     assert rejection.index == 1
     assert "status_code" in rejection.reason

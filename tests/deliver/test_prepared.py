@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipper.deliver.batch import Batch
-from shipper.deliver.bulk import Heads, bulk_body, bulk_pieces, render
-from shipper.deliver.lumberjack import Framed, encode_window, frame, framed_window
-from shipper.deliver.outputs.embedded import Indexable
+from shipper.deliver.batch import Prepared
+from shipper.deliver.bulk import BulkPreparer
+from shipper.deliver.lumberjack import FramePreparer
+from shipper.deliver.outputs.embedded import IndexPreparer
 from shipper.enrich.enricher import Enricher
-from shipper.events import AnyEvents, Spliced
+from shipper.splice import AnyEvents, Preparer, Spliced
 from shipper.store.embedded.document import Encoder
+from shipper.store.embedded.incoming import Pieces
+from tests.deliver.delivering import ScriptedOutput
 from tests.enrich.enriching import CONTEXT, TIME, block_of, line_of
 
 OTHER_RUN = "01JKABCDEFGHJKMNPQRSTVWXY0"
@@ -33,9 +33,12 @@ RECORDS = st.lists(
     min_size=1,
     max_size=300,
 )
-PREPARED: list[Callable[[AnyEvents], AnyEvents]] = [
-    lambda events: render(events, Heads("blue")),
-    frame,
+FRAMES = FramePreparer()
+PREPARERS: list[Preparer[Prepared]] = [
+    BulkPreparer("blue"),
+    FRAMES,
+    IndexPreparer(),
+    ScriptedOutput(),
 ]
 
 
@@ -48,54 +51,59 @@ def spliced(records: list[dict[str, object]]) -> Spliced:
 
 
 def columns(events: AnyEvents) -> list[object]:
-    return [events.ids, events.docs, events.times, events.datasets, events.origins, len(events)]
+    return [events.ids, events.docs, events.times, events.datasets]
 
 
 @given(RECORDS)
-def test_read_as_events_they_are_the_same(records: list[dict[str, object]]) -> None:
-    """Whatever form a block was given, its ids, documents, times and datasets are the same."""
+def test_taken_out_again_they_are_the_same(records: list[dict[str, object]]) -> None:
+    """In whatever form a block was, its ids, documents, times and datasets come out the same."""
     events = spliced(records)
-    some = [*range(0, len(events), 2)]
 
-    for prepare in PREPARED:
-        prepared = prepare(spliced(records))
-        assert not isinstance(prepared, Spliced)
-        assert columns(prepared) == columns(events)
-        assert columns(prepared.part(some)) == columns(events.part(some))
+    for preparer in PREPARERS:
+        for prepared in (events.prepared_by(preparer), preparer.prepare(events.events())):
+            assert (len(prepared), prepared.ids) == (len(events), events.ids)
+            assert columns(prepared.events()) == columns(events)
+
+
+@given(RECORDS)
+def test_the_body_is_the_same(records: list[dict[str, object]]) -> None:
+    """The body of a spliced block is the one that its documents would make."""
+    events, preparer = spliced(records), BulkPreparer("blue")
+
+    assert events.prepared_by(preparer).body == preparer.prepare(events.events()).body
+
+
+@given(RECORDS)
+def test_the_frames_are_the_same(records: list[dict[str, object]]) -> None:
+    """The frames of a spliced block are those that its documents would make."""
+    events = spliced(records)
+
+    assert FRAMES.prepare_spliced(events).frames == FRAMES.prepare(events.events()).frames
 
 
 @given(RECORDS, st.data())
-def test_the_body_is_the_same(records: list[dict[str, object]], data: st.DataObject) -> None:
-    """A rendered block is the body that its documents would make, whole and in part."""
-    events = spliced(records)
-    plain = Batch(0, (), (events, events))
-    rendered = Batch(0, (), (render(events, Heads("blue")), events))
-    start = data.draw(st.integers(0, len(plain)))
-    end = data.draw(st.integers(start, len(plain)))
+def test_frames_are_cut(records: list[dict[str, object]], data: st.DataObject) -> None:
+    """A part of a block has the frames that its documents would make in that place."""
+    events = spliced(records).events()
+    first = data.draw(st.integers(0, len(events) - 1))
+    last = data.draw(st.integers(first + 1, len(events)))
+    before = data.draw(st.integers(0, 5))
 
-    assert bulk_body(rendered, "blue") == bulk_body(plain, "blue")
-    pieces = b"".join(bulk_pieces(rendered, Heads("blue"), start, end))
-    assert pieces == bulk_body(plain.part(range(start, end)), "blue")
+    together = FRAMES.prepare(
+        events.part([*range(before and 1), *[0] * (before - 1), *range(first, last)])
+    )
 
-
-@pytest.mark.parametrize("level", [0, 1])
-@given(RECORDS)
-def test_the_window_is_the_same(level: int, records: list[dict[str, object]]) -> None:
-    """A framed block is the window that its documents would make."""
-    events = spliced(records)
-    framed = frame(events)
-
-    assert isinstance(framed, Framed)
-    assert framed_window(framed, 0) == encode_window(events.ids, events.docs, 0)
-    assert len(framed_window(framed, level)) > 0
+    assert together.cut(before, len(together), before) == FRAMES.prepare(events).cut(
+        first, last, before
+    )
 
 
-def test_what_was_mended_is_left_as_it_is() -> None:
-    """A block with an odd line has its documents already."""
+def test_an_odd_line_has_its_document() -> None:
+    """A block with an odd line gets the same form as any other."""
     events = Enricher(CONTEXT).enrich(block_of(b"oops\n"))
 
-    for prepare in PREPARED:
-        assert prepare(events) is events
+    for preparer in PREPARERS:
+        assert columns(events.prepared_by(preparer).events()) == columns(events)
 
 
 NUMBERS = st.fixed_dictionaries(
@@ -116,22 +124,23 @@ def test_the_index_is_given_the_same(records: list[dict[str, object]]) -> None:
     """In pieces a record gives the index what its document would, decoded and encoded again."""
     events = spliced(records)
     docs, ids, times = events.docs, events.ids, events.times
-    prepared = Indexable(events)
+    prepared = events.prepared_by(IndexPreparer())
+    assert isinstance(prepared.incoming, Pieces)
     by_document, by_pieces = Encoder({}), Encoder({})
 
     for order, (origin, doc, ms) in enumerate(zip(ids, docs, times, strict=True)):
         expected = json.loads(by_document.encode(origin, doc, ms, order))
         by_pieces.encode(origin, doc, ms, order)  # so that its tail is known
-        assert json.loads(by_pieces.encode_pieces(prepared.pieces, order, order)) == {
+        assert json.loads(by_pieces.encode_pieces(prepared.incoming, order, order)) == {
             key: value for key, value in expected.items() if key != "_envelopes"
         }
-    assert columns(prepared)[:4] == [ids, docs, times, events.datasets]
-    assert not events.records
+    assert columns(prepared.events()) == columns(events)
 
 
 def test_a_tail_that_is_new_defines_its_envelope() -> None:
     """The first record with a tail is taken as a document, and defines what the others refer to."""
-    pieces = Indexable(spliced([{"seq": 1}, {"seq": 2}])).pieces
+    pieces = spliced([{"seq": 1}, {"seq": 2}]).prepared_by(IndexPreparer()).incoming
+    assert isinstance(pieces, Pieces)
     encoder = Encoder({})
 
     first, second = (json.loads(encoder.encode_pieces(pieces, at, at)) for at in (0, 1))

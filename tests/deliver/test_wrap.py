@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from shipper.deliver.batch import Batch
 from shipper.deliver.outputs.embedded import EmbeddedIndex
-from shipper.deliver.wrap import MAX_REASON, wrap
-from shipper.events import Rejection
-from tests.deliver.delivering import TIME, TIME_MS, batch_with, document_of, simple_batch
+from shipper.deliver.wrap import MAX_REASON, RefusedEvents, wrap
+from shipper.events import Events, Rejection
+from tests.deliver.delivering import TIME, TIME_MS, batch_with, document_of, publish, simple_batch
 from tests.deliver.test_outputs import embedded
 
 JSON = st.recursive(
@@ -29,7 +29,7 @@ JSON = st.recursive(
 )
 
 
-def batch_of_two(extra: Any) -> Batch:
+def batch_of_two(extra: Any) -> Batch[Events]:
     batch = simple_batch(0, 1)
     docs = [document_of(0), document_of(1, extra={"x": extra}, message=["not", "text"])]
     return batch_with(batch, docs)
@@ -37,9 +37,9 @@ def batch_of_two(extra: Any) -> Batch:
 
 def test_the_form() -> None:
     """The whole document is the message; the reason and the tag tell what happened."""
-    batch = simple_batch(7, 8, 9, number=3)
-    wrapped = wrap(batch, (Rejection(2, "mapping conflict"), Rejection(0, "x" * 10_000)))
-    assert (wrapped.number, wrapped.parcels) == (3, batch.parcels)
+    batch = simple_batch(7, 8, 9)
+    reasons = Rejection(2, "mapping conflict"), Rejection(0, "x" * 10_000)
+    wrapped = wrap(RefusedEvents.of(batch, reasons))
     assert wrapped.ids == [batch.ids[2], batch.ids[0]]
     assert wrapped.times == [TIME_MS] * 2
     first, second = map(msgspec.json.decode, wrapped.docs)
@@ -59,7 +59,9 @@ def test_the_form() -> None:
 @given(JSON)
 def test_nothing_of_the_document_is_a_field_but_the_known(extra: Any) -> None:
     """Whatever the document holds, its wrapped form has texts where texts are due, and no more."""
-    (doc,) = map(msgspec.json.decode, wrap(batch_of_two(extra), (Rejection(1, "r"),)).docs)
+    (doc,) = map(
+        msgspec.json.decode, wrap(RefusedEvents.of(batch_of_two(extra), [Rejection(1, "r")])).docs
+    )
     known = {"@timestamp", "message", "tags", "host", "log", "level", "error_type", "error"}
     assert {*doc} == known
     assert msgspec.json.decode(doc["message"])["extra"] == {"x": extra}
@@ -69,7 +71,7 @@ def test_a_store_takes_it(tmp_path: Path) -> None:
     """What the embedded index refuses, it takes when it is wrapped."""
     index = EmbeddedIndex(embedded(tmp_path))
     batch = batch_of_two("x")
-    refused = index.publish(batch)
+    refused = publish(index, batch)
     assert [rejection.index for rejection in refused.rejected] == [1]
-    assert index.publish(wrap(batch, refused.rejected)).rejected == ()
+    assert publish(index, Batch((wrap(RefusedEvents.of(batch, refused.rejected)),))).rejected == ()
     index.close()

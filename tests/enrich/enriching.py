@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from shipper.enrich.enricher import Enricher, RecordContext
-from shipper.events import AnyEvents, Block
+from shipper.events import Block
 from shipper.fields import FIELDS, FieldKind
+from shipper.splice import AnyEvents
 
 RUN = "01JKABCDEFGHJKMNPQRSTVWXYZ"
 STREAM = "0123456789abcdef0123"

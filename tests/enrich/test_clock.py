@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shipper.enrich.clock import EARLIEST, LATEST, are_canonical, parse
-from shipper.events import times_of
+from shipper.splice import read_times
 from shipper.times import iso
 
 MOMENTS = st.integers(EARLIEST, LATEST - 1)
@@ -21,7 +21,7 @@ def test_iso_and_back(moment: int) -> None:
     assert len(text) == 24
     assert parse(text) == moment
     assert are_canonical([text])
-    assert times_of([text.encode()]) == [moment]
+    assert read_times([text.encode()]) == [moment]
     assert datetime.fromisoformat(text) == datetime.fromtimestamp(moment // 1000, UTC) + (
         datetime.resolution * 1000 * (moment % 1000)
     )
@@ -69,7 +69,7 @@ def test_canonical_times(moments: list[int]) -> None:
     texts = [iso(moment) for moment in moments]
 
     assert are_canonical(texts)
-    assert times_of(text.encode() for text in texts) == moments
+    assert read_times(text.encode() for text in texts) == moments
 
 
 @given(TIMES, st.sampled_from(NO_TIMES), st.data())
@@ -85,7 +85,7 @@ def test_one_that_is_not_canonical(moments: list[int], text: str, data: st.DataO
 def test_only_the_canonical_form_is_canonical(text: str) -> None:
     """What is taken is what `iso` would write."""
     if are_canonical([text]):
-        assert iso(times_of([text.encode()])[0]) == text
+        assert iso(read_times([text.encode()])[0]) == text
 
 
 def test_two_that_only_together_have_the_length() -> None:

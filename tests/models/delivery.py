@@ -1,9 +1,9 @@
 """
 What the model test of delivery drives: a real pipeline with a clock and an output of its own.
 
-The pipeline is the one that `shipper run` turns, with its registry, holds and dead letters on the
-disk, and no threads: each action reads, publishes or saves when it is told to. A crash drops all of
-it, wherever it is, and another one begins with what is on the disk.
+The pipeline is the one of `shipper run`, with its registry, holds and dead letters on the disk, but
+without threads: each action reads, publishes or saves. A crash drops the pipeline wherever it is,
+and the next one begins with what is on the disk.
 """
 
 from __future__ import annotations
@@ -13,12 +13,9 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 from unittest.mock import patch
 
-from shipper import crashpoints
-from shipper.agent import pipeline as composition
+from shipper import crashpoints, times
 from shipper.agent.pipeline import Pipeline
 from shipper.config.inputs import HoldsOptions, InputOptions, TailOptions
 from shipper.config.main import Config, DeliveryOptions, ServiceOptions
@@ -26,7 +23,8 @@ from shipper.config.outputs import EmbeddedOutput
 from shipper.crashpoints import CrashPoint
 from shipper.deliver.batch import Batch
 from shipper.errors import OutputUnavailable
-from shipper.events import AnyEvents, Delivery
+from shipper.events import Delivery, Events
+from shipper.splice import Spliced
 
 WALL = time.time_ns() // 1_000_000  # the kernel stamps files with the real one
 
@@ -36,7 +34,7 @@ class Crash(BaseException):
 
 
 class Clock:
-    """Moves when it is told to."""
+    """Moves when a test moves it."""
 
     def __init__(self) -> None:
         self.seconds = 1000.0
@@ -62,24 +60,28 @@ class Store:
         self.documents: list[tuple[str, bytes]] = []
         self.faults: list[str] = []
 
-    def prepare(self, events: AnyEvents) -> AnyEvents:
+    def prepare(self, events: Events) -> Events:
         return events
 
-    def publish(self, batch: Batch) -> Delivery:
+    def prepare_spliced(self, events: Spliced) -> Events:
+        return events.events()
+
+    def publish(self, batch: Batch[Events]) -> Delivery:
         fault = self.faults.pop(0) if self.faults else ""
         if fault == "refuse":
-            raise OutputUnavailable("told to be out")
+            raise OutputUnavailable("the store is down")
         indexes = [*range(len(batch))]
         kept = indexes[: len(indexes) // 2] if fault == "half" else indexes
         self._store(batch, kept)
         if fault == "cut" and self.absorbing:  # the index has no answer that could get lost
-            raise OutputUnavailable("told to cut after the write")
+            raise OutputUnavailable("the answer was lost")
         return Delivery(again=tuple(indexes[len(kept) :]), commit=self.commit())
 
-    def _store(self, batch: Batch, indexes: Sequence[int]) -> None:
+    def _store(self, batch: Batch[Events], indexes: Sequence[int]) -> None:
         known = {id_ for id_, _document in self.documents} if self.absorbing else frozenset()
         new = [index for index in indexes if batch.ids[index] not in known]
-        self.documents += [(batch.ids[index], batch.docs[index]) for index in new]
+        for part in batch.parts(new):
+            self.documents += zip(part.ids, part.docs, strict=True)
         self.commits.append([batch.ids[index] for index in new])
 
     def stored_after(self, commit: int) -> Iterator[tuple[str, Sequence[int]]]:
@@ -114,17 +116,12 @@ class Store:
 
 
 class Running:
-    """A shipper in process, that dies where it is told to."""
+    """A shipper in this process that crashes where a test says."""
 
     def __init__(self, folder: Path, store: Store, clock: Clock, *, holds: bool = True) -> None:
         self.folder, self.store, self.clock, self._with_holds = folder, store, clock, holds
-        self._patches: list[Any] = [
-            patch.object(composition, "time", SimpleNamespace(monotonic=clock.monotonic)),
-            patch.object(composition, "open_output", lambda _config: store),
-            patch.object(crashpoints, "reached", self._reached),
-        ]
-        for each in self._patches:
-            each.start()
+        self._patch = patch.object(crashpoints, "reached", self._reached)
+        self._patch.start()
         self._doom: tuple[CrashPoint, int] | None = None
         self.pipeline: Pipeline | None = None
 
@@ -158,27 +155,24 @@ class Running:
     def start(self) -> Pipeline:
         if self.pipeline is None:
             (self.folder / "data").mkdir(exist_ok=True)
-            self.pipeline = Pipeline(self.config(), self.clock.wall)
+            clock = times.Clock(self.clock.wall, self.clock.monotonic)
+            self.pipeline = Pipeline(self.config(), clock, lambda _config: self.store)
         return self.pipeline
 
     def read(self) -> None:
         """Scan, and read all that there is."""
         pipeline = self.start()
-        pipeline._next_scan = 0.0
+        pipeline.scan()
         while pipeline.turn():
             pass
 
     def publish(self, batches: int) -> None:
-        """Publish so many batches; one that is refused is tried until it is not."""
+        """Publish so many batches; an output that is down is tried until it works."""
         publisher = self.start().publisher
         publisher.hurry()
         for _ in range(batches):
-            batch = publisher._next_batch()
-            if batch is None:
+            if not publisher.step():
                 break
-            if len(batch):
-                publisher._deliver(batch)
-            publisher._ack(batch)
 
     def save(self) -> None:
         """Move positions over what is acked, and save them."""
@@ -199,5 +193,4 @@ class Running:
 
     def close(self) -> None:
         self.crash()
-        for each in self._patches:
-            each.stop()
+        self._patch.stop()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shipper.events import Block, Events, Spliced
+from shipper.events import Block, Events
 from shipper.registry.receipts import (
     MAX_AGE_MS,
     MAX_BYTES,
@@ -12,6 +12,7 @@ from shipper.registry.receipts import (
     receipt_of,
 )
 from shipper.registry.records import Receipt
+from shipper.splice import Spliced
 
 NOW = 1_770_292_800_000
 RUN, OTHER = "01JKBBBBBBBBBBBBBBBBBBBBBB", "01JKCCCCCCCCCCCCCCCCCCCCCC"

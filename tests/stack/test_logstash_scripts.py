@@ -14,10 +14,9 @@ from typing import Any
 
 import pytest
 
-from shipper.deliver.batch import QueuedBlock, batch_of
-from shipper.deliver.wrap import wrap
+from shipper.deliver.wrap import RefusedEvents, wrap
 from shipper.enrich.enricher import Enricher, RecordContext
-from shipper.events import Block, Events, Rejection
+from shipper.events import Block, Events
 from shipper.fields import FIELDS
 from shipper.times import iso
 from tests.stack.ruby import run_script
@@ -244,9 +243,8 @@ def test_dead_letters_are_wrapped_as_the_shipper_wraps() -> None:
     docs = [json.dumps(document).encode() for document in documents]
     ids, times = ["a-1"] * len(docs), [READ_AT] * len(docs)
     events_in = Events(ids, docs, times, ["orchestrator.app"] * len(docs))
-    batch = batch_of(0, [QueuedBlock(events_in, 1, 0, 10)])
-    rejections = tuple(Rejection(i, f"response: {reason}") for i in range(len(documents)))
-    for came, expected in zip(found, wrap(batch, rejections).docs, strict=True):
+    refused = RefusedEvents(events_in, [f"response: {reason}"] * len(documents))
+    for came, expected in zip(found, wrap(refused).docs, strict=True):
         wrapped = json.loads(expected)
         assert json.loads(came["fields"].pop("message")) == json.loads(wrapped.pop("message"))
         assert {**came["fields"], "@timestamp": ""} == {**wrapped, "@timestamp": ""}

@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from shipper.config.outputs import ElasticsearchOutput
-from shipper.deliver.batch import Batch
-from shipper.deliver.bulk import bulk_body
+from shipper.deliver.bulk import BulkPreparer
 from shipper.events import Events
 from shipper.store.api import Store
 from shipper.store.elasticsearch.setup import SetupState, set_up
@@ -86,7 +85,7 @@ class Node:
             times=[record.time for record in records],
             datasets=[DATASET] * len(records),
         )
-        body = bulk_body(Batch(0, (), (events,)), self.namespace)
+        body = BulkPreparer(self.namespace).prepare(events).body
         answered = self.call("POST", f"/_bulk?refresh={str(refresh).lower()}", body)
         assert not answered["errors"], [
             item["create"]["error"] for item in answered["items"] if "error" in item["create"]

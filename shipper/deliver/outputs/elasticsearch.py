@@ -23,12 +23,14 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
+from operator import add
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from shipper.config.outputs import ElasticsearchOutput
-from shipper.deliver.bulk import Heads, bulk_pieces, render, size_of
+from shipper.deliver.bulk import BulkBody, BulkPreparer, bulk_chunks
+from shipper.deliver.output import WithoutCommits
 from shipper.errors import OutputUnavailable
 from shipper.events import Delivery, Rejection
 from shipper.net.elastic import MAX_REASON, BareCluster, ElasticFailure
@@ -39,11 +41,10 @@ except ModuleNotFoundError:  # slower, and no less right
     from zlib import DEFLATED, compressobj  # type: ignore[assignment] # called alike
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from shipper.config.main import Config
     from shipper.deliver.batch import Batch
-    from shipper.events import AnyEvents
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,6 @@ TARGET = (
 COMPRESSED = {"content-encoding": "gzip"}
 NOTHING_FAILED = b'{"errors":false'
 LEAST_REQUEST_BYTES = 64 * 1024
-ACTION_BYTES = 200  # at most, of an action line without namespace, with dataset and `_id`
 GZIP = 31  # the window of 32 KiB, with the head of gzip
 
 HELD = b'"version_conflict_engine_exception"'  # there is a document with this `_id`
@@ -122,20 +122,19 @@ class TooLargeError(Exception):
     """The request has more bytes than are taken."""
 
 
-class DataStreams:
+class DataStreams(BulkPreparer, WithoutCommits):
     """Writes to the data streams of the records."""
 
     def __init__(self, config: Config) -> None:
         output = config.output
         assert isinstance(output, ElasticsearchOutput)
-        self._namespace = config.namespace
-        self._heads = Heads(config.namespace)
+        super().__init__(config.namespace)
         self._level = output.compression_level
         self._most_bytes = output.request_bytes
         self._request_bytes = output.request_bytes  # now
         self._cluster = BareCluster(output)
 
-    def publish(self, batch: Batch) -> Delivery:
+    def publish(self, batch: Batch[BulkBody]) -> Delivery:
         """Send a batch in as many requests as it needs; see `Output`."""
         outcome = BulkOutcome()
         try:
@@ -155,11 +154,7 @@ class DataStreams:
             log.debug("%d events have to be sent again: %s", len(outcome.again), outcome.reason)
         return Delivery(tuple(outcome.again), tuple(outcome.rejected))
 
-    def prepare(self, events: AnyEvents) -> AnyEvents:
-        """Make the body of spliced events; see `Output`."""
-        return render(events, self._heads)
-
-    def _ranges(self, batch: Batch) -> Iterator[tuple[int, int]]:
+    def _ranges(self, batch: Batch[BulkBody]) -> Iterator[tuple[int, int]]:
         """Cut a batch into ranges of indexes whose requests have no more bytes than allowed."""
         units = [*self._units(batch)]
         total = sum(size for _count, size in units)
@@ -173,25 +168,24 @@ class DataStreams:
             taken += size
         yield start, end
 
-    def _units(self, batch: Batch) -> Iterator[tuple[int, int]]:
+    def _units(self, batch: Batch[BulkBody]) -> Iterator[tuple[int, int]]:
         """Yield (events, bytes at most) of what is not cut: a block, or an event of a large one."""
-        action = ACTION_BYTES + len(self._namespace)
-        for events in batch.events:
-            size = size_of(events, action)
-            if size * 4 <= self._request_bytes:
-                yield len(events), size
+        for content in batch.contents:
+            if len(content.body) * 4 <= self._request_bytes:
+                yield len(content), len(content.body)
             else:
-                yield from ((1, len(doc) + action) for doc in events.docs)
+                sizes = [len(line) + 1 for line in content.lines()]
+                yield from ((1, size) for size in map(add, sizes[0::2], sizes[1::2]))
 
-    def _send(self, batch: Batch, start: int, end: int, outcome: BulkOutcome) -> None:
+    def _send(self, batch: Batch[BulkBody], start: int, end: int, outcome: BulkOutcome) -> None:
         """Send the events from `start` up to `end`, in halves if they are too many."""
         try:
-            answer = self._post(bulk_pieces(batch, self._heads, start, end))
+            answer = self._post(bulk_chunks(batch, start, end))
         except TooLargeError as error:
             if end - start == 1:
                 outcome.rejected.append(Rejection(start, str(error)))
                 return
-            self._ask_for_less(sum(map(len, batch.docs[start:end])))
+            self._ask_for_less(sum(map(len, bulk_chunks(batch, start, end))))
             middle = (start + end) // 2
             self._send(batch, start, middle, outcome)
             self._send(batch, middle, end, outcome)
@@ -256,21 +250,6 @@ class DataStreams:
         told = f"{self._cluster.name} answered {status}"
         told += f" ({error.type}: {(error.reason or '')[:MAX_REASON]})"
         return told + ("; run `shipper setup`" if error.type == NO_TEMPLATE else "")
-
-    def stored_after(self, commit: int) -> Iterator[tuple[str, Sequence[int]]]:  # noqa: ARG002 -- a resend is absorbed
-        """Return nothing; see `Output`."""
-        return iter(())
-
-    def stored_positions(self, stream: str, first: int, last: int) -> Sequence[int]:  # noqa: ARG002 -- a resend is absorbed
-        """Return nothing; see `Output`."""
-        return ()
-
-    def commit(self) -> int:
-        """Return 0: there are no commits."""
-        return 0
-
-    def maintain(self, now_ms: int) -> None:
-        """Do nothing: the life cycle of a data stream is its own."""
 
     def close(self) -> None:
         """Close the connections."""

@@ -1,19 +1,21 @@
 """
 Output `embedded`: the index in a folder of this machine.
 
-One batch is one commit of the index, and durable when `publish` returns. The registry follows
-later, at most once a second. What was committed in between is asked for at the next start
-(`stored_after`) and counted as taken, so a crash between commit and registry doubles nothing and
-costs nothing while all is well.
+One batch is one commit of the index, and durable when `publish` returns. The registry is saved
+later, at most once a second. After a crash in between, the next start asks the index for what it
+stored since (`stored_after`) and drops those lines as duplicates. This costs nothing in normal
+operation.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shipper.config.outputs import EmbeddedOutput
 from shipper.errors import OutputUnavailable, StoreUnavailable
-from shipper.events import ABSENT, NO_NUMBER, Delivery, Rejection, Spliced
+from shipper.events import Delivery, Events, Rejection
+from shipper.splice import ABSENT, NO_NUMBER
 from shipper.store.embedded.incoming import Documents, Incoming, Pieces, numbers_of
 from shipper.store.embedded.writer import EmbeddedWriter
 
@@ -22,67 +24,40 @@ if TYPE_CHECKING:
 
     from shipper.config.main import Config
     from shipper.deliver.batch import Batch
-    from shipper.events import AnyEvents, Written
+    from shipper.splice import RecordFields, Spliced
 
 
-class EmbeddedIndex:
-    """Writes to the embedded index."""
+@dataclass(eq=False)
+class IndexBlock:
+    """The events of a block as the index takes them."""
 
-    def __init__(self, config: Config) -> None:
-        output = config.output
-        assert isinstance(output, EmbeddedOutput)
-        self._writer = EmbeddedWriter(
-            output.path, keep_seconds=output.keep_seconds, max_bytes=output.max_bytes
-        )
+    incoming: Incoming
+    datasets: list[str]
 
-    def prepare(self, events: AnyEvents) -> AnyEvents:
-        """Note of spliced events what only their records tell; see `Output`."""
-        return Indexable(events) if isinstance(events, Spliced) else events
+    def __len__(self) -> int:
+        return len(self.incoming.times)
 
-    def publish(self, batch: Batch) -> Delivery:
-        """Store and commit a batch; see `Output`."""
-        try:
-            refused = self._writer.store([*map(_incoming, batch.events)])
-        except StoreUnavailable as error:
-            raise OutputUnavailable(str(error)) from error
-        rejected = tuple(Rejection(index, reason) for index, reason in refused)
-        return Delivery(rejected=rejected, commit=self._writer.commit)
+    @property
+    def ids(self) -> list[str]:
+        """The `_id` of each event."""
+        return [*map(self.incoming.id, range(len(self)))]
 
-    def stored_after(self, commit: int) -> Iterator[tuple[str, Sequence[int]]]:
-        """Return the origins stored after that commit; see `Output`."""
-        return self._writer.origins_after(commit)
-
-    def stored_positions(self, stream: str, first: int, last: int) -> Sequence[int]:
-        """Look into the index; see `Output`."""
-        try:
-            return self._writer.positions_of(stream, first, last)
-        except StoreUnavailable as error:
-            raise OutputUnavailable(str(error)) from error
-
-    def commit(self) -> int:
-        """Return the number of the last commit of the index."""
-        return self._writer.commit
-
-    def maintain(self, now_ms: int) -> None:
-        """Drop what is too old or too much."""
-        try:
-            self._writer.retain(now_ms)
-        except StoreUnavailable as error:
-            raise OutputUnavailable(str(error)) from error
-
-    def close(self) -> None:
-        """Close the index."""
-        self._writer.close()
+    def events(self) -> Events:
+        """Return the documents."""
+        docs = [*map(self.incoming.document, range(len(self)))]
+        return Events(self.ids, docs, [*self.incoming.times], self.datasets)
 
 
-class Indexable:
-    """Spliced events, and beside them the pieces that the index takes."""
+class IndexPreparer:
+    """Brings blocks into the form in which the index takes them."""
 
-    tagged = 0
+    def prepare(self, events: Events) -> IndexBlock:
+        """Pass documents on as they are; see `Output`."""
+        return IndexBlock(Documents(events.ids, events.docs, events.times), events.datasets)
 
-    def __init__(self, events: Spliced) -> None:
-        self._events = events
-        self.pieces = Pieces(
+    def prepare_spliced(self, events: Spliced) -> IndexBlock:
+        """Keep of the records what the index needs to know besides their bytes; see `Output`."""
+        pieces = Pieces(
             events.bodies,
             [tail[1] for tail in events.tails],
             events.offsets,
@@ -99,52 +74,59 @@ class Indexable:
             ],
             [*map(_numbers, events.times, events.offsets, events.records)],
         )
-        events.records = ()
-
-    def __len__(self) -> int:
-        return len(self._events)
-
-    @property
-    def ids(self) -> list[str]:
-        """The `_id` of each event."""
-        return self._events.ids
-
-    @property
-    def docs(self) -> list[bytes]:
-        """The documents."""
-        return self._events.docs
-
-    @property
-    def times(self) -> list[int]:
-        """The time of each event in epoch milliseconds."""
-        return self._events.times
-
-    @property
-    def datasets(self) -> list[str]:
-        """The dataset of each event."""
-        return self._events.datasets
-
-    @property
-    def origins(self) -> dict[str, list[int]]:
-        """The numbers of the records per run."""
-        return self._events.origins
-
-    def part(self, chosen: Sequence[int]) -> AnyEvents:
-        """Return the events at these indexes; the origins stay."""
-        return self._events.part(chosen)
+        return IndexBlock(pieces, events.datasets)
 
 
-def _numbers(ms: int, offset: int, record: Written) -> str:
+class EmbeddedIndex(IndexPreparer):
+    """Writes to the embedded index."""
+
+    def __init__(self, config: Config) -> None:
+        output = config.output
+        assert isinstance(output, EmbeddedOutput)
+        self._writer = EmbeddedWriter(
+            output.path, keep_seconds=output.keep_seconds, max_bytes=output.max_bytes
+        )
+
+    def publish(self, batch: Batch[IndexBlock]) -> Delivery:
+        """Store and commit a batch; see `Output`."""
+        try:
+            refused = self._writer.store([content.incoming for content in batch.contents])
+        except StoreUnavailable as error:
+            raise OutputUnavailable(error.fault, error.remedy) from error
+        rejected = tuple(Rejection(index, reason) for index, reason in refused)
+        return Delivery(rejected=rejected, commit=self._writer.commit)
+
+    def stored_after(self, commit: int) -> Iterator[tuple[str, Sequence[int]]]:
+        """Return the origins stored after that commit; see `Output`."""
+        return self._writer.origins_after(commit)
+
+    def stored_positions(self, stream: str, first: int, last: int) -> Sequence[int]:
+        """Look into the index; see `Output`."""
+        try:
+            return self._writer.positions_of(stream, first, last)
+        except StoreUnavailable as error:
+            raise OutputUnavailable(error.fault, error.remedy) from error
+
+    def commit(self) -> int:
+        """Return the number of the last commit of the index."""
+        return self._writer.commit
+
+    def maintain(self, now_ms: int) -> None:
+        """Drop what is too old or too much."""
+        try:
+            self._writer.retain(now_ms)
+        except StoreUnavailable as error:
+            raise OutputUnavailable(error.fault, error.remedy) from error
+
+    def close(self) -> None:
+        """Close the index."""
+        self._writer.close()
+
+
+def _numbers(ms: int, offset: int, record: RecordFields) -> str:
     floats = {}
     if record.duration_ms is not NO_NUMBER:
         floats["duration_ms"] = record.duration_ms
     if record.execution_time_ms is not NO_NUMBER:
         floats["execution_time_ms"] = record.execution_time_ms
     return numbers_of(ms, offset, **floats)
-
-
-def _incoming(events: AnyEvents) -> Incoming:
-    """Return the events of a block in the form that costs the index least."""
-    if isinstance(events, Indexable):
-        return events.pieces
-    return Documents(events.ids, events.docs, events.times)

@@ -32,17 +32,17 @@ from typing import TYPE_CHECKING
 
 from shipper.config.outputs import LogstashOutput
 from shipper.deliver.batch import Batch
-from shipper.deliver.lumberjack import Framed, encode_window, frame, framed_window
+from shipper.deliver.lumberjack import FramePreparer, Frames, encode_window
 from shipper.deliver.lumberjack_connection import SECTION, Connection, WindowAnswer, WindowOutcome
+from shipper.deliver.output import WithoutCommits
 from shipper.errors import OutputUnavailable
 from shipper.events import Delivery, Rejection
 from shipper.net.connect import ConnectionFailed, connect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from shipper.config.main import Config
-    from shipper.events import AnyEvents
 
 log = logging.getLogger(__name__)
 
@@ -52,14 +52,15 @@ REST_SECONDS = 1.0  # of a host after its first failure; doubles with each
 LONGEST_REST_SECONDS = 60.0
 ASK_SECONDS = 0.5  # that a publish waits for a blocked host, and
 LOOK_SECONDS = 0.05  # where there are others
-WINDOW_BYTES = 4 << 20  # of documents, unless one has more: what Logstash unpacks at once
+WINDOW_BYTES = 4 << 20  # of frames, unless one event has more: Logstash unpacks them at once
+ALONE_EVENTS = 256  # a block with as many is a window as it is; smaller ones share a window
 
 
 @dataclass(frozen=True, slots=True)
 class LumberjackWindow:
     """Events of a batch that go out together."""
 
-    batch: Batch
+    batch: Batch[Frames]
     start: int
     end: int
 
@@ -72,11 +73,8 @@ class LumberjackWindow:
         return self.batch.ids[self.start : self.end]
 
     def encode(self, level: int) -> bytes:
-        """Make the bytes to send."""
-        (events, first, last), *more = self.batch.ranges(self.start, self.end)
-        if isinstance(events, Framed) and not more and (first, last) == (0, len(events)):
-            return framed_window(events, level)
-        return encode_window(self.ids, self.batch.docs[self.start : self.end], level)
+        """Return the bytes to send."""
+        return encode_window(self.batch.ranges(self.start, self.end), level)
 
 
 @dataclass(slots=True)
@@ -134,7 +132,7 @@ class PublishProgress:
         self.down.clear()
 
 
-class Logstash:
+class Logstash(FramePreparer, WithoutCommits):
     """Ships to the hosts of the config; nothing is opened before the first publish."""
 
     def __init__(self, config: Config) -> None:
@@ -144,14 +142,10 @@ class Logstash:
         self._hosts = [LogstashHost(address) for address in output.hosts]
         self._turn = 0
         self._size = output.window_events
-        self._witness: tuple[AnyEvents, int] | None = None  # the block of the event, its index
+        self._witness: tuple[Frames, int] | None = None  # the block of the event, its index
         self._strikes: dict[str, int] = {}
 
-    def prepare(self, events: AnyEvents) -> AnyEvents:
-        """Make the frames of spliced events; see `Output`."""
-        return frame(events)
-
-    def publish(self, batch: Batch) -> Delivery:
+    def publish(self, batch: Batch[Frames]) -> Delivery:
         """Send a batch window by window; see `Output`."""
         if self._strikes:
             owed = set(batch.ids)
@@ -182,7 +176,7 @@ class Logstash:
         return min(able, key=lambda host: host.rests_until)
 
     def _ask(
-        self, host: LogstashHost, batch: Batch, course: PublishProgress, seconds: float
+        self, host: LogstashHost, batch: Batch[Frames], course: PublishProgress, seconds: float
     ) -> None:
         """Wait so long for the ack of what a blocked host holds."""
         held = host.held
@@ -194,14 +188,14 @@ class Logstash:
         elif held.ids == batch.ids[course.start : course.start + len(held)]:
             course.advance(answer.acked)  # and if it is none of this batch, others took it over
 
-    def _go_on(self, host: LogstashHost, batch: Batch, course: PublishProgress) -> None:
+    def _go_on(self, host: LogstashHost, batch: Batch[Frames], course: PublishProgress) -> None:
         """Send the next window to this host, and draw the conclusions."""
         window = self._next_window(batch, course.start)
         answer = self._send(host, window)
         if answer.acked:
             course.advance(answer.acked)
-            events, index, _last = next(batch.ranges(course.start - 1, course.start))
-            self._witness = events, index
+            content, index, _last = next(batch.ranges(course.start - 1, course.start))
+            self._witness = content, index
         if answer.outcome is WindowOutcome.ACKED:
             self._size = min(2 * self._size, self._settings.window_events)
         elif answer.outcome is not WindowOutcome.STALE:
@@ -213,14 +207,14 @@ class Logstash:
             elif answer.outcome is WindowOutcome.CUT and len(window) == 1:
                 self._suspect(host, batch, course)
 
-    def _next_window(self, batch: Batch, start: int) -> LumberjackWindow:
-        """Take the block that begins here if it is framed, or so many events of a fit size."""
-        events, first, last = next(batch.ranges(start, len(batch)))
-        whole = isinstance(events, Framed) and not first and len(events.frames) <= WINDOW_BYTES
-        if whole and last <= self._size:
+    def _next_window(self, batch: Batch[Frames], start: int) -> LumberjackWindow:
+        """Return the block that begins here if it makes a window, or as many events as fit."""
+        content, first, last = next(batch.ranges(start, len(batch)))
+        fits = not first and last <= self._size and len(content.frames) <= WINDOW_BYTES
+        if fits and last >= ALONE_EVENTS:
             return LumberjackWindow(batch, start, start + last)
         end = min(start + self._size, len(batch))
-        while end - start > 1 and sum(map(len, batch.docs[start:end])) > WINDOW_BYTES:
+        while end - start > 1 and _bytes_of(batch, start, end) > WINDOW_BYTES:
             end = start + (end - start) // 2
         return LumberjackWindow(batch, start, end)
 
@@ -260,7 +254,7 @@ class Logstash:
             host.connection = connection
         return connection
 
-    def _suspect(self, host: LogstashHost, batch: Batch, course: PublishProgress) -> None:
+    def _suspect(self, host: LogstashHost, batch: Batch[Frames], course: PublishProgress) -> None:
         """Find out who is to blame that the next event was cut off alone: the event or the host."""
         index, id_ = course.start, batch.ids[course.start]
         course.cuts[host.address] += 1
@@ -279,7 +273,7 @@ class Logstash:
             course.reasons[host.address] = f"{told}: {id_}; it is tried {STRIKES} times"
         course.advance(1)
 
-    def _takes_another(self, host: LogstashHost, batch: Batch, index: int) -> bool:
+    def _takes_another(self, host: LogstashHost, batch: Batch[Frames], index: int) -> bool:
         """
         Send the witness to a host, on a connection of its own.
 
@@ -291,32 +285,23 @@ class Logstash:
             if len(batch) == 1:
                 return False
             other = random.choice([i for i in range(len(batch)) if i != index])  # noqa: S311
-            events, other, _last = next(batch.ranges(other, other + 1))
-            witness = events, other
-        events, other = witness
-        alone = Batch(0, (), (events.part([other]),))
+            content, other, _last = next(batch.ranges(other, other + 1))
+            witness = content, other
+        content, other = witness
+        alone = Batch((content,)).part([other], self)
         if self._send(host, LumberjackWindow(alone, 0, 1)).outcome is not WindowOutcome.ACKED:
             return False
         self._witness = witness
         return True
-
-    def stored_after(self, commit: int) -> Iterator[tuple[str, Sequence[int]]]:  # noqa: ARG002 -- protocol
-        """Return nothing: a resend is absorbed by its `_id`."""
-        return iter(())
-
-    def stored_positions(self, stream: str, first: int, last: int) -> Sequence[int]:  # noqa: ARG002 -- protocol
-        """Return nothing; see `Output`."""
-        return ()
-
-    def commit(self) -> int:
-        """Return 0: there are no commits."""
-        return 0
-
-    def maintain(self, now_ms: int) -> None:
-        """Do nothing: nothing is kept."""
 
     def close(self) -> None:
         """Close all connections; nothing is sent any more."""
         hosts, self._hosts = self._hosts, []
         for host in hosts:
             host.drop()
+
+
+def _bytes_of(batch: Batch[Frames], start: int, end: int) -> int:
+    return sum(
+        len(content.cut(first, last, 0)) for content, first, last in batch.ranges(start, end)
+    )

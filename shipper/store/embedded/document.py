@@ -5,14 +5,10 @@ One decode and one encode per record: known fields pass as they are, the objects
 number of their envelope (envelope.py), `extra` is made searchable and its text is kept as well. A
 document that cannot be stored is refused with the reason, and affects no other.
 
-Enrichment puts the objects last, and `log.offset` at the very end, so all but these digits is the
-same in record after record:
-
-    {"level":"INFO", … ,"host":{"name":"web-1"}, … ,"log":{"file":{"path":"a.log"},"offset":4711}}
-    └── head ──────────┘└── tail ─────────────────────────────────────────────────────┘
-
-A tail that was seen before is not decoded again. This applies only if the tail has nothing but the
-objects, and the head has none of them; any other document is decoded as a whole.
+Enrichment puts the objects last, and `log.offset` at the very end (shipper/splice.py). So all of a
+tail is the same in record after record, and a tail that was seen before is not decoded again. This
+applies only if the tail has nothing but the objects, and what stands before it, the head, has none
+of them; any other document is decoded as a whole.
 """
 
 from __future__ import annotations
@@ -24,9 +20,10 @@ import msgspec
 from msgspec import Raw
 
 from shipper.fields import FIELDS, FieldKind
+from shipper.splice import AFTER_TIME, find_tail, object_of_tail, offset_behind
 from shipper.store import untyped
 from shipper.store.embedded import envelope
-from shipper.store.embedded.incoming import AFTER_TIME, Pieces
+from shipper.store.embedded.incoming import Pieces
 from shipper.store.embedded.number_order import magnitude
 from shipper.store.embedded.schema import FLOATS, MAX_TERM_BYTES, magnitude_column
 from shipper.times import EARLIEST, LATEST, parse_period
@@ -103,9 +100,6 @@ _Document: Final[Any] = msgspec.defstruct(
 )
 
 
-_TAIL_BEGINS: Final = b',"host":{'
-_TAIL_ENDS: Final = b'"offset":'
-_AFTER_TAIL: Final = b"}}"
 _MAX_TAILS: Final = 4096  # to remember; each block of a file has its own few, by `event.created`
 
 
@@ -199,7 +193,7 @@ class Encoder:
 
     def _decode_head(self, doc: bytes) -> Any:
         """Decode a document whose tail is known; None if it is not, or nothing is sure."""
-        begin, end = _tail_of(doc)
+        begin, end = find_tail(doc)
         if not begin:
             return None
         try:
@@ -210,7 +204,7 @@ class Encoder:
         if known is None or _has_objects(document):
             return None
         document.envelope, document.created = known
-        document.offset = int(doc[end : -len(_AFTER_TAIL)])
+        document.offset = offset_behind(doc, end)
         document.definition = None
         return document
 
@@ -253,25 +247,17 @@ class Encoder:
         return number
 
     def _learn_tail(self, doc: bytes, document: Any) -> None:
-        begin, end = _tail_of(doc)
+        begin, end = find_tail(doc)
         if not begin:
             return
         try:
-            self._decode_tail(b"{" + doc[begin + 1 : end] + b"0" + _AFTER_TAIL)
+            self._decode_tail(object_of_tail(doc[begin:end]))
         except ValueError:
             return
         if len(self._by_tail) >= _MAX_TAILS:
             self._by_tail.clear()
         key = (doc[begin:end], *_presence(document))
         self._by_tail[key] = document.envelope, document.created
-
-
-def _tail_of(doc: bytes) -> tuple[int, int]:
-    """Find where the tail begins and where the digits behind it do; (0, 0) if there is none."""
-    begin, end = doc.rfind(_TAIL_BEGINS), doc.rfind(_TAIL_ENDS) + len(_TAIL_ENDS)
-    if not (0 < begin < end and doc.endswith(_AFTER_TAIL)):
-        return 0, 0
-    return (begin, end) if doc[end : -len(_AFTER_TAIL)].isdigit() else (0, 0)
 
 
 def _presence(document: Any) -> tuple[bool, bool, bool]:

@@ -1,13 +1,9 @@
 """
 Records to store: spliced ones in pieces, others as documents.
 
-Most come in pieces, as enrichment spliced them:
-
-    {"@timestamp":"2026-02-05T14:30:45.123Z","level":"INFO" … ,"host":{ … },"offset":4711}}
-    └── BEGIN ────┘└── body ──────────────────────────────┘└── tail ──────────────┘└┘END
-
-A record in pieces is not decoded again: the body has only known fields, well formed, and the tail
-was seen before. So tantivy's JSON is the body after its time, and a few numbers.
+Most come in pieces, as enrichment spliced them (shipper/splice.py). A record in pieces is not
+decoded again: the body has only known fields, well formed, and the tail was seen before. So
+tantivy's JSON is the body after its time, and a few numbers.
 """
 
 from __future__ import annotations
@@ -16,13 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from shipper import splice
 from shipper.fields import FIELDS, FieldKind
 from shipper.store.embedded.number_order import magnitude
 from shipper.store.embedded.schema import magnitude_column
-
-BEGIN: Final = b'{"@timestamp":"'
-END: Final = b"}}"
-AFTER_TIME: Final = len('2026-02-05T14:30:45.123Z",')  # where the rest of a body begins
 
 Presence = tuple[bool, bool, bool]  # which of the fields `envelope.WITHOUT_COLUMN` a record has
 
@@ -34,6 +27,14 @@ class Documents:
     ids: Sequence[str]
     docs: Sequence[bytes]
     times: Sequence[int]
+
+    def id(self, index: int) -> str:
+        """Return the id of a record."""
+        return self.ids[index]
+
+    def document(self, index: int) -> bytes:
+        """Return a record as a whole document."""
+        return self.docs[index]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,7 @@ class Pieces:
 
     def document(self, index: int) -> bytes:
         """Return a record as a whole document."""
-        digits = str(self.offsets[index]).encode()
-        return BEGIN + self.bodies[index] + self.tails[index] + digits + END
+        return splice.document(self.bodies[index], self.tails[index], self.offsets[index])
 
 
 Incoming = Documents | Pieces

@@ -1,0 +1,77 @@
+"""
+When the log folders are scanned: regularly, and sooner when a file seems new or rotated.
+
+Hints of the kernel and a look at the busy files say that a scan may be due. Scans they ask for take
+at most a 20th of the time, however many files there are.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shipper.tail.discovery import Patterns
+from shipper.tail.watch import Watch
+
+if TYPE_CHECKING:
+    import threading
+
+    from shipper.config.main import Config
+    from shipper.tail.tailer import Tailer
+    from shipper.times import Clock
+
+POLL_SECONDS = 0.05  # between two looks at files that grew lately
+SCAN_SHARE = 20
+
+
+class ScanSchedule:
+    """Scans for a tailer when it is time."""
+
+    def __init__(
+        self,
+        config: Config,
+        tailer: Tailer,
+        wake: threading.Event,
+        clock: Clock,
+    ) -> None:
+        self._config = config
+        self._tailer = tailer
+        self._watch = Watch(wake)
+        self._clock = clock
+        self.next_scan = self._next_hinted_scan = self._next_peek = clock.monotonic()
+
+    def set_config(self, config: Config) -> None:
+        """Scan for the inputs of another config from now on."""
+        self._config = config
+        self.next_scan = self._clock.monotonic()
+
+    def scan_if_due(self) -> None:
+        """Scan if it is time, or if something hints at a new file."""
+        now = self._clock.monotonic()
+        hints = self._watch.take()
+        has_new = bool(hints) and self._tailer.hint(hints)
+        if now >= self._next_peek:
+            # Busy files rotate fast, and a file deleted before a scan has opened it is lost.
+            has_new = self._tailer.has_rotation() or has_new
+            self._next_peek = now + max(POLL_SECONDS, SCAN_SHARE * (self._clock.monotonic() - now))
+        if has_new:
+            self.next_scan = min(self.next_scan, self._next_hinted_scan)
+        if now >= self.next_scan:
+            self.scan()
+
+    def scan(self) -> None:
+        """Scan now."""
+        now = self._clock.monotonic()
+        self._tailer.scan(now=now, wall=self._clock.wall())
+        self.next_scan = now + self._config.tail.scan_seconds
+        self._next_hinted_scan = now + SCAN_SHARE * (self._clock.monotonic() - now)
+        if self._config.tail.watch:
+            folders = {
+                folder
+                for source in self._config.inputs
+                for folder in Patterns(source.paths).folders()
+            }
+            self._watch.listen(folders, now)
+
+    def close(self) -> None:
+        """Stop listening for hints."""
+        self._watch.close()

@@ -1,0 +1,112 @@
+"""What a running shipper reports about itself: `status.json`, metrics, the dump of its state."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from shipper.agent.metrics import MetricsSnapshot, process_usage
+from shipper.agent.status import Counters, Rates, write_snapshot
+from shipper.process import data_folder
+from shipper.tail.report import state, totals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from shipper.agent.checkpointer import Checkpointer
+    from shipper.agent.heartbeats import Heartbeats
+    from shipper.deliver.publisher import Publisher
+    from shipper.events import Block
+    from shipper.splice import AnyEvents
+    from shipper.tail.tailer import Tailer
+
+log = logging.getLogger("shipper")
+
+
+class Telemetry:
+    """
+    The counters of one shipper; written by the reading thread.
+
+    `read_metrics` may be called by any thread: so it reads only what does not change meanwhile.
+    """
+
+    def __init__(
+        self, data_dir: Path, tailer: Tailer, checkpointer: Checkpointer, heartbeats: Heartbeats
+    ) -> None:
+        self._path = data_dir / data_folder.STATUS
+        self._tailer = tailer
+        self._checkpointer = checkpointer
+        self._heartbeats = heartbeats
+        self._counters = Counters()
+        self._rates = Rates()
+        self._totals = 0, 0, 0  # of the files, when the status was written last
+        self._dead_letters = 0  # in the file, at that time
+
+    def count(self, block: Block, events: AnyEvents, duplicates: int) -> None:
+        """Count a block that was read."""
+        counters = self._counters
+        counters.read_bytes += block.end - block.start
+        counters.events += len(events)
+        counters.tagged += events.tagged
+        counters.duplicates += duplicates
+
+    def write_status(self, publisher: Publisher, now_ms: int, error: str | None) -> None:
+        """Write `status.json`; raises nothing."""
+        self._totals = totals(self._tailer)
+        self._dead_letters = self._heartbeats.dead_letters.lines()
+        published, counters = publisher.counters, self._counters
+        counters.acked = published.acked
+        counters.wrapped = published.wrapped
+        counters.dead_letters = published.dead_letters
+        counters.retries = published.retries
+        snapshot = self._rates.snapshot(now_ms, self._heartbeats.started, counters, error)
+        snapshot.held = self._tailer.held()
+        try:
+            write_snapshot(self._path, snapshot)
+        except OSError as failure:
+            log.debug("cannot write the status: %s", failure)
+
+    def read_metrics(self, publisher: Publisher, unacked_seconds: float) -> MetricsSnapshot:
+        """Return all metrics."""
+        counters, published, checkpointer = self._counters, publisher.counters, self._checkpointer
+        open_files, behind, held = self._totals
+        cpu_seconds, resident_bytes = process_usage()
+        return MetricsSnapshot(
+            read_bytes=counters.read_bytes,
+            read=counters.events,
+            duplicates=counters.duplicates,
+            tagged=counters.tagged,
+            published=published.published,
+            acked=published.acked,
+            wrapped=published.wrapped,
+            dead_letters=published.dead_letters,
+            retries=published.retries,
+            errors=published.errors,
+            saves=checkpointer.saves,
+            save_errors=checkpointer.failed_saves,
+            publish_seconds=published.seconds.copy(),
+            batch_events=published.batch_events.copy(),
+            queue_bytes=publisher.queued_bytes,
+            queue_limit_bytes=publisher.settings.queue_bytes,
+            unacked_seconds=unacked_seconds,
+            open_files=open_files,
+            behind_bytes=behind,
+            held_bytes=held,
+            letters=self._dead_letters,
+            watermark=self._heartbeats.watermark / 1000,
+            output_up=int(published.last_error is None),
+            cpu_seconds=cpu_seconds,
+            resident_bytes=resident_bytes,
+            start_seconds=self._heartbeats.started / 1000,
+        )
+
+    def state(self, publisher: Publisher, error: str | None, *, waits: bool) -> Iterator[str]:
+        """Yield what is needed to see why something does not proceed, line by line."""
+        yield f"error: {error or 'none'}"
+        yield (
+            f"queue: {publisher.queued_bytes} of {publisher.settings.queue_bytes} bytes,"
+            f" idle: {publisher.is_idle()}, a block waits for room: {waits}"
+        )
+        yield f"acked: {publisher.counters.acked}, retries: {publisher.counters.retries}"
+        yield from state(self._tailer)
