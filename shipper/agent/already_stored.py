@@ -1,9 +1,9 @@
 """
-What a destination holds of what is read again, where the output itself can't tell.
+Which of the lines that are read again are already stored, where the output itself cannot say.
 
-The embedded index is asked by its writer. Elasticsearch refuses by its `_id` what it has, but only
-within the index that a data stream writes to: what was sent before a rollover would be there twice.
-So the store that can be searched is asked, directly or behind Logstash.
+The embedded index is asked through its writer. Elasticsearch refuses a second event with the same
+`_id`, but only within the index that a data stream writes to now: an event sent before a rollover
+would be stored twice. So Elasticsearch is searched, also where Logstash writes to it.
 """
 
 from __future__ import annotations
@@ -32,26 +32,26 @@ MOST = 1_000_000
 
 
 def stored_positions_of(config: Config, output: Output[Any]) -> StoredPositions:
-    """Return what tells which positions of a stream, first to last, are stored; see `Output`."""
+    """Return the function that finds stored positions: that of the store, or of the output."""
     if isinstance(config.search or config.output, ElasticsearchOutput):
         return _SearchedStore(config).stored_positions
     return output.stored_positions
 
 
 class _SearchedStore:
-    """Asks the store of a config; opened when it is asked first."""
+    """Asks the store of a config, which is opened at the first call."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
         self._store: OriginStore | None = None
-        self._complained = False
+        self._has_warned = False
 
     def stored_positions(self, stream: str, first: int, last: int) -> Sequence[int]:
         """
         Return the positions that are stored, whole or wrapped.
 
         Raises:
-            OutputUnavailable: it cannot be told now.
+            OutputUnavailable: the store cannot be asked now.
 
         """
         try:
@@ -60,14 +60,14 @@ class _SearchedStore:
             return self._ask(self._store, stream, first, last)
         except ShipperError as error:
             if self._config.search is not None:
-                raise OutputUnavailable(str(error)) from error
-            if not self._complained:  # a user that may only write is no reason to stand still
+                raise OutputUnavailable(error.fault, error.remedy) from error
+            if not self._has_warned:  # a user that may only write must not stop delivery
                 log.warning(
-                    "%s; what it has is not known, and is sent again: it is refused by its _id, but"
-                    " for what was stored before a rollover; see shipper audit",
+                    "%s; lines that are read again are sent without asking what is stored: records"
+                    " from before a rollover may be stored twice; see shipper audit",
                     error,
                 )
-            self._complained = True
+            self._has_warned = True
             return ()
 
     def _ask(self, store: OriginStore, stream: str, first: int, last: int) -> Sequence[int]:

@@ -1,8 +1,8 @@
 """
-Carries out what other processes ask of the running shipper (shipper/agent/requests.py).
+Carries out the requests of other processes to the running shipper (shipper/agent/requests.py).
 
-Positions are changed between two batches: reading waits until all that was read is acked. Dead
-letters go out beside the rest.
+Requests that change positions wait until all that was read is acked; reading waits meanwhile. Dead
+letters are replayed while reading goes on.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ class Desk:
         self._replays: list[tuple[Path, requests.ReplayRequest]] = []
         self._current: tuple[Path, Replay] | None = None
         self._block: QueuedBlock[Any] | None = None  # of the replay, waiting for room in the queue
-        self._complaint = ""
+        self._last_error = ""
 
     def look(self) -> None:
-        """See what is asked for."""
+        """Read the requests that wait in the folder."""
         self._on_positions, self._replays = [], []
         for path, request in requests.waiting(self._folder):
             if isinstance(request, requests.ReplayRequest):
@@ -61,16 +61,16 @@ class Desk:
                 self._on_positions.append((path, request))
 
     def begin_again(self) -> None:
-        """Go on after what was under way was given up."""
+        """Continue after the queue was discarded."""
         self._current = self._block = None
 
     @property
     def wants_quiet(self) -> bool:
-        """Return whether something waits for all that was read to be acked."""
+        """Whether a request waits until all that was read is acked."""
         return bool(self._on_positions)
 
     def change_positions(self, save: Callable[[], bool]) -> None:
-        """Carry out what changes positions; nothing is under way. `save` makes it durable."""
+        """Carry out requests that change positions; the queue is empty. `save` makes it durable."""
         done = []
         for path, request in self._on_positions:
             if isinstance(request, requests.RereadRequest):
@@ -91,11 +91,11 @@ class Desk:
 
     @property
     def is_replaying(self) -> bool:
-        """Return whether dead letters are to be sent again."""
+        """Whether dead letters are to be sent again."""
         return bool(self._replays) or self._current is not None
 
     def replay(self, output: Output[Any], publisher: Publisher) -> None:
-        """Get on with sending dead letters again, as far as the queue has room."""
+        """Continue to send dead letters again, as far as the queue has room."""
         try:
             if self._current is None:
                 if not self._replays:
@@ -109,14 +109,14 @@ class Desk:
             if replay.is_over:
                 self._answer(path, RequestAnswer(_outcomes(replay.finish())))
                 self._current, self._replays = None, []  # until the next look
-            self._complaint = ""
+            self._last_error = ""
         except (OutputUnavailable, DataFolderError) as error:
-            if self._complaint != str(error):
-                log.warning("%s; the replay of dead letters goes on when it can", error)
-            self._complaint = str(error)
+            if self._last_error != str(error):
+                log.warning("%s; the replay of dead letters waits and continues by itself", error)
+            self._last_error = str(error)
 
     def ack(self, block: QueuedBlock[Any]) -> None:
-        """Take notice of an ack of what belongs to no file."""
+        """Record the ack of a block that belongs to no file."""
         if self._current is not None:
             self._current[1].ack(block)
 
@@ -124,7 +124,7 @@ class Desk:
         try:
             requests.answer(path, answer)
         except OSError as error:
-            log.warning("cannot answer %s: %s; it is carried out once more", path, error.strerror)
+            log.warning("cannot answer %s: %s; the shipper tries again", path, error.strerror)
 
 
 def _summary(outcomes: tuple[RequestOutcome, ...]) -> str:
@@ -134,7 +134,7 @@ def _summary(outcomes: tuple[RequestOutcome, ...]) -> str:
 def _outcomes(found: Replayed) -> tuple[RequestOutcome, ...]:
     counts = {"stored": found.stored, "before": found.before, "refused": found.refused}
     log.info(
-        "dead letters sent again: %d stored, %d were stored before, %d refused again",
+        "dead letters replayed: %d stored, %d already stored, %d refused again",
         *counts.values(),
     )
     return tuple(RequestOutcome(name, count) for name, count in counts.items())

@@ -1,9 +1,8 @@
 """
-The port on which a running shipper is asked: `/metrics`, `/-/healthy`, `/-/ready`.
+The HTTP server for `/metrics`, `/-/healthy` and `/-/ready`.
 
-One request at a time, over HTTP/1.0, each within a few seconds; only GET, and nothing in a request
-but its path and its token is looked at. It listens on this machine alone unless a token is asked
-for (shipper/config/main.py sees to that).
+It answers one GET request at a time, over HTTP/1.0, within a few seconds. It reads only the path
+and the token of a request. The config allows other addresses than loopback only with a token.
 """
 
 from __future__ import annotations
@@ -21,12 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-REQUEST_SECONDS = 5.0  # a client that is slower is left
+REQUEST_SECONDS = 5.0  # time limit of a client
 
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """An answer."""
+    """The answer to a request."""
 
     status: HTTPStatus
     text: str
@@ -35,33 +34,33 @@ class HttpResponse:
 
 class Listener(HTTPServer):
     """
-    Answers with what `page_of` gives for a path; `serve_forever` is the body of its thread.
+    Answers with what `respond` returns for a path; `serve_forever` is the body of its thread.
 
     Raises:
-        DataFolderError: the address cannot be listened on.
+        DataFolderError: the address cannot be used.
 
     """
 
     def __init__(
-        self, address: str, token: str | None, page_of: Callable[[str], HttpResponse | None]
+        self, address: str, token: str | None, respond: Callable[[str], HttpResponse | None]
     ) -> None:
         host, _, port = address.rpartition(":")
         self.token = token
-        self.page_of = page_of
+        self.respond = respond
         if host.startswith("["):
-            import socket  # noqa: PLC0415 -- for its number alone
+            import socket  # noqa: PLC0415 -- only if needed
 
             self.address_family = socket.AF_INET6
         try:
             super().__init__((host.strip("[]"), int(port)), _Handler)
         except OSError as error:
             raise DataFolderError(
-                f"metrics.listen: cannot listen on {address}: {error.strerror or error};"
-                " use another port"
+                f"metrics.listen: cannot listen on {address}: {error.strerror or error}",
+                "use another port",
             ) from error
 
     def handle_error(self, request: socket.socket, client_address: tuple[str, int]) -> None:  # type: ignore[override]
-        """Leave a client that went away alone."""
+        """Ignore a client that has gone."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -71,32 +70,34 @@ class _Handler(BaseHTTPRequestHandler):
     sys_version = ""
 
     def do_GET(self) -> None:
-        page = self._page()
-        body = page.text.encode()
-        self.send_response(page.status)
-        self.send_header("Content-Type", page.content_type)
+        response = self._respond()
+        body = response.text.encode()
+        self.send_response(response.status)
+        self.send_header("Content-Type", response.content_type)
         self.send_header("Content-Length", str(len(body)))
-        if page.status is HTTPStatus.UNAUTHORIZED:
+        if response.status is HTTPStatus.UNAUTHORIZED:
             self.send_header("WWW-Authenticate", "Bearer")
         self.end_headers()
         self.wfile.write(body)
 
-    def _page(self) -> HttpResponse:
+    def _respond(self) -> HttpResponse:
         token = self.server.token
         if token is not None:
-            told = self.headers.get("Authorization", "").encode()
-            if not hmac.compare_digest(told, f"Bearer {token}".encode()):
+            sent = self.headers.get("Authorization", "").encode()
+            if not hmac.compare_digest(sent, f"Bearer {token}".encode()):
                 return HttpResponse(HTTPStatus.UNAUTHORIZED, "the token is missing or wrong\n")
-        page = self.server.page_of(self.path.partition("?")[0])
-        return page or HttpResponse(HTTPStatus.NOT_FOUND, "ask /metrics, /-/healthy or /-/ready\n")
+        response = self.server.respond(self.path.partition("?")[0])
+        return response or HttpResponse(
+            HTTPStatus.NOT_FOUND, "not found; use /metrics, /-/healthy or /-/ready\n"
+        )
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- the base's name
-        """Log nothing: a scrape every few seconds is no news."""
+        """Do not log requests."""
 
 
 def read_token(path: Path | None) -> str | None:
     """
-    Read the token that a client has to show.
+    Read the token that clients have to send.
 
     Raises:
         ConfigError: it cannot be read, or is empty.
@@ -108,7 +109,10 @@ def read_token(path: Path | None) -> str | None:
         token = path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "is not plain text"
-        raise ConfigError(f"metrics.token_file: cannot read {path}: {reason}") from error
+        raise ConfigError(
+            f"metrics.token_file: cannot read {path}: {reason}",
+            "correct the path or its permissions",
+        ) from error
     if not token:
-        raise ConfigError(f"metrics.token_file: {path} is empty; write a token into it")
+        raise ConfigError(f"metrics.token_file: {path} is empty", "write a token into it")
     return token

@@ -23,7 +23,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class MetricField:
-    """What a scrape is told of a metric."""
+    """The name, type and help text of a metric."""
 
     name: str
     kind: str
@@ -44,59 +44,68 @@ def _histogram(name: str, meaning: str) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricsSnapshot:
-    """All metrics at one moment. Counters begin at 0 with the process, and never go back."""
+    """All metrics at one moment. Counters begin at 0 with the process and never decrease."""
 
-    read_bytes: int = _counter("shipper_read_bytes_total", "Bytes of log lines that were read.")
-    read: int = _counter("shipper_read_events_total", "Events that were read.")
-    duplicates: int = _counter(
-        "shipper_duplicate_events_total", "Events left out: they were taken or stored before."
-    )
+    read_bytes: int = _counter("shipper_read_bytes_total", "Bytes of log lines read.")
+    read: int = _counter("shipper_read_events_total", "Events read.")
+    duplicates: int = _counter("shipper_duplicate_events_total", "Duplicate events dropped.")
     tagged: int = _counter(
-        "shipper_tagged_events_total", "Events with a tag for what was odd about their line."
+        "shipper_tagged_events_total", "Events tagged because their line was irregular."
     )
     published: int = _counter(
-        "shipper_published_events_total", "Events handed to the output, again each time."
+        "shipper_published_events_total", "Events sent to the output, counted at every attempt."
     )
     acked: int = _counter(
-        "shipper_acked_events_total", "Events stored, stored as text, or kept as dead letters."
+        "shipper_acked_events_total",
+        "Events stored, stored as text, or written to the dead letters.",
     )
     wrapped: int = _counter(
-        "shipper_wrapped_events_total", "Events that the output refused and that went as text."
+        "shipper_wrapped_events_total", "Events refused by the output and sent again as text."
     )
     dead_letters: int = _counter(
-        "shipper_dead_letter_events_total", "Events refused as text too: dead letters now."
+        "shipper_dead_letter_events_total",
+        "Events refused as text too and written to the dead letters.",
     )
-    retries: int = _counter("shipper_publish_retries_total", "Pauses before another try.")
+    retries: int = _counter(
+        "shipper_publish_retries_total", "Pauses before another publish attempt."
+    )
     errors: int = _counter(
-        "shipper_output_errors_total", "Tries of which nothing is known: the output failed."
+        "shipper_output_errors_total", "Failed publish attempts with unknown outcome."
     )
     saves: int = _counter("shipper_registry_saves_total", "Commits of the registry.")
     save_errors: int = _counter(
-        "shipper_registry_errors_total", "Commits of the registry that failed, and were kept."
+        "shipper_registry_errors_total",
+        "Commits of the registry that failed; their changes are saved later.",
     )
     publish_seconds: Histogram = _histogram(
-        "shipper_publish_seconds", "How long a try to publish a batch took."
+        "shipper_publish_seconds", "Duration of a publish attempt in seconds."
     )
     batch_events: Histogram = _histogram("shipper_batch_events", "Events in a batch.")
-    queue_bytes: int = _gauge("shipper_queue_bytes", "Bytes of lines between reading and output.")
-    queue_limit_bytes: int = _gauge("shipper_queue_limit_bytes", "delivery.queue_bytes.")
-    unacked_seconds: float = _gauge(
-        "shipper_unacked_seconds", "For how long the oldest lines that were read are not acked."
+    queue_bytes: int = _gauge("shipper_queue_bytes", "Bytes of lines in the queue.")
+    queue_limit_bytes: int = _gauge(
+        "shipper_queue_limit_bytes", "Size of the queue (delivery.queue_bytes)."
     )
-    open_files: int = _gauge("shipper_open_files", "Log files that are open.")
-    behind_bytes: int = _gauge("shipper_behind_bytes", "Bytes in these that are not acked.")
+    unacked_seconds: float = _gauge(
+        "shipper_unacked_seconds", "Age of the oldest unacked lines in the queue, in seconds."
+    )
+    open_files: int = _gauge("shipper_open_files", "Open log files.")
+    behind_bytes: int = _gauge("shipper_behind_bytes", "Unacked bytes of the open files.")
     held_bytes: int = _gauge(
-        "shipper_held_bytes", "Bytes of these in files that are gone but for the shipper."
+        "shipper_held_bytes", "Unacked bytes of deleted files that the shipper keeps."
     )
     letters: int = _gauge("shipper_dead_letters", "Dead letters in the data folder.")
     watermark: float = _gauge(
         "shipper_watermark_timestamp_seconds",
-        "All that is older can be searched, since 1970; 0 where that is not known.",
+        "Everything older can be searched, as a Unix time; 0 if not known.",
     )
-    output_up: int = _gauge("shipper_output_up", "1 if the last try of the output was good.")
-    cpu_seconds: float = _counter("process_cpu_seconds_total", "User and system time.")
-    resident_bytes: int = _gauge("process_resident_memory_bytes", "Memory in use.")
-    start_seconds: float = _gauge("process_start_time_seconds", "When it started, since 1970.")
+    output_up: int = _gauge("shipper_output_up", "1 if the last publish attempt succeeded.")
+    cpu_seconds: float = _counter(
+        "process_cpu_seconds_total", "User and system CPU time in seconds."
+    )
+    resident_bytes: int = _gauge("process_resident_memory_bytes", "Resident memory in bytes.")
+    start_seconds: float = _gauge(
+        "process_start_time_seconds", "Start time of the process, as a Unix time."
+    )
 
 
 def process_usage() -> tuple[float, int]:
@@ -115,16 +124,16 @@ METRICS: tuple[MetricField, ...] = tuple(
 )
 
 
-def exposition(reading: MetricsSnapshot, version: str) -> str:
-    """Write a reading, and which version it is of."""
+def exposition(snapshot: MetricsSnapshot, version: str) -> str:
+    """Return the metrics in the text format, and the version of the shipper."""
     lines = [
         "# HELP shipper_info The version of the shipper.",
         "# TYPE shipper_info gauge",
         f'shipper_info{{version="{version}"}} 1',
     ]
-    for field in dataclasses.fields(reading):
+    for field in dataclasses.fields(snapshot):
         metric: MetricField = field.metadata["metric"]
-        value = getattr(reading, field.name)
+        value = getattr(snapshot, field.name)
         lines.append(f"# HELP {metric.name} {metric.meaning}")
         lines.append(f"# TYPE {metric.name} {metric.kind}")
         if metric.kind == "histogram":

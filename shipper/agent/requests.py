@@ -1,12 +1,11 @@
 """
-What another process asks of the running shipper, which alone may write its registry and output.
+Requests of other processes to the running shipper, which alone writes its registry and output.
 
-`requests/` in the data folder, one JSON file a request: `NAME.request`, made under another name,
-fsynced, renamed. The shipper looks about once a second. In order: it carries the request out →
-makes the effect durable → writes `NAME.answer` → deletes the request; who asked deletes the
-answer. After a crash in between, a request is carried out once more, which changes nothing: to
-read again what is being read again, to forget what is forgotten, to send what is stored. A
-request that is there when a shipper starts is carried out then.
+A request is a JSON file `requests/NAME.request` in the data folder, written under another name,
+fsynced and renamed. The shipper looks for requests about once a second, and at its start. In this
+order, it carries the request out → makes the effect durable → writes `NAME.answer` → deletes the
+request; the process that asked deletes the answer. After a crash in between, the request is carried
+out once more, which changes nothing: reread, forget and replay can each be repeated.
 
     {"type": "reread", "files": {"/logs/app.log": 0}}     path → byte at which a line begins
     {"type": "forget", "patterns": ["/logs/old/*"]}
@@ -52,7 +51,7 @@ Request = RereadRequest | ForgetRequest | ReplayRequest
 
 
 class RequestOutcome(msgspec.Struct, frozen=True):
-    """What became of one thing that was asked for; `fault` is why it was not done."""
+    """What became of one subject of a request; `fault` is why it was not carried out."""
 
     subject: str
     count: int = 0
@@ -70,7 +69,7 @@ _Value = TypeVar("_Value")
 
 def ask(folder: Path, name: str, request: Request) -> Path:
     """
-    Put a request where the running shipper finds it; return where its answer will be.
+    Write a request for the running shipper; return the path of its answer.
 
     Raises:
         DataFolderError: the folder cannot be written.
@@ -82,13 +81,14 @@ def ask(folder: Path, name: str, request: Request) -> Path:
         write_whole(path, msgspec.json.encode(request), durable=True)
     except OSError as error:
         raise DataFolderError(
-            f"cannot write {path}: {error.strerror}; be the user of the shipper, or free some space"
+            f"cannot write {path}: {error.strerror}",
+            "run the command as the user of the shipper, or free some space",
         ) from error
     return path.with_suffix(ANSWER)
 
 
 def waiting(folder: Path) -> list[tuple[Path, Request]]:
-    """Return the requests that are there, in the order of their names."""
+    """Return the requests in the folder, in the order of their names."""
     try:
         names = sorted(name for name in os.listdir(folder) if name.endswith(ENDING))
     except FileNotFoundError:
@@ -102,7 +102,7 @@ def waiting(folder: Path) -> list[tuple[Path, Request]]:
 
 
 def answer(path: Path, found: RequestAnswer) -> None:
-    """Answer the request of that path, which is carried out and durable; raises OSError."""
+    """Write the answer to the request at `path`, then delete the request; raises OSError."""
     write_whole(path.with_suffix(ANSWER), msgspec.json.encode(found), durable=True)
     path.unlink(missing_ok=True)
 
@@ -116,7 +116,7 @@ def take_answer(path: Path) -> RequestAnswer | None:
 
 
 def _read(path: Path, kind: type[_Value]) -> _Value | None:
-    """Read a file that another process wrote; None if it is gone, or of another version."""
+    """Read a file of another process; return None if it is gone, or of another version."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except (OSError, msgspec.DecodeError):

@@ -1,10 +1,9 @@
 """
-How far the shipper is: what `shipper status` shows.
+The status of the shipper, as `shipper status` shows it.
 
-Made from what is on disk, so that it can be asked while the shipper runs and when it doesn't:
-positions from the registry, sizes from the files, counters and rates from the snapshot that a
-running shipper writes about once a second (`status.json` in the data folder, in place and never
-fsynced: it is a view, not a promise).
+It is read from disk, so it is available whether the shipper runs or not: positions from the
+registry, sizes from the files, counters and rates from `status.json`. A running shipper writes that
+file about once a second, in place and without fsync: no guarantee depends on it.
 """
 
 from __future__ import annotations
@@ -30,9 +29,9 @@ if TYPE_CHECKING:
     from shipper.config.main import Config
     from shipper.tail.holds import HeldFile
 
-RATE_MS = 10_000  # the span over which the rates are means
+RATE_MS = 10_000  # the time over which rates are averaged
 
-PAGE = 4096  # read and written at one go
+PAGE = 4096  # bytes; the file is padded to whole pages
 
 FIRST_LINE = 1 << 16  # bytes read to find the time of the first line that is not acked
 
@@ -40,12 +39,12 @@ FIRST_LINE = 1 << 16  # bytes read to find the time of the first line that is no
 @dataclass(frozen=True, slots=True)
 class FileStatus:
     """
-    One file: bytes in all, bytes acked (`offset`), bytes `behind`.
+    One file: its size, the bytes acked (`offset`), and the bytes not acked (`behind`).
 
     `oldest_unacked` is the `@timestamp` (epoch ms) of the first record that is not acked, None
     where there is none or it cannot be read. `state` is `current`, `behind`, `held` (deleted or
-    moved away; the hold keeps it until it is read), `gone` (the same without a hold: it is read if
-    the shipper has it open) or `unreadable`.
+    moved away; the hold keeps it until it is read), `gone` (deleted or moved without a hold; it is
+    read if the shipper has it open) or `unreadable`.
     """
 
     path: str
@@ -59,17 +58,17 @@ class FileStatus:
 @dataclass(frozen=True, slots=True)
 class HoldsStatus:
     """
-    What is held: files that are not delivered or may grow, and how many bytes they are.
+    Held files, which are not delivered or may grow, and their bytes.
 
-    `nameless` and `nameless_bytes` are those which only the hold keeps. `given_up_bytes` were lost
-    on purpose, as more was to be held than `holds.max_bytes`.
+    `nameless` and `nameless_bytes` are those that only the hold keeps. `dropped_bytes` were dropped
+    undelivered, as the holds exceeded `holds.max_bytes`.
     """
 
     files: int = 0
     bytes: int = 0
     nameless: int = 0
     nameless_bytes: int = 0
-    given_up_bytes: int = 0
+    dropped_bytes: int = 0
 
 
 NO_HOLDS = HoldsStatus()
@@ -77,7 +76,7 @@ NO_HOLDS = HoldsStatus()
 
 @dataclass(slots=True)
 class Counters:
-    """What became of the events since the shipper started; `*_bytes` are bytes."""
+    """What became of the events since the shipper started."""
 
     read_bytes: int = 0
     events: int = 0
@@ -94,8 +93,8 @@ class Status:
     """
     The state of the shipper.
 
-    `running` tells whether a shipper holds the data folder now, `pid` which process. The rates
-    are means over about the last 10 s. Everything older than `watermark` (epoch ms) is
+    `running` is whether a shipper has the data folder locked now, `pid` is its process. The rates
+    are averages over about the last 10 s. Everything older than `watermark` (epoch ms) is
     searchable; None where that is not known.
     """
 
@@ -113,9 +112,9 @@ class Status:
 
 class StatusSnapshot(msgspec.Struct):
     """
-    What a running shipper tells of itself; times in epoch milliseconds.
+    The content of `status.json`; times in epoch milliseconds.
 
-    `held` gives path → bytes not acked of files that are gone but still open.
+    `held` maps the paths of deleted files that are still open to their unacked bytes.
     """
 
     at: int
@@ -128,7 +127,7 @@ class StatusSnapshot(msgspec.Struct):
 
 
 class Rates:
-    """Means over the last seconds."""
+    """Averages over the last seconds."""
 
     def __init__(self) -> None:
         self._points: deque[tuple[int, int, int]] = deque()
@@ -136,7 +135,7 @@ class Rates:
     def snapshot(
         self, at: int, started: int, counters: Counters, last_error: str | None
     ) -> StatusSnapshot:
-        """Make the snapshot of this moment."""
+        """Return the snapshot of this moment."""
         points = self._points
         points.append((at, counters.acked, counters.read_bytes))
         while points[0][0] < at - RATE_MS:
@@ -157,8 +156,8 @@ def write_snapshot(path: Path, snapshot: StatusSnapshot) -> None:
     """
     Write the snapshot over the one before; raises OSError.
 
-    In place, padded to whole pages: so a full disk, which is when the status matters most, cannot
-    keep it from being told.
+    It is written in place and padded to whole pages, so a full disk, when the status matters most,
+    does not prevent it.
     """
     data = msgspec.json.encode(snapshot)
     data = data.ljust(-(-len(data) // PAGE) * PAGE)
@@ -174,15 +173,15 @@ def _read_snapshot(path: Path) -> StatusSnapshot | None:
     try:
         return msgspec.json.decode(path.read_bytes(), type=StatusSnapshot)
     except (OSError, msgspec.DecodeError):
-        return None  # never ran, or of another version: there is nothing to show
+        return None  # the shipper never ran, or the file is of another version
 
 
 def status(config: Config) -> Status:
     """
-    Look at the data folder and the files.
+    Read the status from the data folder and the files.
 
     Raises:
-        DataFolderError: the registry is there but cannot be read.
+        DataFolderError: the registry exists but cannot be read.
 
     """
     pid = data_folder.holder_of(config.data_dir)
@@ -200,23 +199,23 @@ def status(config: Config) -> Status:
         bytes_per_second=snapshot.bytes_per_second if snapshot and pid is not None else 0.0,
         watermark=_watermark(files, snapshot),
         last_error=snapshot.last_error if snapshot else None,
-        holds=_holding(config.data_dir / data_folder.REGISTRY, holds),
+        holds=_holds_status(config.data_dir / data_folder.REGISTRY, holds),
     )
 
 
-def _holding(registry: Path, holds: list[HeldFile]) -> HoldsStatus:
+def _holds_status(registry: Path, holds: list[HeldFile]) -> HoldsStatus:
     nameless = [held.stat.st_size for held in holds if held.is_last_name]
     return HoldsStatus(
         files=len(holds),
         bytes=sum(held.stat.st_size for held in holds),
         nameless=len(nameless),
         nameless_bytes=sum(nameless),
-        given_up_bytes=read_dropped_bytes(registry) if registry.exists() else 0,
+        dropped_bytes=read_dropped_bytes(registry) if registry.exists() else 0,
     )
 
 
 def _watermark(files: tuple[FileStatus, ...], snapshot: StatusSnapshot | None) -> int | None:
-    """Return the time of the oldest record that is not searchable, or of the last look."""
+    """Return the time of the oldest unacked record; if there is none, of the last snapshot."""
     if snapshot is None:
         return None
     behind = [file for file in files if file.behind]
@@ -233,7 +232,7 @@ def _files(config: Config, held: dict[str, int], holds: list[HeldFile]) -> list[
     for found, hold, record in list_files(inputs, holds, known):
         offset = record.offset if record else 0
         if found is not None:
-            statuses.append(_judge(found, offset))
+            statuses.append(_status_of(found, offset))
         elif record is not None and not record.path.endswith(GZIP):  # offsets are in its text
             size = hold.stat.st_size - offset if hold else held.get(record.path, 0)
             behind = max(size, 0)
@@ -243,10 +242,10 @@ def _files(config: Config, held: dict[str, int], holds: list[HeldFile]) -> list[
     return sorted(statuses, key=lambda file: file.path)
 
 
-def _judge(found: FoundFile, offset: int) -> FileStatus:
+def _status_of(found: FoundFile, offset: int) -> FileStatus:
     path, size = found.shown, found.stat.st_size
     if offset > size:
-        offset = 0  # truncated since
+        offset = 0  # truncated since then
     behind = size - offset
     if not os.access(found.path, os.R_OK):
         return FileStatus(path, size, offset, behind, None, "unreadable")

@@ -51,10 +51,10 @@ def _check_state(config: Config, free: int) -> Iterator[Finding]:
             "move it away: all files are then read again, and duplicates are dropped by their id",
         )
         return
-    if found.holds.given_up_bytes:
+    if found.holds.dropped_bytes:
         yield warning(
             "holds.max_bytes",
-            f"{size(found.holds.given_up_bytes)} were dropped, because the held files were larger",
+            f"{size(found.holds.dropped_bytes)} were dropped, because the held files were larger",
             "raise it, or find out why the output did not accept records",
         )
     if found.running:

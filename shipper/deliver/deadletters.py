@@ -1,15 +1,15 @@
 """
 Dead letters: events that were refused for good, kept with the reason.
 
-`deadletters.ndjson` in the data folder, one JSON object a line: `_id`, `dataset`, `reason`, `at`
-and the `document` as it was sent. A line is written and fsynced *before* its event counts as
-acked. After a crash in between, the event is sent and refused again: a letter may be there twice,
-never missing; letters of one `_id` are one to whoever looks. A line that is cut off, by a crash or
-a full disk, stays alone and is no letter.
+They are lines of `deadletters.ndjson` in the data folder, a JSON object each: `_id`, `dataset`,
+`reason`, `at`, and the `document` as it was sent. A line is written and fsynced *before* its event
+is acked. After a crash in between, the event is sent and refused again: a dead letter may be
+written twice but is never lost, and dead letters with the same `_id` count as one. A line that a
+crash or a full disk cut off stays on a line of its own and is ignored.
 
-Lines are removed (replayed, dropped) by writing those that stay to a new file that replaces the old
-one durably: a crash leaves either, whole. Whoever writes, in any process, holds the lock of the
-file that has the name now.
+To remove lines (replayed, dropped), the lines that stay are written to a new file that durably
+replaces the old one: a crash leaves one of them, whole. Every process that writes holds the lock of
+the file that has the name at that time.
 """
 
 from __future__ import annotations
@@ -35,8 +35,11 @@ if TYPE_CHECKING:
     from shipper.deliver.wrap import RefusedEvents
 
 
+REMEDY = "free some space or correct the permissions"
+
+
 class DeadLetter(msgspec.Struct, frozen=True):
-    """A dead letter; `at` is when it was refused last, `document` what was sent."""
+    """A dead letter; `at` is when it was refused, `document` what was sent."""
 
     id: str = msgspec.field(name="_id")
     dataset: str
@@ -51,14 +54,14 @@ class DeadLetter(msgspec.Struct, frozen=True):
 
 
 class Line(msgspec.Struct, frozen=True):
-    """A letter, and the mark by which its line is known from all others."""
+    """A dead letter, and the mark that identifies its line."""
 
     letter: DeadLetter
     mark: bytes
 
 
 class DeadLetters:
-    """The dead letters of one data folder; several processes may have one each."""
+    """The dead letters of one data folder; several processes may use them at once."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -91,13 +94,12 @@ class DeadLetters:
                 _append(fd, b"\n".join([*lines, b""]))
         except OSError as error:
             raise OutputUnavailable(
-                f"cannot write {self._path}: {error.strerror}; free some space or mend the"
-                " permissions"
+                f"cannot write {self._path}: {error.strerror}", REMEDY
             ) from error
 
     def read(self) -> Iterator[Line]:
         """
-        Yield all letters that are there now, as they were buried.
+        Yield the dead letters, in the order in which they were written.
 
         Raises:
             DataFolderError: they cannot be read.
@@ -116,10 +118,12 @@ class DeadLetters:
 
     def remove(self, marks: Sequence[bytes]) -> int:
         """
-        Take lines out, each as often as it is named; durable when this returns; return how many.
+        Remove the lines with these marks and return how many; durable when this returns.
+
+        A mark removes one line; a mark that is given twice, two.
 
         Raises:
-            DataFolderError: nothing was taken out.
+            DataFolderError: nothing was removed.
 
         """
         left = Counter(marks)
@@ -135,7 +139,7 @@ class DeadLetters:
         return len(marks) - left.total()
 
     def _rewrite(self, fd: int, left: Counter[bytes]) -> None:
-        """Write what stays; `left` counts down."""
+        """Write the lines that stay; `left` says how many lines of each mark are to be removed."""
         with (
             open(fd, "rb", closefd=False) as old,
             files.replacing(self._path, durable=True) as file,
@@ -151,7 +155,7 @@ class DeadLetters:
 
     @contextmanager
     def _locked(self, flags: int) -> Iterator[int]:
-        """Open the file that has the name, and hold its lock."""
+        """Open the file and hold its lock."""
         fd = files.open_locked(self._path, flags, wait=True)
         try:
             yield fd
@@ -159,15 +163,13 @@ class DeadLetters:
             os.close(fd)
 
     def _unusable(self, verb: str, error: OSError) -> DataFolderError:
-        return DataFolderError(
-            f"cannot {verb} {self._path}: {error.strerror}; free some space or mend the permissions"
-        )
+        return DataFolderError(f"cannot {verb} {self._path}: {error.strerror}", REMEDY)
 
 
 def _append(fd: int, data: bytes) -> None:
     size = os.fstat(fd).st_size
     if size and os.pread(fd, 1, size - 1) != b"\n":
-        data = b"\n" + data  # a line that a crash or a full disk cut off stays alone
+        data = b"\n" + data  # the last line was cut off by a crash or a full disk
     while data:
         data = data[os.write(fd, data) :]
     crashpoints.reached(CrashPoint.LETTER_WRITTEN)
@@ -176,7 +178,7 @@ def _append(fd: int, data: bytes) -> None:
 
 
 def _letter_of(line: bytes) -> DeadLetter | None:
-    """Read a line; None if it is no letter: cut off, or of somebody else."""
+    """Read a line; return None if it is no dead letter."""
     try:
         return msgspec.json.decode(line, type=DeadLetter)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -184,12 +186,12 @@ def _letter_of(line: bytes) -> DeadLetter | None:
 
 
 def _mark(line: bytes) -> bytes:
-    """Tell a line from all others; the end of line does not count."""
+    """Return what identifies a line, whatever its end of line."""
     return blake2b(line.rstrip(b"\n"), digest_size=16).digest()
 
 
 class LineCount:
-    """The number of lines of a file that may grow or be rewritten; counted when it has changed."""
+    """The number of lines of a file, counted again only after the file has changed."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -197,7 +199,7 @@ class LineCount:
         self._lines = 0
 
     def lines(self) -> int:
-        """Count them; 0 if there is no file, or none that can be read."""
+        """Return the number; 0 if there is no file, or it cannot be read."""
         try:
             stat = self._path.stat()
             state = stat.st_size, stat.st_mtime_ns

@@ -1,11 +1,11 @@
-"""Counts of values by size: how long publishing takes, how large batches are."""
+"""Histograms of publish durations and batch sizes."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass, field
 
-# From an index on this machine to a server far away that is at its limit.
+# From an index on this machine to an overloaded server far away.
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 EVENTS = (1.0, 10.0, 100.0, 1000.0, 2500.0, 5000.0, 10_000.0, 25_000.0, 100_000.0)
 
@@ -13,9 +13,9 @@ EVENTS = (1.0, 10.0, 100.0, 1000.0, 2500.0, 5000.0, 10_000.0, 25_000.0, 100_000.
 @dataclass(slots=True)
 class Histogram:
     """
-    How many values are at most as large as each of the bounds; written by one thread.
+    The number of values in each bucket; written by one thread.
 
-    `counts` has one more for what is larger than all bounds.
+    `bounds` are the upper bounds; `counts` has one more for values above all of them.
     """
 
     bounds: tuple[float, ...]
@@ -31,5 +31,5 @@ class Histogram:
         self.total += value
 
     def copy(self) -> Histogram:
-        """Return what was counted so far."""
+        """Return a copy of the current counts."""
         return Histogram(self.bounds, list(self.counts), self.total)

@@ -6,24 +6,24 @@ A frame is the byte `2`, a letter, and numbers of four bytes, high byte first:
     →  2 W  events                  a window begins: so many events, then an ack is due
     →  2 C  length  zlib stream     frames, compressed
     →  2 J  number  length  JSON    one event
-    ←  2 A  number                  everything up to this number of the window is taken over
+    ←  2 A  number                  everything up to this number of the window is accepted
 
-What was measured against Logstash 8.19 and go-lumber, and what is done about it:
+Measured with Logstash 8.19 and go-lumber, and what follows:
 
-- Logstash acks the last number that it saw, go-lumber the count of the window. Where the events
-  of each window are numbered 1, 2, … anew, both say the same.
-- A window is one `W` and one `C` with all its `J` frames. Where fewer events come than were
-  announced, Logstash loses the next window without an ack; go-lumber refuses a window in two `C`.
-- A server that is blocked (Elasticsearch is down) sends ack 0 every few seconds, but only while
-  one window alone is under way. So there is never a second one, and ack 0 is a sign of life.
-- Silence is the only thing that has a time limit. The writing side stays open until the ack.
+- Logstash acks the last number that it saw, go-lumber the count of the window. As the events of
+  each window are numbered 1, 2, …, both are the same.
+- A window is one `W` and one `C` with all its `J` frames. If fewer events come than were
+  announced, Logstash loses the next window without an ack; go-lumber refuses a window of two `C`.
+- A server that is blocked (Elasticsearch is down) sends ack 0 every few seconds, but only while one
+  window is unacked. So there is never a second one, and ack 0 is a sign of life.
+- Only silence has a time limit. The writing side stays open until the ack.
 - One event that Logstash cannot read (no object, invalid UTF-8, nested deeper than 1000) makes it
-  reset the connection, after it has taken the events before it, and again at every resend.
+  reset the connection, after it has accepted the events before it, and again at every resend.
 - An idle connection is closed after 60 s.
-- The ack means "in the queue of Logstash". Only `queue.type: persisted` survives its kill.
+- An ack means "in the queue of Logstash". Only `queue.type: persisted` survives a crash of it.
 
-A block that `emit` wrote is framed by the thread that read it, at once, as for a `_bulk` body
-(bulk.py), numbered from 1: it goes out as a window of its own.
+The frames of a block are made by the thread that read it, at once, as a `_bulk` body is (bulk.py),
+numbered from 1: a large block is a window as it is.
 
 The `_id` of an event travels in `@metadata.origin`. Logstash keeps `@metadata` of what it gets from
 Beats, can use it (`document_id => "%{[@metadata][origin]}"`), and does not store it.
@@ -43,7 +43,7 @@ from shipper.splice import BEGIN, END, Spliced, encode_column
 
 try:
     from isal.isal_zlib import compressobj
-except ImportError:  # the extra `logstash` is not installed: the same, five times as slow
+except ImportError:  # without the extra `logstash`: the same result, five times as slow
     from zlib import compressobj  # type: ignore[assignment]
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ TLS_ALERT = b"\x15\x03"  # how a server that wants TLS answers clear text
 
 
 class ProtocolError(Exception):
-    """What came is not what a Lumberjack server says; the message ends a sentence about it."""
+    """The server sent something other than acks; the message continues a sentence about it."""
 
 
 @dataclass(eq=False)
@@ -194,7 +194,7 @@ class AckReader:
     """
     Reads the acks of one window of `events` events, in whatever pieces they come.
 
-    `acked` is how many events are taken over, counted from the first. It never falls.
+    `acked` is how many events are accepted, counted from the first; it never decreases.
     """
 
     def __init__(self, events: int) -> None:
@@ -209,30 +209,30 @@ class AckReader:
 
     def feed(self, data: bytes) -> int:
         """
-        Take what came; return how many whole acks were in it, zeros too.
+        Read received bytes; return how many complete acks were in them, zeros too.
 
         Raises:
-            ProtocolError: it is no ack, or acks more than was sent. Acks before it count.
+            ProtocolError: there is no ack, or one for more than was sent. Acks before it count.
 
         """
         data = self._rest + data
         whole = len(data) - len(data) % _ACK.size
         self._rest = data[whole:]
         for kind, number in _ACK.iter_unpack(data[:whole]):
-            self._take(kind, number)
+            self._accept(kind, number)
         if self._rest and not b"2A".startswith(self._rest[:2]):
-            raise _surprise(self._rest)
+            raise _unexpected(self._rest)
         return whole // _ACK.size
 
-    def _take(self, kind: bytes, number: int) -> None:
+    def _accept(self, kind: bytes, number: int) -> None:
         if kind != b"2A":
-            raise _surprise(kind)
+            raise _unexpected(kind)
         if number > self._events:
             raise ProtocolError(f"acked event {number} of a window of {self._events}")
         self.acked = max(self.acked, number)
 
 
-def _surprise(data: bytes) -> ProtocolError:
+def _unexpected(data: bytes) -> ProtocolError:
     if data[:2] == TLS_ALERT:
         return ProtocolError("wants TLS; see output.logstash.tls.enabled")
     return ProtocolError(

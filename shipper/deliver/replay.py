@@ -1,11 +1,10 @@
 """
-Sends dead letters again, the usual way: retried, wrapped, buried again.
+Replays dead letters the way of all events: retried, wrapped, and dead letters again if refused.
 
-In order: a letter is read → left out if the output holds its event → published with the others →
-acked, which says that it is stored, or buried anew as a younger line → at the end the old lines
-are taken out, all at once. So a crash anywhere leaves every letter in the file or its event in
-the output, or both: then the next replay finds the event stored, by what the output tells or by
-its `_id`, and doubles nothing.
+In this order: a letter is read → skipped if the output has stored its event → published with the
+others → acked, so it is stored, or a dead letter again on a new line → at the end the old lines are
+removed, all at once. So after a crash anywhere, every letter is in the file or its event in the
+output, or both: then the next replay finds the event stored, or the output drops it by its `_id`.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ BLOCK_BYTES = 1 << 18  # as a block of a file
 
 @dataclass(slots=True)
 class Replayed:
-    """What became of letters: sent and `stored`, stored `before`, `refused` again."""
+    """How many letters are `stored` now, were stored `before`, or were `refused` again."""
 
     stored: int = 0
     before: int = 0
@@ -40,8 +39,7 @@ class Replay:
     """
     One replay; used by one thread.
 
-    `ids` are the `_id`s to send, None for all; `stored_positions` is that of `Output`. What
-    is buried while it runs is not part of it.
+    `ids` are the `_id`s to send, None for all. Letters written while it runs are not part of it.
     """
 
     def __init__(
@@ -61,11 +59,11 @@ class Replay:
         self._source: Iterator[DeadLetter] = self._chosen()
         self._sent: set[str] = set()
         self._before: set[str] = set()
-        self._under_way: QueuedBlock[Any] | None = None
+        self._queued: QueuedBlock[Any] | None = None
         self._all_sent = False
 
     def _chosen(self) -> Iterator[DeadLetter]:
-        """Yield one letter of each `_id`: a second line of it tells the same."""
+        """Yield one letter of each `_id`."""
         met: set[str] = set()
         for line in self._letters.read():
             if line.mark in self._marks and line.letter.id not in met:
@@ -74,13 +72,13 @@ class Replay:
 
     def next_block(self) -> QueuedBlock[Any] | None:
         """
-        Return the next letters to publish; None when all are sent, or while some are under way.
+        Return the next letters to publish; None if all are sent, or while the last are not acked.
 
         Raises:
-            OutputUnavailable: it cannot be told now what is stored; call again.
+            OutputUnavailable: the output cannot say now what is stored; call again.
 
         """
-        if self._under_way is not None:
+        if self._queued is not None:
             return None
         chosen: list[DeadLetter] = []
         size = 0
@@ -98,30 +96,28 @@ class Replay:
             if size >= BLOCK_BYTES:
                 break
         if chosen:
-            self._under_way = QueuedBlock(
-                self._output.prepare(_events_of(chosen)), NO_FILE, 0, size
-            )
+            self._queued = QueuedBlock(self._output.prepare(_events_of(chosen)), NO_FILE, 0, size)
             self._sent.update(letter.id for letter in chosen)
         else:
             self._all_sent = True
-        return self._under_way
+        return self._queued
 
     def ack(self, block: QueuedBlock[Any]) -> None:
-        """Count a block, if it is one of this replay, as stored or buried anew."""
-        if block is self._under_way:
-            self._under_way = None
+        """Record the ack of a block, if it is one of this replay."""
+        if block is self._queued:
+            self._queued = None
 
     @property
     def is_over(self) -> bool:
-        """Return whether every letter was answered for: it is time to finish."""
-        return self._all_sent and self._under_way is None
+        """Whether all letters are acked, so it is time to finish."""
+        return self._all_sent and self._queued is None
 
     def finish(self) -> Replayed:
         """
-        Take the old letters out; tell what became of them.
+        Remove the old letters; return what became of them.
 
         Raises:
-            DataFolderError: they are all still there; call again.
+            DataFolderError: none was removed; call again.
 
         """
         refused = {

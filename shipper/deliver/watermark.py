@@ -1,19 +1,19 @@
 """
-The watermark: the time before which everything that this shipper will ever read is in the queue.
+The watermark: everything older that this shipper will ever read is in the queue.
 
-Of one file that is
+The watermark of one file is
 
-- the time of the look, where nothing of it is left to read;
-- else the time of the next record, as the records of a file come in the order of their times;
-- or, where that record has no time that can be told, when all of the file had been read last.
+- the time of the snapshot, if the file is read to its end;
+- else the time of the next record, as records are written in the order of their times;
+- or, if that record has no readable time, the last time at which the file was read to its end.
 
-The lowest of all files counts, and that of a file that cannot be opened. Files that nobody writes
-to are read to their end, so they hold nothing back.
+The lowest watermark of all files counts, files that cannot be opened included. Files that are no
+longer written to are read to their end, so they do not hold it back.
 
-A record reaches its file a moment after the time it bears; so `LATE_MS` is taken off. One that
-comes later than that, or in a file that is brought here from elsewhere, is late: it is stored as
-any other, but the watermark had passed it. All times are of the wall clock of this host, which
-also stamps the records: if it is set back, so is the watermark.
+A record is written a moment after the time it bears, so `LATE_MS` is subtracted. A record that is
+written later than that, or comes in a file copied from elsewhere, is late: it is stored like any
+other, but below the watermark. All times are of the wall clock of this host, which also stamps the
+records: if it is set back, so is the watermark.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ if TYPE_CHECKING:
 
     from shipper.tail.lag import Lag
 
-LATE_MS = 1000  # between the time of a record and its line in the file, unless it is late
+LATE_MS = 1000  # from the time of a record until its line is written, unless it is late
 
 _TIME = re.compile(
     rb'"(?:@?timestamp|time|ts)"\s*:\s*(?:"([^"\\]{10,40})"|(\d{9,13}(?:\.\d{1,9})?)\s*[,}])'
 )
 
 
-def watermark(lags: Iterable[Lag], refused: Iterable[int], at: int) -> int:
+def watermark(lags: Iterable[Lag], unreadable_since: Iterable[int], at: int) -> int:
     """
-    Return the watermark of a look at `at` (epoch ms) at all files; 0 if there is none.
+    Return the watermark at the time `at` (epoch ms).
 
-    `refused` says of each file that could not be opened when all of it had been read last.
+    `unreadable_since` says when each file that cannot be opened was last read to its end.
     """
-    times = [at, *refused, *(_reached(lag, at) for lag in lags)]
+    times = [at, *unreadable_since, *(_reached(lag, at) for lag in lags)]
     return max(min(times) - LATE_MS, 0)
 
 
@@ -53,7 +53,7 @@ def _reached(lag: Lag, at: int) -> int:
 
 
 def time_of(head: bytes) -> int | None:
-    """Read the time of the record that begins here; None if it tells none."""
+    """Read the time of the record that begins here; None if it has none."""
     found = _TIME.search(head)
     if found is None:
         return None

@@ -65,8 +65,8 @@ def _holds(holds: HoldsStatus) -> list[str]:
     if holds.nameless:
         files = counted(holds.nameless, "file")
         lines.append(f"deleted, held until delivered: {files}, {size(holds.nameless_bytes)}")
-    if holds.given_up_bytes:
-        lines.append(f"dropped beyond the limit of holds: {size(holds.given_up_bytes)}")
+    if holds.dropped_bytes:
+        lines.append(f"dropped beyond the limit of holds: {size(holds.dropped_bytes)}")
     return ["", *lines] if lines else []
 
 

@@ -196,7 +196,7 @@ def test_a_blocked_output_is_told(site: Site, start_lumberjack: StartReceiver) -
     owed = fill(site, 100)
     shipper = site.start()
 
-    wait_until(lambda: "is alive, but has held a window" in last_error(site))
+    wait_until(lambda: "is alive, but has not acked a window" in last_error(site))
 
     wait_until(lambda: status(site)["counters"]["acked"] == 100)
     wait_until(lambda: status(site)["last_error"] is None)

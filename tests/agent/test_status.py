@@ -157,7 +157,7 @@ def test_what_was_given_up(place: Path) -> None:
     }
     with closing(Registry(place / "data" / data_folder.REGISTRY)) as registry:
         registry.save(Changes(tombstones=stones), FIRST_MS)
-    assert status(config_in(place)).holds == HoldsStatus(given_up_bytes=3)
+    assert status(config_in(place)).holds == HoldsStatus(dropped_bytes=3)
 
 
 def test_a_file_that_is_gone(place: Path) -> None:

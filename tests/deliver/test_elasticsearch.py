@@ -140,7 +140,7 @@ def test_a_used_failure_store_is_seen_though_nothing_failed(server: Scripted, st
         (Says(404, {"error": "no handler found"}), "answered 404 (error: no handler found)"),
         (Says(429, {"error": {"type": "es_rejected_execution_exception"}}), "answered 429"),
         (Says(503, b"<html>"), "answered 503"),
-        (Says(200, b"<html>"), "answered with no bulk answer"),
+        (Says(200, b"<html>"), "sent no valid bulk answer"),
         (Says(200, {"errors": True}), "answered for 0 of 2 events"),
         (Says(200, {}, product="Other"), "check that it is Elasticsearch"),
     ],

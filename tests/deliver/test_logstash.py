@@ -97,10 +97,10 @@ def test_what_was_not_acked_is_sent_again() -> None:
 
 
 def test_a_blocked_server_is_waited_for() -> None:
-    """Ack 0 is a sign of life: it is told, and the window stays where it is until its ack comes."""
+    """Ack 0 is a sign of life: it is reported, and the window is kept until its ack comes."""
     step = accept_late(1.0, alive=True)
     with scripted(step) as server, logstash(server.address, ack_seconds=0.2) as output:
-        with pytest.raises(OutputUnavailable, match=r"^127.* is alive, but has held a window for"):
+        with pytest.raises(OutputUnavailable, match=r"^127.* is alive, but has not acked"):
             publish(output, batch_to(4))
         assert insist(output, batch_to(4)) == []
 
@@ -296,11 +296,11 @@ def test_a_host_rests_longer_each_time() -> None:
     host = LogstashHost("logs1:5044")
     rests = []
     for _ in range(8):
-        host.fails(100.0)
+        host.failed(100.0)
         rests.append(host.rests_until - 100.0)
     assert rests == [1, 2, 4, 8, 16, 32, 60, 60]
-    host.works()
-    host.fails(100.0)
+    host.succeeded()
+    host.failed(100.0)
     assert host.rests_until == 101.0
 
 

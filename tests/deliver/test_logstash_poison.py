@@ -52,7 +52,7 @@ def test_the_first_publish_delivers_all_but_the_poison() -> None:
     """The rest does not wait for the verdict: it is accepted at once, only the poison is owed."""
     with scripted(always=poisoned(*ids(9))) as server, logstash(server.address) as output:
         assert publish(output, batch_to(SIZE)) == Delivery(again=(9,))
-        with pytest.raises(OutputUnavailable, match=f"takes others: {ids(9)[0]}; it is tried"):
+        with pytest.raises(OutputUnavailable, match=f"accepts others: {ids(9)[0]}; it is tried"):
             publish(output, simple_batch(9))
         (rejection,) = publish(output, simple_batch(9)).rejected
 

@@ -2,19 +2,19 @@
 Output `elasticsearch`: `_bulk` requests to the data streams `logs-orchestrator.*`.
 
 Every event is a `create` with an `_id` made of its origin, so an event that is sent again is
-refused (409), which is a success: the stream holds it. The ack means that the primary shard and
-all replicas in sync have it in their translog.
+refused (409), which is a success: the stream has it. An ack means that the primary shard and all
+replicas in sync have it in their translog.
 
     201, 409 version conflict         accepted
-    201 with failure_store: used      rejected: it lies in the failure store, where no query looks
-    429, 5xx, 401, 403, read-only …   again: it is not the event's fault
+    201 with failure_store: used      rejected: no search finds what is in the failure store
+    429, 5xx, 401, 403, read-only …   again: the event is not the cause
     400 and the like                  rejected, with type and reason
-    413                               the request is sent in pieces; an event alone: rejected
-    any other answer, or none         nothing is known: again
+    413                               the request is split; a single event: rejected
+    any other answer, or none         again: the outcome is unknown
 
-A request has at most `request_bytes`; after a 413, or a 429 of the whole request, half as many,
-growing again with every batch that is taken. `filter_path` trims the answer; where it says that
-nothing failed, it is not parsed.
+A request has at most `request_bytes`: half as many after a 413, or after a 429 of the whole
+request, and more again with every batch that is accepted. `filter_path` trims the answer; if it
+says that nothing failed, it is not parsed.
 https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-bulk
 https://www.elastic.co/docs/manage-data/data-store/data-streams/failure-store
 """
@@ -37,7 +37,7 @@ from shipper.net.elastic import MAX_REASON, BareCluster, ElasticFailure
 
 try:
     from isal.isal_zlib import DEFLATED, compressobj
-except ModuleNotFoundError:  # slower, and no less right
+except ModuleNotFoundError:  # slower, but with the same result
     from zlib import DEFLATED, compressobj  # type: ignore[assignment] # called alike
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Without templates no index with guessed types is made, and the answer has what is looked at.
+# No index with guessed types is created without templates; the answer has only what is read.
 TARGET = (
     "/_bulk?require_data_stream=true&filter_path=errors,items.*.status,items.*.error.type,"
     "items.*.error.reason,items.*.failure_store"
@@ -58,12 +58,12 @@ NOTHING_FAILED = b'{"errors":false'
 LEAST_REQUEST_BYTES = 64 * 1024
 GZIP = 31  # the window of 32 KiB, with the head of gzip
 
-HELD = b'"version_conflict_engine_exception"'  # there is a document with this `_id`
+CONFLICT = b'"version_conflict_engine_exception"'  # a document with this `_id` is stored
 NO_TEMPLATE = "index_not_found_exception"
 
 TRY_AGAIN = {401, 403, 409, 429}
 
-# What is no fault of the event although the status is 4xx: all of it can be mended.
+# Errors with a status of 4xx of which the event is not the cause: an operator can correct them.
 NOT_THE_EVENT = {
     "cluster_block_exception",  # read-only index
     "index_closed_exception",
@@ -87,18 +87,18 @@ class BulkItem(msgspec.Struct, gc=False):
     """What became of an event."""
 
     status: int
-    error: msgspec.Raw = NO_ERROR  # looked into where it says more than the status
+    error: msgspec.Raw = NO_ERROR  # decoded only if the status does not say enough
     failure_store: str = ""
 
 
 class BulkCreated(msgspec.Struct, gc=False):
-    """The item of an event, under the name of the action."""
+    """The result of one action."""
 
     create: BulkItem
 
 
 class BulkAnswer(msgspec.Struct, gc=False):
-    """The answer to a request, an item for each event in their order."""
+    """The answer to a request, with an item for each event in their order."""
 
     errors: bool
     items: list[BulkCreated] = []
@@ -110,20 +110,20 @@ _decode_failure = msgspec.json.Decoder(BulkError).decode
 
 @dataclass(slots=True)
 class BulkOutcome:
-    """What became of the events of a batch so far, by their index in it."""
+    """What became of the events of a batch so far, by index."""
 
     accepted: int = 0
     again: list[int] = field(default_factory=list)
     rejected: list[Rejection] = field(default_factory=list)
-    reason: str = ""  # why the first of `again` was not taken
+    reason: str = ""  # why the first of `again` was not accepted
 
 
 class TooLargeError(Exception):
-    """The request has more bytes than are taken."""
+    """The server refused a request because of its size."""
 
 
 class DataStreams(BulkPreparer, WithoutCommits):
-    """Writes to the data streams of the records."""
+    """Writes to data streams."""
 
     def __init__(self, config: Config) -> None:
         output = config.output
@@ -142,7 +142,7 @@ class DataStreams(BulkPreparer, WithoutCommits):
                 self._send(batch, start, end, outcome)
         except ElasticFailure as failure:
             if failure.status == 429:
-                self._ask_for_less(self._request_bytes)
+                self._reduce_size(self._request_bytes)
             answered = outcome.accepted + len(outcome.again) + len(outcome.rejected)
             outcome.again.extend(range(answered, len(batch)))
             outcome.reason = outcome.reason or str(failure)
@@ -151,11 +151,11 @@ class DataStreams(BulkPreparer, WithoutCommits):
         if len(outcome.again) == len(batch):
             raise OutputUnavailable(outcome.reason)
         if outcome.again:
-            log.debug("%d events have to be sent again: %s", len(outcome.again), outcome.reason)
+            log.debug("%d events are sent again: %s", len(outcome.again), outcome.reason)
         return Delivery(tuple(outcome.again), tuple(outcome.rejected))
 
     def _ranges(self, batch: Batch[BulkBody]) -> Iterator[tuple[int, int]]:
-        """Cut a batch into ranges of indexes whose requests have no more bytes than allowed."""
+        """Yield ranges of indexes whose requests are within the allowed size."""
         units = [*self._units(batch)]
         total = sum(size for _count, size in units)
         most = total // max(-(-total // self._request_bytes), 1)  # of about one size each
@@ -169,7 +169,7 @@ class DataStreams(BulkPreparer, WithoutCommits):
         yield start, end
 
     def _units(self, batch: Batch[BulkBody]) -> Iterator[tuple[int, int]]:
-        """Yield (events, bytes at most) of what is not cut: a block, or an event of a large one."""
+        """Yield (events, bytes) of what is not split: a block, or one event of a large block."""
         for content in batch.contents:
             if len(content.body) * 4 <= self._request_bytes:
                 yield len(content), len(content.body)
@@ -178,30 +178,30 @@ class DataStreams(BulkPreparer, WithoutCommits):
                 yield from ((1, size) for size in map(add, sizes[0::2], sizes[1::2]))
 
     def _send(self, batch: Batch[BulkBody], start: int, end: int, outcome: BulkOutcome) -> None:
-        """Send the events from `start` up to `end`, in halves if they are too many."""
+        """Send the events from `start` up to `end`, in halves if the request is too large."""
         try:
             answer = self._post(bulk_chunks(batch, start, end))
         except TooLargeError as error:
             if end - start == 1:
                 outcome.rejected.append(Rejection(start, str(error)))
                 return
-            self._ask_for_less(sum(map(len, bulk_chunks(batch, start, end))))
+            self._reduce_size(sum(map(len, bulk_chunks(batch, start, end))))
             middle = (start + end) // 2
             self._send(batch, start, middle, outcome)
             self._send(batch, middle, end, outcome)
         else:
-            self._sort(answer, start, end, outcome)
+            self._record(answer, start, end, outcome)
 
-    def _ask_for_less(self, refused_bytes: int) -> None:
+    def _reduce_size(self, refused_bytes: int) -> None:
         self._request_bytes = max(refused_bytes // 2, LEAST_REQUEST_BYTES)
 
     def _post(self, pieces: Iterator[bytes | memoryview]) -> bytes:
         """
-        Make one request, and give the answer.
+        Make one request; return the answer.
 
         Raises:
-            TooLargeError: it has to be made in pieces.
-            ElasticFailure: nothing is known of its events.
+            TooLargeError: the request has to be split.
+            ElasticFailure: the outcome of its events is unknown.
         """
         if self._level:
             packer = compressobj(self._level, DEFLATED, GZIP)
@@ -216,26 +216,26 @@ class DataStreams(BulkPreparer, WithoutCommits):
                 raise
             raise TooLargeError(str(failure)) from None
 
-    def _sort(self, content: bytes, start: int, end: int, outcome: BulkOutcome) -> None:
-        """Note what became of each event."""
+    def _record(self, content: bytes, start: int, end: int, outcome: BulkOutcome) -> None:
+        """Record what became of each event."""
         if content.startswith(NOTHING_FAILED) and b'"failure_store":"used"' not in content:
             outcome.accepted += end - start
             return
         try:
             answer = _decode(content)
             if len(answer.items) != end - start:
-                told = f"answered for {len(answer.items)} of {end - start} events"
-                raise ElasticFailure(f"{self._cluster.name} {told}")
+                counts = f"{len(answer.items)} of {end - start} events"
+                raise ElasticFailure(f"{self._cluster.name} answered for {counts}")
             for index, each in enumerate(answer.items, start):
-                self._sort_item(index, each.create, outcome)
+                self._record_item(index, each.create, outcome)
         except msgspec.DecodeError as error:
-            raise ElasticFailure(f"{self._cluster.name} answered with no bulk answer") from error
+            raise ElasticFailure(f"{self._cluster.name} sent no valid bulk answer") from error
 
-    def _sort_item(self, index: int, item: BulkItem, outcome: BulkOutcome) -> None:
+    def _record_item(self, index: int, item: BulkItem, outcome: BulkOutcome) -> None:
         if item.failure_store == "used":
-            reason = "failure_store: it was put there, and no search finds it; ask it for the cause"
+            reason = "failure_store: stored there, where no search finds it; the cause is there too"
             outcome.rejected.append(Rejection(index, reason))
-        elif item.status < 300 or (item.status == 409 and HELD in bytes(item.error)):
+        elif item.status < 300 or (item.status == 409 and CONFLICT in bytes(item.error)):
             outcome.accepted += 1
         else:
             error = _decode_failure(item.error)

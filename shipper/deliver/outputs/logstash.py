@@ -1,24 +1,25 @@
 """
 Output `logstash`: windows over Lumberjack to the `beats` input of one or more Logstash.
 
-A batch goes out window by window, each to the next host that works. An event is accepted when its
-ack came; without one it is sent again, perhaps to another host, and the `_id` absorbs the double.
+A batch is sent window by window, each to the next working host. An event is accepted when it is
+acked. An event that is not acked is sent again, perhaps to another host, and duplicates are dropped
+by `_id`.
 
-    cut after a window of many   half the window, at once, on a new connection: if one event is
-                                 to blame, it stands alone in a dozen steps
-    cut twice after a window     is it the event or the host? The witness, an event that was
-    of one                       accepted before, goes to the same host. If it passes, the event
-                                 has a strike and is left for the next publish; if not, the host
-                                 is down
-    the third strike             the event is rejected, and the rest goes on
-    alive, but no ack            the host is blocked and keeps the window: the next one, at once;
-                                 later it is asked what became of it, not sent another
-    anything else                the host is down: the next one, at once
+    connection cut after a       send half the window at once on a new connection: if one event is
+    window of many events        the cause, it stands alone after a dozen steps
+    connection cut twice after   is the event or the host the cause? The witness, an event that was
+    a window of one event        accepted before, is sent to the same host. If it is accepted, the
+                                 event gets a strike and waits for the next publish; if not, the
+                                 host is down
+    third strike                 the event is rejected, and the rest is sent
+    alive, but no ack            the host is blocked and keeps the window; the window is sent to the
+                                 next host at once. A blocked host gets no other window until its
+                                 ack has come
+    anything else                the host is down; the window is sent to the next host at once
 
-So no outage condemns an event, whatever it looks like. A strike is for an event that was cut off
-alone, twice in a row, on connections of its own, by a host that then takes another; and there are
-pauses of the publisher between strikes. A host that failed rests, each time longer, but for the
-case that all of them do.
+So no outage makes an event rejected. A strike needs an event that was cut off alone, twice in a
+row, on connections of its own, by a host that then accepts another event; and the publisher pauses
+between strikes. A host that failed rests, longer each time, unless all of them do.
 """
 
 from __future__ import annotations
@@ -46,19 +47,19 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-CUTS = 2  # in a row; a server that cuts every second connection makes none
+CUTS = 2  # in a row; so a server that cuts every second connection never leads to a strike
 STRIKES = 3
-REST_SECONDS = 1.0  # of a host after its first failure; doubles with each
+REST_SECONDS = 1.0  # of a host after its first failure; doubles with each further one
 LONGEST_REST_SECONDS = 60.0
-ASK_SECONDS = 0.5  # that a publish waits for a blocked host, and
-LOOK_SECONDS = 0.05  # where there are others
+BLOCKED_WAIT_SECONDS = 0.5  # that a publish waits for the ack of a blocked host
+SHORT_WAIT_SECONDS = 0.05  # the same, where other hosts are not blocked
 WINDOW_BYTES = 4 << 20  # of frames, unless one event has more: Logstash unpacks them at once
 ALONE_EVENTS = 256  # a block with as many is a window as it is; smaller ones share a window
 
 
 @dataclass(frozen=True, slots=True)
 class LumberjackWindow:
-    """Events of a batch that go out together."""
+    """Events of a batch that are sent together."""
 
     batch: Batch[Frames]
     start: int
@@ -79,22 +80,22 @@ class LumberjackWindow:
 
 @dataclass(slots=True)
 class LogstashHost:
-    """One Logstash: its connection, if any, and how it has been of late."""
+    """One Logstash: its connection, if any, and whether it has worked lately."""
 
     address: str
     connection: Connection | None = None
-    held: LumberjackWindow | None = None  # what it has while it is blocked
+    held: LumberjackWindow | None = None  # the window that it keeps while it is blocked
     failures: int = 0
     rests_until: float = 0.0
 
-    def works(self) -> None:
-        """Note that it took something."""
+    def succeeded(self) -> None:
+        """Record that it accepted something."""
         self.held = None
         self.failures = 0
         self.rests_until = 0.0
 
-    def fails(self, now: float) -> None:
-        """Let it rest, twice as long as the last time."""
+    def failed(self, now: float) -> None:
+        """Close its connection and let it rest, twice as long as the last time."""
         self.drop()
         rest = min(REST_SECONDS * 2 ** min(self.failures, 30), LONGEST_REST_SECONDS)
         self.failures += 1
@@ -113,9 +114,9 @@ class PublishProgress:
     """
     How far one publish has come.
 
-    Everything before `start` is accepted, but for what is `aside` (it has a strike) or `rejected`.
-    `cuts` counts by host how often the event at `start` was cut off alone; `down` are the hosts
-    that cannot take it; `reasons` says by host what was wrong.
+    Everything before `start` is accepted, except the events `aside` (they have a strike) and
+    `rejected`. `cuts` counts by host how often the event at `start` was cut off alone; `down` are
+    the hosts that cannot accept it; `reasons` says by host what failed.
     """
 
     start: int = 0
@@ -126,14 +127,14 @@ class PublishProgress:
     reasons: dict[str, str] = field(default_factory=dict)
 
     def advance(self, events: int) -> None:
-        """Go on behind so many events."""
+        """Continue after so many events."""
         self.start += events
         self.cuts.clear()
         self.down.clear()
 
 
 class Logstash(FramePreparer, WithoutCommits):
-    """Ships to the hosts of the config; nothing is opened before the first publish."""
+    """Sends to the hosts of the config; nothing is opened before the first publish."""
 
     def __init__(self, config: Config) -> None:
         output = config.output
@@ -148,23 +149,24 @@ class Logstash(FramePreparer, WithoutCommits):
     def publish(self, batch: Batch[Frames]) -> Delivery:
         """Send a batch window by window; see `Output`."""
         if self._strikes:
-            owed = set(batch.ids)
-            self._strikes = {id_: count for id_, count in self._strikes.items() if id_ in owed}
-        course = PublishProgress()
+            sent = set(batch.ids)
+            self._strikes = {id_: count for id_, count in self._strikes.items() if id_ in sent}
+        progress = PublishProgress()
         blocked = [host for host in self._hosts if host.held is not None]
+        seconds = BLOCKED_WAIT_SECONDS if blocked == self._hosts else SHORT_WAIT_SECONDS
         for each in blocked:
-            self._ask(each, batch, course, ASK_SECONDS if blocked == self._hosts else LOOK_SECONDS)
-        while course.start < len(batch) and (host := self._choose(course)) is not None:
-            self._go_on(host, batch, course)
-        again = (*course.aside, *range(course.start, len(batch)))
+            self._ask(each, batch, progress, seconds)
+        while progress.start < len(batch) and (host := self._choose(progress)) is not None:
+            self._go_on(host, batch, progress)
+        again = (*progress.aside, *range(progress.start, len(batch)))
         if again and len(again) == len(batch):
-            raise OutputUnavailable("; ".join(course.reasons.values()) or "the output is closed")
-        return Delivery(again=again, rejected=tuple(course.rejected))
+            raise OutputUnavailable("; ".join(progress.reasons.values()) or "the output is closed")
+        return Delivery(again=again, rejected=tuple(progress.rejected))
 
-    def _choose(self, course: PublishProgress) -> LogstashHost | None:
-        """Return the next host in turn; a resting one only where there is no other."""
+    def _choose(self, progress: PublishProgress) -> LogstashHost | None:
+        """Return the next host in turn; a resting one only if there is no other."""
         able = [
-            host for host in self._hosts if host.held is None and host.address not in course.down
+            host for host in self._hosts if host.held is None and host.address not in progress.down
         ]
         if not able:
             return None
@@ -176,36 +178,36 @@ class Logstash(FramePreparer, WithoutCommits):
         return min(able, key=lambda host: host.rests_until)
 
     def _ask(
-        self, host: LogstashHost, batch: Batch[Frames], course: PublishProgress, seconds: float
+        self, host: LogstashHost, batch: Batch[Frames], progress: PublishProgress, seconds: float
     ) -> None:
-        """Wait so long for the ack of what a blocked host holds."""
+        """Wait for the ack of the window that a blocked host keeps."""
         held = host.held
         assert held is not None
         assert host.connection is not None
         answer = self._judge(host, host.connection.wait(seconds))
         if answer.outcome is WindowOutcome.BLOCKED:
-            course.reasons[host.address] = f"{host.address} {answer.reason}"
-        elif held.ids == batch.ids[course.start : course.start + len(held)]:
-            course.advance(answer.acked)  # and if it is none of this batch, others took it over
+            progress.reasons[host.address] = f"{host.address} {answer.reason}"
+        elif held.ids == batch.ids[progress.start : progress.start + len(held)]:
+            progress.advance(answer.acked)  # else another host has accepted that window meanwhile
 
-    def _go_on(self, host: LogstashHost, batch: Batch[Frames], course: PublishProgress) -> None:
-        """Send the next window to this host, and draw the conclusions."""
-        window = self._next_window(batch, course.start)
+    def _go_on(self, host: LogstashHost, batch: Batch[Frames], progress: PublishProgress) -> None:
+        """Send the next window to this host; act on the answer."""
+        window = self._next_window(batch, progress.start)
         answer = self._send(host, window)
         if answer.acked:
-            course.advance(answer.acked)
-            content, index, _last = next(batch.ranges(course.start - 1, course.start))
+            progress.advance(answer.acked)
+            content, index, _last = next(batch.ranges(progress.start - 1, progress.start))
             self._witness = content, index
         if answer.outcome is WindowOutcome.ACKED:
             self._size = min(2 * self._size, self._settings.window_events)
         elif answer.outcome is not WindowOutcome.STALE:
-            course.reasons[host.address] = f"{host.address} {answer.reason}"
+            progress.reasons[host.address] = f"{host.address} {answer.reason}"
             if answer.outcome is not WindowOutcome.BLOCKED:
                 self._size = max(len(window) // 2, 1)
             if answer.outcome is WindowOutcome.DOWN:
-                course.down.add(host.address)
+                progress.down.add(host.address)
             elif answer.outcome is WindowOutcome.CUT and len(window) == 1:
-                self._suspect(host, batch, course)
+                self._examine(host, batch, progress)
 
     def _next_window(self, batch: Batch[Frames], start: int) -> LumberjackWindow:
         """Return the block that begins here if it makes a window, or as many events as fit."""
@@ -219,7 +221,7 @@ class Logstash(FramePreparer, WithoutCommits):
         return LumberjackWindow(batch, start, end)
 
     def _send(self, host: LogstashHost, window: LumberjackWindow) -> WindowAnswer:
-        """Send one window to a host, and remember how it went."""
+        """Send one window to a host; record how it went."""
         try:
             connection = self._connection_to(host)
         except ConnectionFailed as error:
@@ -231,15 +233,17 @@ class Logstash(FramePreparer, WithoutCommits):
         return answer
 
     def _judge(self, host: LogstashHost, answer: WindowAnswer) -> WindowAnswer:
-        """Remember of a host how it took a window."""
+        """Record in the host what became of a window."""
         if answer.outcome is WindowOutcome.ACKED:
-            host.works()
+            host.succeeded()
         elif answer.outcome is WindowOutcome.STALE:
             host.drop()
         elif answer.outcome is not WindowOutcome.BLOCKED:
-            host.fails(time.monotonic())
+            host.failed(time.monotonic())
             if host.failures == 1 and len(self._hosts) > 1:
-                log.warning("%s %s; other hosts take its turn", host.address, answer.reason)
+                log.warning(
+                    "%s %s; the other hosts are used meanwhile", host.address, answer.reason
+                )
         return answer
 
     def _connection_to(self, host: LogstashHost) -> Connection:
@@ -254,31 +258,31 @@ class Logstash(FramePreparer, WithoutCommits):
             host.connection = connection
         return connection
 
-    def _suspect(self, host: LogstashHost, batch: Batch[Frames], course: PublishProgress) -> None:
-        """Find out who is to blame that the next event was cut off alone: the event or the host."""
-        index, id_ = course.start, batch.ids[course.start]
-        course.cuts[host.address] += 1
-        if course.cuts[host.address] < CUTS:
+    def _examine(self, host: LogstashHost, batch: Batch[Frames], progress: PublishProgress) -> None:
+        """Find out whether the event that was cut off alone is the cause, or the host."""
+        index, id_ = progress.start, batch.ids[progress.start]
+        progress.cuts[host.address] += 1
+        if progress.cuts[host.address] < CUTS:
             return
-        if not self._takes_another(host, batch, index):
-            course.down.add(host.address)
+        if not self._accepts_another(host, batch, index):
+            progress.down.add(host.address)
             return
         strikes = self._strikes.pop(id_, 0) + 1
-        told = f"{host.address} ended the connection at this event alone, and takes others"
+        reason = f"{host.address} ended the connection at this event alone, and accepts others"
         if strikes == STRIKES:
-            course.rejected.append(Rejection(index, f"{told}; {strikes} times"))
+            progress.rejected.append(Rejection(index, f"{reason}; {strikes} times"))
         else:
             self._strikes[id_] = strikes
-            course.aside.append(index)
-            course.reasons[host.address] = f"{told}: {id_}; it is tried {STRIKES} times"
-        course.advance(1)
+            progress.aside.append(index)
+            progress.reasons[host.address] = f"{reason}: {id_}; it is tried {STRIKES} times"
+        progress.advance(1)
 
-    def _takes_another(self, host: LogstashHost, batch: Batch[Frames], index: int) -> bool:
+    def _accepts_another(self, host: LogstashHost, batch: Batch[Frames], index: int) -> bool:
         """
-        Send the witness to a host, on a connection of its own.
+        Send the witness to a host on a new connection; return whether it is accepted.
 
-        Before anything was accepted, any other event of the batch has to do. It is sent once more
-        in its turn, as any event after a lost ack.
+        Before anything was accepted, any other event of the batch is the witness. That event is
+        sent again in its turn, like any event after a lost ack.
         """
         witness = self._witness
         if witness is None:
@@ -295,7 +299,7 @@ class Logstash(FramePreparer, WithoutCommits):
         return True
 
     def close(self) -> None:
-        """Close all connections; nothing is sent any more."""
+        """Close all connections; nothing is sent afterwards."""
         hosts, self._hosts = self._hosts, []
         for host in hosts:
             host.drop()
