@@ -46,7 +46,7 @@ def alerters(invocation: Invocation) -> int:
     """
     Show the alerters, whom each notifies, and which incidents go to which.
 
-    Nothing is sent. Exits with 1 if nobody would be told of anything.
+    Nothing is sent. Exits with 1 if nobody would be notified.
     """
     settings = settings_of(invocation)
     rows = [("alerter", "kind", "tells", "fallback")]
@@ -105,7 +105,7 @@ def send_test(invocation: Invocation, name: str, severity: str, *, keep_open: bo
     """
     Send a made-up incident to an alerter, and its end.
 
-    Nothing is recorded, no route is followed, no fallback told. Exits with 1 if the service refuses
+    Nothing is recorded, no route is followed, no fallback used. Exits with 1 if the service refuses
     it, with 3 if it cannot be reached, with 2 if there is no such alerter.
     """
     settings = settings_of(invocation)
@@ -125,7 +125,7 @@ def send_test(invocation: Invocation, name: str, severity: str, *, keep_open: bo
             except AlerterRefused as refused:
                 click.echo(f"shipper: {safe(str(refused))}", err=True)
                 return 1
-            click.echo(f"{name}: told of {page.thread} {change.value}: {safe(alerter.where)}")
+            click.echo(f"{name}: notified of {page.thread} {change.value}: {safe(alerter.where)}")
     return 0
 
 

@@ -109,7 +109,7 @@ def backtest(invocation: Invocation, /, **options: Any) -> int:
     Show when rules would have fired on the stored records.
 
     Judges every window of the past as it would have been judged live, and shows the incidents that
-    would have fired. Nobody is told.
+    would have fired. Nobody is notified.
     """
     wanted = BacktestOptions(**options)
     until = invocation.now() if wanted.until is None else wanted.until

@@ -137,7 +137,7 @@ def history(
     """
     Show past incidents, open and resolved, the oldest first.
 
-    With --sla: how many clocks stopped in time, by the month in which people were told. Exits with
+    With --sla: how many clocks stopped in time, by the month of the first notification. Exits with
     1 if a limit was missed.
     """
     config = load(invocation.config)

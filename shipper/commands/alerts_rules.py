@@ -68,8 +68,8 @@ def rules(
     """
     Show each rule with its query and its last verdict.
 
-    Each is judged on its last window that has ended, with what is stored by now; nobody is told and
-    no incident is opened. Exits with 1 if any is a breach.
+    Each is judged on its last window that has ended, with what is stored by now; nobody is
+    notified and no incident is opened. Exits with 1 if any is a breach.
     """
     chosen = [rule for rule in rules_of(invocation, folder, names) if rule.probes]
     now = invocation.now()

@@ -82,7 +82,7 @@ def run(invocation: Invocation, /, **options: Any) -> int:
     """
     Judge the rules over the records and notify people, until stopped.
 
-    SIGTERM or Ctrl-C ends it in good order: what waits to be told is told at the next start. SIGHUP
+    SIGTERM or Ctrl-C stops it cleanly: what waits to be sent is sent at the next start. SIGHUP
     reads config, rules and alerters again. One job works per data folder, and per Elasticsearch.
     """
     log_to_stderr(debug=invocation.debug)
@@ -112,7 +112,7 @@ def once(invocation: Invocation, /, *, timeout: int, **options: Any) -> int:
     Judge what is due now, notify people, and exit: for cron or a systemd timer.
 
     The windows since the last time are judged, so the incidents are those that `run` would find.
-    Exits with 3 if the store gave no answer, or if somebody could not be told yet.
+    Exits with 3 if the store gave no answer, or if somebody could not be notified yet.
     """
     log_to_stderr(debug=invocation.debug)
     return work(
