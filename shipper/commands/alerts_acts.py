@@ -146,7 +146,7 @@ def silence(  # noqa: PLR0913 - its options
     config, now = load(invocation.config), invocation.now()
     if not matchers and not everything:
         with ledger_of(config) as ledger:
-            for line in view.silences_text(ledger.silences(now=now)):
+            for line in view.silences_text(ledger.silences.active(now=now)):
                 click.echo(line)
         return 0
     if lasts is None:
@@ -157,7 +157,7 @@ def silence(  # noqa: PLR0913 - its options
         refuse(str(error))
     with ledger_of(config) as ledger:
         made = Silence(os.urandom(_ID_BYTES).hex(), parsed, now, now + lasts, by, comment)
-        ledger.silence(made)
+        ledger.silences.put(made)
     click.echo(f"silence {made.id} until {instant(made.end, unit_ms=1000)}")
     return 0
 
@@ -176,9 +176,9 @@ def unsilence(invocation: Invocation, silences: Sequence[str]) -> int:
 
 
 def _end_silence(ledger: Ledger, prefix: str, now: int) -> None:
-    found = [each.id for each in ledger.silences(now=now) if each.id.startswith(prefix)]
+    found = [each.id for each in ledger.silences.active(now=now) if each.id.startswith(prefix)]
     if len(found) != 1:
         told = f"could be {', '.join(found)}; type more of it" if found else "is no silence"
         raise ConfigError(f"{prefix} {told}; shipper alerts silence shows them")
-    ledger.end_silence(found[0], now)
+    ledger.silences.end(found[0], now)
     click.echo(f"silence {found[0]} is over")

@@ -69,7 +69,7 @@ class Decisions:
         self._ledger = ledger
         self._policy = policy
         self._now = now
-        self._mutes = Mutes(ledger.silences(now=now), policy.maintenance, policy.inhibitions)
+        self._mutes = Mutes(ledger.silences.active(now=now), policy.maintenance, policy.inhibitions)
         self.count = 0  # transitions that were recorded
 
     def tell(self, transitions: Sequence[Transition], behind: Collection[str] = ()) -> None:

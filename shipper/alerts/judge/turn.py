@@ -105,8 +105,8 @@ class Judging:
                 if incident.rule not in self._known:
                     note = "the rule is not there any more"
                     act(self._ledger, resolve(incident, "config", now, note)[1], now)
-            for name in self._ledger.judged().keys() - self._known:
-                self._ledger.forget_rule(name)
+            for name in self._ledger.progress.judged().keys() - self._known:
+                self._ledger.progress.forget_rule(name)
 
     def look(self, now: int) -> JudgeInputs:
         """Judge what is due at a time (epoch ms), and decide."""
@@ -145,7 +145,7 @@ class Judging:
     def _plan(self, beats: Sequence[HostBeat], now: int) -> list[Turn]:
         waits = self._times.waits
         fleet = fleet_of({beat.host: beat.watermark for beat in beats}, now, waits)
-        judged, owed = self._ledger.judged(), self._ledger.late()
+        judged, owed = self._ledger.progress.judged(), self._ledger.progress.late()
         late: dict[str, dict[str, tuple[int, int]]] = {}
         for (name, host), ends in owed.items():
             late.setdefault(name, {})[host] = ends
@@ -232,7 +232,7 @@ class Judging:
             for host in turn.caught_up:
                 made += standings.close(host, progress.judged or 0)
             self._keep(rule, standings)
-        self._ledger.set_progress(rule.name, progress.judged, progress.late)
+        self._ledger.progress.set(rule.name, progress.judged, progress.late)
         return made
 
     def _hold(self, condition: Condition, found: dict[Group, str], now: int) -> list[Transition]:

@@ -41,68 +41,25 @@ IMMEDIATE). Times are epoch milliseconds.
 
 from __future__ import annotations
 
-import os
-import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from shipper.alerts.incident import Change, Incident, Phase, Transition
-from shipper.alerts.incidents.muting import Silence
+from shipper.alerts.ledger.file import LedgerFile
+from shipper.alerts.ledger.progress import RuleProgress
+from shipper.alerts.ledger.silences import SilenceTable
 from shipper.alerts.verdict import Group
-from shipper.errors import DataFolderError
 
-LAYOUT: Final = 1
-BUSY_SECONDS: Final = 30.0
 REPEATED: Final = frozenset({Change.REMINDED, Change.UNMUTED})
 
-_TABLES = """
-CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS transitions (
-    seq INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, incident TEXT NOT NULL,
-    change TEXT NOT NULL, decided_at INTEGER NOT NULL, body BLOB NOT NULL
-);
-CREATE INDEX IF NOT EXISTS by_incident ON transitions (incident, seq);
-CREATE INDEX IF NOT EXISTS by_change ON transitions (change, decided_at);
-CREATE TABLE IF NOT EXISTS outbox (
-    key TEXT NOT NULL, alerter TEXT NOT NULL, incident TEXT NOT NULL, state TEXT NOT NULL,
-    since INTEGER NOT NULL, next_at INTEGER NOT NULL, tries INTEGER NOT NULL DEFAULT 0,
-    failing_since INTEGER, sent_at INTEGER, digest TEXT,
-    reference TEXT, fault TEXT, PRIMARY KEY (key, alerter)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS unrouted (key TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS unsent ON outbox (state, next_at);
-CREATE INDEX IF NOT EXISTS by_thread ON outbox (incident, alerter);
-CREATE TABLE IF NOT EXISTS incidents (
-    id TEXT PRIMARY KEY, rule TEXT NOT NULL, phase TEXT NOT NULL, opened_at INTEGER NOT NULL,
-    body BLOB NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS by_phase ON incidents (phase, opened_at);
-CREATE TABLE IF NOT EXISTS standing (
-    rule TEXT NOT NULL, grp TEXT NOT NULL, track TEXT NOT NULL, id TEXT NOT NULL,
-    body BLOB NOT NULL, PRIMARY KEY (rule, grp, track)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS silences (
-    id TEXT PRIMARY KEY, until INTEGER NOT NULL, body BLOB NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS judged (rule TEXT PRIMARY KEY, up_to INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS failing (
-    alerter TEXT PRIMARY KEY, since INTEGER NOT NULL, fault TEXT NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS late (
-    rule TEXT NOT NULL, host TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
-    PRIMARY KEY (rule, host)
-) WITHOUT ROWID;
-"""
 
 _encode = msgspec.json.Encoder().encode
 _incident = msgspec.json.Decoder(Incident).decode
 read_transition = msgspec.json.Decoder(Transition).decode
-_silence = msgspec.json.Decoder(Silence).decode
 
 
 def key_of(transition: Transition) -> str:
@@ -121,8 +78,8 @@ class Recorded:
     transition: Transition
 
 
-class Ledger:
-    """One process's access to the ledger; used by one thread at a time."""
+class Ledger(LedgerFile):
+    """Incidents and transitions of one ledger, with its rules' `progress` and its `silences`."""
 
     def __init__(self, path: Path) -> None:
         """
@@ -131,67 +88,9 @@ class Ledger:
         Raises:
             DataFolderError: it cannot be used.
         """
-        self._path = path
-        try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _make(path)
-            self._db = sqlite3.connect(
-                path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-            )
-            with self._explained():
-                self._db.execute("PRAGMA journal_mode=WAL")
-                self._db.execute("PRAGMA synchronous=FULL")
-                self._prepare()
-        except OSError as error:
-            told = f"cannot use {path}: {error.strerror}; mend its rights or set another data_dir"
-            raise DataFolderError(told) from error
-
-    def _prepare(self) -> None:
-        with self.deciding():
-            for statement in _TABLES.split(";"):
-                self._db.execute(statement)
-            self._db.execute("INSERT OR IGNORE INTO meta VALUES ('layout', ?)", (str(LAYOUT),))
-        layout = self.meta("layout")
-        if layout != str(LAYOUT):
-            told = f"{self._path} has the layout {layout} and this version knows {LAYOUT}"
-            raise DataFolderError(f"{told}; use the version that wrote it, or move the file away")
-
-    def close(self) -> None:
-        """Close the file; a second call does nothing."""
-        self._db.close()
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Turn the errors of SQLite into ours."""
-        try:
-            yield
-        except sqlite3.Error as error:
-            told = f"cannot use {self._path}: {error}; free some space, or move the file away"
-            raise DataFolderError(told) from error
-
-    @contextmanager
-    def deciding(self) -> Iterator[None]:
-        """Make one transaction of what is in the block: all of it is durable, or nothing."""
-        with self._explained():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
-
-    def run(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Change something, row by row, within `deciding`."""
-        self._db.executemany(statement, rows)
-
-    def rows(self, statement: str, *values: Any) -> list[Any]:
-        """Return what a SELECT finds."""
-        with self._explained():
-            return self._db.execute(statement, values).fetchall()
-
-    # -- deciding ---------------------------------------------------------------------------------
+        super().__init__(path)
+        self.progress = RuleProgress(self)
+        self.silences = SilenceTable(self)
 
     def standing(self, rule: str, group: Group, track: str = "") -> Incident | None:
         """Return the incident that the next verdict of a rule and group is held against."""
@@ -282,54 +181,10 @@ class Ledger:
         )
         return [Recorded(seq, key, at, read_transition(body)) for seq, key, at, body in found]
 
-    def judged(self) -> dict[str, int]:
-        """Return the end of the last window that was judged, by rule."""
-        return dict(self.rows("SELECT rule, up_to FROM judged"))
-
-    def set_judged(self, rule: str, up_to: int) -> None:
-        """Keep how far a rule is judged."""
-        self._db.execute("INSERT OR REPLACE INTO judged VALUES (?, ?)", (rule, up_to))
-
-    def late(self) -> dict[tuple[str, str], tuple[int, int]]:
-        """Return, by rule and host, the first and last end of the windows judged without it."""
-        found = self.rows("SELECT rule, host, first, last FROM late")
-        return {(rule, host): (first, last) for rule, host, first, last in found}
-
-    def set_progress(
-        self, rule: str, judged: int | None, late: Mapping[str, tuple[int, int]]
-    ) -> None:
-        """Keep how far a rule is judged, and which windows its hosts owe."""
-        if judged is not None and self.judged_up_to(rule) != judged:
-            self.set_judged(rule, judged)
-        found = self.rows("SELECT host, first, last FROM late WHERE rule = ?", rule)
-        before = {host: (first, last) for host, first, last in found}
-        for host in {*before, *late}:
-            if before.get(host) != late.get(host):
-                self.set_late(rule, host, late.get(host))
-
-    def judged_up_to(self, rule: str) -> int | None:
-        """Return the end of the last window of a rule that was judged."""
-        found = self.rows("SELECT up_to FROM judged WHERE rule = ?", rule)
-        return int(found[0][0]) if found else None
-
     def failing(self) -> dict[Group, str]:
         """Return the alerters whose last notification failed, each with the fault."""
         found = self.rows("SELECT alerter, fault FROM failing ORDER BY alerter")
         return {(("alerter", alerter),): f"{alerter}: {fault}" for alerter, fault in found}
-
-    def set_late(self, rule: str, host: str, ends: tuple[int, int] | None) -> None:
-        """Keep which windows still lack a host; None for none."""
-        if ends is None:
-            self._db.execute("DELETE FROM late WHERE rule = ? AND host = ?", (rule, host))
-        else:
-            self._db.execute("INSERT OR REPLACE INTO late VALUES (?, ?, ?, ?)", (rule, host, *ends))
-
-    def forget_rule(self, rule: str) -> None:
-        """Forget how far a rule is judged, as if it had never been there."""
-        for table in ("judged", "late", "standing"):
-            self._db.execute(f"DELETE FROM {table} WHERE rule = ?", (rule,))  # noqa: S608 - ours
-
-    # -- looking ----------------------------------------------------------------------------------
 
     def incidents(self, phases: Sequence[Phase], *, since: int = 0) -> list[Incident]:
         """Return the incidents in these phases that were opened since a time, the oldest first."""
@@ -383,16 +238,6 @@ class Ledger:
         )
         return {Change(change): at for change, at in found}
 
-    def meta(self, name: str) -> str | None:
-        """Return a value that was kept by name."""
-        found = self.rows("SELECT value FROM meta WHERE name = ?", name)
-        return str(found[0][0]) if found else None
-
-    def set_meta(self, name: str, value: str) -> None:
-        """Keep a value by name."""
-        with self._explained():
-            self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
-
     def rebuild(self) -> None:
         """Make `incidents` anew from the transitions; the verdicts of breaches since are lost."""
         with self.deciding():
@@ -405,40 +250,6 @@ class Ledger:
                     )
                 else:
                     self._keep(transition.incident)
-
-    # -- silences ---------------------------------------------------------------------------------
-
-    def silence(self, silence: Silence) -> None:
-        """Keep a silence, in place of one with the same id."""
-        with self._explained():
-            self._db.execute(
-                "INSERT OR REPLACE INTO silences VALUES (?, ?, ?)",
-                (silence.id, silence.end, _encode(silence)),
-            )
-
-    def silences(self, *, now: int) -> tuple[Silence, ...]:
-        """Return the silences that have not ended."""
-        found = self.rows("SELECT body FROM silences WHERE until > ? ORDER BY until, id", now)
-        return tuple(_silence(body) for (body,) in found)
-
-    def end_silence(self, prefix: str, now: int) -> list[Silence]:
-        """End the silences whose id begins so, and give them."""
-        ended = [each for each in self.silences(now=now) if each.id.startswith(prefix)]
-        for each in ended:
-            self.silence(replace(each, end=now))
-        return ended
-
-
-def _make(path: Path) -> None:
-    """
-    Make the file, for its owner alone, if it is not there.
-
-    One that is there is not opened: to close it again would take away the locks that another
-    connection of this process holds on it (https://www.sqlite.org/howtocorrupt.html, 2.2).
-    """
-    if not path.exists():
-        with suppress(FileExistsError):
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 def _text(group: Group) -> str:

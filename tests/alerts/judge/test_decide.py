@@ -123,7 +123,7 @@ def test_while_catching_up_nobody_is_told_until_it_is_known_how_it_stands(desk: 
 def test_a_silence_keeps_an_incident_and_its_end_tells_it(desk: Desk) -> None:
     """Nobody hears of a silenced incident; when the silence ends and it fires still, it is told."""
     silence = Silence("s", (parse_matcher("rule=server_*"),), START, START + HOUR, "oncall")
-    desk.ledger.silence(silence)
+    desk.ledger.silences.put(silence)
     desk.judge("b", START)
     desk.look(START + 50 * MINUTE)
     assert desk.heard() == []
@@ -140,7 +140,7 @@ def test_a_silence_keeps_an_incident_and_its_end_tells_it(desk: Desk) -> None:
 
 def test_what_nobody_heard_of_ends_in_silence(desk: Desk) -> None:
     """An incident that began and ended within a silence is told to nobody, and kept."""
-    desk.ledger.silence(Silence("s", (), START, START + HOUR, "oncall"))
+    desk.ledger.silences.put(Silence("s", (), START, START + HOUR, "oncall"))
     desk.judge("b", START)
     desk.judge("o", START + MINUTE)
 
@@ -151,7 +151,7 @@ def test_what_nobody_heard_of_ends_in_silence(desk: Desk) -> None:
 def test_who_was_told_hears_of_the_end_whatever_is_muted(desk: Desk) -> None:
     """A silence after the fact holds back reminders and clocks, and not the end."""
     desk.judge("b", START)
-    desk.ledger.silence(Silence("s", (), START, START + 9 * HOUR, "oncall"))
+    desk.ledger.silences.put(Silence("s", (), START, START + 9 * HOUR, "oncall"))
     desk.heard()
     desk.look(START + 8 * HOUR)
     assert desk.heard() == []

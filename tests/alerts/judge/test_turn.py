@@ -103,7 +103,7 @@ def test_a_late_host_is_judged_when_it_catches_up(world: Make) -> None:
         site.beat(START, "app2")
         site.look(hosts=("app1",))
     assert site.heard() == ["watermark_behind fired"]
-    assert site.ledger.late() == {("share", "app2"): (NEXT, START + 6 * MINUTE)}
+    assert site.ledger.progress.late() == {("share", "app2"): (NEXT, START + 6 * MINUTE)}
     site.log("ERROR", START + 2 * MINUTE + 5, 10, "app2")
 
     site.look(START + 6 * MINUTE + 40_000, ("app1", "app2"))
@@ -112,7 +112,7 @@ def test_a_late_host_is_judged_when_it_catches_up(world: Make) -> None:
     (found,) = [each for each in site.incidents() if each.rule == "share"]
     assert found.late
     assert found.fired_at == START + 3 * MINUTE
-    assert site.ledger.late() == {}
+    assert site.ledger.progress.late() == {}
 
 
 def test_a_host_that_stays_late_is_judged_with_its_delay(world: Make) -> None:
@@ -158,7 +158,7 @@ def test_a_count_breaches_early(world: Make) -> None:
 
     assert site.heard() == ["errors fired"]
     assert site.incidents()[0].verdict.early
-    assert site.ledger.judged() == {"errors": START, "share": START}
+    assert site.ledger.progress.judged() == {"errors": START, "share": START}
 
 
 def test_a_silent_host_is_an_incident_of_its_own(world: Make) -> None:
@@ -198,7 +198,7 @@ def test_a_store_that_gives_no_answer_is_blind_and_never_ok(world: Make) -> None
         look = site.look(START + minute * MINUTE, ())
         assert look.fault == "the store is not there"
     assert site.heard() == ["errors fired", "store_unreachable fired"]
-    assert site.ledger.judged() == {"errors": NEXT}
+    assert site.ledger.progress.judged() == {"errors": NEXT}
 
     site.open_store = opened
     site.look(START + 8 * MINUTE)
@@ -258,7 +258,7 @@ def test_a_rule_that_is_gone_ends_its_incidents(world: Make) -> None:
     site.look(NEXT + 2)
 
     assert site.heard() == ["errors fired", "errors resolved"]
-    assert site.ledger.judged() == {}
+    assert site.ledger.progress.judged() == {}
 
 
 def test_a_host_of_its_own_group_waits_for_nobody(world: Make) -> None:
@@ -280,7 +280,7 @@ def test_without_heartbeats_the_delay_is_assumed(world: Make, tmp_path: Path) ->
         site.look(START, ())
         site.log("ERROR", START + 1, 3)
         site.look(NEXT + 29_999, ())
-        assert site.ledger.judged() == {"errors": START}
+        assert site.ledger.progress.judged() == {"errors": START}
         site.look(NEXT + 30_000, ())
 
         assert site.heard() == ["errors fired"]

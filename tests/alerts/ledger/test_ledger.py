@@ -77,7 +77,7 @@ def test_a_decision_is_whole_or_not_at_all(ledger: Ledger) -> None:
         with ledger.deciding():
             ledger.place(RULE, GROUP, "", incident)
             ledger.record(transitions[0], ["mail"], START)
-            ledger.set_judged(RULE, START)
+            ledger.progress.set_judged(RULE, START)
             raise RuntimeError("the power is cut")
 
     with pytest.raises(RuntimeError):
@@ -85,7 +85,7 @@ def test_a_decision_is_whole_or_not_at_all(ledger: Ledger) -> None:
 
     assert ledger.standing(RULE, GROUP) is None
     assert ledger.recorded_after(0) == []
-    assert (waiting(ledger), ledger.judged()) == ([], {})
+    assert (waiting(ledger), ledger.progress.judged()) == ([], {})
 
 
 def test_the_same_transition_is_recorded_once(ledger: Ledger) -> None:
@@ -198,28 +198,28 @@ def test_silences_are_kept_until_they_end(ledger: Ledger) -> None:
     """A silence is read back until its end, and can be ended before."""
     matchers = (parse_matcher("rule~a|b"), parse_matcher("host!=x"))
     silence = Silence("abc", matchers, START, START + HOUR, "oncall", "why")
-    ledger.silence(silence)
+    ledger.silences.put(silence)
 
-    assert ledger.silences(now=START) == (silence,)
-    assert ledger.silences(now=START + HOUR) == ()
-    assert ledger.end_silence("zz", START + 1) == []
-    assert ledger.end_silence("a", START + 1) == [silence]
-    assert ledger.silences(now=START + 1) == ()
+    assert ledger.silences.active(now=START) == (silence,)
+    assert ledger.silences.active(now=START + HOUR) == ()
+    assert ledger.silences.end("zz", START + 1) == []
+    assert ledger.silences.end("a", START + 1) == [silence]
+    assert ledger.silences.active(now=START + 1) == ()
 
 
 def test_how_far_rules_are_judged_is_kept(ledger: Ledger) -> None:
     """Per rule the last window, per host what it is late for; a rule can be forgotten."""
-    ledger.set_judged(RULE, START)
-    ledger.set_judged(RULE, START + MINUTE)
-    ledger.set_late(RULE, "app1", (START, START + MINUTE))
-    ledger.set_late(RULE, "app2", (START, START))
-    ledger.set_late(RULE, "app2", None)
+    ledger.progress.set_judged(RULE, START)
+    ledger.progress.set_judged(RULE, START + MINUTE)
+    ledger.progress.set_late(RULE, "app1", (START, START + MINUTE))
+    ledger.progress.set_late(RULE, "app2", (START, START))
+    ledger.progress.set_late(RULE, "app2", None)
 
-    assert ledger.judged() == {RULE: START + MINUTE}
-    assert ledger.late() == {(RULE, "app1"): (START, START + MINUTE)}
+    assert ledger.progress.judged() == {RULE: START + MINUTE}
+    assert ledger.progress.late() == {(RULE, "app1"): (START, START + MINUTE)}
     with ledger.deciding():
-        ledger.forget_rule(RULE)
-    assert (ledger.judged(), ledger.late()) == ({}, {})
+        ledger.progress.forget_rule(RULE)
+    assert (ledger.progress.judged(), ledger.progress.late()) == ({}, {})
 
 
 def test_the_file_is_for_its_owner_alone(ledger: Ledger, path: Path) -> None:
