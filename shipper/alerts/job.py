@@ -30,15 +30,15 @@ from zlib import crc32
 
 from shipper.alerts.alerters.alerter import AlerterContext, open_alerter
 from shipper.alerts.alerters.settings import AlerterSettings
-from shipper.alerts.job_threads import Pinger, TellerThread, wall
+from shipper.alerts.job_threads import DispatcherThread, Pinger, wall
 from shipper.alerts.judge.decide import Policy
 from shipper.alerts.judge.schedule import Waits
 from shipper.alerts.judge.turn import LONGEST_REST_MS, Judging, TurnTimes
 from shipper.alerts.ledger.journal import RUN, Journal
 from shipper.alerts.ledger.ledger import Ledger
 from shipper.alerts.ledger.outbox import Outbox
-from shipper.alerts.notify.dispatch import PageMaker, Teller
-from shipper.alerts.pages.compose import Pages
+from shipper.alerts.notify.dispatch import Dispatcher, PageBuilder
+from shipper.alerts.pages.compose import PageComposer
 from shipper.alerts.policy import inhibition_of, maintenance_of, sla_of
 from shipper.alerts.rules.reading import Rules, read_rules
 from shipper.alerts.settings import AlertSettings
@@ -103,9 +103,9 @@ class Setup:
             crc32(place.encode()) / 2**32,
         )
 
-    def pages(self, search: str) -> Pages:
+    def pages(self, search: str) -> PageComposer:
         """Return what pages are made of; `search` is the command to type."""
-        return Pages(
+        return PageComposer(
             {rule.name: rule for rule in self.rules.rules},
             self.settings.runbooks,
             self.settings.kibana_url,
@@ -182,7 +182,7 @@ class AlertJob:
         self._ledger = Ledger(data / data_folder.ALERTS_LEDGER)
         run = ulid(wall(), os.urandom(10))
         self._journal = Journal(data / data_folder.ALERTS_LOG, self._ledger, run)
-        self._pages = PageMaker(setup.pages(search), self._store)
+        self._pages = PageBuilder(setup.pages(search), self._store)
         self._wake = threading.Event()
         self._lease = _lease_of(setup.config, self._ledger.meta(RUN) or run)
         self._is_standing_by = False
@@ -342,17 +342,17 @@ class AlertJob:
         setup = self._setup
         return Judging(self._store, self._ledger, setup.rules, setup.policy(), setup.times())
 
-    def _make_tellers(self) -> list[TellerThread]:
+    def _make_tellers(self) -> list[DispatcherThread]:
         alerters = self._setup.settings.all_alerters
         Outbox(self._ledger).give_up_without(list(alerters), wall())
         return [self._make_teller(name, each) for name, each in alerters.items()]
 
-    def _make_teller(self, name: str, settings: AlerterSettings) -> TellerThread:
+    def _make_teller(self, name: str, settings: AlerterSettings) -> DispatcherThread:
         ledger = Ledger(self._setup.config.data_dir / data_folder.ALERTS_LEDGER)
         alerter = open_alerter(name, settings, self._surroundings)
         outbox = Outbox(ledger)
-        teller = Teller(alerter, self._setup.settings, outbox, self._pages, random.random)
-        return TellerThread(teller, ledger, lambda: self._is_standing_by)
+        dispatcher = Dispatcher(alerter, self._setup.settings, outbox, self._pages, random.random)
+        return DispatcherThread(dispatcher, ledger, lambda: self._is_standing_by)
 
     def _store(self) -> Store:
         return store_of(self._setup.config)

@@ -13,10 +13,10 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from shipper.alerts.alerters.alerter import AlerterRefused, AlerterUnavailable
-from shipper.alerts.alerters.http import Poster
+from shipper.alerts.alerters.http import HttpPoster
 from shipper.alerts.alerters.secret import read_secret
 from shipper.alerts.ledger.ledger import Ledger
-from shipper.alerts.notify.dispatch import POLL_MS, Teller
+from shipper.alerts.notify.dispatch import POLL_MS, Dispatcher
 from shipper.config.outputs import TlsOptions
 from shipper.errors import DataFolderError
 
@@ -39,19 +39,21 @@ def wall() -> int:
     return time.time_ns() // 1_000_000
 
 
-class TellerThread:
+class DispatcherThread:
     """Has one alerter tell what waits, until it is stopped."""
 
-    def __init__(self, teller: Teller, ledger: Ledger, is_standing_by: Callable[[], bool]) -> None:
-        """Take over the teller, and the ledger that it alone uses."""
+    def __init__(
+        self, dispatcher: Dispatcher, ledger: Ledger, is_standing_by: Callable[[], bool]
+    ) -> None:
+        """Take over the dispatcher, and the ledger that it alone uses."""
         self._ledger = ledger
         self.wake = threading.Event()
-        self._teller = teller
+        self._teller = dispatcher
         self._is_standing_by = is_standing_by
         self._is_stopping = False
         self._waits: int | None = 0  # when there is something to tell, None for nothing
         self._idle = threading.Event()
-        name = f"alerter {teller.name}"
+        name = f"alerter {dispatcher.name}"
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     @property
@@ -112,7 +114,7 @@ class Pinger:
         self._is_well = is_well
         self._stop = threading.Event()
         self._is_failing = False
-        self._poster = Poster(
+        self._poster = HttpPoster(
             "alerts.ping", "alerts.ping", TlsOptions(), PING_SECONDS, time.monotonic
         )
         self._thread = threading.Thread(target=self._run, name="ping", daemon=True)

@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from shipper.alerts.incident import SERVICE, Change, Incident, Transition
-from shipper.alerts.settings import TOLD, AlertSettings, Route
+from shipper.alerts.settings import NOTIFIED, AlertSettings, Route
 
 BREACHES: Final = frozenset({Change.RESPONSE_BREACHED, Change.RESOLUTION_BREACHED})
 
@@ -21,7 +21,7 @@ BREACHES: Final = frozenset({Change.RESPONSE_BREACHED, Change.RESOLUTION_BREACHE
 def alerters_for(transition: Transition, settings: AlertSettings) -> tuple[str, ...]:
     """Name the alerters that are told of a transition; on a breach of its times, more of them."""
     incident = transition.incident
-    if transition.change not in TOLD or incident.muted_by is not None:
+    if transition.change not in NOTIFIED or incident.muted_by is not None:
         return ()
     names = [
         name

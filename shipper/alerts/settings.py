@@ -42,7 +42,9 @@ from shipper.config.options import (
 )
 
 FROM_THE_GUIDE: Final = "email_alerts"
-TOLD: Final = tuple(change for change in Change if change not in (Change.OPENED, Change.DROPPED))
+NOTIFIED: Final = tuple(
+    change for change in Change if change not in (Change.OPENED, Change.DROPPED)
+)
 
 _GLOB = text_matching(r"[^\x00-\x20\x7f]{1,200}", "text with * ? [ ] as wildcards")
 
@@ -58,7 +60,7 @@ class Route:
     )
     rule: tuple[str, ...] = option(ListOf(_GLOB), "Patterns for the rule.", default="[]")
     change: tuple[str, ...] = option(
-        ListOf(one_word_of(*TOLD)), "What happened to the incident.", default="[]"
+        ListOf(one_word_of(*NOTIFIED)), "What happened to the incident.", default="[]"
     )
     repeat_seconds: int = option(
         DURATION.between("1m", "5200w"),

@@ -103,8 +103,8 @@ def show(invocation: Invocation, incident: str, *, as_json: bool) -> int:
         if as_json:
             click.echo(view.incident_json(found, sla))
             return 0
-        history, tellings = ledger.history(found.id), Outbox(ledger).tellings(found.id)
-    for line in view.show_text(found, history, tellings, sla, invocation.now()):
+        history, notifications = ledger.history(found.id), Outbox(ledger).notifications(found.id)
+    for line in view.show_text(found, history, notifications, sla, invocation.now()):
         click.echo(line)
     return 0
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from shipper.alerts.incidents.muting import Silence
     from shipper.alerts.incidents.sla import Kept, Sla
     from shipper.alerts.ledger.ledger import Recorded
-    from shipper.alerts.ledger.outbox import Telling
+    from shipper.alerts.ledger.outbox import NotificationState
 
 _OPEN = (Phase.PENDING, Phase.FIRING, Phase.ACKNOWLEDGED)
 
@@ -73,7 +73,7 @@ def incident_json(incident: Incident, sla: Sla) -> str:
 def show_text(
     incident: Incident,
     history: Sequence[Recorded],
-    tellings: Sequence[Telling],
+    notifications: Sequence[NotificationState],
     sla: Sla,
     now: int,
 ) -> list[str]:
@@ -84,7 +84,7 @@ def show_text(
         f"  {safe(incident.verdict.reason)}",
         *(f"  {told}" for told in _facts(incident, sla)),
         "",
-        *_history_text(history, tellings),
+        *_history_text(history, notifications),
     ]
 
 
@@ -137,10 +137,12 @@ def sla_json(kept: Sequence[Kept]) -> Iterator[str]:
         )
 
 
-def _history_text(history: Sequence[Recorded], tellings: Sequence[Telling]) -> Iterator[str]:
+def _history_text(
+    history: Sequence[Recorded], notifications: Sequence[NotificationState]
+) -> Iterator[str]:
     for recorded in history:
         made = recorded.transition
-        told = [each for each in tellings if each.change is made.change]
+        told = [each for each in notifications if each.change is made.change]
         words = ", ".join(map(_telling, told))
         by = {
             Change.ACKNOWLEDGED: made.incident.acknowledged_by,
@@ -152,7 +154,7 @@ def _history_text(history: Sequence[Recorded], tellings: Sequence[Telling]) -> I
         yield f"{line} [{words}]" if words else line
 
 
-def _telling(telling: Telling) -> str:
+def _telling(telling: NotificationState) -> str:
     name = safe(telling.alerter)
     if telling.state == "sent":
         return name

@@ -15,7 +15,7 @@ from typing import Any
 
 from shipper.alerts.incident import Incident, Phase
 from shipper.alerts.ledger.ledger import Ledger
-from shipper.alerts.ledger.outbox import Outbox, Telling
+from shipper.alerts.ledger.outbox import NotificationState, Outbox
 from shipper.store.embedded.writer import EmbeddedWriter
 from tests.servers.posts import Posts
 from tests.store.store_records import KEEP_SECONDS, enriched, record, write
@@ -144,11 +144,11 @@ class Alerting:
         finally:
             ledger.close()
 
-    def tellings(self) -> list[Telling]:
+    def notifications(self) -> list[NotificationState]:
         ledger = Ledger(self.folder / "data/alerts.db")
         try:
             found = ledger.incidents(list(Phase))
-            return [each for one in found for each in Outbox(ledger).tellings(one.id)]
+            return [each for one in found for each in Outbox(ledger).notifications(one.id)]
         finally:
             ledger.close()
 

@@ -115,7 +115,7 @@ def test_one_that_hangs_holds_up_nobody(site: Alerting) -> None:
         site.wait(lambda: bool(site.heard("hook")) and bool(hanging.posted))
         assert site.stop(job) == 0
 
-    (telling,) = [each for each in site.tellings() if each.alerter == "stuck"]
+    (telling,) = [each for each in site.notifications() if each.alerter == "stuck"]
     assert telling.state == "waiting"
     assert "did not answer" in (telling.fault or "")
 

@@ -50,7 +50,7 @@ class HttpAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class Poster:
+class HttpPoster:
     """
     Asks one service.
 

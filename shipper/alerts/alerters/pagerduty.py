@@ -15,7 +15,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from shipper.alerts.alerters.alerter import AlerterContext
-from shipper.alerts.alerters.http import Poster
+from shipper.alerts.alerters.http import HttpPoster
 from shipper.alerts.alerters.secret import read_secret
 from shipper.alerts.alerters.settings import PagerDuty
 from shipper.alerts.incident import SERVICE, Change
@@ -47,7 +47,7 @@ class PagerDutyAlerter:
         self.where = f"PagerDuty events at {settings.base_url}"
         self._settings = settings
         section = f"alerters.{name}.pagerduty"
-        self._poster = Poster(
+        self._poster = HttpPoster(
             f"{section}: PagerDuty", section, settings.tls, settings.seconds, surroundings.ticks
         )
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from shipper.alerts.alerters.alerter import AlerterContext, AlerterUnavailable
-from shipper.alerts.alerters.http import HttpAnswer, Poster
+from shipper.alerts.alerters.http import HttpAnswer, HttpPoster
 from shipper.alerts.alerters.pagerduty import dedup_key
 from shipper.alerts.alerters.secret import Secret, read_secret
 from shipper.alerts.alerters.settings import PagerDutyIncidents
@@ -45,7 +45,7 @@ class PagerDutyIncidentsAlerter:
         self._settings = settings
         section = f"alerters.{name}.pagerduty_incidents"
         self._who = f"{section}: PagerDuty"
-        self._poster = Poster(
+        self._poster = HttpPoster(
             self._who, section, settings.tls, settings.seconds, surroundings.ticks
         )
 

@@ -21,7 +21,7 @@ import re
 from typing import Any, Final
 
 from shipper.alerts.alerters.alerter import AlerterContext, AlerterRefused, AlerterUnavailable
-from shipper.alerts.alerters.http import Poster
+from shipper.alerts.alerters.http import HttpPoster
 from shipper.alerts.alerters.secret import Secret, read_secret
 from shipper.alerts.alerters.settings import Slack, address_of
 from shipper.alerts.page import Page
@@ -63,7 +63,7 @@ class SlackAlerter:
         self.where = (
             f"Slack channel {settings.channel}" if settings.channel else "Slack, by a webhook"
         )
-        self._poster = Poster(
+        self._poster = HttpPoster(
             self._who, section, settings.tls, settings.seconds, surroundings.ticks
         )
 

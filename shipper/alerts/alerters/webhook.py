@@ -24,7 +24,7 @@ from typing import Any, Final
 import msgspec
 
 from shipper.alerts.alerters.alerter import AlerterContext, AlerterRefused, AlerterUnavailable
-from shipper.alerts.alerters.http import Poster
+from shipper.alerts.alerters.http import HttpPoster
 from shipper.alerts.alerters.secret import Secret, read_secret
 from shipper.alerts.alerters.settings import Webhook, address_of
 from shipper.alerts.page import Page
@@ -49,7 +49,7 @@ class WebhookAlerter:
         self._clock: Callable[[], float] = surroundings.clock
         section = f"alerters.{name}.webhook"
         self._who = f"{section}: the service"
-        self._poster = Poster(
+        self._poster = HttpPoster(
             self._who, section, settings.tls, settings.seconds, surroundings.ticks
         )
 

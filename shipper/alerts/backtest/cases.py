@@ -39,8 +39,8 @@ from shipper.store.query.values import find_field
 
 BEGINNING: Final = 1_769_990_400_000  # 2026-02-02T00:00:00Z
 MOST_RECORDS: Final = 1_000_000
-TOLD: Final = (Change.FIRED, Change.RESOLVED)
-_CHANGES: Final = (*TOLD, Change.OPENED, Change.DROPPED)
+NOTIFIED: Final = (Change.FIRED, Change.RESOLVED)
+_CHANGES: Final = (*NOTIFIED, Change.OPENED, Change.DROPPED)
 _USUAL: Final = {"service.name": "automation-orchestrator", "host.name": "server-1"}
 
 Fields = Mapping[str, str]
@@ -181,7 +181,7 @@ def judge_case(rule: Rule, case: Case, store: Asks) -> list[Told]:
     """Return what people would be told of, from a store that holds the records of the case."""
     span = HistorySpan(BEGINNING + 1, BEGINNING + case.until_ms)
     outcome = backtest(rule, read_history(store, [rule], span))
-    changes = {*TOLD, *(wanted.change for wanted in case.expect)}
+    changes = {*NOTIFIED, *(wanted.change for wanted in case.expect)}
     return [_told(rule, each) for each in outcome.transitions if each.change in changes]
 
 

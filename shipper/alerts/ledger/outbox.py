@@ -22,7 +22,7 @@ from shipper.crashpoints import CrashPoint
 
 
 @dataclass(frozen=True, slots=True)
-class Errand:
+class DueNotification:
     """
     A transition that an alerter is to be told of, since when, and what was tried.
 
@@ -41,7 +41,7 @@ class Errand:
 
 
 @dataclass(frozen=True, slots=True)
-class Telling:
+class NotificationState:
     """What became of telling one alerter of one transition."""
 
     alerter: str
@@ -57,7 +57,7 @@ class Outbox:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    def errands(self, alerter: str | None = None) -> list[Errand]:
+    def errands(self, alerter: str | None = None) -> list[DueNotification]:
         """Return what is still to be told, in the order in which it was decided."""
         found = self._ledger.rows(
             "SELECT o.key, o.alerter, t.body, o.since, o.next_at, o.tries, o.failing_since,"
@@ -66,7 +66,7 @@ class Outbox:
             " ORDER BY t.seq",
             alerter,
         )
-        return [Errand(row[0], row[1], read_transition(row[2]), *row[3:]) for row in found]
+        return [DueNotification(row[0], row[1], read_transition(row[2]), *row[3:]) for row in found]
 
     def trying(self, keys: Sequence[str], alerter: str, digest: str | None = None) -> None:
         """Keep that an alerter is about to be told."""
@@ -146,11 +146,11 @@ class Outbox:
         )
         return [(at, bool(digest)) for at, digest, _ in found]
 
-    def tellings(self, incident: str) -> list[Telling]:
+    def notifications(self, incident: str) -> list[NotificationState]:
         """Return what became of telling people of an incident."""
         found = self._ledger.rows(
             "SELECT o.alerter, t.change, o.state, o.sent_at, o.fault FROM outbox o"
             " JOIN transitions t USING (key) WHERE o.incident = ? ORDER BY t.seq, o.alerter",
             incident,
         )
-        return [Telling(r[0], Change(r[1]), *r[2:]) for r in found]
+        return [NotificationState(r[0], Change(r[1]), *r[2:]) for r in found]

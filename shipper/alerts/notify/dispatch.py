@@ -21,7 +21,7 @@ from typing import Final
 
 from shipper.alerts.alerters.alerter import Alerter, AlerterRefused, AlerterUnavailable
 from shipper.alerts.incident import Transition
-from shipper.alerts.ledger.outbox import Errand, Outbox
+from shipper.alerts.ledger.outbox import DueNotification, Outbox
 from shipper.alerts.notify import digest
 from shipper.alerts.notify.digest import Sent, WaitingNotification
 from shipper.alerts.notify.retry import (
@@ -33,7 +33,7 @@ from shipper.alerts.notify.retry import (
     after_failure,
 )
 from shipper.alerts.page import Page
-from shipper.alerts.pages.compose import Pages, digest_of
+from shipper.alerts.pages.compose import PageComposer, digest_of
 from shipper.alerts.settings import AlertSettings
 from shipper.errors import StoreUnavailable
 from shipper.store.api import Store
@@ -44,17 +44,17 @@ POLL_MS: Final = 1000  # between two looks at what other processes have decided
 KEPT_PAGES: Final = 64
 
 
-class PageMaker:
+class PageBuilder:
     """Makes pages for all alerters, one at a time; a page that two of them need is made once."""
 
-    def __init__(self, pages: Pages, open_store: Callable[[], Store]) -> None:
+    def __init__(self, pages: PageComposer, open_store: Callable[[], Store]) -> None:
         self._pages = pages
         self._open_store = open_store
         self._lock = threading.Lock()
         self._store: Store | None = None
         self._made: dict[str, Page] = {}
 
-    def replace(self, pages: Pages) -> None:
+    def replace(self, pages: PageComposer) -> None:
         """Make pages of other rules from now on."""
         with self._lock:
             self._pages = pages
@@ -84,7 +84,7 @@ class PageMaker:
                 self._store = None
 
 
-class Teller:
+class Dispatcher:
     """Takes the errands of one alerter; used by one thread."""
 
     def __init__(
@@ -92,7 +92,7 @@ class Teller:
         alerter: Alerter,
         settings: AlertSettings,
         outbox: Outbox,
-        pages: PageMaker,
+        pages: PageBuilder,
         draw: Callable[[], float],
     ) -> None:
         self._alerter = alerter
@@ -111,27 +111,30 @@ class Teller:
         now = clock()
         most = round(self._settings.retry.longest_seconds + LONGEST_ASKED_SECONDS) * 1000
         ready = _in_order(self._outbox.errands(self.name), now, now + most)
-        again_at = self._tell_ready(ready, clock, is_stopping) if ready else None
+        again_at = self._send_ready(ready, clock, is_stopping) if ready else None
         rest = [each.next_at for each in self._outbox.errands(self.name)]
         return max(min(rest), again_at or 0) if rest else None
 
-    def _tell_ready(
-        self, ready: list[Errand], clock: Callable[[], int], is_stopping: Callable[[], bool]
+    def _send_ready(
+        self,
+        ready: list[DueNotification],
+        clock: Callable[[], int],
+        is_stopping: Callable[[], bool],
     ) -> int | None:
         for group in _cut_short(ready):
-            if is_stopping() or not self._tell_many(group, clock):
+            if is_stopping() or not self._send_digest(group, clock):
                 return None
             ready = [each for each in ready if each not in group]
         plan = self._plan(ready, clock())
         by_key = {each.key: each for each in ready}
         for page in plan.singles:
-            if is_stopping() or not self._tell_one(by_key[page.key], ready, clock):
+            if is_stopping() or not self._send_one(by_key[page.key], ready, clock):
                 return None
         if plan.digest and not is_stopping():
-            self._tell_many([by_key[page.key] for page in plan.digest], clock)
+            self._send_digest([by_key[page.key] for page in plan.digest], clock)
         return plan.again_at
 
-    def _plan(self, ready: Sequence[Errand], now: int) -> digest.DigestPlan:
+    def _plan(self, ready: Sequence[DueNotification], now: int) -> digest.DigestPlan:
         waiting = [
             WaitingNotification(self._pages.brief(each.transition, each.key), each.since)
             for each in ready
@@ -146,24 +149,26 @@ class Teller:
         """Let go of the alerter."""
         self._alerter.close()
 
-    def _tell_one(self, errand: Errand, ready: Sequence[Errand], clock: Callable[[], int]) -> bool:
+    def _send_one(
+        self, errand: DueNotification, ready: Sequence[DueNotification], clock: Callable[[], int]
+    ) -> bool:
         """Tell one page; False if the alerter can't be reached, so nothing else is tried."""
         page = self._pages.page(errand.transition, errand.key)
         reference = self._outbox.reference(errand.transition.incident.id, self.name)
-        return self._tell([errand], page, reference, clock, ready)
+        return self._send([errand], page, reference, clock, ready)
 
-    def _tell_many(self, errands: Sequence[Errand], clock: Callable[[], int]) -> bool:
+    def _send_digest(self, errands: Sequence[DueNotification], clock: Callable[[], int]) -> bool:
         """Tell many in one page."""
         pages = [self._pages.brief(each.transition, each.key) for each in errands]
-        return self._tell(errands, digest_of(pages, errands[0].since), None, clock, errands)
+        return self._send(errands, digest_of(pages, errands[0].since), None, clock, errands)
 
-    def _tell(
+    def _send(
         self,
-        errands: Sequence[Errand],
+        errands: Sequence[DueNotification],
         page: Page,
         reference: str | None,
         clock: Callable[[], int],
-        ready: Sequence[Errand],
+        ready: Sequence[DueNotification],
     ) -> bool:
         keys = [each.key for each in errands]
         self._outbox.trying(keys, self.name, page.key if len(errands) > 1 else None)
@@ -190,7 +195,10 @@ class Teller:
             raise AlerterUnavailable(f"{self.name}: a fault in the alerter: {error!r}") from error
 
     def _fail(
-        self, errands: Sequence[Errand], error: AlerterRefused | AlerterUnavailable, now: int
+        self,
+        errands: Sequence[DueNotification],
+        error: AlerterRefused | AlerterUnavailable,
+        now: int,
     ) -> None:
         """Keep what comes next for every page that could not be told."""
         log.warning("%s: %s", self.name, error)
@@ -221,7 +229,7 @@ class Teller:
         )
 
 
-def _in_order(errands: Sequence[Errand], now: int, latest: int) -> list[Errand]:
+def _in_order(errands: Sequence[DueNotification], now: int, latest: int) -> list[DueNotification]:
     """
     Return what can be told: not what waits, nor what comes after that in the same incident.
 
@@ -237,9 +245,9 @@ def _in_order(errands: Sequence[Errand], now: int, latest: int) -> list[Errand]:
     return ready
 
 
-def _cut_short(errands: Sequence[Errand]) -> list[list[Errand]]:
+def _cut_short(errands: Sequence[DueNotification]) -> list[list[DueNotification]]:
     """Return the digests that were under way when a process ended."""
-    found: dict[str, list[Errand]] = {}
+    found: dict[str, list[DueNotification]] = {}
     for each in errands:
         if each.state == "trying" and each.digest is not None:
             found.setdefault(each.digest, []).append(each)

@@ -37,7 +37,7 @@ _BRIEF: Final = frozenset({Change.ACKNOWLEDGED, Change.RESOLVED})
 
 
 @dataclass(frozen=True, slots=True)
-class Pages:
+class PageComposer:
     """
     What pages are made of.
 

@@ -140,7 +140,9 @@ def test_another_alerter_takes_over(ledger: Ledger) -> None:
     outbox.end([f"{incident.id}.fired"], "mail", "refused", "slack", START + 1)
 
     assert waiting(ledger) == [("slack", Change.FIRED)]
-    assert [(each.alerter, each.state, each.fault) for each in outbox.tellings(incident.id)] == [
+    assert [
+        (each.alerter, each.state, each.fault) for each in outbox.notifications(incident.id)
+    ] == [
         ("mail", "handed_over", "refused"),
         ("slack", "waiting", None),
     ]

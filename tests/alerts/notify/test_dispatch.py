@@ -14,8 +14,8 @@ from shipper.alerts.alerters.alerter import AlerterContext, open_alerter
 from shipper.alerts.incident import Change, Incident, Phase, Transition
 from shipper.alerts.ledger.ledger import Ledger
 from shipper.alerts.ledger.outbox import Outbox
-from shipper.alerts.notify.dispatch import PageMaker, Teller
-from shipper.alerts.pages.compose import Pages
+from shipper.alerts.notify.dispatch import Dispatcher, PageBuilder
+from shipper.alerts.pages.compose import PageComposer
 from shipper.alerts.settings import AlertSettings
 from shipper.alerts.severity import Severity
 from shipper.alerts.verdict import VerdictState
@@ -44,11 +44,11 @@ class Desk:
         self.settings: AlertSettings = read_options(text, AlertSettings)
         self.tellers = {name: self._teller(name) for name in told}
 
-    def _teller(self, name: str) -> Teller:
-        pages = PageMaker(Pages({}, Path("runbooks")), no_store)
+    def _teller(self, name: str) -> Dispatcher:
+        pages = PageBuilder(PageComposer({}, Path("runbooks")), no_store)
         surroundings = AlerterContext(lambda: self.now / 1000)
         alerter = open_alerter(name, self.settings.all_alerters[name], surroundings)
-        return Teller(alerter, self.settings, self.outbox, pages, lambda: 0.5)
+        return Dispatcher(alerter, self.settings, self.outbox, pages, lambda: 0.5)
 
     def decide(self, name: str, *changes: Change, alerters: tuple[str, ...] = ("one",)) -> None:
         """Have something happen to an incident."""
@@ -100,7 +100,7 @@ def test_an_errand_is_told_once(desk: Desk) -> None:
     assert desk.turn() is None
 
     assert desk.heard() == ["one Firing"]
-    (telling,) = desk.outbox.tellings("a")
+    (telling,) = desk.outbox.notifications("a")
     assert (telling.state, telling.sent_at) == ("sent", START)
 
 
@@ -176,7 +176,7 @@ def test_what_is_refused_goes_to_another_at_once(desk: Desk, posts: Posts) -> No
     assert desk.turn("two") is None
 
     assert desk.heard() == ["one Firing", "one Firing", "two Firing"]
-    states = [each.state for each in desk.outbox.tellings("a")]
+    states = [each.state for each in desk.outbox.notifications("a")]
     assert states == ["handed_over", "sent"]
 
 
@@ -219,5 +219,5 @@ def test_who_is_not_there_any_more_is_told_nothing(desk: Desk) -> None:
     desk.outbox.give_up_without(["one", "two"], START)
 
     assert desk.outbox.errands() == []
-    assert [each.state for each in desk.outbox.tellings("a")] == ["given_up"]
+    assert [each.state for each in desk.outbox.notifications("a")] == ["given_up"]
     assert desk.ledger.failing() == {}

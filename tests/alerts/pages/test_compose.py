@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from shipper.alerts.incident import Change, Incident, Transition
 from shipper.alerts.page import Page
-from shipper.alerts.pages.compose import Pages, digest_of, headline
+from shipper.alerts.pages.compose import PageComposer, digest_of, headline
 from shipper.alerts.pages.explain import narrowed_to
 from shipper.alerts.pages.kibana import discover, rison
 from shipper.alerts.pages.parts import WORDS, as_text
@@ -87,8 +87,8 @@ def incident_of(change: Change = Change.FIRED, **more: Any) -> Transition:
     return replace(made, incident=incident)
 
 
-def pages(**more: Any) -> Pages:
-    return Pages(RULES, ROOT / "config/runbooks", **more)
+def pages(**more: Any) -> PageComposer:
+    return PageComposer(RULES, ROOT / "config/runbooks", **more)
 
 
 def page_of(store: Store | None, change: Change = Change.FIRED, **more: Any) -> Page:
@@ -176,7 +176,7 @@ def test_a_page_is_made_without_a_store(away: Any) -> None:
 
 def test_a_page_is_made_without_its_rule() -> None:
     """A rule whose file was deleted since still resolves, in the words of its verdict."""
-    gone = Pages({}, ROOT / "config/runbooks")
+    gone = PageComposer({}, ROOT / "config/runbooks")
 
     made = gone.page_of(incident_of(Change.RESOLVED), "key", None)
 
