@@ -34,10 +34,10 @@ class CrashPoint(Enum):
     HOLD_UNLINKED = "a hold was unlinked"
     LETTERS_REWRITTEN = "the dead letters that stay are in a new file, not yet renamed"
     LETTERS_REPLACED = "the new file of dead letters has the name of the old one"
-    ALERT_DECIDED = "what happened to incidents is durable, and nobody is told yet"
+    ALERT_DECIDED = "what happened to incidents is durable, and nobody is notified yet"
     ALERT_LOGGED = "transitions are in the log of the alert job, which is not noted"
-    ALERT_TRYING = "an alerter is about to be told, which is noted"
-    ALERT_TOLD = "an alerter has told people, which is not noted"
+    ALERT_TRYING = "an alerter is about to be notified, which is noted"
+    ALERT_TOLD = "an alerter has sent a notification, which is not noted"
 
 
 def reached(point: CrashPoint) -> None:

@@ -1,1 +1,1 @@
-"""Rules over the stored records, what they find, and who is told."""
+"""Rules over the stored records, what they find, and who is notified."""

@@ -5,9 +5,8 @@ An incident: what a rule found for one group, from its first breach to its end.
                           │                            │                  │
                           └──ok──► (dropped)           └──ok for `keep_firing`──► resolved
 
-There is at most one open incident per rule and group. Every step of it is a transition; a
-transition is what people are told of, each once. `lifecycle.py` says what leads from one phase to
-the next.
+There is at most one open incident per rule and group. Every step of it is a transition, and people
+are notified of each transition once. `lifecycle.py` says what leads from one phase to the next.
 """
 
 from __future__ import annotations
@@ -34,8 +33,8 @@ class Phase(StrEnum):
 class Change(StrEnum):
     """What can happen to an incident."""
 
-    OPENED = "opened"  # pending: nobody is told
-    DROPPED = "dropped"  # pending no more, without ever firing: nobody is told
+    OPENED = "opened"  # pending: nobody is notified
+    DROPPED = "dropped"  # pending no more, without ever firing: nobody is notified
     FIRED = "fired"
     REMINDED = "reminded"  # still firing after the repeat interval
     ACKNOWLEDGED = "acknowledged"
@@ -56,9 +55,9 @@ class Incident:
     `acknowledged_by` name a person, or `rule` where the records say so.
 
     `opened_at`, `fired_at` and a `resolved_at` by the rule are ends of windows; `told_at` is the
-    time on the wall at which people were told first: the clocks of the SLA run from there, not
+    time on the wall at which people were notified first: the clocks of the SLA run from there, not
     from a past that nobody could know of. `late` marks what was found after the fact, when a host
-    or the job caught up. `muted_by` says why nobody is told.
+    or the job caught up. `muted_by` says why nobody is notified.
     """
 
     id: str

@@ -13,7 +13,7 @@ Where several machines ask one Elasticsearch, a lease there says which of them w
 stand by. A job that stands by neither judges nor tells.
 
 A stop: judging ends, every alerter finishes the page that it is sending, the lease is given back.
-What waits is told at the next start. SIGHUP reads config, rules and alerters again; if they are
+What waits is notified at the next start. SIGHUP reads config, rules and alerters again; if they are
 wrong, the job says so and goes on as it was.
 """
 
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("shipper.alerts.job")
 
 STAND_BY_MS: Final = 5_000  # between two tries to take the lease
-ONCE_SECONDS: Final = 60.0  # `once` waits so long for what can be told at once
+ONCE_SECONDS: Final = 60.0  # `once` waits so long for what can be notified at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class Setup:
         return self.config.alerts
 
     def policy(self) -> Policy:
-        """Return what people have set about who is told."""
+        """Return what people have set about who is notified."""
         options = self.options
         return Policy(
             self.settings,
@@ -147,7 +147,7 @@ def run(  # noqa: PLR0913 - how the command line was called
     read_again: Callable[[], Setup] | None = None,
 ) -> int:
     """
-    Judge and tell until told to stop; with `once`, what is due now.
+    Judge and notify until stopped; with `once`, what is due now.
 
     Returns the exit code: 0, or with `once` 3 if the store gave no answer, or not everybody could
     be notified within `timeout_seconds`.
@@ -198,7 +198,7 @@ class AlertJob:
         self._start()
         names = ", ".join(each.name for each in self._tellers) or "nobody"
         log.info(
-            "%d rules are judged, %s is told; stop with SIGTERM or Ctrl-C",
+            "%d rules are judged, %s is notified; stop with SIGTERM or Ctrl-C",
             len(self._setup.rules.rules),
             names,
         )
@@ -208,7 +208,7 @@ class AlertJob:
         return 0
 
     def once(self, timeout_seconds: float) -> int:
-        """Judge what is due now, and tell what can be told."""
+        """Judge what is due now, and send what can be sent."""
         self._start()
         end = time.monotonic() + timeout_seconds
         while not self._signals.stops and time.monotonic() < end:
@@ -222,7 +222,7 @@ class AlertJob:
             each.drain(end)
         waiting = Outbox(self._ledger).errands()
         if waiting:
-            log.warning("%d pages are still to be told; they are with the next run", len(waiting))
+            log.warning("%d pages are still to be sent; the next run sends them", len(waiting))
         return 3 if self._fault is not None or waiting else 0
 
     def close(self) -> None:

@@ -66,7 +66,7 @@ class DispatcherThread:
         self._thread.start()
 
     def drain(self, end: float) -> None:
-        """Wait until what can be told now is told, until a time of the monotonic clock at most."""
+        """Wait until all that can be sent now is sent, or until this monotonic time."""
         self._idle.clear()
         self.wake.set()
         while time.monotonic() < end and self._thread.is_alive():
@@ -139,7 +139,7 @@ class Pinger:
                 self._stop.wait(1.0)
 
     def _ping(self) -> None:
-        """Ask once; a failure is told when it begins."""
+        """Ask once; a failure is logged when it begins."""
         options = self._options
         try:
             url = options.url if options.url_file is None else read_secret(options.url_file)

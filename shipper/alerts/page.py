@@ -1,5 +1,5 @@
 """
-What people are told of a transition, before any alerter gives it its form.
+What a notification of a transition says, before any alerter gives it its form.
 
 Everything in a page is text that may come from a log line. An alerter escapes all of it for its
 service and cuts it to the limits of that service; none of it is ever a template.
@@ -35,7 +35,7 @@ class Example:
 @dataclass(frozen=True, slots=True)
 class Page:
     """
-    All that is told of one transition.
+    All that is said of one transition.
 
     `key` names the transition for ever, for services that drop a second copy; `thread` names its
     incident, for those that put messages together. `asked` is the rule's question in the query

@@ -1,9 +1,9 @@
 """
-Who is told of a transition: a function of the routes, the transition, and nothing else.
+Who is notified of a transition: a function of the routes, the transition, and nothing else.
 
 The first route whose conditions are all met takes the transition; with `continue` the routes below
-are tried too. Each alerter is told once, in the order in which it was found. What an incident goes
-through before it fires is told to nobody, and nor is anything of one that is muted.
+are tried too. Each alerter is notified once, in the order in which it was found. Nobody is notified
+of what an incident goes through before it fires, nor of one that is muted.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ BREACHES: Final = frozenset({Change.RESPONSE_BREACHED, Change.RESOLUTION_BREACHE
 
 
 def alerters_for(transition: Transition, settings: AlertSettings) -> tuple[str, ...]:
-    """Name the alerters that are told of a transition; on a breach of its times, more of them."""
+    """Return the alerters to notify of a transition; more of them once a time is breached."""
     incident = transition.incident
     if transition.change not in NOTIFIED or incident.muted_by is not None:
         return ()
@@ -34,7 +34,7 @@ def alerters_for(transition: Transition, settings: AlertSettings) -> tuple[str, 
 
 
 def repeat_after_ms(incident: Incident, settings: AlertSettings) -> int | None:
-    """Say when a firing incident is told again; None where it goes to nobody."""
+    """Return after how long (ms) people are reminded of a firing incident; None: never."""
     routes = _taking(settings.all_routes, incident, Change.REMINDED)
     return min((route.repeat_seconds * 1000 for route in routes if route.to), default=None)
 

@@ -1,5 +1,5 @@
 """
-What config/alerts.json may hold: alerters, who is told of what, how often, and how long is tried.
+The settings in config/alerts.json: alerters, who is notified of what, how often, and retries.
 
 The guide's file loads as it stands, its comment line too: YAML knows JSON and `#`. Its
 `email_alerts` is an email alerter named `email_alerts`, by the mail server of this machine, and a
@@ -75,7 +75,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Escalation:
-    """Who is told besides when nobody answered in time, or the end did not come in time."""
+    """Who is notified besides when nobody answered in time, or the end did not come in time."""
 
     critical: tuple[str, ...] = option(ListOf(ALERTER_NAME), "Alerters.", default="[]")
     high: tuple[str, ...] = option(ListOf(ALERTER_NAME), "Alerters.", default="[]")
@@ -105,7 +105,7 @@ class DigestLimits:
     )
     collect_seconds: int = option(
         DURATION.between("0s", "1h"),
-        "What is more than that is collected for this long and told as one page; there is one such "
+        "What is more than that is collected for this long and sent as one page; there is one such "
         "page in the time of `within`.",
         default="30s",
         key="collect",
@@ -131,12 +131,12 @@ class RetryLimits:
     )
     hand_over_seconds: float = option(
         SECONDS.between("0s", "1d"),
-        "After this time of failures its `fallback` is told instead.",
+        "After this time of failures its `fallback` is used instead.",
         default="2m",
     )
     give_up_seconds: float = option(
         SECONDS.between("1m", "90d"),
-        "After this time a page that nobody could be told of is given up.",
+        "After this time a page that could not be sent to anybody is dropped.",
         default="1d",
     )
 
@@ -161,7 +161,7 @@ class EmailAlerts:
 
 @dataclass(frozen=True, slots=True)
 class AlertSettings:
-    """Who is told of what, and how."""
+    """Who is notified of what, and how."""
 
     alerters: Mapping[str, AlerterSettings] = option(
         MapOf(ALERTER_NAME, Section(AlerterSettings)),
@@ -171,13 +171,13 @@ class AlertSettings:
     )
     routes: tuple[Route, ...] = option(
         ListOf(Section(Route)),
-        "Who is told of what: the first route whose conditions are all met takes a transition, "
+        "Who is notified of what: the first route whose conditions are all met takes a transition, "
         "and with `continue` those below are tried too. What no route takes goes to nobody. "
         "Without any route, all goes to all alerters.",
         default="[]",
     )
     escalation: Escalation = option(
-        Section(Escalation), "Who is told besides when time ran out.", default="{}"
+        Section(Escalation), "Who is notified besides when time ran out.", default="{}"
     )
     digest: DigestLimits = option(
         Section(DigestLimits), "How many pages go out one by one.", default="{}"
@@ -245,7 +245,7 @@ class AlertSettings:
         return mailed + others
 
     def fallbacks_of(self, name: str) -> tuple[str, ...]:
-        """Return who is told instead when an alerter fails, in order; a circle ends."""
+        """Return who is notified instead when an alerter fails, in order; a circle ends."""
         chain: list[str] = []
         alerters = self.all_alerters
         following = alerters[name].fallback if name in alerters else None
@@ -269,7 +269,7 @@ def load(path: Path) -> AlertSettings:
 
 
 def with_console(settings: AlertSettings) -> AlertSettings:
-    """Add an alerter that shows all of it on the standard output; others are told as before."""
+    """Add an alerter that shows all of it on the standard output; others are notified as before."""
     name = "terminal"
     while name in settings.alerters:
         name += "_"

@@ -1,7 +1,7 @@
 """
 What a rule says of one window and one group: ok, breach, or blind.
 
-A verdict is a value: it holds the numbers that it was made of, so that whoever is told can see
+A verdict is a value: it holds the numbers that it was made of, so that whoever is notified can see
 why. It never depends on the clock at which it was made, only on the records of its window; that
 is what makes a live run and a back-test agree.
 """

@@ -84,7 +84,7 @@ def test(invocation: Invocation, paths: Sequence[Path], folder: Path | None) -> 
 def _chosen(
     paths: Sequence[Path], rules: Mapping[str, Rule]
 ) -> Iterator[tuple[Rule, CaseFile, Case]]:
-    """Read all files; what is wrong in any of them is told at once."""
+    """Read all files; all faults are reported at once."""
     faults = []
     for path in _files(paths):
         try:

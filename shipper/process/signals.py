@@ -1,5 +1,5 @@
 """
-What a running shipper is told by signals.
+What signals do to a running shipper.
 
     SIGTERM, SIGINT   stop in good order; a second one: stop at once, which loses nothing either
     SIGHUP            read the config again

@@ -234,7 +234,7 @@ def _state(stat: os.stat_result) -> tuple[int, int]:
 
 
 def begins_as(record: FileRecord, content: Content) -> bool:
-    """Return whether a file begins as its record says, if that can be told; close it."""
+    """Return whether a file begins as its record says, as far as that can be seen; close it."""
     try:
         head = content.read_at(record.head.length, 0)
     except OSError:

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 class UnreadableFiles:
     """
-    The files that cannot be opened; each is told once, and tried again in every scan.
+    The files that cannot be opened; each is logged once, and tried again in every scan.
 
     `known` is the tailer's: the record of every identity.
     """

@@ -118,7 +118,7 @@ def sla_text(kept: Sequence[Kept]) -> list[str]:
         )
         for each in kept
     ]
-    return table(rows, right={2, 3, 4, 5}) if kept else ["no incident was notified"]
+    return table(rows, right={2, 3, 4, 5}) if kept else ["no notification was sent"]
 
 
 def sla_json(kept: Sequence[Kept]) -> Iterator[str]:
@@ -195,7 +195,7 @@ def _clock(incident: Incident, sla: Sla, now: int) -> str:
         return "-"
     is_answered = incident.acknowledged_at is not None
     limit = sla.resolve_by(incident) if is_answered else sla.respond_by(incident)
-    assert limit is not None, "people were told"
+    assert limit is not None, "people were notified"
     what = "resolve" if is_answered else "answer"
     left = duration(abs(limit - now) / 1000)
     return f"{what} in {left}" if limit > now else f"{what}: {left} over"

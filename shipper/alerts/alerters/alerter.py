@@ -7,7 +7,7 @@ settings in shipper/alerts/alerters/settings.py, and a line in `ALERTERS`.
 
     told                  a reference, or None where the service has none
     AlerterUnavailable    cannot be reached, too slow, 408, 425, 429, 5xx, SMTP 4xx, a secret's file
-                          cannot be read: it may or may not have been told, and is tried again
+                          cannot be read: it may or may not have been notified, and is tried again
     AlerterRefused        any other status, redirects too, SMTP 5xx, certificate not trusted. Of
                           these, what is wrong with a key, an address or a certificate is mendable
 
@@ -84,7 +84,7 @@ class Alerter(Protocol):
         where the service has none.
 
         Raises:
-            AlerterUnavailable: it is not known to have been told; try again.
+            AlerterUnavailable: it is not known to have been sent; try again.
             AlerterRefused: it will not be, as things are.
         """
 

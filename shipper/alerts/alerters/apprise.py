@@ -83,4 +83,4 @@ def _try(service: apprise.Apprise, page: Page, outcome: list[str | None]) -> Non
     except Exception as error:  # noqa: BLE001 -- many services; a message may hold the URL
         outcome.append(f"failed with {type(error).__name__}")
     else:
-        outcome.append(None if taken else "was told that the service did not take it")
+        outcome.append(None if taken else "reported that the service did not accept it")

@@ -1,5 +1,5 @@
 """
-One HTTP request to a service: bounded in time and size, verified, told in words without secrets.
+One HTTP request to a service: bounded in time and size, verified, with errors without secrets.
 
 Each request has a connection of its own, so nothing can be half closed by the time of the next one.
 It goes below httpx.Client, which would write every address to the log, and the address of a webhook

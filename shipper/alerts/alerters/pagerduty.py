@@ -6,7 +6,7 @@ PagerDuty by Events API v2: one alert per incident, under one `dedup_key`.
     resolved                                     resolve
 
 PagerDuty puts what has the same key together, so a second copy of a page adds nothing. Its limits:
-1,024 characters of summary, 512 KB in all; what is told in detail is cut to well below.
+1,024 characters of summary, 512 KB in all; details are cut to well below.
 """
 
 from __future__ import annotations

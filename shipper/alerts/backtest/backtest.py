@@ -34,7 +34,7 @@ class BacktestOutcome:
 
     @property
     def incidents(self) -> list[Incident]:
-        """Those that people would have been told of, as they ended, in the order they fired."""
+        """Those that people would have been notified of, as they ended, in the order they fired."""
         last: dict[str, Incident] = {}
         for each in self.transitions:
             if each.incident.fired_at is not None:

@@ -1,5 +1,5 @@
 """
-Cases of a rule: records over time, and what people are told of because of them.
+Cases of a rule: records over time, and the notifications they cause.
 
 A case is judged as a back-test judges, from a real index, so it shows what the live job would do.
 The times of a case count from its beginning, which is a Monday, 0:00 UTC.
@@ -102,7 +102,7 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Records, and all that people are told of because of them."""
+    """Records, and all notifications they cause."""
 
     name: str = option(TEXT, "What it shows.")
     until_ms: int = option(SPAN.between("1s", "90d"), "The last window ends here.", key="until")
@@ -178,7 +178,7 @@ def nested(fields: Fields) -> dict[str, Any]:
 
 
 def judge_case(rule: Rule, case: Case, store: Asks) -> list[Told]:
-    """Return what people would be told of, from a store that holds the records of the case."""
+    """Return what people would be notified of, from a store that holds the records of the case."""
     span = HistorySpan(BEGINNING + 1, BEGINNING + case.until_ms)
     outcome = backtest(rule, read_history(store, [rule], span))
     changes = {*NOTIFIED, *(wanted.change for wanted in case.expect)}

@@ -115,7 +115,7 @@ def read_history(
     progress: Callable[[float], None] = lambda _: None,
 ) -> History:
     """
-    Ask for all that the rules need; `progress` is told the share that was asked for.
+    Ask for all that the rules need; `progress` is called with the share that was asked for.
 
     Raises:
         QueryError: the store can't answer, however short the time.

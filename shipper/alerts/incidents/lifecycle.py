@@ -18,7 +18,7 @@ that caught up, or after an early breach, and the incident has gone on since.
 Flapping is damped: an incident that comes back within `RELAPSE_MS` after the last one of the same
 rule and group was resolved is a relapse. The second relapse in a row makes it `flapping`; it is
 then resolved only after it has been ok for `CALM_MS`, so what comes and goes every few minutes is
-told of three times, then once more when it ends.
+notified three times, then once more when it ends.
 """
 
 from __future__ import annotations

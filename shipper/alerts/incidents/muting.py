@@ -1,8 +1,8 @@
 """
-Why nobody is told of an incident: a silence, a maintenance window, or another incident.
+Why nobody is notified of an incident: a silence, a maintenance window, or another incident.
 
-What is muted is kept, with its reason, and shown; when the mute ends and it still fires, it is told
-then. Whoever was told that it fires is told of its end too, muted or not.
+What is muted is kept, with its reason, and shown; when the mute ends and it still fires, people are
+notified then. Whoever was notified that it fires is notified of its end too, muted or not.
 """
 
 from __future__ import annotations
@@ -130,15 +130,15 @@ class Mutes:
 
     def reason(self, incident: Incident, others: Iterable[Incident], now: int) -> str | None:
         """
-        Say why nobody is told of an incident at a time, None where people are.
+        Say why nobody is notified of an incident at a time, None where people are.
 
         `others` are those that fire, and those that have ended lately: what their end has left
         behind in a window that began before it follows from them still.
         """
         for silence in self.silences:
             if silence.is_active(now) and hold(silence.matchers, incident):
-                told = f": {silence.comment}" if silence.comment else ""
-                return f"silence {silence.id} by {silence.by}{told}"
+                message = f": {silence.comment}" if silence.comment else ""
+                return f"silence {silence.id} by {silence.by}{message}"
         for window in self.maintenance:
             if window.when.covers(now) and hold(window.matchers, incident):
                 return f"maintenance window {window.name}"
@@ -147,11 +147,11 @@ class Mutes:
                 self._follows(source, incident) and _order(incident) < _order(source)
             ):
                 continue
-            told = f"it follows from {source.rule} (incident {source.id})"
+            message = f"it follows from {source.rule} (incident {source.id})"
             if source.resolved_at is None:
-                return told
+                return message
             if incident.verdict.window.start < source.resolved_at:
-                return f"{told}, which has just ended"
+                return f"{message}, which has just ended"
         return None
 
     def _follows(self, target: Incident, source: Incident) -> bool:

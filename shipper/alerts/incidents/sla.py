@@ -1,13 +1,14 @@
 """
 The clocks of an incident: how long until somebody answers it, and until it is over.
 
-Both clocks start when people were told (`told_at`). The response clock stops at the acknowledgement
-and the resolution clock at the end; an incident that ends before anybody answered has stopped both.
+Both clocks start with the first notification (`told_at`). The response clock stops at the
+acknowledgement and the resolution clock at the end; an incident that ends before anybody answered
+has stopped both.
 When four fifths of the time are gone, the limit is near; after it, it is breached. Each of these is
-told once. Whoever looks too late (a job that was down) is told of the breach alone.
+notified once. Whoever looks too late (a job that was down) is notified of the breach alone.
 
 A limit is a span of time that passes day and night, or `next business day`: until the close of
-business of the first business day after the day on which people were told, by the calendar of the
+business of the first business day after the day of the first notification, by the calendar of the
 zone. Spans are counted in UTC, so a change to summer time neither shortens nor lengthens one.
 """
 
@@ -93,7 +94,7 @@ class Sla:
         return self.calendar.after(start) if span is None else start + span
 
     def due(self, incident: Incident, told: Collection[Change], now: int) -> Iterator[Transition]:
-        """Yield what has to be told of the clocks of an open incident, and was not told yet."""
+        """Yield the transitions of an incident's clocks that are due and not in `told`."""
         if incident.told_at is None or incident.phase not in {Phase.FIRING, Phase.ACKNOWLEDGED}:
             return
         clocks = [(self.resolve_by(incident), Change.RESOLUTION_DUE, Change.RESOLUTION_BREACHED)]
@@ -139,7 +140,7 @@ def compliance(incidents: Sequence[Incident], sla: Sla, now: int) -> list[Kept]:
     """
     Count per month (of the calendar's zone, by the time of telling) and severity.
 
-    What was over before anybody could be told had no clock, and is left out.
+    What was over before anybody could be notified had no clock, and is left out.
     """
     found: dict[tuple[str, Severity], list[Incident]] = {}
     for incident in incidents:

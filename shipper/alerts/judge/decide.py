@@ -1,18 +1,18 @@
 """
-Who is told of what happened to incidents: what one turn of the job decides, in one transaction.
+Who is notified of what happened to incidents: what one turn of the job decides, in one transaction.
 
 Rules say that an incident fires or ends; whether people hear of it is decided here:
 
 - An incident that is muted (silence, maintenance, another incident) is kept with the reason. When
-  the mute ends and it still fires, it is told then (`unmuted`). What follows from an incident that
-  has ended is told only when a window that began after that end is a breach: a window of five
-  minutes still holds the errors of an outage that is over.
-- Whoever was told that it fires is told of its end and of who took it over, muted or not: a page
-  that was opened is closed. Of what nobody was told, nobody is told the end.
-- What fired and ended within one turn, or while windows that were missed are being judged, is told
-  once, when it is over: one line that says from when to when. What still fires when the job has
-  caught up is told then. So there is no flood after a restart, and nothing is kept from anybody.
-- Reminders, and the clocks of the SLA, run only for what people were told, and rest while it is
+  the mute ends and it still fires, people are notified then (`unmuted`). For what follows from an
+  incident that has ended, people are notified only when a window that began after that end is a
+  breach: a window of five minutes still holds the errors of an outage that is over.
+- Whoever was notified that it fires is notified of its acknowledgement and its end, muted or not: a
+  page that was opened is closed. Who was not notified of an incident is not notified of its end.
+- For what fired and ended within one turn, or while missed windows are being judged, there is one
+  notification when it is over, which says from when to when. People are notified of what still
+  fires when the job has caught up. So there is no flood after a restart, and nothing is withheld.
+- Reminders, and the clocks of the SLA, run only once people were notified, and rest while it is
   muted.
 """
 
@@ -50,7 +50,7 @@ def act(ledger: Ledger, transitions: Iterable[Transition], now: int) -> None:
     """
     Keep what was done to an incident by hand, within `ledger.deciding()`.
 
-    Whoever does it need not know the alerters: the job decides who is told (`Decisions.route`).
+    Whoever does it need not know the alerters: the job decides who is notified (`Decisions.route`).
     """
     for each in transitions:
         ledger.record(each, None, now)
@@ -74,7 +74,7 @@ class Decisions:
 
     def tell(self, transitions: Sequence[Transition], behind: Collection[str] = ()) -> None:
         """
-        Record what the rules found in this turn, and who is told.
+        Record what the rules found in this turn, and who is notified.
 
         The incidents themselves are in the ledger already. `behind` are the rules of which more
         windows are judged at once.
@@ -107,12 +107,12 @@ class Decisions:
                 continue
             if incident.muted_by is not None or incident.told_at is None:
                 if incident.ok_since is not None:
-                    continue  # it is about to end, or else to be told at its next breach
+                    continue  # it is about to end, or else to be notified at its next breach
                 incident = self._unmute(incident)  # noqa: PLW2901 - as it stands from here on
             self._remind(incident)
 
     def route(self) -> None:
-        """Decide who is told of what people did to incidents."""
+        """Decide who is notified of what people did to incidents."""
         for each in self._ledger.unrouted():
             heard = self._heard(each.transition)
             self._ledger.route(each.key, self._alerters(heard), self._now)
@@ -132,7 +132,7 @@ class Decisions:
         return [*self._ledger.incidents(FIRING), *ended]
 
     def _patch(self, decided: Incident) -> None:
-        """Keep who is told in the incident as it stands, which may have gone on since."""
+        """Keep who is notified in the incident as it stands, which may have gone on since."""
         for found in self._ledger.find(decided.id):
             muted_by, told_at, late = decided.muted_by, decided.told_at, decided.late
             self._ledger.update(replace(found, muted_by=muted_by, told_at=told_at, late=late))

@@ -22,7 +22,7 @@ def judge(measurement: Measurement, expected: Collection[Group] = ()) -> list[Ve
     Judge a window: a verdict per group, in the order of the groups.
 
     `expected` are groups that are judged although they have no records: those with an open
-    incident. Of a window that is not complete only a breach is told that no record still to come
+    incident. Of a window that is not complete only a breach counts that no record still to come
     can take back; it is `early`.
     """
     asked = measurement.asked

@@ -80,13 +80,13 @@ def blind_hosts(beats: Iterable[HostBeat], blind_after_ms: int, now: int) -> dic
         if now - known < blind_after_ms:
             continue
         behind = duration((now - known) / 1000)
-        told = f"the records of {beat.host} are there up to {instant(known, unit_ms=1000)} only"
+        message = f"the records of {beat.host} are there up to {instant(known, unit_ms=1000)} only"
         if not beat.watermark:
-            told = f"nothing says how far the records of {beat.host} are there"
+            message = f"nothing says how far the records of {beat.host} are there"
         why = "; its shipper was stopped" if beat.stopped else ""
         if not beat.stopped and now - beat.at >= blind_after_ms:
             why = f"; its shipper was heard last {instant(beat.at, unit_ms=1000)}"
-        found[(("host.name", beat.host),)] = f"{told}, {behind} behind{why}"
+        found[(("host.name", beat.host),)] = f"{message}, {behind} behind{why}"
     return found
 
 

@@ -2,7 +2,7 @@
 One turn of the alert job: which windows are due, what the store says of them, what is decided.
 
     heartbeats ─► which windows, on which hosts (schedule.py) ─► one request for all of them
-        ─► verdicts (judge.py) ─► incidents (standing.py) ─► who is told (deciding.py)
+        ─► verdicts (evaluate.py) ─► incidents (incidents/tracks.py) ─► who is notified (decide.py)
                                                 └── one transaction with how far is judged ──┘
 
 A store that gives no answer, or one of a part of the records, leaves every window as it was: it is
@@ -186,9 +186,9 @@ class Judging:
             try:
                 yield from zip(of_rule, measure(store, of_rule), strict=True)
             except QueryError as error:
-                told = f"the store refuses the question of {rule.name}: {error}"
-                self._refused[_rule_group(rule)] = told
-                log.warning("%s", told)
+                message = f"the store refuses the question of {rule.name}: {error}"
+                self._refused[_rule_group(rule)] = message
+                log.warning("%s", message)
                 yield from ((each, None) for each in of_rule)
 
     def _decide(

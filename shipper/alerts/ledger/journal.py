@@ -11,7 +11,7 @@ the transition. The ledger keeps how far it is logged, after the lines are in th
 between the two has written again is the same origin, and is stored once. No number is left out, so
 the audit finds no gap.
 
-No record is an ERROR: a rule that counts errors must not count what it has told itself.
+No record is an ERROR: a rule that counts errors must not count its own records.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-The ledger: what was decided about incidents, and who has been told of it. SQLite, one file.
+The ledger: what was decided about incidents, and who has been notified of it. SQLite, one file.
 
 Order of operations, and what a crash between any two of them costs:
 
@@ -25,7 +25,7 @@ there already is not recorded again: two jobs that judge the same records decide
 
     transitions   seq (1, 2, …), key, time of the deciding, the transition with its incident
     outbox        key, alerter, state (waiting, trying, sent, handed_over, given_up), tries, times
-    unrouted      keys of what people did, until the job decides who is told of it
+    unrouted      keys of what people did, until the job decides who is notified of it
     incidents     per id: as it stands; can be made anew from `transitions`
     standing      per rule, group and track: the incident that the next verdict is held against
     silences      what people do not want to hear of
@@ -142,9 +142,9 @@ class Ledger(LedgerFile):
 
     def record(self, transition: Transition, alerters: Sequence[str] | None, now: int) -> bool:
         """
-        Append a transition and who is to be told of it; False if it was there already.
+        Append a transition and who is to be notified of it; False if it was there already.
 
-        Without alerters (None), the job decides later who is told.
+        Without alerters (None), the job decides later who is notified.
         """
         key, incident = key_of(transition), transition.incident
         done = self._db.execute(
@@ -165,7 +165,7 @@ class Ledger(LedgerFile):
         return True
 
     def route(self, key: str, alerters: Sequence[str], now: int) -> None:
-        """Put into the outbox who is to be told of a transition."""
+        """Put into the outbox who is to be notified of a transition."""
         self._db.execute("DELETE FROM unrouted WHERE key = ?", (key,))
         self._db.executemany(
             "INSERT OR IGNORE INTO outbox (key, alerter, incident, state, since, next_at)"
@@ -174,7 +174,7 @@ class Ledger(LedgerFile):
         )
 
     def unrouted(self) -> list[Recorded]:
-        """Return what was recorded and nobody has decided who is told, in order."""
+        """Return what was recorded and nobody has decided who is notified, in order."""
         found = self.rows(
             "SELECT seq, key, decided_at, body FROM transitions JOIN unrouted USING (key)"
             " ORDER BY seq"

@@ -1,9 +1,9 @@
 """
-The outbox of the ledger: who is still to be told of what, and what became of it.
+The outbox of the ledger: who is still to be notified of what, and what became of it.
 
     waiting ──trying──► (the alerter tells) ──► sent
        ▲                       │
-       └──── again ◄───────────┤ it is not known to have been told
+       └──── again ◄───────────┤ it is not known to have been sent
                                └──► handed_over (to another alerter), given_up
 
 The head of `ledger.py` says in which order these are written, and what a crash costs. A row that is
@@ -24,7 +24,7 @@ from shipper.crashpoints import CrashPoint
 @dataclass(frozen=True, slots=True)
 class DueNotification:
     """
-    A transition that an alerter is to be told of, since when, and what was tried.
+    A transition that an alerter is to be notified of, since when, and what was tried.
 
     `digest` is the key of the digest in which it was tried last, None if it was by itself.
     """
@@ -58,7 +58,7 @@ class Outbox:
         self._ledger = ledger
 
     def errands(self, alerter: str | None = None) -> list[DueNotification]:
-        """Return what is still to be told, in the order in which it was decided."""
+        """Return what is still to be sent, in the order in which it was decided."""
         found = self._ledger.rows(
             "SELECT o.key, o.alerter, t.body, o.since, o.next_at, o.tries, o.failing_since,"
             " o.state, o.digest FROM outbox o JOIN transitions t USING (key)"
@@ -69,7 +69,7 @@ class Outbox:
         return [DueNotification(row[0], row[1], read_transition(row[2]), *row[3:]) for row in found]
 
     def trying(self, keys: Sequence[str], alerter: str, digest: str | None = None) -> None:
-        """Keep that an alerter is about to be told."""
+        """Keep that an alerter is about to be notified."""
         with self._ledger.deciding():
             self._ledger.run(
                 "UPDATE outbox SET state = 'trying', tries = tries + 1, digest = ?"
@@ -79,7 +79,7 @@ class Outbox:
         crashpoints.reached(CrashPoint.ALERT_TRYING)
 
     def sent(self, keys: Sequence[str], alerter: str, reference: str | None, now: int) -> None:
-        """Keep that an alerter was told."""
+        """Keep that an alerter was notified."""
         crashpoints.reached(CrashPoint.ALERT_TOLD)
         with self._ledger.deciding():
             self._ledger.run(
@@ -90,7 +90,7 @@ class Outbox:
             self._ledger.run("DELETE FROM failing WHERE alerter = ?", [(alerter,)])
 
     def again(self, keys: Sequence[str], alerter: str, at: int, fault: str, now: int) -> None:
-        """Keep that an alerter could not be told, and when it is tried next."""
+        """Keep that an alerter could not be notified, and when it is tried next."""
         with self._ledger.deciding():
             self._ledger.run(
                 "UPDATE outbox SET state = 'waiting', next_at = ?, fault = ?,"
@@ -99,7 +99,7 @@ class Outbox:
             )
 
     def end(self, keys: Sequence[str], alerter: str, fault: str, to: str | None, now: int) -> None:
-        """Keep that an alerter will not be told; `to` is who is told in its place."""
+        """Keep that an alerter will not be notified; `to` is who is notified in its place."""
         with self._ledger.deciding():
             self._ledger.run(
                 "UPDATE outbox SET state = ?, fault = ? WHERE key = ? AND alerter = ?",
@@ -124,7 +124,7 @@ class Outbox:
             self._ledger.run("DELETE FROM failing WHERE alerter = ?", [(name,) for name in gone])
 
     def reference(self, incident: str, alerter: str) -> str | None:
-        """Return what the service gave back when it was told of an incident last."""
+        """Return what the service gave back when it was notified of an incident last."""
         found = self._ledger.rows(
             "SELECT reference FROM outbox WHERE incident = ? AND alerter = ? AND digest IS NULL"
             " AND state = 'sent' AND reference IS NOT NULL ORDER BY sent_at DESC LIMIT 1",
@@ -138,7 +138,7 @@ class Outbox:
         return {alerter for (alerter,) in found}
 
     def sent_since(self, alerter: str, since: int) -> list[tuple[int, bool]]:
-        """Return when an alerter was told since a time, and whether that was a digest."""
+        """Return when an alerter was notified since a time, and whether that was a digest."""
         found = self._ledger.rows(
             "SELECT DISTINCT sent_at, digest IS NOT NULL, ifnull(digest, key) FROM outbox"
             " WHERE alerter = ? AND state = 'sent' AND sent_at > ?",

@@ -7,7 +7,7 @@ When many incidents open at once, an alerter gets some pages one by one and one 
 
 The worst incidents go first, then the oldest; one that is over, or that somebody cares for, comes
 last. The pages of an incident stay in order. There is at most one digest in `within`, so an alerter
-gets at most `pages` and one in that time, and is told of everything within it. A function of
+gets at most `pages` and one in that time, and is notified of everything within it. A function of
 values; whoever calls it keeps what was sent.
 """
 
@@ -28,7 +28,7 @@ _WORST_FIRST: Final = {severity: rank for rank, severity in enumerate(Severity)}
 
 @dataclass(frozen=True, slots=True)
 class WaitingNotification:
-    """A page that one alerter has not been told of yet, since when (epoch ms)."""
+    """A page that one alerter has not been notified of yet, since when (epoch ms)."""
 
     page: Page
     since: int
@@ -36,7 +36,7 @@ class WaitingNotification:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """When one alerter was told of something (epoch ms), and whether that was a digest."""
+    """When one alerter was notified of something (epoch ms), and whether that was a digest."""
 
     at: int
     digest: bool = False
@@ -45,7 +45,7 @@ class Sent:
 @dataclass(frozen=True, slots=True)
 class DigestPlan:
     """
-    What one alerter is told now.
+    What one alerter is notified now.
 
     `singles` go out one by one, `digest` (empty, or two and more) as one page; `again_at` is when
     to plan anew for what has to wait (epoch ms), None if nothing does. A digest of one is among

@@ -3,12 +3,12 @@ Tells people: takes what waits in the outbox to one alerter, and keeps what came
 
 The head of `ledger.py` has the order that makes it once. Besides:
 
-- What an alerter is told of one incident comes in order: a page waits for those before it.
+- What an alerter is notified of one incident comes in order: a page waits for those before it.
 - A service that can't be reached is left alone for a pause, with all that waits for it; a page that
   it refuses concerns that page alone. `retry.py` says when another alerter takes over.
 - When many incidents open at once, most go into one page (`digest.py`). A digest that was cut short
   by a crash is sent again as the same digest, under the same key.
-- An alerter that fails is an incident (`alerter_failing`), told by those that work.
+- An alerter that fails is an incident (`alerter_failing`), sent by those that work.
 """
 
 from __future__ import annotations
@@ -200,7 +200,7 @@ class Dispatcher:
         error: AlerterRefused | AlerterUnavailable,
         now: int,
     ) -> None:
-        """Keep what comes next for every page that could not be told."""
+        """Keep what comes next for every page that could not be notified."""
         log.warning("%s: %s", self.name, error)
         draw = self._draw()
         for each in errands:
@@ -222,7 +222,7 @@ class Dispatcher:
                     self._outbox.end([each.key], self.name, reason, None, now)
 
     def _fallback(self, key: str) -> str | None:
-        """Return the next alerter that was not told of it and is not about to be."""
+        """Return the next alerter that was not notified of it and is not about to be."""
         known = self._outbox.alerters_of(key)
         return next(
             (name for name in self._settings.fallbacks_of(self.name) if name not in known), None
@@ -231,7 +231,7 @@ class Dispatcher:
 
 def _in_order(errands: Sequence[DueNotification], now: int, latest: int) -> list[DueNotification]:
     """
-    Return what can be told: not what waits, nor what comes after that in the same incident.
+    Return what can be sent: not what waits, nor what comes after that in the same incident.
 
     Nothing waits until after `latest`: the clock was set back since.
     """

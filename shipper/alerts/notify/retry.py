@@ -2,7 +2,7 @@
 What comes after an alerter failed: the same again later, another alerter, or nothing more.
 
     unavailable ──► again after a pause that doubles, with jitter, or the one it asks for
-                    `hand_over` has passed ──► its fallback is told, from the start
+                    `hand_over` has passed ──► its fallback is notified, from the start
     refused ──────► its fallback at once: it will not be taken as things are
     no fallback ──► unavailable, or refused for something that somebody can mend: again until
                     `give_up`; refused for the page itself, or past that: given up
@@ -39,7 +39,7 @@ class TryAgain:
 
 @dataclass(frozen=True, slots=True)
 class HandOver:
-    """Another alerter is told instead, now; the one that failed is an incident for this reason."""
+    """Another alerter is used now; the failure of this one is an incident with this reason."""
 
     alerter: str
     reason: str
@@ -47,7 +47,7 @@ class HandOver:
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """Nobody is left who could be told; the one that failed is an incident for this reason."""
+    """Nobody is left who could be notified; the one that failed is an incident for this reason."""
 
     reason: str
 
@@ -67,7 +67,7 @@ def after_failure(  # noqa: PLR0913 -- all of it decides, and none of it belongs
     """
     Decide what comes after a failure.
 
-    `failures` counts this one too. `fallback` is the next alerter that was not told yet, None if
+    `failures` counts this one too. `fallback` is the next alerter that was not used yet, None if
     there is none; `draw` is a random number from 0 to 1.
     """
     reason = str(error)

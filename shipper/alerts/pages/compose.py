@@ -144,7 +144,7 @@ def _notes(incident: Incident) -> Iterator[str]:
     if verdict.waiting:
         yield f"Without the records of {', '.join(verdict.waiting)}, which are still to come."
     if incident.flapping:
-        yield "It comes and goes: it is told less often."
+        yield "It comes and goes: notifications are less frequent."
 
 
 def digest_of(pages: Sequence[Page], at: int) -> Page:

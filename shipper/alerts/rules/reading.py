@@ -62,10 +62,10 @@ def read_rules(folder: Path) -> Rules:
     try:
         paths = sorted(path for path in folder.iterdir() if path.suffix == SUFFIX)
     except OSError as error:
-        told = (
+        message = (
             f"cannot read the rules in {folder}: {error.strerror}; name their folder in the config"
         )
-        raise ConfigError(told) from error
+        raise ConfigError(message) from error
     found = [_read(path) for path in paths]
     return Rules(
         tuple(each for each in found if isinstance(each, Rule)),

@@ -62,7 +62,7 @@ class Rule:
 
     name: str = option(_NAME, "What it is called everywhere; the file has the same name.")
     severity: Severity = option(
-        _words(Severity), "Who is told how, and how soon it has to be answered."
+        _words(Severity), "Who is notified how, and how soon it has to be answered."
     )
     summary: Summary = option(
         TEMPLATE,
@@ -121,7 +121,7 @@ class Rule:
     )
     for_ms: int = option(
         SPAN.between("0s", "7d"),
-        "How long there must be a breach before anybody is told.",
+        "How long there must be a breach before anybody is notified.",
         default="0s",
         key="for",
     )
@@ -187,7 +187,7 @@ class Rule:
 
     @property
     def all_group_by(self) -> tuple[str, ...]:
-        """The fields by which groups are told apart, those of the kind last."""
+        """The fields that distinguish groups, those of the kind last."""
         return (*self.group_by, *self.kind.group_by())
 
     @property

@@ -67,7 +67,7 @@ def fill(summary: Summary, verdict: Verdict) -> str:
     except (
         TemplateError,
         *_FAILURES,
-    ):  # of a value that is not there, most likely: people are told all the same
+    ):  # of a value that is not there, most likely: people are notified all the same
         filled = verdict.reason
     return " ".join(filled.split())[:MOST]
 

@@ -247,9 +247,9 @@ class DataStreams(BulkPreparer, WithoutCommits):
                 outcome.rejected.append(Rejection(index, reason))
 
     def _why(self, status: int, error: BulkError) -> str:
-        told = f"{self._cluster.name} answered {status}"
-        told += f" ({error.type}: {(error.reason or '')[:MAX_REASON]})"
-        return told + ("; run `shipper setup`" if error.type == NO_TEMPLATE else "")
+        message = f"{self._cluster.name} answered {status}"
+        message += f" ({error.type}: {(error.reason or '')[:MAX_REASON]})"
+        return message + ("; run `shipper setup`" if error.type == NO_TEMPLATE else "")
 
     def close(self) -> None:
         """Close the connections."""
