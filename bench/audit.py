@@ -116,11 +116,13 @@ def elasticsearch(lines: int) -> None:
         asked: list[str] = []
         request = Requests.request
 
-        def counted(self: Requests, method: str, target: str, *rest: object) -> bytes:
+        def counted(
+            self: Requests, method: str, target: str, *rest: object, **options: object
+        ) -> bytes:
             asked.append(target)
-            return request(self, method, target, *rest)  # type: ignore[arg-type]
+            return request(self, method, target, *rest, **options)  # type: ignore[arg-type]
 
-        Requests.request = counted  # type: ignore[method-assign, assignment]
+        Requests.request = counted  # type: ignore[method-assign]
         with closing(store_of(config)) as store:
             account = take_account(config, 0)
             timed(f"Elasticsearch, {lines:,} records", lambda: examine(store, account))

@@ -128,6 +128,10 @@ class Pipeline:
             busy = True
             if not self._process(block) or self.called:
                 break
+        if self.tailer.reader.has_restarted():
+            # Not with the next save: what a truncated file holds may be truncated again by then.
+            self.settle(at_once=True)
+            busy = busy or not self.tailer.is_splitting()
         return busy
 
     def replay(self) -> None:

@@ -164,6 +164,8 @@ class Copies:
                 (each for each in kin if self._fits(content, each, compressed=file.compressed)),
                 None,
             )
+            if record is None and any(self._has_new_content(each, content) for each in kin):
+                return None  # its original was truncated, and is about to be read anew
             is_old = file.stat.st_mtime_ns <= unknown.source.compressed_since
             size = 0 if record is None and is_old else content.size(content.stat())
         except OSError as error:
@@ -181,6 +183,17 @@ class Copies:
                 return None  # it is still written, as it seems
         self._unfit.pop(key, None)
         return KnownCopy(record, state, size, now)
+
+    def _has_new_content(self, record: FileRecord, copy: Content) -> bool:
+        """
+        Return whether a file was truncated, and begins with the bytes of the copy since.
+
+        Raises OSError.
+        """
+        harvester = self._open.get(record.file)
+        if harvester is None or harvester.record is not record or harvester.is_same():
+            return False
+        return is_beginning_of(copy, harvester.content)
 
     def _fits(self, content: Content, record: FileRecord, *, compressed: bool = False) -> bool:
         """Return whether a file is a copy of the one that a record stands for; raises OSError."""

@@ -155,6 +155,10 @@ class Reader:
             self._files.ready[key] = None
         self._saving = {}
 
+    def has_restarted(self) -> bool:
+        """Return whether a file that began again waits for a save before it is read."""
+        return any(harvester.is_unsaved for harvester in self._splits.values())
+
     def is_splitting(self) -> bool:
         """Return whether a block waits for a save."""
         return bool(self._splits or self._saving)

@@ -59,12 +59,12 @@ class Tailer:
             self._holds,
             self._dropped,
         )
-        self._reader = Reader(self._files, self._copies, self._holds, block_bytes)
+        self.reader = Reader(self._files, self._copies, self._holds, block_bytes)
 
     def set_inputs(self, inputs: Iterable[InputFiles], *, host: str, block_bytes: int) -> None:
         """Go on with other inputs; what none of them names any more is read to its end."""
         self._files.host = host
-        self._reader.block_bytes = block_bytes
+        self.reader.block_bytes = block_bytes
         self._scanner.set_inputs(inputs)
 
     def scan(self, *, now: float, wall: int) -> None:
@@ -73,31 +73,31 @@ class Tailer:
 
     def read(self, *, now: float, wall: int) -> Iterator[Block]:
         """Yield a block of every file that has one, each file once; raises nothing of a file."""
-        return self._reader.read(now=now, wall=wall)
+        return self.reader.read(now=now, wall=wall)
 
     def rewind(self) -> None:
         """Go on reading every file at what is acked; nothing may be under way."""
-        self._reader.rewind()
+        self.reader.rewind()
 
     def hint(self, paths: Iterable[str]) -> bool:
         """Take hints that files have changed; return whether any is of a file not known yet."""
-        return self._reader.hint(paths)
+        return self.reader.hint(paths)
 
     def poll(self, now: float) -> bool:
         """Look at the files that grew lately; return whether there are any such files."""
-        return self._reader.poll(now)
+        return self.reader.poll(now)
 
     def has_rotation(self) -> bool:
         """Return whether a file that grew lately has another name by now: a scan is due."""
-        return self._reader.has_rotation()
+        return self.reader.has_rotation()
 
     def end_events(self) -> bool:
         """Let all events end that wait for more lines; return whether there were any."""
-        return self._reader.end_events()
+        return self.reader.end_events()
 
     def is_splitting(self) -> bool:
         """Return whether a block waits for a save."""
-        return self._reader.is_splitting()
+        return self.reader.is_splitting()
 
     def reread(self, file: int, start: int = 0) -> int:
         """Let a file be read again, see `FileRecord.reread`; return the bytes of it."""
@@ -126,7 +126,7 @@ class Tailer:
 
     def take_changes(self) -> tuple[list[FileRecord], list[FileRecord]]:
         """Return the records that are new or have moved, and those that are over; begin anew."""
-        self._reader.saving()
+        self.reader.saving()
         return self._files.take_changes()
 
     def take_tombstones(self) -> list[Tombstone]:
@@ -135,7 +135,7 @@ class Tailer:
 
     def saved(self) -> None:
         """Note that the registry has saved all that was taken."""
-        self._reader.saved()
+        self.reader.saved()
         self._holds.sweep()
 
     def held(self) -> dict[str, int]:

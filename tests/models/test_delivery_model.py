@@ -409,6 +409,37 @@ def test_a_crash_while_only_a_hold_of_a_copy_is_left() -> None:
     )
 
 
+def test_a_truncated_file_that_is_compressed_before_it_is_read() -> None:
+    """Kept: the gzip was read as a new file, and so was what the open file held by then."""
+    play(
+        {"absorbing": False, "emit": False},
+        ("write", {"lines": 1}),
+        ("read", {}),
+        ("copytruncate", {}),
+        ("write", {"lines": 1}),
+        ("rotate", {"create": False}),
+        ("compress", {}),
+    )
+
+
+def test_a_file_that_is_truncated_again_before_the_next_scan() -> None:
+    """Kept: what a truncated file holds is read at once, not when the registry saves next."""
+    play(
+        {"absorbing": False, "emit": False},
+        ("write", {"lines": 1}),
+        ("read", {}),
+        ("copytruncate", {}),
+        ("compress", {}),
+        ("write", {"lines": 1}),
+        ("read", {}),
+        ("copytruncate", {}),
+        ("compress", {}),
+        ("copytruncate", {}),
+        ("compress", {}),
+        ("copytruncate", {}),
+    )
+
+
 def test_a_crash_between_the_answer_and_the_save() -> None:
     """Kept: what the index holds beyond the registry is asked for at the start."""
     play(
