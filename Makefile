@@ -34,10 +34,11 @@ SCHEDULES ?= 5000
 
 FRESH_SEED := $(or $(SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' '))
 
+FRESH ?= tests/store/test_store_queries_random.py tests/alerts/backtest tests/models tests/fuzz
+
 fresh: $(VENV)/dev.stamp ## the tests that draw fixed examples draw others; SEED=N repeats a run
 	@echo "repeat with: make fresh SEED=$(FRESH_SEED)"
-	SHIPPER_TEST_FRESH=1 $(BIN)/pytest -n auto -m "not server" --hypothesis-seed=$(FRESH_SEED) \
-	  tests/store/test_store_queries_random.py tests/alerts/backtest tests/models tests/fuzz
+	SHIPPER_TEST_FRESH=1 $(BIN)/pytest -n auto -m "not server" --hypothesis-seed=$(FRESH_SEED) $(FRESH)
 
 torture: SECONDS ?= 240
 torture: $(VENV)/dev.stamp ## everything at once for SECONDS=240: fast rotation, kills, bad outputs; SEED=N
