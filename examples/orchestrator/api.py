@@ -139,7 +139,7 @@ def delete_workflow(workflow_id: str, token: Token, parts: Parts) -> None:
 def run_workflow(
     workflow_id: str, wanted: RunRequest, parts: Parts, request_id: RequestId
 ) -> Execution:
-    """Queue a run; `GET /api/executions/{execution_id}` tells what became of it."""
+    """Queue a run; `GET /api/executions/{execution_id}` returns its state."""
     _existing(workflow_id, parts)
     return parts.executions.submit(workflow_id, "manual", wanted.data, request_id)
 

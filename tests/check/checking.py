@@ -49,7 +49,7 @@ def faults(config: Config, machine: Machine | None = None) -> list[tuple[str, Fi
 
 @contextmanager
 def as_nobody() -> Iterator[int]:
-    """Drop the rights of root, for which every file is open; return the number of the user."""
+    """Drop the privileges of root, who may open every file; yield the number of the user."""
     user = os.geteuid()
     if user == 0:
         os.seteuid(NOBODY)

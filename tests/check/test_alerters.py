@@ -1,4 +1,4 @@
-"""The way to each alerter, without telling anybody."""
+"""Each alerter is checked up to its service, and nobody is notified."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ NOW = 1_780_000_000.0
 SECRET = "s3cr3t-w0rds"
 
 
-def look(folder: Path, settings: str) -> list[Finding]:
+def findings_of(folder: Path, settings: str) -> list[Finding]:
     path = folder / "alerts.json"
     path.write_text(settings.replace("FOLDER", str(folder)))
     return list(check_alerters(path, NOW))
 
 
-def told(found: list[Finding]) -> list[tuple[str, FindingLevel, str]]:
+def faults(found: list[Finding]) -> list[tuple[str, FindingLevel, str]]:
     assert all(each.remedy for each in found if each.level is not FindingLevel.OK)
     assert SECRET not in str(found)
     return [(each.place, each.level, each.fault) for each in found]
@@ -34,7 +34,7 @@ def told(found: list[Finding]) -> list[tuple[str, FindingLevel, str]]:
 
 @pytest.fixture
 def secret(tmp_path: Path) -> Path:
-    """Keep a secret in a file."""
+    """Return a file with a secret."""
     path = tmp_path / "secret"
     path.write_text(SECRET)
     path.chmod(0o600)
@@ -43,7 +43,7 @@ def secret(tmp_path: Path) -> Path:
 
 @pytest.mark.usefixtures("secret")
 def test_a_way_that_is_open(tmp_path: Path) -> None:
-    """Services are connected to, the mail server logs us in, and none is told of anything."""
+    """Services are connected to and the mail server is logged in to; nothing is sent."""
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
@@ -52,7 +52,7 @@ def test_a_way_that_is_open(tmp_path: Path) -> None:
         recording_server(context) as posts,
         mail_server(context, starttls=True, login=("ops", SECRET)) as mails,
     ):
-        found = look(
+        found = findings_of(
             tmp_path,
             f"""
 alerters:
@@ -76,8 +76,8 @@ alerters:
 
 @pytest.mark.usefixtures("secret")
 def test_a_way_that_is_closed(tmp_path: Path) -> None:
-    """Each fault is a warning with its remedy: records are shipped all the same."""
-    found = look(
+    """Each fault is a warning with its remedy, since records are shipped anyway."""
+    found = findings_of(
         tmp_path,
         """
 alerters:
@@ -88,7 +88,7 @@ alerters:
 """,
     )
 
-    assert told(found) == [
+    assert faults(found) == [
         ("alerters.gone", FindingLevel.WARNING, "127.0.0.1:1 refuses connections"),
         ("alerters.mail", FindingLevel.WARNING, "127.0.0.1:1 refuses connections"),
         (
@@ -105,10 +105,10 @@ alerters:
 
 
 def test_a_secret_that_anybody_may_read(tmp_path: Path, secret: Path) -> None:
-    """The file of a secret is for us alone."""
+    """A secret file must be readable by its owner only."""
     secret.chmod(0o644)
     with recording_server() as posts:
-        found = look(
+        found = findings_of(
             tmp_path,
             "alerters: {pager: {pagerduty: {routing_key_file: FOLDER/secret, base_url: "
             f"'{posts.url}'}}}}}}",
@@ -116,27 +116,27 @@ def test_a_secret_that_anybody_may_read(tmp_path: Path, secret: Path) -> None:
 
     place = "alerters.pager.routing_key_file"
     fault = f"anybody on this machine can read {secret}"
-    assert told(found) == [(place, FindingLevel.WARNING, fault)]
+    assert faults(found) == [(place, FindingLevel.WARNING, fault)]
 
 
 def test_the_mail_server_of_the_guides_form(tmp_path: Path) -> None:
-    """The guide's file needs a mail server on this machine; the look says if there is one."""
-    found = look(tmp_path, "email_alerts: {recipient: ops@example.com}")
+    """The guide's file needs a mail server on this machine; the check finds out if there is one."""
+    found = findings_of(tmp_path, "email_alerts: {recipient: ops@example.com}")
 
     assert [each.place for each in found] == ["alerters.email_alerts"]
     assert "localhost:25" in found[0].fault
 
 
 def test_a_file_that_cannot_be_used(tmp_path: Path) -> None:
-    """All of its faults are errors, since the alert job would not start."""
-    found = look(tmp_path, "{alerters: {a: {}}, routes: [{to: [x]}]}")
+    """All faults of the settings file are errors, since the alert job would not start."""
+    found = findings_of(tmp_path, "{alerters: {a: {}}, routes: [{to: [x]}]}")
 
     assert {each.level for each in found} == {FindingLevel.ERROR}
     assert "alerters.a" in found[0].fault
 
 
 def test_no_file_of_alerters(tmp_path: Path) -> None:
-    """Without a settings file nobody is to be notified, which is no fault."""
+    """A missing settings file is no fault: nobody is to be notified."""
     context = context_of(config_in(tmp_path), Machine(clock=lambda: NOW))
 
     assert list(check_alerting(context)) == []

@@ -12,7 +12,7 @@ from tests.check.checking import as_nobody, config_in, faults, write
 
 
 def test_a_data_folder_that_others_may_read(place: Path) -> None:
-    """Dead letters are log lines: their folder is for its owner alone."""
+    """The data folder must be readable by its owner only: dead letters contain log lines."""
     (place / "data").mkdir(mode=0o755)
 
     (found,) = faults(config_in(place))
@@ -22,7 +22,7 @@ def test_a_data_folder_that_others_may_read(place: Path) -> None:
 
 
 def test_folders_that_cannot_be_written(place: Path) -> None:
-    """A folder that is closed to us, or no folder at all, is an error for registry and index."""
+    """A folder without write access, or a file in its place, is an error."""
     write(place / "file")
     in_a_file = config_in(place, output=EmbeddedOutput(place / "file/index"))
 
@@ -35,19 +35,19 @@ def test_folders_that_cannot_be_written(place: Path) -> None:
 
 
 def test_a_shipper_is_at_work(place: Path) -> None:
-    """The lock of a running shipper is seen, and gone when it is gone."""
+    """A running shipper is found by its lock, and not found any more once it stopped."""
     with hold(place / "data"):
         (found,) = faults(config_in(place))
-    told = (
+    fault = (
         f"a shipper (process {os.getpid()}) is running on {place}/data; a second one will not start"
     )
 
-    assert found == ("data_dir", FindingLevel.WARNING, told)
+    assert found == ("data_dir", FindingLevel.WARNING, fault)
     assert faults(config_in(place)) == []
 
 
 def test_a_registry_that_is_damaged(place: Path) -> None:
-    """A registry that cannot be read is named with the remedy, and left as it is."""
+    """An unreadable registry is reported with its remedy, and not changed."""
     (place / "data").mkdir(mode=0o700)
     write(place / "data/registry.db", b"no registry" * 1000)
 
@@ -59,14 +59,14 @@ def test_a_registry_that_is_damaged(place: Path) -> None:
 
 
 def test_an_index_that_is_the_data_folder(place: Path) -> None:
-    """Index and registry have a folder each."""
+    """The index must not be in the data folder."""
     config = config_in(place, output=EmbeddedOutput(place / "data", max_bytes=1))
 
     assert faults(config) == [("output.embedded.path", FindingLevel.ERROR, "is also the data_dir")]
 
 
 def test_an_index_larger_than_the_disk(place: Path) -> None:
-    """A size that the disk does not have would be met by a full disk, not by retention."""
+    """A maximum size beyond the disk is reported: the disk would fill before retention acts."""
     (found,) = faults(config_in(place, output=EmbeddedOutput(place / "index", max_bytes=2**60)))
 
     assert found[:2] == ("output.embedded.max_size", FindingLevel.WARNING)
@@ -74,7 +74,7 @@ def test_an_index_larger_than_the_disk(place: Path) -> None:
 
 
 def test_an_index_that_cannot_be_opened(place: Path) -> None:
-    """A damaged index is an error with the words of the store, and a remedy."""
+    """A damaged index is an error with the fault of the store, and a remedy."""
     part = place / "index/part-00000001"
     part.mkdir(parents=True)
     (part / "part.json").write_text("{")
@@ -85,7 +85,7 @@ def test_an_index_that_cannot_be_opened(place: Path) -> None:
 
 
 def test_console_output(place: Path) -> None:
-    """Standard output needs nothing, a file needs its folder."""
+    """Standard output needs nothing; a file needs its folder."""
     there = config_in(place, output=ConsoleOutput("json", "-"))
     not_there = config_in(place, output=ConsoleOutput("json", str(place / "logs/app.log/out")))
 

@@ -15,27 +15,27 @@ from tests.check.checking import NOW, as_nobody, config_in, holds_of
 
 
 def test_files_that_can_be_held(place: Path) -> None:
-    """Where every file can be linked, it is said; where holds are off, what that costs."""
+    """The findings say that every file can be held, or what is lost without holds."""
     config = config_in(place)
-    told = "every file can be held; deleted ones up to 1.0 GiB"
-    assert holds_of(config) == [(FindingLevel.OK, told)]
+    fault = "every file can be held; deleted ones up to 1.0 GiB"
+    assert holds_of(config) == [(FindingLevel.OK, fault)]
     off = replace(config, holds=HoldsOptions(enabled=False))
-    told = "files that are deleted while no shipper runs are lost"
-    assert holds_of(off) == [(FindingLevel.WARNING, told)]
+    fault = "files that are deleted while no shipper runs are lost"
+    assert holds_of(off) == [(FindingLevel.WARNING, fault)]
 
 
 def test_logs_on_another_file_system_cannot_be_held(place: Path) -> None:
-    """A hard link leads within one file system only."""
+    """A hard link works within one file system only."""
     folder = Path("/dev/shm") / place.name
     assert folder.parent.stat().st_dev != place.stat().st_dev
     config = replace(config_in(place), data_dir=folder)
-    ((severity, told),) = holds_of(config)
+    ((severity, fault),) = holds_of(config)
     assert severity is FindingLevel.WARNING
-    assert told == f"{place}/logs/app.log: on another file system than data_dir"
+    assert fault == f"{place}/logs/app.log: on another file system than data_dir"
 
 
 def test_files_of_others_cannot_be_held(place: Path) -> None:
-    """The kernel refuses links to files of others that may only be read."""
+    """The kernel refuses links to files of others without write access."""
     (place / "settings").mkdir()
     setting = place / "settings/protected_hardlinks"
     machine = Machine(lambda: NOW, place / "settings")
@@ -61,7 +61,7 @@ def test_files_of_others_cannot_be_held(place: Path) -> None:
 def test_logrotate_leaves_held_files_alone(
     place: Path, settings: str, severity: FindingLevel
 ) -> None:
-    """That logrotate rotates no file with two names is told before the disk is full."""
+    """Logrotate skips files with two names; that is reported before the disk is full."""
     (place / "logrotate.d").mkdir()
     text = f'weekly\n"{place}/logs/*.log" /var/log/other.log {{\n  {settings}\n}}\n'
     (place / "logrotate.d/app").write_text(text)

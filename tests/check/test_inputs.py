@@ -37,26 +37,26 @@ def test_a_file_that_cannot_be_read(place: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_listed(place: Path) -> None:
-    """A folder that is closed to us hides its files; it is not "no file"."""
+    """A folder that cannot be listed is an error, and not reported as "no file"."""
     (place / "logs").chmod(0)
 
     with as_nobody() as user:
         found = faults(config_in(place))
 
-    told = f"the folder {place}/logs cannot be listed by user {user}"
-    assert found[0] == ("inputs[0].paths[0]", FindingLevel.ERROR, told)
+    fault = f"the folder {place}/logs cannot be listed by user {user}"
+    assert found[0] == ("inputs[0].paths[0]", FindingLevel.ERROR, fault)
 
 
 def test_a_file_of_two_inputs(place: Path) -> None:
-    """A file that two inputs match is named with both; twice in one input is no fault."""
+    """A file that matches two inputs is reported with both; twice in one input is no fault."""
     log, everything = str(place / "logs/app.log"), str(place / "logs/*")
     twice = config_in(place, inputs=(InputOptions((log, everything)), InputOptions((everything,))))
     excluded = config_in(
         place, inputs=(InputOptions((log,)), InputOptions((everything,), exclude=("app.log",)))
     )
 
-    told = f"{log} also matches inputs[0]"
-    assert faults(twice) == [("inputs[1].paths[0]", FindingLevel.WARNING, told)]
+    fault = f"{log} also matches inputs[0]"
+    assert faults(twice) == [("inputs[1].paths[0]", FindingLevel.WARNING, fault)]
     assert faults(excluded) == [
         ("inputs[1].paths[0]", FindingLevel.WARNING, f"{everything} matches no file now")
     ]

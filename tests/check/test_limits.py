@@ -28,12 +28,12 @@ def test_limits_of_the_kernel(place: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize(
-    ("now", "severity", "told"),
+    ("now", "severity", "fault"),
     [
         (0.0, FindingLevel.ERROR, "the clock was never set"),
         (NOW - 3600, FindingLevel.WARNING, "a log file was written 3600 s in the future"),
     ],
 )
-def test_a_clock_that_is_wrong(place: Path, now: float, severity: FindingLevel, told: str) -> None:
-    """Times of records are compared with our clock: one that is off is told."""
-    assert faults(config_in(place), Machine(clock=lambda: now)) == [("clock", severity, told)]
+def test_a_clock_that_is_wrong(place: Path, now: float, severity: FindingLevel, fault: str) -> None:
+    """A wrong clock is reported: times of records are compared with it."""
+    assert faults(config_in(place), Machine(clock=lambda: now)) == [("clock", severity, fault)]

@@ -10,7 +10,7 @@ from tests.check.checking import config_in, findings
 
 
 def test_all_is_well(place: Path) -> None:
-    """A config that works has a finding per place, and nothing is made by looking."""
+    """A config that works has one OK finding per place, and checking creates nothing."""
     found = findings(config_in(place))
 
     assert [(each.place, each.level) for each in found] == [

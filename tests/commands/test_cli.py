@@ -1,4 +1,4 @@
-"""Tests of the command line as a whole: exit codes, errors, help, where options may stand."""
+"""The command line as a whole: exit codes, errors, help, positions of options."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ALL = dict(commands(main))
 
 @pytest.mark.parametrize("path", ALL, ids=" ".join)
 def test_every_command_has_help_with_examples(path: tuple[str, ...]) -> None:
-    """Whoever asks a command for help sees what to type, as it can be typed."""
+    """Help shows examples that can be typed as they are."""
     result = CliRunner().invoke(main, [*path, "--help"])
 
     assert result.exit_code == 0
@@ -42,10 +42,10 @@ def test_every_command_has_help_with_examples(path: tuple[str, ...]) -> None:
 
 
 def test_the_table_tells_what_the_commands_tell() -> None:
-    """`shipper --help` imports no command, and still says their sentences."""
-    told = {name: sentence for name, (_, sentence) in COMMANDS.items()}
+    """`shipper --help` imports no command, and still shows their summaries."""
+    summaries = {name: sentence for name, (_, sentence) in COMMANDS.items()}
 
-    assert told == {
+    assert summaries == {
         name: command.get_short_help_str(limit=100)
         for (name, *rest), command in ALL.items()
         if not rest
@@ -53,7 +53,7 @@ def test_the_table_tells_what_the_commands_tell() -> None:
 
 
 def test_help_lists_the_commands() -> None:
-    """The first thing that a user types shows all there is."""
+    """`--help` lists all commands."""
     result = CliRunner().invoke(main, ["--help"])
 
     assert result.exit_code == 0
@@ -61,7 +61,7 @@ def test_help_lists_the_commands() -> None:
 
 
 def test_the_version_is_told() -> None:
-    """A report of a fault can name the version."""
+    """`--version` prints the version."""
     done = subprocess.run(
         [sys.executable, "-m", "shipper", "--version"],
         capture_output=True,
@@ -83,7 +83,7 @@ def test_the_version_is_told() -> None:
     ],
 )
 def test_wrong_use_exits_with_2(args: list[str]) -> None:
-    """A mistyped command is told on stderr, with the way to the help."""
+    """A mistyped command is an error on stderr that points to the help."""
     result = CliRunner().invoke(main, args)
 
     assert result.exit_code == 2
@@ -97,7 +97,7 @@ def test_wrong_use_exits_with_2(args: list[str]) -> None:
     "command", [["search"], ["check"], ["status"], ["run"], ["report", "daily"]]
 )
 def test_the_config_is_named_anywhere(where: str, command: list[str]) -> None:
-    """--config stands before or after the command, or SHIPPER_CONFIG names the file."""
+    """--config works before and after the command, and as SHIPPER_CONFIG."""
     option = ["--config", "nowhere.yml"]
     args = {"before": option + command, "after": command + option, "environment": command}[where]
     environment = {"SHIPPER_CONFIG": "nowhere.yml" if where == "environment" else "other.yml"}
@@ -110,7 +110,7 @@ def test_the_config_is_named_anywhere(where: str, command: list[str]) -> None:
 
 
 def test_all_faults_of_a_config_are_told_without_a_traceback(tmp_path: Path) -> None:
-    """The user mends everything at once, and --debug is there for whoever wants the code's view."""
+    """All faults are shown at once; --debug adds a traceback."""
     config = tmp_path / "bad.yml"
     config.write_text("service: {nme: x}\ninputs: []\n")
 
@@ -126,7 +126,7 @@ def test_all_faults_of_a_config_are_told_without_a_traceback(tmp_path: Path) -> 
 
 
 def test_an_error_cannot_steer_the_terminal() -> None:
-    """A path on the command line may come from a script that took it from a log."""
+    """Control characters in a path on the command line are escaped in errors."""
     result = CliRunner().invoke(main, ["check", "--config", "\x1b[2J.yml"])
 
     assert r"\x1b[2J.yml" in result.stderr
@@ -134,7 +134,7 @@ def test_an_error_cannot_steer_the_terminal() -> None:
 
 
 def test_a_fault_of_ours_exits_with_3(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Exit code 1 always means that the answer is no, never that the program broke."""
+    """A bug exits with 3: exit code 1 always means that the answer is no."""
     monkeypatch.setattr("shipper.config.main.load", lambda path: 1 / 0)
     monkeypatch.setattr("shipper.commands.check.load", lambda path: 1 / 0)
 

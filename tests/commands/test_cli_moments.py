@@ -1,4 +1,4 @@
-"""Tests of times as a user types them."""
+"""Times as a user types them."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def test_a_time_is_so_long_ago_or_iso_8601(text: str, moment: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "15", "m", "yesterday", "15 lightyears", "2026-13-01", "-5m"])
 def test_anything_else_is_told_with_the_remedy(text: str) -> None:
-    """Whoever mistypes a time is told what works."""
+    """A mistyped time is an error that says what works."""
     with pytest.raises(ValueError, match="; use "):
         parse_moment(text, NOW)
 
 
 def test_a_day_is_a_date_or_one_of_two_words() -> None:
-    """A cron job at midnight reports `yesterday`; all days are UTC."""
+    """Days are UTC, so a cron job at midnight can report `yesterday`."""
     assert parse_day("today", NOW) == date(2026, 2, 5)
     assert parse_day("yesterday", NOW) == date(2026, 2, 4)
     assert parse_day("2025-12-31", NOW) == date(2025, 12, 31)
@@ -47,5 +47,5 @@ def test_a_day_is_a_date_or_one_of_two_words() -> None:
 
 
 def test_a_span_is_in_milliseconds() -> None:
-    """Slots are whole milliseconds."""
+    """Durations are whole milliseconds."""
     assert parse_duration_ms("1m") == 60_000

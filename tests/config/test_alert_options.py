@@ -32,7 +32,7 @@ def fault_of(text: str) -> str:
 
 
 def test_without_the_section_the_clocks_are_those_of_the_guide() -> None:
-    """An empty section is the guide's table, around the clock in UTC."""
+    """An empty section has the time limits of the guide, around the clock in UTC."""
     sla = sla_of(read("").sla)
 
     assert sla.limits == GUIDE
@@ -88,7 +88,7 @@ maintenance:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "fault"),
     [
         ("sla: {zone: Mars/Base}", "not a known time zone"),
         ("sla: {close: 25:00}", "not a time of day"),
@@ -108,6 +108,6 @@ maintenance:
         ("ping: {url: ftp://a.example}", "cannot be used"),
     ],
 )
-def test_a_fault_says_what_to_do(text: str, told: str) -> None:
-    """What can't be used is told with its place before the job starts."""
-    assert told in fault_of(text)
+def test_a_fault_says_what_to_do(text: str, fault: str) -> None:
+    """An option that cannot be used is reported with its place, before the job starts."""
+    assert fault in fault_of(text)

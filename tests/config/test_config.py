@@ -1,4 +1,4 @@
-"""The config: every fault at once with place and remedy, and a reference that is never stale."""
+"""The config: all faults at once with place and remedy, and a reference that is up to date."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def faults(text: str) -> list[str]:
 
 
 def test_the_shipped_config_loads() -> None:
-    """`config/shipper.yml` works as it stands and says what its comments say."""
+    """`config/shipper.yml` loads unchanged, with the values that its comments state."""
     config = load(ROOT / "config/shipper.yml")
 
     assert config == Config(
@@ -82,7 +82,7 @@ def test_what_is_left_out_has_its_default() -> None:
 
 
 def test_text_is_taken_as_written() -> None:
-    """What YAML would turn into a number, a switch or a date stays the text that the user wrote."""
+    """Text that YAML would read as a number, a boolean or a date stays as the user wrote it."""
     config = read(SMALLEST.replace("app", "on") + "host: {name: 010}\n")
 
     assert config.service.name == "on"
@@ -97,7 +97,7 @@ def test_the_output_is_chosen_by_its_key() -> None:
 
 
 def test_servers_are_given_by_their_addresses() -> None:
-    """One host, or several; all else has a default that is safe."""
+    """Only the hosts are required; all other options have safe defaults."""
     logstash = read(SMALLEST.replace("embedded: {}", 'logstash: {hosts: ["a:5044", "[::1]:1"]}'))
     search = read(SMALLEST.replace("embedded: {}", 'elasticsearch: {hosts: ["https://es1:9200/"]}'))
 
@@ -110,7 +110,7 @@ def test_servers_are_given_by_their_addresses() -> None:
 
 
 def test_an_output_with_all_its_options() -> None:
-    """Secrets are named by their files, and a certificate goes with its key."""
+    """Secrets are given by file, and a certificate together with its key."""
     text = (
         "elasticsearch: {hosts: [https://es1:9200, https://es2:9200/es], username: shipper, "
         "password_file: /run/secrets/es, tls: {ca: ca.pem, certificate: c.pem, key: k.pem}, "
@@ -175,14 +175,14 @@ def test_an_output_with_all_its_options() -> None:
     ],
 )
 def test_each_fault_of_a_server_has_its_place(output: str, fault: str) -> None:
-    """An address without a port, half a pair of files or two ways to log in are faults."""
+    """An address without a port, half a pair of files or two kinds of login are faults."""
     found = faults(SMALLEST.replace("embedded: {}", output))
 
     assert any(each.startswith(f"output.{fault}") for each in found), found
 
 
 def test_a_password_in_an_address_is_not_shown() -> None:
-    """A secret that stands in the config by mistake is not repeated in the fault."""
+    """A secret that is in the config by mistake is not repeated in the fault."""
     text = 'elasticsearch: {hosts: ["https://elastic:hunter2@es1:9200"]}'
     (fault,) = faults(SMALLEST.replace("embedded: {}", text))
 
@@ -239,7 +239,7 @@ def test_no_sizes(text: str) -> None:
 
 
 def test_all_faults_are_reported_at_once() -> None:
-    """Every fault of the file is told in one go, in its order, with place, line and remedy."""
+    """All faults of a file are reported at once, in its order, with place, line and remedy."""
     found = faults(
         "servce: {name: app}\n"
         "service: {version: [1]}\n"
@@ -326,7 +326,7 @@ def test_all_faults_are_reported_at_once() -> None:
     ],
 )
 def test_each_fault_has_its_place(line: str, fault: str) -> None:
-    """Whatever stands in the file, the answer is a fault with its place, never a traceback."""
+    """Whatever a file contains, the result is a fault with its place, never a traceback."""
     assert any(found.startswith(fault) for found in faults(line)), faults(line)
 
 
@@ -337,7 +337,7 @@ WORDS = st.sampled_from(
 
 @given(st.lists(st.tuples(st.integers(0, 80), WORDS | st.text(max_size=3)), max_size=5))
 def test_no_text_is_too_odd(changes: list[tuple[int, str]]) -> None:
-    """Any text is either a config or a list of faults, whatever was put into it."""
+    """Any text is either a config or a list of faults."""
     text = SMALLEST
     for place, inserted in changes:
         text = text[:place] + inserted + text[place:]
@@ -347,7 +347,7 @@ def test_no_text_is_too_odd(changes: list[tuple[int, str]]) -> None:
 
 
 def test_options_that_do_not_go_together() -> None:
-    """A rule between two options is checked once both can be read."""
+    """A rule about two options is checked if both can be read."""
     text = "delivery: {queue_bytes: 1 MiB, backoff_seconds: 1m, backoff_max_seconds: 1s}"
 
     assert faults(SMALLEST + text) == [
@@ -357,7 +357,7 @@ def test_options_that_do_not_go_together() -> None:
 
 
 def test_the_error_names_the_file(tmp_path: Path) -> None:
-    """The error starts with the path of the file and gives one line per fault."""
+    """The error starts with the path of the file and has one line per fault."""
     path = tmp_path / "shipper.yml"
     path.write_text(SMALLEST.replace("app", ""))
 
@@ -370,20 +370,20 @@ def test_the_error_names_the_file(tmp_path: Path) -> None:
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
-    """No file, a folder and bytes that are no text are faults with a remedy."""
+    """A missing file, a folder and bytes that are not text are faults with a remedy."""
     (tmp_path / "latin1.yml").write_bytes(b"namespace: caf\xe9\n")
 
-    for name, told in [
+    for name, reason in [
         ("no.yml", "No such file"),
         (".", "Is a directory"),
         ("latin1.yml", "UTF-8"),
     ]:
-        with pytest.raises(ConfigError, match=rf"cannot read .*{told}.*; "):
+        with pytest.raises(ConfigError, match=rf"cannot read .*{reason}.*; "):
             load(tmp_path / name)
 
 
 def test_a_fault_without_a_line() -> None:
-    """A fault that has no line of its own is told without one."""
+    """A fault without a line is reported without one."""
     assert (
         str(Fault("the file", 0, "is nested too deep", "remove levels"))
         == "the file: is nested too deep; remove levels"
@@ -392,7 +392,7 @@ def test_a_fault_without_a_line() -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_the_reference_is_not_stale(page: str) -> None:
-    """The references in docs/ are what the code says; `make docs` writes them."""
+    """The reference pages in docs/ match the code; `make docs` writes them."""
     assert (ROOT / page).read_text() == PAGES[page]()
 
 

@@ -1,4 +1,4 @@
-"""Tests of `shipper demo`: the whole of it, started and stopped as a user does."""
+"""`shipper demo`, started and stopped as by a user."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_demo_ships_what_its_application_writes_and_leaves_nothing_behind(
     """
     After --seconds it ends by itself: every record once in the index, no process left.
 
-    The command that it tells can be typed as it stands.
+    The command that it prints can be typed as it is.
     """
     with demo_in(tmp_path, "--seconds", "3", "--rate", "30") as process:
         output, errors = process.communicate(timeout=LIMIT_SECONDS)
@@ -83,9 +83,9 @@ def test_a_demo_ships_what_its_application_writes_and_leaves_nothing_behind(
         for path in (tmp_path / "logs").glob("*.log")
         for record in map(json.loads, path.read_text().splitlines())
     }
-    told = output.splitlines()[-1].strip()
-    assert "search 'level:ERROR' --since 5m" in told
-    typed = told.replace("'level:ERROR' --since 5m", "--count")
+    printed = output.splitlines()[-1].strip()
+    assert "search 'level:ERROR' --since 5m" in printed
+    typed = printed.replace("'level:ERROR' --since 5m", "--count")
     found = subprocess.run(
         ["bash", "-c", typed], capture_output=True, text=True, check=True, timeout=60
     )
@@ -95,7 +95,7 @@ def test_a_demo_ships_what_its_application_writes_and_leaves_nothing_behind(
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_ends_all_of_it(tmp_path: Path, number: signal.Signals) -> None:
-    """The demo is told to stop, and stops everything that it started; that is no error."""
+    """A signal stops the demo and all of its processes; that is no error."""
     with demo_in(tmp_path) as process:
         assert process.stdout is not None
         first = process.stdout.readline()
@@ -110,7 +110,7 @@ def test_ctrl_c_ends_all_of_it(tmp_path: Path, number: signal.Signals) -> None:
 
 @pytest.mark.slow
 def test_ctrl_c_while_it_starts_ends_all_of_it(tmp_path: Path) -> None:
-    """Impatience leaves no process behind."""
+    """Ctrl-C while the demo is starting leaves no process behind."""
     with demo_in(tmp_path) as process:
         deadline = time.monotonic() + LIMIT_SECONDS
         while not (tmp_path / "var/demo/application.out").exists():
@@ -131,7 +131,7 @@ def demo(tmp_path: Path, config: Path, monkeypatch: pytest.MonkeyPatch) -> tuple
 
 
 def test_a_second_shipper_is_not_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A demo keeps away from a data folder that is in use, and says whose it is."""
+    """A demo refuses a data folder that is in use, and names the process."""
     config = config_in(tmp_path)
     with data_folder.hold(tmp_path / "data"):
         code, errors = demo(tmp_path, config, monkeypatch)
@@ -143,7 +143,7 @@ def test_a_second_shipper_is_not_started(tmp_path: Path, monkeypatch: pytest.Mon
 
 @pytest.mark.slow
 def test_an_output_that_only_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where nothing can be searched, the demo shows and tells what was acked."""
+    """With an output that cannot be searched, the demo shows what was acknowledged."""
     config = config_in(tmp_path)
     output = f"output: {{console: {{path: {tmp_path}/out}}}}\n"
     config.write_text(config.read_text().split("output:")[0] + output)
@@ -160,7 +160,7 @@ def test_an_output_that_only_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_without_the_example_application_the_demo_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An installed wheel has no examples."""
+    """Without the example application, as in an installed wheel, the demo says so."""
     monkeypatch.setattr("shipper.demo.run.ROOT", tmp_path)
 
     code, errors = demo(tmp_path, config_in(tmp_path), monkeypatch)
@@ -173,7 +173,7 @@ def test_without_the_example_application_the_demo_says_so(
 def test_a_config_that_reads_other_files_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever demos with the wrong config is told, and does not wait for records in vain."""
+    """A config that does not read the demo's files is an error, instead of an endless wait."""
     config = config_in(tmp_path)
     config.write_text(config.read_text().replace("logs/*.log", "elsewhere/*.log"))
 
@@ -186,7 +186,7 @@ def test_a_config_that_reads_other_files_is_refused(
 
 @pytest.mark.slow
 def test_a_busy_port_is_no_hindrance(tmp_path: Path) -> None:
-    """Where another program has the usual port, the application takes a free one."""
+    """If another program has the usual port, the application uses a free one."""
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -1,4 +1,4 @@
-"""Tests of the demo's picture."""
+"""The picture of the demo."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def drawn(picture: Picture, *, width: int = 80) -> list[str]:
 
 
 def test_the_picture_fits_a_terminal_of_80_by_24() -> None:
-    """A live view that is larger than the terminal would flicker or hide its end."""
+    """The picture fits the terminal; a larger one would flicker or hide its end."""
     lines = drawn(PICTURE)
 
     assert len(lines) <= 23
@@ -65,7 +65,7 @@ def test_the_picture_tells_what_arrives_and_what_to_type() -> None:
     """Numbers, the last errors, how far the shipper is, and the command for a second terminal."""
     text = "\n".join(drawn(PICTURE, width=120))
 
-    for told in (
+    for expected in (
         "http://127.0.0.1:8000",
         "12,345",
         "1.0 KiB behind",
@@ -74,11 +74,11 @@ def test_the_picture_tells_what_arrives_and_what_to_type() -> None:
         "Workflow execution failed",
         ".venv/bin/shipper search 'level:ERROR' --since 5m",
     ):
-        assert told in text
+        assert expected in text
 
 
 def test_a_record_cannot_draw_on_the_picture() -> None:
-    """Neither an escape nor the markup of the drawing library means anything in a message."""
+    """Escapes and the markup of rich have no effect in a message."""
     text = "\n".join(drawn(PICTURE, width=200))
 
     assert r"[bold]\x1b[2J[/bold]" in text
@@ -86,7 +86,7 @@ def test_a_record_cannot_draw_on_the_picture() -> None:
 
 
 def test_before_anything_arrived_there_is_a_picture_too() -> None:
-    """The first look comes before the first record."""
+    """The first picture comes before the first record."""
     empty = Picture(0.1, NOW, 0, [], {}, {}, {}, [], PICTURE.status)
 
     assert drawn(empty)
@@ -94,7 +94,7 @@ def test_before_anything_arrived_there_is_a_picture_too() -> None:
 
 
 def test_without_a_terminal_a_picture_is_a_line() -> None:
-    """A log of a demo reads well, too."""
+    """Without a terminal, a picture is one readable line."""
     assert picture_line(PICTURE) == (
         "72 s: 12,345 records (access 8,000, workflow 4,000, app 345), 48/s, 45 errors, "
         "1.0 KiB behind"

@@ -174,7 +174,7 @@ def test_a_wrong_request_is_the_clients_error(tmp_path: Path) -> None:
 
 
 def test_a_full_queue_refuses_more(tmp_path: Path) -> None:
-    """The queue is bounded: a client is told to come back, and a warning is logged."""
+    """The queue is bounded: the client gets a 429, and a warning is logged."""
 
     async def scenario() -> None:
         async with running(tmp_path, "queue_stuck=1", max_queue_depth=2) as app:

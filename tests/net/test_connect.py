@@ -1,4 +1,4 @@
-"""The way to a server: every failure has a fault that follows its name, and a remedy."""
+"""Connections: every failure has a fault, which continues after the address, and a remedy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from shipper.config.outputs import TlsOptions
 from shipper.net.connect import ConnectionFailed, client_context, connect, explain, is_cut
-from tests.check.reaching import Authority, serving, silent
+from tests.check.fake_servers import Authority, serving, silent
 
 SECTION = "output.elasticsearch"
 
@@ -49,7 +49,7 @@ def tls_error(reason: str) -> ssl.SSLError:
     ],
 )
 def test_every_failure_has_a_remedy(error: OSError, fault: str, remedy: str) -> None:
-    """What is wrong and what to do are told apart, in one sentence that the server begins."""
+    """Fault and remedy are separate; the text joins them."""
     failed = explain(error, SECTION, "before the ack")
 
     assert fault in failed.fault
@@ -58,14 +58,14 @@ def test_every_failure_has_a_remedy(error: OSError, fault: str, remedy: str) -> 
 
 
 def test_a_cut_is_told_from_other_failures() -> None:
-    """Only an end of the connection by the other side may be blamed on what was sent."""
+    """Only a connection that the other side ended may be blamed on the content sent."""
     assert all(map(is_cut, (ConnectionResetError(), BrokenPipeError(), ssl.SSLEOFError())))
     assert not any(map(is_cut, (TimeoutError(), OSError(), tls_error("TLSV1_ALERT_UNKNOWN_CA"))))
 
 
 @pytest.mark.parametrize("verify", [True, False])
 def test_old_tls_is_not_spoken(tmp_path: Path, *, verify: bool) -> None:
-    """Nothing older than TLS 1.2, verified unless told otherwise, by the CA of the config alone."""
+    """TLS 1.2 or newer, verified unless configured otherwise, by the CA of the config only."""
     authority = Authority(tmp_path)
 
     context = client_context(TlsOptions(ca=authority.path, verify=verify), SECTION)
@@ -77,7 +77,7 @@ def test_old_tls_is_not_spoken(tmp_path: Path, *, verify: bool) -> None:
 
 
 def test_every_address_of_a_name_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name may have addresses where nobody listens, as those of IPv6 often are."""
+    """All addresses of a name are tried: nobody may listen on the first, often IPv6."""
     with serving(silent) as port:
 
         def two_addresses(*_: object, **__: object) -> list[object]:
@@ -90,7 +90,7 @@ def test_every_address_of_a_name_is_tried(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_nothing_is_spoken_to_with_files_that_are_missing(tmp_path: Path) -> None:
-    """A CA that cannot be read is told before a connection is made, whoever is there."""
+    """An unreadable CA is reported before a connection is made."""
     with pytest.raises(
         ConnectionFailed, match=r"^was not contacted: cannot read .*nowhere\.pem: No"
     ):

@@ -1,4 +1,4 @@
-"""Servers of a connection or two for the tests of the way to a server."""
+"""Servers for a connection or two, in threads of the test."""
 
 from __future__ import annotations
 
@@ -43,18 +43,18 @@ def serving(handle: Callable[[socket.socket], None]) -> Iterator[int]:
 
 
 def silent(connection: socket.socket) -> None:
-    """Be Logstash before it is sent anything."""
+    """Behave as Logstash before it is sent anything."""
     connection.recv(1)
 
 
 def silent_for_long(connection: socket.socket) -> None:
-    """Be a server that waits for a line in clear text; ends with the client."""
+    """Behave as a server that waits for a line in clear text, until the client leaves."""
     while connection.recv(4096):
         pass
 
 
 class Authority:
-    """A throw-away CA, with its files in a folder."""
+    """A temporary CA, with its files in a folder."""
 
     def __init__(self, folder: Path, name: str = "ca") -> None:
         self._authority = trustme.CA()
@@ -89,7 +89,7 @@ class Authority:
 def over_tls(
     context: ssl.SSLContext, handle: Callable[[socket.socket], None]
 ) -> Callable[[socket.socket], None]:
-    """Make a handler speak TLS."""
+    """Return the handler, behind TLS."""
 
     def handled(connection: socket.socket) -> None:
         with context.wrap_socket(connection, server_side=True) as secured:
