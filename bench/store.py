@@ -1,10 +1,10 @@
 """
-What the embedded index costs to write, how large it gets, how fast it answers.
+What the embedded store costs to write, how large it gets, how fast it answers.
 
     python -m bench.store 1000000
 
-Documents are what enrichment makes of the corpus. CPU time is that of the writing process with
-all of tantivy's threads. Each question is asked seven times of one reader; the figure is the
+Documents are what enrichment makes of the corpus. CPU time is that of the writing process, pieces
+and merges included. Each question is asked seven times of one reader; the figure is the
 median.
 """
 
@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 
 from bench import corpus
+from shipper.deliver.outputs.embedded import IndexPreparer
 from shipper.enrich.enricher import Enricher, RecordContext
 from shipper.events import Block
 from shipper.splice import AnyEvents
@@ -69,18 +70,19 @@ def events_of(lines: int) -> Iterator[tuple[int, AnyEvents]]:
 
 
 def write(path: Path, lines: int) -> None:
-    """Write the corpus into a new index, and print what that took."""
+    """Write the corpus into a new store, and print what that took."""
     writer = EmbeddedWriter(path, keep_seconds=10**9, max_bytes=100 << 30)
     raw, cpu = 0, 0.0
     for size, events in events_of(lines):
         raw += size
         started = time.process_time()
-        refused = writer.write(events.ids, events.docs, events.times)
+        refused = writer.store([events.prepared_by(IndexPreparer()).incoming])
+        writer.retain(events.times[-1])
         cpu += time.process_time() - started
         if refused:
             raise SystemExit(f"refused: {refused[0]}")
     print(f"{lines / cpu:,.0f} records/s per core, {cpu / lines * 1e6:.1f} us CPU a record")
-    print(f"index / raw bytes: {writer.size_bytes() / raw:.2f}")
+    print(f"store / raw bytes: {writer.size_bytes() / raw:.2f}")
     print(f"peak RSS: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
     started = time.perf_counter()
     count = sum(len(positions) for _, positions in writer.origins_after(0))

@@ -45,6 +45,10 @@ COMMANDS = {
     "fleet": ("shipper.commands.fleet:fleet", "Show every host that ships to this store."),
     "audit": ("shipper.commands.audit:audit", "Account for every record that was written."),
     "search": ("shipper.commands.search:search", "Find, count, group or follow records."),
+    "store": (
+        "shipper.commands.store:store",
+        "Show, check, compact and convert the embedded store.",
+    ),
     "report": ("shipper.commands.report:report", "Write summaries of the records."),
     "alerts": (
         "shipper.commands.alerts:alerts",

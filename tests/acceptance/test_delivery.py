@@ -170,7 +170,7 @@ def test_a_second_shipper_on_the_same_data_folder_is_refused(site: Site) -> None
     assert "data_dir" in done.stderr
 
 
-@pytest.mark.parametrize("name", ["registry.db", "../index/part-00000001/meta.json"])
+@pytest.mark.parametrize("name", ["registry.db", "../index/main/000000000001.ndjson"])
 def test_what_is_corrupt_is_named_and_left_alone(site: Site, name: str) -> None:
     """A damaged registry or index stops the shipper with place and remedy, and is not replaced."""
     site.log_through_emit(max_bytes=10 * MIB, backups=5)

@@ -134,7 +134,7 @@ def test_lines_of_an_open_file_are_cut_as_the_new_config_says(site: Site) -> Non
             ["tail.scan_second", "tail.watch"],
         ),
         (("data_dir: var/shipper", "data_dir: var/other"), ["data_dir", "restart"]),
-        (("path: var/index", "path: shipper.yml/index"), ["cannot write the index"]),
+        (("path: var/index", "path: shipper.yml/index"), ["cannot write the store"]),
     ],
     ids=["faulty", "needs a restart", "output cannot be opened"],
 )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import json
+import tempfile
+from pathlib import Path
 
-from hypothesis import given
+import duckdb
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shipper.deliver.batch import Prepared
@@ -13,8 +15,9 @@ from shipper.deliver.lumberjack import FramePreparer
 from shipper.deliver.outputs.embedded import IndexPreparer
 from shipper.enrich.enricher import Enricher
 from shipper.splice import AnyEvents, Preparer, Spliced
-from shipper.store.embedded.document import Encoder
-from shipper.store.embedded.incoming import Pieces
+from shipper.store.embedded.columns import read_commits
+from shipper.store.embedded.incoming import Documents, Incoming
+from shipper.store.embedded.lines import LineEncoder
 from tests.deliver.delivering import ScriptedOutput
 from tests.enrich.enriching import CONTEXT, TIME, block_of, line_of
 
@@ -119,32 +122,23 @@ NUMBERS = st.fixed_dictionaries(
 )
 
 
+@settings(max_examples=20)
 @given(st.lists(NUMBERS, min_size=1, max_size=30))
-def test_the_index_is_given_the_same(records: list[dict[str, object]]) -> None:
-    """In pieces a record gives the index what its document would, decoded and encoded again."""
+def test_the_store_is_given_the_same(records: list[dict[str, object]]) -> None:
+    """In pieces a record has the same columns in the store as its whole document."""
     events = spliced(records)
     docs, ids, times = events.docs, events.ids, events.times
     prepared = events.prepared_by(IndexPreparer())
-    assert isinstance(prepared.incoming, Pieces)
-    by_document, by_pieces = Encoder({}), Encoder({})
 
-    for order, (origin, doc, ms) in enumerate(zip(ids, docs, times, strict=True)):
-        expected = json.loads(by_document.encode(origin, doc, ms, order))
-        by_pieces.encode(origin, doc, ms, order)  # so that its tail is known
-        assert json.loads(by_pieces.encode_pieces(prepared.incoming, order, order)) == {
-            key: value for key, value in expected.items() if key != "_envelopes"
-        }
+    assert read([prepared.incoming]) == read([Documents(ids, docs, times)])
     assert columns(prepared.events()) == columns(events)
 
 
-def test_a_tail_that_is_new_defines_its_envelope() -> None:
-    """The first record with a tail is taken as a document, and defines what the others refer to."""
-    pieces = spliced([{"seq": 1}, {"seq": 2}]).prepared_by(IndexPreparer()).incoming
-    assert isinstance(pieces, Pieces)
-    encoder = Encoder({})
-
-    first, second = (json.loads(encoder.encode_pieces(pieces, at, at)) for at in (0, 1))
-
-    assert "_envelopes" in first
-    assert "_envelopes" not in second
-    assert first["_envelope"] == second["_envelope"] == 0
+def read(incoming: list[Incoming]) -> list[tuple[object, ...]]:
+    """Return the columns that the lines of a commit make."""
+    lines, refused = LineEncoder().encode(incoming, 1)
+    assert not refused
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "commit"
+        path.write_bytes(b"".join(lines))
+        return duckdb.connect().execute(read_commits([path])).fetchall()

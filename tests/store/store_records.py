@@ -160,7 +160,7 @@ DEEP = record(50, extra={"top": 1, **nested(200)})
 
 
 def write_parts(path: Path, parts: Sequence[Sequence[Record]], batch: int = 7) -> None:
-    """Write records into an index, each sequence into a part of its own, in several commits."""
+    """Write records into an index, each sequence into a piece of its own, in several commits."""
     writer = EmbeddedWriter(path, keep_seconds=KEEP_SECONDS, max_bytes=1 << 30)
     try:
         for number, records in enumerate(parts):
@@ -181,8 +181,8 @@ def write(writer: EmbeddedWriter, records: Sequence[Record]) -> list[tuple[int, 
 
 
 def roll(writer: EmbeddedWriter, path: Path) -> None:
-    """Make the writer begin a new part, as it does when the newest is old."""
-    newest = max(path.glob("part-*"))
-    created = (newest / "part.json").stat().st_mtime_ns // 1_000_000
-    writer.retain(created + KEEP_SECONDS * 1000 // 30 + 1)
-    assert max(path.glob("part-*")) != newest
+    """Make the writer turn its commits into a piece, as it does when they are old."""
+    written = max(file.stat().st_mtime_ns for file in path.glob("main/*.ndjson")) // 1_000_000
+    for _ in range(2):  # the second removes what the first has replaced
+        writer.retain(written + KEEP_SECONDS * 1000 // 30 + 1)
+    assert not [*path.glob("main/*.ndjson")]

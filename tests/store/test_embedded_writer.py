@@ -12,13 +12,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
+from shipper import crashpoints, files
+from shipper.crashpoints import CrashPoint
 from shipper.errors import StoreUnavailable
 from shipper.store.api import Selection
-from shipper.store.embedded import parts, schema
-from shipper.store.embedded.writer import MIB, EmbeddedWriter
+from shipper.store.embedded import layout
+from shipper.store.embedded.writer import EmbeddedWriter
 from shipper.store.opening import open_embedded
 from tests.store.store_records import (
     DAY,
@@ -87,8 +88,10 @@ def test_only_its_user_reads_the_index(writer: EmbeddedWriter, path: Path) -> No
     write(writer, some(1))
 
     assert path.stat().st_mode & 0o777 == 0o700
-    assert all(part.path.stat().st_mode & 0o777 == 0o700 for part in parts.list_parts(path))
-    assert (path / "lock").stat().st_mode & 0o077 == 0
+    roll(writer, path)
+    write(writer, some(1, 1))
+    assert (path / "main").stat().st_mode & 0o777 == 0o700
+    assert all(file.stat().st_mode & 0o077 == 0 for file in (path / "main").iterdir())
 
 
 REFUSED = [
@@ -103,7 +106,6 @@ REFUSED = [
     (b"", "truncated"),
     (b'{"event":{"created":"yesterday"}}', "event.created"),
     (b'{"event":{"colour":"red"}}', "colour"),
-    (b'{"host":{"name":"%s"}}' % (b"h" * 70_000), "too large"),
 ]
 
 
@@ -193,7 +195,7 @@ def test_many_origins_come_in_portions(
     writer: EmbeddedWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Reading millions of origins takes the memory of one portion."""
-    monkeypatch.setattr("shipper.store.embedded.origins.PORTION", 3)
+    monkeypatch.setattr("shipper.store.embedded.writer.PORTION", 3)
     write(writer, some(10))
 
     portions = [list(positions) for _, positions in writer.origins_after(0)]
@@ -212,20 +214,23 @@ def test_there_is_one_writer(writer: EmbeddedWriter, path: Path) -> None:
 # Retention.
 
 
-def test_old_parts_go_as_a_whole(path: Path) -> None:
-    """A part is dropped when its newest record is too old; commit numbers continue."""
+def test_old_pieces_go_as_a_whole(path: Path) -> None:
+    """A piece is dropped when its newest record is too old; commit numbers continue."""
     writer = open_writer(path, keep_seconds=10 * 86_400)
     write(writer, [record(0, NOON - DAY), record(1, NOON)])
-    age_parts(path, NOON - 2 * DAY, NOON)
-    writer.retain(NOON)  # older than a thirtieth of what is kept: a new part begins
+    age_files(path, NOON)
+    writer.retain(NOON + DAY)  # older than a thirtieth of what is kept: a piece is made
+    age_files(path, NOON)
     write(writer, [record(2, NOON + DAY)])
-    assert len(parts.list_parts(path)) == 2
+    age_files(path, NOON + DAY, "*.ndjson")
+    assert [file.is_piece for file in layout.list_store(path)] == [True, False]
 
     writer.retain(NOON + 10 * DAY)
     assert stored(path) == ids([record(0), record(1), record(2)])
+    age_files(path, NOON + DAY)
     writer.retain(NOON + 10 * DAY + 1)
     assert stored(path) == [f"{RUN}-2"]
-    age_parts(path, NOON - 30 * DAY, NOON - 30 * DAY)
+    age_files(path, NOON + DAY)
     writer.retain(NOON + 12 * DAY)
     assert stored(path) == []
     writer.close()
@@ -237,92 +242,110 @@ def test_old_parts_go_as_a_whole(path: Path) -> None:
     writer.close()
 
 
-def age_parts(path: Path, made: int, written: int) -> None:
-    """Make the parts look made and written at other times than now."""
-    for part in parts.list_parts(path):
-        for name, ms in (("part.json", made), ("meta.json", written)):
-            os.utime(part.path / name, (ms / 1000, ms / 1000))
+def age_files(path: Path, written: int, names: str = "0*") -> None:
+    """Make files look written at another time than now."""
+    for file in (path / "main").glob(names):
+        os.utime(file, (written / 1000, written / 1000))
 
 
-def test_a_clock_that_runs_ahead_keeps_no_part_for_ever(path: Path) -> None:
-    """Records from the future are dropped by the time their part was last written."""
+def test_a_clock_that_runs_ahead_keeps_no_piece_for_ever(path: Path) -> None:
+    """Records from the future are dropped by the time their piece was written."""
     writer = open_writer(path, keep_seconds=86_400)
     write(writer, [record(0, NOON + 900 * DAY)])
-    age_parts(path, NOON, NOON)
+    age_files(path, NOON)
     writer.retain(NOON + DAY)
+    age_files(path, NOON)
     writer.retain(NOON + 2 * DAY)
 
     assert stored(path) == []
     writer.close()
 
 
-def test_an_empty_part_is_not_rolled(writer: EmbeddedWriter, path: Path) -> None:
-    """An index without records makes no new parts, however long it runs."""
+def test_wrong_clocks_do_not_join_the_days_of_others(path: Path) -> None:
+    """Only pieces of one day are merged, so one odd time keeps no other record longer."""
+    writer = open_writer(path)
+    for number in range(9):
+        write(writer, [record(number, NOON + (900 * DAY if number == 4 else number))])
+        roll(writer, path)
+
+    assert [f.records for f in layout.list_store(path)] == [1] * 9
+    write(writer, [record(9, NOON)])
+    roll(writer, path)
+    for number in range(10, 13):
+        write(writer, [record(number, NOON)])
+        roll(writer, path)
+
+    assert [f.records for f in layout.list_store(path)] == [1, 1, 1, 1, 1, 8]
+    assert stored(path) == ids([record(number) for number in range(13)])
+    writer.close()
+
+
+def test_an_empty_store_makes_no_files(writer: EmbeddedWriter, path: Path) -> None:
+    """A store without records makes no pieces, however long it runs."""
     writer.retain(NOON + 10_000 * DAY)
     writer.retain(NOON + 20_000 * DAY)
 
-    assert len(parts.list_parts(path)) == 1
+    assert layout.list_store(path) == []
 
 
 @pytest.mark.slow
 def test_size_is_bounded(path: Path) -> None:
-    """Parts are rolled by size, and the oldest are dropped when the total is too large."""
-    limit = 3 * 8 * MIB
+    """The oldest pieces are dropped when the total is too large."""
+    limit = 24 << 20
     writer = open_writer(path, max_bytes=limit)
     noise = random.Random(1)
     sizes = []
-    for batch in range(40):
+    for batch in range(60):
         texts = [noise.randbytes(1000).hex() for _ in range(1000)]
         write(writer, [record(1000 * batch + i, NOON, message=t) for i, t in enumerate(texts)])
         writer.retain(NOON)
         sizes.append(writer.size_bytes())
 
-    assert max(sizes) <= limit
+    assert max(sizes) <= 2 * limit  # commits that are no piece yet are not dropped
     assert max(sizes) > limit / 2
     kept = [int(name.rpartition("-")[2]) for name in stored(path)]
-    assert sorted(kept) == list(range(min(kept), 40_000))
+    assert sorted(kept) == list(range(min(kept), 60_000))
     writer.close()
 
 
-@pytest.mark.parametrize("left", ["part-00000002.new", "part-00000001.gone"])
+@pytest.mark.parametrize(
+    "left", ["000000000002.ndjson.new", "000000000001-000000000001.parquet.new"]
+)
 def test_left_overs_of_a_crash_are_cleared(path: Path, left: str) -> None:
-    """A half created or half deleted part is ignored, and removed at the next start."""
+    """A half written file is ignored, and removed at the next start."""
     writer = open_writer(path)
     write(writer, some(3))
     writer.close()
-    (path / left).mkdir()
-    (path / left / "meta.json").write_text("{")
+    (path / "main" / left).write_text("{")
 
     assert stored(path) == ids(some(3))
     writer = open_writer(path)
-    assert not (path / left).exists()
-    roll(writer, path)
+    assert not (path / "main" / left).exists()
     writer.close()
 
 
 # Failures.
 
 
-def test_a_call_that_failed_is_undone(path: Path) -> None:
-    """
-    A commit that took place although the call failed is undone before the next begins.
-
-    The objects that its records defined are not forgotten with it.
-    """
+def test_a_call_that_failed_is_undone(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A commit that took place although the call failed is undone before the next begins."""
     writer = open_writer(path)
     write(writer, some(3))
-    batch = some(5, 3, host={"name": "new"})
-    writer.commit -= 1  # as if it had not come to know of its last commit
-    write(writer, some(1, 100))
-    writer.commit -= 1
-    writer._abandon()
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "sync", fail)
+        with pytest.raises(StoreUnavailable, match="lights"):
+            write(writer, some(1, 100))
+    assert len(layout.list_store(path)) == 2
 
+    batch = some(5, 3)
     write(writer, batch)
 
-    assert stored(path) == ids(batch)
-    found = open_embedded(path).count(Selection("host.name:new"))
-    assert found == len(batch)
+    assert stored(path) == ids([*some(3), *batch])
     writer.close()
+
+
+def fail(*_: object, **__: object) -> None:
+    raise OSError("the lights went out")
 
 
 def test_a_full_disk_stores_nothing_and_is_got_over(tmp_path: Path) -> None:
@@ -374,34 +397,34 @@ def run_script(script: str) -> str:
     return done.stdout
 
 
-def test_a_corrupt_part_is_named(path: Path) -> None:
-    """An unreadable part is an error with its path and a remedy, and stays as it is."""
+@pytest.mark.parametrize("content", [b"", b"PAR1 and then nothing"])
+def test_a_corrupt_piece_is_named(path: Path, content: bytes) -> None:
+    """An unreadable piece is an error with its path and a remedy, and stays as it is."""
     writer = open_writer(path)
     write(writer, some(3))
+    roll(writer, path)
     writer.close()
-    meta = parts.list_parts(path)[0].path / "meta.json"
-    sound = meta.read_bytes()
-    meta.write_text("{")
+    (piece,) = (path / "main").glob("*.parquet")
+    sound = piece.read_bytes()
+    piece.write_bytes(content)
 
-    with pytest.raises(StoreUnavailable, match=r"part-00000001.*move this folder"):
-        open_writer(path)
-    with pytest.raises(StoreUnavailable, match=r"part-00000001.*move this folder"):
-        open_embedded(path)
+    with pytest.raises(StoreUnavailable, match=rf"{piece.name}(.|\n)*move the file"):
+        open_embedded(path).count(Selection())
 
-    meta.write_bytes(sound)
+    piece.write_bytes(sound)
     assert stored(path) == ids(some(3))
 
 
-def test_an_index_of_another_version_is_left_alone(path: Path) -> None:
-    """A part with another schema is refused with the versions and the remedy."""
-    open_writer(path).close()
-    manifest = parts.list_parts(path)[0].path / "part.json"
-    manifest.write_bytes(msgspec.json.encode(parts.Manifest(schema.VERSION + 1, 0)))
+def test_the_old_form_is_left_alone(path: Path) -> None:
+    """A folder of an older version is refused with the remedy, and nothing is written to it."""
+    part = path / "part-00000001"
+    part.mkdir(parents=True)
 
-    with pytest.raises(StoreUnavailable, match=r"another version.*move the index folder"):
+    with pytest.raises(StoreUnavailable, match=r"older version.*store migrate"):
         open_writer(path)
-    with pytest.raises(StoreUnavailable, match="another version"):
+    with pytest.raises(StoreUnavailable, match=r"older version.*store migrate"):
         open_embedded(path)
+    assert [*path.iterdir()] == [part]
 
 
 def test_a_place_that_is_no_folder_is_an_error(tmp_path: Path) -> None:
@@ -473,37 +496,50 @@ def crash(script: str, seconds: float) -> int:
     return int(whole[-1]) if whole else 0
 
 
+POINTS = (
+    CrashPoint.PIECE_WRITTEN,
+    CrashPoint.PIECE_PUBLISHED,
+    CrashPoint.REPLACED_REMOVED,
+    CrashPoint.DROP_NOTED,
+)
+
+
 @pytest.mark.parametrize("restart", [True, False])
-@pytest.mark.parametrize("step", ["mkdir", "rename", "rmtree", "index"])
-def test_a_crash_between_the_steps_of_rolling_and_dropping(
-    path: Path, step: str, monkeypatch: pytest.MonkeyPatch, *, restart: bool
+@pytest.mark.parametrize("point", POINTS)
+def test_a_crash_between_the_steps_of_making_and_dropping_pieces(
+    path: Path, point: CrashPoint, monkeypatch: pytest.MonkeyPatch, *, restart: bool
 ) -> None:
-    """Wherever creating or dropping a part stops, the index is intact and the next try succeeds."""
+    """Wherever making or dropping a piece stops, all is there once, and the next try succeeds."""
     writer = open_writer(path, keep_seconds=86_400)
     write(writer, some(3))
-    age_parts(path, NOON, NOON)
-    targets = {
-        "mkdir": "pathlib.Path.mkdir",
-        "rename": "pathlib.Path.rename",
-        "rmtree": "shutil.rmtree",
-        "index": "shipper.store.embedded.parts.build_schema",
-    }
+    write(writer, some(2, 3))
+    age_files(path, NOON)
 
-    def stop(*_: object, **__: object) -> None:
-        raise OSError("the lights went out")
+    def stop(reached: CrashPoint) -> None:
+        if reached is point:
+            raise OSError("the lights went out")
 
+    later = NOON + (3 * DAY if point is CrashPoint.DROP_NOTED else DAY // 2)
     with monkeypatch.context() as patch:
-        patch.setattr(targets[step], stop)
+        patch.setattr(crashpoints, "reached", stop)
         with pytest.raises(StoreUnavailable, match="lights"):
-            writer.retain(NOON + 3 * DAY)
+            retain_often(writer, path, later)
+    assert stored(path) == ids(some(5))
     if restart:
         writer.close()
         writer = open_writer(path, keep_seconds=86_400)
 
-    assert stored(path) in ([], ids(some(3)))
+    assert stored(path) == ids(some(5))
+    retain_often(writer, path, later)
     writer.retain(NOON + 3 * DAY)
     assert stored(path) == []
     write(writer, some(2))
     assert stored(path) == ids(some(2))
-    assert writer.commit == 2
+    assert writer.commit == 3
     writer.close()
+
+
+def retain_often(writer: EmbeddedWriter, path: Path, now: int) -> None:
+    for _ in range(3):
+        writer.retain(now)
+        age_files(path, NOON)

@@ -1,8 +1,8 @@
 """
-Output `embedded`: the index in a folder of this machine.
+Output `embedded`: the store in a folder of this machine.
 
-One batch is one commit of the index, and durable when `publish` returns. The registry is saved
-later, at most once a second. After a crash in between, the next start asks the index for what it
+One batch is one commit of the store, and durable when `publish` returns. The registry is saved
+later, at most once a second. After a crash in between, the next start asks the store for what it
 stored since (`stored_after`) and drops those lines as duplicates. This costs nothing in normal
 operation.
 """
@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 from shipper.config.outputs import EmbeddedOutput
 from shipper.errors import OutputUnavailable, StoreUnavailable
 from shipper.events import Delivery, Events, Rejection
-from shipper.splice import ABSENT, NO_NUMBER
-from shipper.store.embedded.incoming import Documents, Incoming, Pieces, numbers_of
+from shipper.store.embedded.incoming import Documents, Incoming, Pieces
 from shipper.store.embedded.writer import EmbeddedWriter
 
 if TYPE_CHECKING:
@@ -24,12 +23,12 @@ if TYPE_CHECKING:
 
     from shipper.config.main import Config
     from shipper.deliver.batch import Batch
-    from shipper.splice import RecordFields, Spliced
+    from shipper.splice import Spliced
 
 
 @dataclass(eq=False)
 class IndexBlock:
-    """The events of a block as the index takes them."""
+    """The events of a block as the store takes them."""
 
     incoming: Incoming
     datasets: list[str]
@@ -49,14 +48,14 @@ class IndexBlock:
 
 
 class IndexPreparer:
-    """Brings blocks into the form in which the index takes them."""
+    """Brings blocks into the form in which the store takes them."""
 
     def prepare(self, events: Events) -> IndexBlock:
         """Pass documents on as they are; see `Output`."""
         return IndexBlock(Documents(events.ids, events.docs, events.times), events.datasets)
 
     def prepare_spliced(self, events: Spliced) -> IndexBlock:
-        """Keep of the records what the index needs to know besides their bytes; see `Output`."""
+        """Keep the parts of the documents; see `Output`."""
         pieces = Pieces(
             events.bodies,
             [tail[1] for tail in events.tails],
@@ -64,21 +63,12 @@ class IndexPreparer:
             events.times,
             events.runs,
             events.seqs,
-            [
-                (
-                    each.message is not ABSENT,
-                    each.exc_info is not ABSENT,
-                    each.request_id is not ABSENT,
-                )
-                for each in events.records
-            ],
-            [*map(_numbers, events.times, events.offsets, events.records)],
         )
         return IndexBlock(pieces, events.datasets)
 
 
 class EmbeddedIndex(IndexPreparer):
-    """Writes to the embedded index."""
+    """Writes to the embedded store."""
 
     def __init__(self, config: Config) -> None:
         output = config.output
@@ -101,14 +91,14 @@ class EmbeddedIndex(IndexPreparer):
         return self._writer.origins_after(commit)
 
     def stored_positions(self, stream: str, first: int, last: int) -> Sequence[int]:
-        """Look into the index; see `Output`."""
+        """Look into the store; see `Output`."""
         try:
             return self._writer.positions_of(stream, first, last)
         except StoreUnavailable as error:
             raise OutputUnavailable(error.fault, error.remedy) from error
 
     def commit(self) -> int:
-        """Return the number of the last commit of the index."""
+        """Return the number of the last commit of the store."""
         return self._writer.commit
 
     def maintain(self, now_ms: int) -> None:
@@ -119,14 +109,5 @@ class EmbeddedIndex(IndexPreparer):
             raise OutputUnavailable(error.fault, error.remedy) from error
 
     def close(self) -> None:
-        """Close the index."""
+        """Close the store."""
         self._writer.close()
-
-
-def _numbers(ms: int, offset: int, record: RecordFields) -> str:
-    floats = {}
-    if record.duration_ms is not NO_NUMBER:
-        floats["duration_ms"] = record.duration_ms
-    if record.execution_time_ms is not NO_NUMBER:
-        floats["execution_time_ms"] = record.execution_time_ms
-    return numbers_of(ms, offset, **floats)

@@ -1,1 +1,1 @@
-"""The embedded index: one writer (writer.py), many readers (reader.py), a folder of parts."""
+"""The embedded store: a folder of Parquet files, asked through DuckDB."""

@@ -1,62 +1,41 @@
 """
-Aggregations: each run of a question (plan.py) is one request per part, tallied.
+Aggregations: one statement per level of a question, grouped by the keys above it.
 
-A request that needs more buckets or memory than tantivy allows is split in two by time. As all
-tallies are sums, that does not change the result.
+A field with several values, and named filters, become one row per value. So the levels below them
+need nothing of their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from tantivy import Order, Query
-
-from shipper.errors import QueryError
 from shipper.fields import FieldKind
-from shipper.store import untyped
-from shipper.store.answers import MAX_VALUES, Key
 from shipper.store.api import (
     AggregateAnswer,
+    Aggregation,
     Cardinality,
     DateHistogram,
+    Filters,
     Percentiles,
     Question,
-    Statistic,
     Terms,
 )
-from shipper.store.embedded.compile import (
-    column_of,
-    compile_node,
-    compile_selection,
-    extra_path,
-    lies_outside,
-    value_of,
-)
-from shipper.store.embedded.number_order import middle
-from shipper.store.embedded.plan import Children, Node, runs
-from shipper.store.embedded.schema import magnitude_column
-from shipper.store.embedded.tally import Counts, Tallies, results
-from shipper.store.embedded.view import View, both
+from shipper.store.embedded.columns import OBJECT_KEYS, quoted
+from shipper.store.embedded.compile import Compiler
+from shipper.store.embedded.tally import Tallies, results
 from shipper.store.query.parser import parse
-from shipper.store.questions import check
+from shipper.store.questions import check, field_of, nested
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-Body = dict[str, Any]
+    from shipper.store.answers import Key
+    from shipper.store.embedded.view import View, Views
 
-_ALL: Final = "*"  # the number of records; other aggregations are named by numbers
-
-# Errors of tantivy about a request that is too large.
-_TOO_LARGE: Final = ("bucket limit was exceeded", "memory limit was exceeded")
+MAX_KEY_BYTES: Final = 65_530  # as Elasticsearch: longer texts have no place among the values
 
 
-class _TooLarge(Exception):  # noqa: N818 - the request is to be split
-    """A part cannot answer a request exactly in one step."""
-
-
-def answer(question: Question, views: Sequence[View]) -> AggregateAnswer:
+def answer(question: Question, views: Views, view: View) -> AggregateAnswer:
     """
     Answer a question.
 
@@ -64,192 +43,192 @@ def answer(question: Question, views: Sequence[View]) -> AggregateAnswer:
         QueryError: a field or a query does not fit, or a field has too many values.
     """
     check(question.aggregations)
+    compiler = Compiler()
+    where = compiler.selection(question.selection)
+    source = f"SELECT * FROM ({view.source(question.selection)}) WHERE {where}"
     tallies = Tallies()
-    total = 0
-    for run in runs(question.aggregations):
-        for view in views:
-            if lies_outside(view, question.selection):
-                continue
-            query = compile_selection(question.selection, view)
-            for text in run.filters:
-                query = both(query, compile_node(parse(text), view))
-            count = _Request(view, run.nodes).tally(query, tallies)
-            if not run.filters:
-                total += count
+    total = _Level(views, compiler, source, []).tally(question.aggregations, lambda _: tallies)
     return AggregateAnswer(total, results(question.aggregations, tallies, question.selection))
 
 
-class _Request:
-    """The request for the nodes of a run to one part."""
+class _Level:
+    """The aggregations under the same keys: columns of `source` that are grouped by."""
 
-    def __init__(self, view: View, nodes: Children) -> None:
-        self._view = view
-        self._nodes = nodes
-        self._body = {**_bodies(nodes), _ALL: {"filter": "*"}}
+    def __init__(self, views: Views, compiler: Compiler, source: str, keys: list[str]) -> None:
+        self._views = views
+        self._compiler = compiler
+        self._source = source
+        self._keys = keys
 
-    def tally(self, query: Query, tallies: Tallies) -> int:
-        """Tally the records of a query; return their number."""
-        try:
-            found = self._ask(query)
-        except _TooLarge as too_large:
-            return sum(self.tally(half, tallies) for half in self._halves(query, too_large))
-        count = int(found.pop(_ALL)["doc_count"])
-        if count:
-            _collect(self._view, self._nodes, {**found, "doc_count": count}, tallies)
-        return count
+    def tally(self, asked: Mapping[str, Aggregation], find: Any, count: Any = None) -> int:
+        """Tally all aggregations of the level; return the number of records."""
+        total = self._numbers(asked, find, count)
+        for name, aggregation in asked.items():
+            if isinstance(aggregation, (Terms, DateHistogram, Filters, Cardinality)):
+                self._buckets(name, aggregation, find)
+            elif isinstance(aggregation, Percentiles) and _is_untyped(aggregation):
+                self._untyped_percentiles(name, aggregation, find)
+        return total
 
-    def _ask(self, query: Query) -> Body:
-        try:
-            found = self._view.searcher.aggregate(query, self._body)
-        except ValueError as error:
-            if any(sign in str(error) for sign in _TOO_LARGE):
-                raise _TooLarge from error
-            raise
-        if any(_is_cut(answer) for answer in found.values()):
-            raise _TooLarge
-        return found
+    def _numbers(self, asked: Mapping[str, Aggregation], find: Any, count: Any) -> int:
+        """Ask for the counts of the level, and for its statistics beside them."""
+        columns, readers = [], []
+        for name, aggregation in asked.items():
+            if isinstance(aggregation, (Terms, DateHistogram, Filters, Cardinality)):
+                continue
+            if isinstance(aggregation, Percentiles):
+                if not _is_untyped(aggregation):
+                    columns.append(_quantiles(quoted(field_of(aggregation)[0]), aggregation))
+                    readers.append((name, 1))
+                continue
+            columns += _statistics(*field_of(aggregation), self._compiler)
+            readers.append((name, 4))
+        chosen = ", ".join([*self._keys, "count(*)", *columns])
+        rows = self._rows(f"SELECT {chosen} FROM ({self._source}){self._grouped()}")
+        total = 0
+        for row in rows:
+            keys, number, *values = row[: len(self._keys)], *row[len(self._keys) :]
+            total += number
+            if count is not None:
+                count(keys, number)
+            tallies = find(keys)
+            at = 0
+            for name, width in readers:
+                _add(tallies, name, values[at : at + width])
+                at += width
+        return total
 
-    def _halves(self, query: Query, error: _TooLarge) -> Iterator[Query]:
-        """Split the records of a query in two by time."""
-        view = self._view
-        first = view.first(query, "_ms", 1, Order.Asc)[0][0]
-        last = view.first(query, "_ms", 1, Order.Desc)[0][0]
-        if first == last:
-            raise QueryError(
-                "one millisecond holds more values than can be counted; narrow the query"
-            ) from error
-        middle = (first + last) // 2
-        yield both(query, view.between("_ms", first, middle))
-        yield both(query, view.between("_ms", middle + 1, last))
+    def _buckets(self, name: str, aggregation: Aggregation, find: Any) -> None:
+        key = f"k{len(self._keys)}"
+        compiler = self._compiler
+        values, read = self._values(aggregation)
+        source = f"SELECT *, {values} AS {key} FROM ({self._source})"
+        source = f"SELECT * FROM ({source}) WHERE {key} IS NOT NULL"
+        level = _Level(self._views, compiler, source, [*self._keys, key])
+
+        def add(keys: tuple[Any, ...], number: int) -> None:
+            find(keys[:-1]).counts_of(name).add(read(keys[-1]), number)
+
+        def within(keys: tuple[Any, ...]) -> Tallies:
+            below: Tallies = find(keys[:-1]).counts_of(name).below[read(keys[-1])]
+            return below
+
+        level.tally(nested(aggregation), within, add)
+
+    def _values(self, aggregation: Aggregation) -> tuple[str, Callable[[Any], Key]]:
+        """Return the SQL of the values of a record, and what makes a key of each."""
+        field, kind = field_of(aggregation)
+        if kind is not FieldKind.OBJECT or field not in OBJECT_KEYS:
+            return _values(aggregation, self._compiler)
+        path = self._compiler.value(field)
+        found = f"len(list_filter(_leaves, lambda x: x.k = {path})) > 0"
+        sql = f"SELECT 1 FROM ({self._source}) WHERE _leaves IS NOT NULL AND {found} LIMIT 1"
+        if self._rows(sql):
+            return _values(aggregation, self._compiler)
+        column = quoted(field)
+        if OBJECT_KEYS[field] == "VARCHAR[]":
+            column = f"unnest(list_distinct({column}))"
+        return column, _same
+
+    def _untyped_percentiles(self, name: str, aggregation: Percentiles, find: Any) -> None:
+        numbers = _leaf_numbers(field_of(aggregation)[0], self._compiler)
+        source = f"SELECT *, unnest({numbers}) AS number FROM ({self._source})"
+        chosen = ", ".join([*self._keys, _quantiles("number", aggregation)])
+        for row in self._rows(f"SELECT {chosen} FROM ({source}){self._grouped()}"):
+            _add(find(row[:-1]), name, row[-1:])
+
+    def _grouped(self) -> str:
+        return f" GROUP BY {', '.join(self._keys)}" if self._keys else ""
+
+    def _rows(self, sql: str) -> list[tuple[Any, ...]]:
+        return self._views.rows(sql, self._compiler)
 
 
-def _is_cut(answer: Body) -> bool:
-    """Return whether tantivy left out terms, here or in any bucket."""
-    if answer.get("sum_other_doc_count"):
-        return True
-    buckets = answer.get("buckets", ())
-    if not buckets:
-        return False
-    below = [name for name, value in buckets[0].items() if isinstance(value, dict)]
-    return any(_is_cut(bucket[name]) for name in below for bucket in buckets)
+def _is_untyped(aggregation: Percentiles) -> bool:
+    return field_of(aggregation)[1] is FieldKind.OBJECT
 
 
-# Requests.
+def _add(tallies: Tallies, name: str, values: Any) -> None:
+    if len(values) == 1:
+        if values[0] is not None:
+            tallies.percentiles[name] = [*map(float, values[0])]
+    elif values[0]:
+        tallies.numbers_of(name).add(values[0], float(values[1]), values[2], values[3])
 
 
-def _bodies(nodes: Children, at: str = "") -> Body:
-    """Make the aggregations of one level; a chosen filter's stand beside their neighbours."""
-    bodies: Body = {}
-    for index, node in enumerate(nodes.values()):
-        name = f"{at}{index}"
-        if node.chosen is not None:
-            bodies |= _bodies(node.children, f"{name}.")
-            continue
-        bodies[name] = _body(node)
-        if node.children:
-            bodies[name]["aggs"] = _bodies(node.children)
-        if _has_magnitudes(node):
-            bodies[f"{name}.stats"] = {"stats": {"field": node.field[0]}}
-    return {name: body for name, body in bodies.items() if body}
+def _quantiles(column: str, aggregation: Percentiles) -> str:
+    percents = ", ".join(f"{percent / 100!r}::DOUBLE" for percent in aggregation.percents)
+    return f"quantile_disc({column}, [{percents}])"
 
 
-def _body(node: Node) -> Body:
-    match node.aggregation:
+def _statistics(field: str, kind: FieldKind, compiler: Compiler) -> list[str]:
+    """Return the columns for count, sum, minimum and maximum of a field."""
+    if kind is not FieldKind.OBJECT:
+        column = quoted(field)
+        return [f"{each}({column})" for each in ("count", "sum", "min", "max")]
+    numbers = _leaf_numbers(field, compiler)
+    return [
+        f"coalesce(sum(len({numbers})), 0)",
+        f"sum(list_sum({numbers}))",
+        f"min(list_min({numbers}))",
+        f"max(list_max({numbers}))",
+    ]
+
+
+def _leaf_numbers(field: str, compiler: Compiler) -> str:
+    path = compiler.value(field)
+    found = f"list_filter(_leaves, lambda x: x.k = {path} AND x.t = 'n')"
+    return f"list_distinct(list_transform({found}, lambda x: x.n))"
+
+
+def _values(aggregation: Aggregation, compiler: Compiler) -> tuple[str, Callable[[Any], Key]]:
+    """Return the SQL of the values of a record, and what makes a key of each."""
+    match aggregation:
         case DateHistogram(interval_ms=interval):
-            # Empty slots are filled in later; tantivy would take memory for each.
-            return {"histogram": {"field": "_ms", "interval": interval, "min_doc_count": 1}}
-        case _ if isinstance(node.aggregation, Statistic) and not untyped.in_extra(node.field[0]):
-            return {"stats": {"field": _values_of(*node.field)}}
-        case _ if _has_magnitudes(node):
-            return _all_terms(magnitude_column(node.field[0]))
-        case _:
-            return _all_terms(_values_of(*node.field))
-
-
-def _all_terms(column: str) -> Body:
-    return {"terms": {"field": column, "size": MAX_VALUES, "segment_size": MAX_VALUES}}
-
-
-def _has_magnitudes(node: Node) -> bool:
-    return isinstance(node.aggregation, Percentiles) and node.field[1] is FieldKind.FLOAT
-
-
-def _values_of(field: str, kind: FieldKind) -> str:
-    """Return the column whose values tell those of a field."""
+            return f"(_ms - ((_ms % {interval:d}) + {interval:d}) % {interval:d})", int
+        case Filters(queries=queries):
+            names = list(queries)
+            chosen = ", ".join(
+                f"CASE WHEN {compiler.node(parse(query))} THEN {index} END"
+                for index, query in enumerate(queries.values())
+            )
+            return f"unnest([{chosen}])", lambda index: names[index]
+    field, kind = field_of(aggregation)
+    column = quoted(field)
+    if field == "tags":
+        return f"unnest(list_distinct({_short('tags')}))", _same
+    if kind is FieldKind.KEYWORD:
+        return f"CASE WHEN strlen({column}) <= {MAX_KEY_BYTES} THEN {column} END", _same
     if kind is not FieldKind.OBJECT:
-        return column_of(field)
-    return extra_path(field) if untyped.in_extra(field) else "_envelope"
+        return column, _same
+    return f"unnest(list_distinct({_key_values(field, compiler)}))", _tagged
 
 
-# Answers.
+def _short(values: str) -> str:
+    return f"list_filter({values}, lambda x: strlen(x) <= {MAX_KEY_BYTES})"
 
 
-def _collect(view: View, nodes: Children, level: Body, tallies: Tallies, at: str = "") -> None:
-    """Add the answers of one level, which are those about `doc_count` records."""
-    for index, (name, node) in enumerate(nodes.items()):
-        found = level.get(f"{at}{index}", {})
-        match node.aggregation:
-            case _ if node.chosen is not None:
-                count = level["doc_count"] if node.counted else 0
-                below = tallies.counts_of(name).add(node.chosen, count)
-                _collect(view, node.children, level, below, f"{at}{index}.")
-            case Terms() | DateHistogram() | Cardinality():
-                _collect_buckets(view, node, found["buckets"], tallies.counts_of(name))
-            case Percentiles():
-                _collect_numbers(node, found, tallies, name)
-                _collect_stats(level.get(f"{at}{index}.stats", {}), tallies, name)
-            case _ if untyped.in_extra(node.field[0]):
-                _collect_numbers(node, found, tallies, name)
-            case _:
-                _collect_stats(found, tallies, name)
+def _key_values(field: str, compiler: Compiler) -> str:
+    """Return the SQL of the list of values of a key, each behind the letter of its type."""
+    path = compiler.value(field)
+    found = f"list_filter(_leaves, lambda x: x.k = {path})"
+    values = f"coalesce(list_transform({found}, lambda x: x.t || x.v), [])"
+    kind, column = OBJECT_KEYS.get(field), quoted(field)
+    if kind == "VARCHAR[]":
+        values = f"list_concat(list_transform({column}, lambda y: 's' || y), {values})"
+    elif kind is not None:
+        one = f"CASE WHEN {column} IS NULL THEN [] ELSE ['s' || {column}] END"
+        values = f"list_concat({one}, {values})"
+    return _short(values)
 
 
-def _collect_buckets(view: View, node: Node, buckets: Sequence[Body], counts: Counts) -> None:
-    """Add buckets to the tallies; there may be tens of thousands, so the loop does little."""
-    keys_of = _keys_of(view, node)
-    if node.counted and not node.children:
-        tallied = counts.counts
-        for bucket in buckets:
-            count = bucket["doc_count"]
-            for key in keys_of(bucket):
-                tallied[key] = tallied.get(key, 0) + count
-        return
-    for bucket in buckets:
-        count = bucket["doc_count"] if node.counted else 0
-        for key in keys_of(bucket):
-            _collect(view, node.children, bucket, counts.add(key, count))
+def _same(key: Any) -> Key:
+    value: Key = key
+    return value
 
 
-def _keys_of(view: View, node: Node) -> Callable[[Body], Sequence[Key]]:
-    """Return the function that maps a bucket of a node to its values."""
-    field, kind = node.field
-    if isinstance(node.aggregation, DateHistogram):
-        return lambda bucket: (int(bucket["key"]),)
-    if kind is not FieldKind.OBJECT:
-        return lambda bucket: (bucket["key"],)
-    if untyped.in_extra(field):
-        return _free_key
-    return lambda bucket: view.envelopes[int(bucket["key"])].values(field)
-
-
-def _free_key(bucket: Body) -> Sequence[Key]:
-    value = value_of(bucket)
-    return (untyped.write(value) if isinstance(value, bool) else value,)
-
-
-def _collect_numbers(node: Node, found: Body, tallies: Tallies, name: str) -> None:
-    counts, numbers = tallies.counts_of(name).counts, tallies.numbers_of(name)
-    are_middles = _has_magnitudes(node)
-    for bucket in found["buckets"]:
-        key, count = bucket["key"], bucket["doc_count"]
-        if are_middles:
-            number = middle(key)
-            counts[number] = counts.get(number, 0) + count
-        elif not isinstance(key, str) and "key_as_string" not in bucket:
-            counts[key] = counts.get(key, 0) + count
-            numbers.add(count, key * count, key, key)
-
-
-def _collect_stats(stats: Mapping[str, Any], tallies: Tallies, name: str) -> None:
-    if stats:
-        tallies.numbers_of(name).add(stats["count"], stats["sum"], stats["min"], stats["max"])
+def _tagged(key: str) -> Key:
+    kind, text = key[0], key[1:]
+    if kind != "n":
+        return text
+    return float(text) if any(c in text for c in ".en") else int(text)

@@ -1,4 +1,4 @@
-"""Reads stored records: the document from stored fields, columns and envelope."""
+"""Hits: the documents of records, as they were stored."""
 
 from __future__ import annotations
 
@@ -10,31 +10,27 @@ import msgspec
 
 from shipper.fields import FIELDS
 from shipper.store.api import Hit
-from shipper.store.embedded.envelope import HAS
-from shipper.store.embedded.schema import FLOATS, INTEGERS
+from shipper.store.embedded.compile import Compiler
 from shipper.times import iso
 
 if TYPE_CHECKING:
-    import tantivy
+    from shipper.store.embedded.view import Views
 
-    from shipper.store.embedded.view import View
-
-_COLUMNS: Final = (*INTEGERS, *FLOATS, "_ms", "_envelope", "_created", "_offset", "_position")
-_SEVERAL: Final = "tags"
-PORTION: Final = 1000  # records read at a time by an iteration
-
-Place = tuple["View", "tantivy.DocAddress"]
+CHOSEN: Final = "_writer, _order, _ms, _stream, _position, run, seq, _doc"
+EAGER: Final = 1000  # hits that are read with their documents at once
+PORTION: Final = 1000  # hits read at a time by an iteration
 
 
 @dataclass(frozen=True, slots=True)
 class StoredHits(Sequence[Hit]):
     """
-    Hits whose fields are read from the index on access.
+    Hits whose documents are read on access.
 
-    Only their places are kept in memory (about 100 bytes each), never their fields.
+    Only their places (writer and order) are kept in memory.
     """
 
-    places: Sequence[Place]
+    places: Sequence[tuple[Any, ...]]
+    views: Views
 
     def __len__(self) -> int:
         return len(self.places)
@@ -45,56 +41,38 @@ class StoredHits(Sequence[Hit]):
     def __getitem__(self, index: slice) -> Sequence[Hit]: ...
     def __getitem__(self, index: int | slice) -> Hit | Sequence[Hit]:
         if isinstance(index, slice):
-            return StoredHits(self.places[index])
-        return read_hits([self.places[index]])[0]
+            return StoredHits(self.places[index], self.views)
+        return self._read([self.places[index]])[0]
 
     def __iter__(self) -> Iterator[Hit]:
         for start in range(0, len(self.places), PORTION):
-            yield from read_hits(self.places[start : start + PORTION])
+            yield from self._read(self.places[start : start + PORTION])
+
+    def _read(self, places: Sequence[tuple[Any, ...]]) -> list[Hit]:
+        orders = [order for _, order in places]
+        compiler = Compiler()
+        numbers = compiler.value(orders)
+        within = f"_order BETWEEN {min(orders):d} AND {max(orders):d}"
+        rows = self.views.answer(
+            lambda view: self.views.rows(
+                f"SELECT {CHOSEN} FROM ({view.source()}) WHERE {within} "
+                f"AND list_contains({numbers}, _order)",
+                compiler,
+            )
+        )
+        found = {row[:2]: row for row in rows}
+        return [hit_of(found[place]) for place in places if place in found]
 
 
-def read_hits(places: Sequence[Place]) -> list[Hit]:
-    """Read records, in the order of the places."""
-    by_part: dict[int, list[int]] = {}
-    for index, (view, _) in enumerate(places):
-        by_part.setdefault(id(view), []).append(index)
-    hits: list[Hit | None] = [None] * len(places)
-    for indexes in by_part.values():
-        view = places[indexes[0]][0]
-        addresses = [places[index][1] for index in indexes]
-        for index, hit in zip(indexes, _read(view, addresses), strict=True):
-            hits[index] = hit
-    return [hit for hit in hits if hit is not None]
-
-
-def _read(view: View, addresses: list[tantivy.DocAddress]) -> Iterator[Hit]:
-    searcher = view.searcher
-    columns = [searcher.fast_field_values(name, addresses) for name in _COLUMNS]
-    for address, *values in zip(addresses, *columns, strict=True):
-        row = {n: v for n, v in zip(_COLUMNS, values, strict=True) if v is not None}
-        yield _hit(view, searcher.doc(address).to_dict(), row)
-
-
-def _hit(view: View, stored: dict[str, list[Any]], row: dict[str, Any]) -> Hit:
-    fields = {**row, **{k: v if k == _SEVERAL else v[0] for k, v in stored.items()}}
-    fields.update(_objects(view, fields))
-    fields["@timestamp"] = fields["timestamp"] = iso(fields["_ms"])
-    if "_stream" in fields:
-        origin = f"{fields['_stream']}-{fields['_position']}"
-    else:
-        origin = f"{fields['run']}-{fields['seq']}"
-    source = {name: fields[name] for name in ("timestamp", *FIELDS) if name in fields}
-    return Hit(origin, fields["_ms"], source)
-
-
-def _objects(view: View, fields: dict[str, Any]) -> dict[str, Any]:
-    """Return the objects of a record, from its envelope and the columns beside it."""
-    objects = dict(view.envelopes[fields["_envelope"]].objects)
-    objects.pop(HAS)
-    if "_created" in fields:
-        objects["event"] = {**objects.get("event", {}), "created": iso(fields["_created"])}
-    if "_offset" in fields:
-        objects["log"] = {**objects.get("log", {}), "offset": fields["_offset"]}
-    if "_extra" in fields:
-        objects["extra"] = msgspec.json.decode(fields["_extra"])
-    return objects
+def hit_of(row: tuple[Any, ...]) -> Hit:
+    """Return the hit of a row of CHOSEN."""
+    _, _, ms, stream, position, run, seq, doc = row
+    fields = msgspec.json.decode(doc)
+    fields["@timestamp"] = fields["timestamp"] = iso(ms)
+    origin = f"{run}-{seq}" if stream is None else f"{stream}-{position}"
+    source = {
+        name: fields[name]
+        for name in ("timestamp", *FIELDS)
+        if name in fields and fields[name] not in (None, [], {})
+    }
+    return Hit(origin, ms, source)

@@ -1,19 +1,14 @@
-"""
-Tallies of the results of parts and runs, and the result made from all of them.
-
-All tallies are sums, so a result depends neither on the number nor on the order of the parts.
-"""
+"""Tallies of the rows that DuckDB returns, and the results made of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from shipper.store.answers import (
     MAX_VALUES,
     Key,
     by_frequency,
-    percentile,
     slots_of,
     too_many_values,
 )
@@ -78,6 +73,7 @@ class Tallies:
 
     counts: dict[str, Counts] = field(default_factory=dict)
     numbers: dict[str, NumberTally] = field(default_factory=dict)
+    percentiles: dict[str, list[float | None]] = field(default_factory=dict)
 
     def counts_of(self, name: str) -> Counts:
         """Return the counts of an aggregation."""
@@ -99,7 +95,9 @@ def results(
 ) -> dict[str, Result]:
     """Return the results of one level."""
     return {
-        name: _result(
+        name: _percentiles(aggregation, tallies.percentiles.get(name))
+        if isinstance(aggregation, Percentiles)
+        else _result(
             aggregation,
             tallies.counts.get(name, _NO_COUNTS),
             tallies.numbers.get(name, _NO_NUMBERS),
@@ -125,12 +123,11 @@ def _result(
         case Filters():
             names = aggregation.queries
             return Buckets([_bucket(name, aggregation, counts, selection) for name in names])
-        case Percentiles():
-            return _percentiles(aggregation, counts, numbers)
         case Cardinality():
             limit_values(aggregation.field, len(counts.counts))
             return Number(len(counts.counts))
         case _:
+            assert not isinstance(aggregation, Percentiles)
             return Number(_statistic(aggregation, numbers) if numbers.count else None)
 
 
@@ -165,14 +162,10 @@ def _bucket(
 
 
 def _percentiles(
-    aggregation: Percentiles, counts: Counts, numbers: NumberTally
+    aggregation: Percentiles, values: Sequence[float | None] | None
 ) -> PercentileValues:
-    by_number = {float(key): count for key, count in counts.counts.items()}
-    values: dict[float, float | None] = {}
-    for percent in aggregation.percents:
-        value = percentile(by_number, percent)
-        values[percent] = None if value is None else min(max(value, numbers.least), numbers.most)
-    return PercentileValues(values)
+    found = values or [None] * len(aggregation.percents)
+    return PercentileValues(dict(zip(aggregation.percents, found, strict=True)))
 
 
 def limit_values(field_name: str, values: int) -> None:

@@ -1,173 +1,154 @@
-"""A part as a question sees it: a fixed set of records, whatever the writer does meanwhile."""
+"""
+The records as a question sees them: the pieces of the listing, and the commits in memory.
+
+A commit is read once, into a table in memory, which is a few megabytes; it leaves the table when a
+piece has replaced it.
+"""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from tantivy import DocAddress, FieldType, Occur, Order, Query
+import duckdb
 
 from shipper.errors import StoreUnavailable
-from shipper.store.embedded import parts
-from shipper.store.embedded.envelope import Envelope, parse_envelope, read_envelopes
-from shipper.store.embedded.parts import IndexPart
+from shipper.store.embedded import layout
+from shipper.store.embedded.columns import (
+    COLUMNS,
+    ORDER_BITS,
+    literal,
+    paths_list,
+    quoted,
+    read_commits,
+)
+from shipper.store.embedded.engine import READ_MEMORY, connect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    import tantivy
+    from shipper.store.api import Selection
+    from shipper.store.embedded.compile import Compiler
+    from shipper.store.embedded.layout import StoredFile
 
-Placed = tuple[int, DocAddress]
-
-ATTEMPTS = 5  # a merge may replace files between two steps of opening
+ATTEMPTS: Final = 20  # the writer may replace files between the listing and the reading
 
 
-@dataclass(slots=True)
-class PartTimes:
-    """The range of times in a part, computed when it is first needed."""
+Answer = TypeVar("Answer")
 
-    records: int = -1
-    first: int = 0
-    last: int = -1
-
-    def of(self, searcher: tantivy.Searcher) -> tuple[int, int]:
-        """Return the first and the last time; of no records, the last is before the first."""
-        if self.records != searcher.num_docs:
-            asked = {"stats": {"field": "_ms"}}
-            found = searcher.aggregate(Query.all_query(), {"t": asked})["t"]
-            if found["count"]:
-                self.first, self.last = int(found["min"]), int(found["max"])
-            self.records = searcher.num_docs
-        return self.first, self.last
+# Writer, number, inode and time of a commit: another store may take the place of the one before.
+CommitFile = tuple[str, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The records of a part at one moment."""
+    """The files of the store at one moment."""
 
-    identity: tuple[int, int]
-    index: tantivy.Index
-    searcher: tantivy.Searcher
-    envelopes: Mapping[int, Envelope]
-    heartbeats: Sequence[int] = ()  # the envelopes of these
+    pieces: Sequence[StoredFile]
+    newest: dict[str, int]  # the last commit of each writer
 
-    times: PartTimes | None = None
-
-    @property
-    def schema(self) -> tantivy.Schema:
-        """The fields of the part."""
-        return self.index.schema
-
-    def count(self, query: Query) -> int:
-        """Return the number of records that match a query."""
-        # A tenth of the time of a search, which has to keep the best hits (measured).
-        return int(self.searcher.aggregate(query, {"x": {"filter": "*"}})["x"]["doc_count"])
-
-    def bounds(self) -> tuple[int, int] | None:
-        """
-        Return the times of the first and the last record (epoch ms), None where it isn't known.
-
-        The newest part still grows, so its times are unknown: finding them costs what it saves.
-        """
-        return None if self.times is None else self.times.of(self.searcher)
-
-    def first(self, query: Query, column: str, limit: int, order: Order) -> list[Placed]:
-        """Return the first records by a column: its value and the address of each."""
-        if limit == 0:
-            return []
-        found = self.searcher.search(query, limit, count=False, order_by_field=column, order=order)
-        return found.hits
-
-    def between(self, column: str, first: int | None, last: int | None) -> Query:
-        """Return the query for an integer column between two numbers, both included."""
-        if first is None and last is None:
-            return Query.all_query()
-        return Query.range_query(self.schema, column, FieldType.Integer, first, last)
-
-
-@contextmanager
-def readable(root: Path) -> Iterator[None]:
-    """Turn tantivy's errors about unreadable files into `StoreUnavailable`."""
-    try:
-        yield
-    except (ValueError, OSError) as error:
-        raise parts.unreadable(root, error) from error
-
-
-def both(one: Query, other: Query) -> Query:
-    """Return the query that matches where both do."""
-    return Query.boolean_query([(Occur.Must, one), (Occur.Must, other)])
-
-
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    """A part that stays open; another index may put another part in its place."""
-
-    identity: tuple[int, int]
-    index: tantivy.Index
-    envelopes: dict[int, Envelope] = field(default_factory=dict)
-    heartbeats: list[int] = field(default_factory=list)
-    times: PartTimes = field(default_factory=PartTimes)
+    def source(self, selection: Selection | None = None) -> str:
+        """Return the SQL of the records, without pieces that lie outside of the selection."""
+        by_writer: dict[str, list[Path]] = {}
+        for piece in self.pieces:
+            if selection is None or not _is_outside(piece, selection):
+                by_writer.setdefault(piece.writer, []).append(piece.path)
+        parts = [
+            f"SELECT {literal(writer)} AS _writer, * FROM read_parquet({paths_list(paths)})"
+            for writer, paths in by_writer.items()
+        ]
+        return " UNION ALL ".join([*parts, "SELECT * FROM commits"])
 
 
 class Views:
-    """The parts of an index, kept open between questions."""
+    """The connection of a reader, and the commits that it has read."""
 
     def __init__(self, root: Path) -> None:
-        self._root = root
-        self._opened: dict[IndexPart, _Opened] = {}
+        self.root = root
+        self._connection = connect(root, memory=READ_MEMORY)
+        columns = ", ".join(f"{quoted(name)} {kind}" for name, kind in self._columns().items())
+        self._connection.execute(f"CREATE TABLE commits (_writer VARCHAR, {columns})")
+        self._loaded: set[CommitFile] = set()
 
-    def current(self) -> list[View]:
+    def current(self) -> View:
         """
-        Return the parts as of now, oldest first.
+        Return the files as of now.
 
         Raises:
-            StoreUnavailable: there is no index, or a part of it can't be read.
+            StoreUnavailable: there is no store, or it can't be read.
         """
-        try:
-            found = parts.list_parts(self._root)
-        except OSError as error:
-            raise parts.no_index(self._root, error) from error
-        for gone in self._opened.keys() - set(found):
-            del self._opened[gone]
-        views = (self._view(part, is_newest=part == found[-1]) for part in found)
-        return [view for view in views if view is not None]
+        return self.answer(lambda view: view)
+
+    def answer(self, ask: Callable[[View], Answer]) -> Answer:
+        """
+        Return what `ask` finds in the files as of now; asked again if they change meanwhile.
+
+        Raises:
+            StoreUnavailable: there is no store, or it can't be read.
+        """
+        for _ in range(ATTEMPTS):
+            files = layout.list_store(self.root)
+            try:
+                self._load([file for file in files if not file.is_piece])
+                return ask(_view(files))
+            except (duckdb.Error, OSError) as error:
+                failed = error
+                if all(file.path.exists() for file in files):
+                    break
+        raise StoreUnavailable(
+            f"cannot read the store {self.root}: {failed}",
+            "if the disk is intact, move the file that is named away (its records are lost)",
+        ) from failed
+
+    def rows(self, sql: str, compiler: Compiler) -> list[tuple[Any, ...]]:
+        """Return the rows of a statement."""
+        return self._connection.execute(sql, compiler.parameters(sql)).fetchall()
 
     def close(self) -> None:
-        """Close all parts."""
-        self._opened.clear()
+        """Close the connection; a second call does nothing."""
+        self._connection.close()
 
-    def _view(self, part: IndexPart, *, is_newest: bool) -> View | None:
-        """Open a part as of now; None if it was dropped in the meantime."""
-        for attempt in range(ATTEMPTS):
-            try:
-                return self._open(part, is_newest=is_newest)
-            except FileNotFoundError:
-                return None
-            except (ValueError, OSError, StoreUnavailable) as error:
-                self._opened.pop(part, None)
-                if not part.path.exists():
-                    return None
-                if attempt < ATTEMPTS - 1:
-                    continue
-                if isinstance(error, StoreUnavailable):
-                    raise
-                raise parts.unreadable(part.path, error) from error
-        return None
+    def _load(self, commits: Sequence[StoredFile]) -> None:
+        there = {_identity(file): file for file in commits}
+        for gone in self._loaded - there.keys():
+            self._connection.execute(
+                "DELETE FROM commits WHERE _writer = ? AND _order >= ? AND _order < ?",
+                [gone[0], gone[1] << ORDER_BITS, (gone[1] + 1) << ORDER_BITS],
+            )
+            self._loaded.discard(gone)
+        by_writer: dict[str, list[StoredFile]] = {}
+        for new in sorted(there.keys() - self._loaded):
+            by_writer.setdefault(new[0], []).append(there[new])
+        for writer, files in by_writer.items():
+            records = read_commits([file.path for file in files])
+            self._connection.execute(
+                f"INSERT INTO commits SELECT {literal(writer)}, * FROM ({records})"
+            )
+            self._loaded |= {new for new, file in there.items() if file in files}
 
-    def _open(self, part: IndexPart, *, is_newest: bool) -> View:
-        identity = part.identity()
-        opened = self._opened.get(part)
-        if opened is None or opened.identity != identity:
-            opened = self._opened[part] = _Opened(identity, parts.open_index(part))
-        opened.index.reload()
-        searcher = opened.index.searcher()
-        for number, text in read_envelopes(searcher).items():
-            if number not in opened.envelopes:
-                envelope = opened.envelopes[number] = parse_envelope(number, text)
-                if envelope.is_heartbeat:
-                    opened.heartbeats.append(number)
-        times = None if is_newest else opened.times
-        return View(identity, opened.index, searcher, opened.envelopes, opened.heartbeats, times)
+    @staticmethod
+    def _columns() -> dict[str, str]:
+        return {n: "BIGINT" if k == "TIMESTAMP" else k for n, k in COLUMNS.items()}
+
+
+def _identity(file: StoredFile) -> CommitFile:
+    stat = file.path.stat()
+    return file.writer, file.first, stat.st_ino, stat.st_mtime_ns
+
+
+def _view(files: Sequence[StoredFile]) -> View:
+    newest: dict[str, int] = {}
+    for file in files:
+        newest[file.writer] = max(newest.get(file.writer, 0), file.last)
+    return View([file for file in files if file.is_piece], newest)
+
+
+def _is_outside(piece: StoredFile, selection: Selection) -> bool:
+    """Return whether no record of a piece can lie within the time of a selection."""
+    if piece.times is None:
+        return False
+    first, last = piece.times
+    return (selection.since is not None and last < selection.since) or (
+        selection.until is not None and first >= selection.until
+    )

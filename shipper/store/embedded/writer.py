@@ -1,76 +1,76 @@
 """
-The one writer of the embedded index.
+The one writer of a folder of the embedded store.
 
-Exactly the calls of `write` that returned survive a crash. A call is one commit of tantivy: new
-files are synced, then `meta.json` is renamed over the old one. After a kill before the rename,
-nothing of the call is stored; after a kill behind it, all of it is, although the call did not
-return. The caller finds out by `origins_after(the last commit it knows of)`.
+Exactly the calls of `store` that returned survive a crash. A call is one commit, a file that is
+synced and renamed (layout.py). After a kill before the rename, nothing of the call is stored;
+after a kill behind it, all of it is, although the call did not return. The caller finds out by
+`origins_after(the last commit it knows of)`.
 
-Commits are numbered 1, 2, 3 … over all parts, even if parts are dropped. A failed call is undone
-before the next one begins, so it may be repeated as it is or in other portions.
+A failed call is undone before the next one begins, so it may be repeated as it is or in other
+portions. Pieces are made by `retain`, between the calls.
 """
 
 from __future__ import annotations
 
 import os
-from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import tantivy
+import duckdb
 
 from shipper import crashpoints
 from shipper.crashpoints import CrashPoint
 from shipper.errors import StoreUnavailable
-from shipper.files import open_locked
-from shipper.store.embedded import parts
-from shipper.store.embedded.document import Encoder, Refused
-from shipper.store.embedded.envelope import read_envelopes
-from shipper.store.embedded.incoming import Documents, Incoming, Pieces
-from shipper.store.embedded.origins import origins_between, positions_of
-from shipper.store.embedded.parts import IndexPart
-from shipper.store.embedded.schema import ORDER_BITS
+from shipper.fields import HEARTBEAT
+from shipper.files import open_locked, sync, write_whole
+from shipper.store.embedded import layout
+from shipper.store.embedded.columns import ORDER_BITS, SEPARATOR, literal, paths_list, read_commits
+from shipper.store.embedded.engine import WRITE_MEMORY, connect
+from shipper.store.embedded.incoming import Documents, Incoming
+from shipper.store.embedded.lines import LineEncoder
+from shipper.store.embedded.pieces import make_piece, next_merge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-MIB: Final = 1 << 20
-MIN_HEAP_BYTES: Final = 15_000_000  # the minimum of tantivy; more is not faster (measured)
-MAX_ENVELOPES: Final = 10_000  # per part: a query on objects looks at each
+    from shipper.store.embedded.layout import StoredFile
 
-# Errors of tantivy about a refused document; any other error is a failure.
-_REFUSALS: Final = ("could not be parsed", "not valid JSON")
+HOT_RECORDS: Final = 20_000  # commits with so many records become a piece
+HOT_COMMITS: Final = 200
+HOT_BYTES: Final = 16 << 20  # a piece is made in memory
+PORTION: Final = 50_000  # positions at a time
 
 
 class EmbeddedWriter:
     """
     Stores records and drops old ones; used by one thread.
 
-    `keep_seconds` and `max_bytes` bound what `retain` keeps; parts are rolled so that there are
-    about 20 to 30 of them.
+    `keep_seconds` and `max_bytes` bound what `retain` keeps; `name` is the folder of this writer,
+    beside those of others.
     """
 
     def __init__(
-        self, path: Path, *, keep_seconds: int, max_bytes: int, heap_bytes: int = MIN_HEAP_BYTES
+        self, path: Path, *, keep_seconds: int, max_bytes: int, name: str = layout.MAIN
     ) -> None:
         """
-        Open the index for writing; create it if needed.
+        Open the store for writing; create it if needed.
 
         Raises:
-            StoreUnavailable: the folder cannot be used, is in use, or has unreadable parts.
+            StoreUnavailable: the folder cannot be used, is in use, or has the form of an old one.
         """
         self._root = path
+        self._folder = path / name
         self._keep_ms = keep_seconds * 1000
         self._max_bytes = max_bytes
-        self._heap_bytes = heap_bytes
-        self._part_bytes = min(max(max_bytes // 20, 8 * MIB), 1024 * MIB)
-        self._lock = _lock(path)
-        self._active: _Active | None = None
-        self._newest_ms: dict[IndexPart, int] = {}
+        self._encoder = LineEncoder()
+        self._connection: duckdb.DuckDBPyConnection | None = None
+        self._uncertain = False
+        self._hot: dict[int, int] = {}  # records by commit
+        self._lock = _lock(path, self._folder)
         try:
-            parts.delete_left_overs(path)
+            self._clear()
             self.commit = self._last_commit()
-            self._open_newest()
+            self._hot = {f.first: _count_lines(f) for f in self._files() if not f.is_piece}
         except OSError as error:
             self.close()
             raise _unusable(path, error) from error
@@ -93,268 +93,245 @@ class EmbeddedWriter:
         Raises:
             StoreUnavailable: nothing of this call is stored, and it may be repeated.
         """
+        number = self.commit + 1
+        path = layout.commit_path(self._folder, number)
         try:
-            active = self._ready()
-            refused = active.add(incoming, self.commit + 1)
+            self._undo(path)
+            lines, refused = self._encoder.encode([*incoming], number)
             crashpoints.reached(CrashPoint.INDEXING)
-            active.commit()
+            self._uncertain = True
+            write_whole(path, b"".join(lines), durable=True)
             crashpoints.reached(CrashPoint.INDEXED)
-        except (OSError, ValueError) as error:
-            self._abandon()
+        except OSError as error:
             raise _unusable(self._root, error) from error
-        self.commit += 1
+        self._uncertain = False
+        self.commit = number
+        self._hot[number] = len(lines)
         return refused
 
     def origins_after(self, commit: int) -> Iterator[tuple[str, Sequence[int]]]:
         """Return stream and positions of all that was stored after that commit, in portions."""
-        for part in self._parts():
-            yield from origins_between(parts.open_index(part), commit + 1, self.commit)
+        least, most = (commit + 1) << ORDER_BITS, (self.commit + 1) << ORDER_BITS
+        files = [file for file in self._files() if file.last > commit and file.first <= self.commit]
+        rows = self._query(
+            "SELECT coalesce(_stream, run) AS s, coalesce(_position, seq) AS p FROM ({files}) "
+            f"WHERE _order >= {least} AND _order < {most} "
+            f"AND \"event.dataset\" IS DISTINCT FROM '{HEARTBEAT}' ORDER BY s, p",
+            files,
+        )
+        stream, positions = "", list[int]()
+        for name, position in rows:
+            if positions and (name != stream or len(positions) == PORTION):
+                yield stream, positions
+                positions = []
+            stream = name
+            positions.append(position)
+        if positions:
+            yield stream, positions
 
     def positions_of(self, stream: str, first: int, last: int) -> list[int]:
         """
         Return the stored positions of a stream, `first` to `last`; called by any thread.
 
         Raises:
-            StoreUnavailable: the index cannot be read now; a part may just have been dropped.
+            StoreUnavailable: the store cannot be read now.
         """
-        try:
-            return [
-                position
-                for part in self._parts()
-                for position in positions_of(parts.open_index(part), stream, first, last)
-            ]
-        except (OSError, ValueError) as error:
-            raise _unusable(self._root, error) from error
+        text = literal(stream)
+        rows = self._query(
+            "SELECT coalesce(_position, seq) AS p FROM ({files}) WHERE "
+            f"(_stream = {text} OR (_stream IS NULL AND run = {text})) "
+            f"AND coalesce(_position, seq) BETWEEN {first:d} AND {last:d} ORDER BY p",
+            self._files(),
+        )
+        return [row[0] for row in rows]
 
     def retain(self, now_ms: int) -> None:
         """
-        Roll and drop parts by age and size.
+        Make pieces, and drop old ones by age and size.
 
-        A part is dropped when its newest record or its last write is older than the time to keep;
-        the oldest parts are dropped while the index is larger than its limit.
+        A piece is dropped when its newest record or its last write is older than the time to keep;
+        the oldest are dropped while the store is larger than its limit.
 
         Raises:
-            StoreUnavailable: a part can't be dropped.
+            StoreUnavailable: a file cannot be written or dropped.
         """
         try:
-            self._retain(now_ms)
-        except (OSError, ValueError) as error:
+            # Nothing may be dropped while a file that it has replaced is still there.
+            self._clear()
+            self._drop_by_age(now_ms - self._keep_ms)
+            self._drop_by_size()
+            self._compact(now_ms)
+        except (OSError, duckdb.Error) as error:
             raise _unusable(self._root, error) from error
 
+    def compact(self) -> int:
+        """
+        Turn all commits into pieces and merge them; return the number of records.
+
+        Raises:
+            StoreUnavailable: a file cannot be written.
+        """
+        try:
+            self._make_pieces([file for file in self._files() if not file.is_piece])
+            self._merge()
+            self._clear()
+        except (OSError, duckdb.Error) as error:
+            raise _unusable(self._root, error) from error
+        return self.documents
+
     def size_bytes(self) -> int:
-        """Return the size of the index on the disk."""
-        return sum(part.size_bytes() for part in self._parts())
+        """Return the size of the files of this writer."""
+        return sum(file.path.stat().st_size for file in self._files())
 
     @property
     def documents(self) -> int:
-        """The number of records in the index."""
-        return sum(_searcher(parts.open_index(part)).num_docs for part in self._parts())
+        """The number of records of this writer."""
+        return sum(f.records if f.is_piece else self._hot.get(f.first, 0) for f in self._files())
 
     def close(self) -> None:
-        """Close the index; a second call does nothing."""
-        self._abandon()
+        """Close the store; a second call does nothing."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
 
-    def _parts(self) -> list[IndexPart]:
+    def _files(self) -> list[StoredFile]:
         try:
-            return parts.list_parts(self._root)
+            return layout.list_writer(self._folder)
         except OSError as error:
             raise _unusable(self._root, error) from error
 
-    def _ready(self) -> _Active:
-        """Return the part that takes records now."""
-        active = self._active
-        if active is None:  # the call before failed: find out what is on the disk, and undo it
-            active = self._open_newest()
-        if active.part.size_bytes() >= self._part_bytes or active.envelopes >= MAX_ENVELOPES:
-            active = self._roll()
-        return active
+    def _undo(self, path: Path) -> None:
+        """Remove what a failed call may have stored under the number of the next one."""
+        if self._uncertain:
+            path.unlink(missing_ok=True)
+            sync(self._folder)
+            self._uncertain = False
 
-    def _open_newest(self) -> _Active:
-        found = parts.list_parts(self._root)
-        part = found[-1] if found else parts.create_part(self._root, 1, self.commit)
-        self._active = _Active(part, self._heap_bytes)
-        if self._active.undo_after(self.commit):
-            # The undone records may have defined envelopes, which go with them in some later
-            # merge: a part that starts afresh can't miss them.
-            self._roll()
-        return self._active
-
-    def _roll(self) -> _Active:
-        active, self._active = self._active, None
-        if active is not None:
-            active.finish()
-        number = parts.list_parts(self._root)[-1].number + 1
-        part = parts.create_part(self._root, number, self.commit)
-        self._active = _Active(part, self._heap_bytes)
-        return self._active
-
-    def _abandon(self) -> None:
-        active, self._active = self._active, None
-        if active is not None:
-            active.abandon()
+    def _clear(self) -> None:
+        for path in layout.replaced_files(self._folder):
+            path.unlink()
+            crashpoints.reached(CrashPoint.REPLACED_REMOVED)
 
     def _last_commit(self) -> int:
-        last = 0
-        for part in parts.list_parts(self._root):
-            index = parts.open_index(part)
-            last = max(last, part.manifest().commits_before, _last_commit(index))
-        return last
+        numbers = (file.last for file in layout.list_writer(self._folder))
+        return max(layout.dropped_commits(self._folder), *numbers, 0)
 
-    def _retain(self, now_ms: int) -> None:
-        active = self._ready()
-        oldest_kept = now_ms - self._keep_ms
-        if now_ms - active.part.created_ms() > self._keep_ms // 30 and active.documents:
-            self._roll()
-        found = parts.list_parts(self._root)[:-1]  # the newest stays, empty or not
-        for part in [p for p in found if self._expires_ms(p) < oldest_kept]:
-            self._drop(part)
-        self._drop_by_size()
-        parts.delete_left_overs(self._root)
+    def _query(self, sql: str, files: Sequence[StoredFile]) -> list[tuple[Any, ...]]:
+        sources = []
+        if pieces := [file.path for file in files if file.is_piece]:
+            chosen = '_order, _stream, _position, run, seq, "event.dataset"'
+            sources.append(f"SELECT {chosen} FROM read_parquet({paths_list(pieces)})")
+        if commits := [file.path for file in files if not file.is_piece]:
+            chosen = '_order, _stream, _position, run, seq, "event.dataset"'
+            sources.append(f"SELECT {chosen} FROM ({read_commits(commits)})")
+        if not sources:
+            return []
+        try:
+            text = sql.replace("{files}", " UNION ALL ".join(sources))
+            return self._connect().cursor().execute(text).fetchall()
+        except duckdb.Error as error:
+            raise _unusable(self._root, error) from error
+
+    def _connect(self) -> duckdb.DuckDBPyConnection:
+        if self._connection is None:
+            self._connection = connect(self._root, memory=WRITE_MEMORY, threads=1)
+        return self._connection
+
+    def _compact(self, now_ms: int) -> None:
+        hot = [file for file in self._files() if not file.is_piece]
+        if hot and (len(hot) >= HOT_COMMITS or self._is_large(hot) or self._is_old(hot, now_ms)):
+            self._make_pieces(hot)
+        self._merge()
+
+    def _merge(self) -> None:
+        while files := next_merge(self._files()):
+            make_piece(self._connect(), files)
+
+    def _is_large(self, hot: Sequence[StoredFile]) -> bool:
+        records = sum(self._hot.get(file.first, 0) for file in hot)
+        size = sum(file.path.stat().st_size for file in hot)
+        return records >= HOT_RECORDS or size >= HOT_BYTES
+
+    def _is_old(self, hot: Sequence[StoredFile], now_ms: int) -> bool:
+        """Return whether the oldest commit waits for longer than a thirtieth of what is kept."""
+        return now_ms - _written_ms(hot[0]) > self._keep_ms // 30
+
+    def _make_pieces(self, hot: Sequence[StoredFile]) -> None:
+        portion: list[StoredFile] = []
+        for file in hot:
+            portion.append(file)
+            if file is hot[-1] or self._is_large(portion):
+                make_piece(self._connect(), portion)
+                portion = []
+        for file in hot:
+            self._hot.pop(file.first, None)
+
+    def _drop_by_age(self, oldest_kept: int) -> None:
+        for file in self._files():
+            if file.times is not None:
+                newest = (
+                    min(file.times[1], _written_ms(file)) if file.records else _written_ms(file)
+                )
+                if newest < oldest_kept:
+                    self._drop(file)
 
     def _drop_by_size(self) -> None:
-        found = parts.list_parts(self._root)
-        sizes = [part.size_bytes() for part in found]
+        files = self._files()
+        sizes = [file.path.stat().st_size for file in files]
         excess = sum(sizes) - self._max_bytes
-        for part, size in zip(found[:-1], sizes, strict=False):
+        for file, size in zip(files, sizes, strict=True):
             if excess <= 0:
                 return
-            self._drop(part)
-            excess -= size
+            if file.is_piece:
+                self._drop(file)
+                excess -= size
 
-    def _drop(self, part: IndexPart) -> None:
-        self._newest_ms.pop(part, None)
-        after = [each for each in self._parts() if each.number > part.number]
-        last = after[0].manifest().commits_before if after else self.commit
-        parts.note_dropped(self._root, max(last, parts.dropped_commits(self._root)))
-        parts.drop_part(part)
-
-    def _expires_ms(self, part: IndexPart) -> int:
-        """Return the time of the newest record or last write of a closed part, the earlier one."""
-        newest = self._newest_ms.get(part)
-        if newest is None:
-            found = _maximum(parts.open_index(part), "_ms")
-            newest = part.written_ms() if found is None else min(found, part.written_ms())
-            self._newest_ms[part] = newest
-        return newest
+    def _drop(self, file: StoredFile) -> None:
+        dropped = layout.dropped_commits(self._folder)
+        layout.note_dropped(self._folder, max(file.last, dropped))
+        crashpoints.reached(CrashPoint.DROP_NOTED)
+        file.path.unlink()
+        sync(self._folder)
 
 
-class _Active:
-    """The part that takes records, with tantivy's writer for it."""
+def _written_ms(file: StoredFile) -> int:
+    return file.path.stat().st_mtime_ns // 1_000_000
 
-    def __init__(self, part: IndexPart, heap_bytes: int) -> None:
-        self.part = part
-        self._index = parts.open_index(part)
-        try:
-            self._writer: tantivy.IndexWriter | None = self._index.writer(heap_bytes, 1)
-        except ValueError as error:
-            raise parts.unreadable(part.path, error) from error
-        texts = read_envelopes(_searcher(self._index))
-        self._encoder = Encoder({text: number for number, text in texts.items()})
 
-    @property
-    def envelopes(self) -> int:
-        return self._encoder.envelopes
-
-    @property
-    def documents(self) -> int:
-        return _searcher(self._index).num_docs
-
-    def add(self, incoming: Sequence[Incoming], commit: int) -> list[tuple[int, str]]:
-        """Add records to the commit of that number; return index and reason of the refused."""
-        refused = []
-        add_json = self._open_writer().add_json
-        order = commit << ORDER_BITS
-        for index, encode in enumerate(self._encodings(incoming)):
-            try:
-                text = encode(order + index)
-            except Refused as reason:
-                refused.append((index, str(reason)))
-                continue
-            try:
-                add_json(text)
-            except ValueError as error:
-                if not any(sign in str(error) for sign in _REFUSALS):
-                    raise
-                self._encoder.take_back()
-                refused.append((index, str(error)))
-        return refused
-
-    def _encodings(self, incoming: Sequence[Incoming]) -> Iterator[Callable[[int], str]]:
-        """Return what makes tantivy's JSON of each record, for its place in the order."""
-        whole, pieces = self._encoder.encode, self._encoder.encode_pieces
-        for records in incoming:
-            if isinstance(records, Pieces):
-                yield from (partial(pieces, records, i) for i in range(len(records.bodies)))
-            else:
-                together = zip(records.ids, records.docs, records.times, strict=True)
-                yield from (partial(whole, origin, doc, ms) for origin, doc, ms in together)
-
-    def commit(self) -> None:
-        self._open_writer().commit()
-
-    def undo_after(self, commit: int) -> bool:
-        """Remove what was stored after that commit; return whether there was any."""
-        if _last_commit(self._index) <= commit:
-            return False
-        after = tantivy.Query.range_query(
-            self._index.schema, "_order", tantivy.FieldType.Integer, (commit + 1) << ORDER_BITS
+def _count_lines(file: StoredFile) -> int:
+    """Return the number of records in a commit; raise `StoreUnavailable` if it is damaged."""
+    content = file.path.read_bytes()
+    if content and not (
+        content.endswith(b"\n") and content.split(SEPARATOR.encode(), 1)[0].isdigit()
+    ):
+        raise StoreUnavailable(
+            f"the commit {file.path} is damaged", "move this file away (its records are lost)"
         )
-        writer = self._open_writer()
-        writer.delete_documents_by_query(after)
-        writer.commit()
-        return True
-
-    def finish(self) -> None:
-        """Wait for merges to end: nobody opens this part for writing again to clean up."""
-        writer, self._writer = self._open_writer(), None
-        writer.wait_merging_threads()
-
-    def abandon(self) -> None:
-        """Discard what is not committed, and release tantivy's lock."""
-        self._writer = None
-
-    def _open_writer(self) -> tantivy.IndexWriter:
-        if self._writer is None:
-            raise StoreUnavailable(f"the index part {self.part.path} is closed")
-        return self._writer
+    return content.count(b"\n")
 
 
-def _lock(path: Path) -> int:
-    """Create the folder and acquire its lock, which ends with the process."""
+def _lock(root: Path, folder: Path) -> int:
+    """Create the folders and acquire the lock of the writer, which ends with the process."""
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return open_locked(path / "lock", wait=False)
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        layout.refuse_old_form(root, os.listdir(root))
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return open_locked(folder / "lock", wait=False)
     except BlockingIOError as error:
         raise StoreUnavailable(
-            f"cannot write the index {path}: another shipper is writing to it",
+            f"cannot write the store {root}: another shipper is writing to it",
             "stop the other shipper first",
         ) from error
     except OSError as error:
-        raise _unusable(path, error) from error
+        raise _unusable(root, error) from error
 
 
 def _unusable(path: Path, error: Exception) -> StoreUnavailable:
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return StoreUnavailable(
-        f"cannot write the index {path}: {reason}",
+        f"cannot write the store {path}: {reason}",
         "check that this user can write to the folder, and that the disk has free space",
     )
-
-
-def _searcher(index: tantivy.Index) -> tantivy.Searcher:
-    index.reload()
-    return index.searcher()
-
-
-def _last_commit(index: tantivy.Index) -> int:
-    """Return the number of the last commit in a part, 0 if it is empty."""
-    return (_maximum(index, "_order") or 0) >> ORDER_BITS
-
-
-def _maximum(index: tantivy.Index, column: str) -> int | None:
-    everything = tantivy.Query.all_query()
-    found = _searcher(index).search(everything, 1, count=False, order_by_field=column)
-    return found.hits[0][0] if found.hits else None

@@ -27,7 +27,7 @@ import tantivy
 
 from shipper.errors import StoreUnavailable
 from shipper.files import sync, write_whole
-from shipper.store.embedded.schema import VERSION, WORDS, build_schema, word_analyzer
+from shipper.store.tantivy_migration.schema import VERSION, WORDS, build_schema, word_analyzer
 
 DROPPED: Final = "dropped.json"
 _PART: Final = re.compile(r"part-(\d{8})")

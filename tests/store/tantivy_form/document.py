@@ -20,13 +20,12 @@ import msgspec
 from msgspec import Raw
 
 from shipper.fields import FIELDS, FieldKind
-from shipper.splice import AFTER_TIME, find_tail, object_of_tail, offset_behind
+from shipper.splice import find_tail, object_of_tail, offset_behind
 from shipper.store import untyped
-from shipper.store.embedded import envelope
-from shipper.store.embedded.incoming import Pieces
-from shipper.store.embedded.number_order import magnitude
-from shipper.store.embedded.schema import FLOATS, MAX_TERM_BYTES, magnitude_column
+from shipper.store.tantivy_migration import envelope
+from shipper.store.tantivy_migration.schema import FLOATS, magnitude_column
 from shipper.times import EARLIEST, LATEST, parse_period
+from tests.store.tantivy_form.number_order import magnitude
 
 # tantivy takes a string inside JSON that looks like a time for one, and keeps only its second.
 # Behind this mark it stays a string.
@@ -129,11 +128,6 @@ class Encoder:
         self._decode_tail = msgspec.json.Decoder(_Tail).decode
         self._encode = msgspec.json.Encoder().encode
 
-    @property
-    def envelopes(self) -> int:
-        """The number of envelopes of the part."""
-        return len(self._by_text)
-
     def encode(self, origin: str, doc: bytes, ms: int, order: int) -> str:
         """
         Make the JSON of one document.
@@ -164,24 +158,6 @@ class Encoder:
             self.take_back()
             raise Refused(str(error)) from error
         return text
-
-    def encode_pieces(self, pieces: Pieces, index: int, order: int) -> str:
-        """
-        Make the JSON of one document in pieces.
-
-        Raises:
-            Refused: the document is not what a store takes.
-        """
-        body = pieces.bodies[index]
-        known = self._by_tail.get((pieces.tails[index], *pieces.presence[index]))
-        if known is None or known[1] is None or len(body) > MAX_TERM_BYTES:
-            return self.encode(pieces.id(index), pieces.document(index), pieces.times[index], order)
-        self._defined = None
-        number, created = known
-        return (
-            f'{{{body[AFTER_TIME:].decode()}{pieces.numbers[index]},"_order":{order}'
-            f',"_envelope":{number},"_created":{created}}}'
-        )
 
     def take_back(self) -> None:
         """Undo what the last document defined, as it was not stored."""

@@ -1,0 +1,27 @@
+"""DuckDB connections of the store, with their limits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import duckdb
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+READ_MEMORY: Final = "512MB"
+WRITE_MEMORY: Final = "128MB"
+
+
+def connect(root: Path, *, memory: str, threads: int | None = None) -> duckdb.DuckDBPyConnection:
+    """Return a connection without a database; what exceeds its memory spills beside the store."""
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": memory,
+        "temp_directory": str(root / "spill.tmp"),
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+        "preserve_insertion_order": True,
+    }
+    if threads is not None:
+        config["threads"] = threads
+    return duckdb.connect(":memory:", config=config)

@@ -1,0 +1,120 @@
+"""What an operator asks of the folder itself: what is in it, whether it is sound."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from shipper.store.embedded.columns import paths_list, read_commits
+from shipper.store.embedded.engine import READ_MEMORY, connect
+from shipper.store.embedded.layout import crc_of, list_store
+from shipper.store.embedded.writer import EmbeddedWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from shipper.store.embedded.layout import StoredFile
+
+
+@dataclass(frozen=True, slots=True)
+class StoreInfo:
+    """Sizes of a store; times are epoch milliseconds, None without records."""
+
+    writers: int
+    pieces: int
+    commits: int
+    records: int
+    bytes: int
+    oldest: int | None
+    newest: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class FileFault:
+    """A file that is damaged, and how."""
+
+    path: Path
+    fault: str
+
+
+def read_info(root: Path) -> StoreInfo:
+    """
+    Count what a store holds.
+
+    Raises:
+        StoreUnavailable: there is no store, or it cannot be read.
+    """
+    files = list_store(root)
+    pieces = [file for file in files if file.is_piece]
+    commits = [file for file in files if not file.is_piece]
+    times = [ms for file in pieces if file.records for ms in file.times or ()]
+    records = sum(file.records for file in pieces)
+    for file in commits:
+        for line in file.path.read_bytes().splitlines():
+            records += 1
+            times.append(int(line.split(b"\x01", 4)[3]))
+    return StoreInfo(
+        writers=len({file.writer for file in files}),
+        pieces=len(pieces),
+        commits=len(commits),
+        records=records,
+        bytes=sum(file.path.stat().st_size for file in files),
+        oldest=min(times, default=None),
+        newest=max(times, default=None),
+    )
+
+
+def verify(root: Path) -> Iterator[FileFault | None]:
+    """
+    Read every file whole; yield its fault, or None.
+
+    Raises:
+        StoreUnavailable: there is no store, or it cannot be read.
+    """
+    connection = connect(root, memory=READ_MEMORY)
+    for file in list_store(root):
+        yield _fault(connection, file)
+
+
+def compact(root: Path) -> int:
+    """
+    Turn the commits of every writer into pieces; return the number of records in the store.
+
+    Raises:
+        StoreUnavailable: there is no store, a writer of it is running, or a file cannot be written.
+    """
+    records = 0
+    for name in sorted({file.writer for file in list_store(root)}):
+        writer = EmbeddedWriter(root, keep_seconds=0, max_bytes=0, name=name)
+        try:
+            records += writer.compact()
+        finally:
+            writer.close()
+    return records
+
+
+def _fault(connection: duckdb.DuckDBPyConnection, file: StoredFile) -> FileFault | None:
+    paths = [file.path]
+    source = (
+        f"SELECT * FROM read_parquet({paths_list(paths)})" if file.is_piece else read_commits(paths)
+    )
+    try:
+        if file.is_piece and crc_of(file.path) != file.crc:
+            return FileFault(file.path, "its content has changed: the checksum differs")
+        # Every column is read, so that every page is decompressed.
+        row = connection.execute(
+            f"SELECT count(*), min(_order >> 32), max(_order >> 32), min(_ms), max(_ms), "
+            f"sum(hash(COLUMNS(*))) IS NULL FROM ({source})"
+        ).fetchone()
+    except (duckdb.Error, OSError) as error:
+        return FileFault(file.path, str(error).splitlines()[0])
+    assert row is not None
+    count, first, last, earliest, latest = row[:5]
+    if count and not file.first <= first <= last <= file.last:
+        return FileFault(file.path, f"it holds the commits {first} to {last}")
+    if file.is_piece and count and (count, (earliest, latest)) != (file.records, file.times):
+        return FileFault(file.path, f"it holds {count} records, and its name says {file.records}")
+    return None
