@@ -51,36 +51,48 @@ _GLOB = text_matching(r"[^\x00-\x20\x7f]{1,200}", "text with * ? [ ] as wildcard
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Which transitions go to which alerters. An empty condition is met by all."""
+    """Which changes of incidents go to which alerters. An empty condition always matches."""
 
-    to: tuple[str, ...] = option(ListOf(ALERTER_NAME), "Alerters to notify; empty: nobody.")
-    severity: tuple[str, ...] = option(ListOf(one_word_of(*Severity)), "Severities.", default="[]")
+    to: tuple[str, ...] = option(
+        ListOf(ALERTER_NAME), "Alerters to notify; an empty list notifies nobody."
+    )
+    severity: tuple[str, ...] = option(
+        ListOf(one_word_of(*Severity)), "Severities of incidents.", default="[]"
+    )
     service: tuple[str, ...] = option(
         ListOf(_GLOB), "Patterns for the `service.name` of the incident.", default="[]"
     )
-    rule: tuple[str, ...] = option(ListOf(_GLOB), "Patterns for the rule.", default="[]")
+    rule: tuple[str, ...] = option(
+        ListOf(_GLOB), "Patterns for the name of the rule.", default="[]"
+    )
     change: tuple[str, ...] = option(
-        ListOf(one_word_of(*NOTIFIED)), "What happened to the incident.", default="[]"
+        ListOf(one_word_of(*NOTIFIED)), "Changes of an incident.", default="[]"
     )
     repeat_seconds: int = option(
         DURATION.between("1m", "5200w"),
-        "While it fires and nobody has acknowledged it, tell again after this time.",
+        "Interval of reminders while an incident fires and nobody has acknowledged it.",
         default="4h",
         key="repeat",
     )
     goes_on: bool = option(
-        SWITCH, "The routes below are tried as well.", default="false", key="continue"
+        SWITCH, "`true`: the routes below are tried as well.", default="false", key="continue"
     )
+
+
+def _escalated(severity: str) -> tuple[str, ...]:
+    meaning = f"Alerters for incidents of severity {severity}."
+    named: tuple[str, ...] = option(ListOf(ALERTER_NAME), meaning, default="[]")
+    return named
 
 
 @dataclass(frozen=True, slots=True)
 class Escalation:
-    """Who is notified besides when nobody answered in time, or the end did not come in time."""
+    """Alerters to notify in addition when a time limit of the SLA is exceeded."""
 
-    critical: tuple[str, ...] = option(ListOf(ALERTER_NAME), "Alerters.", default="[]")
-    high: tuple[str, ...] = option(ListOf(ALERTER_NAME), "Alerters.", default="[]")
-    medium: tuple[str, ...] = option(ListOf(ALERTER_NAME), "Alerters.", default="[]")
-    low: tuple[str, ...] = option(ListOf(ALERTER_NAME), "Alerters.", default="[]")
+    critical: tuple[str, ...] = _escalated("critical")
+    high: tuple[str, ...] = _escalated("high")
+    medium: tuple[str, ...] = _escalated("medium")
+    low: tuple[str, ...] = _escalated("low")
 
     def of(self, severity: Severity) -> tuple[str, ...]:
         """Return the alerters of a severity."""
@@ -91,22 +103,26 @@ class Escalation:
 @dataclass(frozen=True, slots=True)
 class DigestLimits:
     """
-    How many pages an alerter gets when many incidents open at once, and then one for the rest.
+    How many single pages an alerter gets; further ones are combined into a digest.
 
-    PagerDuty gets each by itself: it puts them together, and a digest could not be resolved.
+    PagerDuty gets every page, as it groups them itself and could not resolve a digest.
     """
 
-    pages: int = option(COUNT.between("1", "1000"), "This many pages …", default="10")
+    pages: int = option(
+        COUNT.between("1", "1000"),
+        "Maximum number of single pages in the time `within`.",
+        default="10",
+    )
     within_seconds: int = option(
         DURATION.between("10s", "1d"),
-        "… in this time go out one by one.",
+        "Time in which pages are counted.",
         default="5m",
         key="within",
     )
     collect_seconds: int = option(
         DURATION.between("0s", "1h"),
-        "What is more than that is collected for this long and sent as one page; there is one such "
-        "page in the time of `within`.",
+        "How long further pages are collected before they are sent as one digest. At most one "
+        "digest is sent in the time `within`.",
         default="30s",
         key="collect",
     )
@@ -119,24 +135,24 @@ class DigestLimits:
 
 @dataclass(frozen=True, slots=True)
 class RetryLimits:
-    """How often and how long a failing alerter is tried."""
+    """How often and for how long a failed notification is retried."""
 
     first_seconds: float = option(
         SECONDS.between("100ms", "1h"),
-        "Pause after a failure; it doubles with every further one, with jitter.",
+        "Pause after a failure. It doubles with every further failure, with jitter.",
         default="5s",
     )
     longest_seconds: float = option(
-        SECONDS.between("100ms", "1d"), "The longest such pause.", default="5m"
+        SECONDS.between("100ms", "1d"), "Maximum pause after a failure.", default="5m"
     )
     hand_over_seconds: float = option(
         SECONDS.between("0s", "1d"),
-        "After this time of failures its `fallback` is used instead.",
+        "How long an alerter may fail before its `fallback` is used.",
         default="2m",
     )
     give_up_seconds: float = option(
         SECONDS.between("1m", "90d"),
-        "After this time a page that could not be sent to anybody is dropped.",
+        "A page that could not be sent for this long, not even by a fallback, is dropped.",
         default="1d",
     )
 
@@ -150,53 +166,60 @@ class RetryLimits:
 
 @dataclass(frozen=True, slots=True)
 class EmailAlerts:
-    """Mail as the guide has it: by the mail server of this machine, for the rules it names."""
+    """A short form for mail by the mail server of this machine."""
 
-    recipient: str = option(ADDRESS, "Who gets the mails.")
-    enabled: bool = option(SWITCH, "`false`: no mails.", default="true")
+    recipient: str = option(ADDRESS, "Recipient.")
+    enabled: bool = option(SWITCH, "`false`: no mail is sent.", default="true")
     triggers: tuple[str, ...] = option(
-        ListOf(_GLOB), "Rules whose incidents are mailed; empty for all.", default="[]"
+        ListOf(_GLOB),
+        "Rules whose incidents are mailed; an empty list means all rules.",
+        default="[]",
     )
 
 
 @dataclass(frozen=True, slots=True)
 class AlertSettings:
-    """Who is notified of what, and how."""
+    """Who is notified of which incidents, and how."""
 
     alerters: Mapping[str, AlerterSettings] = option(
         MapOf(ALERTER_NAME, Section(AlerterSettings)),
-        "Ways to tell people, by names of your choice.",
+        "Ways to notify people, by names of your choice.",
         default="{}",
         factory=dict,
     )
     routes: tuple[Route, ...] = option(
         ListOf(Section(Route)),
-        "Who is notified of what: the first route whose conditions are all met takes a transition, "
-        "and with `continue` those below are tried too. What no route takes goes to nobody. "
-        "Without any route, all goes to all alerters.",
+        "Which alerters are notified. A change of an incident goes to the first route whose "
+        "conditions all match; with `continue` the routes below it are tried as well. If no "
+        "route matches, nobody is notified. Without any routes, every change goes to all "
+        "alerters.",
         default="[]",
     )
     escalation: Escalation = option(
-        Section(Escalation), "Who is notified besides when time ran out.", default="{}"
+        Section(Escalation),
+        "Alerters to notify in addition when a time limit of the SLA is exceeded.",
+        default="{}",
     )
     digest: DigestLimits = option(
-        Section(DigestLimits), "How many pages go out one by one.", default="{}"
+        Section(DigestLimits), "Limits for many pages at once.", default="{}"
     )
     retry: RetryLimits = option(
-        Section(RetryLimits), "What happens when an alerter fails.", default="{}"
+        Section(RetryLimits), "Retries of failed notifications.", default="{}"
     )
     kibana_url: str | None = option(
         URL,
-        "Address of Kibana, with `/s/SPACE` where it has spaces: pages then lead to Discover.",
+        "Address of Kibana, with `/s/SPACE` if it uses spaces. Pages then link to Discover.",
         default="none",
         factory=absent,
     )
     runbooks: Path = option(
-        PATH, "Folder with a page of steps per `runbook` of a rule.", default="config/runbooks"
+        PATH,
+        "Folder of the runbooks, which the option `runbook` of rules names.",
+        default="config/runbooks",
     )
     email_alerts: EmailAlerts | None = option(
         Section(EmailAlerts),
-        "The guide's form of an alerter and a route.",
+        "A short form for mail by the mail server of this machine.",
         default="none",
         factory=absent,
     )
@@ -204,7 +227,11 @@ class AlertSettings:
     def faults(self) -> Faults:
         """Yield (key, fault, remedy) for values that contradict each other."""
         if self.email_alerts is not None and FROM_THE_GUIDE in self.alerters:
-            yield "email_alerts", f"is there, and an alerter {FROM_THE_GUIDE} too", "rename that"
+            yield (
+                "email_alerts",
+                f"is used, and an alerter is named {FROM_THE_GUIDE} too",
+                "rename the alerter",
+            )
         known = sorted(self.all_alerters)
         for place, name in self._named():
             if name not in known:

@@ -124,4 +124,4 @@ def _address_of(kind: Slack | PagerDuty | PagerDutyIncidents | Webhook) -> str:
     try:
         return address_of(read_secret(file).reveal())
     except InvalidValueError as invalid:
-        raise ConnectionFailed(f"what {file} holds {invalid.fault}", invalid.remedy) from None
+        raise ConnectionFailed(f"the URL in {file} {invalid.fault}", invalid.remedy) from None

@@ -204,7 +204,7 @@ digest: {collect: 10m}
     for part in (
         'Ops!" cannot be used; use a name of a-z',
         "alerters.chat.slack.channel",
-        "alerters.pager.pagerduty.base_url (line 5): would be asked in clear text; use https",
+        "alerters.pager.pagerduty.base_url (line 5): would be requested in clear text; use https",
         "alerters.hook.webhook.url",
         "alerters.mail.email.to[0]",
         "alerters.both.console",

@@ -18,6 +18,7 @@ from tests.servers.posts import recording_server
 
 NOW = 1_780_000_000.0
 SECRET = "s3cr3t-w0rds"
+NO_ADDRESS = "is not a valid address (a user or password is not allowed)"
 
 
 def findings_of(folder: Path, settings: str) -> list[Finding]:
@@ -99,7 +100,7 @@ alerters:
         (
             "alerters.odd",
             FindingLevel.WARNING,
-            f"what {tmp_path}/secret holds is not an address without a user",
+            f"the URL in {tmp_path}/secret {NO_ADDRESS}",
         ),
     ]
 

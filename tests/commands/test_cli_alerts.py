@@ -130,7 +130,7 @@ def test_a_back_test_gives_programs_an_object_per_incident() -> None:
         (["--set", "above"], "sets nothing; use KEY=VALUE"),
         (["--set", "abvoe=2%"], "cannot set abvoe=2% in server_errors:\n  abvoe: unknown key"),
         (["--set", "above=lots"], "is not a threshold"),
-        (["--set", "above=200%"], "is no share"),
+        (["--set", "above=200%"], "is not a share"),
         (["--set", "ratio.too=x"], "too: unknown key; use one of: of, to, widen_to"),
         (["--sweep", "above=1%..x"], "is not a range; use KEY=A..B with one unit"),
         (["--since", "1h", "--until", "2h"], "--since is not before --until"),

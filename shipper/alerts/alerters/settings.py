@@ -49,48 +49,51 @@ def address_of(text: str) -> str:
     found = re.fullmatch(_URL, text, re.ASCII)
     if found is None:
         raise InvalidValueError(
-            "is not an address without a user",
+            "is not a valid address (a user or password is not allowed)",
             "use https:// and a host, such as https://alerts.example.com/page",
         )
     if found[1] == "http" and not is_loopback(found[2]):
-        raise InvalidValueError("would be asked in clear text", "use https")
+        raise InvalidValueError("would be requested in clear text", "use https")
     return text.rstrip("/")
 
 
 URL: Final = Scalar("an address that begins with https://", address_of)
 
 _TRY = SECONDS.between("1s", "5m")
-_TRY_MEANING = "How long one try may take in all."
-_TLS_MEANING = "The connection, where it is made secret."
+_TRY_MEANING = "Timeout of an attempt, from connecting to the end of the answer."
+_TLS_MEANING = "TLS of the connection."
 
 
 def _tls_faults(tls: TlsOptions) -> Faults:
     if not tls.enabled:
-        yield "tls", "is not enabled here by a switch", "remove enabled"
+        yield "tls", "cannot be disabled here", "remove enabled"
 
 
 @dataclass(frozen=True, slots=True)
 class Email:
-    """Mails by SMTP: text and HTML, one thread per incident."""
+    """Mail by SMTP: text and HTML, one thread per incident."""
 
-    to: tuple[str, ...] = option(ListOf(ADDRESS, least=1), "Who gets the mails.")
+    to: tuple[str, ...] = option(ListOf(ADDRESS, least=1), "Recipients.")
     sender: str = option(
         ADDRESS,
-        "Who they come from.",
+        "Sender.",
         default="shipper@ and the name of this machine",
         factory=lambda: f"shipper@{socket.gethostname()}",
         key="from",
     )
     host: str = option(text_matching(_HOST, "a host"), "Mail server.", default="localhost")
-    port: int = option(_PORT, "Its port: 587 with starttls, 465 with tls, as a rule.", default="25")
+    port: int = option(
+        _PORT, "Port of the mail server: usually 587 with `starttls`, 465 with `tls`.", default="25"
+    )
     security: str = option(
         one_word_of("starttls", "tls", "none"),
-        "`starttls`: begins in clear text and becomes secret, or is given up. `tls`: secret from "
-        "the start. `none`: clear text, for the mail server of this machine.",
+        "`starttls`: connects in clear text and switches to TLS; fails if the server does not "
+        "offer it. `tls`: TLS from the start. `none`: clear text, for a mail server on this "
+        "machine.",
         default="starttls",
     )
     username: str | None = option(
-        TEXT, "User, where the server demands one.", default="none", factory=absent
+        TEXT, "User name, if the server requires a login.", default="none", factory=absent
     )
     password_file: Path | None = option(
         PATH, "File with the password of `username`.", default="none", factory=absent
@@ -110,38 +113,36 @@ class Email:
 
 @dataclass(frozen=True, slots=True)
 class Slack:
-    """Messages to a Slack channel: by an incoming webhook, or by a bot that edits its message."""
+    """Messages in a Slack channel, by an incoming webhook or by a bot."""
 
     url_file: Path | None = option(
         PATH,
-        "File with the address of an incoming webhook, which is a secret: one message per "
-        "transition, in the guide's form.",
+        "File with the URL of an incoming webhook, which is a secret. It posts one message per "
+        "change of an incident.",
         default="none",
         factory=absent,
     )
     token_file: Path | None = option(
         PATH,
-        "File with a bot token (`xoxb-…`, scope `chat:write`): one message per incident, edited in "
-        "place, with a reply in its thread per transition.",
+        "File with a bot token (`xoxb-…`, scope `chat:write`). The bot posts one message per "
+        "incident, keeps it up to date, and replies in its thread to each change.",
         default="none",
         factory=absent,
     )
     channel: str | None = option(
-        text_matching(r"[A-Z0-9]{2,30}", "the id of a channel, such as C0123456789"),
-        "Id of the channel that the bot writes to.",
+        text_matching(r"[A-Z0-9]{2,30}", "the ID of a channel, such as C0123456789"),
+        "ID of the channel that the bot posts to.",
         default="none",
         factory=absent,
     )
-    base_url: str = option(
-        URL, "Where the methods of the Web API are.", default="https://slack.com/api"
-    )
+    base_url: str = option(URL, "Base URL of the Slack Web API.", default="https://slack.com/api")
     tls: TlsOptions = option(Section(TlsOptions), _TLS_MEANING, default="{}")
     seconds: float = option(_TRY, _TRY_MEANING, default="10s")
 
     def faults(self) -> Faults:
         """Yield (key, fault, remedy) for values that contradict each other."""
         if (self.url_file is None) == (self.token_file is None):
-            yield "url_file", "or token_file has to be there", "use one of them"
+            yield "url_file", "is needed, or token_file, but not both", "use one of them"
         if (self.token_file is None) != (self.channel is None):
             missing = "channel" if self.channel is None else "token_file"
             yield missing, "is missing", "use both token_file and channel, or neither"
@@ -150,12 +151,12 @@ class Slack:
 
 @dataclass(frozen=True, slots=True)
 class PagerDuty:
-    """PagerDuty by Events API v2: trigger, acknowledge and resolve under one key per incident."""
+    """PagerDuty by its Events API v2: one PagerDuty incident per incident."""
 
-    routing_key_file: Path = option(PATH, "File with the integration key of the service.")
+    routing_key_file: Path = option(PATH, "File with the integration key of the PagerDuty service.")
     base_url: str = option(
         URL,
-        "Where the Events API is; `https://events.eu.pagerduty.com` in the EU region.",
+        "Base URL of the Events API; `https://events.eu.pagerduty.com` in the EU region.",
         default="https://events.pagerduty.com",
     )
     tls: TlsOptions = option(Section(TlsOptions), _TLS_MEANING, default="{}")
@@ -168,18 +169,18 @@ class PagerDuty:
 
 @dataclass(frozen=True, slots=True)
 class PagerDutyIncidents:
-    """PagerDuty by its REST API, as the guide has it: an incident is made, and its state set."""
+    """PagerDuty by its REST API: creates incidents and updates them."""
 
-    api_key_file: Path = option(PATH, "File with a REST API key that may write.")
+    api_key_file: Path = option(PATH, "File with a REST API key that has write access.")
     service_id: str = option(
-        text_matching(r"[A-Z0-9]{2,40}", "an id, such as PABC123"), "Id of the service."
+        text_matching(r"[A-Z0-9]{2,40}", "an ID, such as PABC123"), "ID of the PagerDuty service."
     )
     sender: str = option(
-        ADDRESS, "Mail address of a user of the account, which the API demands.", key="from"
+        ADDRESS, "Mail address of a user of the account, which the API requires.", key="from"
     )
     base_url: str = option(
         URL,
-        "Where the REST API is; `https://api.eu.pagerduty.com` in the EU region.",
+        "Base URL of the REST API; `https://api.eu.pagerduty.com` in the EU region.",
         default="https://api.pagerduty.com",
     )
     tls: TlsOptions = option(Section(TlsOptions), _TLS_MEANING, default="{}")
@@ -192,16 +193,16 @@ class PagerDutyIncidents:
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """A POST of JSON to any address, signed as the Standard Webhooks specification has it."""
+    """JSON by HTTP POST to your own service, signed as in the Standard Webhooks specification."""
 
-    url: str | None = option(URL, "Where to.", default="none", factory=absent)
+    url: str | None = option(URL, "URL of the service.", default="none", factory=absent)
     url_file: Path | None = option(
-        PATH, "File with the address, where it is a secret.", default="none", factory=absent
+        PATH, "File with the URL, if it is a secret.", default="none", factory=absent
     )
     secret_file: Path | None = option(
         PATH,
-        "File with the secret that each request is signed with (HMAC-SHA256): any text, or "
-        "`whsec_` and base64.",
+        "File with the secret that signs each request (HMAC-SHA256): any text, or `whsec_` "
+        "followed by base64.",
         default="none",
         factory=absent,
     )
@@ -211,26 +212,26 @@ class Webhook:
     def faults(self) -> Faults:
         """Yield (key, fault, remedy) for values that contradict each other."""
         if (self.url is None) == (self.url_file is None):
-            yield "url", "or url_file has to be there", "use one of them"
+            yield "url", "is needed, or url_file, but not both", "use one of them"
         yield from _tls_faults(self.tls)
 
 
 @dataclass(frozen=True, slots=True)
 class Console:
-    """Pages as text on the standard output."""
+    """Text on standard output."""
 
     colors: str = option(
         one_word_of("auto", "always", "never"),
-        "`auto`: where the terminal shows them.",
+        "`auto`: colors if standard output is a terminal.",
         default="auto",
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Apprise:
-    """Any service that Apprise knows; needs the extra `apprise`."""
+    """Any service that Apprise supports; needs the extra `apprise`."""
 
-    url_file: Path = option(PATH, "File with the Apprise URL, which holds the secrets.")
+    url_file: Path = option(PATH, "File with the Apprise URL, which contains the secrets.")
     seconds: float = option(_TRY, _TRY_MEANING, default="30s")
 
 
@@ -249,10 +250,10 @@ KINDS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class AlerterSettings:
-    """One way to notify people: exactly one kind, with its settings."""
+    """One way to notify people: exactly one of the kinds below."""
 
-    email: Email | None = option(Section(Email), "Mail.", default="none", factory=absent)
-    slack: Slack | None = option(Section(Slack), "Slack.", default="none", factory=absent)
+    email: Email | None = option(Section(Email), "Mail by SMTP.", default="none", factory=absent)
+    slack: Slack | None = option(Section(Slack), "A Slack channel.", default="none", factory=absent)
     pagerduty: PagerDuty | None = option(
         Section(PagerDuty), "PagerDuty, Events API v2.", default="none", factory=absent
     )
@@ -263,14 +264,14 @@ class AlerterSettings:
         Section(Webhook), "Your own service.", default="none", factory=absent
     )
     console: Console | None = option(
-        Section(Console), "The terminal.", default="none", factory=absent
+        Section(Console), "Standard output.", default="none", factory=absent
     )
     apprise: Apprise | None = option(
-        Section(Apprise), "Anything else.", default="none", factory=absent
+        Section(Apprise), "Any other service, by Apprise.", default="none", factory=absent
     )
     fallback: str | None = option(
         ALERTER_NAME,
-        "Alerter to use instead when this one fails.",
+        "Name of the alerter to use when this one fails.",
         default="none",
         factory=absent,
     )

@@ -79,7 +79,7 @@ class WebhookAlerter:
         try:
             address_of(url.reveal())
         except InvalidValueError as error:
-            fault = f"{self._who}: what {self._settings.url_file} holds {error.fault}"
+            fault = f"{self._who}: the URL in {self._settings.url_file} {error.fault}"
             raise AlerterRefused(fault, error.remedy, mendable=True) from None
         return url
 

@@ -50,21 +50,33 @@ _FIELDS = MapOf(TEXT, TEXT)
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """Records that look alike, spread over a time."""
+    """Records with the same fields, at regular intervals."""
 
-    fields: Fields = option(_FIELDS, "Their fields.", default="none", factory=dict)
-    from_ms: int = option(SPAN, "When the first is.", default="0s", key="from")
+    fields: Fields = option(
+        _FIELDS,
+        "Fields of these records, in addition to the `fields` of the file.",
+        default="none",
+        factory=dict,
+    )
+    from_ms: int = option(
+        SPAN,
+        "Time of the first record, counted from the start of the case.",
+        default="0s",
+        key="from",
+    )
     until_ms: int | None = option(
         SPAN,
-        "They end before this time; without it there is one.",
+        "The last record is before this time. Without it, there is one record.",
         default="none",
         factory=absent,
         key="until",
     )
     every_ms: int = option(
-        SPAN.between("1ms", "30d"), "Time from one to the next.", default="1m", key="every"
+        SPAN.between("1ms", "30d"), "Interval between records.", default="1m", key="every"
     )
-    count: int = option(COUNT.between("1", "100000"), "So many at each time.", default="1")
+    count: int = option(
+        COUNT.between("1", "100000"), "Number of records at each time.", default="1"
+    )
 
     def times(self) -> range:
         """Return the times at which there are records."""
@@ -81,36 +93,43 @@ class Records:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """A transition that has to come."""
+    """An expected change of an incident."""
 
-    at_ms: int = option(SPAN, "At the end of this window.", key="at")
+    at_ms: int = option(SPAN, "End of the window in which it happens.", key="at")
     change: Change = option(
         Scalar(
             one_word_of(*_CHANGES).shown,
             lambda text: Change(one_word_of(*_CHANGES).parse(text)),
             tuple(_CHANGES),
         ),
-        "What happens to the incident.",
+        "The change.",
     )
     group: Fields = option(
-        _FIELDS, "Of which group; what is left out can be anything.", default="none", factory=dict
+        _FIELDS,
+        "Group of the incident; a field that is left out may have any value.",
+        default="none",
+        factory=dict,
     )
     summary: str | None = option(
-        TEXT, "The sentence that people read.", default="none", factory=absent
+        TEXT, "Summary of the page; without it, any.", default="none", factory=absent
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Records, and all notifications they cause."""
+    """Records, and the changes of incidents that they cause."""
 
-    name: str = option(TEXT, "What it shows.")
-    until_ms: int = option(SPAN.between("1s", "90d"), "The last window ends here.", key="until")
-    records: tuple[Records, ...] = option(ListOf(Section(Records)), "What is stored.", default="[]")
+    name: str = option(TEXT, "Name of the case, shown by `shipper alerts test`.")
+    until_ms: int = option(
+        SPAN.between("1s", "90d"),
+        "End of the last window, counted from the start of the case.",
+        key="until",
+    )
+    records: tuple[Records, ...] = option(ListOf(Section(Records)), "Stored records.", default="[]")
     expect: tuple[Expected, ...] = option(
         ListOf(Section(Expected)),
-        "All that is fired and resolved, in order. `opened` and `dropped` are looked at only if "
-        "one of them is named.",
+        "All changes `fired` and `resolved`, in order. `opened` and `dropped` are compared only "
+        "if one of them is listed.",
         default="[]",
     )
 
@@ -119,9 +138,9 @@ class Case:
 class CaseFile:
     """The cases of one rule."""
 
-    cases: tuple[Case, ...] = option(ListOf(Section(Case), least=1), "Cases.")
-    rule: str = option(TEXT, "The rule.", default="the name of the file", factory=str)
-    fields: Fields = option(_FIELDS, "Fields that all records have.", default="none", factory=dict)
+    cases: tuple[Case, ...] = option(ListOf(Section(Case), least=1), "The cases.")
+    rule: str = option(TEXT, "Name of the rule.", default="the name of the file", factory=str)
+    fields: Fields = option(_FIELDS, "Fields of all records.", default="none", factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

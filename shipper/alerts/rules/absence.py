@@ -28,18 +28,18 @@ def _none() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Absence:
-    """Records that should be there and are not."""
+    """Expected records that are missing."""
 
-    of: str = option(QUERY, "The records that are expected in every window.")
+    of: str = option(QUERY, "Query for the records that are expected in every window.")
     seen_within_ms: int = option(
         SPAN.between("1m", "30d"),
-        "Who had such records in this time before the window is expected to have some.",
+        "A group is expected if it had such records within this time before the window.",
         default="1d",
         key="seen_within",
     )
     although: str | None = option(
         QUERY,
-        "Expect them only in a window that has records of this query.",
+        "Query: expect records only in windows that have records of this query.",
         default="none",
         factory=_none,
     )
@@ -70,7 +70,7 @@ class Absence:
         now, before = int(numbers.get("now", 0)), int(numbers.get("before", 0))
         if self.although is not None:
             asked = int(numbers.get("although", 0))
-            is_expected, why = asked > 0, f"although there are {asked:,} of {self.although}"
+            is_expected, why = asked > 0, f"although {asked:,} match {self.although}"
         else:
             is_expected, why = before > 0, f"and there were {before:,} before"
         if not is_expected:

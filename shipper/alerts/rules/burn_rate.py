@@ -34,18 +34,20 @@ from shipper.config.options import Faults, ListOf, Section, option
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """A part of the budget that may not be used within a time."""
+    """A share of the error budget that must not be used within a time."""
 
-    budget: float = option(THRESHOLD.between("0.1%", "100%"), "Part of the budget.")
-    long_ms: int = option(SPAN.between("1m", "90d"), "Within this time.", key="within")
+    budget: float = option(THRESHOLD.between("0.1%", "100%"), "Share of the error budget.")
+    long_ms: int = option(SPAN.between("1m", "90d"), "Long window.", key="within")
     short_ms: int = option(
-        SPAN.between("1m", "7d"), "A short window that has to burn as fast.", key="and_within"
+        SPAN.between("1m", "7d"),
+        "Short window that must exceed the same rate, so that the breach ends with the failures.",
+        key="and_within",
     )
 
     def faults(self) -> Faults:
         """Yield (key, fault, remedy) for values that contradict each other."""
         if self.short_ms >= self.long_ms:
-            yield "and_within", "is not shorter than within", "use about a twelfth of it"
+            yield "and_within", "is not shorter than within", "use about a twelfth of within"
 
 
 _HOUR: Final = 3_600_000
@@ -58,20 +60,20 @@ _DEFAULT: Final = (
 
 @dataclass(frozen=True, slots=True)
 class BurnRate:
-    """How fast the error budget of an objective is used up."""
+    """How fast the error budget of a service level objective is used up."""
 
-    of: str = option(QUERY, "The records that fail, counted among those of `to`.")
-    to: str = option(QUERY, "The records that the objective is about.")
+    of: str = option(QUERY, "Query for the failures. Only records that match `to` count.")
+    to: str = option(QUERY, "Query for all records that the objective covers.")
     objective: float = option(
-        THRESHOLD.between("1%", "99.999%"), "The share that has to be good, as `99.5%`."
+        THRESHOLD.between("1%", "99.999%"), "Share of records that must not fail, such as `99.5%`."
     )
     period_ms: int = option(
-        SPAN.between("1d", "90d"), "The time the objective is for.", default="30d", key="period"
+        SPAN.between("1d", "90d"), "Period of the objective.", default="30d", key="period"
     )
     speeds: tuple[Speed, ...] = option(
         ListOf(Section(Speed), least=1),
-        "How fast is too fast; one is enough.",
-        default="2 % in 1h and 5m, 5 % in 6h and 30m, 10 % in 3d and 6h",
+        "Speeds that are too fast. Exceeding one of them is a breach.",
+        default="2 % in 1h and 5m; 5 % in 6h and 30m; 10 % in 3d and 6h",
         factory=lambda: _DEFAULT,
     )
 

@@ -16,9 +16,9 @@ from shipper.config.options import Faults, Scalar, one_word_of
 
 CONDITIONS: Final = {
     "store_unreachable": "the store gives no answer",
-    "blind": "a rule has not been judged for long",
+    "blind": "a rule has not been evaluated for a long time",
     "broken_rule": "a rule file can't be used",
-    "alerter_failing": "an alerter can't tell people",
+    "alerter_failing": "an alerter can't notify people",
 }
 _CONDITION: Final = one_word_of(*CONDITIONS)
 

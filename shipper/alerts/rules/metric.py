@@ -34,11 +34,11 @@ _WORDS = ("average", "max", "min", "sum", *_PERCENTILES)
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A number that records carry."""
+    """A statistic of a numeric field."""
 
-    of: str = option(NUMBER_FIELD, "The field that holds it.")
-    take: str = option(one_word_of(*_WORDS), "How the numbers of the window become one.")
-    among: str = option(QUERY, "The records that are looked at.", default='"*"')
+    of: str = option(NUMBER_FIELD, "The numeric field.")
+    take: str = option(one_word_of(*_WORDS), "The statistic over the window.")
+    among: str = option(QUERY, "Query for the records to use.", default='"*"')
 
     @property
     def usual_least(self) -> int:
@@ -68,7 +68,7 @@ class Metric:
         """Hold the number against the threshold."""
         count = int(numbers.get("count", 0))
         if count < limits.at_least:
-            reason = f"only {count:,} records, and {limits.at_least:,} are asked for"
+            reason = f"only {count:,} records, at least {limits.at_least:,} are needed"
             return RuleFinding(VerdictState.OK, reason, None, limits.threshold, events=count)
         if self.take in _PERCENTILES:
             return self._by_rank(limits, count, int(numbers.get("beyond", 0)))
@@ -115,4 +115,4 @@ class Metric:
 
     def limit_faults(self, limits: RuleLimits) -> Faults:
         """Ask for a threshold."""
-        yield from needs_one_limit(limits, "a number, or a time as 500ms")
+        yield from needs_one_limit(limits, "a number, or a time such as 500ms")

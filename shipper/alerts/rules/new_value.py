@@ -23,13 +23,13 @@ from shipper.config.options import Faults, option
 
 @dataclass(frozen=True, slots=True)
 class NewValue:
-    """A value that is there for the first time."""
+    """A value that was not seen before."""
 
-    field: str = option(FIELD, "The field; each of its values is a group.")
-    among: str = option(QUERY, "The records that are looked at.", default='"*"')
+    field: str = option(FIELD, "The field. Each of its values is a group.")
+    among: str = option(QUERY, "Query for the records to use.", default='"*"')
     unseen_for_ms: int = option(
         SPAN.between("1m", "90d"),
-        "A value is new if it was not there in this time before the window.",
+        "A value is new if no record had it within this time before the window.",
         default="7d",
         key="unseen_for",
     )

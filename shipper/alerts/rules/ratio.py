@@ -33,14 +33,16 @@ ENOUGH: Final = 5  # records on the wrong side of a widened window: one error at
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """The share that some records have in others."""
+    """The share of some records among others."""
 
-    of: str = option(QUERY, "The records whose share is asked for, counted among those of `to`.")
-    to: str = option(QUERY, "The records that are the whole.")
+    of: str = option(
+        QUERY, "Query for the records whose share is evaluated. Only those that match `to` count."
+    )
+    to: str = option(QUERY, "Query for all records, of which `of` is a part.")
     widen_to_ms: int = option(
         SPAN.between("0s", "7d"),
-        "How far back to look where the window has less than `at_least` records of `to`; `0s` to "
-        "say nothing of such a window.",
+        "Length of the window to use instead if the window has fewer than `at_least` records of "
+        "`to`. `0s`: such a window is never a breach.",
         default="1h",
         key="widen_to",
     )
@@ -81,7 +83,7 @@ class Ratio:
         if wrong >= ENOUGH:
             hours = self.widen_to_ms / 3_600_000
             return _judge(limits, wide_of, wide_to, f" in {hours:.3g} h, as there are few")
-        reason = f"only {to:,} records, and {limits.at_least:,} are asked for"
+        reason = f"only {to:,} records, at least {limits.at_least:,} are needed"
         return RuleFinding(VerdictState.OK, reason, None, limits.threshold, events=to)
 
     def is_quiet(self, limits: RuleLimits, numbers: Numbers) -> bool:
@@ -94,10 +96,10 @@ class Ratio:
 
     def limit_faults(self, limits: RuleLimits) -> Faults:
         """Ask for a threshold that is a share."""
-        yield from needs_one_limit(limits, "a share, as 1%")
+        yield from needs_one_limit(limits, "a share, such as 1%")
         for key, value in (("above", limits.above), ("below", limits.below)):
             if value is not None and not 0 <= value <= 1:
-                yield key, "is no share", "use 0% to 100%"
+                yield key, "is not a share", "use 0% to 100%"
 
 
 def _judge(limits: RuleLimits, of: int, to: int, where: str) -> RuleFinding:

@@ -36,7 +36,7 @@ from shipper.config.options import (
     text_matching,
 )
 
-_NAME = text_matching(r"[a-z][a-z0-9_]{0,63}", "a name of a-z, 0-9 and _, as error_rate_high")
+_NAME = text_matching(r"[a-z][a-z0-9_]{0,63}", "a name of a-z, 0-9 and _, such as error_rate_high")
 _RUNBOOK = text_matching(r"[\w./:#?=&%-]{1,500}", "a name, a path or an address, without spaces")
 
 
@@ -58,91 +58,99 @@ def _none() -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """What is asked, of which time, how often, and when the answer is a breach."""
+    """A query over a time window, and the threshold at which it is a breach."""
 
-    name: str = option(_NAME, "What it is called everywhere; the file has the same name.")
+    name: str = option(_NAME, "Name of the rule. The file must have the same name.")
     severity: Severity = option(
-        _words(Severity), "Who is notified how, and how soon it has to be answered."
+        _words(Severity), "Severity of its incidents. Routes and SLA limits depend on it."
     )
     summary: Summary = option(
         TEMPLATE,
-        "The sentence that people read, a Jinja template of `value`, `group`, `reason` and others.",
+        "One sentence for the page: a Jinja template with `value`, `group`, `reason` and others.",
     )
     count: Count | None = option(
-        COUNTED, "Kind: so many records of a query.", default="none", factory=_none
+        COUNTED, "Kind: number of records that match a query.", default="none", factory=_none
     )
     ratio: Ratio | None = option(
-        Section(Ratio), "Kind: the share of some records in others.", default="none", factory=_none
+        Section(Ratio), "Kind: share of records among others.", default="none", factory=_none
     )
     metric: Metric | None = option(
         Section(Metric),
-        "Kind: an average, percentile or extreme of a number.",
+        "Kind: average, percentile, minimum, maximum or sum of a numeric field.",
         default="none",
         factory=_none,
     )
     absence: Absence | None = option(
-        Section(Absence), "Kind: what should come and does not.", default="none", factory=_none
+        Section(Absence), "Kind: expected records that are missing.", default="none", factory=_none
     )
     spike: Spike | None = option(
-        Section(Spike), "Kind: many more than at another time.", default="none", factory=_none
+        Section(Spike),
+        "Kind: many more records than at another time.",
+        default="none",
+        factory=_none,
     )
     new_value: NewValue | None = option(
-        Section(NewValue), "Kind: a value that was never there.", default="none", factory=_none
+        Section(NewValue), "Kind: a value that was not seen before.", default="none", factory=_none
     )
     burn_rate: BurnRate | None = option(
-        Section(BurnRate), "Kind: an error budget that burns.", default="none", factory=_none
+        Section(BurnRate),
+        "Kind: an error budget that is used up too fast.",
+        default="none",
+        factory=_none,
     )
     job: Job | None = option(
         CONDITION,
-        "Kind: something that the alert job finds out about itself.",
+        "Kind: a problem of the alert job itself.",
         default="none",
         factory=_none,
     )
     over_ms: int = option(
-        SPAN.between("1s", "30d"), "The length of the window.", default="5m", key="over"
+        SPAN.between("1s", "30d"), "Length of the window.", default="5m", key="over"
     )
     every_ms: int = option(
         SPAN.between("1s", "1d"),
-        "How often a window ends: at every multiple of this since the epoch.",
+        "Interval of evaluation. Windows end at multiples of it since the epoch.",
         default="1m",
         key="every",
     )
     above: float | None = option(
-        THRESHOLD, "More than this is a breach.", default="none", factory=_none
+        THRESHOLD, "A value above this is a breach.", default="none", factory=_none
     )
     below: float | None = option(
-        THRESHOLD, "Less than this is a breach.", default="none", factory=_none
+        THRESHOLD, "A value below this is a breach.", default="none", factory=_none
     )
     at_least: int | None = option(
         COUNT,
-        "With fewer records in its window a rule gives no breach.",
-        default="50 of `ratio` and `burn_rate`, 20 of `spike`, else 1",
+        "Minimum number of records in the window for a breach.",
+        default="50 for `ratio` and `burn_rate`, 20 for `spike`, otherwise 1",
         factory=_none,
     )
     for_ms: int = option(
         SPAN.between("0s", "7d"),
-        "How long there must be a breach before anybody is notified.",
+        "How long the breach must last before the incident fires.",
         default="0s",
         key="for",
     )
     keep_firing_ms: int = option(
         SPAN.between("0s", "7d"),
-        "How long it must be ok before it is resolved.",
+        "How long there must be no breach before the incident is resolved.",
         default="0s",
         key="keep_firing",
     )
     group_by: tuple[str, ...] = option(
-        ListOf(FIELD), "Fields; each combination of their values is judged alone.", default="[]"
+        ListOf(FIELD),
+        "Fields. Each combination of their values is evaluated separately.",
+        default="[]",
     )
     judge: Judge = option(
         _words(Judge),
-        "`watermark`: a window is judged when all of its records have arrived. `clock`: as soon as "
+        "`watermark`: a window is evaluated when all its records have arrived. `clock`: as soon as "
         "it has ended, for rules about the pipeline itself.",
         default="watermark",
     )
     runbook: str | None = option(
         _RUNBOOK,
-        "What to do: a chapter of the runbooks, or an address.",
+        "What to do: the name of a runbook, or a URL.",
         default="none",
         factory=_none,
     )
@@ -151,7 +159,7 @@ class Rule:
         """Yield (key, fault, remedy) for values that contradict each other."""
         chosen = [name for name in KINDS if getattr(self, name) is not None]
         if len(chosen) != 1:
-            fault = f"has {', '.join(chosen)}" if chosen else "asks nothing"
+            fault = f"has {', '.join(chosen)}" if chosen else "has no query"
             remedy = f"use exactly one of: {_listed(KINDS)}"
             yield chosen[-1] if chosen else "count", fault, remedy
             return
@@ -159,7 +167,7 @@ class Rule:
         if self.at_least is not None and self.kind.usual_least is None:
             yield "at_least", "has no meaning here", "remove it"
         if self.slot_ms < 1000:
-            yield "over", "has no whole seconds in common with every", "use multiples of 1s"
+            yield "over", "and every have no common divisor of at least 1s", "use multiples of 1s"
         if len(set(self.all_group_by)) < len(self.all_group_by):
             yield "group_by", "names a field twice", "name it once"
 

@@ -40,11 +40,11 @@ def _parse_against(text: str) -> int:
 class Spike:
     """Many more records than at another time."""
 
-    of: str = option(QUERY, "The records that are counted.")
+    of: str = option(QUERY, "Query for the records to count.")
     against_ms: int = option(
         Scalar("`before` or a duration", _parse_against),
-        "What they are compared with: the span right `before`, or that of so long ago, as `1w` for "
-        "the same hour a week ago.",
+        "What to compare with: `before` for the window right before, or how long ago, such as "
+        "`1w` for the same hour a week ago.",
         default="before",
         key="against",
     )
@@ -75,7 +75,11 @@ class Spike:
         """Compare the counts."""
         now, then = int(numbers.get("now", 0)), int(numbers.get("then", 0))
         if not numbers.get("any"):
-            return RuleFinding(VerdictState.OK, "no records of then to compare with", events=now)
+            return RuleFinding(
+                VerdictState.OK,
+                "the store has no records from that time to compare with",
+                events=now,
+            )
         times = limits.threshold
         value = now / then if then else None
         low, high = share_between(now, now + then) if now + then else (0.0, 1.0)
@@ -95,9 +99,9 @@ class Spike:
 
     def limit_faults(self, limits: RuleLimits) -> Faults:
         """Ask for a factor."""
-        yield from needs_above(limits, "how many times as many, as 3")
+        yield from needs_above(limits, "a factor, such as 3")
         if limits.above is not None and limits.above <= 0:
-            yield "above", "is no factor", "use more than 0"
+            yield "above", "is not a factor", "use more than 0"
 
 
 def _odds(share: float) -> float | None:

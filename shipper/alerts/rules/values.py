@@ -28,7 +28,7 @@ def parse_threshold(text: str) -> float:
     if _UNIT.fullmatch(text):
         return parse_duration(text) * 1000
     raise InvalidValueError(
-        f'"{text}" is not a threshold', "use a number, a share as 1% or a time as 500ms"
+        f'"{text}" is not a threshold', "use a number, a share such as 1%, or a time such as 500ms"
     )
 
 
@@ -60,4 +60,4 @@ QUERY: Final = Scalar("a query", _parse_query)
 FIELD: Final = Scalar("a field whose values can be counted", _parse_group_field)
 NUMBER_FIELD: Final = Scalar("a field that holds numbers", _parse_number_field)
 SPAN: Final = Scalar("a duration", parse_span_ms)
-THRESHOLD: Final = Scalar("a number, a share as 1%, or a time as 500ms", parse_threshold)
+THRESHOLD: Final = Scalar("a number, a share such as 1%, or a time such as 500ms", parse_threshold)

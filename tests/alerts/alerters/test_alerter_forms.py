@@ -194,7 +194,9 @@ def test_what_a_file_holds_must_be_an_address(secret: Callable[[str], Path]) -> 
     """A webhook in clear text to elsewhere is refused before anything is sent, and not shown."""
     alerter = opened("slack", Slack(url_file=secret("http://hooks.example.com/T/B/hush")))
 
-    with pytest.raises(AlerterRefused, match="would be asked in clear text; use https") as raised:
+    with pytest.raises(
+        AlerterRefused, match="would be requested in clear text; use https"
+    ) as raised:
         alerter.notify(page(), None)
     assert "hush" not in str(raised.value)
 

@@ -81,11 +81,11 @@ def test_all_faults_are_told_at_once() -> None:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("above: 5", "count (line 1): asks nothing; use exactly one of: count, ratio,"),
+        ("above: 5", "count (line 1): has no query; use exactly one of: count, ratio,"),
         ("count: a\nspike: {of: b}\nabove: 5", "spike (line 5): has count, spike; use exactly one"),
         ("count: a", "above (line 1): is missing; use above or below"),
         ("count: a\nabove: 5\nbelow: 3", "below (line 6): is there with above"),
-        ("ratio: {of: a, to: b}\nabove: 5", "above (line 5): is no share; use 0% to 100%"),
+        ("ratio: {of: a, to: b}\nabove: 5", "above (line 5): is not a share; use 0% to 100%"),
         ("absence: {of: a}\nabove: 5", "above (line 5): has no meaning here"),
         ("spike: {of: a}\nbelow: 5", "below (line 5): has no meaning here; use above"),
         ("metric: {of: level, take: max}\nabove: 5", "level holds no numbers"),
