@@ -130,8 +130,8 @@ def read_setup(
     place = rules or config.alerts.rules
     found = read_rules(place)
     if found.broken and not skip_broken:
-        told = "\n".join(map(str, found.broken))
-        raise ConfigError(f"{told}\nmend them, or run the other rules with --skip-broken")
+        faults = "\n".join(map(str, found.broken))
+        raise ConfigError(f"{faults}\ncorrect them, or run the other rules with --skip-broken")
     if not found.rules:
         raise ConfigError(f"there is no rule in {place}; see docs/alerts.md")
     return Setup(config, found, load_settings(alerters or config.alerts.settings))
@@ -255,7 +255,7 @@ class AlertJob:
         except DataFolderError as error:  # a full disk, as a rule: nothing was decided
             log.warning("%s; it is tried again", error)
             return now + STAND_BY_MS
-        self._tell_fault(look.fault)
+        self._log_fault(look.fault)
         if look.fault is None:
             self._good_at = now
         self._write_journal()
@@ -282,7 +282,7 @@ class AlertJob:
         self._is_standing_by = not holds
         return holds
 
-    def _tell_fault(self, fault: str | None) -> None:
+    def _log_fault(self, fault: str | None) -> None:
         if fault != self._fault:
             if fault is None:
                 log.info("the store answers again")

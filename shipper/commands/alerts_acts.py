@@ -45,7 +45,10 @@ def _by(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _act(
-    invocation: Invocation, prefixes: Sequence[str], act: Callable[[Incident, int], Step], told: str
+    invocation: Invocation,
+    prefixes: Sequence[str],
+    act: Callable[[Incident, int], Step],
+    outcome: str,
 ) -> int:
     """Do something to incidents; 1 if it could not be done to one of them."""
     now, code = invocation.now(), 0
@@ -56,7 +59,7 @@ def _act(
                 _, transitions = act(incident, now)
                 record(ledger, transitions, now)
             if transitions:
-                click.echo(f"{incident.id} {incident.rule} is {told}")
+                click.echo(f"{incident.id} {incident.rule} is {outcome}")
             else:
                 click.echo(f"{incident.id} {incident.rule} is {_as_it_is(incident)}", err=True)
                 code = _NO
@@ -178,7 +181,7 @@ def unsilence(invocation: Invocation, silences: Sequence[str]) -> int:
 def _end_silence(ledger: Ledger, prefix: str, now: int) -> None:
     found = [each.id for each in ledger.silences.active(now=now) if each.id.startswith(prefix)]
     if len(found) != 1:
-        told = f"could be {', '.join(found)}; type more of it" if found else "is no silence"
-        raise ConfigError(f"{prefix} {told}; shipper alerts silence shows them")
+        outcome = f"could be {', '.join(found)}; type more of it" if found else "is no silence"
+        raise ConfigError(f"{prefix} {outcome}; shipper alerts silence shows them")
     ledger.silences.end(found[0], now)
     click.echo(f"silence {found[0]} is over")

@@ -13,8 +13,8 @@ import click
 
 from shipper.alerts.backtest.cases import (
     Case,
+    CaseChange,
     CaseFile,
-    Told,
     differs,
     documents,
     judge_case,
@@ -72,10 +72,10 @@ def test(invocation: Invocation, paths: Sequence[Path], folder: Path | None) -> 
     chosen = list(_chosen(paths or [folder / _FOLDER], rules))
     failed = 0
     for rule, file, case in chosen:
-        told = _run(rule, file, case)
-        if differs(case, told):
+        changes = _run(rule, file, case)
+        if differs(case, changes):
             failed += 1
-        for line in view.case_text(rule.name, case, told, failed=differs(case, told)):
+        for line in view.case_text(rule.name, case, changes, failed=differs(case, changes)):
             click.echo(line)
     click.echo(f"{len(chosen) - failed} of {len(chosen)} cases as expected")
     return _FAILED if failed else _GOOD
@@ -119,7 +119,7 @@ def _files(paths: Sequence[Path]) -> list[Path]:
     return found
 
 
-def _run(rule: Rule, file: CaseFile, case: Case) -> list[Told]:
+def _run(rule: Rule, file: CaseFile, case: Case) -> list[CaseChange]:
     """Write the records of a case into an index, and judge it."""
     with TemporaryDirectory(prefix="shipper-case-") as folder:
         path = Path(folder) / "index"

@@ -10,20 +10,20 @@ from shipper.view.rules import group_text
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from shipper.alerts.backtest.cases import Case, Expected, Told
+    from shipper.alerts.backtest.cases import Case, CaseChange, Expected
 
 _UNITS = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1))
 
 
-def case_text(rule: str, case: Case, told: Sequence[Told], *, failed: bool) -> list[str]:
+def case_text(rule: str, case: Case, changes: Sequence[CaseChange], *, failed: bool) -> list[str]:
     """Return the line of a case; if it failed, what was expected and what came instead."""
     head = f"{'FAIL' if failed else 'ok  '}  {rule}: {safe(case.name)}"
-    return [head, *_difference(case, told)] if failed else [head]
+    return [head, *_difference(case, changes)] if failed else [head]
 
 
-def _difference(case: Case, told: Sequence[Told]) -> Iterator[str]:
+def _difference(case: Case, changes: Sequence[CaseChange]) -> Iterator[str]:
     wanted = [["expected", *_wanted(each)] for each in case.expect]
-    found = [["came", *_found(each)] for each in told]
+    found = [["came", *_found(each)] for each in changes]
     rows = [*(wanted or [["expected", "nothing", "", "", ""]])]
     rows += found or [["came", "nothing", "", "", ""]]
     yield from (f"      {row}" for row in table(rows))
@@ -34,7 +34,7 @@ def _wanted(each: Expected) -> list[str]:
     return [moment(each.at_ms), each.change.value, group, safe(each.summary or "")]
 
 
-def _found(each: Told) -> list[str]:
+def _found(each: CaseChange) -> list[str]:
     return [moment(each.at_ms), each.change.value, group_text(each.group), safe(each.summary)]
 
 

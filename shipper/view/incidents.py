@@ -82,7 +82,7 @@ def show_text(
         f"{incident.id}  {incident.severity.value}  {incident.rule}  {group_text(incident)}",
         f"  {_state(incident)} for {duration(_lasted(incident, now) / 1000)}",
         f"  {safe(incident.verdict.reason)}",
-        *(f"  {told}" for told in _facts(incident, sla)),
+        *(f"  {fact}" for fact in _facts(incident, sla)),
         "",
         *_history_text(history, notifications),
     ]
@@ -142,8 +142,8 @@ def _history_text(
 ) -> Iterator[str]:
     for recorded in history:
         made = recorded.transition
-        told = [each for each in notifications if each.change is made.change]
-        words = ", ".join(map(_telling, told))
+        sent = [each for each in notifications if each.change is made.change]
+        words = ", ".join(map(_telling, sent))
         by = {
             Change.ACKNOWLEDGED: made.incident.acknowledged_by,
             Change.RESOLVED: made.incident.resolved_by,

@@ -195,10 +195,10 @@ def html_of(page: Page) -> str:
     left = HTML_LIMIT
     for part in parts_of(page):
         style = f"{_CELL};{_CODE}" if part.code else _CELL
-        told = "<br>".join(escape(each) for each in part.lines)
+        text = "<br>".join(escape(each) for each in part.lines)
         row = (
             f'<tr><td style="{_CELL};color:#666666">{escape(part.label)}</td>'
-            f'<td style="{style}">{told}</td></tr>\n'
+            f'<td style="{style}">{text}</td></tr>\n'
         )
         left -= len(row.encode())
         if left < 0:

@@ -113,15 +113,15 @@ class HttpPoster:
             httpcore.ConnectionPool(context, network_backend=Bounded(deadline)) as pool,
             pool.stream(method, url, headers=[*_encoded(headers)], content=content) as response,
         ):
-            told = bytearray()
+            received = bytearray()
             for piece in response.iter_stream():
-                told += piece
-                if len(told) >= LONGEST_ANSWER:
+                received += piece
+                if len(received) >= LONGEST_ANSWER:
                     break
             names = {
                 name.lower().decode(): value.decode("latin-1") for name, value in response.headers
             }
-            return HttpAnswer(response.status, names, bytes(told[:LONGEST_ANSWER]))
+            return HttpAnswer(response.status, names, bytes(received[:LONGEST_ANSWER]))
 
     def _unreached(self, error: Exception) -> AlerterUnavailable | AlerterRefused:
         cause: BaseException | None = error
@@ -138,17 +138,17 @@ def refusal(who: str, answer: HttpAnswer, scrub: Scrub) -> AlerterUnavailable | 
     """Say what an answer that is no success means."""
     body = answer.body if len(answer.body) < LONGEST_ANSWER else b""  # what is cut may hold half
     quoted = safe(scrub(body.decode("utf-8", "replace")).strip())[:LONGEST_QUOTE]
-    told = f"{who} answers {answer.status}" + (f": {quoted}" if quoted else "")
+    fault = f"{who} answers {answer.status}" + (f": {quoted}" if quoted else "")
     if answer.status in LATER or answer.status >= 500:
         return AlerterUnavailable(
-            told, "it is tried again", retry_after_seconds=retry_after(answer.headers)
+            fault, "it is tried again", retry_after_seconds=retry_after(answer.headers)
         )
     if 300 <= answer.status < 400:
         fault = f"{who} redirects to another address ({answer.status})"
         return AlerterRefused(fault, "correct its address", mendable=True)
     is_login = answer.status in (401, 403)
     remedy = "check its key and what the key allows" if is_login else "correct its settings"
-    return AlerterRefused(told, remedy, mendable=answer.status in MENDABLE)
+    return AlerterRefused(fault, remedy, mendable=answer.status in MENDABLE)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

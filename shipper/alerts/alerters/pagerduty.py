@@ -75,11 +75,11 @@ def dedup_key(thread: str) -> str:
 def event(page: Page, key: str) -> dict[str, Any]:
     """Write a page as an event, without the key of the service."""
     action = ACTIONS.get(page.transition.change, "trigger")
-    told: dict[str, Any] = {"event_action": action, "dedup_key": key}
+    sent: dict[str, Any] = {"event_action": action, "dedup_key": key}
     if action != "trigger":
-        return told
+        return sent
     incident = page.transition.incident
-    told["payload"] = {
+    sent["payload"] = {
         "summary": cut(f"{subject(page)} {headline(page)}", SUMMARY_LIMIT),
         "source": line(dict(incident.group).get(SERVICE, "") or "shipper", 250),
         "severity": SEVERITIES[incident.severity],
@@ -87,18 +87,18 @@ def event(page: Page, key: str) -> dict[str, Any]:
         "component": line(incident.rule, 250),
         "custom_details": details(page),
     }
-    told["client"] = "shipper"
+    sent["client"] = "shipper"
     if page.link:
-        told["links"] = [{"href": line(page.link, 4000), "text": "Show in Kibana"}]
-    return told
+        sent["links"] = [{"href": line(page.link, 4000), "text": "Show in Kibana"}]
+    return sent
 
 
 def details(page: Page) -> dict[str, str]:
     """Return the parts of a page by their labels, cut to what PagerDuty takes."""
-    told: dict[str, str] = {}
+    found: dict[str, str] = {}
     room = DETAIL_LIMIT
     for part in parts_of(page):
         text = cut("\n".join(part.lines), max(room // 2, 100))
         room -= len(text.encode())
-        told[part.label or "Summary"] = text
-    return told
+        found[part.label or "Summary"] = text
+    return found

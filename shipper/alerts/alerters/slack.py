@@ -98,7 +98,7 @@ class SlackAlerter:
         return self._call(token, "chat.update", edit) is not None
 
     def _write(self, token: Secret, message: dict[str, Any]) -> str:
-        told = self._call(
+        answered = self._call(
             token,
             "chat.postMessage",
             {
@@ -108,8 +108,8 @@ class SlackAlerter:
                 "unfurl_media": False,
             },
         )
-        assert told is not None
-        return f"{told.get('channel', self._settings.channel)}:{told.get('ts', '')}"
+        assert answered is not None
+        return f"{answered.get('channel', self._settings.channel)}:{answered.get('ts', '')}"
 
     def _call(self, token: Secret, method: str, arguments: dict[str, Any]) -> dict[str, Any] | None:
         """Call a method; None if what it is about is gone."""
@@ -122,10 +122,10 @@ class SlackAlerter:
             },
             secrets=[token],
         )
-        told = answer.json()
-        if isinstance(told, dict) and told.get("ok") is True:
-            return told
-        error = str(told.get("error", "")) if isinstance(told, dict) else ""
+        answered = answer.json()
+        if isinstance(answered, dict) and answered.get("ok") is True:
+            return answered
+        error = str(answered.get("error", "")) if isinstance(answered, dict) else ""
         if error in GONE and method == "chat.update":
             return None
         word = error if re.fullmatch(r"[a-z_]{1,60}", error) else "something that is no answer"
@@ -151,17 +151,17 @@ def attachment(page: Page) -> dict[str, Any]:
 
 def text_of(page: Page, limit: int = TEXT_LIMIT) -> str:
     """Write what fits of a page, part by part; each is whole, or cut within."""
-    told = [f"*{fitted(headline(page), TITLE_LIMIT, escaped)}*"]
-    room = limit - len(told[0])
+    lines = [f"*{fitted(headline(page), TITLE_LIMIT, escaped)}*"]
+    room = limit - len(lines[0])
     if page.link and len(link := f"<{entities(line(page.link, 2000))}|Show in Kibana>") < room:
-        told.append(link)
+        lines.append(link)
         room -= len(link) + 1
     for part in parts_of(page):
         written = _part(part)
         if len(written) < room:  # a later one may be short enough
-            told.append(written)
+            lines.append(written)
             room -= len(written) + 1
-    return "\n".join(told)
+    return "\n".join(lines)
 
 
 def _part(part: PagePart) -> str:

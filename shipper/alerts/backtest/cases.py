@@ -144,8 +144,8 @@ class CaseFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """A transition, as a case speaks of it; `at_ms` from its beginning."""
+class CaseChange:
+    """A change of an incident; `at_ms` counts from the start of the case."""
 
     at_ms: int
     change: Change
@@ -196,25 +196,25 @@ def nested(fields: Fields) -> dict[str, Any]:
     return document
 
 
-def judge_case(rule: Rule, case: Case, store: Asks) -> list[Told]:
+def judge_case(rule: Rule, case: Case, store: Asks) -> list[CaseChange]:
     """Return what people would be notified of, from a store that holds the records of the case."""
     span = HistorySpan(BEGINNING + 1, BEGINNING + case.until_ms)
     outcome = backtest(rule, read_history(store, [rule], span))
     changes = {*NOTIFIED, *(wanted.change for wanted in case.expect)}
-    return [_told(rule, each) for each in outcome.transitions if each.change in changes]
+    return [_case_change(rule, each) for each in outcome.transitions if each.change in changes]
 
 
-def differs(case: Case, told: Sequence[Told]) -> bool:
+def differs(case: Case, changes: Sequence[CaseChange]) -> bool:
     """Return whether something else came than was expected."""
-    if len(told) != len(case.expect):
+    if len(changes) != len(case.expect):
         return True
-    pairs = zip(told, case.expect, strict=True)
+    pairs = zip(changes, case.expect, strict=True)
     return not all(each.meets(wanted) for each, wanted in pairs)
 
 
-def _told(rule: Rule, transition: Transition) -> Told:
+def _case_change(rule: Rule, transition: Transition) -> CaseChange:
     incident = transition.incident
-    return Told(
+    return CaseChange(
         transition.at - BEGINNING,
         transition.change,
         incident.group,

@@ -106,8 +106,8 @@ def resolve(incident: Incident, by: str, now: int, note: str = "") -> Step:
 def incident_id(rule: str, group: Group, opened_at: int, track: str = "") -> str:
     """Name an incident by what it is: whoever judges the same records finds the same one."""
     pairs = (f"{field}\0{value}" for field, value in group)
-    told = "\0".join([rule, *pairs, str(opened_at), track])
-    return b32encode(blake2b(told.encode(), digest_size=ID_BYTES).digest()).decode().lower()
+    identity = "\0".join([rule, *pairs, str(opened_at), track])
+    return b32encode(blake2b(identity.encode(), digest_size=ID_BYTES).digest()).decode().lower()
 
 
 def _open(

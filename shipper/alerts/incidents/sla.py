@@ -93,8 +93,10 @@ class Sla:
             return None
         return self.calendar.after(start) if span is None else start + span
 
-    def due(self, incident: Incident, told: Collection[Change], now: int) -> Iterator[Transition]:
-        """Yield the transitions of an incident's clocks that are due and not in `told`."""
+    def due(
+        self, incident: Incident, recorded: Collection[Change], now: int
+    ) -> Iterator[Transition]:
+        """Yield the transitions of an incident's clocks that are due and not in `recorded`."""
         if incident.told_at is None or incident.phase not in {Phase.FIRING, Phase.ACKNOWLEDGED}:
             return
         clocks = [(self.resolve_by(incident), Change.RESOLUTION_DUE, Change.RESOLUTION_BREACHED)]
@@ -105,7 +107,7 @@ class Sla:
             assert limit is not None, "both clocks begin at once"
             start = incident.told_at
             change = breached if now >= limit else near
-            if now >= start + (limit - start) * NEAR and not {change, breached} & {*told}:
+            if now >= start + (limit - start) * NEAR and not {change, breached} & {*recorded}:
                 yield Transition(incident, change, now, _words(limit - now))
 
 
@@ -144,9 +146,9 @@ def compliance(incidents: Sequence[Incident], sla: Sla, now: int) -> list[Kept]:
     """
     found: dict[tuple[str, Severity], list[Incident]] = {}
     for incident in incidents:
-        told, ended = incident.told_at, incident.resolved_at
-        if told is not None and (ended is None or ended > told):
-            month = f"{sla.calendar.local(told):%Y-%m}"
+        notified, ended = incident.told_at, incident.resolved_at
+        if notified is not None and (ended is None or ended > notified):
+            month = f"{sla.calendar.local(notified):%Y-%m}"
             found.setdefault((month, incident.severity), []).append(incident)
     order = list(Severity)
     return [

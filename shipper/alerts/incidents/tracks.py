@@ -54,16 +54,16 @@ class Standings:
 
     def close(self, track: str, now: int) -> tuple[Transition, ...]:
         """End the track of a host that has caught up: what fires is carried on at its time."""
-        told: tuple[Transition, ...] = ()
+        dropped: tuple[Transition, ...] = ()
         for place in [place for place in self._incidents if place[1] == track]:
             before, main = self._incidents[place], (place[0], MAIN)
             if is_firing(before):
-                told += self._drop(main, now)
+                dropped += self._drop(main, now)
                 self._put(main, before)
                 self._put(place, None)
             else:
-                told += self._drop(place, now)
-        return told
+                dropped += self._drop(place, now)
+        return dropped
 
     def open_groups(self) -> set[Group]:
         """Return the groups that have an open incident on any track."""
@@ -108,10 +108,10 @@ class Standings:
         if firing is None or firing == main:
             return ()
         incident = self._incidents[firing]
-        told = self._drop(main, verdict.window.end)
+        dropped = self._drop(main, verdict.window.end)
         self._put(main, incident)
         self._put(firing, None)
-        return told
+        return dropped
 
     def _drop(self, place: Place, now: int) -> tuple[Transition, ...]:
         """Forget what never fired, and what has ended."""

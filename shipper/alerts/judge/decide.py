@@ -33,7 +33,7 @@ from shipper.text import instant
 CATCHING_UP: Final = "windows that were missed are being judged"
 LATELY_MS: Final = 6 * 3_600_000  # the longest window that an outage may be seen in after its end
 FIRING: Final = (Phase.FIRING, Phase.ACKNOWLEDGED)
-_TOLD: Final = (Change.FIRED, Change.UNMUTED, Change.REMINDED)
+_NOTIFIED: Final = (Change.FIRED, Change.UNMUTED, Change.REMINDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,22 +156,22 @@ class Decisions:
         return transition
 
     def _alerters(self, heard: Transition) -> tuple[str, ...]:
-        is_told = heard.incident.told_at is not None
-        return alerters_for(heard, self._policy.settings) if is_told else ()
+        is_notified = heard.incident.told_at is not None
+        return alerters_for(heard, self._policy.settings) if is_notified else ()
 
     def _unmute(self, incident: Incident) -> Incident:
         after = replace(incident, muted_by=None, told_at=incident.told_at or self._now)
         self._ledger.update(after)
         if incident.phase is Phase.FIRING:
-            note = f"nobody was told before: {incident.muted_by}" if incident.muted_by else ""
+            note = f"nobody was notified before: {incident.muted_by}" if incident.muted_by else ""
             self._record(Transition(after, Change.UNMUTED, self._now, note))
         return after
 
     def _remind(self, incident: Incident) -> None:
-        told = self._ledger.changes_of(incident.id)
-        for due in self._policy.sla.due(incident, told, self._now):
+        changes = self._ledger.changes_of(incident.id)
+        for due in self._policy.sla.due(incident, changes, self._now):
             self._record(due)
-        last = max((told[each] for each in _TOLD if each in told), default=self._now)
+        last = max((changes[each] for each in _NOTIFIED if each in changes), default=self._now)
         repeat = repeat_after_ms(incident, self._policy.settings)
         is_due = repeat is not None and self._now >= max(last, incident.told_at or 0) + repeat
         if incident.phase is Phase.FIRING and is_due:

@@ -56,7 +56,7 @@ class Condition:
 
 def conditions_of(rules: Iterable[Rule], blind_after_ms: int) -> dict[str, Condition]:
     """Return all conditions by name, each with its rule or the one that is built in."""
-    chosen = {told[-1]: _built_in(*told) for told in _BUILT_IN}
+    chosen = {texts[-1]: _built_in(*texts) for texts in _BUILT_IN}
     chosen |= {rule.job.condition: rule for rule in rules if rule.job is not None}
     return {
         name: Condition(

@@ -79,7 +79,7 @@ def line_of(recorded: Recorded, run: str) -> dict[str, Any]:
     transition = recorded.transition
     incident, verdict = transition.incident, transition.incident.verdict
     group = ", ".join(f"{field}={value}" for field, value in incident.group)
-    told = f"{incident.rule} ({group})" if group else incident.rule
+    subject = f"{incident.rule} ({group})" if group else incident.rule
     by = {
         Change.ACKNOWLEDGED: incident.acknowledged_by,
         Change.RESOLVED: incident.resolved_by,
@@ -88,7 +88,7 @@ def line_of(recorded: Recorded, run: str) -> dict[str, Any]:
         "timestamp": iso(recorded.decided_at),
         "level": "WARNING" if transition.change in _LOUD else "INFO",
         "logger": LOGGER,
-        "message": f"{told} {transition.change.replace('_', ' ')}: {verdict.reason}",
+        "message": f"{subject} {transition.change.replace('_', ' ')}: {verdict.reason}",
         "incident": incident.id,
         "rule": incident.rule,
         "severity": incident.severity.value,

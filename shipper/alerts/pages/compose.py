@@ -156,7 +156,7 @@ def digest_of(pages: Sequence[Page], at: int) -> Page:
         severity: sum(page.transition.incident.severity is severity for page in pages)
         for severity in Severity
     }
-    told = ", ".join(f"{count} {severity}" for severity, count in counted.items() if count)
+    severities = ", ".join(f"{count} {severity}" for severity, count in counted.items() if count)
     incident = replace(
         worst,
         id=f"{DIGEST}-{together}",
@@ -171,8 +171,8 @@ def digest_of(pages: Sequence[Page], at: int) -> Page:
         transition=Transition(incident, Change.FIRED, at),
         key=f"{DIGEST}-{together}",
         thread=f"{DIGEST}-{together}",
-        title=f"{len(pages)} more pages at once: {told}",
-        summary=f"{len(pages)} pages in one, so that they can be read: {told}",
+        title=f"{len(pages)} more pages at once: {severities}",
+        summary=f"{len(pages)} pages in one, so that they can be read: {severities}",
         asked="shipper alerts list",
         numbers=f"{len(pages)} pages of {len({page.thread for page in pages})} incidents",
         notes=[

@@ -88,14 +88,14 @@ def state(page: Page) -> str:
     """Say how the incident stands, and by whom."""
     transition = page.transition
     incident = transition.incident
-    told = WORDS[transition.change]
+    words = WORDS[transition.change]
     if transition.change is Change.ACKNOWLEDGED and incident.acknowledged_by:
-        told += f" by {incident.acknowledged_by}"
+        words += f" by {incident.acknowledged_by}"
     if transition.change is Change.RESOLVED and incident.resolved_by:
-        told += f" by {incident.resolved_by}"
+        words += f" by {incident.resolved_by}"
     if incident.flapping:
-        told += ", flapping"
-    return line(f"{told}; {transition.note}" if transition.note else told)
+        words += ", flapping"
+    return line(f"{words}; {transition.note}" if transition.note else words)
 
 
 def parts_of(page: Page) -> list[PagePart]:
@@ -149,8 +149,8 @@ def _examples(page: Page) -> Iterator[str]:
     for example in page.examples:
         text = line(example.text, 300)
         request = line(example.request_id or "", 80)
-        told = "" if not request or request in text else f" request_id={request}"
-        yield text + told
+        request_text = "" if not request or request in text else f" request_id={request}"
+        yield text + request_text
 
 
 def as_text(page: Page) -> str:

@@ -24,8 +24,8 @@ from shipper.alerts.rules.kind import (
     narrowed,
     needs_no_limit,
     percent,
+    plain,
     state_of,
-    told,
 )
 from shipper.alerts.rules.values import QUERY, SPAN, THRESHOLD
 from shipper.alerts.verdict import VerdictState
@@ -116,7 +116,7 @@ class BurnRate:
             int(numbers.get(f"{name}{speed.short_ms}", 0)) for name in ("of", "to")
         )
         if not numbers.get(f"older{speed.long_ms}"):
-            reason = f"no records yet that are {told(speed.long_ms / _HOUR / 2)} h old"
+            reason = f"no records yet that are {plain(speed.long_ms / _HOUR / 2)} h old"
             return RuleFinding(VerdictState.OK, reason, None, limit, events=to)
         if to < limits.at_least or not short_to:
             reason = f"only {to:,} records, and {limits.at_least:,} are asked for"
@@ -126,9 +126,9 @@ class BurnRate:
         rate, short = of / to / budget, short_of / short_to / budget
         is_broken = low > limit and short > limit
         reason = (
-            f"the budget of {percent(budget)} burns {told(rate)} times as fast as it lasts "
-            f"({of:,} of {to:,} within {told(speed.long_ms / _HOUR)} h), {told(short)} times at "
-            f"last; {told(limit)} is {'surely exceeded' if is_broken else 'not surely exceeded'}"
+            f"the budget of {percent(budget)} burns {plain(rate)} times as fast as it lasts "
+            f"({of:,} of {to:,} within {plain(speed.long_ms / _HOUR)} h), {plain(short)} times at "
+            f"last; {plain(limit)} is {'surely exceeded' if is_broken else 'not surely exceeded'}"
         )
         return RuleFinding(state_of(is_broken=is_broken), reason, rate, limit, low, high, to)
 

@@ -10,8 +10,8 @@ from shipper.alerts.rules.kind import (
     RuleFinding,
     RuleLimits,
     needs_one_limit,
+    plain,
     state_of,
-    told,
 )
 from shipper.alerts.rules.values import QUERY
 from shipper.config.options import Faults, Scalar
@@ -46,7 +46,7 @@ class Count:
         side = "above" if limits.above is not None else "below"
         is_broken = limits.is_broken_by(count)
         reason = f"{count:,} records"
-        reason += f", {side if is_broken else f'not {side}'} {told(limits.threshold)}"
+        reason += f", {side if is_broken else f'not {side}'} {plain(limits.threshold)}"
         state = state_of(is_broken=is_broken)
         return RuleFinding(state, reason, count, limits.threshold, events=count)
 

@@ -166,7 +166,7 @@ def narrowed(query: str, *conditions: str) -> str:
     return " AND ".join(f"({part})" for part in parts)
 
 
-def told(number: float) -> str:
+def plain(number: float) -> str:
     """Write a number for a sentence."""
     return f"{number:,.0f}" if number == int(number) else f"{number:,.4g}"
 

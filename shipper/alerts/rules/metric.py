@@ -19,8 +19,8 @@ from shipper.alerts.rules.kind import (
     narrowed,
     needs_one_limit,
     percent,
+    plain,
     state_of,
-    told,
 )
 from shipper.alerts.rules.values import NUMBER_FIELD, QUERY
 from shipper.alerts.verdict import VerdictState
@@ -80,8 +80,8 @@ class Metric:
         is_broken = limits.is_broken_by(value)
         side = "above" if limits.above is not None else "below"
         reason = (
-            f"{self.take} of {self.of} is {told(value)} in {count:,} records, "
-            f"{side if is_broken else f'not {side}'} {told(limits.threshold)}"
+            f"{self.take} of {self.of} is {plain(value)} in {count:,} records, "
+            f"{side if is_broken else f'not {side}'} {plain(limits.threshold)}"
         )
         state = state_of(is_broken=is_broken)
         return RuleFinding(state, reason, value, limits.threshold, events=count)
@@ -99,7 +99,7 @@ class Metric:
         side = "above" if limits.above is not None else "below"
         reason = (
             f"{self.take} of {self.of} is {side if is_broken else f'not {side}'} "
-            f"{told(limits.threshold)}: {percent(beyond / count)} of {count:,} records lie {side}"
+            f"{plain(limits.threshold)}: {percent(beyond / count)} of {count:,} records lie {side}"
         )
         state = state_of(is_broken=is_broken)
         return RuleFinding(state, reason, beyond / count, (needed - 1) / count, events=count)

@@ -38,10 +38,10 @@ def _section(section: type[Any]) -> Schema:
 
 
 def _option(option: Option) -> Schema:
-    told = option.meaning
+    description = option.meaning
     if option.default not in (None, "none"):
-        told += f" Default: {option.default}."
-    return {**_kind(option.kind), "description": told}
+        description += f" Default: {option.default}."
+    return {**_kind(option.kind), "description": description}
 
 
 def _kind(kind: OptionKind) -> Schema:

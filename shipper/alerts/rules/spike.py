@@ -18,8 +18,8 @@ from shipper.alerts.rules.kind import (
     RuleFinding,
     RuleLimits,
     needs_above,
+    plain,
     state_of,
-    told,
 )
 from shipper.alerts.rules.values import QUERY, parse_span_ms
 from shipper.alerts.verdict import VerdictState
@@ -84,10 +84,10 @@ class Spike:
         value = now / then if then else None
         low, high = share_between(now, now + then) if now + then else (0.0, 1.0)
         is_broken = now >= limits.at_least and low > times / (1 + times)
-        ratio = f"{told(value)} times" if value is not None else "instead of none"
+        ratio = f"{plain(value)} times" if value is not None else "instead of none"
         reason = (
             f"{now:,} records, {ratio} ({then:,} then), "
-            f"{'surely' if is_broken else 'not surely'} above {told(times)} times"
+            f"{'surely' if is_broken else 'not surely'} above {plain(times)} times"
         )
         state = state_of(is_broken=is_broken)
         return RuleFinding(state, reason, value, times, _odds(low), _odds(high), now)

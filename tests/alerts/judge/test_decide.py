@@ -133,7 +133,7 @@ def test_a_silence_keeps_an_incident_and_its_end_tells_it(desk: Desk) -> None:
 
     assert desk.heard() == ["unmuted>desk"]
     told = desk.ledger.history(desk.incident().id)[-1].transition
-    assert told.note == "nobody was told before: silence s by oncall"
+    assert told.note == "nobody was notified before: silence s by oncall"
     desk.look(START + HOUR + 1)
     assert desk.heard() == []
 
