@@ -61,6 +61,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("shipper.alerts.job")
 
+_STANDING_BY: Final = "another alert job is active; this one stands by"
+
 STAND_BY_MS: Final = 5_000  # between two tries to take the lease
 ONCE_SECONDS: Final = 60.0  # `once` waits so long for what can be notified at once
 
@@ -198,7 +200,7 @@ class AlertJob:
         self._start()
         names = ", ".join(each.name for each in self._tellers) or "nobody"
         log.info(
-            "%d rules are judged, %s is notified; stop with SIGTERM or Ctrl-C",
+            "evaluating %d rules, notifying %s; stop with SIGTERM or Ctrl-C",
             len(self._setup.rules.rules),
             names,
         )
@@ -216,13 +218,13 @@ class AlertJob:
             if self._turn(now) > now:
                 break
         if self._is_standing_by:
-            log.info("another job holds the lease; nothing is done here")
+            log.info("another alert job is active and holds the lease; nothing was evaluated")
             return 0
         for each in self._tellers:
             each.drain(end)
         waiting = Outbox(self._ledger).errands()
         if waiting:
-            log.warning("%d pages are still to be sent; the next run sends them", len(waiting))
+            log.warning("pages not sent yet: %d; the next run sends them", len(waiting))
         return 3 if self._fault is not None or waiting else 0
 
     def close(self) -> None:
@@ -238,7 +240,7 @@ class AlertJob:
             try:
                 self._lease.release()
             except StoreUnavailable as error:
-                log.info("the lease runs out by itself: %s", error)
+                log.info("cannot release the lease, which expires by itself: %s", error)
 
     def _start(self) -> None:
         for each in self._tellers:
@@ -253,7 +255,7 @@ class AlertJob:
         try:
             look = self._judging.look(now)
         except DataFolderError as error:  # a full disk, as a rule: nothing was decided
-            log.warning("%s; it is tried again", error)
+            log.warning("%s; the alert job keeps trying", error)
             return now + STAND_BY_MS
         self._log_fault(look.fault)
         if look.fault is None:
@@ -268,7 +270,7 @@ class AlertJob:
         try:
             self._journal.catch_up()
         except (OSError, DataFolderError) as error:
-            log.warning("cannot write the log of incidents: %s; it is tried again", error)
+            log.warning("cannot write the log of incidents: %s; the alert job keeps trying", error)
 
     def _holds_lease(self, now: int) -> bool:
         if self._lease is None:
@@ -278,7 +280,7 @@ class AlertJob:
         except StoreUnavailable:
             return not self._is_standing_by  # nobody can judge; who judged last says so
         if holds == self._is_standing_by:
-            log.info("%s", "this job works now" if holds else "another job works; standing by")
+            log.info("%s", "this alert job is active now" if holds else _STANDING_BY)
         self._is_standing_by = not holds
         return holds
 
@@ -287,7 +289,7 @@ class AlertJob:
             if fault is None:
                 log.info("the store answers again")
             else:
-                log.warning("nothing is judged: %s", fault)
+                log.warning("no rule can be evaluated: %s", fault)
         self._fault = fault
 
     def _rest(self, until: int) -> None:
@@ -304,16 +306,18 @@ class AlertJob:
             try:
                 self._use(self._read_again())
             except ShipperError as error:
-                log.warning("the job goes on as it was: %s", error)
+                log.warning("the new config is not used; the old one stays in force: %s", error)
             else:
-                log.info("config, rules and alerters were read again")
+                log.info("config, rules and alerters were reloaded")
 
     def _use(self, setup: Setup) -> None:
         """Go on with another setup."""
         if setup.config.data_dir != self._setup.config.data_dir:
-            raise ConfigError("data_dir: is another one; restart the alert job for that")
+            raise ConfigError("data_dir: cannot change while running; restart the alert job")
         if _place_of(setup.config) != _place_of(self._setup.config):
-            raise ConfigError("the store is another one; restart the alert job for that")
+            raise ConfigError(
+                "output and search: cannot change while running; restart the alert job"
+            )
         before, self._setup = self._setup, setup
         try:
             tellers = self._make_tellers()

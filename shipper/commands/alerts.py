@@ -44,7 +44,7 @@ COMMANDS = {
     ),
     "send-test": (
         "shipper.commands.alerts_alerters:send_test",
-        "Send a made-up incident to an alerter.",
+        "Send a test incident to an alerter.",
     ),
 }
 

@@ -40,7 +40,7 @@ def _user() -> str:
 
 def _by(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
-        "--by", metavar="NAME", default=_user, help="Who it is; you, if not given."
+        "--by", metavar="NAME", default=_user, help="Your name; default: the user of this terminal."
     )(command)
 
 
@@ -72,7 +72,7 @@ def _as_it_is(incident: Incident) -> str:
         Phase.RESOLVED: incident.resolved_by,
     }.get(incident.phase)
     by = f" by {safe(who)}" if who else ""
-    return f"{incident.phase.value}{by}: nothing is done"
+    return f"{incident.phase.value}{by}: nothing changed"
 
 
 @click.command(
@@ -85,9 +85,9 @@ def _as_it_is(incident: Incident) -> str:
 @click.pass_obj
 def ack(invocation: Invocation, incidents: Sequence[str], *, by: str, note: str) -> int:
     """
-    Acknowledge firing incidents: stops the response clock and the reminders.
+    Acknowledge firing incidents, which stops the response clock and the reminders.
 
-    The first letters of an ID are enough. Exits with 1 for one that is not firing.
+    The first letters of an ID are enough. Exits with 1 if an incident is not firing.
     """
     return _act(
         invocation,
@@ -107,9 +107,10 @@ def ack(invocation: Invocation, incidents: Sequence[str], *, by: str, note: str)
 @click.pass_obj
 def resolve(invocation: Invocation, incidents: Sequence[str], *, by: str, note: str) -> int:
     """
-    Resolve incidents by hand; while the records still show a breach, a new one is opened.
+    Resolve incidents by hand.
 
-    The first letters of an ID are enough. Exits with 1 for one that has ended already.
+    If the rule is still in breach, the next evaluation opens a new incident; use a silence instead.
+    The first letters of an ID are enough. Exits with 1 if an incident has already ended.
     """
     return _act(
         invocation, incidents, lambda incident, now: end(incident, by, now, note), "resolved"
@@ -124,10 +125,18 @@ def resolve(invocation: Invocation, incidents: Sequence[str], *, by: str, note: 
     )
 )
 @click.argument("matchers", nargs=-1, metavar="[MATCHER]...")
-@click.option("--for", "lasts", callback=as_duration, metavar="D", help="How long, such as 2h.")
-@click.option("--everything", is_flag=True, help="Without a matcher: silence everything.")
+@click.option(
+    "--for",
+    "lasts",
+    callback=as_duration,
+    metavar="D",
+    help="Duration of the silence, such as 2h; required with matchers.",
+)
+@click.option("--everything", is_flag=True, help="Silence all incidents, without matchers.")
 @_by
-@click.option("--comment", metavar="TEXT", default="", help="Why; it is shown with the incidents.")
+@click.option(
+    "--comment", metavar="TEXT", default="", help="Reason, shown with the muted incidents."
+)
 @common_options
 @click.pass_obj
 def silence(  # noqa: PLR0913 - its options
@@ -142,9 +151,9 @@ def silence(  # noqa: PLR0913 - its options
     """
     Mute notifications for a while; without matchers, list the silences.
 
-    A MATCHER is NAME=VALUE or NAME!=VALUE (with * ? [ ]), NAME~EXPRESSION or NAME!~EXPRESSION; all
-    of them have to hold. NAME is rule, severity, id, host, or a field by which the rule groups.
-    People are notified of what still fires when the silence ends.
+    A MATCHER is NAME=VALUE or NAME!=VALUE (with wildcards * ? [ ]), or NAME~REGEX or NAME!~REGEX.
+    All matchers must match. NAME is rule, severity, id, host, or a field in group_by of the rule.
+    Incidents that still fire when the silence ends are notified then.
     """
     config, now = load(invocation.config), invocation.now()
     if not matchers and not everything:
@@ -153,7 +162,7 @@ def silence(  # noqa: PLR0913 - its options
                 click.echo(line)
         return 0
     if lasts is None:
-        refuse("--for says how long it is silent; add it, such as --for 2h")
+        refuse("--for is missing; add the duration, such as --for 2h")
     try:
         parsed = tuple(map(parse_matcher, matchers))
     except ValueError as error:
@@ -170,7 +179,11 @@ def silence(  # noqa: PLR0913 - its options
 @common_options
 @click.pass_obj
 def unsilence(invocation: Invocation, silences: Sequence[str]) -> int:
-    """End silences early; people are notified of what still fires. The first letters are enough."""
+    """
+    End silences early.
+
+    Incidents that still fire are notified. The first letters of an ID are enough.
+    """
     config, now = load(invocation.config), invocation.now()
     with ledger_of(config) as ledger:
         for prefix in silences:
@@ -181,7 +194,7 @@ def unsilence(invocation: Invocation, silences: Sequence[str]) -> int:
 def _end_silence(ledger: Ledger, prefix: str, now: int) -> None:
     found = [each.id for each in ledger.silences.active(now=now) if each.id.startswith(prefix)]
     if len(found) != 1:
-        outcome = f"could be {', '.join(found)}; type more of it" if found else "is no silence"
-        raise ConfigError(f"{prefix} {outcome}; shipper alerts silence shows them")
+        outcome = f"matches {', '.join(found)}; type more of it" if found else "is not a silence"
+        raise ConfigError(f"{prefix} {outcome}; see shipper alerts silence")
     ledger.silences.end(found[0], now)
-    click.echo(f"silence {found[0]} is over")
+    click.echo(f"silence {found[0]} ended")

@@ -44,12 +44,12 @@ def settings_of(invocation: Invocation) -> AlertSettings:
 @click.pass_obj
 def alerters(invocation: Invocation) -> int:
     """
-    Show the alerters, whom each notifies, and which incidents go to which.
+    Show the alerters, and which incidents each is notified of.
 
-    Nothing is sent. Exits with 1 if nobody would be notified.
+    Secrets are not shown and nothing is sent. Exits with 1 if nobody would be notified.
     """
     settings = settings_of(invocation)
-    rows = [("alerter", "kind", "tells", "fallback")]
+    rows = [("alerter", "kind", "notifies", "fallback")]
     surroundings = AlerterContext(invocation.clock)
     for name, each in settings.all_alerters.items():
         with closing(open_alerter(name, each, surroundings)) as alerter:
@@ -96,17 +96,17 @@ def _conditions(route: Route) -> str:
     type=click.Choice([severity.value for severity in Severity]),
     default=Severity.LOW.value,
     show_default=True,
-    help="Of the incident that is made up.",
+    help="Severity of the test incident.",
 )
-@click.option("--keep-open", is_flag=True, help="Do not resolve it at once.")
+@click.option("--keep-open", is_flag=True, help="Leave the test incident open.")
 @common_options
 @click.pass_obj
 def send_test(invocation: Invocation, name: str, severity: str, *, keep_open: bool) -> int:
     """
-    Send a made-up incident to an alerter, and its end.
+    Send a test incident to an alerter, then its resolution.
 
-    Nothing is recorded, no route is followed, no fallback used. Exits with 1 if the service refuses
-    it, with 3 if it cannot be reached, with 2 if there is no such alerter.
+    Nothing is recorded, and routes and fallbacks are not used. Exits with 1 if the service refuses
+    the message, with 3 if it cannot be reached, with 2 if there is no such alerter.
     """
     settings = settings_of(invocation)
     known = settings.all_alerters
@@ -132,7 +132,7 @@ def send_test(invocation: Invocation, name: str, severity: str, *, keep_open: bo
 def page_of(change: Change, severity: Severity, now: int) -> Page:
     """Make a page of an incident that there is not."""
     window = Window(now - 5 * _MINUTE_MS, now)
-    reason = "nothing was judged, this is a test"
+    reason = "no rule was evaluated, this is a test"
     is_over = change is Change.RESOLVED
     incident = Incident(
         id=f"test-{now // 1000:x}",
@@ -151,8 +151,8 @@ def page_of(change: Change, severity: Severity, now: int) -> Page:
         key=f"{incident.id}-{change.value}",
         thread=incident.id,
         title=f"Test {change.value}: nothing is wrong",
-        summary="Somebody tries whether this alerter works: shipper alerts send-test",
+        summary="Sent by shipper alerts send-test to check that this alerter works.",
         asked="nothing",
         numbers=reason,
-        runbook=("Nothing has to be done.",),
+        runbook=("Nothing to do.",),
     )

@@ -62,7 +62,7 @@ def _as_sweep(_ctx: click.Context, _option: click.Parameter, text: str | None) -
 def _pair(text: str) -> Setting:
     key, sign, value = text.partition("=")
     if not (key.strip() and sign and value.strip()):
-        raise click.BadParameter(f'"{text}" sets nothing; use KEY=VALUE, as above=2%')
+        raise click.BadParameter(f'"{text}" has no value; use KEY=VALUE, such as above=2%')
     return key.strip(), value.strip()
 
 
@@ -81,10 +81,13 @@ def _pair(text: str) -> Setting:
     metavar="T",
     default="30d",
     show_default=True,
-    help="The first window ends here or later: 7d, 12h ago or ISO 8601.",
+    help="Windows that end at this time or later: 7d, 12h (ago) or ISO 8601.",
 )
 @click.option(
-    "--until", callback=as_moment, metavar="T", help="The last window ends here; now if not given."
+    "--until",
+    callback=as_moment,
+    metavar="T",
+    help="Windows that end at this time or earlier.  [default: now]",
 )
 @click.option(
     "--set",
@@ -92,13 +95,13 @@ def _pair(text: str) -> Setting:
     multiple=True,
     callback=_as_settings,
     metavar="KEY=VALUE",
-    help="As if the rule file had this; several times.",
+    help="Use this value instead of that of the rule file; repeatable.",
 )
 @click.option(
     "--sweep",
     callback=_as_sweep,
     metavar="KEY=A..B",
-    help="Ten values from A to B, or KEY=A,B,C; one line each.",
+    help="Try ten values from A to B, or those of KEY=A,B,C; one line each.",
 )
 @rules_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
@@ -108,8 +111,8 @@ def backtest(invocation: Invocation, /, **options: Any) -> int:
     """
     Show when rules would have fired on the stored records.
 
-    Judges every window of the past as it would have been judged live, and shows the incidents that
-    would have fired. Nobody is notified.
+    Evaluates every window of the past like the live alert job, and shows the incidents that would
+    have fired. Nobody is notified.
     """
     wanted = BacktestOptions(**options)
     until = invocation.now() if wanted.until is None else wanted.until
@@ -128,7 +131,9 @@ def _tested(invocation: Invocation, wanted: BacktestOptions) -> list[Rule]:
     chosen = rules_of(invocation, wanted.folder, wanted.names)
     found = [rule for rule in chosen if rule.probes]
     if not found:
-        raise ConfigError("these rules are about the job itself and ask nothing; name another")
+        raise ConfigError(
+            "these rules are about the alert job itself and have no query; name another"
+        )
     return found
 
 

@@ -38,7 +38,9 @@ def ledger_of(config: Config) -> Iterator[Ledger]:
     """
     path = config.data_dir / data_folder.ALERTS_LEDGER
     if not path.exists():
-        raise DataFolderError(f"there is no {path}; start shipper alerts run with this config")
+        raise DataFolderError(
+            f"no alert job has run with this config: there is no {path}; start shipper alerts run"
+        )
     with closing(Ledger(path)) as ledger:
         yield ledger
 
@@ -52,10 +54,10 @@ def one_incident(ledger: Ledger, prefix: str) -> Incident:
     """
     found = ledger.find(prefix.lower()) if prefix else []
     if not found:
-        raise ConfigError(f"there is no incident {prefix}; shipper alerts list shows them")
+        raise ConfigError(f"there is no incident {prefix}; see shipper alerts list")
     if len(found) > 1:
         names = ", ".join(each.id for each in found[:5])
-        raise ConfigError(f"{prefix} could be {names}; type more of it")
+        raise ConfigError(f"{prefix} matches {names}; type more of it")
     return found[0]
 
 
@@ -67,9 +69,10 @@ def one_incident(ledger: Ledger, prefix: str) -> Incident:
 @click.pass_obj
 def list_(invocation: Invocation, *, as_json: bool) -> int:
     """
-    Show the open incidents: pending, firing, acknowledged; muted ones too, with the reason.
+    Show the open incidents.
 
-    `clock` says until when an incident has to be answered or resolved.
+    Shows ID, severity, state (pending, firing, acknowledged or muted), rule, group and start of
+    each, and `clock`, the next time limit of the SLA.
     """
     config = load(invocation.config)
     sla, now = sla_of(config.alerts.sla), invocation.now()
@@ -92,9 +95,10 @@ def list_(invocation: Invocation, *, as_json: bool) -> int:
 @click.pass_obj
 def show(invocation: Invocation, incident: str, *, as_json: bool) -> int:
     """
-    Show one incident: its numbers, its clocks, its history, and who was notified.
+    Show one incident in detail.
 
-    The first letters of its ID are enough.
+    Shows its values, time limits and history, and which alerters were notified, or why not. The
+    first letters of the ID are enough.
     """
     config = load(invocation.config)
     sla = sla_of(config.alerts.sla)
@@ -122,11 +126,11 @@ def show(invocation: Invocation, incident: str, *, as_json: bool) -> int:
     metavar="T",
     default="30d",
     show_default=True,
-    help="Incidents that were opened since: 7d ago, or 2026-02-05.",
+    help="Incidents opened since this time: 7d (ago) or ISO 8601.",
 )
-@click.option("--rule", metavar="RULE", help="Those of one rule.")
+@click.option("--rule", metavar="RULE", help="Incidents of this rule only.")
 @click.option(
-    "--sla", "as_sla", is_flag=True, help="How the limits were kept, per month and severity."
+    "--sla", "as_sla", is_flag=True, help="Show whether the SLA was met, per month and severity."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @common_options
@@ -135,10 +139,10 @@ def history(
     invocation: Invocation, *, since: int, rule: str | None, as_sla: bool, as_json: bool
 ) -> int:
     """
-    Show past incidents, open and resolved, the oldest first.
+    Show open and resolved incidents, oldest first.
 
-    With --sla: how many clocks stopped in time, by the month of the first notification. Exits with
-    1 if a limit was missed.
+    With --sla, counts per month and severity how many incidents were acknowledged and resolved in
+    time, and exits with 1 if a limit was missed.
     """
     config = load(invocation.config)
     sla, now = sla_of(config.alerts.sla), invocation.now()

@@ -36,7 +36,7 @@ def rules_option(command: Callable[..., Any]) -> Callable[..., Any]:
         "folder",
         type=click.Path(path_type=Path),
         metavar="DIR",
-        help="The folder of the rule files, instead of that of the config.",
+        help="Folder of the rules.  [default: alerts.rules of the config]",
     )(command)
 
 
@@ -66,10 +66,10 @@ def rules(
     invocation: Invocation, names: Sequence[str], folder: Path | None, *, as_json: bool
 ) -> int:
     """
-    Show each rule with its query and its last verdict.
+    Show each rule with its query and its current state.
 
-    Each is judged on its last window that has ended, with what is stored by now; nobody is
-    notified and no incident is opened. Exits with 1 if any is a breach.
+    Evaluates the last complete window of each rule on the records stored now. Nobody is notified
+    and no incident is opened. Exits with 1 if a rule is in breach.
     """
     chosen = [rule for rule in rules_of(invocation, folder, names) if rule.probes]
     now = invocation.now()

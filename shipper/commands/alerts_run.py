@@ -50,20 +50,20 @@ def _choice(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--skip-broken",
             is_flag=True,
-            help="Run the other rules where rule files can't be used; an incident names those.",
+            help="Skip rule files that cannot be used, and open an incident that lists them.",
         ),
-        click.option("--console", is_flag=True, help="Also print every page here."),
+        click.option("--console", is_flag=True, help="Also print every page on standard output."),
         click.option(
             "--alerters",
             type=click.Path(path_type=Path),
             metavar="FILE",
-            help="File with alerters and routes, instead of alerts.settings of the config.",
+            help="File with alerters and routes.  [default: alerts.settings of the config]",
         ),
         click.option(
             "--rules",
             type=click.Path(path_type=Path),
             metavar="DIR",
-            help="Folder of the rules, instead of alerts.rules of the config.",
+            help="Folder of the rules.  [default: alerts.rules of the config]",
         ),
     ):
         command = option(command)
@@ -80,10 +80,11 @@ def _choice(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.pass_obj
 def run(invocation: Invocation, /, **options: Any) -> int:
     """
-    Judge the rules over the records and notify people, until stopped.
+    Evaluate the rules and notify people, until stopped.
 
-    SIGTERM or Ctrl-C stops it cleanly: what waits to be sent is sent at the next start. SIGHUP
-    reads config, rules and alerters again. One job works per data folder, and per Elasticsearch.
+    SIGTERM or Ctrl-C stops gracefully; notifications that are not sent yet are sent at the next
+    start. SIGHUP reloads config, rules and alerters. Only one job runs per data folder; of several
+    jobs on one Elasticsearch, one is active and the others stand by.
     """
     log_to_stderr(debug=invocation.debug)
     choice = Choice(**options)
@@ -103,16 +104,16 @@ def run(invocation: Invocation, /, **options: Any) -> int:
     metavar="D",
     default="60s",
     show_default=True,
-    help="Stop sending after this time; the next run sends what waits.",
+    help="Stop sending after this time; the next run sends the rest.",
 )
 @common_options
 @click.pass_obj
 def once(invocation: Invocation, /, *, timeout: int, **options: Any) -> int:
     """
-    Judge what is due now, notify people, and exit: for cron or a systemd timer.
+    Evaluate what is due now, notify people, and exit: for cron or a systemd timer.
 
-    The windows since the last time are judged, so the incidents are those that `run` would find.
-    Exits with 3 if the store gave no answer, or if somebody could not be notified yet.
+    All windows since the last run are evaluated, so it finds the same incidents as `run`. Exits
+    with 3 if the store did not answer, or if a notification could not be sent yet.
     """
     log_to_stderr(debug=invocation.debug)
     return work(

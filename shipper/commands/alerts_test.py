@@ -56,16 +56,16 @@ _FAILED, _GOOD = 1, 0
     "folder",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="The folder of the rule files, instead of that of the config.",
+    help="Folder of the rules.  [default: alerts.rules of the config]",
 )
 @common_options
 @click.pass_obj
 def test(invocation: Invocation, paths: Sequence[Path], folder: Path | None) -> int:
     """
-    Run the unit tests of rules: records over time, and what they should cause.
+    Test rules on their cases: records over time, and the notifications they should cause.
 
-    Without DIR or FILE, all cases in the folder `tests` beside the rules. Exits with 1 if a case
-    goes otherwise than it says.
+    Without DIR or FILE, runs all cases in the folder `tests` below the rules. Exits with 1 if a
+    case fails.
     """
     folder = folder or load(invocation.config).alerts.rules
     rules = {rule.name: rule for rule in load_rules(folder).rules}
@@ -77,7 +77,7 @@ def test(invocation: Invocation, paths: Sequence[Path], folder: Path | None) -> 
             failed += 1
         for line in view.case_text(rule.name, case, changes, failed=differs(case, changes)):
             click.echo(line)
-    click.echo(f"{len(chosen) - failed} of {len(chosen)} cases as expected")
+    click.echo(f"{len(chosen) - failed} of {len(chosen)} cases passed")
     return _FAILED if failed else _GOOD
 
 
@@ -103,7 +103,7 @@ def _rule_of(name: str, path: Path, rules: Mapping[str, Rule]) -> Rule:
     if rule is None or not rule.probes:
         known = ", ".join(name for name, each in rules.items() if each.probes)
         raise ConfigError(
-            f"cannot use {path}:\n  rule: {name} is no rule that asks a store; use one of: {known}"
+            f"cannot use {path}:\n  rule: {name} is not a rule with a query; use one of: {known}"
         )
     return rule
 
@@ -114,7 +114,7 @@ def _files(paths: Sequence[Path]) -> list[Path]:
     ]
     if not found:
         raise ConfigError(
-            f"there are no cases in {paths[0]}; see docs/alerts.md for how to write one"
+            f"there are no test cases in {paths[0]}; docs/alerts.md shows how to write one"
         )
     return found
 
@@ -136,7 +136,7 @@ def _run(rule: Rule, file: CaseFile, case: Case) -> list[CaseChange]:
                     [records[seq][0] for seq in part],
                 )
                 if refused:
-                    raise ConfigError(f"the case {case.name} has a record that no store takes")
+                    raise ConfigError(f"the case {case.name} has a record that no store accepts")
         with closing(open_embedded(path)) as store:
             return judge_case(rule, case, store)
 

@@ -229,7 +229,7 @@ class PingOptions:
     def faults(self) -> Faults:
         """Yield (key, fault, remedy) for values that contradict each other."""
         if self.url is not None and self.url_file is not None:
-            yield "url_file", "is there with url", "use one of them"
+            yield "url_file", "cannot be combined with url", "use one of them"
 
 
 INHIBIT: Final = """\

@@ -173,7 +173,7 @@ class ElasticsearchOutput:
             missing = "username" if self.username is None else "password_file"
             yield missing, "is missing", "use both username and password_file, or neither"
         if self.api_key_file is not None and self.username is not None:
-            yield "api_key_file", "is there with username", "use one of them"
+            yield "api_key_file", "cannot be combined with username", "use one of them"
         if not self.tls.enabled:
             yield "tls", "cannot be disabled here", "use http:// in hosts for clear text"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from shipper.text import Paint, duration, instant, safe, safe_json, table
+from shipper.text import Paint, counted, duration, instant, safe, safe_json, table
 from shipper.view.rules import group_text
 
 if TYPE_CHECKING:
@@ -34,9 +34,9 @@ def _outcome_text(outcome: BacktestOutcome, paint: Paint) -> Iterator[str]:
 def _sum_text(outcome: BacktestOutcome) -> str:
     days = (outcome.until - outcome.since) / _DAY_MS
     if not outcome.pages:
-        return f"nothing in {days:.3g} days"
+        return f"no pages in {days:.3g} days"
     return (
-        f"{outcome.pages:,} pages in {days:.3g} days, {outcome.pages_a_day:.2g} a day; "
+        f"{counted(outcome.pages, 'page')} in {days:.3g} days, {outcome.pages_a_day:.2g} a day; "
         f"firing for {duration(outcome.firing_ms / _SECOND_MS)}"
     )
 

@@ -39,7 +39,7 @@ def list_text(incidents: Sequence[Incident], sla: Sla, now: int) -> list[str]:
         )
         for each in incidents
     ]
-    return table(rows) if incidents else ["there is no open incident"]
+    return table(rows) if incidents else ["no open incidents"]
 
 
 def incident_json(incident: Incident, sla: Sla) -> str:
@@ -101,7 +101,7 @@ def silences_text(silences: Sequence[Silence]) -> list[str]:
         )
         for each in silences
     ]
-    return table(rows) if silences else ["there is no silence"]
+    return table(rows) if silences else ["no silences"]
 
 
 def sla_text(kept: Sequence[Kept]) -> list[str]:

@@ -33,7 +33,7 @@ def _rule_text(rule: Rule, verdicts: Sequence[Verdict], paint: Paint) -> Iterato
         times = "no records"
     yield f"{paint.strong(rule.name)}  {rule.severity}  {paint.dim(times)}"
     if rule.asked:
-        yield f"  {paint.dim(f'asks {safe(rule.asked)}')}"
+        yield f"  {paint.dim(f'query: {safe(rule.asked)}')}"
     rows = [[each.state.value, group_text(each.group), safe(each.reason)] for each in verdicts]
     for row, each in zip(table(rows), verdicts, strict=True):
         yield f"  {paint.level(row, _LEVELS[each.state])}"
@@ -71,8 +71,8 @@ def _object(rule: Rule, verdict: Verdict) -> dict[str, Any]:
 def late_text(beats: Sequence[HostBeat], now: int) -> list[str]:
     """Say which hosts have not delivered what these numbers are made of."""
     return [
-        f"{safe(beat.host)} is {duration((now - beat.watermark) / 1000)} behind: what it has not "
-        "delivered is not in these numbers"
+        f"{safe(beat.host)} is {duration((now - beat.watermark) / 1000)} behind: "
+        "its newer records are not counted yet"
         for beat in beats
         if beat.watermark and now - beat.watermark > _BEHIND_MS
     ]

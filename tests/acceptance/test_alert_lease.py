@@ -41,7 +41,7 @@ def test_one_of_two_jobs_works(tmp_path: Path, elasticsearch_url: str) -> None:
             working = one.start("alerts", "run")
             one.wait(lambda: len(one.heard("hook")) == 1)
             waiting = other.start("alerts", "run")
-            other.wait(lambda: "standing by" in other.output())
+            other.wait(lambda: "stands by" in other.output())
             assert other.incidents() == []
             called = other.call("alerts", "once")
             assert (called.returncode, called.stdout) == (3, "")  # the folder has its job already
@@ -50,11 +50,11 @@ def test_one_of_two_jobs_works(tmp_path: Path, elasticsearch_url: str) -> None:
 
             other.wait(lambda: len(other.incidents(Phase.FIRING)) == 1)
 
-            assert "this job works now" in other.output()
+            assert "this alert job is active now" in other.output()
             again = one.start("alerts", "run")
-            one.wait(lambda: one.output().count("standing by") == 1)
+            one.wait(lambda: one.output().count("stands by") == 1)
             assert other.stop(waiting) == 0
-            one.wait(lambda: "this job works now" in one.output())
+            one.wait(lambda: "this alert job is active now" in one.output())
             assert one.stop(again) == 0
             assert set(one.heard("hook").values()) == {1}
         finally:

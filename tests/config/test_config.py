@@ -166,7 +166,7 @@ def test_an_output_with_all_its_options() -> None:
         ),
         (
             "elasticsearch: {hosts: [http://a:1], api_key_file: k, username: u, password_file: p}",
-            "elasticsearch.api_key_file (line 3): is there with username; use one of them",
+            "elasticsearch.api_key_file (line 3): cannot be combined with username; use",
         ),
         (
             "elasticsearch: {hosts: [http://a:1], tls: {enabled: false}}",

@@ -14,7 +14,7 @@ STEPS: Final = 10
 _RANGE: Final = re.compile(
     r"(?P<low>-?[\d.]+) ?(?P<unit>%|[a-z]*)\.\.(?P<high>-?[\d.]+) ?(?P=unit)"
 )
-_WAYS: Final = "use KEY=A..B with one unit, as above=0.5%..5%, or KEY=A,B,C"
+_WAYS: Final = "use KEY=A..B with one unit, such as above=0.5%..5%, or KEY=A,B,C"
 
 
 def changed(rule: Rule, settings: Iterable[tuple[str, str]]) -> Rule:

@@ -147,7 +147,7 @@ class Mutes:
                 self._follows(source, incident) and _order(incident) < _order(source)
             ):
                 continue
-            message = f"it follows from {source.rule} (incident {source.id})"
+            message = f"inhibited by {source.rule} (incident {source.id})"
             if source.resolved_at is None:
                 return message
             if incident.verdict.window.start < source.resolved_at:

@@ -30,7 +30,7 @@ from shipper.alerts.routing import alerters_for, repeat_after_ms
 from shipper.alerts.settings import AlertSettings
 from shipper.text import instant
 
-CATCHING_UP: Final = "windows that were missed are being judged"
+CATCHING_UP: Final = "windows that were missed are being judged"  # stored: another text loses it
 LATELY_MS: Final = 6 * 3_600_000  # the longest window that an outage may be seen in after its end
 FIRING: Final = (Phase.FIRING, Phase.ACKNOWLEDGED)
 _NOTIFIED: Final = (Change.FIRED, Change.UNMUTED, Change.REMINDED)

@@ -28,10 +28,10 @@ BROKEN: Final = "broken_rule"
 FAILING: Final = "alerter_failing"
 
 _BUILT_IN: Final = (
-    ("store_unreachable", Severity.CRITICAL, "The alert job cannot ask the store", UNREACHABLE),
-    ("watermark_behind", Severity.HIGH, "Rules cannot be judged; {{ reason }}", BLIND),
-    ("rule_broken", Severity.MEDIUM, "A rule is not judged; {{ reason }}", BROKEN),
-    ("alerter_failing", Severity.HIGH, "An alerter cannot tell people; {{ reason }}", FAILING),
+    ("store_unreachable", Severity.CRITICAL, "The alert job cannot query the store", UNREACHABLE),
+    ("watermark_behind", Severity.HIGH, "Rules cannot be evaluated: {{ reason }}", BLIND),
+    ("rule_broken", Severity.MEDIUM, "A rule cannot be evaluated: {{ reason }}", BROKEN),
+    ("alerter_failing", Severity.HIGH, "An alerter cannot notify people: {{ reason }}", FAILING),
 )
 
 
@@ -50,7 +50,7 @@ class Condition:
         window = Window(now - self.window_ms, now)
         for group in sorted({*found, *expected}):
             state = VerdictState.BREACH if group in found else VerdictState.OK
-            reason = found.get(group, "it is over")
+            reason = found.get(group, "it has ended")
             yield Verdict(self.rule.name, group, window, state, reason)
 
 
@@ -80,12 +80,12 @@ def blind_hosts(beats: Iterable[HostBeat], blind_after_ms: int, now: int) -> dic
         if now - known < blind_after_ms:
             continue
         behind = duration((now - known) / 1000)
-        message = f"the records of {beat.host} are there up to {instant(known, unit_ms=1000)} only"
+        message = f"records of {beat.host} have arrived only up to {instant(known, unit_ms=1000)}"
         if not beat.watermark:
-            message = f"nothing says how far the records of {beat.host} are there"
+            message = f"{beat.host} has not reported yet which of its records have arrived"
         why = "; its shipper was stopped" if beat.stopped else ""
         if not beat.stopped and now - beat.at >= blind_after_ms:
-            why = f"; its shipper was heard last {instant(beat.at, unit_ms=1000)}"
+            why = f"; the last heartbeat of its shipper is from {instant(beat.at, unit_ms=1000)}"
         found[(("host.name", beat.host),)] = f"{message}, {behind} behind{why}"
     return found
 

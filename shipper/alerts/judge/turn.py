@@ -103,7 +103,7 @@ class Judging:
         with self._ledger.deciding():
             for incident in self._ledger.incidents(FIRING):
                 if incident.rule not in self._known:
-                    note = "the rule is not there any more"
+                    note = "the rule was removed"
                     act(self._ledger, resolve(incident, "config", now, note)[1], now)
             for name in self._ledger.progress.judged().keys() - self._known:
                 self._ledger.progress.forget_rule(name)
@@ -128,7 +128,7 @@ class Judging:
         for turn in turns:
             if turn.skipped:
                 log.warning(
-                    "%s: %d windows are too long ago to be judged; see alerts.catch_up",
+                    "%s: skipped windows that are older than alerts.catch_up: %d",
                     turn.rule.name,
                     turn.skipped,
                 )
@@ -186,7 +186,7 @@ class Judging:
             try:
                 yield from zip(of_rule, measure(store, of_rule), strict=True)
             except QueryError as error:
-                message = f"the store refuses the question of {rule.name}: {error}"
+                message = f"the store rejects the query of {rule.name}: {error}"
                 self._refused[_rule_group(rule)] = message
                 log.warning("%s", message)
                 yield from ((each, None) for each in of_rule)

@@ -118,7 +118,7 @@ class Outbox:
         """Drop what waits for alerters that are not configured any more."""
         for each in {errand.alerter for errand in self.errands()} - {*alerters}:
             keys = [errand.key for errand in self.errands(each)]
-            self.end(keys, each, "the alerter is not there any more", None, now)
+            self.end(keys, each, "the alerter was removed from the settings", None, now)
         gone = {name for (name,) in self._ledger.rows("SELECT alerter FROM failing")} - {*alerters}
         with self._ledger.deciding():
             self._ledger.run("DELETE FROM failing WHERE alerter = ?", [(name,) for name in gone])

@@ -102,7 +102,7 @@ def headline(transition: Transition) -> str:  # noqa: PLR0911 -- one per change
         case Change.REMINDED:
             return f"Still firing after {lasted}"
         case Change.UNMUTED:
-            return f"Firing for {lasted}, and muted no more"
+            return f"Firing for {lasted}, no longer muted"
         case Change.ACKNOWLEDGED:
             return f"Acknowledged by {incident.acknowledged_by or 'somebody'}"
         case Change.RESOLVED:
@@ -129,7 +129,7 @@ def numbers(verdict: Verdict) -> str:
 
 def _asked(rule: Rule | None) -> str:
     if rule is None:
-        return "nothing is known of the rule: its file is gone"
+        return "the file of the rule was removed"
     if isinstance(rule.kind, Job):
         return f"the alert job itself: {CONDITIONS[rule.kind.condition]}"
     return rule.asked
@@ -138,13 +138,13 @@ def _asked(rule: Rule | None) -> str:
 def _notes(incident: Incident) -> Iterator[str]:
     verdict = incident.verdict
     if verdict.early:
-        yield "Judged before all hosts had delivered: the number can only grow."
+        yield "Evaluated before all hosts had delivered their records: the number can only grow."
     if verdict.late or incident.late:
-        yield "Found after the fact, when a host or the alert job caught up."
+        yield "Found late, when a host or the alert job caught up."
     if verdict.waiting:
-        yield f"Without the records of {', '.join(verdict.waiting)}, which are still to come."
+        yield f"Without the records of {', '.join(verdict.waiting)}, which have not arrived yet."
     if incident.flapping:
-        yield "It comes and goes: notifications are less frequent."
+        yield "Flapping: it comes and goes, so notifications are less frequent."
 
 
 def digest_of(pages: Sequence[Page], at: int) -> Page:
@@ -172,7 +172,7 @@ def digest_of(pages: Sequence[Page], at: int) -> Page:
         key=f"{DIGEST}-{together}",
         thread=f"{DIGEST}-{together}",
         title=f"{len(pages)} more pages at once: {severities}",
-        summary=f"{len(pages)} pages in one, so that they can be read: {severities}",
+        summary=f"{len(pages)} pages combined in one: {severities}",
         asked="shipper alerts list",
         numbers=f"{len(pages)} pages of {len({page.thread for page in pages})} incidents",
         notes=[

@@ -50,14 +50,14 @@ class Explained:
 def explain(store: Store | None, query: str, window: Window, group: Group) -> Explained:
     """Ask the store; where it can't be asked (None, too), say so instead."""
     if store is None:
-        return Explained(notes=("The store cannot be asked now: nothing more is known.",))
+        return Explained(notes=("The store cannot be queried now, so no details are shown.",))
     now = Selection(query, window.start, window.end)
     try:
         shares = tuple(_shares(store, now, {field for field, _ in group}))
         examples = tuple(_examples(store, now))
     except (StoreUnavailable, QueryError) as error:
         fault = str(error).splitlines()[0]
-        return Explained(notes=(f"The store cannot be asked now: {fault}",))
+        return Explained(notes=(f"The store cannot be queried now: {fault}",))
     return Explained(shares, examples)
 
 

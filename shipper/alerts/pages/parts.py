@@ -28,7 +28,7 @@ WORDS: Final = {
     Change.RESPONSE_BREACHED: "nobody acknowledged it in time",
     Change.RESOLUTION_DUE: "the time to resolve it ends soon",
     Change.RESOLUTION_BREACHED: "it was not resolved in time",
-    Change.UNMUTED: "firing, and muted no more",
+    Change.UNMUTED: "firing, no longer muted",
 }
 
 LONGEST_LINE: Final = 1000  # a line of a page is never longer, whatever the log line was

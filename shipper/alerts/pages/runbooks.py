@@ -27,7 +27,7 @@ def steps_of(runbook: str | None, folder: Path) -> tuple[str, ...]:
         with path.open(encoding="utf-8", errors="replace") as file:
             text = file.read(MOST_BYTES)
     except (OSError, ValueError):
-        return (f"There is no runbook {path}; write it, with numbered steps.",)
+        return (f"There is no runbook {path}; write one with numbered steps.",)
     return tuple(_steps(text)[:MOST_STEPS]) or (f"See {path}.",)
 
 

@@ -116,19 +116,19 @@ class BurnRate:
             int(numbers.get(f"{name}{speed.short_ms}", 0)) for name in ("of", "to")
         )
         if not numbers.get(f"older{speed.long_ms}"):
-            reason = f"no records yet that are {plain(speed.long_ms / _HOUR / 2)} h old"
+            reason = f"the store has no records that are {plain(speed.long_ms / _HOUR / 2)} h old"
             return RuleFinding(VerdictState.OK, reason, None, limit, events=to)
         if to < limits.at_least or not short_to:
-            reason = f"only {to:,} records, and {limits.at_least:,} are asked for"
+            reason = f"only {to:,} records, at least {limits.at_least:,} are needed"
             return RuleFinding(VerdictState.OK, reason, None, limit, events=to)
         of, short_of = min(of, to), min(short_of, short_to)  # may be counted a moment later
         low, high = (bound / budget for bound in share_between(of, to))
         rate, short = of / to / budget, short_of / short_to / budget
         is_broken = low > limit and short > limit
         reason = (
-            f"the budget of {percent(budget)} burns {plain(rate)} times as fast as it lasts "
-            f"({of:,} of {to:,} within {plain(speed.long_ms / _HOUR)} h), {plain(short)} times at "
-            f"last; {plain(limit)} is {'surely exceeded' if is_broken else 'not surely exceeded'}"
+            f"burn rate {plain(rate)} ({of:,} of {to:,} within {plain(speed.long_ms / _HOUR)} h; "
+            f"the budget is {percent(budget)}), {plain(short)} in the short window: "
+            f"{'above' if is_broken else 'not surely above'} {plain(limit)}"
         )
         return RuleFinding(state_of(is_broken=is_broken), reason, rate, limit, low, high, to)
 

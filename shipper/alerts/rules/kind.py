@@ -138,7 +138,7 @@ def needs_one_limit(limits: RuleLimits, unit: str) -> Faults:
     if limits.above is None and limits.below is None:
         yield "above", "is missing", f"use above or below with {unit}"
     elif limits.above is not None and limits.below is not None:
-        yield "below", "is there with above", "use one of them"
+        yield "below", "cannot be combined with above", "use one of them"
 
 
 def needs_above(limits: RuleLimits, unit: str) -> Faults:
@@ -146,14 +146,14 @@ def needs_above(limits: RuleLimits, unit: str) -> Faults:
     if limits.above is None:
         yield "above", "is missing", f"use {unit}"
     if limits.below is not None:
-        yield "below", "has no meaning here", "use above"
+        yield "below", "has no effect here", "use above"
 
 
 def needs_no_limit(limits: RuleLimits) -> Faults:
     """Yield the fault of a rule that has a threshold which its kind does not know."""
     for key in ("above", "below"):
         if getattr(limits, key) is not None:
-            yield key, "has no meaning here", "remove it"
+            yield key, "has no effect here", "remove it"
 
 
 def narrowed(query: str, *conditions: str) -> str:

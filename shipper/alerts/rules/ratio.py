@@ -82,7 +82,7 @@ class Ratio:
         wrong = wide_of if limits.above is not None else wide_to - wide_of
         if wrong >= ENOUGH:
             hours = self.widen_to_ms / 3_600_000
-            return _judge(limits, wide_of, wide_to, f" in {hours:.3g} h, as there are few")
+            return _judge(limits, wide_of, wide_to, f" in {hours:.3g} h, as the window has too few")
         reason = f"only {to:,} records, at least {limits.at_least:,} are needed"
         return RuleFinding(VerdictState.OK, reason, None, limits.threshold, events=to)
 
@@ -109,7 +109,7 @@ def _judge(limits: RuleLimits, of: int, to: int, where: str) -> RuleFinding:
     is_broken = limits.is_broken_between(low, high)
     side = "above" if limits.above is not None else "below"
     reason = (
-        f"{percent(value)} ({of:,} of {to:,}{where}), surely between {percent(low)} and "
+        f"{percent(value)} ({of:,} of {to:,}{where}), 95 % interval {percent(low)} to "
         f"{percent(high)}: {side if is_broken else f'not surely {side}'} "
         f"{percent(limits.threshold)}"
     )

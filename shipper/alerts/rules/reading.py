@@ -105,7 +105,7 @@ def _read(path: Path) -> Rule | Broken:
     except UnicodeDecodeError:
         return Broken(path, ("is not UTF-8; save it as UTF-8",))
     except OSError as error:
-        return Broken(path, (f"cannot be read: {error.strerror}; mend its rights",))
+        return Broken(path, (f"cannot be read: {error.strerror}; correct its permissions",))
     if rule.name != path.stem:
         fault = f"is {rule.name}, but the file is {path.name}"
         return Broken(path, (str(Fault("name", 0, fault, "give both the same name")),))

@@ -165,7 +165,7 @@ class Rule:
             return
         yield from self.kind.limit_faults(self.limits)
         if self.at_least is not None and self.kind.usual_least is None:
-            yield "at_least", "has no meaning here", "remove it"
+            yield "at_least", "has no effect here", "remove it"
         if self.slot_ms < 1000:
             yield "over", "and every have no common divisor of at least 1s", "use multiples of 1s"
         if len(set(self.all_group_by)) < len(self.all_group_by):

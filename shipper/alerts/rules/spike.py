@@ -87,7 +87,7 @@ class Spike:
         ratio = f"{plain(value)} times" if value is not None else "instead of none"
         reason = (
             f"{now:,} records, {ratio} ({then:,} then), "
-            f"{'surely' if is_broken else 'not surely'} above {plain(times)} times"
+            f"{'above' if is_broken else 'not surely above'} {plain(times)} times"
         )
         state = state_of(is_broken=is_broken)
         return RuleFinding(state, reason, value, times, _odds(low), _odds(high), now)

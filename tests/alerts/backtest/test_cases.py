@@ -51,7 +51,7 @@ def test_a_case_that_goes_as_it_says_is_good(folder: Path) -> None:
     """The records get dataset and category as the shipper would give them, host and service too."""
     result = run_tests(folder)
 
-    assert result.output == ("ok    errors: two minutes of errors\n1 of 1 cases as expected\n")
+    assert result.output == ("ok    errors: two minutes of errors\n1 of 1 cases passed\n")
     assert result.exit_code == 0
 
 
@@ -97,7 +97,7 @@ def test_all_faults_of_all_files_are_told_at_once(folder: Path) -> None:
     result = run_tests(folder)
 
     assert result.exit_code == 2
-    assert "a.yml:\n  rule: nope is no rule that asks a store; use one of: errors" in result.output
+    assert "a.yml:\n  rule: nope is not a rule with a query; use one of: errors" in result.output
     assert "cases[0].records[0].until (line 6): is not after from" in result.output
     assert 'cases[0].expect[0].at (line 8): "soon" is not a duration' in result.output
 
@@ -109,7 +109,7 @@ def test_a_folder_without_cases_is_told(folder: Path) -> None:
     result = run_tests(folder)
 
     assert result.exit_code == 2
-    assert "there are no cases in" in result.output
+    assert "there are no test cases in" in result.output
 
 
 def test_one_file_can_be_tested_alone(folder: Path) -> None:

@@ -127,7 +127,7 @@ def test_what_follows_is_muted() -> None:
     shop, pay = (("service.name", "shop"),), (("service.name", "pay"),)
     source = incident("database_disconnected", shop)
 
-    told = f"it follows from database_disconnected (incident {source.id})"
+    told = f"inhibited by database_disconnected (incident {source.id})"
     assert mutes.reason(incident("server_errors", shop), [source], START) == told
     assert mutes.reason(incident("server_errors", pay), [source], START) is None
     assert mutes.reason(incident("server_errors", ()), [source], START) == told

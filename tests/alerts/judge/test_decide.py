@@ -179,7 +179,7 @@ def test_what_follows_is_muted_and_told_when_its_cause_is_over(desk: Desk) -> No
     desk.judge("b", START, "database_disconnected")
     desk.judge("b", START)
     assert desk.heard() == ["fired>desk"]
-    assert (desk.incident().muted_by or "").startswith("it follows from database_disconnected")
+    assert (desk.incident().muted_by or "").startswith("inhibited by database_disconnected")
 
     desk.judge("o", START + MINUTE, "database_disconnected")
     desk.judge("b", START + 5 * MINUTE)

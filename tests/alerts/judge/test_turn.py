@@ -174,8 +174,8 @@ def test_a_silent_host_is_an_incident_of_its_own(world: Make) -> None:
     (incident,) = site.incidents(Phase.FIRING)
     assert incident.group == (("host.name", "app2"),)
     assert incident.verdict.reason == (
-        "the records of app2 are there up to 2026-05-28T20:26:00Z only, 5.0 min behind; "
-        "its shipper was heard last 2026-05-28T20:26:00Z"
+        "records of app2 have arrived only up to 2026-05-28T20:26:00Z, 5.0 min behind; "
+        "the last heartbeat of its shipper is from 2026-05-28T20:26:00Z"
     )
     site.look(START + 6 * MINUTE, ("app1", "app2"))
     assert site.heard() == ["watermark_behind resolved"]

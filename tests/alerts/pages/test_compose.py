@@ -81,7 +81,7 @@ def incident_of(change: Change = Change.FIRED, **more: Any) -> Transition:
         group=GROUP,
         events=21,
         value=0.95,
-        reason="95 % (20 of 21), surely between 77 % and 99 %: above 1 %",
+        reason="95 % (20 of 21), 95 % interval 77 % to 99 %: above 1 %",
     )
     incident: Incident = replace(made.incident, group=GROUP, verdict=verdict)
     return replace(made, incident=incident)
@@ -100,7 +100,7 @@ def test_a_page_says_what_was_judged(store: Store) -> None:
     made = page_of(store)
 
     assert made.title == "Firing: Server errors are 95 % of requests (21 in all)"
-    assert "surely between 77 % and 99 %: above 1 %" in made.numbers
+    assert "95 % interval 77 % to 99 %: above 1 %" in made.numbers
     assert "2026-02-05T00:05:00Z to 2026-02-05T00:10:00Z" in made.numbers
     assert "status_code:[500 TO 599]" in made.asked
     assert made.runbook[0].startswith("Look at the errors as they come")
@@ -170,7 +170,7 @@ def test_a_page_is_made_without_a_store(away: Any) -> None:
 
     assert made.title.startswith("Firing: Server errors")
     assert made.shares == ()
-    assert "The store cannot be asked now" in " ".join(made.notes)
+    assert "The store cannot be queried now" in " ".join(made.notes)
     assert made.search is not None
 
 
@@ -182,7 +182,7 @@ def test_a_page_is_made_without_its_rule() -> None:
 
     assert (
         made.title
-        == "Resolved after 1.0 min: 95 % (20 of 21), surely between 77 % and 99 %: above 1 %"
+        == "Resolved after 1.0 min: 95 % (20 of 21), 95 % interval 77 % to 99 %: above 1 %"
     )
     assert made.runbook == ()
 
@@ -203,7 +203,7 @@ def test_doubts_are_told() -> None:
 
     told = " ".join(pages().page_of(replace(made, incident=incident), "k", None).notes)
 
-    for part in ("can only grow", "after the fact", "app2, app3", "comes and goes"):
+    for part in ("can only grow", "Found late", "app2, app3", "comes and goes"):
         assert part in told
 
 
@@ -213,10 +213,10 @@ def test_a_blind_incident_has_a_page() -> None:
 
     told = pages().page_of(made, "k", None)
 
-    assert told.title == "Firing: The alert job cannot ask the store; no rule is judged"
+    assert told.title == "Firing: The alert job cannot query the store, so no rule is evaluated"
     assert told.asked == "the alert job itself: the store gives no answer"
     assert (told.search, told.link) == (None, None)
-    assert told.runbook[0].startswith("Ask it by hand")
+    assert told.runbook[0].startswith("Query it by hand")
 
 
 @pytest.mark.parametrize("change", list(Change))

@@ -83,4 +83,4 @@ def test_the_finding_shows_its_interval() -> None:
     assert found.low is not None
     assert found.high is not None
     assert 0.01 < found.low < 0.05 < found.high
-    assert found.reason == "5 % (5 of 100), surely between 1.86 % and 11.8 %: above 1 %"
+    assert found.reason == "5 % (5 of 100), 95 % interval 1.86 % to 11.8 %: above 1 %"
