@@ -18,6 +18,7 @@ from typing import Final
 from shipper.alerts.severity import Severity
 from shipper.alerts.verdict import Group, Verdict
 
+CATCHING_UP: Final = "windows that were missed are being judged"
 SERVICE: Final = "service.name"  # the field of a group that routes and pages go by
 
 
@@ -57,7 +58,8 @@ class Incident:
     `opened_at`, `fired_at` and a `resolved_at` by the rule are ends of windows; `told_at` is the
     time on the wall at which people were notified first: the clocks of the SLA run from there, not
     from a past that nobody could know of. `late` marks what was found after the fact, when a host
-    or the job caught up. `muted_by` says why nobody is notified.
+    or the job caught up. `muted_by` names the silence, maintenance window or incident for which
+    nobody is notified; `catching_up`: nobody is yet, for windows that were missed are being judged.
     """
 
     id: str
@@ -78,6 +80,12 @@ class Incident:
     told_at: int | None = None
     late: bool = False
     relapses: int = 0
+    catching_up: bool = False
+
+    @property
+    def muted(self) -> str | None:
+        """Why nobody is notified, in words; None where people are."""
+        return self.muted_by or (CATCHING_UP if self.catching_up else None)
 
 
 @dataclass(frozen=True, slots=True)

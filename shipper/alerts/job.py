@@ -132,10 +132,12 @@ def read_setup(
     place = rules or config.alerts.rules
     found = read_rules(place)
     if found.broken and not skip_broken:
-        faults = "\n".join(map(str, found.broken))
-        raise ConfigError(f"{faults}\ncorrect them, or run the other rules with --skip-broken")
+        raise ConfigError(
+            "\n".join(map(str, found.broken)),
+            "correct them, or run the other rules with --skip-broken",
+        )
     if not found.rules:
-        raise ConfigError(f"there is no rule in {place}; see docs/alerts.md")
+        raise ConfigError(f"there is no rule in {place}", "see docs/alerts-rules.md")
     return Setup(config, found, load_settings(alerters or config.alerts.settings))
 
 
@@ -228,7 +230,7 @@ class AlertJob:
         return 3 if self._fault is not None or waiting else 0
 
     def close(self) -> None:
-        """Let every alerter finish its page; return back the lease."""
+        """Let every alerter finish its page; give back the lease."""
         self._stop_telling()
         self._pinger.stop()
         self._judging.close()
@@ -313,10 +315,10 @@ class AlertJob:
     def _use(self, setup: Setup) -> None:
         """Go on with another setup."""
         if setup.config.data_dir != self._setup.config.data_dir:
-            raise ConfigError("data_dir: cannot change while running; restart the alert job")
+            raise ConfigError("data_dir: cannot change while running", "restart the alert job")
         if _place_of(setup.config) != _place_of(self._setup.config):
             raise ConfigError(
-                "output and search: cannot change while running; restart the alert job"
+                "output and search: cannot change while running", "restart the alert job"
             )
         before, self._setup = self._setup, setup
         try:

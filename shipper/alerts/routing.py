@@ -21,7 +21,7 @@ BREACHES: Final = frozenset({Change.RESPONSE_BREACHED, Change.RESOLUTION_BREACHE
 def alerters_for(transition: Transition, settings: AlertSettings) -> tuple[str, ...]:
     """Return the alerters to notify of a transition; more of them once a time is breached."""
     incident = transition.incident
-    if transition.change not in NOTIFIED or incident.muted_by is not None:
+    if transition.change not in NOTIFIED or incident.muted is not None:
         return ()
     names = [
         name

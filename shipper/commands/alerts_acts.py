@@ -194,7 +194,8 @@ def unsilence(invocation: Invocation, silences: Sequence[str]) -> int:
 def _end_silence(ledger: Ledger, prefix: str, now: int) -> None:
     found = [each.id for each in ledger.silences.active(now=now) if each.id.startswith(prefix)]
     if len(found) != 1:
-        outcome = f"matches {', '.join(found)}; type more of it" if found else "is not a silence"
-        raise ConfigError(f"{prefix} {outcome}; see shipper alerts silence")
+        fault = f"matches {', '.join(found)}" if found else "is not a silence"
+        more = "type more of it; " if found else ""
+        raise ConfigError(f"{prefix} {fault}", f"{more}see shipper alerts silence")
     ledger.silences.end(found[0], now)
     click.echo(f"silence {found[0]} ended")

@@ -112,7 +112,7 @@ def send_test(invocation: Invocation, name: str, severity: str, *, keep_open: bo
     known = settings.all_alerters
     if name not in known:
         remedy = f"use one of: {', '.join(known)}" if known else "add it to alerts.settings"
-        raise ConfigError(f'there is no alerter "{name}"; {remedy}')
+        raise ConfigError(f'there is no alerter "{name}"', remedy)
     surroundings = AlerterContext(invocation.clock, invocation.colors)
     now = invocation.now()
     changes = [Change.FIRED] if keep_open else [Change.FIRED, Change.RESOLVED]

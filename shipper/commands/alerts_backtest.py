@@ -132,7 +132,7 @@ def _tested(invocation: Invocation, wanted: BacktestOptions) -> list[Rule]:
     found = [rule for rule in chosen if rule.probes]
     if not found:
         raise ConfigError(
-            "these rules are about the alert job itself and have no query; name another"
+            "these rules are about the alert job itself and have no query", "name another"
         )
     return found
 

@@ -39,7 +39,7 @@ def ledger_of(config: Config) -> Iterator[Ledger]:
     path = config.data_dir / data_folder.ALERTS_LEDGER
     if not path.exists():
         raise DataFolderError(
-            f"no alert job has run with this config: there is no {path}; start shipper alerts run"
+            f"no alert job has run with this config: there is no {path}", "start shipper alerts run"
         )
     with closing(Ledger(path)) as ledger:
         yield ledger
@@ -54,10 +54,10 @@ def one_incident(ledger: Ledger, prefix: str) -> Incident:
     """
     found = ledger.find(prefix.lower()) if prefix else []
     if not found:
-        raise ConfigError(f"there is no incident {prefix}; see shipper alerts list")
+        raise ConfigError(f"there is no incident {prefix}", "see shipper alerts list")
     if len(found) > 1:
         names = ", ".join(each.id for each in found[:5])
-        raise ConfigError(f"{prefix} matches {names}; type more of it")
+        raise ConfigError(f"{prefix} matches {names}", "type more of it")
     return found[0]
 
 

@@ -103,7 +103,8 @@ def _rule_of(name: str, path: Path, rules: Mapping[str, Rule]) -> Rule:
     if rule is None or not rule.probes:
         known = ", ".join(name for name, each in rules.items() if each.probes)
         raise ConfigError(
-            f"cannot use {path}:\n  rule: {name} is not a rule with a query; use one of: {known}"
+            f"cannot use {path}:\n  rule: {name} is not a rule with a query",
+            f"use one of: {known}",
         )
     return rule
 
@@ -114,7 +115,7 @@ def _files(paths: Sequence[Path]) -> list[Path]:
     ]
     if not found:
         raise ConfigError(
-            f"there are no test cases in {paths[0]}; docs/alerts.md shows how to write one"
+            f"there are no test cases in {paths[0]}", "docs/alerts.md shows how to write one"
         )
     return found
 
@@ -136,7 +137,10 @@ def _run(rule: Rule, file: CaseFile, case: Case) -> list[CaseChange]:
                     [records[seq][0] for seq in part],
                 )
                 if refused:
-                    raise ConfigError(f"the case {case.name} has a record that no store accepts")
+                    raise ConfigError(
+                        f"the case {case.name} has a record that no store accepts",
+                        "correct its fields",
+                    )
         with closing(open_embedded(path)) as store:
             return judge_case(rule, case, store)
 

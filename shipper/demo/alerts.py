@@ -56,4 +56,4 @@ def firing(config: Config) -> list[Incident]:
     if not path.exists():
         return []
     with closing(Ledger(path)) as ledger:
-        return [each for each in ledger.incidents(FIRING) if each.muted_by is None]
+        return [each for each in ledger.incidents(FIRING) if each.muted is None]

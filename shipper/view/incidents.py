@@ -63,7 +63,7 @@ def incident_json(incident: Incident, sla: Sla) -> str:
         "resolved_by": incident.resolved_by,
         "respond_by": _iso(sla.respond_by(incident)),
         "resolve_by": _iso(sla.resolve_by(incident)),
-        "muted_by": incident.muted_by,
+        "muted_by": incident.muted,
         "flapping": incident.flapping,
         "late": incident.late,
     }
@@ -179,7 +179,7 @@ def _facts(incident: Incident, sla: Sla) -> Iterator[str]:
 
 
 def _state(incident: Incident) -> str:
-    if incident.phase is Phase.FIRING and incident.muted_by:
+    if incident.phase is Phase.FIRING and incident.muted:
         return "muted"
     return incident.phase.value
 
@@ -203,8 +203,8 @@ def _clock(incident: Incident, sla: Sla, now: int) -> str:
 
 def _remark(incident: Incident) -> str:
     remarks = []
-    if incident.muted_by:
-        remarks.append(f"muted: {safe(incident.muted_by)}")
+    if incident.muted:
+        remarks.append(f"muted: {safe(incident.muted)}")
     if incident.phase is Phase.ACKNOWLEDGED:
         remarks.append(f"by {safe(incident.acknowledged_by or 'somebody')}")
     if incident.resolved_by:

@@ -64,7 +64,7 @@ def test_a_database_that_is_gone_is_told_and_its_return_too(tmp_path: Path) -> N
         if not ledger.exists():
             return []
         with closing(Ledger(ledger)) as opened:
-            return [each for each in opened.incidents(FIRING) if each.muted_by is None]
+            return [each for each in opened.incidents(FIRING) if each.muted is None]
 
     def break_it(rate: float) -> None:
         found = re.search(r"application at (http://[\d.:]+)", out.read_text())

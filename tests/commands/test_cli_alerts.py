@@ -85,7 +85,7 @@ def test_an_unknown_rule_is_told() -> None:
     result = shipper("rules", "nope")
 
     assert result.exit_code == 2
-    assert "there is no rule nope; there are: server_errors" in result.output
+    assert "there is no rule nope; use one of: server_errors" in result.output
 
 
 @pytest.mark.usefixtures("folder")

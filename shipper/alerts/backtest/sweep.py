@@ -28,8 +28,8 @@ def changed(rule: Rule, settings: Iterable[tuple[str, str]]) -> Rule:
         try:
             rule = with_option(rule, key, text)
         except InvalidOptionsError as error:
-            faults = "\n".join(f"  {fault}" for fault in error.faults)
-            raise ConfigError(f"cannot set {key}={text} in {rule.name}:\n{faults}") from None
+            found = "\n".join(f"  {fault}" for fault in error.faults)
+            raise ConfigError(f"cannot set {key}={text} in {rule.name}:\n{found}") from None
     return rule
 
 

@@ -88,7 +88,12 @@ def acknowledge(incident: Incident, by: str, now: int, note: str = "") -> Step:
     if incident.phase is not Phase.FIRING:
         return incident, ()
     after = replace(
-        incident, phase=Phase.ACKNOWLEDGED, acknowledged_at=now, acknowledged_by=by, muted_by=None
+        incident,
+        phase=Phase.ACKNOWLEDGED,
+        acknowledged_at=now,
+        acknowledged_by=by,
+        muted_by=None,
+        catching_up=False,
     )
     return after, (Transition(after, Change.ACKNOWLEDGED, now, note),)
 

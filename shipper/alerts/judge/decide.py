@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 from shipper.alerts.incident import Change, Incident, Phase, Transition
 from shipper.alerts.incidents.muting import Inhibition, Maintenance, Mutes
@@ -30,7 +30,6 @@ from shipper.alerts.routing import alerters_for, repeat_after_ms
 from shipper.alerts.settings import AlertSettings
 from shipper.text import instant
 
-CATCHING_UP: Final = "windows that were missed are being judged"  # stored: another text loses it
 LATELY_MS: Final = 6 * 3_600_000  # the longest window that an outage may be seen in after its end
 FIRING: Final = (Phase.FIRING, Phase.ACKNOWLEDGED)
 _NOTIFIED: Final = (Change.FIRED, Change.UNMUTED, Change.REMINDED)
@@ -62,6 +61,12 @@ def act(ledger: Ledger, transitions: Iterable[Transition], now: int) -> None:
             ledger.update(incident)
 
 
+def _decided_of(incident: Incident) -> dict[str, Any]:
+    """Return what is decided of an incident, besides what the rule found."""
+    names = ("told_at", "muted_by", "catching_up", "late")
+    return {name: getattr(incident, name) for name in names}
+
+
 class Decisions:
     """Decides at one time; everything is called within `ledger.deciding()`."""
 
@@ -85,13 +90,13 @@ class Decisions:
         for each in transitions:
             incident = each.incident
             if each.change is Change.FIRED:
-                held = CATCHING_UP if incident.id in over or incident.rule in behind else None
-                incident = self._fired(incident, others, each.at, held)
+                waits = incident.id in over or incident.rule in behind
+                incident = self._fired(incident, others, each.at, waits=waits)
                 fired[incident.id] = incident
                 self._patch(incident)
             elif incident.id in fired:
                 known = fired[incident.id]
-                incident = replace(incident, told_at=known.told_at, muted_by=known.muted_by)
+                incident = replace(incident, **_decided_of(known))
             self._record(replace(each, incident=incident))
 
     def look_after(self, behind: Collection[str] = ()) -> None:
@@ -99,13 +104,13 @@ class Decisions:
         others = self._others()
         for incident in self._ledger.incidents(FIRING):
             reason = self._mutes.reason(incident, others, self._now)
-            if incident.muted_by == CATCHING_UP and incident.rule in behind:
-                reason = reason or CATCHING_UP
-            if reason is not None:
-                if reason != incident.muted_by:
-                    self._ledger.update(replace(incident, muted_by=reason))
+            waits = reason is None and incident.catching_up and incident.rule in behind
+            if reason is not None or waits:
+                held = replace(incident, muted_by=reason, catching_up=waits)
+                if held != incident:
+                    self._ledger.update(held)
                 continue
-            if incident.muted_by is not None or incident.told_at is None:
+            if incident.muted is not None or incident.told_at is None:
                 if incident.ok_since is not None:
                     continue  # it is about to end, or else to be notified at its next breach
                 incident = self._unmute(incident)  # noqa: PLW2901 - as it stands from here on
@@ -119,12 +124,13 @@ class Decisions:
             self.count += 1
 
     def _fired(
-        self, incident: Incident, others: Sequence[Incident], at: int, held: str | None
+        self, incident: Incident, others: Sequence[Incident], at: int, *, waits: bool
     ) -> Incident:
         reasons = (self._mutes.reason(incident, others, time) for time in (self._now, at))
-        reason = next(filter(None, reasons), held)
-        told_at = None if reason else self._now
-        return replace(incident, muted_by=reason, told_at=told_at)
+        reason = next(filter(None, reasons), None)
+        told_at = None if reason or waits else self._now
+        catching_up = reason is None and waits
+        return replace(incident, muted_by=reason, catching_up=catching_up, told_at=told_at)
 
     def _others(self) -> list[Incident]:
         """Return the incidents from which another one may follow: firing, or ended lately."""
@@ -134,8 +140,7 @@ class Decisions:
     def _patch(self, decided: Incident) -> None:
         """Keep who is notified in the incident as it stands, which may have gone on since."""
         for found in self._ledger.find(decided.id):
-            muted_by, told_at, late = decided.muted_by, decided.told_at, decided.late
-            self._ledger.update(replace(found, muted_by=muted_by, told_at=told_at, late=late))
+            self._ledger.update(replace(found, **_decided_of(decided)))
 
     def _record(self, transition: Transition) -> None:
         heard = self._heard(transition)
@@ -144,15 +149,17 @@ class Decisions:
     def _heard(self, transition: Transition) -> Transition:
         """Return the transition as people hear of it: who heard of a beginning hears of the end."""
         incident, change = transition.incident, transition.change
-        if change is Change.RESOLVED and incident.muted_by == CATCHING_UP:
+        if change is Change.RESOLVED and incident.catching_up:
             begun = instant(incident.fired_at or incident.opened_at, unit_ms=1000)
             ended = instant(transition.at, unit_ms=1000)
             note = f"fired {begun} and was over {ended}, found after the fact"
-            incident = replace(incident, told_at=self._now, muted_by=None, late=True)
+            incident = replace(
+                incident, told_at=self._now, muted_by=None, catching_up=False, late=True
+            )
             self._patch(incident)
             return replace(transition, incident=incident, note=note)
         if change in {Change.RESOLVED, Change.ACKNOWLEDGED} and incident.told_at is not None:
-            return replace(transition, incident=replace(incident, muted_by=None))
+            return replace(transition, incident=replace(incident, muted_by=None, catching_up=False))
         return transition
 
     def _alerters(self, heard: Transition) -> tuple[str, ...]:
@@ -160,10 +167,13 @@ class Decisions:
         return alerters_for(heard, self._policy.settings) if is_notified else ()
 
     def _unmute(self, incident: Incident) -> Incident:
-        after = replace(incident, muted_by=None, told_at=incident.told_at or self._now)
+        after = replace(
+            incident, muted_by=None, catching_up=False, told_at=incident.told_at or self._now
+        )
         self._ledger.update(after)
         if incident.phase is Phase.FIRING:
-            note = f"nobody was notified before: {incident.muted_by}" if incident.muted_by else ""
+            since = "nobody was notified before" if incident.told_at is None else "muted until now"
+            note = f"{since}: {incident.muted}" if incident.muted else ""
             self._record(Transition(after, Change.UNMUTED, self._now, note))
         return after
 

@@ -168,8 +168,8 @@ def groups_in(
     found = buckets_of(answer, _GROUP)
     if found.others:
         raise QueryError(
-            f"{group_by[0]} has more than {MAX_GROUPS} values here, too many to judge each; "
-            "group by another field, or narrow the query of the rule"
+            f"{group_by[0]} has more than {MAX_GROUPS} values here, too many to judge each",
+            "group by another field, or narrow the query of the rule",
         )
     for bucket in found.buckets:
         value = (group_by[0], untyped.write(bucket.key))

@@ -221,7 +221,7 @@ class Judging:
         return JudgeInputs(now + RETRY_MS, decided=decided, fault=reason)
 
     def _judge(self, turn: Turn, measured: dict[Asked, Measurement | None]) -> list[Transition]:
-        """CrashPoint through the windows of a rule, in order, and keep how far it is judged."""
+        """Step through the windows of a rule, in order, and keep how far it is judged."""
         rule, progress = turn.rule, turn.progress
         made: list[Transition] = []
         if turn.due or turn.caught_up:
@@ -236,7 +236,7 @@ class Judging:
         return made
 
     def _hold(self, condition: Condition, found: dict[Group, str], now: int) -> list[Transition]:
-        """CrashPoint through what is found of the job itself."""
+        """Step through what is found of the job itself."""
         standings = Standings(self._ledger.standings(condition.rule.name))
         made: list[Transition] = []
         for verdict in condition.verdicts(found, standings.open_groups(), now):

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from shipper.errors import DataFolderError
 
-LAYOUT: Final = 1
+LAYOUT: Final = 2
 BUSY_SECONDS: Final = 30.0
 
 _TABLES = """
@@ -35,6 +35,7 @@ CREATE TABLE IF NOT EXISTS outbox (
 CREATE TABLE IF NOT EXISTS unrouted (key TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS unsent ON outbox (state, next_at);
 CREATE INDEX IF NOT EXISTS by_thread ON outbox (incident, alerter);
+CREATE INDEX IF NOT EXISTS by_sent ON outbox (alerter, sent_at);
 CREATE TABLE IF NOT EXISTS incidents (
     id TEXT PRIMARY KEY, rule TEXT NOT NULL, phase TEXT NOT NULL, opened_at INTEGER NOT NULL,
     body BLOB NOT NULL
@@ -42,8 +43,9 @@ CREATE TABLE IF NOT EXISTS incidents (
 CREATE INDEX IF NOT EXISTS by_phase ON incidents (phase, opened_at);
 CREATE TABLE IF NOT EXISTS standing (
     rule TEXT NOT NULL, grp TEXT NOT NULL, track TEXT NOT NULL, id TEXT NOT NULL,
-    body BLOB NOT NULL, PRIMARY KEY (rule, grp, track)
+    PRIMARY KEY (rule, grp, track)
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS standing_by_id ON standing (id);
 CREATE TABLE IF NOT EXISTS silences (
     id TEXT PRIMARY KEY, until INTEGER NOT NULL, body BLOB NOT NULL
 ) WITHOUT ROWID;
@@ -56,6 +58,21 @@ CREATE TABLE IF NOT EXISTS late (
     PRIMARY KEY (rule, host)
 ) WITHOUT ROWID;
 """
+
+# What leads from one layout to the next. 2: a standing incident is kept once, in `incidents`.
+_MIGRATIONS: Final = {
+    1: """
+INSERT OR IGNORE INTO incidents SELECT id, rule, json_extract(CAST(body AS TEXT), '$.phase'),
+    json_extract(CAST(body AS TEXT), '$.opened_at'), body FROM standing;
+ALTER TABLE standing RENAME TO standing_1;
+CREATE TABLE standing (
+    rule TEXT NOT NULL, grp TEXT NOT NULL, track TEXT NOT NULL, id TEXT NOT NULL,
+    PRIMARY KEY (rule, grp, track)
+) WITHOUT ROWID;
+INSERT INTO standing SELECT rule, grp, track, id FROM standing_1;
+DROP TABLE standing_1;
+""",
+}
 
 
 class LedgerFile:
@@ -75,26 +92,33 @@ class LedgerFile:
             self._db = sqlite3.connect(
                 path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
-            with self._explained():
-                self._db.execute("PRAGMA journal_mode=WAL")
-                self._db.execute("PRAGMA synchronous=FULL")
-                self._prepare()
+            try:
+                with self._explained():
+                    self._db.execute("PRAGMA journal_mode=WAL")
+                    self._db.execute("PRAGMA synchronous=FULL")
+                    self._prepare()
+            except BaseException:
+                self._db.close()
+                raise
         except OSError as error:
             raise DataFolderError(
                 f"cannot use {path}: {error.strerror}", "correct its rights or set another data_dir"
             ) from error
 
     def _prepare(self) -> None:
+        """Make what is missing; a file of another layout is led to this one, or left untouched."""
         with self.deciding():
-            for statement in _TABLES.split(";"):
+            has_meta = self.rows("SELECT 1 FROM sqlite_master WHERE name = 'meta'")
+            layout = (self.meta("layout") if has_meta else None) or str(LAYOUT)
+            if layout not in {str(known) for known in (*_MIGRATIONS, LAYOUT)}:
+                raise DataFolderError(
+                    f"{self._path} has the layout {layout} and this version knows {LAYOUT}",
+                    "use the version that wrote it, or move the file away",
+                )
+            steps = [_MIGRATIONS[step] for step in range(int(layout), LAYOUT)]
+            for statement in ";".join([*steps, _TABLES]).split(";"):
                 self._db.execute(statement)
-            self._db.execute("INSERT OR IGNORE INTO meta VALUES ('layout', ?)", (str(LAYOUT),))
-        layout = self.meta("layout")
-        if layout != str(LAYOUT):
-            raise DataFolderError(
-                f"{self._path} has the layout {layout} and this version knows {LAYOUT}",
-                "use the version that wrote it, or move the file away",
-            )
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES ('layout', ?)", (str(LAYOUT),))
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""

@@ -101,7 +101,7 @@ def line_of(recorded: Recorded, run: str) -> dict[str, Any]:
         "until": iso(transition.at),
         "by": by,
         "note": transition.note or None,
-        "muted_by": incident.muted_by,
+        "muted_by": incident.muted,
         "late": incident.late or None,
         "flapping": incident.flapping or None,
         "run": run,

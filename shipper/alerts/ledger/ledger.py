@@ -26,8 +26,9 @@ there already is not recorded again: two jobs that judge the same records decide
     transitions   seq (1, 2, …), key, time of the deciding, the transition with its incident
     outbox        key, alerter, state (waiting, trying, sent, handed_over, given_up), tries, times
     unrouted      keys of what people did, until the job decides who is notified of it
-    incidents     per id: as it stands; can be made anew from `transitions`
-    standing      per rule, group and track: the incident that the next verdict is held against
+    incidents     per id: as it stands
+    standing      per rule, group and track: the id of the incident that the next verdict is held
+                  against
     silences      what people do not want to hear of
     judged        per rule: the end of the last window that was judged
     failing       per alerter: since when it could not tell people, and why
@@ -42,7 +43,7 @@ IMMEDIATE). Times are epoch milliseconds.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -58,8 +59,25 @@ REPEATED: Final = frozenset({Change.REMINDED, Change.UNMUTED})
 
 
 _encode = msgspec.json.Encoder().encode
-_incident = msgspec.json.Decoder(Incident).decode
-read_transition = msgspec.json.Decoder(Transition).decode
+_read_incident = msgspec.json.Decoder(Incident).decode
+_read_transition = msgspec.json.Decoder(Transition).decode
+_OLD_CATCHING_UP: Final = "windows that were missed are being judged"  # was a reason in muted_by
+
+
+def read_transition(body: bytes) -> Transition:
+    """Read a transition that the ledger holds, in the form of an older version as well."""
+    found = _read_transition(body)
+    return replace(found, incident=_as_now(found.incident))
+
+
+def _incident(body: bytes) -> Incident:
+    return _as_now(_read_incident(body))
+
+
+def _as_now(incident: Incident) -> Incident:
+    if incident.muted_by != _OLD_CATCHING_UP:
+        return incident
+    return replace(incident, muted_by=None, catching_up=True)
 
 
 def key_of(transition: Transition) -> str:
@@ -95,14 +113,18 @@ class Ledger(LedgerFile):
     def standing(self, rule: str, group: Group, track: str = "") -> Incident | None:
         """Return the incident that the next verdict of a rule and group is held against."""
         found = self.rows(
-            "SELECT body FROM standing WHERE rule = ? AND grp = ? AND track = ?",
+            "SELECT i.body FROM standing s JOIN incidents i USING (id)"
+            " WHERE s.rule = ? AND s.grp = ? AND s.track = ?",
             *(rule, _text(group), track),
         )
         return _incident(found[0][0]) if found else None
 
     def standings(self, rule: str) -> dict[tuple[Group, str], Incident]:
         """Return all incidents that verdicts of a rule are held against, by group and track."""
-        found = self.rows("SELECT track, body FROM standing WHERE rule = ?", rule)
+        found = self.rows(
+            "SELECT s.track, i.body FROM standing s JOIN incidents i USING (id) WHERE s.rule = ?",
+            rule,
+        )
         incidents = [(track, _incident(body)) for track, body in found]
         return {(incident.group, track): incident for track, incident in incidents}
 
@@ -119,19 +141,12 @@ class Ledger(LedgerFile):
             self._db.execute("DELETE FROM standing WHERE rule = ? AND grp = ? AND track = ?", where)
             return
         self._db.execute(
-            "INSERT OR REPLACE INTO standing VALUES (?, ?, ?, ?, ?)",
-            (*where, incident.id, _encode(incident)),
+            "INSERT OR REPLACE INTO standing VALUES (?, ?, ?, ?)", (*where, incident.id)
         )
-        self._keep(incident)
+        self.update(incident)
 
     def update(self, incident: Incident) -> None:
         """Keep an incident as it stands, wherever it is."""
-        self._db.execute(
-            "UPDATE standing SET body = ? WHERE id = ?", (_encode(incident), incident.id)
-        )
-        self._keep(incident)
-
-    def _keep(self, incident: Incident) -> None:
         self._db.execute(
             "INSERT OR REPLACE INTO incidents VALUES (?, ?, ?, ?, ?)",
             (
@@ -157,7 +172,7 @@ class Ledger(LedgerFile):
         if transition.change is Change.DROPPED:
             self._db.execute("DELETE FROM incidents WHERE id = ?", (incident.id,))
         elif transition.change is Change.RESOLVED or not self.find(incident.id):
-            self._keep(incident)
+            self.update(incident)
         if alerters is None:
             self._db.execute("INSERT INTO unrouted VALUES (?)", (key,))
         else:
@@ -237,19 +252,6 @@ class Ledger(LedgerFile):
             incident,
         )
         return {Change(change): at for change, at in found}
-
-    def rebuild(self) -> None:
-        """Make `incidents` anew from the transitions; the verdicts of breaches since are lost."""
-        with self.deciding():
-            self._db.execute("DELETE FROM incidents")
-            for (body,) in self._db.execute("SELECT body FROM transitions ORDER BY seq").fetchall():
-                transition = read_transition(body)
-                if transition.change is Change.DROPPED:
-                    self._db.execute(
-                        "DELETE FROM incidents WHERE id = ?", (transition.incident.id,)
-                    )
-                else:
-                    self._keep(transition.incident)
 
 
 def _text(group: Group) -> str:

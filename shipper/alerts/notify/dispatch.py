@@ -192,7 +192,9 @@ class Dispatcher:
             raise
         except Exception as error:  # a fault of ours: it must not cost the other pages
             log.exception("%s: a fault in the alerter", self.name)
-            raise AlerterUnavailable(f"{self.name}: a fault in the alerter: {error!r}") from error
+            raise AlerterUnavailable(
+                f"{self.name}: a fault in the alerter: {error!r}", "report it; it is tried again"
+            ) from error
 
     def _fail(
         self,

@@ -48,7 +48,7 @@ class Rules:
         for name in wanted:
             if name not in by_name:
                 known = ", ".join(by_name) or "none"
-                raise ConfigError(f"there is no rule {name}; there are: {known}")
+                raise ConfigError(f"there is no rule {name}", f"use one of: {known}")
         return [by_name[name] for name in wanted] if wanted else self.rules
 
 
@@ -62,10 +62,10 @@ def read_rules(folder: Path) -> Rules:
     try:
         paths = sorted(path for path in folder.iterdir() if path.suffix == SUFFIX)
     except OSError as error:
-        message = (
-            f"cannot read the rules in {folder}: {error.strerror}; name their folder in the config"
-        )
-        raise ConfigError(message) from error
+        raise ConfigError(
+            f"cannot read the rules in {folder}: {error.strerror}",
+            "name their folder in the config",
+        ) from error
     found = [_read(path) for path in paths]
     return Rules(
         tuple(each for each in found if isinstance(each, Rule)),

@@ -12,7 +12,7 @@ from shipper.alerts.incident import Incident, Phase, Transition
 from shipper.alerts.incidents.lifecycle import LifecycleTerms, acknowledge, resolve
 from shipper.alerts.incidents.muting import Inhibition, Maintenance, Once, Silence
 from shipper.alerts.incidents.tracks import Standings
-from shipper.alerts.judge.decide import CATCHING_UP, Decisions, Policy, act
+from shipper.alerts.judge.decide import Decisions, Policy, act
 from shipper.alerts.ledger.ledger import Ledger
 from shipper.alerts.ledger.outbox import Outbox
 from shipper.alerts.settings import AlertSettings
@@ -108,7 +108,7 @@ def test_what_came_and_went_in_missed_windows_is_told_once(desk: Desk) -> None:
 def test_while_catching_up_nobody_is_told_until_it_is_known_how_it_stands(desk: Desk) -> None:
     """Missed windows that take several turns make no flood: the end counts, or what still fires."""
     desk.judge("ob", START, behind=True)
-    assert desk.incident().muted_by == CATCHING_UP
+    assert (desk.incident().muted_by, desk.incident().catching_up) == (None, True)
     desk.judge("bo", START + 2 * MINUTE, behind=True)
     desk.judge("b", START + 3 * MINUTE, behind=True)
     assert desk.heard() == ["resolved>desk"]
@@ -116,7 +116,7 @@ def test_while_catching_up_nobody_is_told_until_it_is_known_how_it_stands(desk: 
     desk.judge("b", START + 4 * MINUTE)
 
     assert desk.heard() == ["unmuted>desk"]
-    assert desk.incident().muted_by is None
+    assert desk.incident().muted is None
     assert desk.incident().told_at == START + 4 * MINUTE
 
 

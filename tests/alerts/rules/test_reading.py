@@ -152,7 +152,7 @@ def test_rules_are_chosen_by_name(tmp_path: Path) -> None:
 
     assert [rule.name for rule in rules.named(["server_errors"])] == ["server_errors"]
     assert [rule.name for rule in rules.named([])] == ["server_errors"]
-    with pytest.raises(ConfigError, match="there is no rule nope; there are: server_errors"):
+    with pytest.raises(ConfigError, match="there is no rule nope; use one of: server_errors"):
         rules.named(["nope"])
 
 
