@@ -63,8 +63,8 @@ class _SearchedStore:
                 raise OutputUnavailable(error.fault, error.remedy) from error
             if not self._has_warned:  # a user that may only write must not stop delivery
                 log.warning(
-                    "%s; lines that are read again are sent without asking what is stored: records"
-                    " from before a rollover may be stored twice; see shipper audit",
+                    "%s; cannot look up what is stored, so all lines that are read again are sent:"
+                    " records from before a rollover may be stored twice; see shipper audit",
                     error,
                 )
             self._has_warned = True

@@ -290,7 +290,7 @@ def load(path: Path) -> AlertSettings:
         ConfigError: with every fault of the file: place, fault, remedy.
     """
     settings: AlertSettings = load_options(
-        path, AlertSettings, "name it as alerts.settings of the config"
+        path, AlertSettings, "create it, or correct alerts.settings in the config"
     )
     return settings
 

@@ -19,7 +19,7 @@ def check_holds(context: CheckContext) -> Iterator[Finding]:
     if not config.holds.enabled:
         yield warning(
             "holds.enabled",
-            "files that are deleted while no shipper runs are lost",
+            "files that are deleted while no shipper is running are lost",
             "set it to true, or accept the loss",
         )
         return
@@ -32,7 +32,7 @@ def check_holds(context: CheckContext) -> Iterator[Finding]:
             yield warning("holds", f"{faulty[0]}{others}: {reason}", remedy)
     if context.files and all_held:
         most = size(config.holds.max_bytes)
-        yield ok("holds", f"every file can be held; deleted ones up to {most}")
+        yield ok("holds", f"rotated files are kept until they are delivered, up to {most}")
 
 
 def _conditions(context: CheckContext) -> Iterator[tuple[str, str, Callable[[FoundFile], bool]]]:
@@ -49,7 +49,7 @@ def _conditions(context: CheckContext) -> Iterator[tuple[str, str, Callable[[Fou
         lambda found: _may_be_linked(context.machine, found),
     )
     yield (
-        "rotated by logrotate, which skips files that have a second name",
+        "rotated by logrotate, which skips files with hard links",
         "add allowhardlink to its config, or set holds.enabled to false",
         lambda found: not _is_skipped_by_logrotate(context.machine, found.path),
     )

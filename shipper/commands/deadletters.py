@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 import msgspec
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from shipper.config.main import Config
     from shipper.deliver.deadletters import DeadLetter, Line
 
+NONE: Final = "no dead letters"
 MAX_REASON_CHARACTERS = 100  # in a list
 
 all_option = click.option("--all", "everything", is_flag=True, help="Select all dead letters.")
@@ -72,7 +73,7 @@ def list_(invocation: Invocation, since: int | None, *, as_json: bool) -> int:
     elif chosen:
         click.echo("\n".join(_listed(chosen, Paint(invocation.colors))))
     else:
-        click.echo("no dead letters", err=True)
+        click.echo(NONE, err=True)
     return 0 if chosen else 1
 
 
@@ -152,7 +153,7 @@ def replay(invocation: Invocation, ids: tuple[str, ...], *, everything: bool, wa
     config = load(invocation.config)
     lines = _chosen(_open(config), ids, everything=everything)
     if not lines:
-        click.echo("there is no such dead letter; see shipper deadletters list", err=True)
+        click.echo(_none_found(everything=everything), err=True)
         return 1
     request = requests.ReplayRequest(None if everything else ids)
     outcomes = _replay(invocation, config, request, wait)
@@ -160,6 +161,10 @@ def replay(invocation: Invocation, ids: tuple[str, ...], *, everything: bool, wa
     stored = f"{counts['stored']} sent again and stored, {counts['before']} already stored"
     click.echo(f"{stored}, {counts['refused']} refused again")
     return 1 if counts["refused"] else 0
+
+
+def _none_found(*, everything: bool) -> str:
+    return NONE if everything else "there is no such dead letter; see shipper deadletters list"
 
 
 def _replay(
@@ -189,7 +194,7 @@ def drop(invocation: Invocation, ids: tuple[str, ...], *, everything: bool, yes:
     lines = _chosen(letters, ids, everything=everything)
     count = len({line.letter.id for line in lines})
     if not count:
-        click.echo("there is no such dead letter; see shipper deadletters list", err=True)
+        click.echo(_none_found(everything=everything), err=True)
         return 1
     if not yes:
         if not sys.stdin.isatty():

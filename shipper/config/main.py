@@ -219,5 +219,5 @@ def load(path: Path) -> Config:
         InvalidOptionsError: with every fault of the file.
         ConfigError: the file cannot be read.
     """
-    config: Config = load_options(path, Config, "name the config with --config")
+    config: Config = load_options(path, Config, "use --config to name the config file")
     return config

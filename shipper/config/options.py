@@ -232,7 +232,7 @@ class MapOf:
         for key, value in node.value if isinstance(node, MappingNode) else ():
             name = self.name.read(key, place, faults)
             if name in found:
-                faults.append(_fault(key, _join(place, name), "is there twice", "keep one"))
+                faults.append(_fault(key, _join(place, name), "is a duplicate", "keep one"))
             elif name is not None:
                 found[name] = self.item.read(value, _join(place, name), faults)
         return found
@@ -363,7 +363,7 @@ def with_option(section: Any, place: str, text: str) -> Any:
     if below:
         inner = getattr(section, name)
         if not dataclasses.is_dataclass(inner):
-            raise InvalidOptionsError([Fault(key, 0, "has no keys here", "name another")])
+            raise InvalidOptionsError([Fault(key, 0, "is not a section", "use the key alone")])
         value = with_option(inner, below, text)
     else:
         value = _read_alone(kind, key, text)
@@ -391,7 +391,7 @@ def text_matching(pattern: str, shown: str) -> Scalar:
                 f'"{text}": variables are not replaced here', "write the value itself"
             )
         if re.fullmatch(pattern, text) is None:
-            raise InvalidValueError(f'"{text}" cannot be used', f"use {shown}")
+            raise InvalidValueError(f'"{text}" is not valid', f"use {shown}")
         return text
 
     return Scalar(shown, parse)
@@ -410,13 +410,13 @@ def _parse_seconds(text: str) -> float:
 
 def _parse_switch(text: str) -> bool:
     if text.lower() not in _SWITCH:
-        raise InvalidValueError(f'"{text}" is neither', "use true or false")
+        raise InvalidValueError(f'"{text}" is not a switch', "use true or false")
     return _SWITCH[text.lower()]
 
 
 def _parse_count(text: str) -> int:
     if re.fullmatch(r"\d{1,9}", text, re.ASCII) is None:
-        raise InvalidValueError(f'"{text}" is not a whole number', "use digits alone")
+        raise InvalidValueError(f'"{text}" is not a whole number', "use only digits")
     return int(text)
 
 
@@ -465,7 +465,7 @@ def _read_pairs(
             remedy = f"use {near[0]}" if near else f"use one of: {', '.join(known)}"
             faults.append(_fault(name, _join(place, key), "unknown key", remedy))
         elif key in pairs:
-            faults.append(_fault(name, _join(place, key), "is there twice", "keep one"))
+            faults.append(_fault(name, _join(place, key), "is a duplicate key", "keep one"))
         else:
             pairs[key] = value
     return pairs

@@ -81,7 +81,7 @@ class Holds:
             self._names = {identity(held.stat): held.link for held in held_in(self._folder)}
         except OSError as error:
             raise DataFolderError(
-                f"{folder}: {error.strerror}; mend the permissions of the folder, or set"
+                f"{folder}: {error.strerror}; correct the permissions of the folder, or set"
                 " holds.enabled to false"
             ) from error
 
@@ -108,7 +108,7 @@ class Holds:
             if error.errno not in self._refused:
                 self._refused.add(error.errno or 0)
                 log.warning(
-                    "%s cannot be held (%s): it is kept only as long as this shipper runs",
+                    "cannot link %s (%s): once deleted, it is kept only while this shipper runs",
                     path,
                     error.strerror,
                 )
@@ -120,7 +120,9 @@ class Holds:
         """Return whether the folder had been deleted; it is made again, and nothing is held."""
         if self._folder is None or os.path.isdir(self._folder):
             return False
-        log.warning("%s was deleted; it is made again, and open files are held anew", self._folder)
+        log.warning(
+            "%s was deleted; it is created again with links to all open files", self._folder
+        )
         os.makedirs(self._folder, mode=0o700, exist_ok=True)
         self._names.clear()
         self._released.clear()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from shipper.registry.records import FileRecord
     from shipper.tail.tailer import Tailer
 
-UNKNOWN = "the registry knows no such file; see shipper registry list"
+UNKNOWN = "no such file in the registry; see shipper registry list"
 
 
 def reread(tailer: Tailer, files: Mapping[str, int]) -> Iterator[tuple[str, int, str | None]]:
@@ -26,7 +26,7 @@ def reread(tailer: Tailer, files: Mapping[str, int]) -> Iterator[tuple[str, int,
         if not known:
             yield path, 0, UNKNOWN
         elif not any(tailer.is_there(record) for record in known):
-            yield path, 0, "is gone: there is nothing to read again"
+            yield path, 0, "the file is gone and cannot be read again"
         else:
             for record in known:
                 if tailer.is_there(record):
@@ -41,7 +41,11 @@ def forget(tailer: Tailer, patterns: Sequence[str]) -> Iterator[tuple[str, int, 
             yield pattern, 0, UNKNOWN
         for record in known:
             if tailer.is_there(record):
-                yield record.path, 0, "is there, or held: forgotten, it would be read anew"
+                yield (
+                    record.path,
+                    0,
+                    "still exists or is held; forgotten, it would be read from its beginning",
+                )
             else:
                 tailer.forget(record.id)
                 yield record.path, record.offset, None

@@ -178,7 +178,7 @@ class Scanner:
         files.add_open(key, harvester)
         files.look(key, harvester, now)
         if content.fault:
-            log.warning("%s: %s; it is read up to there", file.path, content.fault)
+            log.warning("%s: %s; what is before that is read", file.path, content.fault)
         return harvester
 
     def _find_truncated(self, now: float) -> None:
@@ -209,7 +209,7 @@ class Scanner:
             new = UnknownFile(file, key, source or self._inputs[0], path)
             if source is None:
                 if self._start(new, now, wall) is not None:
-                    self._drop_undelivered(key, "no input reads it any more", wall)
+                    self._drop_undelivered(key, "no input of the config reads it any more", wall)
             elif record is None and self._is_copy_of_truncated(new):
                 self._held.append(new)
             else:
@@ -262,7 +262,7 @@ class Scanner:
         """Read a copy on from where its original was read to."""
         truncated = self._copies.truncated.pop(record.id, None)
         self._files.rebind(record, unknown.key)
-        log.info("%s is a copy of %s; reading goes on in it", unknown.shown, record.path)
+        log.info("%s is a copy of %s; reading continues there", unknown.shown, record.path)
         harvester = self._start(unknown, now, wall)
         if harvester is None or truncated is None:
             return
@@ -303,7 +303,7 @@ class Scanner:
             if over <= 0:
                 break
             over -= size
-            self._drop_undelivered(key, "the files held took more than holds.max_bytes", wall)
+            self._drop_undelivered(key, "the held files exceeded holds.max_bytes", wall)
 
     def _drop_undelivered(self, key: FileIdentity, reason: str, wall: int) -> None:
         """Drop a file on purpose; its tombstone says what was not delivered."""

@@ -95,7 +95,7 @@ class Watch(FileSystemEventHandler):
                 observer.schedule(self, folder, event_filter=kinds)
             observer.start()
         except OSError as error:  # no watches left, or the folder just went
-            log.debug("no hints of the kernel: %s", error)
+            log.debug("no kernel events (inotify), new lines wait for the next scan: %s", error)
             if observer.is_alive():
                 observer.stop()
             return

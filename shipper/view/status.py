@@ -66,7 +66,9 @@ def _holds(holds: HoldsStatus) -> list[str]:
         files = counted(holds.nameless, "file")
         lines.append(f"deleted, held until delivered: {files}, {size(holds.nameless_bytes)}")
     if holds.dropped_bytes:
-        lines.append(f"dropped beyond the limit of holds: {size(holds.dropped_bytes)}")
+        lines.append(
+            f"dropped undelivered, as holds.max_bytes was exceeded: {size(holds.dropped_bytes)}"
+        )
     return ["", *lines] if lines else []
 
 

@@ -202,7 +202,7 @@ digest: {collect: 10m}
     text = "\n".join(told)
     assert len(told) == 8
     for part in (
-        'Ops!" cannot be used; use a name of a-z',
+        'Ops!" is not valid; use a name of a-z',
         "alerters.chat.slack.channel",
         "alerters.pager.pagerduty.base_url (line 5): would be requested in clear text; use https",
         "alerters.hook.webhook.url",

@@ -17,10 +17,10 @@ from tests.check.checking import NOW, as_nobody, config_in, holds_of
 def test_files_that_can_be_held(place: Path) -> None:
     """The findings say that every file can be held, or what is lost without holds."""
     config = config_in(place)
-    fault = "every file can be held; deleted ones up to 1.0 GiB"
+    fault = "rotated files are kept until they are delivered, up to 1.0 GiB"
     assert holds_of(config) == [(FindingLevel.OK, fault)]
     off = replace(config, holds=HoldsOptions(enabled=False))
-    fault = "files that are deleted while no shipper runs are lost"
+    fault = "files that are deleted while no shipper is running are lost"
     assert holds_of(off) == [(FindingLevel.WARNING, fault)]
 
 

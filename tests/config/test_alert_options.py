@@ -105,7 +105,7 @@ maintenance:
         ("maintenance: [{name: x, at: 02:00, for: 1h, match: [nonsense]}]", "not a matcher"),
         ("inhibit: [{source: a, targets: []}]", "is empty"),
         ("ping: {url: 'https://a.example/x', url_file: b}", "use one of them"),
-        ("ping: {url: ftp://a.example}", "cannot be used"),
+        ("ping: {url: ftp://a.example}", "is not valid"),
     ],
 )
 def test_a_fault_says_what_to_do(text: str, fault: str) -> None:

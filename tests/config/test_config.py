@@ -131,8 +131,8 @@ def test_an_output_with_all_its_options() -> None:
     ("output", "fault"),
     [
         ("logstash: {hosts: []}", "logstash.hosts (line 3): is empty"),
-        ("logstash: {hosts: [logs1]}", 'logstash.hosts[0] (line 3): "logs1" cannot be used; use'),
-        ("logstash: {hosts: [a:70000]}", 'logstash.hosts[0] (line 3): "a:70000" cannot be used'),
+        ("logstash: {hosts: [logs1]}", 'logstash.hosts[0] (line 3): "logs1" is not valid; use'),
+        ("logstash: {hosts: [a:70000]}", 'logstash.hosts[0] (line 3): "a:70000" is not valid'),
         ("logstash: {hosts: [https://a:1]}", "logstash.hosts[0] (line 3): "),
         (
             "logstash: {hosts: [a:1], compression_level: 4}",
@@ -140,7 +140,7 @@ def test_an_output_with_all_its_options() -> None:
         ),
         (
             "logstash: {hosts: [a:1], window_events: 1.5}",
-            'logstash.window_events (line 3): "1.5" is not a whole number; use digits alone',
+            'logstash.window_events (line 3): "1.5" is not a whole number; use only digits',
         ),
         (
             "logstash: {hosts: [a:1], tls: {certificate: a.pem}}",
@@ -261,7 +261,7 @@ def test_all_faults_are_reported_at_once() -> None:
         "service.name (line 2): is missing; use text",
         "service.version (line 2): is a list; use text",
         (
-            'namespace (line 3): "Production" cannot be used; '
+            'namespace (line 3): "Production" is not valid; '
             "use lower case without spaces and - / * ? : # ,"
         ),
         (
@@ -279,7 +279,7 @@ def test_all_faults_are_reported_at_once() -> None:
         ),
         f"inputs[2].paths (line 9): is empty; use a list of: {paths}",
         'tail.scan_seconds (line 10): "0" is out of range; use 0.05s to 1h',
-        'tail.watch (line 10): "1" is neither; use true or false',
+        'tail.watch (line 10): "1" is not a switch; use true or false',
         (
             "delivery (line 11): is a list; use a section with the keys batch_bytes, "
             "linger_seconds, queue_bytes, backoff_seconds, backoff_max_seconds, stop_seconds"
@@ -292,7 +292,7 @@ def test_all_faults_are_reported_at_once() -> None:
             'output.embedded.keep (line 12): "30" is not a duration; '
             "use a number and ms, s, m, h, d or w"
         ),
-        'output.console.format (line 12): "xml" cannot be used; use json or bulk',
+        'output.console.format (line 12): "xml" is not valid; use json or bulk',
     ]
 
 
@@ -308,11 +308,11 @@ def test_all_faults_are_reported_at_once() -> None:
         ("[" * 1000, "the file: is nested too deep"),
         ("namespace: [a]", "namespace (line 1): is a list; use lower case"),
         ("namespace:", "namespace (line 1): has no value; use lower case"),
-        ("namespace: a\nnamespace: a", "namespace (line 2): is there twice; keep one"),
+        ("namespace: a\nnamespace: a", "namespace (line 2): is a duplicate key; keep one"),
         ("? [a]\n: b", "a list (line 1): unknown key; use one of: service"),
         ("<<: {namespace: a}", "<< (line 1): unknown key"),
-        ("data_dir: ~/shipper", 'data_dir (line 1): "~/shipper" cannot be used; use a path'),
-        ("inputs: [{paths: [logs/]}]", 'inputs[0].paths[0] (line 1): "logs/" cannot be used'),
+        ("data_dir: ~/shipper", 'data_dir (line 1): "~/shipper" is not valid; use a path'),
+        ("inputs: [{paths: [logs/]}]", 'inputs[0].paths[0] (line 1): "logs/" is not valid'),
         ("output: {}", "output (line 1): has nothing; use exactly one of"),
         ("output: {elastic: {}}", "output.elastic (line 1): unknown key; use elasticsearch"),
         (

@@ -354,7 +354,7 @@ def test_a_gzip_that_ends_in_the_middle(
     assert LINES[0] in found
     assert Counter(found)[LINES[1]] < 20
     told = [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
-    assert told == [f"{log}.1.gz: it ends in the middle; it is read up to there"]
+    assert told == [f"{log}.1.gz: it ends in the middle; what is before that is read"]
 
 
 def test_what_is_compressed_is_held(tmp_path: Path, log: Path) -> None:

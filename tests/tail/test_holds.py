@@ -187,7 +187,7 @@ def test_over_the_budget_the_oldest_is_given_up(
     (stone,) = reader.tombstones()
     assert (stone.path, stone.reason) == (
         str(log),
-        "the files held took more than holds.max_bytes",
+        "the held files exceeded holds.max_bytes",
     )
     assert stone.stream
     assert {identity(each.stat) for each in held_in(str(reader.holds))} == {*files[1:]}
@@ -261,8 +261,8 @@ def test_another_file_system(tmp_path: Path, log: Path, caplog: pytest.LogCaptur
         assert sorted(reader.lines()) == [b"1", b"2"]
         (told,) = (each for each in caplog.records if each.levelno == logging.WARNING)
         assert told.getMessage() == (
-            f"{log} cannot be held (Invalid cross-device link): it is kept only as long as this"
-            " shipper runs"
+            f"cannot link {log} (Invalid cross-device link): once deleted, it is kept only while"
+            " this shipper runs"
         )
         assert held(reader) == []
     finally:

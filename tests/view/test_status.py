@@ -54,7 +54,7 @@ def test_held_files_are_shown_if_only_the_hold_keeps_them() -> None:
     assert status_text(loud, NOW, PLAIN)[5:8] == [
         "",
         "deleted, held until delivered: 2 files, 600 B",
-        "dropped beyond the limit of holds: 50 B",
+        "dropped undelivered, as holds.max_bytes was exceeded: 50 B",
     ]
 
 

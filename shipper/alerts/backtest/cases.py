@@ -168,7 +168,7 @@ def read_cases(path: Path) -> CaseFile:
     Raises:
         ConfigError: with all its faults.
     """
-    read: CaseFile = load_options(path, CaseFile, "name a folder of cases")
+    read: CaseFile = load_options(path, CaseFile, "correct the path")
     return read
 
 

@@ -64,7 +64,7 @@ def read_rules(folder: Path) -> Rules:
     except OSError as error:
         raise ConfigError(
             f"cannot read the rules in {folder}: {error.strerror}",
-            "name their folder in the config",
+            "correct alerts.rules in the config",
         ) from error
     found = [_read(path) for path in paths]
     return Rules(
