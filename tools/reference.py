@@ -7,6 +7,7 @@ Writes the pages of docs/ that list options, and the JSON schema of rule files.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from inspect import cleandoc
 from typing import Any
@@ -146,4 +147,4 @@ def _default(found: Option) -> str:
         return "required"
     if found.default in _IN_WORDS:
         return _IN_WORDS[found.default]
-    return found.default if " of " in found.default else f"`{found.default}`"
+    return found.default if re.search(" of |`", found.default) else f"`{found.default}`"

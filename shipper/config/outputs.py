@@ -128,7 +128,7 @@ class LogstashOutput:
 
 @dataclass(frozen=True, slots=True)
 class ElasticsearchOutput:
-    """Ships to Elasticsearch; `shipper setup` creates the templates and roles that it needs."""
+    """An Elasticsearch cluster; `shipper setup` creates the templates and roles that it needs."""
 
     hosts: tuple[str, ...] = option(
         ListOf(URL, least=1),
