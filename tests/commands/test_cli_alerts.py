@@ -29,7 +29,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     now = int(time.time() * 1000)
     records = [access(seq, 500 if seq % 5 == 0 else 200, 100.0) for seq in range(100)]
     moved = [
-        type(each)(each.id, each.doc, now - 600_000 - 1000 * n) for n, each in enumerate(records)
+        type(each)(each.id, each.doc, now - 90_000 - 1000 * n) for n, each in enumerate(records)
     ]
     write_parts(tmp_path / "var/index", [moved])
     (tmp_path / "config/rules").mkdir(parents=True)
@@ -54,7 +54,7 @@ def test_a_rule_tells_what_it_asks_and_how_it_stands() -> None:
     assert "server_errors  high" in result.output
     assert "query: (event.dataset:orchestrator.access) AND (status_code:>=500)" in result.output
     assert "breach" in result.output
-    assert "20 % (20 of 100 in 168 h, as the window has too few)" in result.output
+    assert "20 % (20 of 100), 95 % interval" in result.output
 
 
 @pytest.mark.usefixtures("folder")

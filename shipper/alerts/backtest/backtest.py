@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from shipper.alerts.backtest.history import GroupWindows, History
 from shipper.alerts.incident import Change, Incident, Transition
 from shipper.alerts.incidents.lifecycle import is_open, step
-from shipper.alerts.judge.evaluate import terms_of, verdict_of
+from shipper.alerts.judge.evaluate import numbers_since, terms_of, verdict_of
 from shipper.alerts.judge.measure import Asked
-from shipper.alerts.rules.kind import RuleFinding
+from shipper.alerts.rules.kind import Numbers, RuleFinding
 from shipper.alerts.rules.rule import Rule
 from shipper.alerts.verdict import Verdict, VerdictState
 
@@ -83,13 +83,16 @@ def _live(rule: Rule, windows: GroupWindows) -> Iterator[Transition]:
     Windows that are plainly ok are passed over while nothing is open, which most of them are: the
     step would do nothing.
     """
-    kind, limits, terms = rule.kind, rule.limits, terms_of(rule)
+    kind, limits, terms, probes = rule.kind, rule.limits, terms_of(rule), rule.probes
     incident: Incident | None = None
     for end, row in windows.rows():
         if incident is None or not is_open(incident):
-            if kind.is_quiet(limits, windows.numbers(row)):
+            numbers: Numbers = windows.numbers(row)
+            if kind.is_quiet(limits, numbers):
                 continue
-            finding = kind.find(limits, windows.numbers(row))
+            if incident is not None:
+                numbers = numbers_since(probes, numbers, end, incident.verdict.window.end)
+            finding = kind.find(limits, numbers)
             if finding.state is VerdictState.OK or not windows.is_there(row):
                 continue
         else:

@@ -69,6 +69,14 @@ class Standings:
         """Return the groups that have an open incident on any track."""
         return {group for (group, _), found in self._incidents.items() if is_open(found)}
 
+    def ended(self) -> dict[Group, int]:
+        """Return the groups whose incident has ended, with the end of its last breach."""
+        open_now, ended = self.open_groups(), dict[Group, int]()
+        for (group, _), found in self._incidents.items():
+            if group not in open_now:
+                ended[group] = max(ended.get(group, 0), found.verdict.window.end)
+        return ended
+
     def changes(self) -> Iterator[tuple[Place, Incident | None]]:
         """Yield what stands otherwise than before, each place once."""
         for place in sorted(self._changed):

@@ -8,22 +8,31 @@ verdicts whenever they are judged.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
+from typing import Final
 
 from shipper.alerts.incidents.lifecycle import LifecycleTerms
 from shipper.alerts.judge.measure import Asked, Measurement
-from shipper.alerts.rules.kind import RuleFinding
+from shipper.alerts.rules.kind import Numbers, Probe, RuleFinding
 from shipper.alerts.rules.rule import Rule
-from shipper.alerts.verdict import Group, Verdict, VerdictState
+from shipper.alerts.verdict import Group, Verdict, VerdictState, Window
+
+_NONE_ENDED: Final[Mapping[Group, int]] = MappingProxyType({})
 
 
-def judge(measurement: Measurement, expected: Collection[Group] = ()) -> list[Verdict]:
+def judge(
+    measurement: Measurement,
+    expected: Collection[Group] = (),
+    ended: Mapping[Group, int] = _NONE_ENDED,
+) -> list[Verdict]:
     """
     Judge a window: a verdict per group, in the order of the groups.
 
     `expected` are groups that are judged although they have no records: those with an open
-    incident. Of a window that is not complete only a breach counts that no record still to come
-    can take back; it is `early`.
+    incident; `ended` are those whose last one has ended, with the end of its last breach. Of a
+    window that is not complete only a breach counts that no record still to come can take back; it
+    is `early`.
     """
     asked = measurement.asked
     rule = asked.rule
@@ -31,15 +40,30 @@ def judge(measurement: Measurement, expected: Collection[Group] = ()) -> list[Ve
     if not asked.complete and not kind.grows(limits):
         return []
     groups = sorted({*measurement.groups, *expected})
-    verdicts = [
-        verdict_of(
-            asked, group, kind.find(limits, measurement.groups.get(group, measurement.shared))
-        )
-        for group in groups
-    ]
+    probes = rule.probes if ended else ()
+    verdicts = []
+    for group in groups:
+        numbers = measurement.groups.get(group, measurement.shared)
+        since = numbers_since(probes, numbers, asked.end, ended.get(group))
+        verdicts.append(verdict_of(asked, group, kind.find(limits, since)))
     if asked.complete:
         return verdicts
     return [verdict for verdict in verdicts if verdict.state is VerdictState.BREACH]
+
+
+def numbers_since(
+    probes: Iterable[Probe], numbers: Numbers, end: int, since: int | None
+) -> Numbers:
+    """
+    Leave out what widens a window that ends at `end` back over `since`.
+
+    That is the last breach of an incident that has ended: its records opened one incident, and
+    must not open another. A window that ended before it is as it was.
+    """
+    if since is None or end <= since:
+        return numbers
+    taken = {each.name for each in probes if each.widens and end - each.span_ms < since}
+    return {name: number for name, number in numbers.items() if name not in taken}
 
 
 def blind(asked: Asked, group: Group, reason: str) -> Verdict:
@@ -52,7 +76,7 @@ def verdict_of(asked: Asked, group: Group, finding: RuleFinding) -> Verdict:
     return Verdict(
         rule=asked.rule.name,
         group=group,
-        window=asked.window,
+        window=Window(asked.end - (finding.span_ms or asked.rule.over_ms), asked.end),
         state=finding.state,
         reason=finding.reason,
         value=finding.value,

@@ -227,7 +227,7 @@ class Judging:
         if turn.due or turn.caught_up:
             standings = Standings(self._ledger.standings(rule.name))
             for due in turn.due:
-                for verdict in _verdicts(due, measured, standings.open_groups()):
+                for verdict in _verdicts(due, measured, standings):
                     made += standings.take(verdict, terms_of(rule), due.track)
             for host in turn.caught_up:
                 made += standings.close(host, progress.judged or 0)
@@ -250,14 +250,15 @@ class Judging:
 
 
 def _verdicts(
-    due: Due, measured: dict[Asked, Measurement | None], expected: set[Group]
+    due: Due, measured: dict[Asked, Measurement | None], standings: Standings
 ) -> list[Verdict]:
     """Return what a window shows of each group; what was asked later counts before."""
     found: dict[Group, Verdict] = {}
+    expected, ended = standings.open_groups(), standings.ended()
     for asked in due.asked:
         measurement = measured[asked]
         if measurement is not None:
-            verdicts = filter(None, map(_of_its_host, judge(measurement, expected)))
+            verdicts = filter(None, map(_of_its_host, judge(measurement, expected, ended)))
             found |= {verdict.group: verdict for verdict in verdicts}
     return [found[group] for group in sorted(found)]
 

@@ -36,7 +36,8 @@ class Probe:
 
     It is taken of the records of `query` in the `span_ms` before a moment that lies `offset_ms`
     before the end of the window; of their `field`, unless they are counted. One that is not
-    `grouped` is asked once, for all groups.
+    `grouped` is asked once, for all groups. One that `widens` the window is left out where it would
+    reach back into the last incident of the group.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Probe:
     take: Take = Take.COUNT
     field: str = ""
     grouped: bool = True
+    widens: bool = False
 
     @property
     def statistic(self) -> Sum | Minimum | Maximum | None:
@@ -91,7 +93,11 @@ class RuleLimits:
 
 @dataclass(frozen=True, slots=True)
 class RuleFinding:
-    """What a kind finds in the numbers of one window and group; see `Verdict`."""
+    """
+    What a kind finds in the numbers of one window and group; see `Verdict`.
+
+    `span_ms` is the length of the window that decided, None for that of the rule.
+    """
 
     state: VerdictState
     reason: str
@@ -100,6 +106,7 @@ class RuleFinding:
     low: float | None = None
     high: float | None = None
     events: int = 0
+    span_ms: int | None = None
 
 
 class RuleKind(Protocol):

@@ -34,6 +34,7 @@ over: 3m
 at_least: 3
 group_by: [host.name]
 """,
+    SHARE.replace("name: share", "name: thin").replace("widen_to: 0s", "widen_to: 12m"),
     """
 name: quiet
 severity: low

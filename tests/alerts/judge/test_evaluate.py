@@ -30,6 +30,24 @@ def test_each_group_is_judged_alone_and_in_order() -> None:
     assert {each.window for each in verdicts} == {Window(END - 300_000, END)}
 
 
+def test_a_longer_window_never_reaches_back_into_the_last_incident() -> None:
+    """What an incident was opened for opens no other one; what came after it counts."""
+    numbers = {"of": 2, "to": 10, "of600000": 5, "to600000": 20}
+    numbers |= {"of1200000": 40, "to1200000": 60, "of3600000": 50, "to3600000": 90}
+    share = "ratio: {of: 'level:ERROR', to: '*'}\nabove: 10%\n"
+    measurement = measured(share, {(): numbers})
+
+    (found,) = judge(measurement)
+    (long_ago,) = judge(measurement, ended={(): END - 1_200_000})
+    (lately,) = judge(measurement, ended={(): END - 600_001})
+    (of_before,) = judge(measurement, ended={(): END + 60_000})
+
+    assert (found.state, found.window) == (VerdictState.BREACH, Window(END - 1_200_000, END))
+    assert long_ago.state is VerdictState.BREACH
+    assert (lately.state, lately.window) == (VerdictState.OK, Window(END - 300_000, END))
+    assert of_before.state is VerdictState.BREACH
+
+
 def test_a_group_that_is_gone_is_judged_if_it_is_expected() -> None:
     """An open incident gets an answer though its group has no records any more."""
     (verdict,) = judge(measured(COUNT, {}), expected=[ORDERS])

@@ -12,7 +12,7 @@ BELOW = f"ratio: {{of: 'status_code:<500', to: '{ACCESS}'}}\nbelow: 95%\nat_leas
 def test_a_share_is_a_breach_only_if_it_surely_is() -> None:
     """2 of 50 may be chance where 1 % is allowed, 20 of 1,000 can't be."""
     assert find(ABOVE, of=2, to=50).state is VerdictState.OK
-    assert find(ABOVE, of=3, to=50).state is VerdictState.BREACH
+    assert find(ABOVE, of=5, to=50).state is VerdictState.BREACH
     assert find(ABOVE, of=11, to=1000).state is VerdictState.OK
     assert find(ABOVE, of=20, to=1000).state is VerdictState.BREACH
 
@@ -25,22 +25,41 @@ def test_a_share_that_is_too_small_is_judged_by_its_upper_bound() -> None:
 
 def test_one_error_at_night_pages_nobody() -> None:
     """The only request of an hour fails: 100 %, and nothing is surely known."""
-    assert find(ABOVE, of=1, to=1, wide_of=1, wide_to=1).state is VerdictState.OK
-    assert find(ABOVE, of=4, to=4, wide_of=4, wide_to=4).state is VerdictState.OK
+    hour = {"of600000": 1, "to600000": 1, "of1200000": 1, "to1200000": 1}
+    assert find(ABOVE, of=1, to=1, **hour, of3600000=1, to3600000=1).state is VerdictState.OK
+    assert find(ABOVE, of=4, to=4, of600000=4, to600000=4).state is VerdictState.OK
 
 
 def test_a_trickle_that_fails_is_seen() -> None:
-    """90 % errors at a request a minute are a breach by the wider window."""
-    found = find(ABOVE, of=4, to=5, wide_of=27, wide_to=30)
+    """90 % errors at a request a minute are a breach as soon as there are enough of them."""
+    found = find(ABOVE, of=4, to=5, of600000=8, to600000=10, of3600000=27, to3600000=30)
 
     assert found.state is VerdictState.BREACH
-    assert found.events == 30
-    assert "27 of 30 in 1 h" in found.reason
+    assert (found.events, found.span_ms) == (10, 600_000)
+    assert "8 of 10 in 10.0 min" in found.reason
 
 
-def test_a_full_window_is_not_held_against_the_past() -> None:
-    """An hour of errors that has ended is no breach of a window that has enough of its own."""
-    assert find(ABOVE, of=0, to=50, wide_of=500, wide_to=1000).state is VerdictState.OK
+def test_a_small_excess_is_seen_when_it_has_lasted() -> None:
+    """8 % failures of 100 are not surely more than 5 %; of 400 in four times the time they are."""
+    longer = {"of600000": 184, "to600000": 200, "of1200000": 368, "to1200000": 400}
+
+    assert find(BELOW, of=92, to=100).state is VerdictState.OK
+    assert find(BELOW, of=92, to=100, **longer).state is VerdictState.BREACH
+
+
+def test_a_window_that_is_well_is_not_held_against_the_past() -> None:
+    """An hour of errors that has ended is no breach of a window that has none, full or not."""
+    hour = {"of600000": 250, "to600000": 500, "of3600000": 500, "to3600000": 1000}
+
+    assert find(ABOVE, of=0, to=50, **hour).state is VerdictState.OK
+    assert find(ABOVE, of=0, to=3, **hour).state is VerdictState.OK
+
+
+def test_a_longer_window_counts_only_while_the_share_stays_beyond() -> None:
+    """One failure of a quiet night does not lead back to the outage of the evening."""
+    numbers = {"of600000": 1, "to600000": 200, "of1200000": 90, "to1200000": 300}
+
+    assert find(ABOVE, of=1, to=20, **numbers).state is VerdictState.OK
 
 
 def test_widening_can_be_left_out() -> None:
@@ -49,6 +68,13 @@ def test_widening_can_be_left_out() -> None:
 
     assert [probe.name for probe in rule_of(text).probes] == ["of", "to"]
     assert find(text, of=49, to=49).state is VerdictState.OK
+
+
+def test_the_last_longer_window_is_as_long_as_the_rule_says() -> None:
+    """Each is twice the one before; the last one is `widen_to` itself."""
+    spans = [probe.span_ms // 60_000 for probe in rule_of(ABOVE).probes[::2]]
+
+    assert spans == [5, 10, 20, 60]
 
 
 def test_the_part_is_counted_within_the_whole() -> None:

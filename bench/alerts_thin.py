@@ -1,0 +1,200 @@
+"""
+How well a ratio rule finds faults in thin and in thick traffic, and how often it pages for nothing.
+
+    python -m bench.alerts_thin                     # the shipped rules of requests that fail
+    python -m bench.alerts_thin --rule error_rate_high --months 12
+
+Traffic is chance: requests come by Poisson, of which each fails by itself, at the usual share or at
+that of a fault. It rises and falls with the day, to a tenth at night. Every fault has a label, so a
+page is about a fault (it comes while it lasts, or soon after its end), or false. The windows are
+judged by the back-test, which does what the live job does; only the counts are made up.
+
+    found   per length of the fault: share of the faults that were paged, and the median delay from
+            the beginning of the fault to the page
+    again   pages a month about a fault that was paged already, with one fault a day
+    false   pages a month about no fault: without any, and beside one fault a day
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import random
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from shipper.alerts.backtest.backtest import backtest
+from shipper.alerts.backtest.history import History, HistorySeries, HistorySpan
+from shipper.alerts.incident import Change
+from shipper.alerts.judge.measure import Ask
+from shipper.alerts.rules.reading import load_rules
+from shipper.alerts.rules.rule import Rule
+
+ROOT: Final = Path(__file__).parent.parent
+MINUTE: Final = 60_000
+DAY: Final = 1440  # minutes
+MONTH: Final = 30 * DAY
+START: Final = 1_769_990_400_000  # 2026-02-02T00:00:00Z
+USUAL: Final = 0.002  # of requests fail without a fault
+NIGHT: Final = 0.1  # of the rate of noon
+SOON: Final = 6  # minutes after the end of a fault in which a page is still about it
+RATES: Final = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0, 20.0, 50.0)  # requests/s at noon
+SHARES: Final = (0.02, 0.05, 0.08, 0.2, 0.35, 1.0)
+LENGTHS: Final = (1, 5, 15, 60)
+GROUP: Final = (("service.name", "shop"),)
+RULES: Final = ("error_rate_high", "success_rate_low", "success_rate_critical")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A time in which more requests fail: minutes from the start, and the share."""
+
+    begin: int
+    minutes: int
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a rule made of labelled traffic."""
+
+    false: int
+    delays: tuple[int, ...]  # minutes, of the faults that were found
+    faults: int
+    again: int = 0  # pages about a fault besides its first
+
+
+def poisson(chance: random.Random, mean: float) -> int:
+    """Draw a count."""
+    if mean > 60:
+        return max(0, round(chance.gauss(mean, math.sqrt(mean))))
+    limit, product, count = math.exp(-mean), chance.random(), 0
+    while product > limit:
+        product *= chance.random()
+        count += 1
+    return count
+
+
+def failures(chance: random.Random, requests: int, share: float) -> int:
+    """Draw how many of some requests fail."""
+    if requests * share * (1 - share) > 30:
+        drawn = chance.gauss(requests * share, math.sqrt(requests * share * (1 - share)))
+        return min(requests, max(0, round(drawn)))
+    if share < 0.01:
+        return min(requests, poisson(chance, requests * share))
+    return sum(chance.random() < share for _ in range(requests))
+
+
+def traffic(
+    chance: random.Random, rate: float, minutes: int, faults: Sequence[Fault]
+) -> Iterator[tuple[int, int]]:
+    """Yield requests and failures of each minute."""
+    shares = {
+        minute: each.share
+        for each in faults
+        for minute in range(each.begin, each.begin + each.minutes)
+    }
+    for minute in range(minutes):
+        day = (1 - math.cos(2 * math.pi * minute / DAY)) / 2  # 0 at midnight
+        requests = poisson(chance, 60 * rate * (NIGHT + (1 - NIGHT) * day))
+        yield requests, failures(chance, requests, shares.get(minute, USUAL))
+
+
+def history(rule: Rule, counts: Sequence[tuple[int, int]]) -> History:
+    """Return what a store says of the traffic to a ratio of server errors, or of all others."""
+    series = {}
+    ratio = rule.ratio
+    assert ratio is not None
+    for probe in rule.probes:
+        is_whole = probe.query == ratio.to
+        is_good = rule.below is not None
+        numbers = {
+            START + minute * MINUTE: float(
+                requests if is_whole else requests - failed if is_good else failed
+            )
+            for minute, (requests, failed) in enumerate(counts)
+        }
+        ask = Ask(probe.query, 0, 0, rule.all_group_by)
+        slots = {at: number for at, number in numbers.items() if number}
+        series[ask, (probe.take, probe.field)] = HistorySeries(MINUTE, {GROUP: slots})
+    span = HistorySpan(START + MINUTE, START + len(counts) * MINUTE)
+    return History(span, series)
+
+
+def judged(rule: Rule, counts: Sequence[tuple[int, int]], faults: Sequence[Fault]) -> Found:
+    """Judge the traffic, and hold the pages against the labels."""
+    pages = [
+        (each.at - START) // MINUTE
+        for each in backtest(rule, history(rule, counts)).transitions
+        if each.change is Change.FIRED
+    ]
+    delays: list[int] = []
+    again = 0
+    false = set(pages)
+    for fault in faults:
+        last = fault.begin + fault.minutes + SOON
+        about = [page for page in pages if fault.begin < page <= last]
+        false -= set(about)
+        again += max(0, len(about) - 1)
+        if about:
+            delays.append(about[0] - fault.begin)
+    return Found(len(false), tuple(delays), len(faults), again)
+
+
+def daily_faults(chance: random.Random, days: int, minutes: int, share: float) -> list[Fault]:
+    """Return one fault a day, at any time of it."""
+    return [
+        Fault(day * DAY + chance.randrange(DAY - 2 * minutes - SOON), minutes, share)
+        for day in range(days)
+    ]
+
+
+def table(rule: Rule, months: int, seed: int) -> Iterator[str]:
+    """Yield the lines of the figures of a rule."""
+    chance = random.Random(seed)
+    limit = rule.limits.threshold if rule.above is not None else 1 - rule.limits.threshold
+    lengths = "".join(f"{minutes:>9} min" for minutes in LENGTHS)
+    yield f"{rule.name} ({limit:.0%} of requests may fail, {USUAL:.1%} usually do)"
+    yield f"requests/s  fault {lengths}   again   false"
+    for rate in RATES:
+        quiet = [
+            judged(rule, list(traffic(chance, rate, MONTH, ())), ()).false for _ in range(months)
+        ]
+        none = " " * 13 * len(LENGTHS)
+        yield f"{rate:>10}   none {none} {'':>7} {sum(quiet) / months:>7.2f}"
+        for share in SHARES:
+            if share > limit:
+                yield f"{rate:>10} {share:>6.0%} {_figures(chance, rule, rate, share)}"
+
+
+def _figures(chance: random.Random, rule: Rule, rate: float, share: float) -> str:
+    """Return the figures of faults of one share, of all lengths."""
+    parts, false, again = [], 0, 0
+    for minutes in LENGTHS:
+        faults = daily_faults(chance, 30, minutes, share)
+        found = judged(rule, list(traffic(chance, rate, MONTH, faults)), faults)
+        delay = f"{statistics.median(found.delays):.0f}m" if found.delays else "-"
+        parts.append(f"{len(found.delays) / found.faults:>8.0%} {delay:>4}")
+        false += found.false
+        again += found.again
+    count = len(LENGTHS)
+    return f"{''.join(parts)} {again / count:>7.2f} {false / count:>7.2f}"
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rule", action="append", help="a shipped ratio rule; several times")
+    parser.add_argument("--months", type=int, default=4, help="months without any fault")
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    rules = load_rules(ROOT / "config" / "rules").named(options.rule or RULES)
+    for rule in rules:
+        print("\n".join(table(rule, options.months, options.seed)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
