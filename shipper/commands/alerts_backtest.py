@@ -104,7 +104,7 @@ def _pair(text: str) -> Setting:
     help="Try ten values from A to B, or those of KEY=A,B,C; one line each.",
 )
 @rules_option
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
 @common_options
 @click.pass_obj
 def backtest(invocation: Invocation, /, **options: Any) -> int:

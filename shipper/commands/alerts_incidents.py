@@ -64,7 +64,7 @@ def one_incident(ledger: Ledger, prefix: str) -> Incident:
 @click.command(
     "list", epilog=examples("shipper alerts list", "shipper alerts list --json | jq .rule")
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
 @common_options
 @click.pass_obj
 def list_(invocation: Invocation, *, as_json: bool) -> int:
@@ -132,7 +132,7 @@ def show(invocation: Invocation, incident: str, *, as_json: bool) -> int:
 @click.option(
     "--sla", "as_sla", is_flag=True, help="Show whether the SLA was met, per month and severity."
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
 @common_options
 @click.pass_obj
 def history(

@@ -59,7 +59,7 @@ def rules_of(invocation: Invocation, folder: Path | None, names: Sequence[str]) 
 )
 @click.argument("names", nargs=-1, metavar="[RULE]...")
 @rules_option
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
 @common_options
 @click.pass_obj
 def rules(
