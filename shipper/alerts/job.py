@@ -191,16 +191,16 @@ class AlertJob:
         self._lease = _lease_of(setup.config, self._ledger.meta(RUN) or run)
         self._is_standing_by = False
         self._judging = self._make_judging()
-        self._tellers = self._make_tellers()
+        self._dispatchers = self._make_dispatchers()
         self._pinger = Pinger(setup.options.ping, self._is_well)
         self._good_at = 0
         self._fault: str | None = None
         self._signals = Signals(self._wake.set)
 
     def forever(self) -> int:
-        """Judge and tell until a signal."""
+        """Evaluate and notify until a signal."""
         self._start()
-        names = ", ".join(each.name for each in self._tellers) or "nobody"
+        names = ", ".join(each.name for each in self._dispatchers) or "nobody"
         log.info(
             "evaluating %d rules, notifying %s; stop with SIGTERM or Ctrl-C",
             len(self._setup.rules.rules),
@@ -222,7 +222,7 @@ class AlertJob:
         if self._is_standing_by:
             log.info("another alert job is active and holds the lease; nothing was evaluated")
             return 0
-        for each in self._tellers:
+        for each in self._dispatchers:
             each.drain(end)
         waiting = Outbox(self._ledger).errands()
         if waiting:
@@ -231,7 +231,7 @@ class AlertJob:
 
     def close(self) -> None:
         """Let every alerter finish its page; give back the lease."""
-        self._stop_telling()
+        self._stop_dispatchers()
         self._pinger.stop()
         self._judging.close()
         self._write_journal()
@@ -245,7 +245,7 @@ class AlertJob:
                 log.info("cannot release the lease, which expires by itself: %s", error)
 
     def _start(self) -> None:
-        for each in self._tellers:
+        for each in self._dispatchers:
             each.start()
         self._pinger.start()
         self._judging.retire(wall())
@@ -264,7 +264,7 @@ class AlertJob:
             self._good_at = now
         self._write_journal()
         if look.decided:
-            for each in self._tellers:
+            for each in self._dispatchers:
                 each.wake.set()
         return look.next_at
 
@@ -322,33 +322,33 @@ class AlertJob:
             )
         before, self._setup = self._setup, setup
         try:
-            tellers = self._make_tellers()
+            dispatchers = self._make_dispatchers()
         except ShipperError:
             self._setup = before
             raise
-        self._stop_telling()
+        self._stop_dispatchers()
         self._judging.close()
         self._pages.replace(setup.pages(self._search))
         self._judging = self._make_judging()
         self._judging.retire(wall())
-        self._tellers = tellers
-        for each in tellers:
+        self._dispatchers = dispatchers
+        for each in dispatchers:
             each.start()
         self._pinger.stop()
         self._pinger = Pinger(setup.options.ping, self._is_well)
         self._pinger.start()
 
-    def _stop_telling(self) -> None:
-        for each in self._tellers:
+    def _stop_dispatchers(self) -> None:
+        for each in self._dispatchers:
             each.stop()
-        for each in self._tellers:
+        for each in self._dispatchers:
             each.join()
 
     def _make_judging(self) -> Judging:
         setup = self._setup
         return Judging(self._store, self._ledger, setup.rules, setup.policy(), setup.times())
 
-    def _make_tellers(self) -> list[DispatcherThread]:
+    def _make_dispatchers(self) -> list[DispatcherThread]:
         alerters = self._setup.settings.all_alerters
         Outbox(self._ledger).give_up_without(list(alerters), wall())
         return [self._make_teller(name, each) for name, each in alerters.items()]

@@ -11,7 +11,7 @@ that they work. Its origin is the `run` of this shipper and a `seq`, its dataset
     held_bytes    of behind_bytes, those in deleted files that the shipper keeps
     dead_letters  in the data folder
     tombstones    files that were dropped on purpose before they were delivered
-    audit_open    records that the last `shipper audit` here left unproved, if there was one
+    audit_open    records that the last `shipper audit` here could not account for, if there was one
     stopped       true in the last heartbeat before the shipper ends
     furthest      the files most behind: path, read, acked, size, next_at
 

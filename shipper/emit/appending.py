@@ -91,13 +91,13 @@ class Appender:
             self._is_busy = False
 
     def close(self) -> None:
-        """Let go of the file; the next line opens it again."""
+        """Close the file; the next line opens it again."""
         fd, self._fd = self._fd, None
         if fd is not None:
             os.close(fd)
 
     def leave_to_parent(self) -> None:
-        """Start anew in a forked child: a lock on the same descriptor would be the parent's too."""
+        """Reset in a forked child: a lock on the same descriptor would be the parent's too."""
         self.close()
         self._is_busy = False
 
@@ -161,7 +161,7 @@ class Appender:
 
     def _rotate(self, fd: int) -> None:
         try:
-            # This gives up the shared lock first: what was known of the path has to be asked anew.
+            # This releases the shared lock first, so the path has to be looked up again.
             if self._lock(fd, fcntl.LOCK_EX) and self._live_size() is not None:
                 self._rename_all()
         except OSError:

@@ -5,7 +5,7 @@ The fast path takes a whole block: one call validates all of its lines and takes
 fields that enrichment looks at; the enrichment is spliced into the line's own bytes before the
 closing brace, and what depends only on logger, level and status is a remembered string. If a
 line of the block does not fit, the lines are tried one by one, and those that don't fit go
-through `odd.mend`: one bad line costs only itself, and never its neighbours.
+through `odd.repair`: one bad line costs only itself, and never its neighbours.
 
 Every line gives exactly one document (blank ones give none), in the order of the file.
 """

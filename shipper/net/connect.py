@@ -5,7 +5,7 @@ Outputs, alerters and `shipper check` all connect through this module, so a chec
 stop delivery, and reports it in the same words: a fault, which continues a sentence that begins
 with the server, and a remedy, which names the option of the config.
 
-Certificates are read anew for every connection, so a renewed one needs no restart. They are read
+Certificates are read again for every connection, so a renewed one needs no restart. They are read
 before anything is sent. Error texts name files, and never quote their content.
 """
 

@@ -91,7 +91,7 @@ class Gunzipped:
     """
     The text of a gzip.
 
-    Reading goes forward; a read that lies far before the last one begins anew. `fd` is closed by
+    Reading goes forward; a read that lies far before the last one starts over. `fd` is closed by
     `close` alone.
     """
 
@@ -164,7 +164,7 @@ class Gunzipped:
                 if self._step == 1:
                     self.fault = f"it is damaged ({error})"
                     return None
-                # In smaller steps, so that nothing before the damage is given up.
+                # In smaller steps, so that nothing before the damage is skipped.
                 self._inflate, self._step = before, self._step // 2
                 continue
             rest = self._inflate.unused_data or self._inflate.unconsumed_tail

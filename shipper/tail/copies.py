@@ -165,7 +165,7 @@ class Copies:
                 None,
             )
             if record is None and any(self._has_new_content(each, content) for each in kin):
-                return None  # its original was truncated, and is about to be read anew
+                return None  # its original was truncated, and is about to be read again
             is_old = file.stat.st_mtime_ns <= unknown.source.compressed_since
             size = 0 if record is None and is_old else content.size(content.stat())
         except OSError as error:

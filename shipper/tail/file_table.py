@@ -167,7 +167,7 @@ class FileTable:
         return self._paths.get(path)
 
     def take_changes(self) -> tuple[list[FileRecord], list[FileRecord]]:
-        """Return the records that are new or have moved, and those that are over; begin anew."""
+        """Return the records that are new or have moved, and those that are over; start over."""
         moved = [self.records[file] for file in sorted(self._changed) if file in self.records]
         over, self._over = self._over, []
         self._changed = set()

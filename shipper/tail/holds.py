@@ -14,7 +14,7 @@ The order that keeps the promise:
 
 1. the file is opened and linked, in the scan that finds it, before any of it is read;
 2. it is read, delivered and acked;
-3. rotated away and read to its end, or given up, it is closed;
+3. rotated away and read to its end, or dropped, it is closed;
 4. the registry saves its last position, or its drop with the tombstone;
 5. only then is it unlinked.
 
@@ -138,7 +138,7 @@ class Holds:
             yield from held_in(self._folder)
 
     def release(self, key: FileIdentity) -> None:
-        """Let go of a file as soon as the registry has saved that it is over."""
+        """Release a file as soon as the registry has saved that it is over."""
         if key in self._names:
             self._released.add(key)
 

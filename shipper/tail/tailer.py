@@ -125,7 +125,7 @@ class Tailer:
             self._dropped.ack(file, offset)
 
     def take_changes(self) -> tuple[list[FileRecord], list[FileRecord]]:
-        """Return the records that are new or have moved, and those that are over; begin anew."""
+        """Return the records that are new or have moved, and those that are over; start over."""
         self.reader.saving()
         return self._files.take_changes()
 

@@ -2,11 +2,11 @@
 Hints of the kernel that a file may have changed.
 
 Only hints: watchdog swallows the overflow of inotify's queue, and network file systems give no
-events at all. Every one of them may be missing; the scan finds what they would have told.
+events at all. Every one of them may be missing; the scan finds what they would have reported.
 
 An event costs about as much CPU as reading ten lines, so under load they are not worth having:
 above `BUSY` of them a second those of writes are left out for a while; files that grow are looked
-at many times a second then anyway. What tells of new names stays, as a new file may be gone before
+at many times a second then anyway. What reports new names stays, as a new file may be gone before
 the next scan; only if that alone is too much, all events are switched off for a while.
 """
 

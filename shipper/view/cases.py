@@ -1,4 +1,4 @@
-"""How a case of a rule went, for a person who mends the rule or the case."""
+"""How a case of a rule went, for a person who corrects the rule or the case."""
 
 from __future__ import annotations
 

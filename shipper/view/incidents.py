@@ -143,7 +143,7 @@ def _history_text(
     for recorded in history:
         made = recorded.transition
         sent = [each for each in notifications if each.change is made.change]
-        words = ", ".join(map(_telling, sent))
+        words = ", ".join(map(_notification_text, sent))
         by = {
             Change.ACKNOWLEDGED: made.incident.acknowledged_by,
             Change.RESOLVED: made.incident.resolved_by,
@@ -154,21 +154,19 @@ def _history_text(
         yield f"{line} [{words}]" if words else line
 
 
-def _telling(telling: NotificationState) -> str:
-    name = safe(telling.alerter)
-    if telling.state == "sent":
+def _notification_text(sent: NotificationState) -> str:
+    name = safe(sent.alerter)
+    if sent.state == "sent":
         return name
-    words = {"waiting": "waits", "trying": "waits"}.get(
-        telling.state, telling.state.replace("_", " ")
-    )
-    return f"{name} {words}: {safe(telling.fault)}" if telling.fault else f"{name} {words}"
+    words = {"waiting": "waits", "trying": "waits"}.get(sent.state, sent.state.replace("_", " "))
+    return f"{name} {words}: {safe(sent.fault)}" if sent.fault else f"{name} {words}"
 
 
 def _facts(incident: Incident, sla: Sla) -> Iterator[str]:
     for name, at in (
         ("opened", incident.opened_at),
         ("fired", incident.fired_at),
-        ("told", incident.told_at),
+        ("notified", incident.told_at),
         ("to acknowledge by", None if incident.acknowledged_at else sla.respond_by(incident)),
         ("to resolve by", None if incident.resolved_at else sla.resolve_by(incident)),
     ):

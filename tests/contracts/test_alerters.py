@@ -87,7 +87,7 @@ class Subject:
 # --- HTTP -----------------------------------------------------------------------------------------
 
 LATER = (408, 425, 429, 500, 502, 503, 504)
-MENDABLE = (301, 401, 403, 404, 410)
+CORRECTABLE = (301, 401, 403, 404, 410)
 NEVER = (301, 400, 401, 403, 404, 410, 413, 422)
 
 
@@ -420,7 +420,7 @@ def test_a_status_says_whether_to_try_again(scene: Scene) -> None:
     for status in scene.subject.never:
         error = scene.fail(str(status))
         assert isinstance(error, AlerterRefused), status
-        assert error.mendable is (status in MENDABLE), status
+        assert error.correctable is (status in CORRECTABLE), status
 
 
 @served

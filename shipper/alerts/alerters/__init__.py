@@ -1,1 +1,1 @@
-"""The ways to tell people: one module each."""
+"""The ways to notify people: one module each."""

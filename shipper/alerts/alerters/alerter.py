@@ -1,15 +1,15 @@
 """
-Alerters: ways to tell people of a transition.
+Alerters: ways to notify people of a transition.
 
 An alerter tries once and reports; retries, their pauses and the fall-over to another alerter
 belong to who calls it (shipper/alerts/notify/retry.py decides). Adding one is a module here, its
 settings in shipper/alerts/alerters/settings.py, and a line in `ALERTERS`.
 
-    told                  a reference, or None where the service has none
+    notified              a reference, or None where the service has none
     AlerterUnavailable    cannot be reached, too slow, 408, 425, 429, 5xx, SMTP 4xx, a secret's file
                           cannot be read: it may or may not have been notified, and is tried again
     AlerterRefused        any other status, redirects too, SMTP 5xx, certificate not trusted. Of
-                          these, what is wrong with a key, an address or a certificate is mendable
+                          these, a wrong key, address or certificate is correctable
 
 No message, log or repr holds a secret: secrets are read from their files for each try (so a new one
 needs no restart), leave this process only towards the service, and are taken out of whatever that
@@ -58,20 +58,20 @@ class AlerterRefused(ShipperError):  # noqa: N818 -- an answer
     """
     The service refused the page; the text says why and holds no secret.
 
-    `mendable` tells whether it would take the same page once somebody has mended a key, an address
-    or a certificate.
+    `correctable`: it would accept the same page once somebody has corrected a key, an address or a
+    certificate.
     """
 
-    def __init__(self, fault: str, remedy: str = "", *, mendable: bool = False) -> None:
+    def __init__(self, fault: str, remedy: str = "", *, correctable: bool = False) -> None:
         super().__init__(fault, remedy)
-        self.mendable = mendable
+        self.correctable = correctable
 
 
 class Alerter(Protocol):
-    """A way to tell people; one thread calls it."""
+    """A way to notify people; one thread calls it."""
 
     name: str
-    where: str  # where it tells them, in words without a secret
+    where: str  # whom it notifies, in words without a secret
     dedupes: bool  # whether the service drops a second copy of a page by its key
     collects: bool  # whether a page of it may be a digest of many
 
@@ -89,7 +89,7 @@ class Alerter(Protocol):
         """
 
     def close(self) -> None:
-        """Let go of what is open; a second call does nothing."""
+        """Close what is open; a second call does nothing."""
 
 
 @dataclass(frozen=True, slots=True)

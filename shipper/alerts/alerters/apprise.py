@@ -52,7 +52,7 @@ class AppriseAlerter:
         service = apprise.Apprise()
         if not service.add(url.reveal()):
             fault = f"{self._who}: {self._settings.url_file} holds no URL that Apprise knows"
-            raise AlerterRefused(fault, "correct the file", mendable=True)
+            raise AlerterRefused(fault, "correct the file", correctable=True)
         if self._thread is not None and self._thread.is_alive():
             fault = f"{self._who}: the previous attempt is still running"
             raise AlerterUnavailable(fault, "wait for it")

@@ -80,7 +80,7 @@ class EmailAlerter:
             raise AlerterUnavailable(f"{self._who} {failed.fault}", failed.remedy) from None
         except UnicodeError:
             raise AlerterRefused(
-                f"{self._who} is not a valid host name", "correct host", mendable=True
+                f"{self._who} is not a valid host name", "correct host", correctable=True
             ) from None
         except OSError as error:
             raise self._unreached(error) from None
@@ -106,7 +106,7 @@ class EmailAlerter:
         failed = explain(error, self._section)
         fault, remedy = f"{self._who} {failed.fault}", failed.remedy.replace(".hosts", ".host")
         if isinstance(error, ssl.SSLCertVerificationError):
-            return AlerterRefused(fault, remedy, mendable=True)
+            return AlerterRefused(fault, remedy, correctable=True)
         return AlerterUnavailable(fault, remedy)
 
     def _connected(self) -> Session:
@@ -126,7 +126,7 @@ class EmailAlerter:
             case smtplib.SMTPAuthenticationError():
                 # What it says of the password may hold the password.
                 fault = f"does not accept the user or password ({error.smtp_code})"
-                return self._judged([error.smtp_code], fault, "correct them", mendable=True)
+                return self._judged([error.smtp_code], fault, "correct them", correctable=True)
             case smtplib.SMTPRecipientsRefused():
                 quoted = "; ".join(
                     f"{who}: {code} {_words(text, scrub)}"
@@ -135,24 +135,26 @@ class EmailAlerter:
                 codes = [code for code, _ in error.recipients.values()]
                 fault = f"refuses recipients ({quoted})"
                 nobody_has_it = len(codes) == len(self._settings.to)
-                return self._judged(codes, fault, "correct `to`", mendable=nobody_has_it)
+                return self._judged(codes, fault, "correct `to`", correctable=nobody_has_it)
             case smtplib.SMTPResponseException():
                 fault = f"answers {error.smtp_code} {_words(error.smtp_error, scrub)}"
                 is_about_us = isinstance(error, smtplib.SMTPSenderRefused)
-                return self._judged([error.smtp_code], fault, "see its log", mendable=is_about_us)
+                return self._judged(
+                    [error.smtp_code], fault, "see its log", correctable=is_about_us
+                )
             case smtplib.SMTPNotSupportedError():
                 fault = f"does not offer what security: {self._settings.security} or username needs"
                 return AlerterRefused(
-                    f"{self._who} {fault}", "correct these settings", mendable=True
+                    f"{self._who} {fault}", "correct these settings", correctable=True
                 )
         return AlerterUnavailable(f"{self._who} ended the connection", "see its log")
 
     def _judged(
-        self, codes: list[int], fault: str, remedy: str, *, mendable: bool
+        self, codes: list[int], fault: str, remedy: str, *, correctable: bool
     ) -> AlerterUnavailable | AlerterRefused:
         if all(code < 500 for code in codes):
             return AlerterUnavailable(f"{self._who} {fault}", remedy)
-        return AlerterRefused(f"{self._who} {fault}", remedy, mendable=mendable)
+        return AlerterRefused(f"{self._who} {fault}", remedy, correctable=correctable)
 
 
 def _words(text: bytes | str, scrub: Scrub) -> str:

@@ -27,7 +27,7 @@ from shipper.net.connect import ConnectionFailed, client_context
 from shipper.text import safe
 
 LATER: Final = frozenset({408, 425, 429})
-MENDABLE: Final = frozenset({401, 403, 404, 410})
+CORRECTABLE: Final = frozenset({401, 403, 404, 410})
 LONGEST_ANSWER: Final = 64 * 1024  # a service that says more has nothing to say to us
 LONGEST_QUOTE: Final = 300
 PIECE: Final = 16 * 1024  # written at a time, so that the deadline is looked at in between
@@ -101,7 +101,7 @@ class HttpPoster:
             raise AlerterUnavailable(fault, "correct its address") from None
         except (httpcore.UnsupportedProtocol, UnicodeError):
             fault = f"the address of {self.who} is not valid"
-            raise AlerterRefused(fault, "correct it", mendable=True) from None
+            raise AlerterRefused(fault, "correct it", correctable=True) from None
         if 200 <= answer.status < 300 or good(answer):
             return answer
         raise refusal(self.who, answer, scrub)
@@ -128,7 +128,7 @@ class HttpPoster:
         while cause is not None:
             if isinstance(cause, ssl.SSLCertVerificationError):
                 fault = f"{self.who} has a certificate that is not trusted ({cause.verify_message})"
-                return AlerterRefused(fault, f"see {self.section}.tls.ca", mendable=True)
+                return AlerterRefused(fault, f"see {self.section}.tls.ca", correctable=True)
             cause = cause.__cause__ or cause.__context__
         what = "cannot be reached" if isinstance(error, httpcore.ConnectError) else "broke off"
         return AlerterUnavailable(f"{self.who} {what}", "check that it is up and can be reached")
@@ -145,10 +145,10 @@ def refusal(who: str, answer: HttpAnswer, scrub: Scrub) -> AlerterUnavailable | 
         )
     if 300 <= answer.status < 400:
         fault = f"{who} redirects to another address ({answer.status})"
-        return AlerterRefused(fault, "correct its address", mendable=True)
+        return AlerterRefused(fault, "correct its address", correctable=True)
     is_login = answer.status in (401, 403)
     remedy = "check its key and what the key allows" if is_login else "correct its settings"
-    return AlerterRefused(fault, remedy, mendable=answer.status in MENDABLE)
+    return AlerterRefused(fault, remedy, correctable=answer.status in CORRECTABLE)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -7,7 +7,7 @@ PagerDuty by its REST API, as the guide has it.
     all else       POST /incidents/ID/notes
 
 The reference is the id of PagerDuty's incident. A second copy of the first page is refused by
-PagerDuty, because an incident with that key is open, and the alerter takes that for told: it looks
+PagerDuty, because an incident with that key is open, and the alerter counts that as sent: it looks
 the incident up by its key. A second copy of a note is a second note.
 """
 
@@ -55,7 +55,7 @@ class PagerDutyIncidentsAlerter:
         change = page.transition.change
         if change in STATES:
             known = reference or self._find(key, page)
-            if known is not None:  # else nobody was ever told of it there: nothing to end
+            if known is not None:  # else it was never created there: nothing to resolve
                 state = {"type": "incident_reference", "status": STATES[change]}
                 self._call(key, "PUT", f"/incidents/{known}", {"incident": state})
             return known

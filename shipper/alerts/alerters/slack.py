@@ -50,7 +50,7 @@ _NO_BACKTICK: Final = "\u02cb"  # looks like one, and neither begins nor ends co
 
 
 class SlackAlerter:
-    """Tells one channel."""
+    """Notifies one channel."""
 
     dedupes = False
     collects = True
@@ -75,7 +75,7 @@ class SlackAlerter:
                 address_of(url.reveal())
             except InvalidValueError as error:
                 fault = f"{self._who}: the URL in {self._settings.url_file} {error.fault}"
-                raise AlerterRefused(fault, error.remedy, mendable=True) from None
+                raise AlerterRefused(fault, error.remedy, correctable=True) from None
             self._poster.post(url, {"attachments": [attachment(page)]})
             return None
         assert self._settings.token_file is not None
@@ -134,7 +134,7 @@ class SlackAlerter:
         raise AlerterRefused(
             f"{self._who} answers {word}",
             "check the token, its scopes and the channel",
-            mendable=error not in PAGE_FAULTS,
+            correctable=error not in PAGE_FAULTS,
         )
 
 

@@ -58,7 +58,7 @@ class _Bounded(io.RawIOBase):
         self._deadline = deadline
 
     def readable(self) -> bool:
-        """Tell that it can be read."""
+        """Return True: it can be read."""
         return True
 
     def readinto(self, buffer: Any) -> int:

@@ -37,7 +37,7 @@ PREFIX: Final = "whsec_"
 
 
 class WebhookAlerter:
-    """Tells one address."""
+    """Notifies one URL."""
 
     dedupes = True
     collects = True
@@ -80,7 +80,7 @@ class WebhookAlerter:
             address_of(url.reveal())
         except InvalidValueError as error:
             fault = f"{self._who}: the URL in {self._settings.url_file} {error.fault}"
-            raise AlerterRefused(fault, error.remedy, mendable=True) from None
+            raise AlerterRefused(fault, error.remedy, correctable=True) from None
         return url
 
     def _key(self, secret: Secret) -> bytes:

@@ -140,7 +140,7 @@ class Kept:
 
 def compliance(incidents: Sequence[Incident], sla: Sla, now: int) -> list[Kept]:
     """
-    Count per month (of the calendar's zone, by the time of telling) and severity.
+    Count per month (of the calendar's zone, by the time of the first notification) and severity.
 
     What was over before anybody could be notified had no clock, and is left out.
     """

@@ -1,7 +1,7 @@
 """
 What the job finds out about itself, as verdicts.
 
-The store gives no answer, a host is behind, a rule is broken, an alerter can't tell people.
+The store gives no answer, a host is behind, a rule is broken, an alerter can't notify people.
 
 Each is a rule of the kind `job` in the folder of rules, which says how severe it is, or else one
 that is built in: nobody turns off by accident that the job says when it is blind.

@@ -137,7 +137,7 @@ class Judging:
         return JudgeInputs(min(next_at, now + LONGEST_REST_MS), windows, decided)
 
     def close(self) -> None:
-        """Let go of the store."""
+        """Close the store."""
         if self._store is not None:
             self._store.close()
             self._store = None

@@ -70,7 +70,7 @@ class Journal:
         return count
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._appender.close()
 
 

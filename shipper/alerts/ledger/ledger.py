@@ -10,13 +10,13 @@ Order of operations, and what a crash between any two of them costs:
          incidents as they stand        what the transitions amount to
          how far each rule is judged    so the same window is not decided twice
     3  a row is marked `trying`       nothing: it is known to be under way, and is tried again
-    4  the alerter tells              told, and not yet marked: told again under the same key. A
+    4  the alerter notifies           sent, and not yet marked: sent again under the same key. A
                                       service that dedupes (PagerDuty, mail) shows it once; one that
                                       cannot shows it twice, for each such crash once
     5  the row is marked `sent`       nothing; the reference of the service is kept with it
 
 So each transition reaches each of its alerters once, at most once more where the service cannot
-dedupe and the process died between 4 and 5, and never not at all. Step 2 is durable before step 3
+dedupe and the process died between 4 and 5, and is never lost. Step 2 is durable before step 3
 begins (write-ahead log, synchronous=FULL).
 
 A transition's key is made of its incident (whose id is made of rule, group and beginning) and of
@@ -31,7 +31,7 @@ there already is not recorded again: two jobs that judge the same records decide
                   against
     silences      what people do not want to hear of
     judged        per rule: the end of the last window that was judged
-    failing       per alerter: since when it could not tell people, and why
+    failing       per alerter: since when it could not notify people, and why
     late          per rule and host: windows judged without that host, from and up to (both ends)
     meta          version of the layout; the run that the records of the log carry
 

@@ -42,7 +42,7 @@ class DueNotification:
 
 @dataclass(frozen=True, slots=True)
 class NotificationState:
-    """What became of telling one alerter of one transition."""
+    """The state of one notification: a transition and an alerter."""
 
     alerter: str
     change: Change
@@ -147,7 +147,7 @@ class Outbox:
         return [(at, bool(digest)) for at, digest, _ in found]
 
     def notifications(self, incident: str) -> list[NotificationState]:
-        """Return what became of telling people of an incident."""
+        """Return the states of the notifications of an incident."""
         found = self._ledger.rows(
             "SELECT o.alerter, t.change, o.state, o.sent_at, o.fault FROM outbox o"
             " JOIN transitions t USING (key) WHERE o.incident = ? ORDER BY t.seq, o.alerter",

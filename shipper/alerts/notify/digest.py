@@ -48,7 +48,7 @@ class DigestPlan:
     What one alerter is notified now.
 
     `singles` go out one by one, `digest` (empty, or two and more) as one page; `again_at` is when
-    to plan anew for what has to wait (epoch ms), None if nothing does. A digest of one is among
+    to plan again for what has to wait (epoch ms), None if nothing does. A digest of one is among
     the singles.
     """
 

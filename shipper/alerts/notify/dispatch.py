@@ -1,5 +1,5 @@
 """
-Tells people: takes what waits in the outbox to one alerter, and keeps what came of it.
+Notifies people: sends what waits in the outbox to one alerter, and records the outcome.
 
 The head of `ledger.py` has the order that makes it once. Besides:
 
@@ -77,7 +77,7 @@ class PageBuilder:
             return self._made[key]
 
     def close(self) -> None:
-        """Let go of the store."""
+        """Close the store."""
         with self._lock:
             if self._store is not None:
                 self._store.close()
@@ -146,19 +146,19 @@ class Dispatcher:
         return digest.plan(waiting, [Sent(*each) for each in sent], limits, now)
 
     def close(self) -> None:
-        """Let go of the alerter."""
+        """Close the alerter."""
         self._alerter.close()
 
     def _send_one(
         self, errand: DueNotification, ready: Sequence[DueNotification], clock: Callable[[], int]
     ) -> bool:
-        """Tell one page; False if the alerter can't be reached, so nothing else is tried."""
+        """Send one page; False if the alerter can't be reached, so nothing else is tried."""
         page = self._pages.page(errand.transition, errand.key)
         reference = self._outbox.reference(errand.transition.incident.id, self.name)
         return self._send([errand], page, reference, clock, ready)
 
     def _send_digest(self, errands: Sequence[DueNotification], clock: Callable[[], int]) -> bool:
-        """Tell many in one page."""
+        """Send many in one page."""
         pages = [self._pages.brief(each.transition, each.key) for each in errands]
         return self._send(errands, digest_of(pages, errands[0].since), None, clock, errands)
 

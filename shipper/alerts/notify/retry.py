@@ -4,8 +4,8 @@ What comes after an alerter failed: the same again later, another alerter, or no
     unavailable ──► again after a pause that doubles, with jitter, or the one it asks for
                     `hand_over` has passed ──► its fallback is notified, from the start
     refused ──────► its fallback at once: it will not be taken as things are
-    no fallback ──► unavailable, or refused for something that somebody can mend: again until
-                    `give_up`; refused for the page itself, or past that: given up
+    no fallback ──► unavailable, or refused for something that somebody can fix: again until
+                    `give_up`; refused for the page itself, or past that: dropped
 
 A function of values: the clock and the draw of the jitter are handed in. Whoever calls it makes the
 failure an incident of its own; `HandOver` and `GiveUp` say why.
@@ -75,7 +75,7 @@ def after_failure(  # noqa: PLR0913 -- all of it decides, and none of it belongs
     if refused and fallback:
         return HandOver(fallback, reason)
     if isinstance(error, AlerterRefused):
-        if not error.mendable:
+        if not error.correctable:
             return GiveUp(reason)
         asked = None
     else:

@@ -50,7 +50,7 @@ class Absence:
         return None
 
     def grows(self, limits: RuleLimits) -> bool:  # noqa: ARG002
-        """Tell: what is missing may still come."""
+        """Return False: what is missing may still arrive."""
         return False
 
     def probes(self, limits: RuleLimits) -> tuple[Probe, ...]:

@@ -83,7 +83,7 @@ class BurnRate:
         return 50
 
     def grows(self, limits: RuleLimits) -> bool:  # noqa: ARG002
-        """Tell: a share can fall again."""
+        """Return False: a share can fall again."""
         return False
 
     def probes(self, limits: RuleLimits) -> tuple[Probe, ...]:  # noqa: ARG002 - it has its own spans

@@ -29,7 +29,7 @@ class Count:
         return None
 
     def grows(self, limits: RuleLimits) -> bool:
-        """Tell: what is above stays above."""
+        """Return whether the limit is above: a count only grows."""
         return limits.above is not None
 
     def probes(self, limits: RuleLimits) -> tuple[Probe, ...]:

@@ -35,7 +35,7 @@ class Job:
         return None
 
     def grows(self, limits: RuleLimits) -> bool:  # noqa: ARG002
-        """Tell: nothing is counted."""
+        """Return False: nothing is counted."""
         return False
 
     def probes(self, limits: RuleLimits) -> tuple[Probe, ...]:  # noqa: ARG002 - nothing is asked

@@ -129,7 +129,7 @@ class RuleKind(Protocol):
         """Say what the numbers mean."""
 
     def is_quiet(self, limits: RuleLimits, numbers: Numbers) -> bool:
-        """Tell quickly that `find` would give no breach; if in doubt, don't."""
+        """Return, quickly, whether `find` would surely give no breach."""
 
     def limit_faults(self, limits: RuleLimits) -> Faults:
         """Yield (key, fault, remedy) for limits that this kind does not have."""

@@ -46,7 +46,7 @@ class Metric:
         return 1
 
     def grows(self, limits: RuleLimits) -> bool:
-        """Tell: an extreme that lies beyond stays there."""
+        """Return whether an extreme that is beyond the limit stays there."""
         return (self.take, limits.above is not None) in {("max", True), ("min", False)}
 
     def probes(self, limits: RuleLimits) -> tuple[Probe, ...]:

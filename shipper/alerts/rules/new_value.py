@@ -40,7 +40,7 @@ class NewValue:
         return 1
 
     def grows(self, limits: RuleLimits) -> bool:  # noqa: ARG002
-        """Tell: records of before may be still to come, too."""
+        """Return False: earlier records may arrive later."""
         return False
 
     def probes(self, limits: RuleLimits) -> tuple[Probe, ...]:

@@ -55,7 +55,7 @@ class Spike:
         return 20
 
     def grows(self, limits: RuleLimits) -> bool:  # noqa: ARG002
-        """Tell: records of then may be still to come, too."""
+        """Return False: the records to compare with may arrive later."""
         return False
 
     def probes(self, limits: RuleLimits) -> tuple[Probe, ...]:

@@ -187,7 +187,7 @@ def test_slack_says_no_with_status_200(
 
     with pytest.raises(kind, match="Slack answers") as raised:
         bot(posts, secret("xoxb-1")).notify(page(), None)
-    assert getattr(raised.value, "mendable", True) is (answer != TOO_LONG)
+    assert getattr(raised.value, "correctable", True) is (answer != TOO_LONG)
 
 
 def test_what_a_file_holds_must_be_an_address(secret: Callable[[str], Path]) -> None:
@@ -453,7 +453,7 @@ def test_a_wrong_password_is_refused(
         )
         with pytest.raises(AlerterRefused, match="does not accept the user or password") as raised:
             opened("email", settings).notify(page(), None)
-    assert raised.value.mendable
+    assert raised.value.correctable
     assert mails.got == []
 
 

@@ -58,7 +58,7 @@ def test_a_refusal_goes_to_the_fallback_at_once() -> None:
 
 def test_what_somebody_can_mend_is_tried_again() -> None:
     """A refused key goes to the fallback at once; without one it is tried until it is given up."""
-    refused = AlerterRefused("the key is refused", mendable=True)
+    refused = AlerterRefused("the key is refused", correctable=True)
 
     assert after(refused, fallback="pager") == HandOver("pager", "the key is refused")
     assert after(refused, 3) == TryAgain(NOW + 20_000)
