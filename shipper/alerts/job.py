@@ -2,6 +2,7 @@
 `shipper alerts run`: the alert job; puts its parts together, starts its threads, reads the clocks.
 
     main thread            lease → judge → decide → log; signals
+    metrics thread         answers /metrics, /-/healthy and /-/ready
     a thread per alerter   outbox → page → people
     ping thread            tells a service elsewhere that all is well, while it is
 
@@ -24,16 +25,17 @@ import os
 import random
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
 from shipper.alerts.alerters.alerter import AlerterContext, open_alerter
 from shipper.alerts.alerters.settings import AlerterSettings
-from shipper.alerts.job_threads import DispatcherThread, Pinger, wall
+from shipper.alerts.job_state import JobState, Tenure
+from shipper.alerts.job_threads import DispatcherThread, JobEndpoint, Pinger, wall
 from shipper.alerts.judge.decide import Policy
 from shipper.alerts.judge.schedule import Waits
-from shipper.alerts.judge.turn import LONGEST_REST_MS, Judging, TurnTimes
+from shipper.alerts.judge.turn import LONGEST_REST_MS, JudgeInputs, Judging, TurnTimes
 from shipper.alerts.ledger.journal import RUN, Journal
 from shipper.alerts.ledger.ledger import Ledger
 from shipper.alerts.ledger.outbox import Outbox
@@ -45,7 +47,7 @@ from shipper.alerts.settings import AlertSettings
 from shipper.alerts.settings import load as load_settings
 from shipper.config.outputs import ElasticsearchOutput
 from shipper.emit.ulid import ulid
-from shipper.errors import ConfigError, DataFolderError, ShipperError, StoreUnavailable
+from shipper.errors import ConfigError, DataFolderError, ShipperError
 from shipper.process import data_folder
 from shipper.process.signals import Signals
 from shipper.store.opening import store_of
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from shipper.alerts.incident import Transition
     from shipper.config.alerts import AlertOptions
     from shipper.config.main import Config
     from shipper.store.api import Store
@@ -61,7 +64,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("shipper.alerts.job")
 
-_STANDING_BY: Final = "another alert job is active; this one stands by"
 
 STAND_BY_MS: Final = 5_000  # between two tries to take the lease
 ONCE_SECONDS: Final = 60.0  # `once` waits so long for what can be notified at once
@@ -188,13 +190,13 @@ class AlertJob:
         self._journal = Journal(data / data_folder.ALERTS_LOG, self._ledger, run)
         self._pages = PageBuilder(setup.pages(search), self._store)
         self._wake = threading.Event()
-        self._lease = _lease_of(setup.config, self._ledger.meta(RUN) or run)
-        self._is_standing_by = False
+        self._tenure = Tenure(_lease_of(setup.config, self._ledger.meta(RUN) or run))
+        self._state = JobState(wall())
+        self._is_retired = False  # what belongs to rules that are gone
         self._judging = self._make_judging()
         self._dispatchers = self._make_dispatchers()
         self._pinger = Pinger(setup.options.ping, self._is_well)
-        self._good_at = 0
-        self._fault: str | None = None
+        self._endpoint = JobEndpoint(setup.options.metrics, self._seen, self._reasons)
         self._signals = Signals(self._wake.set)
 
     def forever(self) -> int:
@@ -219,18 +221,19 @@ class AlertJob:
             now = wall()
             if self._turn(now) > now:
                 break
-        if self._is_standing_by:
+        if self._tenure.is_standing_by:
             log.info("another alert job is active and holds the lease; nothing was evaluated")
             return 0
         for each in self._dispatchers:
-            each.drain(end)
+            each.drain(end, self.renew)
         waiting = Outbox(self._ledger).errands()
         if waiting:
             log.warning("pages not sent yet: %d; the next run sends them", len(waiting))
-        return 3 if self._fault is not None or waiting else 0
+        return 3 if self._state.fault is not None or waiting else 0
 
     def close(self) -> None:
         """Let every alerter finish its page; give back the lease."""
+        self._endpoint.close()
         self._stop_dispatchers()
         self._pinger.stop()
         self._judging.close()
@@ -238,35 +241,62 @@ class AlertJob:
         self._journal.close()
         self._pages.close()
         self._ledger.close()
-        if self._lease is not None:
-            try:
-                self._lease.release()
-            except StoreUnavailable as error:
-                log.info("cannot release the lease, which expires by itself: %s", error)
+        self._tenure.end()
+
+    def renew(self) -> bool:
+        """Renew the lease when it is time; return False if another job is active."""
+        return self._tenure.claim(wall())
+
+    def may_act(self) -> bool:
+        """Return whether what is decided now is this job's to decide."""
+        return self._tenure.may_act(wall())
 
     def _start(self) -> None:
+        self._endpoint.open()
         for each in self._dispatchers:
             each.start()
         self._pinger.start()
-        self._judging.retire(wall())
 
     def _turn(self, now: int) -> int:
         """Judge once, if it is ours to judge; return the time of the next turn."""
-        if not self._holds_lease(now):
+        self._state.is_active = self._tenure.claim(now)
+        if not self._state.is_active:
             return now + STAND_BY_MS
         try:
-            look = self._judging.look(now)
+            look = self._look(now)
+            self._count(look, now)
         except DataFolderError as error:  # a full disk, as a rule: nothing was decided
             log.warning("%s; the alert job keeps trying", error)
             return now + STAND_BY_MS
-        self._log_fault(look.fault)
-        if look.fault is None:
-            self._good_at = now
+        except Exception as error:  # a fault of ours: it is seen, and the others are judged again
+            log.exception("a fault in the alert job; it keeps trying")
+            self._state.fault = f"a fault in the alert job: {error!r}"
+            return now + STAND_BY_MS
         self._write_journal()
         if look.decided:
             for each in self._dispatchers:
                 each.wake.set()
         return look.next_at
+
+    def _look(self, now: int) -> JudgeInputs:
+        if self._tenure.fault is not None and not self.may_act():
+            return self._judging.be_blind(self._tenure.fault, now)
+        if not self._is_retired and self.may_act():
+            self._judging.retire(now)
+            self._is_retired = True
+        return self._judging.look(now)
+
+    def _count(self, look: JudgeInputs, now: int) -> None:
+        """Keep how the job is, for those who ask."""
+        state = self._state
+        self._log_fault(look.fault)
+        if look.fault is None:
+            state.good_at = now
+        state.windows += look.windows
+        state.transitions += look.decided
+        waiting = Outbox(self._ledger).errands()
+        state.waiting = len(waiting)
+        state.waiting_since = min((each.since for each in waiting), default=None)
 
     def _write_journal(self) -> None:
         try:
@@ -274,25 +304,13 @@ class AlertJob:
         except (OSError, DataFolderError) as error:
             log.warning("cannot write the log of incidents: %s; the alert job keeps trying", error)
 
-    def _holds_lease(self, now: int) -> bool:
-        if self._lease is None:
-            return True
-        try:
-            holds = self._lease.hold(now)
-        except StoreUnavailable:
-            return not self._is_standing_by  # nobody can judge; who judged last says so
-        if holds == self._is_standing_by:
-            log.info("%s", "this alert job is active now" if holds else _STANDING_BY)
-        self._is_standing_by = not holds
-        return holds
-
     def _log_fault(self, fault: str | None) -> None:
-        if fault != self._fault:
+        if fault != self._state.fault:
             if fault is None:
                 log.info("the store answers again")
             else:
                 log.warning("no rule can be evaluated: %s", fault)
-        self._fault = fault
+        self._state.fault = fault
 
     def _rest(self, until: int) -> None:
         """Wait for the next turn or a signal; never long, for the clock may have been set back."""
@@ -303,7 +321,7 @@ class AlertJob:
         """Do what signals ask for."""
         if self._signals.take_dump():
             waiting = len(Outbox(self._ledger).errands())
-            log.info("%d pages wait; the store: %s", waiting, self._fault or "answers")
+            log.info("%d pages wait; the store: %s", waiting, self._state.fault or "answers")
         if self._signals.take_reload() and self._read_again is not None:
             try:
                 self._use(self._read_again())
@@ -330,13 +348,14 @@ class AlertJob:
         self._judging.close()
         self._pages.replace(setup.pages(self._search))
         self._judging = self._make_judging()
-        self._judging.retire(wall())
+        self._is_retired = False
         self._dispatchers = dispatchers
         for each in dispatchers:
             each.start()
         self._pinger.stop()
         self._pinger = Pinger(setup.options.ping, self._is_well)
         self._pinger.start()
+        self._endpoint.reopen(setup.options.metrics)
 
     def _stop_dispatchers(self) -> None:
         for each in self._dispatchers:
@@ -346,27 +365,49 @@ class AlertJob:
 
     def _make_judging(self) -> Judging:
         setup = self._setup
-        return Judging(self._store, self._ledger, setup.rules, setup.policy(), setup.times())
+        policy, times = setup.policy(), setup.times()
+        return Judging(self._store, self._ledger, setup.rules, policy, times, tenure=self)
 
     def _make_dispatchers(self) -> list[DispatcherThread]:
         alerters = self._setup.settings.all_alerters
         Outbox(self._ledger).give_up_without(list(alerters), wall())
-        return [self._make_teller(name, each) for name, each in alerters.items()]
+        return [self._make_dispatcher(name, each) for name, each in alerters.items()]
 
-    def _make_teller(self, name: str, settings: AlerterSettings) -> DispatcherThread:
+    def _make_dispatcher(self, name: str, settings: AlerterSettings) -> DispatcherThread:
         ledger = Ledger(self._setup.config.data_dir / data_folder.ALERTS_LEDGER)
         alerter = open_alerter(name, settings, self._surroundings)
         outbox = Outbox(ledger)
-        dispatcher = Dispatcher(alerter, self._setup.settings, outbox, self._pages, random.random)
-        return DispatcherThread(dispatcher, ledger, lambda: self._is_standing_by)
+        dispatcher = Dispatcher(
+            alerter,
+            self._setup.settings,
+            outbox,
+            self._pages,
+            random.random,
+            may_send=self._may_send,
+        )
+        return DispatcherThread(dispatcher, ledger, lambda: self._tenure.is_standing_by)
+
+    def _may_send(self, transition: Transition) -> bool:
+        """Return whether a page is this job's to send; that the store is gone, without a lease."""
+        is_blind = transition.incident.rule == self._judging.unreachable_rule
+        return self.may_act() or (is_blind and not self._tenure.is_standing_by)
 
     def _store(self) -> Store:
         return store_of(self._setup.config)
 
-    def _is_well(self) -> bool:
-        """Return whether the store answers and rules are judged here."""
+    def _seen(self) -> JobState:
+        """Return how the job is, its threads too."""
+        return replace(self._state, threads=tuple(each.state() for each in self._dispatchers))
+
+    def _reasons(self) -> list[str]:
+        """Return why the job is not well."""
         longest = self._setup.options.blind_after_seconds * 1000
-        return not self._is_standing_by and wall() - self._good_at < longest
+        patience = longest + self._setup.settings.digest.within_seconds * 1000
+        return list(self._seen().reasons(wall(), longest, patience))
+
+    def _is_well(self) -> bool:
+        """Return whether rules are judged here, and people can be notified."""
+        return self._state.is_active and self._state.good_at > 0 and not self._reasons()
 
 
 def _place_of(config: Config) -> object:

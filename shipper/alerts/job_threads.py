@@ -10,20 +10,24 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from shipper.alerts.alerters.alerter import AlerterRefused, AlerterUnavailable
 from shipper.alerts.alerters.http import HttpPoster
 from shipper.alerts.alerters.secret import read_secret
+from shipper.alerts.job_state import ThreadState, metrics_text
 from shipper.alerts.ledger.ledger import Ledger
 from shipper.alerts.notify.dispatch import POLL_MS, Dispatcher
 from shipper.config.outputs import TlsOptions
-from shipper.errors import DataFolderError
+from shipper.errors import DataFolderError, ShipperError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shipper.config.alerts import PingOptions
+    from shipper.agent.http import HttpResponse, Listener
+    from shipper.alerts.job_state import JobState
+    from shipper.config.alerts import EndpointOptions, PingOptions
 
 log = logging.getLogger("shipper.alerts.job")
 
@@ -32,6 +36,7 @@ STOP_SECONDS: Final = (
     60.0  # an alerter finishes its page within a limit of its own, that is shorter
 )
 PING_SECONDS: Final = 5.0
+RENEW_SECONDS: Final = 1.0  # between two looks at the lease while pages are sent
 
 
 def wall() -> int:
@@ -51,6 +56,7 @@ class DispatcherThread:
         self._teller = dispatcher
         self._is_standing_by = is_standing_by
         self._is_stopping = False
+        self._turned_at = wall()
         self._waits: int | None = 0  # when there is something to tell, None for nothing
         self._idle = threading.Event()
         name = f"alerter {dispatcher.name}"
@@ -65,14 +71,23 @@ class DispatcherThread:
         """Begin to tell."""
         self._thread.start()
 
-    def drain(self, end: float) -> None:
+    def state(self) -> ThreadState:
+        """Return whether the thread lives, and when it last made a turn."""
+        has_begun = self._thread.ident is not None
+        return ThreadState(self.name, self._thread.is_alive() or not has_begun, self._turned_at)
+
+    def drain(self, end: float, renew: Callable[[], object] = lambda: None) -> None:
         """Wait until all that can be sent now is sent, or until this monotonic time."""
         self._idle.clear()
         self.wake.set()
+        renewed = time.monotonic()
         while time.monotonic() < end and self._thread.is_alive():
             if self._idle.wait(0.05) and (self._waits is None or self._waits > self._limit(end)):
                 return
             self._idle.clear()
+            if time.monotonic() - renewed >= RENEW_SECONDS:
+                renew()
+                renewed = time.monotonic()
 
     def stop(self) -> None:
         """Ask it to end after the page that it is sending."""
@@ -95,9 +110,15 @@ class DispatcherThread:
             if not self._is_standing_by():
                 try:
                     self._waits = self._teller.turn(wall, is_stopping=self._must_stop)
+                    self._turned_at = wall()
                 except DataFolderError as error:
                     log.warning("%s: %s", self.name, error)
                     pause = PAUSE_SECONDS
+                except Exception:  # a fault of ours: what waits is tried again
+                    log.exception("%s: a fault while pages were sent; it keeps trying", self.name)
+                    pause = PAUSE_SECONDS
+            else:
+                self._turned_at = wall()
             self._idle.set()
             self.wake.wait(pause)
             self.wake.clear()
@@ -132,11 +153,14 @@ class Pinger:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            if self._is_well():
-                self._ping()
-                self._stop.wait(self._options.every_seconds)
-            else:
-                self._stop.wait(1.0)
+            try:
+                is_sent = self._is_well()
+                if is_sent:
+                    self._ping()
+            except Exception:  # a fault of ours: without requests, the service elsewhere pages
+                log.exception("alerts.ping: a fault; it keeps trying")
+                is_sent = False
+            self._stop.wait(self._options.every_seconds if is_sent else 1.0)
 
     def _ping(self) -> None:
         """Ask once; a failure is logged when it begins."""
@@ -151,3 +175,70 @@ class Pinger:
             self._is_failing = True
         else:
             self._is_failing = False
+
+
+class JobEndpoint:
+    """
+    Answers `/metrics`, `/-/healthy` and `/-/ready` where `alerts.metrics.listen` says, or nowhere.
+
+    A job that stands by is healthy, and not ready.
+    """
+
+    def __init__(
+        self,
+        options: EndpointOptions,
+        read: Callable[[], JobState],
+        reasons: Callable[[], list[str]],
+    ) -> None:
+        self._options = options
+        self._read = read
+        self._reasons = reasons
+        self._listener: Listener | None = None
+
+    def open(self) -> None:
+        """
+        Listen and answer.
+
+        Raises:
+            ShipperError: the address cannot be used, or the token cannot be read.
+        """
+        if self._options.listen is None:
+            return
+        from shipper.agent.http import Listener, read_token  # noqa: PLC0415 - only if needed
+
+        token = read_token(self._options.token_file)
+        listener = Listener(self._options.listen, token, self._respond)
+        threading.Thread(target=listener.serve_forever, name="metrics", daemon=True).start()
+        self._listener = listener
+
+    def reopen(self, options: EndpointOptions) -> None:
+        """Listen where another config says; if that is impossible, log it."""
+        if options == self._options:
+            return
+        self.close()
+        self._options = options
+        try:
+            self.open()
+        except ShipperError as error:
+            log.error("%s; metrics and health are not available now", error)  # noqa: TRY400
+
+    def close(self) -> None:
+        """Close the port."""
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.shutdown()
+            listener.server_close()
+
+    def _respond(self, path: str) -> HttpResponse | None:
+        from shipper.agent.http import HttpResponse  # noqa: PLC0415 - only if needed
+        from shipper.agent.metrics import CONTENT_TYPE  # noqa: PLC0415 - only if needed
+
+        if path == "/metrics":
+            return HttpResponse(HTTPStatus.OK, metrics_text(self._read(), wall()), CONTENT_TYPE)
+        if path not in {"/-/healthy", "/-/ready"}:
+            return None
+        reasons = self._reasons()
+        if path == "/-/ready" and not self._read().is_active:
+            reasons.append("another alert job is active; this one stands by")
+        status = HTTPStatus.SERVICE_UNAVAILABLE if reasons else HTTPStatus.OK
+        return HttpResponse(status, "".join(f"{reason}\n" for reason in reasons or ["ok"]))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from shipper.config.addresses import HOST_AND_PORT, is_loopback
 from shipper.config.matchers import parse_matcher
 from shipper.config.options import (
     COUNT,
@@ -214,8 +215,9 @@ class PingOptions:
     Dead man's switch: this URL is requested while the job is healthy.
 
     Point it at a service elsewhere that pages you when the requests stop, so that you notice when
-    the alert job is down. The job is healthy while the store answers and rules are evaluated. (A
-    failing alerter is an incident, which the other alerters notify.)
+    the alert job is down. The job is healthy while the store answers, rules are evaluated, the
+    thread of every alerter makes its turns and no page waits for longer than `blind_after` and the
+    time of a digest together.
     """
 
     url: str | None = option(_URL, "URL to request.", default="none", factory=absent)
@@ -230,6 +232,32 @@ class PingOptions:
         """Yield (key, fault, remedy) for values that contradict each other."""
         if self.url is not None and self.url_file is not None:
             yield "url_file", "cannot be combined with url", "use one of them"
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointOptions:
+    """HTTP endpoint of a running alert job: `/metrics` (Prometheus), `/-/healthy`, `/-/ready`."""
+
+    listen: str | None = option(
+        HOST_AND_PORT,
+        "Address and port to listen on, such as `127.0.0.1:9478`; none: no endpoint. An address "
+        "that other machines can reach needs `token_file`.",
+        default="none",
+        factory=absent,
+    )
+    token_file: Path | None = option(
+        PATH,
+        "File with a token that every request must send (`Authorization: Bearer …`).",
+        default="none",
+        factory=absent,
+    )
+
+    def faults(self) -> Faults:
+        """Yield (key, fault, remedy) for values that contradict each other."""
+        if self.listen is None or self.token_file is not None:
+            return
+        if not is_loopback(self.listen.rpartition(":")[0]):
+            yield "listen", "can be reached from other machines", "use 127.0.0.1, or add token_file"
 
 
 INHIBIT: Final = """\
@@ -294,6 +322,9 @@ class AlertOptions:
         key="lease",
     )
     ping: PingOptions = option(Section(PingOptions), "Dead man's switch.", default="{}")
+    metrics: EndpointOptions = option(
+        Section(EndpointOptions), "HTTP endpoint for metrics and health checks.", default="{}"
+    )
     sla: SlaOptions = option(
         Section(SlaOptions), "Time limits for acknowledging and resolving incidents.", default="{}"
     )

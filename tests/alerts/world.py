@@ -61,12 +61,19 @@ class World:
         self.policy = Policy(settings)
         self.open_store: Callable[[], Store] = lambda: open_embedded(self.index)
         self._seq = 0
+        self.may = True  # whether the job holds the lease
         self.begin()
 
     def begin(self) -> None:
         """Start the job, anew where it was started before."""
         rules = Rules(tuple(self.rules), self.broken)
-        self.judging = Judging(self._store, self.ledger, rules, self.policy, TIMES)
+        self.judging = Judging(self._store, self.ledger, rules, self.policy, TIMES, tenure=self)
+
+    def renew(self) -> bool:
+        return self.may
+
+    def may_act(self) -> bool:
+        return self.may
 
     def _store(self) -> Store:
         return self.open_store()

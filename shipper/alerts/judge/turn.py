@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Protocol
 
 from shipper import crashpoints
 from shipper.alerts.incident import Transition
@@ -38,7 +38,7 @@ from shipper.alerts.rules.reading import Rules
 from shipper.alerts.rules.rule import Rule
 from shipper.alerts.verdict import Group, Verdict
 from shipper.crashpoints import CrashPoint
-from shipper.errors import QueryError, StoreUnavailable
+from shipper.errors import QueryError, ShipperError, StoreUnavailable
 from shipper.store.api import Store
 from shipper.store.fleet import HostBeat, read_fleet
 
@@ -71,16 +71,46 @@ class JudgeInputs:
     fault: str | None = None  # why the store could not be asked
 
 
+class LeaseEndedError(ShipperError):
+    """Another alert job may be active: nothing of this turn counts."""
+
+    def __init__(self) -> None:
+        super().__init__("the lease ended while rules were evaluated", "it is claimed again")
+
+
+class MayAct(Protocol):
+    """Whether what is decided is this job's to decide."""
+
+    def renew(self) -> bool:
+        """Renew the lease when it is time; return False if another job is active."""
+
+    def may_act(self) -> bool:
+        """Return whether this job may act now."""
+
+
+class _Always:
+    def renew(self) -> bool:
+        return True
+
+    def may_act(self) -> bool:
+        return True
+
+
+_ALWAYS: Final = _Always()
+
+
 class Judging:
     """Judges rules; used by one thread, which holds the lease."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it is made of
         self,
         open_store: Callable[[], Store],
         ledger: Ledger,
         rules: Rules,
         policy: Policy,
         times: TurnTimes,
+        *,
+        tenure: MayAct = _ALWAYS,
     ) -> None:
         self._open_store = open_store
         self._ledger = ledger
@@ -90,6 +120,7 @@ class Judging:
         }
         self._policy = policy
         self._times = times
+        self._tenure = tenure
         self._conditions = conditions_of(rules.rules, times.blind_after_ms)
         self._known = {rule.name for rule in rules.rules}
         self._known |= {each.path.stem for each in rules.broken}
@@ -118,12 +149,16 @@ class Judging:
             turns = self._plan(beats, now)
             measured = self._measure(self._store, turns)
         except StoreUnavailable as error:
-            return self._be_blind(str(error), now)
+            return self.be_blind(str(error), now)
         found: Found = {
             UNREACHABLE: {},
             BLIND: blind_hosts(beats, self._times.blind_after_ms, now) | self._refused,
         }
-        decided = self._decide(turns, measured, found, now)
+        self._tenure.renew()
+        try:
+            decided = self._decide(turns, measured, found, now)
+        except LeaseEndedError as error:
+            return JudgeInputs(now + RETRY_MS, fault=str(error))
         self._early |= {turn.rule.name: turn.early for turn in turns if turn.early is not None}
         for turn in turns:
             if turn.skipped:
@@ -198,7 +233,12 @@ class Judging:
         found: Found,
         now: int,
     ) -> int:
-        """Make one transaction of all that the turn has found."""
+        """
+        Make one transaction of all that the turn has found.
+
+        Raises:
+            LeaseEndedError: another job may be active meanwhile; nothing was recorded.
+        """
         behind = {turn.rule.name for turn in turns if turn.is_behind}
         with self._ledger.deciding():
             transitions = [made for turn in turns for made in self._judge(turn, measured)]
@@ -209,16 +249,34 @@ class Judging:
             decisions.route()
             decisions.tell(transitions, behind)
             decisions.look_after(behind)
+            if not self._tenure.may_act():
+                raise LeaseEndedError
         if decisions.count:
             crashpoints.reached(CrashPoint.ALERT_DECIDED)
         return decisions.count
 
-    def _be_blind(self, reason: str, now: int) -> JudgeInputs:
+    def be_blind(self, reason: str, now: int) -> JudgeInputs:
         """Say that the store gives no answer; everything else stays as it is."""
         self.close()
         unreachable: Found = {UNREACHABLE: {(): reason}}
-        decided = self._decide([], {}, unreachable, now)
+        try:
+            decided = self._decide([], {}, unreachable, now)
+        except LeaseEndedError:
+            decided = self._say_unreachable(reason, now)
         return JudgeInputs(now + RETRY_MS, decided=decided, fault=reason)
+
+    @property
+    def unreachable_rule(self) -> str:
+        """The rule whose incident says that the store gives no answer."""
+        return self._conditions[UNREACHABLE].rule.name
+
+    def _say_unreachable(self, reason: str, now: int) -> int:
+        """Decide of that incident alone: no other is this job's without the lease."""
+        with self._ledger.deciding():
+            found = self._hold(self._conditions[UNREACHABLE], {(): reason}, now)
+            decisions = Decisions(self._ledger, self._policy, now)
+            decisions.tell(found)
+        return decisions.count
 
     def _judge(self, turn: Turn, measured: dict[Asked, Measurement | None]) -> list[Transition]:
         """Step through the windows of a rule, in order, and keep how far it is judged."""

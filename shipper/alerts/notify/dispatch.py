@@ -87,19 +87,22 @@ class PageBuilder:
 class Dispatcher:
     """Takes the errands of one alerter; used by one thread."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it is made of
         self,
         alerter: Alerter,
         settings: AlertSettings,
         outbox: Outbox,
         pages: PageBuilder,
         draw: Callable[[], float],
+        *,
+        may_send: Callable[[Transition], bool] = lambda _: True,
     ) -> None:
         self._alerter = alerter
         self._settings = settings
         self._outbox = outbox
         self._pages = pages
         self._draw = draw
+        self._may_send = may_send
 
     @property
     def name(self) -> str:
@@ -110,7 +113,8 @@ class Dispatcher:
         """Send what is due; return when to look again (epoch ms), None if nothing waits."""
         now = clock()
         most = round(self._settings.retry.longest_seconds + LONGEST_ASKED_SECONDS) * 1000
-        ready = _in_order(self._outbox.errands(self.name), now, now + most)
+        errands = _in_order(self._outbox.errands(self.name), now, now + most)
+        ready = [each for each in errands if self._may_send(each.transition)]
         again_at = self._send_ready(ready, clock, is_stopping) if ready else None
         rest = [each.next_at for each in self._outbox.errands(self.name)]
         return max(min(rest), again_at or 0) if rest else None
@@ -170,6 +174,8 @@ class Dispatcher:
         clock: Callable[[], int],
         ready: Sequence[DueNotification],
     ) -> bool:
+        if not all(self._may_send(each.transition) for each in errands):
+            return False  # the page took its time, and another job may be active
         keys = [each.key for each in errands]
         self._outbox.trying(keys, self.name, page.key if len(errands) > 1 else None)
         try:

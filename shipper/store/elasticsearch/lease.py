@@ -7,8 +7,8 @@ replaces exactly that version (`if_seq_no`, `if_primary_term`: one of many succe
 renews the lease after a third of its time and releases it at the end.
 
 Times are those of the machines' clocks. A lease is acquired from another holder only `SKEW_MS`
-after it expired, and its holder relies on it for a third of its time; so clocks may differ by two
-thirds of that time plus `SKEW_MS`. No lease can prevent this: a process that is suspended (SIGSTOP,
+after it expired, and its holder relies on it for two thirds of its time; so clocks may differ by a
+third of that time plus `SKEW_MS`. No lease can prevent this: a process that is suspended (SIGSTOP,
 a frozen machine) in the middle of a request finishes that request when it resumes.
 """
 
@@ -65,6 +65,11 @@ class Lease:
         self._version = self._find(now)
         return self._version is not None and self._write(now + self._lasts_ms)
 
+    def is_held(self, now: int) -> bool:
+        """Return whether the lease is surely this process's at a time, without a request."""
+        renewed = self._until - self._lasts_ms
+        return renewed <= now < self._until - self._lasts_ms // 3
+
     def release(self) -> None:
         """Let another process acquire the lease at once, if this one holds it; close."""
         if self._until and self._version is not None:
@@ -100,9 +105,10 @@ class Lease:
         try:
             self._version = _read(self._cluster.request("PUT", target, body))
         except ElasticFailure as failure:
-            self._until, self._version = 0, None
-            if failure.status != _CONFLICT:
+            self._version = None
+            if failure.status != _CONFLICT:  # what was held is held until its time is over
                 raise StoreUnavailable(failure.fault, failure.remedy) from None
+            self._until = 0
             return False
         self._until = until
         return True

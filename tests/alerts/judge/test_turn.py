@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from shipper.alerts.incident import Phase
+from shipper.alerts.incidents.lifecycle import acknowledge
+from shipper.alerts.judge.decide import act
 from shipper.alerts.judge.measure import MAX_GROUPS
 from shipper.alerts.rules.reading import Broken
 from shipper.errors import StoreUnavailable
@@ -284,3 +286,38 @@ def test_without_heartbeats_the_delay_is_assumed(world: Make, tmp_path: Path) ->
         site.look(NEXT + 30_000, ())
 
         assert site.heard() == ["errors fired"]
+
+
+def test_a_turn_that_outlasts_the_lease_decides_nothing(world: Make) -> None:
+    """Another job may be active: no incident, no page, and the windows are judged again later."""
+    site = world(ERRORS)
+    site.log("ERROR", START + 10_000, 3)
+    site.may = False
+
+    found = site.look(NEXT)
+
+    assert (found.decided, site.heard(), site.incidents()) == (0, [], [])
+    assert "the lease ended" in (found.fault or "")
+    site.may = True
+    site.look(NEXT + 10_000)
+    assert site.heard() == ["errors fired"]
+
+
+def test_without_lease_and_store_only_the_store_is_spoken_of(world: Make) -> None:
+    """That nothing can be asked is said all the same; what people did has to wait."""
+    site = world(ERRORS)
+    site.log("ERROR", START + 10_000, 3)
+    site.look(NEXT)
+    (incident,) = site.incidents(Phase.FIRING)
+    site.heard()
+    with site.ledger.deciding():
+        act(site.ledger, acknowledge(incident, "oncall", NEXT)[1], NEXT)
+    site.may = False
+
+    site.judging.be_blind("no answer", NEXT + MINUTE)
+    site.judging.be_blind("no answer", NEXT + 7 * MINUTE)
+
+    assert site.heard() == ["store_unreachable fired"]
+    site.may = True
+    site.look(NEXT + 8 * MINUTE)
+    assert "errors acknowledged" in site.heard()

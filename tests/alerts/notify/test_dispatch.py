@@ -38,6 +38,7 @@ class Desk:
         self.ledger = Ledger(folder / "alerts.db")
         self.outbox = Outbox(self.ledger)
         self.now = START
+        self.asked, self.allowed = 0, 1_000_000  # how often the lease is asked for, and held
         hook = {"webhook": {"url": f"{posts.url}/one"}, "fallback": "two"}
         told = {"one": hook, "two": {"webhook": {"url": f"{posts.url}/two"}}}
         text = json.dumps({"alerters": told, **more})
@@ -48,7 +49,13 @@ class Desk:
         pages = PageBuilder(PageComposer({}, Path("runbooks")), no_store)
         surroundings = AlerterContext(lambda: self.now / 1000)
         alerter = open_alerter(name, self.settings.all_alerters[name], surroundings)
-        return Dispatcher(alerter, self.settings, self.outbox, pages, lambda: 0.5)
+        return Dispatcher(
+            alerter, self.settings, self.outbox, pages, lambda: 0.5, may_send=self._may_send
+        )
+
+    def _may_send(self, _: Transition) -> bool:
+        self.asked += 1
+        return self.asked <= self.allowed
 
     def decide(self, name: str, *changes: Change, alerters: tuple[str, ...] = ("one",)) -> None:
         """Have something happen to an incident."""
@@ -221,3 +228,18 @@ def test_who_is_not_there_any_more_is_told_nothing(desk: Desk) -> None:
     assert desk.outbox.errands() == []
     assert [each.state for each in desk.outbox.notifications("a")] == ["given_up"]
     assert desk.ledger.failing() == {}
+
+
+def test_a_page_is_not_sent_once_the_lease_is_gone(desk: Desk) -> None:
+    """The lease is asked for right before each page; what is left waits as if never tried."""
+    desk.decide("a", Change.FIRED)
+    desk.allowed = 1  # it is held at the beginning of the turn, and ends before the page is sent
+
+    desk.turn()
+
+    assert desk.heard() == []
+    (errand,) = desk.outbox.errands()
+    assert (errand.state, errand.tries) == ("waiting", 0)
+    desk.allowed = 1_000_000
+    desk.turn()
+    assert desk.heard() == ["one Firing"]
