@@ -174,6 +174,16 @@ def split_lines(data: bytes) -> list[bytes] | None:
     return bodies
 
 
+def begin_with_their_times(bodies: Iterable[bytes], times: Sequence[str]) -> bool:
+    """
+    Return whether each body begins with its time, as text.
+
+    A line may have a key twice. A decoder returns the last value, and a body begins with the first.
+    """
+    begins = b"".join([body[:AFTER_TIME] for body in bodies])
+    return begins == '",'.join([*times, ""]).encode(errors="replace")
+
+
 def body_of(line: bytes) -> bytes | None:
     """Return the body of one line without its newline; None if the line is of another form."""
     if not line.startswith(LINE_BEGIN) or not line.endswith(b"}"):

@@ -29,6 +29,7 @@ from shipper.crashpoints import CrashPoint
 from shipper.deliver.batch import NO_FILE, OWN, QueuedBlock
 from shipper.deliver.deadletters import DeadLetters
 from shipper.deliver.output import open_output
+from shipper.deliver.prepare import prepare
 from shipper.deliver.publisher import Publisher
 from shipper.enrich.enricher import Enricher
 from shipper.errors import OutputUnavailable, ShipperError
@@ -156,7 +157,7 @@ class Pipeline:
             return False
         self._telemetry.count(block, events, len(events) - len(kept))
         crashpoints.reached(CrashPoint.ENRICHED)
-        content = kept.prepared_by(self._output)
+        content = prepare(kept, self._output, block.read_at)
         size = len(block.data)
         return self._hand_over(
             QueuedBlock(content, block.file, block.end, size, kept.origins, read, block.last)

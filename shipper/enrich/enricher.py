@@ -5,15 +5,17 @@ The fast path takes a whole block: one call validates all of its lines and takes
 fields that enrichment looks at; the enrichment is spliced into the line's own bytes before the
 closing brace, and what depends only on logger, level and status is a remembered string. If a
 line of the block does not fit, the lines are tried one by one, and those that don't fit go
-through `odd.repair`: one bad line costs only itself, and never its neighbours.
+through `odd.repair`: one bad line costs only itself, and never its neighbours. That holds for
+faults of this code, too: a line on which it raises anything is stored as text, tagged `unreadable`.
 
 Every line gives exactly one document (blank ones give none), in the order of the file.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 
 import msgspec
@@ -29,11 +31,14 @@ from shipper.splice import (
     AnyEvents,
     Spliced,
     SplicedTail,
+    begin_with_their_times,
     body_of,
     split_lines,
     tail_of,
 )
 from shipper.times import iso
+
+log = logging.getLogger(__name__)
 
 MISFITS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -62,15 +67,44 @@ class Enricher:
         self._parts = _Parts(context)
 
     def enrich(self, block: Block) -> AnyEvents:
-        """Make the events of one block."""
-        work = _Work(self._context, block, self._runs, self._parts)
-        events: AnyEvents | None = self._whole(block, work)
-        if events is None:
-            for line in _lines(block):
-                self._line(line, block, work)
-            events = work.events
+        """Make the events of one block; raises nothing, whatever the bytes are."""
+        try:
+            events = self._enrich(block)
+        except Exception:
+            log.exception("%s, from byte %d: a bug in enrichment", block.path, block.start)
+            events = self._one_by_one(block)
         if len(self._runs) > RUNS_REMEMBERED:
             self._runs.clear()
+        return events
+
+    def _work(self, block: Block) -> _Work:
+        return _Work(self._context, block, self._runs, self._parts)
+
+    def _enrich(self, block: Block) -> AnyEvents:
+        work = self._work(block)
+        events = self._whole(block, work)
+        if events is not None:
+            return events
+        for line in _lines(block):
+            self._line(line, block, work)
+        return work.events
+
+    def _one_by_one(self, block: Block) -> Events:
+        """Make the events line by line; a line on which enrichment fails is text."""
+        events, start = Events(), block.start
+        for line in _lines(block):
+            end = start + len(line) + 1
+            starts = (0,) if block.starts else ()
+            alone = replace(block, data=line + b"\n", start=start, end=end, starts=starts)
+            try:
+                found = self._enrich(alone)
+            except Exception as error:  # noqa: BLE001 -- logged above, with its traceback
+                log.error("%s, byte %d: %r; the line is stored as text", block.path, start, error)  # noqa: TRY400
+                work = self._work(alone)
+                work.add(odd.as_text(line, block.limit, "unreadable", block.read_at))
+                found = work.events
+            events.extend(found.events() if isinstance(found, Spliced) else found)
+            start = end
         return events
 
     def _whole(self, block: Block, work: _Work) -> Spliced | None:
@@ -180,7 +214,7 @@ class _Work:
         a step over all records costs less than all steps over one.
         """
         timestamps = [record.timestamp for record in records]
-        if not are_canonical(timestamps):
+        if not are_canonical(timestamps) or not begin_with_their_times(bodies, timestamps):
             return None
         runs = [record.run for record in records]
         seqs = [record.seq for record in records]
@@ -206,12 +240,16 @@ class _Work:
     def repair(self, line: bytes, limit: int) -> None:
         """Add one line that is odd in some way; a blank one only moves the offset."""
         offset, block = self._offset, self._block
+        # Beyond the limit a line is not known to be blank.
+        if line.strip() or len(line) > limit or block.cut:
+            self.add(
+                odd.repair(line, limit, cut=block.cut, at_start=offset == 0, read_at=block.read_at)
+            )
         self._offset += len(line) + 1
-        if not line.strip() and len(line) <= limit and not block.cut:
-            return  # beyond the limit it is not known to be blank
-        repaired = odd.repair(
-            line, limit, cut=block.cut, at_start=offset == 0, read_at=block.read_at
-        )
+
+    def add(self, repaired: odd.RepairedRecord) -> None:
+        """Add the record of the next line."""
+        offset, block = self._offset, self._block
         classification = classify(repaired.traits)
         if repaired.origin is None:
             origin = f"{block.stream}-{offset}"

@@ -11,6 +11,7 @@ surrogates) becomes text. The tags say why:
     invalid_utf8   bytes that are no UTF-8 stand as U+FFFD
     no_timestamp   no time could be read: `@timestamp` is the time of reading
     moved          a known field had a value of another type; it is under `extra`
+    unreadable     enrichment failed on the line, which is a bug: it is the message
 """
 
 from __future__ import annotations
@@ -82,6 +83,11 @@ def repair(line: bytes, limit: int, *, cut: bool, at_start: bool, read_at: int) 
         tags.append(str(odd))
         return _plain(text, tags, read_at)
     return _record(record, tags, read_at)
+
+
+def as_text(line: bytes, limit: int, tag: str, read_at: int) -> RepairedRecord:
+    """Make a record of the beginning of a line without a look at what it says."""
+    return _plain(line[:limit].decode(errors="replace"), [tag], read_at)
 
 
 def _text(data: bytes, tags: list[str], *, cut: bool) -> str:

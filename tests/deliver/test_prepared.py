@@ -10,16 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shipper.deliver.batch import Prepared
-from shipper.deliver.bulk import BulkPreparer
+from shipper.deliver.bulk import BulkBody, BulkPreparer
 from shipper.deliver.lumberjack import FramePreparer
 from shipper.deliver.outputs.embedded import IndexPreparer
+from shipper.deliver.prepare import prepare
 from shipper.enrich.enricher import Enricher
 from shipper.splice import AnyEvents, Preparer, Spliced
 from shipper.store.embedded.columns import read_commits
 from shipper.store.embedded.incoming import Documents, Incoming
 from shipper.store.embedded.lines import LineEncoder
 from tests.deliver.delivering import ScriptedOutput
-from tests.enrich.enriching import CONTEXT, TIME, block_of, line_of
+from tests.enrich.enriching import CONTEXT, READ_AT, TIME, block_of, line_of
 
 OTHER_RUN = "01JKABCDEFGHJKMNPQRSTVWXY0"
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -142,3 +143,28 @@ def read(incoming: list[Incoming]) -> list[tuple[object, ...]]:
         path = Path(folder) / "commit"
         path.write_bytes(b"".join(lines))
         return duckdb.connect().execute(read_commits([path])).fetchall()
+
+
+class BrokenPreparer(BulkPreparer):
+    """Raises on every block that holds a certain record."""
+
+    def prepare_spliced(self, events: Spliced) -> BulkBody:
+        if 2 in events.seqs:
+            raise ZeroDivisionError("bug")
+        return super().prepare_spliced(events)
+
+
+def test_an_event_that_cannot_be_prepared_is_text() -> None:
+    """Where an output fails on one event, that one is sent as text, and the others as ever."""
+    events = spliced([{"seq": 1}, {"seq": 2, "level": "INFO"}, {"seq": 3}])
+
+    sent = prepare(events, BrokenPreparer("blue"), READ_AT).events()
+
+    assert sent.ids == events.ids
+    assert [sent.docs[0], sent.docs[2]] == [events.docs[0], events.docs[2]]
+    text = json.loads(sent.docs[1])
+    assert text["message"] == events.docs[1].decode()
+    assert text["tags"] == ["rejected"]
+    assert text["error"] == {"message": "it cannot be prepared: ZeroDivisionError('bug')"}
+    assert text["level"] == "INFO"
+    assert sent.times[1] == READ_AT

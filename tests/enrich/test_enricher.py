@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from shipper.enrich import odd
 from shipper.enrich.enricher import RUNS_REMEMBERED, Enricher
 from shipper.fields import FIELDS, FieldKind
 from tests.enrich.enriching import (
@@ -299,3 +301,43 @@ def test_a_large_block() -> None:
     data = b"\n".join(lines) + b"\n"
     assert len(data) < MIB
     assert [doc["seq"] for doc in documents(enrich(data))] == [*range(2000)]
+
+
+def test_a_bug_costs_only_the_line_it_is_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line on which enrichment raises anything is stored as text; its neighbours are as ever."""
+    real = odd.repair
+
+    def broken(line: bytes, *args: Any, **options: Any) -> odd.RepairedRecord:
+        if b"poison" in line:
+            raise KeyError(line)
+        return real(line, *args, **options)
+
+    monkeypatch.setattr(odd, "repair", broken)
+    data = line_of(1) + b"\npoison\xff\n\nodd\n" + line_of(2) + b"\n"
+    events = enrich(data, start=50)
+
+    docs = documents(events)
+    poison = 50 + len(line_of(1)) + 1
+    assert events.ids == [f"{RUN}-1", f"{STREAM}-{poison}", f"{STREAM}-{poison + 9}", f"{RUN}-2"]
+    assert [doc.get("message") for doc in docs] == [None, "poison\ufffd", "odd", None]
+    assert [doc.get("tags") for doc in docs] == [None, ["unreadable"], ["not_json"], None]
+    assert events.times == [TIME_MS, READ_AT, READ_AT, TIME_MS]
+    assert events.origins == {RUN: [1, 2]}
+    assert not [*misfits(docs[1])]
+
+
+def test_a_bug_in_a_joined_event_leaves_the_others_joined(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Events of several lines stay joined when one of them is stored as text."""
+    real = odd.repair
+
+    def broken(line: bytes, *args: Any, **options: Any) -> odd.RepairedRecord:
+        if b"poison" in line:
+            raise ZeroDivisionError
+        return real(line, *args, **options)
+
+    monkeypatch.setattr(odd, "repair", broken)
+    block = replace(block_of(b"one\n two\npoison\n more\nthree\n"), starts=(0, 9, 22))
+
+    messages = [doc["message"] for doc in documents(Enricher(CONTEXT).enrich(block))]
+
+    assert messages == ["one\n two", "poison\n more", "three"]
