@@ -1,5 +1,9 @@
 """
-Files that are written whole, and files that are locked.
+Files that are read safely, files that are written whole, and files that are locked.
+
+`open_regular` and `read_regular` are for names that somebody else may give to anything at any time,
+also between two looks: opening waits for nobody (a FIFO that has no writer), and what is not a
+regular file is closed before anything is read of it.
 
 `replacing` and `write_whole` write a new file and rename it over the old one: whoever opens the
 path reads the old content or the new content, never a part of either. The new file is created
@@ -16,8 +20,10 @@ Locks are flock(2): a lock ends with the process that holds it.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import stat
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
@@ -26,6 +32,37 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+
+def open_regular(path: str | Path, *, follow: bool = False) -> int:
+    """
+    Open a regular file for reading; return its descriptor. `follow` a symbolic link to it.
+
+    Raises:
+        OSError: it could not be opened, or is no regular file.
+    """
+    fd = os.open(path, _READ | (0 if follow else os.O_NOFOLLOW))
+    if stat.S_ISREG(os.fstat(fd).st_mode):
+        return fd
+    os.close(fd)
+    raise OSError(errno.EINVAL, "it is no regular file", os.fspath(path))
+
+
+def read_regular(path: str | Path, most: int, *, follow: bool = False) -> bytes:
+    """
+    Read all of a regular file of at most so many bytes. `follow` a symbolic link to it.
+
+    Raises:
+        OSError: it could not be read, is no regular file, or is larger.
+    """
+    with open(open_regular(path, follow=follow), "rb") as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise OSError(errno.EFBIG, f"it has more than {most} bytes", os.fspath(path))
+    return data
 
 
 @contextmanager

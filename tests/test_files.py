@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shipper.files import is_locked, open_locked, replacing, write_whole
+from shipper.files import (
+    is_locked,
+    open_locked,
+    open_regular,
+    read_regular,
+    replacing,
+    write_whole,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,3 +98,35 @@ def test_the_lock_is_of_the_file_that_has_the_name(
     assert os.path.samestat(os.fstat(fd), path.stat())
     assert events == []
     os.close(fd)
+
+
+def test_a_fifo_is_not_waited_for(tmp_path: Path) -> None:
+    """A FIFO without a writer in the place of a file is refused at once."""
+    os.mkfifo(tmp_path / "a.log")
+    for follow in (True, False):
+        with pytest.raises(OSError, match="no regular file"):
+            open_regular(tmp_path / "a.log", follow=follow)
+
+
+@pytest.mark.parametrize("target", ["/dev/zero", "/", "fifo"])
+def test_what_a_link_leads_to_is_looked_at(tmp_path: Path, target: str) -> None:
+    """A link is followed on request only, and to a regular file only."""
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "file").write_bytes(b"text")
+    (tmp_path / "odd").symlink_to(target)
+    (tmp_path / "good").symlink_to("file")
+
+    with pytest.raises(OSError, match="no regular file"):
+        open_regular(tmp_path / "odd", follow=True)
+    with pytest.raises(OSError, match="symbolic link"):
+        read_regular(tmp_path / "good", 4)
+    assert read_regular(tmp_path / "good", 4, follow=True) == b"text"
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    """More bytes than expected are an error, and no more of them are taken."""
+    (tmp_path / "large").touch()
+    os.truncate(tmp_path / "large", 1 << 40)
+
+    with pytest.raises(OSError, match="more than 1000 bytes"):
+        read_regular(tmp_path / "large", 1000)

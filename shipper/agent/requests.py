@@ -20,13 +20,14 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from shipper.errors import DataFolderError
-from shipper.files import write_whole
+from shipper.files import read_regular, write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 ENDING = ".request"
 ANSWER = ".answer"
+MAX_BYTES = 64 << 20  # of a request or an answer: two million ids
 
 
 class RereadRequest(msgspec.Struct, frozen=True, tag="reread"):
@@ -116,8 +117,8 @@ def take_answer(path: Path) -> RequestAnswer | None:
 
 
 def _read(path: Path, kind: type[_Value]) -> _Value | None:
-    """Read a file of another process; return None if it is gone, or of another version."""
+    """Read a file of another process; return None if it is gone, or no such file."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
+        return msgspec.json.decode(read_regular(path, MAX_BYTES), type=kind)
     except (OSError, msgspec.DecodeError):
         return None

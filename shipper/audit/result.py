@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shipper.files import write_whole
+from shipper.files import read_regular, write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from shipper.audit.account import DroppedBytes
+
+MAX_BYTES = 1 << 20  # of the saved result
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,6 @@ def save(path: Path, result: AuditResult, at: int) -> None:
 def read_open_count(path: Path) -> int | None:
     """Return how many records the last audit left lost or doubled; None if there was none."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=_SavedResult).open
+        return msgspec.json.decode(read_regular(path, MAX_BYTES), type=_SavedResult).open
     except (OSError, msgspec.DecodeError):
         return None

@@ -98,12 +98,13 @@ class Enricher:
             alone = replace(block, data=line + b"\n", start=start, end=end, starts=starts)
             try:
                 found = self._enrich(alone)
+                columns = (found.ids, found.docs, found.times, found.datasets)
+                events.extend(Events(*columns, found.origins, found.tagged))
             except Exception as error:  # noqa: BLE001 -- logged above, with its traceback
                 log.error("%s, byte %d: %r; the line is stored as text", block.path, start, error)  # noqa: TRY400
                 work = self._work(alone)
                 work.add(odd.as_text(line, block.limit, "unreadable", block.read_at))
-                found = work.events
-            events.extend(found.events() if isinstance(found, Spliced) else found)
+                events.extend(work.events)
             start = end
         return events
 

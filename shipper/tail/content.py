@@ -13,9 +13,14 @@ from __future__ import annotations
 
 import os
 import zlib
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from shipper.files import open_regular
 from shipper.fingerprint import HEAD
+from shipper.registry.identity import identity
+
+if TYPE_CHECKING:
+    from shipper.registry.identity import FileIdentity
 
 GZIP = ".gz"
 
@@ -48,13 +53,18 @@ class Content(Protocol):
         """Close the file."""
 
 
-def open_content(path: str, *, compressed: bool) -> Content:
-    """Open a file; raises OSError."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    if not compressed:
-        return Plain(path, fd)
+def open_content(path: str, key: FileIdentity, *, compressed: bool) -> Content | None:
+    """
+    Open a file; None, and nothing of it is read, if the path leads to another one by now.
+
+    Raises OSError, also where it leads to what is no regular file, such as a FIFO.
+    """
+    fd = open_regular(path, follow=True)
     try:
-        return Gunzipped(path, fd)
+        if identity(os.fstat(fd)) != key:
+            os.close(fd)
+            return None
+        return Gunzipped(path, fd) if compressed else Plain(path, fd)
     except BaseException:
         os.close(fd)
         raise

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from shipper.registry.identity import identity
 from shipper.tail.content import open_content
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ class UnreadableFiles:
         """Open a file; None if it cannot be read, or is another one by now."""
         path = file.path
         try:
-            content = open_content(path, compressed=file.compressed)
+            content = open_content(path, key, compressed=file.compressed)
         except OSError as error:
             if path not in self.reasons:
                 known = self._known.get(key)
@@ -50,9 +49,6 @@ class UnreadableFiles:
         self.times.pop(path, None)
         if self.reasons.pop(path, None):
             log.info("%s can be read again", path)
-        if identity(content.stat()) != key:
-            content.close()
-            return None
         return content
 
     def scanned(self, paths: set[str], wall: int) -> None:

@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shipper.registry.identity import identity
 from shipper.tail.content import CHUNK, KEEP, Gunzipped, open_content
 
 
 def opened(path: Path, packed: bytes) -> Gunzipped:
     path.write_bytes(packed)
-    content = open_content(str(path), compressed=True)
+    content = open_content(str(path), identity(path.stat()), compressed=True)
     assert isinstance(content, Gunzipped)
     return content
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from shipper.enrich.enricher import Enricher, RecordContext
 from shipper.events import Block
 from shipper.fingerprint import HEAD, Fingerprint
-from shipper.registry.identity import identity, stream_name
+from shipper.registry.identity import FileIdentity, identity, stream_name
 from shipper.registry.records import FileRecord
-from shipper.tail.content import open_content
+from shipper.tail.content import Content, open_content
 from shipper.tail.harvester import SETTLE_SECONDS, Cutting, Harvester
 from tests.tail.tailing import HOST, WALL, append
 
@@ -28,6 +28,12 @@ LIMIT = 32
 BLOCK = 64
 
 
+def content_of(path: Path) -> Content:
+    content = open_content(str(path), identity(path.stat()), compressed=False)
+    assert content is not None
+    return content
+
+
 class Reading:
     """A harvester of one file, read as the tailer does, with a clock set by hand."""
 
@@ -36,7 +42,7 @@ class Reading:
         self.now = 0.0
         self._block_bytes = block_bytes
         record = FileRecord(1, identity(path.stat()), Fingerprint(), str(path), "", 0, 0, WALL)
-        opened = open_content(str(path), compressed=False)
+        opened = content_of(path)
         self.harvester = Harvester(
             record, opened, cutting=Cutting(LIMIT), name_stream=named, now=0.0
         )
@@ -251,13 +257,13 @@ def test_the_head_grows_until_it_is_whole(reading: Reading) -> None:
 def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
     """A file that is not there, or is none, is the caller's to wait for."""
     with pytest.raises(FileNotFoundError):
-        open_content(str(tmp_path / "no"), compressed=False)
+        open_content(str(tmp_path / "no"), FileIdentity(1, 1), compressed=False)
 
 
 def test_close_gives_the_last_state(reading: Reading) -> None:
     """What a file's stat said at its close tells later whether it has changed."""
     put(reading, b"abc\n")
-    opened = open_content(reading.harvester.path, compressed=False)
+    opened = content_of(Path(reading.harvester.path))
     record = reading.harvester.record
     other = Harvester(record, opened, cutting=Cutting(1), name_stream=named, now=0)
     assert other.close().st_size == 4

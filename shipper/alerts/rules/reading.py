@@ -14,8 +14,10 @@ from pathlib import Path
 from shipper.alerts.rules.rule import Rule
 from shipper.config.options import Fault, InvalidOptionsError, read_options
 from shipper.errors import ConfigError
+from shipper.files import read_regular
 
 SUFFIX = ".yml"
+MAX_BYTES = 1 << 20  # of a rule file
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ def parse_rule(text: str) -> Rule:
 
 def _read(path: Path) -> Rule | Broken:
     try:
-        rule = parse_rule(path.read_text(encoding="utf-8"))
+        rule = parse_rule(read_regular(path, MAX_BYTES, follow=True).decode())
     except InvalidOptionsError as error:
         return Broken(path, tuple(map(str, error.faults)))
     except UnicodeDecodeError:

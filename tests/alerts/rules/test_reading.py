@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -166,3 +167,14 @@ def test_the_examples_of_the_docs_are_right(tmp_path: Path) -> None:
         main, ["alerts", "test", "--rules", str(ROOT / "config/rules"), str(tmp_path)]
     )
     assert result.output.endswith("2 of 2 cases passed\n")
+
+
+def test_a_rule_that_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    """A FIFO or an endless device among the rules is a broken rule, at once."""
+    os.mkfifo(tmp_path / "fifo.yml")
+    (tmp_path / "zero.yml").symlink_to("/dev/zero")
+
+    broken = read_rules(tmp_path).broken
+
+    assert [each.path.name for each in broken] == ["fifo.yml", "zero.yml"]
+    assert all("no regular file" in str(each) for each in broken)
