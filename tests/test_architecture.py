@@ -64,7 +64,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "reports": {"files", "store"},
     "alerts": {
-        *("config", "crashpoints", "errors", "fields", "net", "store", "text", "times"),
+        *("config", "crashpoints", "errors", "fields", "files", "net", "store", "text", "times"),
         "emit.appending",  # the log of the alert job is one of an application
     },
     "check": {
