@@ -40,7 +40,12 @@ FIELDS: dict[str, Field] = {
             FieldKind.DATE,
             "time of the event; time of reading if the line has none",
         ),
-        Field("level", FieldKind.KEYWORD, "DEBUG, INFO, WARNING, ERROR or CRITICAL"),
+        Field(
+            "level",
+            FieldKind.KEYWORD,
+            "DEBUG, INFO, WARNING, ERROR or CRITICAL, whatever the line calls it; another name in "
+            "upper case",
+        ),
         Field("logger", FieldKind.KEYWORD, "name of the logger"),
         Field("message", FieldKind.TEXT, "message; the whole line if it is not JSON"),
         Field("exc_info", FieldKind.TEXT, "traceback"),
@@ -64,7 +69,7 @@ FIELDS: dict[str, Field] = {
         Field(
             "event", FieldKind.OBJECT, "event.dataset, event.kind, event.category, event.created"
         ),
-        Field("error", FieldKind.OBJECT, "error.category: user, server or workflow"),
+        Field("error", FieldKind.OBJECT, "error.category: user, server or workflow; error.message"),
         Field(
             "log",
             FieldKind.OBJECT,
@@ -90,6 +95,32 @@ ALIASES: dict[str, str] = {
     "user_agent.original": "user_agent",
     "event.sequence": "seq",
 }
+
+# The levels of a record by the names that loggers give them: those of syslog, log4j, zap, winston,
+# PostgreSQL, and the letters of klog.
+LEVELS: dict[str, str] = {
+    name: level
+    for level, names in {
+        "DEBUG": "TRACE VERBOSE DBG FINE FINER FINEST SILLY DEBUG1 DEBUG2 DEBUG3 DEBUG4 DEBUG5 T D",
+        "INFO": "INFORMATION INFORMATIONAL NOTICE INF LOG HTTP I N",
+        "WARNING": "WARN WRN W",
+        "ERROR": "ERR SEVERE E",
+        "CRITICAL": "CRIT FATAL PANIC DPANIC ALERT EMERG EMERGENCY FTL C F",
+    }.items()
+    for name in (level, *names.split())
+}
+# The tens of pino and bunyan: 30 is INFO, and so is 35, a level between it and the next.
+LEVELS_OF_NUMBERS: dict[str, str] = {
+    str(10 * ten + one): level
+    for ten, level in enumerate(("DEBUG", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), start=1)
+    for one in range(10)
+}
+
+
+def level_of(name: str) -> str:
+    """Return the level that a name or a number of pino stands for, an unknown one in upper case."""
+    name = name.strip(" \t\r\n").upper()
+    return LEVELS.get(name) or LEVELS_OF_NUMBERS.get(name, name)
 
 
 # The dataset of heartbeats. A query finds them only if it names them, so counts, rules and reports

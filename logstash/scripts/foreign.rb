@@ -1,9 +1,9 @@
 # Lines that no shipper sent, made into the documents that a shipper would have made of them.
 #
-# The rules are those of shipper/enrich: `odd` (what is kept where), `clock` (times), `origin` (what
-# is a run), `classify` (dataset and error category), and their tests hold the two against each
-# other. What differs: there is no file, so no `log`; the host is the sender's address; of times,
-# only the extended form of ISO 8601 and numbers are read.
+# The rules are those of shipper/enrich: `odd` (what is kept where), `known` (levels, names of ECS,
+# types), `clock` (times), `origin` (what is a run), `classify` (dataset and error category), and their
+# tests hold the two against each other. What differs: there is no file, so no `log`; the host is the
+# sender's address; of ISO 8601, only the extended form is read.
 #
 # The id of a record is its run and seq if it has them. Otherwise it is made of the bytes of the line,
 # the sender, and where the line comes from: the file and offset that another shipper names, else, if
@@ -24,7 +24,8 @@ end
 
 def register(params)
   @strict = {
-    max_nesting: 20, object_class: ForeignKeys, create_additions: false, allow_duplicate_key: false
+    max_nesting: 20, object_class: ForeignKeys, create_additions: false, allow_duplicate_key: false,
+    allow_nan: true
   }
   @longest_line = 1024 * 1024 # bytes, as the shipper's max_line_bytes
   @namespace = params.fetch("namespace")
@@ -39,7 +40,25 @@ def register(params)
   ]
   @integers = %w[status_code seq]
   @floats = %w[execution_time_ms duration_ms]
-  @time_keys = %w[timestamp @timestamp time ts]
+  @time_keys = %w[timestamp @timestamp time ts asctime datetime @t]
+  @level_keys = %w[severity levelname loglevel log_level lvl]
+  @levels = {
+    "DEBUG" => "TRACE VERBOSE DBG FINE FINER FINEST SILLY DEBUG1 DEBUG2 DEBUG3 DEBUG4 DEBUG5 T D",
+    "INFO" => "INFORMATION INFORMATIONAL NOTICE INF LOG HTTP I N",
+    "WARNING" => "WARN WRN W",
+    "ERROR" => "ERR SEVERE E",
+    "CRITICAL" => "CRIT FATAL PANIC DPANIC ALERT EMERG EMERGENCY FTL C F"
+  }.flat_map { |level, names| [level, *names.split].map { |name| [name, level] } }.to_h
+  # The tens of pino and bunyan.
+  @numbered = %w[DEBUG DEBUG INFO WARNING ERROR CRITICAL]
+  @ecs = {
+    "log.level" => "level", "log.logger" => "logger", "error.type" => "error_type",
+    "error.stack_trace" => "exc_info", "http.request.method" => "method",
+    "http.request.id" => "request_id", "http.response.status_code" => "status_code",
+    "http.route" => "route", "url.path" => "path", "client.ip" => "client_ip",
+    "user_agent.original" => "user_agent", "error.message" => "error message"
+  }
+  @months = %w[jan feb mar apr may jun jul aug sep oct nov dec]
   @severe = %w[ERROR CRITICAL]
   @failed = %w[failed failure error timeout]
   @categories = {
@@ -80,10 +99,11 @@ end
 
 # The record of a line, or nil and the reason in `tags`.
 def parsed(line, tags)
+  line = whole(line, tags) if line.start_with?("{") && /\\u[dD][89a-fA-F]/.match?(line)
   value = JSON.parse(line, **@strict)
-  return value if value.is_a?(Hash) && finite?(value)
+  return value if value.is_a?(Hash)
 
-  tags << (value.is_a?(Hash) || !finite?(value) ? "not_json" : "not_an_object")
+  tags << (foreign_to_json?(line) ? "not_json" : "not_an_object")
   nil
 rescue KeyError
   tags << "duplicate_keys"
@@ -99,47 +119,167 @@ end
 # Whether a line that was refused is one that would pass but for a key that it has twice. The
 # versions of json word that refusal differently, so it is told by parsing once more.
 def doubled?(line)
-  finite?(JSON.parse(line, max_nesting: 20, create_additions: false, allow_duplicate_key: true))
+  JSON.parse(line, max_nesting: 20, create_additions: false, allow_duplicate_key: true, allow_nan: true)
+  true
 rescue JSON::ParserError, EncodingError
   false
 end
 
+# Whether a line that is no object is none of JSON either: NaN is taken inside of objects only.
+def foreign_to_json?(line)
+  !finite?(JSON.parse(line, max_nesting: 20))
+rescue JSON::ParserError, EncodingError
+  true
+end
+
 def finite?(value)
   case value
-  when Hash then value.each_value.all? { |item| finite?(item) }
   when Array then value.all? { |item| finite?(item) }
+  when Hash then value.each_value.all? { |item| finite?(item) }
   when Float then value.finite?
   else true
   end
 end
 
+# A line with U+FFFD for each escape of half a surrogate pair, which the parser refuses.
+def whole(line, tags)
+  mended = line.gsub(/\\(?:u[dD][89abAB]\h\h\\u[dD][c-fC-F]\h\h|u[dD][89a-fA-F]\h\h|.)/m) do |escape|
+    /\A\\u[dD]\h\h\h\z/.match?(escape) ? "\\ufffd" : escape
+  end
+  tags << "invalid_utf8" unless mended == line || tags.include?("invalid_utf8")
+  mended
+end
+
 # Fields of known name and type, everything else, and the time in epoch milliseconds or nil.
 def sorted(record, tags)
-  fields = {}
   extra = {}
   record = record.to_h.dup
   time = take_time(record, extra)
   tags << "no_timestamp" if time.nil?
+  fields = take_ecs(record, extra)
   record.each do |key, value|
     next if value.nil?
 
-    if !(@texts.include?(key) || @integers.include?(key) || @floats.include?(key))
-      extra[key] = indexable(value)
-    elsif fits?(key, value)
-      fields[key] = value
-    else
-      extra[key] = indexable(value)
+    known = known?(key) && !fields.key?(key)
+    fitting = known ? fit(key, value) : nil
+    if !fitting.nil?
+      fields[key] = fitting
+    elsif known
       tags << "moved"
     end
+    extra[key] = indexable(value) if fitting.nil? || changed?(fitting, value)
   end
+  level = fields.key?("level") ? nil : level_elsewhere(record)
+  fields["level"] = level if level
   [fields, extra, time]
 end
 
-def fits?(key, value)
-  return value.is_a?(String) if @texts.include?(key)
-  return value.is_a?(Integer) && value.between?(-2**63, 2**63 - 1) if @integers.include?(key)
+def known?(key)
+  @texts.include?(key) || @integers.include?(key) || @floats.include?(key)
+end
 
-  value.is_a?(Numeric) && value.between?(-1e308, 1e308)
+# The value as one that the field can have; nil if it is none.
+def fit(key, value)
+  if key == "run" || key == "seq"
+    return value if key == "run" ? value.is_a?(String) : value.is_a?(Integer) && int64?(value)
+
+    return nil
+  end
+  return level(value) if key == "level"
+  return integer(value) if @integers.include?(key)
+
+  @floats.include?(key) ? float(value) : text(value)
+end
+
+def level(value)
+  value = value.to_i if value.is_a?(Float) && value.finite? && value == value.floor
+  written = text(value)
+  return written if written.nil? || written.empty?
+
+  name = stripped(written).upcase
+  found = @levels[name]
+  found ||= @numbered[name[0].to_i - 1] if /\A[1-6][0-9]\z/.match?(name)
+  found ||= name
+  found.empty? ? nil : found
+end
+
+def integer(value)
+  value = stripped(value).to_i if value.is_a?(String) && /\A[+-]?[0-9]{1,19}\z/.match?(stripped(value))
+  value = value.to_i if value.is_a?(Float) && value.finite? && value == value.floor && value.abs < 2**53
+  value if value.is_a?(Integer) && int64?(value)
+end
+
+def float(value)
+  if value.is_a?(String) && /\A[+-]?[0-9]{1,400}(\.[0-9]{1,400})?([eE][+-]?[0-9]{1,3})?\z/.match?(stripped(value))
+    value = stripped(value).to_f
+  end
+  value if value.is_a?(Numeric) && finite?(value) && value.between?(-1e308, 1e308)
+end
+
+# A text, or a number or boolean as every JSON writer spells it.
+def text(value)
+  case value
+  when String then value
+  when true, false, Integer then value.to_s
+  when Float then value.to_s if value.zero? || (value.abs >= 1e-4 && value.abs < 1e16)
+  end
+end
+
+def stripped(text)
+  text.gsub(/\A[ \t\r\n]+|[ \t\r\n]+\z/, "")
+end
+
+def int64?(value)
+  value.between?(-2**63, 2**63 - 1)
+end
+
+# 404 is not "404", nor 404.0.
+def changed?(known, value)
+  known.class != value.class || known != value
+end
+
+# The fields that a record has under names of ECS, by our names; they are taken out of it.
+def take_ecs(record, extra)
+  fields = {}
+  @ecs.each do |name, field|
+    head, rest = name.split(".", 2)
+    next unless record.key?(name) || record[head].is_a?(Hash)
+    next unless !fields.key?(field) && (record[field].nil? || record[field].is_a?(Hash))
+
+    value = record.key?(name) ? record[name] : inside(record[head], rest)
+    known = value.nil? ? nil : fit(field, value)
+    next if known.nil?
+
+    record = remove(record, name)
+    fields[field] = known
+    extra[name] = value if changed?(known, value)
+  end
+  fields
+end
+
+def inside(value, path)
+  path.split(".").each { |key| value = value.is_a?(Hash) ? value[key] : nil }
+  value
+end
+
+# Without a key, or one in objects and those that it leaves empty.
+def remove(record, name)
+  return record.tap { record.delete(name) } if record.key?(name)
+
+  head, rest = name.split(".", 2)
+  remove(record[head], rest)
+  record.delete(head) if record[head].empty?
+  record
+end
+
+# The level that another key of the record names.
+def level_elsewhere(record)
+  @level_keys.each do |key|
+    value = record[key]
+    level = value.is_a?(String) ? @levels[stripped(value).upcase] : nil
+    return level if level
+  end
+  nil
 end
 
 def take_time(record, extra)
@@ -159,19 +299,34 @@ def take_time(record, extra)
   nil
 end
 
-# A time of the years 1970 to 2199 in epoch milliseconds; nil for anything else. A number may be of
-# seconds or of milliseconds; a small one is a duration that has the name of a time.
+# A time of the years 1970 to 2199 in epoch milliseconds; nil for anything else.
 def milliseconds(value)
   time =
     case value
-    when String then from_text(value)
-    when 1e9...1e11 then (value * 1000).to_i
-    when 1e12...1e14 then value.to_i
+    when String then from_text(stripped(value))
+    when Numeric then from_number(value)
     end
   time if time && time >= 0 && time < 7_258_118_400_000
 end
 
+# Seconds, milliseconds, microseconds or nanoseconds since 1970; a small one is a duration that has
+# the name of a time.
+def from_number(value)
+  case value
+  when 1e9...1e11 then (value * 1000 + 0.01).to_i
+  when 1e12...1e14 then value.to_i
+  when 1e15...1e17 then value.to_i / 1000
+  when 1e18...1e20 then value.to_i / 1_000_000
+  end
+end
+
 def from_text(text)
+  if /\A[0-9]{9,20}(\.[0-9]{1,9})?\z/.match?(text)
+    return from_number(text.include?(".") ? text.to_f : text.to_i)
+  end
+
+  text = named(text) || text.sub(%r{\A([0-9]{4})/([0-9]{2})/([0-9]{2})(?=[ T])}, '\1-\2-\3')
+  text = text.sub(/ (?:([+-][0-9]{2}:?[0-9]{2})(?: UTC| GMT)?|UTC|GMT|Z)\z|(?:UTC|GMT)\z/) { $1 || "Z" }
   found = /\A(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?)?
            (Z|[+-]\d\d:?\d\d)?\z/x.match(text)
   return nil if found.nil? || (found[8] && found[4].nil?)
@@ -182,6 +337,14 @@ def from_text(text)
   micros = found[7].to_s[0, 6].ljust(6, "0").to_i
   zone = offset(found[8])
   zone && (Time.utc(year, month, day, hour, minute, second).to_i - zone) * 1000 + (micros + 500) / 1000
+end
+
+# A time of access logs or of HTTP as one of ISO 8601.
+def named(text)
+  found = %r{\A(?:[A-Z][a-z]{2},[ ])?([0-9]{1,2})[ /-]([A-Za-z]{3})[ /-]([0-9]{4})[ :]
+             ([0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]+)?)([ ]?(?:Z|UTC|GMT|[+-][0-9]{2}:?[0-9]{2})?)\z}x.match(text)
+  month = found && @months.index(found[2].downcase)
+  month && format("%s-%02d-%02dT%s%s", found[3], month + 1, found[1].to_i, found[4], found[5])
 end
 
 # Seconds east of UTC; nil for a zone that cannot be.
@@ -204,7 +367,8 @@ def indexable(value)
   case value
   when Hash then value.compact.to_h { |key, item| [key, indexable(item)] }
   when Array then value.compact.map { |item| indexable(item) }
-  when Integer then value.between?(-2**63, 2**63 - 1) ? value : value.to_s
+  when Integer then int64?(value) ? value : value.to_s
+  when Float then value.finite? ? value : value.to_s
   else value
   end
 end
@@ -219,6 +383,7 @@ end
 
 def put(event, raw, fields, extra, time, tags)
   arrived = milliseconds_of(event.get("@timestamp").to_s)
+  message = fields.delete("error message")
   origin = origin_of(fields, extra)
   dataset, categories, error = classified(fields)
   document = fields.merge(
@@ -228,7 +393,7 @@ def put(event, raw, fields, extra, time, tags)
     "data_stream" => { "type" => "logs", "dataset" => dataset, "namespace" => @namespace }
   )
   document["event"]["category"] = categories unless categories.empty?
-  document["error"] = { "category" => error } if error
+  document["error"] = { "category" => error, "message" => message }.compact if error || message
   document["extra"] = extra unless extra.empty?
   document["tags"] = tags.uniq unless tags.empty?
 

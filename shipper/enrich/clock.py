@@ -8,6 +8,7 @@ for all between, once their common shape is sure.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -15,6 +16,22 @@ from functools import lru_cache
 # Years outside are clock faults; a store would refuse or misplace them.
 EARLIEST = int(datetime(1970, 1, 1, tzinfo=UTC).timestamp() * 1000)
 LATEST = int(datetime(2200, 1, 1, tzinfo=UTC).timestamp() * 1000)
+
+# The least number of each unit, the year 2001 in all of them, and how many are a second.
+UNITS = ((1e9, 1), (1e12, 1000), (1e15, 10**6), (1e18, 10**9))
+
+NUMBER = re.compile(r"[0-9]{9,20}(\.[0-9]{1,9})?")
+MONTHS = "janfebmaraprmayjunjulaugsepoctnovdec"
+# `05/Feb/2026:14:30:45 +0000`, `Thu, 05 Feb 2026 14:30:45 GMT`
+NAMED = re.compile(
+    r"(?:[A-Z][a-z]{2}, )?(?P<day>[0-9]{1,2})[ /-](?P<month>(?i:"
+    + "|".join(MONTHS[i : i + 3] for i in range(0, 36, 3))
+    + r"))[ /-](?P<year>[0-9]{4})[ :](?P<clock>[0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]+)?)"
+    r"(?P<zone> ?(?:Z|UTC|GMT|[+-][0-9]{2}:?[0-9]{2})?)"
+)
+SLASHES = re.compile(r"^([0-9]{4})/([0-9]{2})/([0-9]{2})(?=[ T])")
+# A zone behind a space; Go writes the offset and the name.
+ZONE = re.compile(r" (?:([+-][0-9]{2}:?[0-9]{2})(?: UTC| GMT)?|UTC|GMT|Z)$|(?:UTC|GMT)$")
 
 SHAPE = b"0000-00-00T00:00:00.000Z\n"
 DIGITS_TO_0 = bytes.maketrans(b"123456789", b"000000000")
@@ -46,26 +63,54 @@ def _is_minute(text: str) -> bool:
 
 def parse(value: object) -> int | None:
     """
-    Read a time as epoch milliseconds: ISO 8601 text (no zone means UTC) or epoch seconds.
+    Read a time as epoch milliseconds, from a text or a number; without a zone it is UTC.
 
-    A number from 1e9 (the year 2001) to 1e11 is taken as seconds, one from 1e12 to 1e14 as
-    milliseconds: a smaller one is a duration that has the name of a time. Anything else, and any
-    time outside the years 1970 to 2199, gives None.
+    A text is ISO 8601 in the forms that `datetime` reads, with `/` for `-`, with a space before the
+    zone and with UTC or GMT for it; a time of access logs or of HTTP; or a number. A number is the
+    time since 1970 in seconds (from 1e9, the year 2001), milliseconds, microseconds or nanoseconds:
+    a smaller one is a duration that has the name of a time. Anything else, and any time outside the
+    years 1970 to 2199, gives None.
     """
     if isinstance(value, str):
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            return None
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        try:
-            epoch_ms = int(moment.timestamp() * 1000 + 0.5)
-        except OverflowError:
-            return None
-    elif isinstance(value, int | float) and not isinstance(value, bool) and 1e9 <= value < 1e11:
-        epoch_ms = int(value * 1000)
-    elif isinstance(value, int | float) and 1e12 <= value < 1e14:
-        epoch_ms = int(value)
+        epoch_ms = _of_text(value)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        epoch_ms = _of_number(value)
     else:
         return None
-    return epoch_ms if EARLIEST <= epoch_ms < LATEST else None
+    return epoch_ms if epoch_ms is not None and EARLIEST <= epoch_ms < LATEST else None
+
+
+def _of_number(value: float) -> int | None:
+    for least, per_second in UNITS:
+        if least <= value < least * 100:
+            if per_second == 1:
+                # A float falls short of its millisecond by less than a hundredth.
+                return int(value * 1000 + 0.01)
+            return int(value) // (per_second // 1000)
+    return None
+
+
+def _of_text(text: str) -> int | None:
+    text = text.strip(" \t\r\n")
+    if NUMBER.fullmatch(text):
+        return _of_number(float(text) if "." in text else int(text))
+    named = NAMED.fullmatch(text)
+    if named:
+        month = MONTHS.find(named["month"].lower()) // 3 + 1
+        text = (
+            f"{named['year']}-{month:02d}-{int(named['day']):02d}T{named['clock']}{named['zone']}"
+        )
+    else:
+        text = SLASHES.sub(r"\1-\2-\3", text)
+    text = ZONE.sub(lambda zone: zone[1] or "+00:00", text)
+    if text[10:11] in ("+", "-"):
+        return None  # a date with a zone, which would be read as a time of day
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    try:
+        return int(moment.timestamp() * 1000 + 0.5)
+    except OverflowError:
+        return None

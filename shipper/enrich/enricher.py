@@ -26,6 +26,7 @@ from shipper.enrich.clock import are_canonical
 from shipper.enrich.origin import is_run
 from shipper.enrich.record import Record
 from shipper.events import Block, Events
+from shipper.fields import level_of
 from shipper.splice import (
     AROUND_BODY,
     AnyEvents,
@@ -55,6 +56,10 @@ class RecordContext:
     environment: str
     version: str
     namespace: str
+
+
+class _OddLevelError(Exception):
+    """A level by another name than its own; the line is put right."""
 
 
 class Enricher:
@@ -159,6 +164,8 @@ class _Parts(dict[tuple[str, tuple[str, str, int, str]], tuple[str, bytes, bytes
 
     def __missing__(self, key: tuple[str, tuple[str, str, int, str]]) -> tuple[str, bytes, bytes]:
         path, (logger, level, status_code, status) = key
+        if level_of(level) != level:
+            raise _OddLevelError
         classification = classify(Traits(logger, level, status, status_code))
         context = _context(self._context, classification, CREATED)
         log = {"log": {"file": {"path": path}, "offset": 0}}
@@ -211,8 +218,8 @@ class _Work:
         Take records that are well formed: their own bytes, and the enrichment behind them.
 
         `bodies` are the lines without what every line begins and ends with. None, and nothing
-        taken, if one of them has a time or a run that `emit` doesn't write. Column by column:
-        a step over all records costs less than all steps over one.
+        taken, if one of them has a time, a run or a level that has to be put right. Column by
+        column: a step over all records costs less than all steps over one.
         """
         timestamps = [record.timestamp for record in records]
         if not are_canonical(timestamps) or not begin_with_their_times(bodies, timestamps):
@@ -224,13 +231,17 @@ class _Work:
             runs = [*origins] * len(runs)  # one text for all
         if not all(map(self._is_run, origins)):
             return None
-        tails = self._tails
+        of = self._tails
+        try:
+            tails = [of[each.logger, each.level, each.status_code, each.status] for each in records]
+        except _OddLevelError:
+            return None
         *offsets, self._offset = accumulate(
             map(len, bodies), lambda offset, size: offset + size + AROUND_BODY, initial=self._offset
         )
         return Spliced(
             bodies,
-            [tails[each.logger, each.level, each.status_code, each.status] for each in records],
+            tails,
             offsets,
             runs,
             seqs,
@@ -261,10 +272,13 @@ class _Work:
         log = {"file": {"path": block.path}, "offset": offset}
         if repaired.origin is None:
             log["stream"] = block.stream
+        context = _context(self._context, classification, self._created)
+        if repaired.error is not None:
+            context.setdefault("error", {})["message"] = repaired.error
         document = {
             **repaired.fields,
             "@timestamp": iso(repaired.time),
-            **_context(self._context, classification, self._created),
+            **context,
             "log": log,
         }
         self.events.ids.append(origin)

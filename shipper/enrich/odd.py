@@ -2,15 +2,15 @@
 Lines that are not what `emit` writes: put right, kept, and tagged with what was odd.
 
 Whatever the bytes are, `repair` gives one record: text that is not a JSON object becomes the
-`message`; keys that are not in `shipper.fields`, and values of another type than their field,
-move under `extra`; what no store could index (nesting without end, numbers beyond 64 bits, lone
-surrogates) becomes text. The tags say why:
+`message`; known fields are found by `known`; keys that are not in `shipper.fields`, and values that
+their field can't have, move under `extra`; what no store could index (nesting without end, numbers
+beyond 64 bits, NaN and Infinity) becomes text. The tags say why:
 
     not_json, not_an_object, duplicate_keys, too_deep    the line is the message
     truncated      longer than `max_line_bytes`: its beginning is the message
-    invalid_utf8   bytes that are no UTF-8 stand as U+FFFD
+    invalid_utf8   bytes that are no UTF-8, and halves of surrogate pairs, stand as U+FFFD
     no_timestamp   no time could be read: `@timestamp` is the time of reading
-    moved          a known field had a value of another type; it is under `extra`
+    moved          a known field had a value that it can't have; it is under `extra`
     unreadable     enrichment failed on the line, which is a bug: it is the message
 """
 
@@ -19,23 +19,31 @@ from __future__ import annotations
 import codecs
 import json
 import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from shipper.enrich import clock
+from shipper.enrich import clock, known
 from shipper.enrich.classify import Traits
 from shipper.enrich.origin import is_run, is_seq
 from shipper.fields import FIELDS, FieldKind
 from shipper.times import iso
+
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_ESCAPE = re.compile(
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    r"|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
 
 UTF8 = codecs.getincrementaldecoder("utf-8")
 
 BOM = b"\xef\xbb\xbf"
 
 MAX_DEPTH = 20  # Elasticsearch's default limit of object depth in a mapping
-INT64 = 2**63
+LONGEST_NUMBER = 400  # digits; a longer one is read by no field, and is slow to read
 
 # What enrichment writes; a line that brings one of its own keeps it under `extra`.
 OURS = frozenset(name for name, field in FIELDS.items() if field.kind is FieldKind.OBJECT) | {
@@ -43,17 +51,22 @@ OURS = frozenset(name for name, field in FIELDS.items() if field.kind is FieldKi
     "@timestamp",
 }
 
-TIME_KEYS = ("timestamp", "@timestamp", "time", "ts")
+TIME_KEYS = ("timestamp", "@timestamp", "time", "ts", "asctime", "datetime", "@t")
 
 
 @dataclass(frozen=True, slots=True)
 class RepairedRecord:
-    """A record made of an odd line: its fields but for the enrichment, time, origin, traits."""
+    """
+    A record made of an odd line: its fields but for the enrichment, time, origin, traits.
+
+    `error` is a message that the line has of its error, for the object that enrichment adds.
+    """
 
     fields: dict[str, Any]
     time: int
     origin: tuple[str, int] | None
     traits: Traits
+    error: str | None = None
 
 
 class _NotARecordError(Exception):
@@ -78,7 +91,7 @@ def repair(line: bytes, limit: int, *, cut: bool, at_start: bool, read_at: int) 
         return _plain(_text(line[:limit], tags, cut=True), tags, read_at)
     text = _text(line, tags, cut=False)
     try:
-        record = _object(text)
+        record = _object(_whole(text, tags))
     except _NotARecordError as odd:
         tags.append(str(odd))
         return _plain(text, tags, read_at)
@@ -106,10 +119,10 @@ def _plain(text: str, tags: list[str], read_at: int) -> RepairedRecord:
 
 def _object(text: str) -> dict[str, Any]:
     try:
-        value = msgspec.json.decode(text)
+        value = _decoded(text)
     except RecursionError as error:
         raise _NotARecordError("too_deep") from error
-    except (msgspec.DecodeError, UnicodeEncodeError) as error:
+    except ValueError as error:
         raise _NotARecordError("not_json") from error
     if not isinstance(value, dict):
         raise _NotARecordError("not_an_object")
@@ -119,6 +132,30 @@ def _object(text: str) -> dict[str, Any]:
     if text.count(":") > _keys(value) and _has_duplicates(text):
         raise _NotARecordError("duplicate_keys")
     return value
+
+
+def _decoded(text: str) -> Any:
+    """Decode JSON, and what Python and JavaScript write beyond it in objects: NaN and Infinity."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        if not text.startswith("{"):
+            raise
+    return json.loads(text, parse_int=_number)
+
+
+def _number(digits: str) -> int | str:
+    return int(digits) if len(digits) <= LONGEST_NUMBER else digits
+
+
+def _whole(text: str, tags: list[str]) -> str:
+    """Return JSON with U+FFFD for each escape of half a surrogate pair."""
+    if not text.startswith("{") or _SURROGATE.search(text) is None:
+        return text
+    whole = _ESCAPE.sub(lambda found: "\\ufffd" if found["half"] else found[0], text)
+    if whole != text and "invalid_utf8" not in tags:
+        tags.append("invalid_utf8")
+    return whole
 
 
 def _depth(value: Any, limit: int = MAX_DEPTH + 1) -> int:
@@ -144,27 +181,30 @@ def _has_duplicates(text: str) -> bool:
         found = found or len(result) < len(pairs)
         return result
 
-    json.loads(text, object_pairs_hook=collect)
+    json.loads(text, object_pairs_hook=collect, parse_int=str)
     return found
 
 
 def _record(record: dict[str, Any], tags: list[str], read_at: int) -> RepairedRecord:
-    fields: dict[str, Any] = {}
     extra: dict[str, Any] = {}
     time = _take_time(record, extra)
     if time is None:
         tags.append("no_timestamp")
+    fields = known.take_ecs(record, extra)
     for key, value in record.items():
         if value is None:
             continue
-        field = FIELDS.get(key)
-        if field is None or key in OURS:
-            extra[key] = _indexable(value)
-        elif _fits(field.kind, value):
-            fields[key] = value
-        else:
-            extra[key] = _indexable(value)
+        is_known = key in FIELDS and key not in OURS and key not in fields
+        fitting = known.fit(key, value) if is_known else None
+        if fitting is not None:
+            fields[key] = fitting
+        elif is_known:
             tags.append("moved")
+        if fitting is None or known.is_changed(fitting, value):
+            extra[key] = _indexable(value)
+    error = fields.pop(known.ERROR_MESSAGE, None)
+    if "level" not in fields and (level := known.take_level(record)):
+        fields["level"] = level
     origin = _origin(fields, extra)
     if extra:
         fields["extra"] = extra
@@ -176,7 +216,7 @@ def _record(record: dict[str, Any], tags: list[str], read_at: int) -> RepairedRe
         fields.get("status", ""),
         fields.get("status_code", 0),
     )
-    return RepairedRecord(fields, read_at if time is None else time, origin, traits)
+    return RepairedRecord(fields, read_at if time is None else time, origin, traits, error)
 
 
 def _take_time(record: dict[str, Any], extra: dict[str, Any]) -> int | None:
@@ -193,15 +233,6 @@ def _take_time(record: dict[str, Any], extra: dict[str, Any]) -> int | None:
         if record.get(key) is not None:
             extra[key] = _indexable(record.pop(key))
     return None
-
-
-def _fits(kind: FieldKind, value: Any) -> bool:
-    if kind is FieldKind.INTEGER:
-        return isinstance(value, int) and not isinstance(value, bool) and -INT64 <= value < INT64
-    if kind is FieldKind.FLOAT:
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        return number and -1e308 <= value <= 1e308
-    return isinstance(value, str)
 
 
 def _origin(fields: dict[str, Any], extra: dict[str, Any]) -> tuple[str, int] | None:
@@ -222,7 +253,7 @@ def _indexable(value: Any) -> Any:
     if isinstance(value, list):
         return [_indexable(item) for item in value if item is not None]
     if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, int) and not isinstance(value, bool) and not -INT64 <= value < INT64:
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, int) and not -known.INT64 <= value < known.INT64:
         return str(value)
     return value

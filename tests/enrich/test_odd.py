@@ -34,18 +34,14 @@ BAD_NUMBERS: tuple[Any, ...] = (-1, 2**53, 2**63, 10**30, True, 1.0, 1.5, "7", [
         ('{"message":"half of a rec', "not_json"),
         ('{"message":"a"} and more', "not_json"),
         ("{'message': 'python'}", "not_json"),
-        ('{"a":NaN}', "not_json"),
-        ('{"a":Infinity}', "not_json"),
-        ('{"a":1e400}', "not_json"),
-        ('{"a":' + "9" * 5000 + "}", "not_json"),
-        ('{"a":"\\ud800"}', "not_json"),
-        ('{"\\udc00":1}', "not_json"),
         ('{"a":"\0"}', "not_json"),
         ("\0\0\0\0", "not_json"),
         ('"a string"', "not_an_object"),
         ("[1,2,3]", "not_an_object"),
         ("42", "not_an_object"),
         ("null", "not_an_object"),
+        ("NaN", "not_json"),
+        ("[NaN]", "not_json"),
         ("[" * 10_000 + "]" * 10_000, "too_deep"),
         ('{"a":' * 10_000 + "1" + "}" * 10_000, "too_deep"),
         ('{"a":' * 21 + "1" + "}" * 21, "too_deep"),
@@ -105,15 +101,16 @@ def test_a_character_cut_in_half() -> None:
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("message", 7),
         ("message", {"text": "x"}),
         ("message", ["x"]),
-        ("level", 30),
-        ("logger", True),
-        ("status", 1.5),
-        ("workflow_id", 12),
-        ("status_code", "404"),
-        ("status_code", 404.0),
+        ("message", 1e300),
+        ("level", [30]),
+        ("level", {"name": "error"}),
+        ("status_code", "404x"),
+        ("status_code", ""),
+        ("status_code", "٤٠٤"),
+        ("status_code", "9223372036854775808"),
+        ("status_code", 404.5),
         ("status_code", True),
         ("status_code", 2**63),
         ("status_code", -(2**63) - 1),
@@ -125,7 +122,7 @@ def test_a_character_cut_in_half() -> None:
     ],
 )
 def test_another_type(key: str, value: Any) -> None:
-    """A known field with a value of another type is under `extra`, and the record keeps its id."""
+    """A known field with a value it can't have is under `extra`, and the record keeps its id."""
     events = enrich(line_of(7, **{key: value}) + b"\n")
     (doc,) = documents(events)
     assert key not in doc
@@ -195,10 +192,25 @@ def test_large_numbers_under_extra() -> None:
         ("2026-02-05T14:30:45.1234567Z", "2026-02-05T14:30:45.123Z"),
         (1_770_301_845, "2026-02-05T14:30:45.000Z"),
         (1_770_301_845.5, "2026-02-05T14:30:45.500Z"),
+        (1_770_301_845.123, "2026-02-05T14:30:45.123Z"),
         (1_770_301_845_123, "2026-02-05T14:30:45.123Z"),
+        (1_770_301_845_123_456, "2026-02-05T14:30:45.123Z"),
+        (1_770_301_845_123_456_789, "2026-02-05T14:30:45.123Z"),
+        ("1770301845", "2026-02-05T14:30:45.000Z"),
+        ("1770301845.123", "2026-02-05T14:30:45.123Z"),
+        ("1770301845123", "2026-02-05T14:30:45.123Z"),
+        ("1770301845123456789", "2026-02-05T14:30:45.123Z"),
+        ("2026-02-05 14:30:45 UTC", "2026-02-05T14:30:45.000Z"),
+        ("2026-02-05 15:30:45.5 +0100", "2026-02-05T14:30:45.500Z"),
+        ("2026-02-05 14:30:45.5 +0000 UTC", "2026-02-05T14:30:45.500Z"),
+        ("2026/02/05 14:30:45", "2026-02-05T14:30:45.000Z"),
+        ("05/Feb/2026:16:30:45 +0200", "2026-02-05T14:30:45.000Z"),
+        ("Thu, 05 Feb 2026 14:30:45 GMT", "2026-02-05T14:30:45.000Z"),
     ],
 )
-@pytest.mark.parametrize("key", ["timestamp", "@timestamp", "time", "ts"])
+@pytest.mark.parametrize(
+    "key", ["timestamp", "@timestamp", "time", "ts", "asctime", "datetime", "@t"]
+)
 def test_other_times(key: str, written: Any, time: str) -> None:
     """A time in another form is the record's time; how it was written is kept."""
     doc = document(json.dumps({key: written, "message": "x"}).encode())
@@ -214,7 +226,8 @@ def test_other_times(key: str, written: Any, time: str) -> None:
         *("1969-12-31T23:59:59.000Z", "2026-02-30T00:00:00.000Z", "2026-02-05T25:00:00.000Z"),
         *("2026-02-05T14:30:60.000Z", "0001-01-01T00:00:00+14:00", "14:30:45"),
         "\u0662\u0660\u0662\u0666-02-05T14:30:45.123Z",
-        *(-1, 1e14, 10**30, True, [TIME], {"time": TIME}),
+        *("2026-02-05UTC", "31/Feb/2026:14:30:45", "17703018451234567890", "1770301845Z"),
+        *(-1, 1e14, 1e17, 1e20, 10**30, True, [TIME], {"time": TIME}),
     ],
 )
 def test_no_time(written: Any) -> None:
@@ -265,7 +278,7 @@ def test_numbers_at_the_limit() -> None:
 
 def test_several_oddities_give_each_tag_once() -> None:
     """Tags say all that was odd, each once."""
-    doc = document(line_of(7, timestamp="?", level=1, message=2).replace(b'"?"', b'"\xff"'))
+    doc = document(line_of(7, timestamp="?", level=[1], message=[2]).replace(b'"?"', b'"\xff"'))
     assert sorted(doc["tags"]) == ["invalid_utf8", "moved", "no_timestamp"]
 
 

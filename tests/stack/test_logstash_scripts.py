@@ -53,6 +53,49 @@ TIMES: list[Any] = [
     *("2026-02-29T00:00:00Z", "2026-13-01T00:00:00Z", "2026-02-05T25:00:00Z", "yesterday", ""),
     *("1969-12-31T23:59:59Z", "2200-01-01T00:00:00Z", "2026-02-05T14:30:45.1-0530"),
     *(1_770_301_845, 1_770_301_845.5, 1_770_301_845_123, 0, -1, 1e14, True, None, {}, [1]),
+    *(1_770_301_845.123, 1_770_301_845_123_456, 1_770_301_845_123_456_789, 1e20, 1e17, -1e300),
+    *(
+        "1770301845",
+        "1770301845.123",
+        "1770301845123",
+        "1770301845123456789",
+        "17703018451234567890",
+    ),
+    *("2026-02-05 14:30:45 UTC", "2026-02-05 14:30:45GMT", "2026-02-05 14:30:45.5 +0100 UTC"),
+    *(
+        "2026/02/05 14:30:45,123",
+        "2026/02/05",
+        "05/Feb/2026:14:30:45 -0700",
+        "31/Feb/2026:14:30:45",
+    ),
+    *("Thu, 05 Feb 2026 14:30:45 GMT", "5 FEB 2026 14:30:45", "5 Foo 2026 14:30:45"),
+    *(" 2026-02-05T14:30:45Z\n", "05-Feb-2026 25:30:45", "2026-02-05UTC", "2026-02-05 UTC"),
+]
+LEVEL_NAMES: list[Any] = [
+    *("error", "Err", " warn ", "NOTICE", "fatal", "panic", "trace", "I", "success", "straße", " "),
+    *(10, 20, 30, 35, 40, 50, 60, 69, 70, 9, 5, -10, 30.0, 30.5, 1e300, "30", "05", "99", False),
+]
+NUMBER_TEXTS: list[Any] = [
+    *("500", " 404 ", "+5", "-1", "5e2", "1.5", "1.", ".5", "0x10", "NaN", "Infinity", "1e999"),
+    *("9" * 19, "9" * 20, "-9223372036854775808", "٣", 404.0, 1e15, 1e16, 0.0001, 0.00001, -0.0),
+]
+ECS_RECORDS: list[dict[str, Any]] = [
+    {"log.level": "error", "log.logger": "shop.db", "error.message": "m", "error.type": "E"},
+    {"log": {"level": "warn", "logger": "a.workflows", "origin": {"line": 1}}, "message": "x"},
+    {"log": {"level": "warn"}, "level": "info"},
+    {"log": {"level": {"a": 1}}, "log.logger": 5},
+    {"log.level": None, "log": {"level": "error"}},
+    {"http": {"response": {"status_code": "503"}, "request": {"method": "GET", "id": 5}}},
+    {"http": {"response": {"status_code": "x"}}, "http.route": "/a", "url": {"path": "/a"}},
+    {"http": "text", "url": [], "client": {"ip": "10.0.0.1"}, "client.ip": "10.0.0.2"},
+    {"user_agent": {"original": "curl", "name": "c"}, "error": {"stack_trace": "t", "message": 5}},
+    {"user_agent": {"original": "curl"}, "error": {"message": ["x"]}},
+    {"status_code": {"a": 1}, "http.response.status_code": 503},
+    {"severity": "error"},
+    {"levelname": "WARN", "severity": "low"},
+    {"severity": 3, "lvl": "dbg"},
+    {"level": None, "severity": "E"},
+    {"level": [], "severity": "E"},
 ]
 LINES = [
     "plain text",
@@ -66,6 +109,13 @@ LINES = [
     '"a string"',
     '{"half": ',
     '{"a":NaN}',
+    '{"a":[NaN,Infinity,-Infinity],"duration_ms":NaN,"level":Infinity,"message":-Infinity}',
+    "NaN",
+    "[NaN]",
+    "[1e400]",
+    '{"a":NaN,"a":1}',
+    r'{"a":"\ud800","b":"\ude00\ud83d","c":"\ud83d\ude00","\udc00":1}',
+    r'{"message":"\ud800x","level":"err"}',
     '{"a":1e400}',
     '{"a":{"b":[1e400]}}',
     '{"a":1,"a":2}',
@@ -101,10 +151,26 @@ def records() -> list[dict[str, Any]]:
         for status in ("success", "failed", "timeout", "FAILED")
         for code in (0, 200, 404, 503, "500")
     ]
+    found += [{"level": level} for level in LEVEL_NAMES]
+    found += [
+        {key: value}
+        for key in ("level", "status_code", "duration_ms", "path")
+        for value in NUMBER_TEXTS
+    ]
+    found += ECS_RECORDS
     found += [{"run": RUN, "seq": seq} for seq in VALUES]
     found += [{"run": run, "seq": 7} for run in [*VALUES, "8" + RUN[1:], RUN + "\n", RUN[:-1]]]
     chance = random.Random(20260205)
-    keys = [*FIELDS, "timestamp", "time", "a.b", "a[b]", "", "@metadata", "@version", "ünïcode"]
+    keys = [
+        *FIELDS,
+        "timestamp",
+        "time",
+        "a.b",
+        "a[b]",
+        "",
+        *("log.level", "severity", "error.message", "http.response.status_code"),
+        *("@metadata", "@version", "ünïcode"),
+    ]
     for _ in range(300):
         chosen = chance.sample(keys, chance.randint(1, 8))
         found.append({key: chance.choice([*VALUES, *TIMES, *LOGGERS]) for key in chosen})

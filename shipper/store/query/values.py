@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from shipper.fields import FieldKind, resolve
+from shipper.fields import FieldKind, level_of, resolve
 from shipper.store.query.tokens import QuerySyntaxError, Word
-from shipper.store.query.tree import Match, Node, Range, Wildcard
+from shipper.store.query.tree import Match, Node, Or, Range, Wildcard
 from shipper.times import parse_period
 
-# Compared without regard to case: stored in upper case.
-UPPER_CASE: Final = ("level",)
+LEVEL: Final = "level"  # asked for in any case and by any name, as it was stored
 
 # Keys of objects that hold the same kind in every record.
 KINDS_OF_KEYS: Final = {"event.created": FieldKind.DATE, "log.offset": FieldKind.INTEGER}
@@ -68,13 +67,13 @@ def match_word(field: str, kind: FieldKind, word: Word) -> Node:
             "use letters and digits, with * and ? only inside one word",
         )
     if word.pattern is not None and kind in (FieldKind.TEXT, FieldKind.KEYWORD, FieldKind.OBJECT):
-        pattern = word.pattern.lower() if kind is FieldKind.TEXT else _fold(field, word.pattern)
-        return Wildcard(field, kind, pattern)
+        pattern = word.pattern.lower() if kind is FieldKind.TEXT else word.pattern
+        return Wildcard(field, kind, pattern.upper() if field == LEVEL else pattern)
     if kind is FieldKind.DATE:
         return Range(field, kind, *_date(field, word))
     if kind in (FieldKind.INTEGER, FieldKind.FLOAT):
         return Match(field, kind, _number(field, kind, word))
-    return Match(field, kind, _fold(field, word.text))
+    return _level(word.text) if field == LEVEL else Match(field, kind, word.text)
 
 
 def bound(
@@ -94,8 +93,11 @@ def bound(
     return _number(field, kind, word)
 
 
-def _fold(field: str, text: str) -> str:
-    return text.upper() if field in UPPER_CASE else text
+def _level(text: str) -> Node:
+    """Match a level by its own name, and by that which was typed: earlier versions stored it so."""
+    names = dict.fromkeys((level_of(text), text.upper()))
+    matches = tuple(Match(LEVEL, FieldKind.KEYWORD, name) for name in names)
+    return matches[0] if len(matches) == 1 else Or(matches)
 
 
 def _date(field: str, word: Word) -> tuple[int, int]:
