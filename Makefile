@@ -34,7 +34,7 @@ SCHEDULES ?= 5000
 
 FRESH_SEED := $(or $(SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' '))
 
-FRESH ?= tests/store/test_store_queries_random.py tests/alerts/backtest tests/models tests/fuzz
+FRESH ?= $(shell grep -rl --include="test_*.py" "hypothesis" tests)
 
 fresh: $(VENV)/dev.stamp ## the tests that draw fixed examples draw others; SEED=N repeats a run
 	@echo "repeat with: make fresh SEED=$(FRESH_SEED)"

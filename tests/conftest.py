@@ -7,12 +7,12 @@ import os
 import pytest
 from hypothesis import settings
 
-# How long an example takes says what else the machine does, and nothing of the code.
-settings.register_profile("no deadline", deadline=None)
-settings.load_profile("no deadline")
-
-# The tests that draw the same examples each time; `make fresh` has them draw others.
+# Tests draw the same examples each time; `make fresh` has them draw others.
 FIXED = "SHIPPER_TEST_FRESH" not in os.environ
+
+# How long an example takes says what else the machine does, and nothing of the code.
+settings.register_profile("shipper", deadline=None, derandomize=FIXED)
+settings.load_profile("shipper")
 
 pytest_plugins = [
     "tests.faults.lengths",

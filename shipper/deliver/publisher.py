@@ -331,11 +331,7 @@ class Publisher:
         """Wait before the next try; raise Abandoned if there will be none."""
         gc.collect()  # an error refers to the batch it is about, in reference cycles
         self.counters.retries += 1
-        settings = self.settings
-        longest = min(
-            settings.backoff_seconds * 2 ** min(failures - 1, 30), settings.backoff_max_seconds
-        )
-        if self._abandon.wait(longest * random.uniform(0.5, 1.0)):  # noqa: S311 -- jitter
+        if self._abandon.wait(pause_seconds(self.settings, failures)):
             raise Abandoned
 
     def _ack(self, blocks: list[QueuedBlock[Any]]) -> None:
@@ -344,3 +340,14 @@ class Publisher:
         self.counters.acked += sum(len(block.content) for block in blocks if block.file != OWN)
         crashpoints.reached(CrashPoint.ACKED)
         self._on_ack()
+
+
+def pause_seconds(
+    settings: DeliveryOptions,
+    failures: int,
+    draw: Callable[[float, float], float] = random.uniform,
+) -> float:
+    """Return the pause after so many failures in a row: doubled each time, with jitter."""
+    doubled = settings.backoff_seconds * 2 ** min(failures - 1, 30)
+    longest = min(doubled, settings.backoff_max_seconds)
+    return draw(longest / 2, longest)

@@ -389,7 +389,7 @@ STEPS: st.SearchStrategy[Step] = st.one_of(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     scripts=st.lists(st.lists(STEPS, max_size=12), min_size=1, max_size=2),
     size=st.integers(1, 20),

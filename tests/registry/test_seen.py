@@ -40,7 +40,6 @@ class Plain:
         return again
 
 
-@settings(deadline=None)
 @given(st.lists(CALLS, max_size=12))
 def test_as_a_plain_set(calls: list[tuple[str, list[int]]]) -> None:
     """Each number is new once, in any order, whatever lies between, also within one call."""
@@ -49,7 +48,7 @@ def test_as_a_plain_set(calls: list[tuple[str, list[int]]]) -> None:
         assert seen.accept(run, numbers) == plain.accept(run, numbers)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     steps=st.lists(st.tuples(CALLS, st.sampled_from(["", "save", "save", "restart"])), max_size=10)
 )

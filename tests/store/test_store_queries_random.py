@@ -28,7 +28,6 @@ from shipper.store.api import (
     Terms,
 )
 from shipper.store.opening import open_embedded
-from tests.conftest import FIXED
 from tests.store.store_loading import Node
 from tests.store.store_records import NOON, Record, record, write_parts
 from tests.store.store_reference import (
@@ -161,9 +160,7 @@ Case = tuple[list[Record], list[tuple[str, Predicate]], str, int]
 
 
 @given(cases)
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=FIXED
-)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 def test_random_queries_agree(case: Case) -> None:
     """Any query over any records in any parts finds and counts the same as plain Python."""
     records, asked, key, parts = case
@@ -178,9 +175,7 @@ def test_random_queries_agree(case: Case) -> None:
 @given(cases)
 @settings(
     max_examples=10,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-    derandomize=FIXED,
     phases=[Phase.explicit, Phase.generate],  # shrinking would take minutes
 )
 def test_random_queries_agree_in_elasticsearch(elasticsearch_url: str, case: Case) -> None:

@@ -194,7 +194,7 @@ def test_a_long_line_that_is_within_the_limit(tmp_path: Path) -> None:
     reading.harvester.close()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     content=st.lists(st.sampled_from([b"a", b"bc" * 20, b"\n", b"x" * 70, b"\r\n", b""])),
     cuts=st.lists(st.integers(0, 600), max_size=5),

@@ -29,7 +29,6 @@ from shipper.errors import QueryError
 from shipper.store.api import AggregateAnswer, Question, Store
 from shipper.store.opening import open_embedded
 from tests.alerts.rules.rule_texts import rule_of
-from tests.conftest import FIXED
 from tests.store.store_loading import Node
 from tests.store.store_records import NOON, Record, record, write_parts
 
@@ -136,9 +135,7 @@ def _place(verdict: Verdict) -> tuple[int, Group]:
 
 @pytest.mark.slow
 @given(record_lists(), rule_lists(), st.integers(1, 3))
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=FIXED
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 def test_live_is_back_test(records: list[Record], rules: list[Rule], parts: int) -> None:
     """Any rules over any records: the same verdicts, numbers and transitions."""
     size = -(-len(records) // parts)
@@ -153,9 +150,7 @@ def test_live_is_back_test(records: list[Record], rules: list[Rule], parts: int)
 @given(record_lists(), rule_lists())
 @settings(
     max_examples=8,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-    derandomize=FIXED,
     phases=[Phase.explicit, Phase.generate],  # shrinking would take minutes
 )
 def test_live_is_back_test_in_elasticsearch(
@@ -205,7 +200,7 @@ numbers = st.integers(0, 60)
     1,
     [0, 0, 5, 0, 0, 0],  # the wide window was counted a moment apart: 5 of none
 )
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_a_quiet_window_is_no_breach(kind: str, least: int, drawn: list[int]) -> None:
     """What is passed over without being judged would not have been a breach."""
     rule = rule_of(kind.format(n=least) + "\n")
