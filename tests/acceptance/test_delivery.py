@@ -22,8 +22,9 @@ MIB = 1 << 20
 
 def test_what_the_application_writes_is_found_without_a_scan(site: Site) -> None:
     """An event of the kernel has a line read and stored at once: the next scan is in an hour."""
-    frequent = "scan_seconds: 0.2s"
-    site.config.write_text(site.config.read_text().replace(frequent, "scan_seconds: 1h"))
+    frequent = "scan_seconds: 0.2s}"
+    rare = "scan_seconds: 1h}\nheartbeat: {enabled: false}"  # a heartbeat may have it scan, too
+    site.config.write_text(site.config.read_text().replace(frequent, rare))
     (site.logs / "app.log").touch()
     (site.logs / "error.log").touch()
     shipper = site.start()
