@@ -6,7 +6,8 @@
 
 A stop: reading ends, what was read is published, positions are saved, within
 `delivery.stop_seconds`. After that, or at a second signal, the current batch is abandoned: it is
-sent again at the next start.
+sent again at the next start. Should the main thread hang meanwhile, as in a read from a disk or a
+server that does not answer, the process is ended from beside it: that is no worse than a crash.
 
 A reload, in this order: the new config is read and checked → if the output changes, what was read
 is published, for as long as a stop may take → what is left counts as unread → the new output is
@@ -15,6 +16,8 @@ opened, or the old one again.
 
 from __future__ import annotations
 
+import contextlib
+import faulthandler
 import gc
 import logging
 import os
@@ -43,6 +46,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("shipper")
 
 STOP_AT_ONCE = 2  # signals to stop, after which nothing is waited for
+GRACE_SECONDS = (5.0, 2.0)  # after stop_seconds, and after the second signal, until it is ended
+HUNG = 3  # exit code of a process that is ended because it hangs
 
 
 def wall() -> int:
@@ -109,6 +114,7 @@ class Shipper:
         self._config = config
         self._read_config = read_config
         self._pipeline = Pipeline(config, Clock(wall))
+        self._closed = threading.Event()
         self._signals = Signals(self._on_signal)
         self._thread = self._make_thread()
         self._endpoint = Endpoint(
@@ -175,9 +181,24 @@ class Shipper:
         self._thread.start()
 
     def _on_signal(self) -> None:
-        self._pipeline.stopping = self._signals.stops > 0
+        """Wake the main thread; called by the thread that handles signals."""
+        stops = self._signals.stops
+        self._pipeline.stopping = stops > 0
         self._pipeline.called = True
         self._pipeline.wake.set()
+        first, second = GRACE_SECONDS
+        if stops:
+            left = second if stops > 1 else self._config.delivery.stop_seconds + first
+            _start_thread(lambda: self._end_if_hung(left), "stop")
+
+    def _end_if_hung(self, seconds: float) -> None:
+        """End the process unless it has ended what it does within so many seconds."""
+        if self._closed.wait(seconds):
+            return
+        log.error("the shipper hangs and is ended; what is not acked is sent at the next start")
+        with contextlib.suppress(OSError, ValueError):  # stderr is no file
+            faulthandler.dump_traceback(all_threads=True)
+        os._exit(HUNG)
 
     def _act_on_signals(self) -> None:
         """Do what signals asked for, except to stop."""
@@ -271,6 +292,7 @@ class Shipper:
         """Close the pipeline and the port."""
         self._pipeline.close()
         self._endpoint.close()
+        self._closed.set()
 
 
 def _start_thread(body: Callable[[], None], name: str) -> None:

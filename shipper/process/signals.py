@@ -5,8 +5,10 @@ What signals do to a running shipper.
     SIGHUP            read the config again
     SIGUSR1           write the state to the log; the stacks of all threads at once, to stderr
 
-A handler only sets a flag and wakes the main thread: what is to be done is done between two turns.
-The stacks are written by the interpreter itself, also while the main thread hangs.
+Signals are handled by a thread that is there for nothing else (`signal.set_wakeup_fd`): handlers of
+Python run in the main thread, between two of its instructions, and so not at all while it hangs.
+The thread sets flags and wakes the main thread: what is to be done is done between two turns. The
+stacks are written by the interpreter itself.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import _thread
 import contextlib
 import faulthandler
 import io
+import os
 import signal
 from typing import TYPE_CHECKING
 
@@ -27,9 +30,8 @@ class Signals:
     """
     The flags that the signals set.
 
-    `called` is called after every signal, by a thread that is there for nothing else: a handler
-    runs between two instructions of the main thread, which may hold the very lock that setting an
-    event takes, and would wait for itself for ever. Only the main thread may make one.
+    `called` is called after every signal, by the thread that handles them: it may take a lock that
+    the main thread holds. Only the main thread may make one.
     """
 
     def __init__(self, called: Callable[[], None]) -> None:
@@ -37,19 +39,29 @@ class Signals:
         self.stops = 0
         self.reload = False
         self.dump = False
+        came, wakeup = os.pipe()
+        os.set_blocking(wakeup, False)
+        signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
-            signal.signal(number, self._on_signal)
+            signal.signal(number, _note_nothing)
         with contextlib.suppress(io.UnsupportedOperation, RuntimeError):  # stderr is no file
             faulthandler.register(signal.SIGUSR1, all_threads=True, chain=True)
+        _thread.start_new_thread(self._handle, (came,))
 
-    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+    def _handle(self, came: int) -> None:
+        """Set the flags of the signals that come, one byte each."""
+        while numbers := os.read(came, 64):
+            for number in numbers:
+                self._set_flag(number)
+                self._called()
+
+    def _set_flag(self, number: int) -> None:
         if number == signal.SIGHUP:
             self.reload = True
         elif number == signal.SIGUSR1:
             self.dump = True
-        else:
+        elif number in (signal.SIGTERM, signal.SIGINT):
             self.stops += 1
-        _thread.start_new_thread(self._called, ())
 
     def take_reload(self) -> bool:
         """Return whether the config is to be read again; once for each time it was asked."""
@@ -60,3 +72,7 @@ class Signals:
         """Return whether the state is to be written; once for each time it was asked."""
         asked, self.dump = self.dump, False
         return asked
+
+
+def _note_nothing(_number: int, _frame: FrameType | None) -> None:
+    """Do nothing in the main thread: the byte that the signal has written is what counts."""
