@@ -34,10 +34,10 @@ from shipper.config.options import (
     ListOf,
     MapOf,
     Section,
-    absent,
     load_options,
     one_word_of,
     option,
+    optional,
     text_matching,
 )
 
@@ -206,22 +206,16 @@ class AlertSettings:
     retry: RetryLimits = option(
         Section(RetryLimits), "Retries of failed notifications.", default="{}"
     )
-    kibana_url: str | None = option(
-        URL,
-        "Address of Kibana, with `/s/SPACE` if it uses spaces. Pages then link to Discover.",
-        default="none",
-        factory=absent,
+    kibana_url: str | None = optional(
+        URL, "Address of Kibana, with `/s/SPACE` if it uses spaces. Pages then link to Discover."
     )
     runbooks: Path = option(
         PATH,
         "Folder of the runbooks, which the option `runbook` of rules names.",
         default="config/runbooks",
     )
-    email_alerts: EmailAlerts | None = option(
-        Section(EmailAlerts),
-        "A short form for mail by the mail server of this machine.",
-        default="none",
-        factory=absent,
+    email_alerts: EmailAlerts | None = optional(
+        Section(EmailAlerts), "A short form for mail by the mail server of this machine."
     )
 
     def faults(self) -> Faults:

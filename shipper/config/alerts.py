@@ -25,8 +25,8 @@ from shipper.config.options import (
     ListOf,
     Scalar,
     Section,
-    absent,
     option,
+    optional,
     parse_duration,
     text_matching,
 )
@@ -156,19 +156,11 @@ class MaintenanceOptions:
         "`!~` with a regular expression.",
         default="[]",
     )
-    start: datetime | None = option(
-        MOMENT, "Start of a single window.", default="none", factory=absent, key="from"
-    )
-    end: datetime | None = option(
-        MOMENT, "End of a single window.", default="none", factory=absent, key="to"
-    )
-    at: time | None = option(CLOCK, "Start of a recurring window.", default="none", factory=absent)
-    span_seconds: int | None = option(
-        DURATION.between("1m", "31d"),
-        "Length of a recurring window.",
-        default="none",
-        factory=absent,
-        key="for",
+    start: datetime | None = optional(MOMENT, "Start of a single window.", key="from")
+    end: datetime | None = optional(MOMENT, "End of a single window.", key="to")
+    at: time | None = optional(CLOCK, "Start of a recurring window.")
+    span_seconds: int | None = optional(
+        DURATION.between("1m", "31d"), "Length of a recurring window.", key="for"
     )
     days: tuple[int, ...] = option(
         ListOf(WEEKDAY),
@@ -220,10 +212,8 @@ class PingOptions:
     time of a digest together.
     """
 
-    url: str | None = option(_URL, "URL to request.", default="none", factory=absent)
-    url_file: Path | None = option(
-        PATH, "File with the URL, if it is a secret.", default="none", factory=absent
-    )
+    url: str | None = optional(_URL, "URL to request.")
+    url_file: Path | None = optional(PATH, "File with the URL, if it is a secret.")
     every_seconds: int = option(
         DURATION.between("5s", "1d"), "Interval between two requests.", default="1m", key="every"
     )
@@ -238,18 +228,13 @@ class PingOptions:
 class EndpointOptions:
     """HTTP endpoint of a running alert job: `/metrics` (Prometheus), `/-/healthy`, `/-/ready`."""
 
-    listen: str | None = option(
+    listen: str | None = optional(
         HOST_AND_PORT,
         "Address and port to listen on, such as `127.0.0.1:9478`; none: no endpoint. An address "
         "that other machines can reach needs `token_file`.",
-        default="none",
-        factory=absent,
     )
-    token_file: Path | None = option(
-        PATH,
-        "File with a token that every request must send (`Authorization: Bearer …`).",
-        default="none",
-        factory=absent,
+    token_file: Path | None = optional(
+        PATH, "File with a token that every request must send (`Authorization: Bearer …`)."
     )
 
     def faults(self) -> Faults:

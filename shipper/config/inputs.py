@@ -15,9 +15,9 @@ from shipper.config.options import (
     ListOf,
     Scalar,
     Section,
-    absent,
     one_word_of,
     option,
+    optional,
     text_matching,
 )
 
@@ -43,13 +43,11 @@ class MultilineOptions:
     A line that is a JSON object is always an event of its own.
     """
 
-    first_line: re.Pattern[bytes] | None = option(
+    first_line: re.Pattern[bytes] | None = optional(
         _PATTERN,
         "Regular expression that matches the beginning of the first line of an event, such as "
         "`\\d{4}-\\d\\d-\\d\\d `. Without it, every line starts an event except indented and blank "
         "lines and the lines of a traceback.",
-        default="none",
-        factory=absent,
     )
     max_lines: int = option(
         COUNT.between("2", "100000"),
@@ -100,11 +98,9 @@ class InputOptions:
         "its `.gz`.",
         default="new",
     )
-    multiline: MultilineOptions | None = option(
+    multiline: MultilineOptions | None = optional(
         Section(MultilineOptions),
         "Joins lines of plain-text logs into one event. Without it, every line is an event.",
-        default="none",
-        factory=absent,
     )
 
     def faults(self) -> Faults:

@@ -26,9 +26,9 @@ from shipper.config.options import (
     ListOf,
     OneOf,
     Section,
-    absent,
     load_options,
     option,
+    optional,
     text_matching,
 )
 from shipper.config.outputs import OUTPUTS, SEARCHES, ElasticsearchOutput, Output
@@ -125,18 +125,13 @@ class HeartbeatOptions:
 class MetricsOptions:
     """HTTP endpoint of a running shipper: `/metrics` (Prometheus), `/-/healthy`, `/-/ready`."""
 
-    listen: str | None = option(
+    listen: str | None = optional(
         HOST_AND_PORT,
         "Address and port to listen on, such as `127.0.0.1:9479`; none: no endpoint. An address "
         "that other machines can reach needs `token_file`.",
-        default="none",
-        factory=absent,
     )
-    token_file: Path | None = option(
-        PATH,
-        "File with a token that every request must send (`Authorization: Bearer …`).",
-        default="none",
-        factory=absent,
+    token_file: Path | None = optional(
+        PATH, "File with a token that every request must send (`Authorization: Bearer …`)."
     )
     ready_seconds: float = option(
         SECONDS.between("1s", "1d"),
@@ -200,13 +195,11 @@ class Config:
         factory=MetricsOptions,
     )
     output: Output = option(OneOf(OUTPUTS), "Where records go.")
-    search: ElasticsearchOutput | None = option(
+    search: ElasticsearchOutput | None = optional(
         OneOf(SEARCHES),
         "Where `shipper search`, `shipper report` and alerts query, if not the output itself. "
         "Needed with `output.logstash`; with `output.elasticsearch` use it to query as another "
         "user.",
-        default="none",
-        factory=absent,
     )
     alerts: AlertOptions = option(Section(AlertOptions), "The alert job.", default="{}")
 

@@ -305,6 +305,13 @@ def option(
     return dataclasses.field(default=value, metadata=metadata)
 
 
+def optional(
+    kind: OptionKind, meaning: str, *, default: str = "none", key: str | None = None
+) -> Any:
+    """Declare an option that may be left out: it is None then, and `default` describes that."""
+    return option(kind, meaning, default=default, factory=lambda: None, key=key)
+
+
 def options_of(section: type[Any]) -> Iterator[Option]:
     """Yield the options of a dataclass in the order of its fields."""
     for found in dataclasses.fields(section):
@@ -428,10 +435,6 @@ DURATION = Scalar("a duration", lambda text: round(parse_duration(text)))
 SIZE = Scalar("a size", parse_size)
 PATH_TEXT = text_matching(r"(?!~)[^\x00]+", "a path; ~ is not replaced")
 PATH = Scalar("a path", lambda text: Path(PATH_TEXT.parse(text)))
-
-
-def absent() -> None:
-    """Return None: the value of an option that was left out."""
 
 
 def _compose(text: str) -> Node:

@@ -18,9 +18,9 @@ from shipper.config.options import (
     Faults,
     ListOf,
     Section,
-    absent,
     one_word_of,
     option,
+    optional,
 )
 
 _LEVELS = COUNT.between("0", "3")
@@ -63,23 +63,14 @@ class ConsoleOutput:
 class TlsOptions:
     """Encryption of a connection, and the certificates of both sides."""
 
-    ca: Path | None = option(
-        PATH,
-        "PEM file with the CA certificates to trust instead of those of this machine.",
-        default="none",
-        factory=absent,
+    ca: Path | None = optional(
+        PATH, "PEM file with the CA certificates to trust instead of those of this machine."
     )
-    certificate: Path | None = option(
-        PATH,
-        "PEM file with the client certificate and its chain, if the server asks for one.",
-        default="none",
-        factory=absent,
+    certificate: Path | None = optional(
+        PATH, "PEM file with the client certificate and its chain, if the server asks for one."
     )
-    key: Path | None = option(
-        PATH,
-        "PEM file with the private key of `certificate`, without a password.",
-        default="none",
-        factory=absent,
+    key: Path | None = optional(
+        PATH, "PEM file with the private key of `certificate`, without a password."
     )
     enabled: bool = option(
         SWITCH, "`false`: everything is sent in clear text, passwords too.", default="true"
@@ -135,21 +126,14 @@ class ElasticsearchOutput:
         "Addresses of nodes, all http or all https. They take turns; a node that fails is skipped "
         "for a while.",
     )
-    api_key_file: Path | None = option(
+    api_key_file: Path | None = optional(
         PATH,
         "File with an API key in the `encoded` form. It is read again when the key is refused, so "
         "a new key needs no restart.",
-        default="none",
-        factory=absent,
     )
-    username: str | None = option(
-        TEXT, "User name, if there is no API key.", default="none", factory=absent
-    )
-    password_file: Path | None = option(
-        PATH,
-        "File with the password of `username`. It is read again when the password is refused.",
-        default="none",
-        factory=absent,
+    username: str | None = optional(TEXT, "User name, if there is no API key.")
+    password_file: Path | None = optional(
+        PATH, "File with the password of `username`. It is read again when the password is refused."
     )
     tls: TlsOptions = option(
         Section(TlsOptions), "TLS of the connections, for https addresses.", default="{}"

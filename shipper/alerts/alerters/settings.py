@@ -24,9 +24,9 @@ from shipper.config.options import (
     ListOf,
     Scalar,
     Section,
-    absent,
     one_word_of,
     option,
+    optional,
     text_matching,
 )
 from shipper.config.outputs import TlsOptions
@@ -92,12 +92,8 @@ class Email:
         "machine.",
         default="starttls",
     )
-    username: str | None = option(
-        TEXT, "User name, if the server requires a login.", default="none", factory=absent
-    )
-    password_file: Path | None = option(
-        PATH, "File with the password of `username`.", default="none", factory=absent
-    )
+    username: str | None = optional(TEXT, "User name, if the server requires a login.")
+    password_file: Path | None = optional(PATH, "File with the password of `username`.")
     tls: TlsOptions = option(Section(TlsOptions), _TLS_MEANING, default="{}")
     seconds: float = option(_TRY, _TRY_MEANING, default="10s")
 
@@ -115,25 +111,19 @@ class Email:
 class Slack:
     """Messages in a Slack channel, by an incoming webhook or by a bot."""
 
-    url_file: Path | None = option(
+    url_file: Path | None = optional(
         PATH,
         "File with the URL of an incoming webhook, which is a secret. It posts one message per "
         "change of an incident.",
-        default="none",
-        factory=absent,
     )
-    token_file: Path | None = option(
+    token_file: Path | None = optional(
         PATH,
         "File with a bot token (`xoxb-…`, scope `chat:write`). The bot posts one message per "
         "incident, keeps it up to date, and replies in its thread to each change.",
-        default="none",
-        factory=absent,
     )
-    channel: str | None = option(
+    channel: str | None = optional(
         text_matching(r"[A-Z0-9]{2,30}", "the ID of a channel, such as C0123456789"),
         "ID of the channel that the bot posts to.",
-        default="none",
-        factory=absent,
     )
     base_url: str = option(URL, "Base URL of the Slack Web API.", default="https://slack.com/api")
     tls: TlsOptions = option(Section(TlsOptions), _TLS_MEANING, default="{}")
@@ -195,16 +185,12 @@ class PagerDutyIncidents:
 class Webhook:
     """JSON by HTTP POST to your own service, signed as in the Standard Webhooks specification."""
 
-    url: str | None = option(URL, "URL of the service.", default="none", factory=absent)
-    url_file: Path | None = option(
-        PATH, "File with the URL, if it is a secret.", default="none", factory=absent
-    )
-    secret_file: Path | None = option(
+    url: str | None = optional(URL, "URL of the service.")
+    url_file: Path | None = optional(PATH, "File with the URL, if it is a secret.")
+    secret_file: Path | None = optional(
         PATH,
         "File with the secret that signs each request (HMAC-SHA256): any text, or `whsec_` "
         "followed by base64.",
-        default="none",
-        factory=absent,
     )
     tls: TlsOptions = option(Section(TlsOptions), _TLS_MEANING, default="{}")
     seconds: float = option(_TRY, _TRY_MEANING, default="10s")
@@ -252,29 +238,16 @@ KINDS: Final = (
 class AlerterSettings:
     """One way to notify people: exactly one of the kinds below."""
 
-    email: Email | None = option(Section(Email), "Mail by SMTP.", default="none", factory=absent)
-    slack: Slack | None = option(Section(Slack), "A Slack channel.", default="none", factory=absent)
-    pagerduty: PagerDuty | None = option(
-        Section(PagerDuty), "PagerDuty, Events API v2.", default="none", factory=absent
+    email: Email | None = optional(Section(Email), "Mail by SMTP.")
+    slack: Slack | None = optional(Section(Slack), "A Slack channel.")
+    pagerduty: PagerDuty | None = optional(Section(PagerDuty), "PagerDuty, Events API v2.")
+    pagerduty_incidents: PagerDutyIncidents | None = optional(
+        Section(PagerDutyIncidents), "PagerDuty, REST API."
     )
-    pagerduty_incidents: PagerDutyIncidents | None = option(
-        Section(PagerDutyIncidents), "PagerDuty, REST API.", default="none", factory=absent
-    )
-    webhook: Webhook | None = option(
-        Section(Webhook), "Your own service.", default="none", factory=absent
-    )
-    console: Console | None = option(
-        Section(Console), "Standard output.", default="none", factory=absent
-    )
-    apprise: Apprise | None = option(
-        Section(Apprise), "Any other service, by Apprise.", default="none", factory=absent
-    )
-    fallback: str | None = option(
-        ALERTER_NAME,
-        "Name of the alerter to use when this one fails.",
-        default="none",
-        factory=absent,
-    )
+    webhook: Webhook | None = optional(Section(Webhook), "Your own service.")
+    console: Console | None = optional(Section(Console), "Standard output.")
+    apprise: Apprise | None = optional(Section(Apprise), "Any other service, by Apprise.")
+    fallback: str | None = optional(ALERTER_NAME, "Name of the alerter to use when this one fails.")
 
     def faults(self) -> Faults:
         """Yield (key, fault, remedy) for values that contradict each other."""

@@ -28,10 +28,10 @@ from shipper.config.options import (
     MapOf,
     Scalar,
     Section,
-    absent,
     load_options,
     one_word_of,
     option,
+    optional,
 )
 from shipper.fields import FieldKind
 from shipper.store import untyped
@@ -64,12 +64,8 @@ class Records:
         default="0s",
         key="from",
     )
-    until_ms: int | None = option(
-        SPAN,
-        "The last record is before this time. Without it, there is one record.",
-        default="none",
-        factory=absent,
-        key="until",
+    until_ms: int | None = optional(
+        SPAN, "The last record is before this time. Without it, there is one record.", key="until"
     )
     every_ms: int = option(
         SPAN.between("1ms", "30d"), "Interval between records.", default="1m", key="every"
@@ -110,9 +106,7 @@ class Expected:
         default="none",
         factory=dict,
     )
-    summary: str | None = option(
-        TEXT, "Summary of the page; without it, any.", default="none", factory=absent
-    )
+    summary: str | None = optional(TEXT, "Summary of the page; without it, any.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,11 +19,7 @@ from shipper.alerts.rules.kind import (
 )
 from shipper.alerts.rules.values import QUERY, SPAN
 from shipper.alerts.verdict import VerdictState
-from shipper.config.options import Faults, option
-
-
-def _none() -> None:
-    """Stand for an option that was left out."""
+from shipper.config.options import Faults, option, optional
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +33,8 @@ class Absence:
         default="1d",
         key="seen_within",
     )
-    although: str | None = option(
-        QUERY,
-        "Query: expect records only in windows that have records of this query.",
-        default="none",
-        factory=_none,
+    although: str | None = optional(
+        QUERY, "Query: expect records only in windows that have records of this query."
     )
 
     @property

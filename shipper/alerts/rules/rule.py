@@ -33,6 +33,7 @@ from shipper.config.options import (
     Section,
     one_word_of,
     option,
+    optional,
     text_matching,
 )
 
@@ -52,10 +53,6 @@ def _words(of: type[StrEnum]) -> Scalar:
     return Scalar(kind.shown, lambda text: of(kind.parse(text)), kind.words)
 
 
-def _none() -> None:
-    """Stand for an option that was left out."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """A query over a time window, and the threshold at which it is a breach."""
@@ -68,42 +65,20 @@ class Rule:
         TEMPLATE,
         "One sentence for the page: a Jinja template with `value`, `group`, `reason` and others.",
     )
-    count: Count | None = option(
-        COUNTED, "Kind: number of records that match a query.", default="none", factory=_none
+    count: Count | None = optional(COUNTED, "Kind: number of records that match a query.")
+    ratio: Ratio | None = optional(Section(Ratio), "Kind: share of records among others.")
+    metric: Metric | None = optional(
+        Section(Metric), "Kind: average, percentile, minimum, maximum or sum of a numeric field."
     )
-    ratio: Ratio | None = option(
-        Section(Ratio), "Kind: share of records among others.", default="none", factory=_none
+    absence: Absence | None = optional(Section(Absence), "Kind: expected records that are missing.")
+    spike: Spike | None = optional(Section(Spike), "Kind: many more records than at another time.")
+    new_value: NewValue | None = optional(
+        Section(NewValue), "Kind: a value that was not seen before."
     )
-    metric: Metric | None = option(
-        Section(Metric),
-        "Kind: average, percentile, minimum, maximum or sum of a numeric field.",
-        default="none",
-        factory=_none,
+    burn_rate: BurnRate | None = optional(
+        Section(BurnRate), "Kind: an error budget that is used up too fast."
     )
-    absence: Absence | None = option(
-        Section(Absence), "Kind: expected records that are missing.", default="none", factory=_none
-    )
-    spike: Spike | None = option(
-        Section(Spike),
-        "Kind: many more records than at another time.",
-        default="none",
-        factory=_none,
-    )
-    new_value: NewValue | None = option(
-        Section(NewValue), "Kind: a value that was not seen before.", default="none", factory=_none
-    )
-    burn_rate: BurnRate | None = option(
-        Section(BurnRate),
-        "Kind: an error budget that is used up too fast.",
-        default="none",
-        factory=_none,
-    )
-    job: Job | None = option(
-        CONDITION,
-        "Kind: a problem of the alert job itself.",
-        default="none",
-        factory=_none,
-    )
+    job: Job | None = optional(CONDITION, "Kind: a problem of the alert job itself.")
     over_ms: int = option(
         SPAN.between("1s", "30d"), "Length of the window.", default="5m", key="over"
     )
@@ -113,17 +88,12 @@ class Rule:
         default="1m",
         key="every",
     )
-    above: float | None = option(
-        THRESHOLD, "A value above this is a breach.", default="none", factory=_none
-    )
-    below: float | None = option(
-        THRESHOLD, "A value below this is a breach.", default="none", factory=_none
-    )
-    at_least: int | None = option(
+    above: float | None = optional(THRESHOLD, "A value above this is a breach.")
+    below: float | None = optional(THRESHOLD, "A value below this is a breach.")
+    at_least: int | None = optional(
         COUNT,
         "Minimum number of records in the window for a breach.",
         default="50 for `ratio` and `burn_rate`, 20 for `spike`, otherwise 1",
-        factory=_none,
     )
     for_ms: int = option(
         SPAN.between("0s", "7d"),
@@ -148,12 +118,7 @@ class Rule:
         "it has ended, for rules about the pipeline itself.",
         default="watermark",
     )
-    runbook: str | None = option(
-        _RUNBOOK,
-        "What to do: the name of a runbook, or a URL.",
-        default="none",
-        factory=_none,
-    )
+    runbook: str | None = optional(_RUNBOOK, "What to do: the name of a runbook, or a URL.")
 
     def faults(self) -> Faults:
         """Yield (key, fault, remedy) for values that contradict each other."""
