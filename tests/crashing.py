@@ -3,7 +3,8 @@ The command line of the shipper, ended by kill -9 at a step.
 
     python -m tests.crashing STEP N COMMAND …     at the Nth time that the step is reached
 
-STEP is the name of a `shipper.crashpoints.CrashPoint`.
+STEP is the name of a `shipper.crashpoints.CrashPoint`. The embedded store makes pieces of a few
+commits, and removes them at once when they are replaced, so that each step comes up soon.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import sys
 from shipper import crashpoints
 from shipper.cli import main
 from shipper.crashpoints import CrashPoint
+from shipper.store.embedded import commits, compactor
 
 
 def crash_at(chosen: CrashPoint, count: int) -> None:
@@ -30,5 +32,7 @@ def crash_at(chosen: CrashPoint, count: int) -> None:
 
 
 if __name__ == "__main__":
+    commits.PIECE_COMMITS = 3  # type: ignore[misc]
+    compactor.GRACE_MS = -1  # type: ignore[misc]
     crash_at(CrashPoint[sys.argv[1]], int(sys.argv[2]))
     main(sys.argv[3:])

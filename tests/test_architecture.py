@@ -120,6 +120,8 @@ CLOCK_AND_THREADS = {
     "emit": "lives in the application, which has no composition of ours",
     "alerts.alerters.apprise": "Apprise bounds no try; one that takes too long is left behind",
     "process.signals": "a handler may take no lock; a thread does it, which only sets flags",
+    "deliver.outputs.embedded": "makes pieces of the store beside the publishing, one thread",
+    "store.embedded.view": "a thread interrupts what takes longer than its limit",
     "tail.watch": "starts the thread of watchdog, which only sets a flag",
 }
 

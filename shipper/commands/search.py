@@ -15,11 +15,13 @@ from shipper.commands.moments import as_duration, as_moment
 from shipper.commands.stores import open_store
 from shipper.store.api import DateHistogram, Question, Selection, Sort, Terms, buckets_of
 from shipper.store.hit_text import hit_json, hit_text
-from shipper.text import Paint, counted
+from shipper.store.opening import ReadLimits
+from shipper.text import Paint, counted, safe
 from shipper.view import buckets as view
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     from shipper.store.api import AggregateAnswer, Hit, Store
 
@@ -42,6 +44,8 @@ class SearchOptions:
     by: str | None
     every: int | None
     follow: bool
+    timeout: int
+    partial: bool
 
     def __post_init__(self) -> None:
         """Refuse options that cannot be combined."""
@@ -116,6 +120,19 @@ class SearchOptions:
     "--every", callback=as_duration, metavar="D", help="Count records per time slot, such as 1m."
 )
 @click.option("--follow", is_flag=True, help="Show new records as they arrive, until Ctrl-C.")
+@click.option(
+    "--timeout",
+    callback=as_duration,
+    default="60s",
+    show_default=True,
+    metavar="D",
+    help="Longest time for an answer of the embedded store.",
+)
+@click.option(
+    "--partial",
+    is_flag=True,
+    help="Answer without the damaged files of the embedded store, and name them.",
+)
 @common_options
 @click.pass_obj
 def search(invocation: Invocation, /, **given: Any) -> int:
@@ -127,7 +144,8 @@ def search(invocation: Invocation, /, **given: Any) -> int:
     """
     options = SearchOptions(**given)
     _check_slots(options, invocation)
-    with open_store(invocation) as store:
+    limits = ReadLimits(options.timeout / 1000, _warn if options.partial else None)
+    with open_store(invocation, limits) as store:
         if options.follow:
             return _follow(store, options, invocation)
         if options.count:
@@ -139,6 +157,10 @@ def search(invocation: Invocation, /, **given: Any) -> int:
         if options.every is not None:
             return _every(store, options, options.every, invocation)
         return _hits(store, options, invocation)
+
+
+def _warn(damaged: Path, fault: str) -> None:
+    click.echo(safe(f"shipper: left out {damaged}: {fault}"), err=True)
 
 
 def _hits(store: Store, options: SearchOptions, invocation: Invocation) -> int:

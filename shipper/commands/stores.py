@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from shipper.config.main import load
-from shipper.store.opening import store_of
+from shipper.store.opening import DEFAULT_LIMITS, ReadLimits, store_of
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from shipper.store.origins import OriginStore
 
 
-def open_store(invocation: Invocation) -> AbstractContextManager[OriginStore]:
+def open_store(
+    invocation: Invocation, limits: ReadLimits = DEFAULT_LIMITS
+) -> AbstractContextManager[OriginStore]:
     """
     Open the store of the config for the length of a `with`.
 
@@ -23,4 +25,4 @@ def open_store(invocation: Invocation) -> AbstractContextManager[OriginStore]:
         ConfigError: the config is wrong, or names no store that can be searched.
         StoreUnavailable: there are no records yet, or the store cannot be read now.
     """
-    return closing(store_of(load(invocation.config)))
+    return closing(store_of(load(invocation.config), limits))

@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from shipper.config.outputs import ElasticsearchOutput, EmbeddedOutput, LogstashOutput
 from shipper.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from shipper.config.main import Config
     from shipper.store.origins import OriginStore
 
 
-def store_of(config: Config) -> OriginStore:
+@dataclass(frozen=True, slots=True)
+class ReadLimits:
+    """
+    How a reader of the embedded store behaves.
+
+    An answer takes `timeout_seconds` at most. With `on_damaged`, damaged files are left out of it,
+    and it is called with path and fault of each.
+    """
+
+    timeout_seconds: float = 60.0
+    on_damaged: Callable[[Path, str], None] | None = None
+
+
+DEFAULT_LIMITS: Final = ReadLimits()
+
+
+def store_of(config: Config, limits: ReadLimits = DEFAULT_LIMITS) -> OriginStore:
     """
     Open the store that a config searches: `search`, or else its output.
 
@@ -25,7 +43,7 @@ def store_of(config: Config) -> OriginStore:
     place = config.search or config.output
     match place:
         case EmbeddedOutput():
-            return open_embedded(place.path)
+            return open_embedded(place.path, limits)
         case ElasticsearchOutput():
             return open_elasticsearch(place, config.namespace)
         case LogstashOutput():
@@ -40,16 +58,16 @@ def store_of(config: Config) -> OriginStore:
             )
 
 
-def open_embedded(path: Path) -> OriginStore:
+def open_embedded(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> OriginStore:
     """
-    Open the embedded index at `path` for reading; another process may be writing to it.
+    Open the embedded store at `path` for reading; another process may be writing to it.
 
     Raises:
-        StoreUnavailable: there is no index.
+        StoreUnavailable: there is no store.
     """
     from shipper.store.embedded.reader import EmbeddedStore  # noqa: PLC0415 - only searches need it
 
-    return EmbeddedStore(path)
+    return EmbeddedStore(path, limits)
 
 
 def open_elasticsearch(output: ElasticsearchOutput, namespace: str = "*") -> OriginStore:

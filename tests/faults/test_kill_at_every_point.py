@@ -26,6 +26,7 @@ from tests.faults.killing import crash, crash_and_delete, dead_letters, finish, 
 from tests.faults.live import Origin, writer
 from tests.faults.table import told
 from tests.servers.elasticsearch_scripted import Asked, Says, item, items, scripted_server
+from tests.store import test_embedded_writer
 
 if TYPE_CHECKING:
     from tests.acceptance.server import Site
@@ -49,11 +50,18 @@ ON_THE_WAY = (
 )
 HELD = (CrashPoint.HOLD_LINKED, CrashPoint.HOLD_UNLINKED)
 INDEX = (CrashPoint.INDEXING, CrashPoint.INDEXED)
+SIDE_WORK = (
+    CrashPoint.PIECE_WRITTEN,
+    CrashPoint.PIECE_PUBLISHED,
+    CrashPoint.REPLACED_REMOVED,
+)
 REFUSED = (CrashPoint.WRAPPED, CrashPoint.LETTER_WRITTEN, CrashPoint.LETTER_SYNCED)
 REPLAYED = (CrashPoint.LETTERS_REWRITTEN, CrashPoint.LETTERS_REPLACED)
 
 
-@pytest.mark.parametrize("step", [*ON_THE_WAY, *INDEX, *HELD], ids=lambda step: step.name)
+@pytest.mark.parametrize(
+    "step", [*ON_THE_WAY, *INDEX, *SIDE_WORK, *HELD], ids=lambda step: step.name
+)
 def test_shipping_to_the_index(site: Site, outcome: Outcome, step: CrashPoint) -> None:
     """Killed at any step on the way to the index, every record is stored once."""
     deleted = 0
@@ -201,6 +209,7 @@ def test_every_point_is_crashed_at() -> None:
     used = {*re.findall(r"crashpoints\.reached\(CrashPoint\.(\w+)\)", source)}
 
     of_the_alert_job = {CrashPoint[name] for name in test_alert_job.STEPS}
-    crashed = {*ON_THE_WAY, *HELD, *INDEX, *REFUSED, *REPLAYED, *of_the_alert_job}
+    crashed = {*ON_THE_WAY, *HELD, *INDEX, *SIDE_WORK, *REFUSED, *REPLAYED, *of_the_alert_job}
+    crashed |= {*test_embedded_writer.POINTS}
     assert {point.name for point in CrashPoint} == used
     assert crashed == {*CrashPoint}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shipper.store.embedded.layout import StoredFile, list_store, replaced_files
 from shipper.store.embedded.writer import EmbeddedWriter
 
 RUN = "01JKABCDEFGHJKMNPQRSTVWXYZ"
@@ -180,9 +181,16 @@ def write(writer: EmbeddedWriter, records: Sequence[Record]) -> list[tuple[int, 
     )
 
 
+def drop(piece: StoredFile) -> None:
+    """Remove a piece, as retention does: what it has replaced goes first."""
+    for file, by in replaced_files(piece.path.parent):
+        if by.path == piece.path:
+            file.path.unlink()
+    piece.path.unlink()
+
+
 def roll(writer: EmbeddedWriter, path: Path) -> None:
     """Make the writer turn its commits into a piece, as it does when they are old."""
     written = max(file.stat().st_mtime_ns for file in path.glob("main/*.ndjson")) // 1_000_000
-    for _ in range(2):  # the second removes what the first has replaced
-        writer.retain(written + KEEP_SECONDS * 1000 // 30 + 1)
-    assert not [*path.glob("main/*.ndjson")]
+    writer.retain(written + KEEP_SECONDS * 1000 // 30 + 1)
+    assert all(file.is_piece for file in list_store(path))

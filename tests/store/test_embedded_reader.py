@@ -25,10 +25,9 @@ from shipper.store.api import (
     Terms,
 )
 from shipper.store.embedded import layout, tally
-from shipper.store.embedded.reader import EmbeddedStore
 from shipper.store.embedded.writer import EmbeddedWriter
-from shipper.store.opening import open_embedded
-from tests.store.store_records import KEEP_SECONDS, NOON, record, roll, write, write_parts
+from shipper.store.opening import ReadLimits, open_embedded
+from tests.store.store_records import KEEP_SECONDS, NOON, drop, record, roll, write, write_parts
 
 
 @pytest.fixture
@@ -159,7 +158,7 @@ def test_parts_come_and_go_while_readers_ask(path: Path, writer: EmbeddedWriter)
             roll(writer, path)
             found = layout.list_store(path)
             if len(found) > 3:
-                found[0].path.unlink()
+                drop(found[0])
     stop.set()
     for reader in readers:
         reader.join(30)
@@ -172,9 +171,9 @@ def test_a_piece_that_vanishes_between_listing_and_opening_is_left_out(
 ) -> None:
     """A piece that was just dropped is not an error: the listing is made anew."""
     write_parts(path, [[record(0)], [record(1)], []])
-    store = EmbeddedStore(path)
+    store = open_embedded(path)
     listed = [layout.list_store(path)]
-    listed[0][0].path.unlink()
+    drop(listed[0][0])
     fresh = layout.list_store
     monkeypatch.setattr(layout, "list_store", lambda at: listed.pop() if listed else fresh(at))
 
@@ -268,3 +267,34 @@ def test_a_late_record_is_found_in_a_part_of_another_day(
     roll(writer, path)
     write(writer, [record(3, NOON + 6 * DAY, level="INFO")])
     assert store.count(first) == store.ask([Question(first)])[0].total == 1
+
+
+# Limits of time, and damage.
+
+
+def test_an_answer_has_a_time_limit(path: Path) -> None:
+    """A question that takes too long ends with the remedy; the next one is answered."""
+    write_parts(path, [[record(i, message=f"word {i} " * 50) for i in range(3000)]])
+    store = open_embedded(path, ReadLimits(timeout_seconds=0.001))
+    slow = " OR ".join(f"message:*{i}*{i}*{i}*" for i in range(100))
+
+    with pytest.raises(StoreUnavailable, match=r"within 0\.001 seconds.*--timeout"):
+        store.count(Selection(slow))
+
+    store = open_embedded(path)
+    assert store.count(Selection(slow)) == 3000
+
+
+def test_damaged_files_are_left_out_on_request(path: Path) -> None:
+    """With `on_damaged` the rest is answered, and every damaged file is named, once."""
+    write_parts(path, [[record(0)], [record(1)], [record(2)], []])
+    _, piece, _ = (file for file in layout.list_store(path) if file.is_piece)
+    piece.path.write_bytes(b"PAR1 and then nothing")
+    with pytest.raises(StoreUnavailable, match=piece.path.name):
+        open_embedded(path).count(Selection())
+    named = []
+
+    store = open_embedded(path, ReadLimits(on_damaged=lambda file, _: named.append(file)))
+
+    assert [store.count(Selection()) for _ in range(2)] == [2, 2]
+    assert named == [piece.path]

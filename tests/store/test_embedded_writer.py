@@ -7,18 +7,20 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from shipper import crashpoints, files
 from shipper.crashpoints import CrashPoint
 from shipper.errors import StoreUnavailable
 from shipper.store.api import Selection
-from shipper.store.embedded import layout
+from shipper.store.embedded import layout, pieces
 from shipper.store.embedded.writer import EmbeddedWriter
 from shipper.store.opening import open_embedded
 from tests.store.store_records import (
@@ -34,6 +36,7 @@ from tests.store.store_records import (
     write,
 )
 
+MIB = 1 << 20
 GIB = 1 << 30
 
 
@@ -543,3 +546,158 @@ def retain_often(writer: EmbeddedWriter, path: Path, now: int) -> None:
     for _ in range(3):
         writer.retain(now)
         age_files(path, NOON)
+
+
+# Side work beside the writing.
+
+
+def test_a_commit_that_is_not_sure_is_in_no_piece(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a failed call left on the disk becomes no piece: the next call has its number."""
+    writer = open_writer(path)
+    write(writer, some(3))
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "sync", fail)
+        with pytest.raises(StoreUnavailable, match="lights"):
+            write(writer, some(1, 100))
+
+    assert writer.compact() == 3
+    write(writer, some(5, 3))
+
+    assert writer.compact() == 8
+    assert stored(path) == ids(some(8))
+    writer.close()
+
+
+def test_pieces_are_made_beside_the_writing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One thread stores while another makes pieces and merges them: nothing is lost or doubled."""
+    monkeypatch.setattr("shipper.store.embedded.commits.PIECE_COMMITS", 2)
+    monkeypatch.setattr("shipper.store.embedded.compactor.GRACE_MS", -1)
+    writer = open_writer(path)
+    stop = threading.Event()
+    failures: list[BaseException] = []
+
+    def side_work() -> None:
+        try:
+            while not stop.is_set():
+                writer.make_pieces()
+        except BaseException as error:  # noqa: BLE001 - it fails the test below
+            failures.append(error)
+
+    thread = threading.Thread(target=side_work)
+    thread.start()
+    for start in range(0, 300, 3):
+        write(writer, some(3, start))
+        assert writer.positions_of(RUN, start, start + 2) == [start, start + 1, start + 2]
+    stop.set()
+    thread.join(30)
+    writer.make_pieces()
+
+    assert failures == []
+    assert stored(path) == ids(some(300))
+    assert len(layout.list_store(path)) < 40
+    writer.close()
+
+
+def test_a_writer_that_falls_behind_makes_the_pieces_itself(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without side work the number of commits stays bounded."""
+    monkeypatch.setattr("shipper.store.embedded.commits.PIECE_COMMITS", 2)
+    monkeypatch.setattr("shipper.store.embedded.compactor.BEHIND", 3)
+    writer = open_writer(path)
+    for number in range(30):
+        write(writer, some(1, number))
+        assert sum(not file.is_piece for file in layout.list_store(path)) <= 6
+
+    assert stored(path) == ids(some(30))
+    writer.close()
+
+
+def test_records_too_large_for_the_memory_stay_as_they_are(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A piece that cannot be made or merged is left out; the others are made, all is found."""
+    whole = pieces._write
+
+    def write_piece(*args: Any) -> Path:
+        first, last = args[3]
+        if first <= 2 <= last:
+            raise duckdb.OutOfMemoryException("out of memory")
+        return whole(*args)
+
+    monkeypatch.setattr(pieces, "_write", write_piece)
+    writer = open_writer(path)
+    for number in range(5):
+        write(writer, some(2, 2 * number))
+    writer.compact()
+
+    kinds = [(file.first, file.last, file.is_piece) for file in layout.list_store(path)]
+    assert kinds == [(1, 1, True), (2, 2, False), (3, 5, True)]
+    assert stored(path) == ids(some(10))
+    writer.close()
+
+
+def test_a_record_of_16_mib_becomes_a_piece(path: Path) -> None:
+    """The largest line that the shipper reads is stored, found, and part of a piece."""
+    writer = open_writer(path)
+    text = "long " * (16 * MIB // 5)
+    write(writer, [*some(2), record(2, NOON, message=f"needle {text}")])
+
+    writer.compact()
+
+    store = open_embedded(path)
+    (hit,) = store.search(Selection("message:needle"), limit=5).hits
+    assert hit.source["message"] == f"needle {text}"
+    writer.close()
+
+
+def test_ten_thousand_keys_are_stored(path: Path) -> None:
+    """Any number of distinct keys is stored and found; none of them becomes a column."""
+    writer = open_writer(path)
+    write(
+        writer, [record(i, extra={f"key{10 * i + j}": j for j in range(10)}) for i in range(1000)]
+    )
+    writer.compact()
+
+    store = open_embedded(path)
+    assert [hit.id for hit in store.search(Selection("key9987:7"), limit=5).hits] == [f"{RUN}-998"]
+    writer.close()
+
+
+# Other versions.
+
+
+def test_a_piece_of_another_version_has_other_columns(path: Path) -> None:
+    """Columns that a piece lacks have no values, and those that this version lacks are left out."""
+    writer = open_writer(path)
+    write(writer, some(3, logger="a"))
+    roll(writer, path)
+    (piece,) = layout.list_store(path)
+    other = path / "other"
+    chosen = "SELECT * EXCLUDE (user_agent, \"host.name\"), 'x' AS newer"
+    duckdb.execute(f"COPY ({chosen} FROM '{piece.path}') TO '{other}' (FORMAT parquet)")
+    other.rename(piece.path)
+    write(writer, some(3, 3, logger="a", user_agent="curl"))
+    roll(writer, path)
+
+    store = open_embedded(path)
+    assert store.count(Selection("logger:a")) == 6
+    assert store.count(Selection("user_agent:*")) == 3
+    assert writer.compact() == 6
+    assert stored(path) == ids(some(6))
+    writer.close()
+
+
+def test_a_file_of_a_later_form_is_named(path: Path) -> None:
+    """A file with a name of another form is no part of an answer that leaves it out silently."""
+    writer = open_writer(path)
+    write(writer, some(3))
+    writer.close()
+    (path / "main/000000000002.v9.parquet").touch()
+
+    with pytest.raises(StoreUnavailable, match=r"v9\.parquet.*version of shipper"):
+        open_embedded(path)
+    with pytest.raises(StoreUnavailable, match=r"v9\.parquet.*version of shipper"):
+        open_writer(path)

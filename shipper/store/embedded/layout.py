@@ -26,6 +26,7 @@ from __future__ import annotations
 import os
 import re
 import zlib
+from bisect import bisect_right
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -128,14 +129,24 @@ def list_writer(folder: Path) -> list[StoredFile]:
     return _longest(file for name in names if (file := _parse(folder, name)))
 
 
-def replaced_files(folder: Path) -> list[Path]:
-    """Return the files whose commits lie within a longer range, and what a crash left over."""
-    kept = {file.path.name for file in list_writer(folder)}
+def replaced_files(folder: Path) -> list[tuple[StoredFile, StoredFile]]:
+    """Return the files whose commits lie within a longer range, each with that file."""
+    files = [file for name in os.listdir(folder) if (file := _parse(folder, name))]
+    kept = _longest(files)
+    paths = {file.path for file in kept}
+    firsts = [file.first for file in kept]
     return [
-        folder / name
-        for name in os.listdir(folder)
-        if name.endswith(NEW) or (_parse(folder, name) and name not in kept)
+        (file, kept[bisect_right(firsts, file.first) - 1])
+        for file in files
+        if file.path not in paths
     ]
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what a crash left half written; only for the one writer, before it begins."""
+    for name in os.listdir(folder):
+        if name.endswith(NEW):
+            (folder / name).unlink()
 
 
 def _parse(folder: Path, name: str) -> StoredFile | None:
@@ -146,6 +157,11 @@ def _parse(folder: Path, name: str) -> StoredFile | None:
         first, last, earliest, latest, records = map(int, match.groups()[:5])
         times, crc = (earliest, latest), int(match[6], 16)
         return StoredFile(folder.name, first, last, folder / name, times, records, crc)
+    if name.endswith((".ndjson", ".parquet")):
+        raise StoreUnavailable(
+            f"the file {folder / name} is none that this version writes",
+            "use the version of shipper that wrote it, or move it out of the store",
+        )
     return None
 
 

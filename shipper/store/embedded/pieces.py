@@ -1,42 +1,61 @@
 """
 Makes pieces: of commits, and of smaller pieces.
 
-A piece is written under another name, synced, and renamed. What it replaces is removed by the
-next call of `retain`: a reader that has just listed the folder can still read it (layout.py). The
-order of records stays; nothing is sorted.
+A piece is written under another name, synced, and renamed. What it replaces is removed later
+(compactor.py). The order of records stays; nothing is sorted.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from shipper import crashpoints
 from shipper.crashpoints import CrashPoint
 from shipper.files import sync
-from shipper.store.embedded.columns import literal, paths_list, read_commits
+from shipper.store.embedded.columns import literal, paths_list, read_any_pieces, read_commits
 from shipper.store.embedded.layout import NEW, StoredFile, crc_of, piece_path, publish
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from collections.abc import Set as AbstractSet
     from pathlib import Path
 
     import duckdb
 
 MERGED: Final = 8  # pieces of one tier that become one of the next
-MAX_RECORDS: Final = 200_000  # a merge of so many takes a second, in which nothing is acked
-FIRST_TIER: Final = 20_000
-_FORM: Final = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE 20480"
+MAX_RECORDS: Final = 1_300_000  # eight times eight times the smallest piece of a busy store
+FIRST_TIER: Final = 500
+_FORM: Final = (
+    "FORMAT parquet, PARQUET_VERSION V2, COMPRESSION zstd, COMPRESSION_LEVEL 1, "
+    "ROW_GROUP_SIZE 20480"
+)
 
 
-def make_piece(connection: duckdb.DuckDBPyConnection, files: Sequence[StoredFile]) -> Path | None:
-    """Make one piece of adjoining files; return its path, None if they have no records."""
+@dataclass(frozen=True, slots=True)
+class MergeLimits:
+    """The most bytes, and milliseconds from the first to the last record, of a merged piece."""
+
+    size: int
+    extent_ms: int
+
+
+def make_piece(connection: duckdb.DuckDBPyConnection, files: Sequence[StoredFile]) -> Path:
+    """Make one piece of adjoining files, and return its path."""
     folder = files[0].path.parent
     paths = [file.path for file in files]
-    if files[0].is_piece:
-        records = f"SELECT * FROM read_parquet({paths_list(paths)})"
-    else:
-        records = read_commits(paths)
+    records = read_any_pieces(paths) if files[0].is_piece else read_commits(paths)
     new = folder / f"{files[0].first:012d}-{files[-1].last:012d}.parquet{NEW}"
+    try:
+        return _write(connection, records, new, (files[0].first, files[-1].last))
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
+
+
+def _write(
+    connection: duckdb.DuckDBPyConnection, records: str, new: Path, commits: tuple[int, int]
+) -> Path:
     connection.execute(f"COPY ({records}) TO {literal(new)} ({_FORM})")
     row = connection.execute(
         f"SELECT min(_ms), max(_ms), count(*) FROM read_parquet({paths_list([new])})"
@@ -45,34 +64,46 @@ def make_piece(connection: duckdb.DuckDBPyConnection, files: Sequence[StoredFile
     sync(new)
     new.chmod(0o600)
     earliest, latest, count = row
-    times = (earliest or 0, latest or 0)
-    path = piece_path(folder, (files[0].first, files[-1].last), times, count, crc_of(new))
+    path = piece_path(new.parent, commits, (earliest or 0, latest or 0), count, crc_of(new))
     crashpoints.reached(CrashPoint.PIECE_WRITTEN)
     publish(new, path)
     crashpoints.reached(CrashPoint.PIECE_PUBLISHED)
     return path
 
 
-def next_merge(files: Sequence[StoredFile]) -> list[StoredFile]:
+def next_merge(
+    files: Sequence[StoredFile], limits: MergeLimits, unfit: AbstractSet[Path]
+) -> list[StoredFile]:
     """
-    Return the adjoining pieces to merge next; none if there is nothing to do.
+    Return the adjoining pieces to merge next, none of `unfit`; none if there is nothing to do.
 
     They are of one tier and of one day, so that retention by age drops whole files.
     """
     run: list[StoredFile] = []
     for file in files:
-        if not file.is_piece or file.day is None:
+        if not file.is_piece or file.day is None or file.path in unfit:
             run = []
             continue
         fits = run and file.day == run[0].day and _tier(file) == _tier(run[0])
         run = [*run, file] if fits else [file]
-        if len(run) == MERGED and sum(each.records for each in run) <= MAX_RECORDS:
-            return run
+        if len(run) == MERGED:
+            if _is_within(run, limits):
+                return run
+            run = run[1:]
     return []
 
 
+def _is_within(files: Sequence[StoredFile], limits: MergeLimits) -> bool:
+    times = [ms for file in files for ms in file.times or ()]
+    return (
+        sum(file.records for file in files) <= MAX_RECORDS
+        and max(times) - min(times) <= limits.extent_ms
+        and sum(file.path.stat().st_size for file in files) <= limits.size
+    )
+
+
 def _tier(file: StoredFile) -> int:
-    tier, size = 0, FIRST_TIER * 2
-    while file.records > size:
-        tier, size = tier + 1, size * MERGED
+    tier, most = 0, FIRST_TIER
+    while file.records > most:
+        tier, most = tier + 1, most * MERGED
     return tier

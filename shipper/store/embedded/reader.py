@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from shipper.store.api import Hit
     from shipper.store.embedded.view import View
+    from shipper.store.opening import ReadLimits
     from shipper.store.origins import OriginRange
 
 PORTION: Final = 10_000  # records of one step of `follow`
@@ -39,10 +40,10 @@ class EmbeddedStore:
         StoreUnavailable: there is no store.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, limits: ReadLimits) -> None:
         self._path = path
         layout.list_store(path)
-        self._views = Views(path)
+        self._views = Views(path, limits)
         self._views.current()
 
     def search(self, selection: Selection, *, limit: int, sort: Sort = Sort.DESC) -> Hits:

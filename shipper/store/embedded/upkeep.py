@@ -5,18 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import duckdb
-
-from shipper.store.embedded.columns import paths_list, read_commits
 from shipper.store.embedded.engine import READ_MEMORY, connect
-from shipper.store.embedded.layout import crc_of, list_store
+from shipper.store.embedded.layout import list_store
+from shipper.store.embedded.sound import file_fault
 from shipper.store.embedded.writer import EmbeddedWriter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    from shipper.store.embedded.layout import StoredFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +72,8 @@ def verify(root: Path) -> Iterator[FileFault | None]:
     """
     connection = connect(root, memory=READ_MEMORY)
     for file in list_store(root):
-        yield _fault(connection, file)
+        fault = file_fault(connection, file)
+        yield None if fault is None else FileFault(file.path, fault)
 
 
 def compact(root: Path) -> int:
@@ -94,27 +91,3 @@ def compact(root: Path) -> int:
         finally:
             writer.close()
     return records
-
-
-def _fault(connection: duckdb.DuckDBPyConnection, file: StoredFile) -> FileFault | None:
-    paths = [file.path]
-    source = (
-        f"SELECT * FROM read_parquet({paths_list(paths)})" if file.is_piece else read_commits(paths)
-    )
-    try:
-        if file.is_piece and crc_of(file.path) != file.crc:
-            return FileFault(file.path, "its content has changed: the checksum differs")
-        # Every column is read, so that every page is decompressed.
-        row = connection.execute(
-            f"SELECT count(*), min(_order >> 32), max(_order >> 32), min(_ms), max(_ms), "
-            f"sum(hash(COLUMNS(*))) IS NULL FROM ({source})"
-        ).fetchone()
-    except (duckdb.Error, OSError) as error:
-        return FileFault(file.path, str(error).splitlines()[0])
-    assert row is not None
-    count, first, last, earliest, latest = row[:5]
-    if count and not file.first <= first <= last <= file.last:
-        return FileFault(file.path, f"it holds the commits {first} to {last}")
-    if file.is_piece and count and (count, (earliest, latest)) != (file.records, file.times):
-        return FileFault(file.path, f"it holds {count} records, and its name says {file.records}")
-    return None

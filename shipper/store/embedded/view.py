@@ -7,7 +7,9 @@ piece has replaced it.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import duckdb
@@ -15,22 +17,25 @@ import duckdb
 from shipper.errors import StoreUnavailable
 from shipper.store.embedded import layout
 from shipper.store.embedded.columns import (
-    COLUMNS,
     ORDER_BITS,
+    STORED,
     literal,
-    paths_list,
     quoted,
+    read_any_pieces,
     read_commits,
+    read_pieces,
 )
 from shipper.store.embedded.engine import READ_MEMORY, connect
+from shipper.store.embedded.sound import file_fault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from shipper.store.api import Selection
     from shipper.store.embedded.compile import Compiler
     from shipper.store.embedded.layout import StoredFile
+    from shipper.store.opening import ReadLimits
 
 ATTEMPTS: Final = 20  # the writer may replace files between the listing and the reading
 
@@ -47,6 +52,7 @@ class View:
 
     pieces: Sequence[StoredFile]
     newest: dict[str, int]  # the last commit of each writer
+    same_columns: bool  # whether all pieces have the columns of this version
 
     def source(self, selection: Selection | None = None) -> str:
         """Return the SQL of the records, without pieces that lie outside of the selection."""
@@ -54,8 +60,9 @@ class View:
         for piece in self.pieces:
             if selection is None or not _is_outside(piece, selection):
                 by_writer.setdefault(piece.writer, []).append(piece.path)
+        read = read_pieces if self.same_columns else read_any_pieces
         parts = [
-            f"SELECT {literal(writer)} AS _writer, * FROM read_parquet({paths_list(paths)})"
+            f"SELECT {literal(writer)} AS _writer, * FROM ({read(paths)})"
             for writer, paths in by_writer.items()
         ]
         return " UNION ALL ".join([*parts, "SELECT * FROM commits"])
@@ -64,10 +71,13 @@ class View:
 class Views:
     """The connection of a reader, and the commits that it has read."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, limits: ReadLimits) -> None:
         self.root = root
+        self._left_out: set[Path] = set()  # damaged files
+        self._limits = limits
+        self._same_columns = True
         self._connection = connect(root, memory=READ_MEMORY)
-        columns = ", ".join(f"{quoted(name)} {kind}" for name, kind in self._columns().items())
+        columns = ", ".join(f"{quoted(name)} {kind}" for name, kind in STORED.items())
         self._connection.execute(f"CREATE TABLE commits (_writer VARCHAR, {columns})")
         self._loaded: set[CommitFile] = set()
 
@@ -85,21 +95,63 @@ class Views:
         Return what `ask` finds in the files as of now; asked again if they change meanwhile.
 
         Raises:
-            StoreUnavailable: there is no store, or it can't be read.
+            StoreUnavailable: there is no store, it can't be read, or this takes too long.
         """
-        for _ in range(ATTEMPTS):
-            files = layout.list_store(self.root)
-            try:
-                self._load([file for file in files if not file.is_piece])
-                return ask(_view(files))
-            except (duckdb.Error, OSError) as error:
-                failed = error
-                if all(file.path.exists() for file in files):
-                    break
+        with self._in_time():
+            for _ in range(ATTEMPTS):
+                files = [f for f in layout.list_store(self.root) if f.path not in self._left_out]
+                try:
+                    self._load([file for file in files if not file.is_piece])
+                    return ask(_view(files, same_columns=self._same_columns))
+                except duckdb.InterruptException:
+                    raise
+                except (duckdb.Error, OSError) as error:
+                    failed = error
+                    if all(file.path.exists() for file in files):
+                        if self._same_columns:
+                            self._same_columns = False
+                        elif not self._leave_out(files):
+                            break
         raise StoreUnavailable(
             f"cannot read the store {self.root}: {failed}",
             "if the disk is intact, move the file that is named away (its records are lost)",
         ) from failed
+
+    @contextmanager
+    def _in_time(self) -> Iterator[None]:
+        """Interrupt what takes longer than the limit."""
+        done = Event()
+        Thread(target=self._interrupt, args=(done,), name="timeout", daemon=True).start()
+        try:
+            yield
+        except duckdb.InterruptException as error:
+            raise StoreUnavailable(
+                f"the store {self.root} did not answer within "
+                f"{self._limits.timeout_seconds:g} seconds",
+                "ask for a shorter time (--since, --until), or wait longer (--timeout)",
+            ) from error
+        finally:
+            done.set()
+
+    def _interrupt(self, done: Event) -> None:
+        """Interrupt statements from the time limit on, until the answer is given up."""
+        pause = self._limits.timeout_seconds
+        while not done.wait(pause):
+            self._connection.interrupt()
+            pause = 0.1  # the one before may have fallen between two statements
+
+    def _leave_out(self, files: Sequence[StoredFile]) -> bool:
+        """Leave the damaged files out from now on, if that is allowed; return whether it was."""
+        report = self._limits.on_damaged
+        if report is None:
+            return False
+        known = len(self._left_out)
+        for file in files:
+            fault = file_fault(self._connection, file)
+            if fault is not None:
+                self._left_out.add(file.path)
+                report(file.path, fault)
+        return len(self._left_out) > known
 
     def rows(self, sql: str, compiler: Compiler) -> list[tuple[Any, ...]]:
         """Return the rows of a statement."""
@@ -127,21 +179,17 @@ class Views:
             )
             self._loaded |= {new for new, file in there.items() if file in files}
 
-    @staticmethod
-    def _columns() -> dict[str, str]:
-        return {n: "BIGINT" if k == "TIMESTAMP" else k for n, k in COLUMNS.items()}
-
 
 def _identity(file: StoredFile) -> CommitFile:
     stat = file.path.stat()
     return file.writer, file.first, stat.st_ino, stat.st_mtime_ns
 
 
-def _view(files: Sequence[StoredFile]) -> View:
+def _view(files: Sequence[StoredFile], *, same_columns: bool) -> View:
     newest: dict[str, int] = {}
     for file in files:
         newest[file.writer] = max(newest.get(file.writer, 0), file.last)
-    return View([file for file in files if file.is_piece], newest)
+    return View([file for file in files if file.is_piece], newest, same_columns)
 
 
 def _is_outside(piece: StoredFile, selection: Selection) -> bool:

@@ -7,12 +7,14 @@ after a kill behind it, all of it is, although the call did not return. The call
 `origins_after(the last commit it knows of)`.
 
 A failed call is undone before the next one begins, so it may be repeated as it is or in other
-portions. Pieces are made by `retain`, between the calls.
+portions. Pieces are made by `retain`, which another thread may call (compactor.py).
 """
 
 from __future__ import annotations
 
+import logging
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
@@ -24,21 +26,22 @@ from shipper.fields import HEARTBEAT
 from shipper.files import open_locked, sync, write_whole
 from shipper.store.embedded import layout
 from shipper.store.embedded.columns import ORDER_BITS, SEPARATOR, literal, paths_list, read_commits
-from shipper.store.embedded.engine import WRITE_MEMORY, connect
+from shipper.store.embedded.commits import PendingCommits
+from shipper.store.embedded.compactor import Compactor
 from shipper.store.embedded.incoming import Documents, Incoming
 from shipper.store.embedded.lines import LineEncoder
-from shipper.store.embedded.pieces import make_piece, next_merge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from shipper.store.embedded.layout import StoredFile
 
-HOT_RECORDS: Final = 20_000  # commits with so many records become a piece
-HOT_COMMITS: Final = 200
-HOT_BYTES: Final = 16 << 20  # a piece is made in memory
+log = logging.getLogger(__name__)
+
 PORTION: Final = 50_000  # positions at a time
+ATTEMPTS: Final = 20  # files may be replaced between the listing and the reading
+_ORIGIN: Final = '_order, _stream, _position, run, seq, "event.dataset"'
 
 
 class EmbeddedWriter:
@@ -60,20 +63,23 @@ class EmbeddedWriter:
         """
         self._root = path
         self._folder = path / name
-        self._keep_ms = keep_seconds * 1000
-        self._max_bytes = max_bytes
         self._encoder = LineEncoder()
-        self._connection: duckdb.DuckDBPyConnection | None = None
         self._uncertain = False
-        self._hot: dict[int, int] = {}  # records by commit
+        self._commits = PendingCommits()
+        self._compactor = Compactor(
+            self._folder, self._commits, keep_ms=keep_seconds * 1000, max_bytes=max_bytes
+        )
         self._lock = _lock(path, self._folder)
         try:
-            self._clear()
+            layout.remove_unfinished(self._folder)
+            self._compactor.clear()
             self.commit = self._last_commit()
-            self._hot = {f.first: _count_lines(f) for f in self._files() if not f.is_piece}
+            for file in self._files():
+                if not file.is_piece:
+                    self._commits.add(file.first, *_size_of(file))
         except OSError as error:
             self.close()
-            raise _unusable(path, error) from error
+            raise unusable(path, error) from error
         except StoreUnavailable:
             self.close()
             raise
@@ -96,28 +102,29 @@ class EmbeddedWriter:
         number = self.commit + 1
         path = layout.commit_path(self._folder, number)
         try:
+            self._compactor.catch_up()
             self._undo(path)
             lines, refused = self._encoder.encode([*incoming], number)
             crashpoints.reached(CrashPoint.INDEXING)
             self._uncertain = True
-            write_whole(path, b"".join(lines), durable=True)
+            content = b"".join(lines)
+            write_whole(path, content, durable=True)
             crashpoints.reached(CrashPoint.INDEXED)
-        except OSError as error:
-            raise _unusable(self._root, error) from error
+        except (OSError, duckdb.Error) as error:
+            raise unusable(self._root, error) from error
         self._uncertain = False
         self.commit = number
-        self._hot[number] = len(lines)
+        self._commits.add(number, len(lines), len(content))
         return refused
 
     def origins_after(self, commit: int) -> Iterator[tuple[str, Sequence[int]]]:
         """Return stream and positions of all that was stored after that commit, in portions."""
         least, most = (commit + 1) << ORDER_BITS, (self.commit + 1) << ORDER_BITS
-        files = [file for file in self._files() if file.last > commit and file.first <= self.commit]
         rows = self._query(
             "SELECT coalesce(_stream, run) AS s, coalesce(_position, seq) AS p FROM ({files}) "
             f"WHERE _order >= {least} AND _order < {most} "
             f"AND \"event.dataset\" IS DISTINCT FROM '{HEARTBEAT}' ORDER BY s, p",
-            files,
+            lambda file: file.last > commit,
         )
         stream, positions = "", list[int]()
         for name, position in rows:
@@ -141,28 +148,26 @@ class EmbeddedWriter:
             "SELECT coalesce(_position, seq) AS p FROM ({files}) WHERE "
             f"(_stream = {text} OR (_stream IS NULL AND run = {text})) "
             f"AND coalesce(_position, seq) BETWEEN {first:d} AND {last:d} ORDER BY p",
-            self._files(),
+            lambda _: True,
         )
         return [row[0] for row in rows]
 
     def retain(self, now_ms: int) -> None:
         """
-        Make pieces, and drop old ones by age and size.
+        Drop what is too old or too much, and make pieces; see `Compactor.retain`.
 
-        A piece is dropped when its newest record or its last write is older than the time to keep;
-        the oldest are dropped while the store is larger than its limit.
+        Another thread may call this and `make_pieces` while this one stores.
 
         Raises:
             StoreUnavailable: a file cannot be written or dropped.
         """
-        try:
-            # Nothing may be dropped while a file that it has replaced is still there.
-            self._clear()
-            self._drop_by_age(now_ms - self._keep_ms)
-            self._drop_by_size()
-            self._compact(now_ms)
-        except (OSError, duckdb.Error) as error:
-            raise _unusable(self._root, error) from error
+        with self._errors():
+            self._compactor.retain(now_ms)
+
+    def make_pieces(self) -> None:
+        """Make the pieces that are due, and merge them; raise StoreUnavailable as `retain`."""
+        with self._errors():
+            self._compactor.make_pieces()
 
     def compact(self) -> int:
         """
@@ -171,13 +176,18 @@ class EmbeddedWriter:
         Raises:
             StoreUnavailable: a file cannot be written.
         """
-        try:
-            self._make_pieces([file for file in self._files() if not file.is_piece])
-            self._merge()
-            self._clear()
-        except (OSError, duckdb.Error) as error:
-            raise _unusable(self._root, error) from error
+        with self._errors():
+            self._compactor.compact_all()
         return self.documents
+
+    @property
+    def is_due(self) -> bool:
+        """Whether `make_pieces` has something to do."""
+        return self._commits.pieces_due() >= 1
+
+    def stop(self) -> None:
+        """Make a call of `retain` in another thread end soon."""
+        self._compactor.stop()
 
     def size_bytes(self) -> int:
         """Return the size of the files of this writer."""
@@ -186,13 +196,12 @@ class EmbeddedWriter:
     @property
     def documents(self) -> int:
         """The number of records of this writer."""
-        return sum(f.records if f.is_piece else self._hot.get(f.first, 0) for f in self._files())
+        pieces = sum(file.records for file in self._files() if file.is_piece)
+        return pieces + self._commits.records
 
     def close(self) -> None:
         """Close the store; a second call does nothing."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._compactor.close()
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
@@ -201,7 +210,16 @@ class EmbeddedWriter:
         try:
             return layout.list_writer(self._folder)
         except OSError as error:
-            raise _unusable(self._root, error) from error
+            raise unusable(self._root, error) from error
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except duckdb.InterruptException:
+            log.debug("the side work was stopped; it is done again")
+        except (OSError, duckdb.Error) as error:
+            raise unusable(self._root, error) from error
 
     def _undo(self, path: Path) -> None:
         """Remove what a failed call may have stored under the number of the next one."""
@@ -210,99 +228,35 @@ class EmbeddedWriter:
             sync(self._folder)
             self._uncertain = False
 
-    def _clear(self) -> None:
-        for path in layout.replaced_files(self._folder):
-            path.unlink()
-            crashpoints.reached(CrashPoint.REPLACED_REMOVED)
-
     def _last_commit(self) -> int:
         numbers = (file.last for file in layout.list_writer(self._folder))
         return max(layout.dropped_commits(self._folder), *numbers, 0)
 
-    def _query(self, sql: str, files: Sequence[StoredFile]) -> list[tuple[Any, ...]]:
-        sources = []
-        if pieces := [file.path for file in files if file.is_piece]:
-            chosen = '_order, _stream, _position, run, seq, "event.dataset"'
-            sources.append(f"SELECT {chosen} FROM read_parquet({paths_list(pieces)})")
-        if commits := [file.path for file in files if not file.is_piece]:
-            chosen = '_order, _stream, _position, run, seq, "event.dataset"'
-            sources.append(f"SELECT {chosen} FROM ({read_commits(commits)})")
-        if not sources:
-            return []
-        try:
-            text = sql.replace("{files}", " UNION ALL ".join(sources))
-            return self._connect().cursor().execute(text).fetchall()
-        except duckdb.Error as error:
-            raise _unusable(self._root, error) from error
-
-    def _connect(self) -> duckdb.DuckDBPyConnection:
-        if self._connection is None:
-            self._connection = connect(self._root, memory=WRITE_MEMORY, threads=1)
-        return self._connection
-
-    def _compact(self, now_ms: int) -> None:
-        hot = [file for file in self._files() if not file.is_piece]
-        if hot and (len(hot) >= HOT_COMMITS or self._is_large(hot) or self._is_old(hot, now_ms)):
-            self._make_pieces(hot)
-        self._merge()
-
-    def _merge(self) -> None:
-        while files := next_merge(self._files()):
-            make_piece(self._connect(), files)
-
-    def _is_large(self, hot: Sequence[StoredFile]) -> bool:
-        records = sum(self._hot.get(file.first, 0) for file in hot)
-        size = sum(file.path.stat().st_size for file in hot)
-        return records >= HOT_RECORDS or size >= HOT_BYTES
-
-    def _is_old(self, hot: Sequence[StoredFile], now_ms: int) -> bool:
-        """Return whether the oldest commit waits for longer than a thirtieth of what is kept."""
-        return now_ms - _written_ms(hot[0]) > self._keep_ms // 30
-
-    def _make_pieces(self, hot: Sequence[StoredFile]) -> None:
-        portion: list[StoredFile] = []
-        for file in hot:
-            portion.append(file)
-            if file is hot[-1] or self._is_large(portion):
-                make_piece(self._connect(), portion)
-                portion = []
-        for file in hot:
-            self._hot.pop(file.first, None)
-
-    def _drop_by_age(self, oldest_kept: int) -> None:
-        for file in self._files():
-            if file.times is not None:
-                newest = (
-                    min(file.times[1], _written_ms(file)) if file.records else _written_ms(file)
-                )
-                if newest < oldest_kept:
-                    self._drop(file)
-
-    def _drop_by_size(self) -> None:
-        files = self._files()
-        sizes = [file.path.stat().st_size for file in files]
-        excess = sum(sizes) - self._max_bytes
-        for file, size in zip(files, sizes, strict=True):
-            if excess <= 0:
-                return
-            if file.is_piece:
-                self._drop(file)
-                excess -= size
-
-    def _drop(self, file: StoredFile) -> None:
-        dropped = layout.dropped_commits(self._folder)
-        layout.note_dropped(self._folder, max(file.last, dropped))
-        crashpoints.reached(CrashPoint.DROP_NOTED)
-        file.path.unlink()
-        sync(self._folder)
+    def _query(self, sql: str, chosen: Callable[[StoredFile], bool]) -> list[tuple[Any, ...]]:
+        """Return the rows of a statement on the origins in the chosen files."""
+        for _ in range(ATTEMPTS):
+            files = [file for file in self._files() if chosen(file)]
+            if not files:
+                return []
+            text = sql.replace("{files}", " UNION ALL ".join(_origins(files)))
+            try:
+                return self._compactor.cursor().execute(text).fetchall()
+            except duckdb.Error as error:
+                failed = error
+                if all(file.path.exists() for file in files):
+                    break
+        raise unusable(self._root, failed) from failed
 
 
-def _written_ms(file: StoredFile) -> int:
-    return file.path.stat().st_mtime_ns // 1_000_000
+def _origins(files: Sequence[StoredFile]) -> Iterator[str]:
+    if pieces := [file.path for file in files if file.is_piece]:
+        yield f"SELECT {_ORIGIN} FROM read_parquet({paths_list(pieces)})"
+    if commits := [file.path for file in files if not file.is_piece]:
+        yield f"SELECT {_ORIGIN} FROM ({read_commits(commits)})"
 
 
-def _count_lines(file: StoredFile) -> int:
-    """Return the number of records in a commit; raise `StoreUnavailable` if it is damaged."""
+def _size_of(file: StoredFile) -> tuple[int, int]:
+    """Return records and bytes of a commit; raise `StoreUnavailable` if it is damaged."""
     content = file.path.read_bytes()
     if content and not (
         content.endswith(b"\n") and content.split(SEPARATOR.encode(), 1)[0].isdigit()
@@ -310,7 +264,7 @@ def _count_lines(file: StoredFile) -> int:
         raise StoreUnavailable(
             f"the commit {file.path} is damaged", "move this file away (its records are lost)"
         )
-    return content.count(b"\n")
+    return content.count(b"\n"), len(content)
 
 
 def _lock(root: Path, folder: Path) -> int:
@@ -326,10 +280,11 @@ def _lock(root: Path, folder: Path) -> int:
             "stop the other shipper first",
         ) from error
     except OSError as error:
-        raise _unusable(root, error) from error
+        raise unusable(root, error) from error
 
 
-def _unusable(path: Path, error: Exception) -> StoreUnavailable:
+def unusable(path: Path, error: Exception) -> StoreUnavailable:
+    """Return the error for a store that cannot be written."""
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return StoreUnavailable(
         f"cannot write the store {path}: {reason}",
