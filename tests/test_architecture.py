@@ -68,7 +68,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "emit.appending",  # the log of the alert job is one of an application
     },
     "check": {
-        *("agent.status", "alerts.alerters", "alerts.settings", "config", "errors", "net"),
+        *("agent.status", "alerts.alerters", "alerts.rules", "alerts.settings", "config"),
+        *("errors", "net"),
         *("store", "tail", "text"),
     },
     "view": {

@@ -43,6 +43,7 @@ from shipper.alerts.notify.dispatch import Dispatcher, PageBuilder
 from shipper.alerts.pages.compose import PageComposer
 from shipper.alerts.policy import inhibition_of, maintenance_of, sla_of
 from shipper.alerts.rules.reading import Rules, read_rules
+from shipper.alerts.rules.trust import is_on_free_text
 from shipper.alerts.settings import AlertSettings
 from shipper.alerts.settings import load as load_settings
 from shipper.config.outputs import ElasticsearchOutput
@@ -85,11 +86,12 @@ class Setup:
     def policy(self) -> Policy:
         """Return what people have set about who is notified."""
         options = self.options
+        on_text = frozenset(rule.name for rule in self.rules.rules if is_on_free_text(rule))
         return Policy(
             self.settings,
             sla_of(options.sla),
             tuple(maintenance_of(each) for each in options.maintenance),
-            tuple(inhibition_of(each) for each in options.inhibit),
+            tuple(inhibition_of(each, on_text) for each in options.inhibit),
         )
 
     def times(self) -> TurnTimes:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from shipper.alerts.incidents.muting import Inhibition, Maintenance, Once, Recurring
+from shipper.alerts.incidents.muting import Maintenance, Once, Recurring
 from shipper.alerts.incidents.sla import Calendar, Limits, Sla
+from shipper.alerts.incidents.sources import Inhibition
 from shipper.alerts.severity import Severity
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def maintenance_of(options: MaintenanceOptions) -> Maintenance:
     return Maintenance(options.name, when, options.match)
 
 
-def inhibition_of(options: InhibitOptions) -> Inhibition:
-    """Return an inhibition."""
-    return Inhibition(options.source, options.targets, options.equal)
+def inhibition_of(options: InhibitOptions, on_text: frozenset[str] = frozenset()) -> Inhibition:
+    """Return an inhibition; rules `on_text` mute others only if that is asked for."""
+    ignored = frozenset() if options.from_text else on_text
+    return Inhibition(options.source, options.targets, options.equal, ignored)

@@ -46,7 +46,11 @@ def check_output(context: CheckContext) -> Iterator[Finding]:
 
 def check_alerting(context: CheckContext) -> Iterator[Finding]:
     """Check whether the alert job could notify people, if alerters are configured."""
-    settings = context.config.alerts.settings
+    options = context.config.alerts
+    if options.rules.exists():
+        rules = import_module("shipper.check.rules")  # slow to import
+        yield from rules.check_rules(options)
+    settings = options.settings
     if settings.exists():
         alerters = import_module("shipper.check.alerters")  # slow to import
         yield from alerters.check_alerters(settings, context.machine.clock())

@@ -19,6 +19,7 @@ from shipper.config.options import (
     COUNT,
     DURATION,
     PATH,
+    SWITCH,
     TEXT,
     Faults,
     InvalidValueError,
@@ -199,6 +200,12 @@ class InhibitOptions:
         "Fields whose values must be equal in both incidents, if both have them.",
         default="[service.name]",
     )
+    from_text: bool = option(
+        SWITCH,
+        "`true`: also a source rule that searches text which clients can write (a message, a path) "
+        "and is bound to no logger, dataset or `error_type` mutes the others.",
+        default="false",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,8 +255,16 @@ class EndpointOptions:
 INHIBIT: Final = """\
 [{source: database_disconnected, targets: [error_*, success_rate_*, workflow_failures, timeouts, \
 response_time_high, queue_*, new_error_type, system_unhealthy], equal: [service.name]}, \
+{source: success_rate_critical, targets: [success_rate_low, error_rate_high, error_budget, \
+error_spike], equal: [service.name]}, \
+{source: error_rate_high, targets: [success_rate_low, error_spike], equal: [service.name]}, \
 {source: shipper_silent, targets: [watermark_behind, shipper_behind, application_silent], \
 equal: [host.name]}]"""
+
+
+def default_inhibitions() -> tuple[InhibitOptions, ...]:
+    """Return the inhibitions of a config that lists none."""
+    return AlertOptions().inhibit
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,5 +332,8 @@ class AlertOptions:
         ListOf(Section(MaintenanceOptions)), "Maintenance windows.", default="[]"
     )
     inhibit: tuple[InhibitOptions, ...] = option(
-        ListOf(Section(InhibitOptions)), "Rules that mute other rules.", default=INHIBIT
+        ListOf(Section(InhibitOptions)),
+        "Rules that mute other rules. Your list replaces the default one; `shipper check` says "
+        "what is no longer muted.",
+        default=INHIBIT,
     )

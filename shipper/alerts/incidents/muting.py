@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta, tzinfo
-from fnmatch import fnmatchcase
 
 from shipper.alerts.incident import Incident
+from shipper.alerts.incidents.sources import Inhibition, Sources, order_of
 from shipper.config.matchers import Matcher
 
 
@@ -98,29 +98,6 @@ class Maintenance:
 
 
 @dataclass(frozen=True, slots=True)
-class Inhibition:
-    """
-    While `source` fires, its consequences are muted: the rules `targets` (with * ? [ ]).
-
-    Only those are whose group has the same values in the fields `equal`, where both have them.
-    """
-
-    source: str
-    targets: tuple[str, ...]
-    equal: tuple[str, ...] = ()
-
-    def mutes(self, source: Incident, target: Incident) -> bool:
-        """Return whether the target follows from the source."""
-        if not fnmatchcase(source.rule, self.source) or source.rule == target.rule:
-            return False
-        if not any(fnmatchcase(target.rule, glob) for glob in self.targets):
-            return False
-        ours, theirs = dict(source.group), dict(target.group)
-        both = [field for field in self.equal if field in ours and field in theirs]
-        return all(ours[field] == theirs[field] for field in both)
-
-
-@dataclass(frozen=True, slots=True)
 class Mutes:
     """All that can mute."""
 
@@ -128,7 +105,9 @@ class Mutes:
     maintenance: tuple[Maintenance, ...] = ()
     inhibitions: tuple[Inhibition, ...] = ()
 
-    def reason(self, incident: Incident, others: Iterable[Incident], now: int) -> str | None:
+    def reason(
+        self, incident: Incident, others: Iterable[Incident] | Sources, now: int
+    ) -> str | None:
         """
         Say why nobody is notified of an incident at a time, None where people are.
 
@@ -142,10 +121,9 @@ class Mutes:
         for window in self.maintenance:
             if window.when.covers(now) and hold(window.matchers, incident):
                 return f"maintenance window {window.name}"
-        for source in others:
-            if not self._follows(incident, source) or (
-                self._follows(source, incident) and _order(incident) < _order(source)
-            ):
+        sources = others if isinstance(others, Sources) else Sources(self.inhibitions, others)
+        for source in sources.of(incident):
+            if self._follows(source, incident) and order_of(incident) < order_of(source):
                 continue
             message = f"inhibited by {source.rule} (incident {source.id})"
             if source.resolved_at is None:
@@ -156,8 +134,3 @@ class Mutes:
 
     def _follows(self, target: Incident, source: Incident) -> bool:
         return any(each.mutes(source, target) for each in self.inhibitions)
-
-
-def _order(incident: Incident) -> tuple[int, str]:
-    """Say which comes first of two that would mute each other."""
-    return incident.fired_at or incident.opened_at, incident.id

@@ -40,6 +40,9 @@ class Standings:
 
     def __init__(self, incidents: Mapping[Place, Incident]) -> None:
         self._incidents = dict(incidents)
+        self._tracks: dict[Group, dict[str, None]] = {}  # of a group, in order
+        for group, track in self._incidents:
+            self._tracks.setdefault(group, {})[track] = None
         self._changed: set[Place] = set()
 
     def take(
@@ -93,22 +96,18 @@ class Standings:
             if firing is None or at < self._incidents[firing].opened_at:
                 return dropped
             return dropped + self._step(firing, verdict, terms)
-        if firing is None and any(
-            _lived_at(each, at) for (of, _), each in self._incidents.items() if of == group
-        ):
+        if firing is None and any(_lived_at(each, at) for _, each in self._of(group)):
             return self._drop(own, at)
         return self._step(own, verdict, terms)
 
     def _firing(self, group: Group) -> Place | None:
         """Return where the incident of a group that fires stands."""
-        return next(
-            (
-                place
-                for place, incident in self._incidents.items()
-                if place[0] == group and is_firing(incident)
-            ),
-            None,
-        )
+        return next((place for place, each in self._of(group) if is_firing(each)), None)
+
+    def _of(self, group: Group) -> Iterator[tuple[Place, Incident]]:
+        """Yield what stands on the tracks of a group."""
+        for track in self._tracks.get(group, ()):
+            yield (group, track), self._incidents[group, track]
 
     def _carry_on(self, verdict: Verdict) -> tuple[Transition, ...]:
         """Put what fires on a late track in the place of what is pending on the main one."""
@@ -142,8 +141,10 @@ class Standings:
         self._changed.add(place)
         if incident is None:
             self._incidents.pop(place, None)
+            self._tracks.get(place[0], {}).pop(place[1], None)
         else:
             self._incidents[place] = incident
+            self._tracks.setdefault(place[0], {})[place[1]] = None
 
 
 def _lived_at(incident: Incident | None, at: int) -> bool:

@@ -23,8 +23,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from shipper.alerts.incident import Change, Incident, Phase, Transition
-from shipper.alerts.incidents.muting import Inhibition, Maintenance, Mutes
+from shipper.alerts.incidents.muting import Maintenance, Mutes
 from shipper.alerts.incidents.sla import Sla
+from shipper.alerts.incidents.sources import Inhibition, Sources
 from shipper.alerts.ledger.ledger import Ledger
 from shipper.alerts.routing import alerters_for, repeat_after_ms
 from shipper.alerts.settings import AlertSettings
@@ -123,19 +124,20 @@ class Decisions:
             self._ledger.route(each.key, self._alerters(heard), self._now)
             self.count += 1
 
-    def _fired(
-        self, incident: Incident, others: Sequence[Incident], at: int, *, waits: bool
-    ) -> Incident:
+    def _fired(self, incident: Incident, others: Sources, at: int, *, waits: bool) -> Incident:
         reasons = (self._mutes.reason(incident, others, time) for time in (self._now, at))
         reason = next(filter(None, reasons), None)
         told_at = None if reason or waits else self._now
         catching_up = reason is None and waits
         return replace(incident, muted_by=reason, catching_up=catching_up, told_at=told_at)
 
-    def _others(self) -> list[Incident]:
+    def _others(self) -> Sources:
         """Return the incidents from which another one may follow: firing, or ended lately."""
-        ended = self._ledger.ended_since(self._now - LATELY_MS) if self._policy.inhibitions else []
-        return [*self._ledger.incidents(FIRING), *ended]
+        inhibitions = self._policy.inhibitions
+        if not inhibitions:
+            return Sources((), ())
+        ended = self._ledger.ended_since(self._now - LATELY_MS)
+        return Sources(inhibitions, [*self._ledger.incidents(FIRING), *ended])
 
     def _patch(self, decided: Incident) -> None:
         """Keep who is notified in the incident as it stands, which may have gone on since."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -11,7 +12,6 @@ import pytest
 from shipper.alerts.incident import Incident
 from shipper.alerts.incidents.lifecycle import step
 from shipper.alerts.incidents.muting import (
-    Inhibition,
     Maintenance,
     Mutes,
     Once,
@@ -19,6 +19,7 @@ from shipper.alerts.incidents.muting import (
     Silence,
     hold,
 )
+from shipper.alerts.incidents.sources import Inhibition, Sources
 from shipper.alerts.verdict import Group, VerdictState
 from shipper.config.matchers import parse_matcher
 from tests.alerts.verdicts import HOUR, MINUTE, START, TERMS, verdict
@@ -156,3 +157,53 @@ def test_two_that_mute_each_other_do_not_both_fall_silent() -> None:
     reasons = [mutes.reason(each, [one, other], START) for each in (one, other)]
 
     assert sorted(reason is None for reason in reasons) == [False, True]
+
+
+def test_what_follows_is_found_among_many_as_among_few() -> None:
+    """Whatever fields sources have, the answer is that of looking at each of them."""
+    chance = random.Random(1)
+    both = (Inhibition("a*", ("b*",), ("x", "y")), Inhibition("b1", ("a1",), ("y",)))
+    mutes = Mutes(inhibitions=both)
+    made = [
+        replace(
+            incident(
+                chance.choice(["a1", "a2", "b1", "b2"]),
+                tuple((field, chance.choice("12")) for field in "xyz" if chance.random() < 0.6),
+            ),
+            fired_at=chance.randrange(1, 9),
+            id=str(number),
+        )
+        for number in range(300)
+    ]
+    sources = Sources(both, made)
+
+    for each in made:
+        slow = [
+            other
+            for other in made
+            if any(one.mutes(other, each) for one in both)
+            and not (
+                any(one.mutes(each, other) for one in both)
+                and (each.fired_at, each.id) < (other.fired_at, other.id)
+            )
+        ]
+        assert (mutes.reason(each, sources, START) is not None) is bool(slow)
+
+
+def test_what_follows_is_not_looked_for_one_by_one() -> None:
+    """Of thousands of sources with equal values few are looked at for each incident."""
+    inhibition = Inhibition("a", ("b",), ("service.name",))
+    shop = (("service.name", "shop"),)
+    many = [replace(incident("a", shop), id=str(number)) for number in range(5000)]
+
+    assert len(list(Sources((inhibition,), many).of(incident("b", shop)))) == 1
+
+
+def test_a_source_that_is_not_believed_mutes_nothing() -> None:
+    """A rule that goes by text from outside silences no other one."""
+    believed = Inhibition("database_*", ("server_*",))
+    source = incident("database_disconnected")
+
+    assert Mutes(inhibitions=(believed,)).reason(incident(), [source], START)
+    ignored = replace(believed, ignored=frozenset({source.rule}))
+    assert Mutes(inhibitions=(ignored,)).reason(incident(), [source], START) is None

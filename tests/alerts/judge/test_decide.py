@@ -10,7 +10,8 @@ import pytest
 
 from shipper.alerts.incident import Incident, Phase, Transition
 from shipper.alerts.incidents.lifecycle import LifecycleTerms, acknowledge, resolve
-from shipper.alerts.incidents.muting import Inhibition, Maintenance, Once, Silence
+from shipper.alerts.incidents.muting import Maintenance, Once, Silence
+from shipper.alerts.incidents.sources import Inhibition
 from shipper.alerts.incidents.tracks import Standings
 from shipper.alerts.judge.decide import Decisions, Policy, act
 from shipper.alerts.ledger.ledger import Ledger

@@ -1,0 +1,108 @@
+"""
+What an incident may follow from, found by the values that have to be equal.
+
+Of the sources of one rule with equal values two are enough to know: the one that fired first of
+those that fire, and the one that ended last. So the answer takes no longer where thousands of
+incidents are open, which is when it is asked for most, within the transaction of the ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from shipper.alerts.incident import Incident
+
+
+@dataclass(frozen=True, slots=True)
+class Inhibition:
+    """
+    While `source` fires, its consequences are muted: the rules `targets` (with * ? [ ]).
+
+    Only those are whose group has the same values in the fields `equal`, where both have them.
+    Source rules that are `ignored` mute nothing.
+    """
+
+    source: str
+    targets: tuple[str, ...]
+    equal: tuple[str, ...] = ()
+    ignored: frozenset[str] = frozenset()
+
+    def is_from(self, rule: str) -> bool:
+        """Return whether a rule is one of its sources."""
+        return fnmatchcase(rule, self.source) and rule not in self.ignored
+
+    def is_for(self, rule: str) -> bool:
+        """Return whether a rule is one of those that it mutes."""
+        return any(fnmatchcase(rule, glob) for glob in self.targets)
+
+    def mutes(self, source: Incident, target: Incident) -> bool:
+        """Return whether the target follows from the source."""
+        if source.rule == target.rule or not self.is_from(source.rule):
+            return False
+        ours, theirs = dict(source.group), dict(target.group)
+        both = [field for field in self.equal if field in ours and field in theirs]
+        return self.is_for(target.rule) and all(ours[field] == theirs[field] for field in both)
+
+
+def order_of(incident: Incident) -> tuple[int, str]:
+    """Say which comes first of two that would mute each other."""
+    return incident.fired_at or incident.opened_at, incident.id
+
+
+@dataclass(slots=True)
+class _Best:
+    """Of the incidents of a rule: what fired first of those that fire, and what ended last."""
+
+    firing: Incident | None = None
+    ended: Incident | None = None
+
+    def add(self, each: Incident) -> None:
+        if each.resolved_at is None:
+            if self.firing is None or order_of(each) < order_of(self.firing):
+                self.firing = each
+        elif self.ended is None or each.resolved_at > (self.ended.resolved_at or 0):
+            self.ended = each
+
+
+_Names = tuple[str, ...]
+_Index = dict[_Names, dict[_Names, dict[str, _Best]]]  # fields → their values → rule
+
+
+class Sources:
+    """Incidents from which others may follow: those that fire, and those that ended lately."""
+
+    def __init__(self, inhibitions: Sequence[Inhibition], incidents: Iterable[Incident]) -> None:
+        self._inhibitions = inhibitions
+        known = list(incidents) if inhibitions else []
+        self._from = [[each for each in known if one.is_from(each.rule)] for one in inhibitions]
+        self._indexes: dict[tuple[int, _Names], _Index] = {}
+
+    def of(self, target: Incident) -> Iterator[Incident]:
+        """Yield what mutes an incident, for each rule what says most."""
+        values = dict(target.group)
+        for number, inhibition in enumerate(self._inhibitions):
+            if not self._from[number] or not inhibition.is_for(target.rule):
+                continue
+            shared = tuple(field for field in inhibition.equal if field in values)
+            for fields, by_values in self._index(number, shared).items():
+                wanted = tuple(values[field] for field in fields)
+                for rule, best in by_values.get(wanted, {}).items():
+                    if rule != target.rule:
+                        yield from filter(None, (best.firing, best.ended))
+
+    def _index(self, number: int, shared: _Names) -> _Index:
+        """Sort the sources of an inhibition by the fields that a target has, once."""
+        place = (number, shared)
+        if place not in self._indexes:
+            index: _Index = {}
+            for each in self._from[number]:
+                ours = dict(each.group)
+                fields = tuple(field for field in shared if field in ours)
+                by_rule = index.setdefault(fields, {}).setdefault(
+                    tuple(ours[field] for field in fields), {}
+                )
+                by_rule.setdefault(each.rule, _Best()).add(each)
+            self._indexes[place] = index
+        return self._indexes[place]
