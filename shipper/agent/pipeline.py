@@ -133,7 +133,7 @@ class Pipeline:
             # Not with the next save: what a truncated file holds may be truncated again by then.
             self.settle(at_once=True)
             busy = busy or not self.tailer.is_splitting()
-        return busy
+        return busy or self.tailer.reader.is_searching()
 
     def replay(self) -> None:
         """Continue to send dead letters again."""

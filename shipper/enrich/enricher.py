@@ -250,7 +250,15 @@ class _Work:
         )
 
     def repair(self, line: bytes, limit: int) -> None:
-        """Add one line that is odd in some way; a blank one only moves the offset."""
+        """
+        Add one line that is odd in some way; a blank one only moves the offset.
+
+        NUL bytes before it are no part of it, and it begins behind them: they are a hole in the
+        file, which the tailer passes over as well, if it is long.
+        """
+        behind = line.lstrip(b"\0")
+        self._offset += len(line) - len(behind)
+        line = behind
         offset, block = self._offset, self._block
         # Beyond the limit a line is not known to be blank.
         if line.strip() or len(line) > limit or block.cut:

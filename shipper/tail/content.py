@@ -11,6 +11,7 @@ has it. A gzip that ends in the middle, or is damaged, gives what is before that
 
 from __future__ import annotations
 
+import errno
 import os
 import zlib
 from typing import TYPE_CHECKING, Protocol
@@ -38,6 +39,9 @@ class Content(Protocol):
 
     def read_at(self, length: int, offset: int) -> bytes:
         """Read at most `length` bytes; fewer only at the end."""
+
+    def data_from(self, offset: int) -> int:
+        """Return where the next bytes are that were written: behind a hole, or at the end."""
 
     def stat(self) -> os.stat_result:
         """Return what the file system says of the file."""
@@ -83,6 +87,15 @@ class Plain:
     def read_at(self, length: int, offset: int) -> bytes:
         """Read at most `length` bytes; fewer only at the end."""
         return os.pread(self.fd, length, offset)
+
+    def data_from(self, offset: int) -> int:
+        """Return where the next bytes are that were written: behind a hole, or at the end."""
+        try:
+            return os.lseek(self.fd, offset, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # there is nothing but a hole, or no more
+                return max(os.fstat(self.fd).st_size, offset)
+            return offset  # not every file system knows its holes
 
     def stat(self) -> os.stat_result:
         """Return what the file system says of the file."""
@@ -137,6 +150,10 @@ class Gunzipped:
             self._start += drop
         index = offset - self._start
         return self._buffer[index : index + length]
+
+    def data_from(self, offset: int) -> int:
+        """Return the offset: a text has no holes."""
+        return offset
 
     def _next(self) -> bytes:
         """Decompress the next piece of the text; nothing at its end."""

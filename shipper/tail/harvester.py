@@ -17,6 +17,12 @@ have gone on after all, the order is:
 
 So after a crash the same bytes are cut at the same place, and get the same `_id`: were the rest
 joined to it then, it would be taken for a record that is stored already, and lost.
+
+However long a line is, no call looks at more than `SEARCH_BYTES` of it: where its end is not found
+yet, `is_searching` says that the next call goes on. Holes cost nothing. The NUL bytes of a hole are
+no part of a line: a writer that goes on at its old place in a file that was truncated leaves one,
+and so does a crash of the machine. They are passed over once something stands behind them; until
+then a writer may fill them, as in a file whose room was reserved.
 """
 
 from __future__ import annotations
@@ -43,6 +49,8 @@ SETTLE_SECONDS = 5.0  # a writer that still has a rotated file open has come bac
 PEEK = 4096  # bytes of what is not read in which the time of the next record is looked for
 
 STEP = 1 << 20  # bytes looked at in one go for the end of a line that is too long
+SEARCH_BYTES = 16 << 20  # of all bytes looked at for it in one call
+NULS = bytes(4096)  # as many before a line are passed over; fewer are enrichment's
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +83,9 @@ class Harvester:
         self.cutting = cutting
         self._name_stream = name_stream
         self._looked_to = 0  # how far the end of an over-long line was looked for
+        self._nuls_to = 0  # how far the end of NUL bytes was looked for
+        self._nul_end = 0  # where a file ended in which nothing but they were left
+        self.is_searching = False  # for the end of a line or of NUL bytes: call `read` again
         self.record = record
         self.path = content.path
         self.position = record.offset
@@ -153,7 +164,8 @@ class Harvester:
     def restart(self, record: FileRecord) -> None:
         """Begin again at the start, under another record."""
         self.record = record
-        self.position = self._looked_to = self.split_saved = 0
+        self.position = self.split_saved = 0
+        self._looked_to = self._nuls_to = self._nul_end = 0
         self.last = EMPTY
         self.is_unsaved = True
 
@@ -166,7 +178,7 @@ class Harvester:
     def rewind(self) -> None:
         """Go on reading at what is acked."""
         self.position, self.last = self.record.offset, self.record.last
-        self._looked_to = 0
+        self._looked_to = self._nuls_to = self._nul_end = 0
 
     def read(self, block_bytes: int, *, now: float, read_at: int) -> Block | None:
         """
@@ -175,6 +187,7 @@ class Harvester:
         `now` is the monotonic clock in seconds, `read_at` the wall clock in epoch milliseconds.
         Call `is_same` before. Raises OSError.
         """
+        self.is_searching = False
         multiline = self.cutting.multiline
         window = max(block_bytes, 2 * multiline.max_bytes) if multiline else block_bytes
         known_end = self._known_end()
@@ -182,6 +195,8 @@ class Harvester:
         data = self.content.read_at(wanted, self.position) if wanted > 0 else b""
         if not data:
             return None
+        if data.startswith(NULS):
+            return self._skip_nuls(now=now, read_at=read_at)
         if self.position + len(data) == known_end:
             return self._block(data, read_at=read_at, now=now)
         whole = data.rfind(b"\n") + 1
@@ -238,12 +253,12 @@ class Harvester:
     def _long_line(self, *, now: float, read_at: int) -> Block | None:
         """Read a line that is longer than a block, keep what may be kept of it."""
         start, limit = self.position, self.cutting.max_line_bytes
-        end = self._find_newline(max(self._looked_to, start))
+        end = self._find_newline()
         known_end = self._known_end()
         if known_end and (end is None or end > known_end):
             end = known_end
         if end is None:
-            if self.is_settled(now):
+            if self.is_settled(now) and not self.is_searching:
                 self._split_at(self._looked_to - start)
             return None
         self._looked_to = 0
@@ -253,18 +268,28 @@ class Harvester:
         data = data[:limit] if cut else data
         return self._block(data, length, now=now, read_at=read_at, cut=cut)
 
-    def _find_newline(self, offset: int) -> int | None:
+    def _find_newline(self) -> int | None:
         """Find the offset after the next newline; remember how far it was looked for."""
-        while True:
-            data = self.content.read_at(STEP, offset)
-            index = data.find(b"\n")
-            if index >= 0:
-                return offset + index + 1
-            offset += len(data)
-            self._looked_to = offset
-            if not data:
-                self._grow_head(offset)
-                return None
+        start = max(self._looked_to, self.position)
+        found, self._looked_to, is_end = _search(self.content, start, _newline_in)
+        self.is_searching = found is None and not is_end
+        if is_end:
+            self._grow_head(self._looked_to)
+        return None if found is None else found + 1
+
+    def _skip_nuls(self, *, now: float, read_at: int) -> Block | None:
+        """Pass over NUL bytes with a block of no lines; None while nothing is behind them."""
+        start = max(self._nuls_to, self.position)
+        end, self._nuls_to, is_end = _search(self.content, start, _text_in)
+        self.is_searching = end is None and not is_end
+        if is_end:
+            self._nul_end, self._nuls_to = self._nuls_to, 0
+            end = self._nul_end if self.is_settled(now) else None
+        if end is None:
+            return None
+        self._nuls_to = 0
+        end = min(end, self._known_end() or end)
+        return self._block(b"", end - self.position, now=now, read_at=read_at)
 
     def _block(
         self, data: bytes, length: int = 0, *, now: float, read_at: int, cut: bool = False
@@ -309,7 +334,7 @@ class Harvester:
         record, read = self.record, self.position
         size = self.content.size(self.content.stat())
         head = self.content.read_at(PEEK, read) if size > read else b""
-        half = b"\n" not in head and size <= max(read + len(head), self._looked_to)
+        half = b"\n" not in head and size <= max(read + len(head), self._looked_to, self._nul_end)
         waits = half and now - self.grown_at >= SETTLE_SECONDS and size == self.size
         return Lag(record.path, read, record.offset, size, record.current_at, head, waits)
 
@@ -318,3 +343,35 @@ class Harvester:
         stat = self.content.stat()
         self.content.close()
         return stat
+
+
+def _search(
+    content: Content, offset: int, find: Callable[[bytes], int]
+) -> tuple[int | None, int, bool]:
+    """
+    Return where `find` finds something from an offset on, how far was looked, and if to the end.
+
+    At most `SEARCH_BYTES` are looked at; raises OSError.
+    """
+    left = SEARCH_BYTES
+    while left > 0:
+        offset = content.data_from(offset)
+        data = content.read_at(STEP, offset)
+        if not data:
+            return None, offset, True
+        index = find(data)
+        if index >= 0:
+            return offset + index, offset + index, False
+        offset += len(data)
+        left -= len(data)
+    return None, offset, False
+
+
+def _newline_in(data: bytes) -> int:
+    return data.find(b"\n")
+
+
+def _text_in(data: bytes) -> int:
+    """Return where the first byte is that is not NUL, or -1."""
+    nuls = len(data) - len(data.lstrip(b"\0"))
+    return nuls if nuls < len(data) else -1

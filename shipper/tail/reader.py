@@ -88,7 +88,8 @@ class Reader:
             harvester = files.open.get(key)
             block = self._read_file(key, harvester, now, wall) if harvester else None
             if block is None:
-                files.ready.pop(key, None)
+                if harvester is None or not harvester.is_searching:
+                    files.ready.pop(key, None)
             else:
                 files.warm.add(key)
                 yield block
@@ -104,6 +105,7 @@ class Reader:
             block = harvester.read(self.block_bytes, now=now, read_at=wall)
         except OSError as error:
             log.warning("%s: %s; it is tried again in the next scan", harvester.path, error)
+            harvester.is_searching = False
             return None
         if block is not None:
             self._files.mark_changed(harvester.record)
@@ -132,6 +134,14 @@ class Reader:
     def _await_save(self, key: FileIdentity, harvester: Harvester) -> None:
         self._files.mark_changed(harvester.record)
         self._splits[key] = harvester
+
+    def is_searching(self) -> bool:
+        """Return whether the end of a long line is looked for: `read` has to be called again."""
+        return any(
+            harvester.is_searching
+            for key in self._files.ready
+            if (harvester := self._files.open.get(key)) is not None
+        )
 
     def end_events(self) -> bool:
         """Let all events end that wait for more lines; return whether there were any."""

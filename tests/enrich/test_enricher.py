@@ -147,7 +147,11 @@ def test_any_bytes(odd: list[bytes], data: st.DataObject | None) -> None:
 
     docs = documents(events)
     offsets = offsets_of(line for line, _seq in lines)
-    expected = [(o, seq) for o, (line, seq) in zip(offsets, lines, strict=True) if line.strip()]
+    expected = [
+        (offset + len(line) - len(line.lstrip(b"\0")), seq)
+        for offset, (line, seq) in zip(offsets, lines, strict=True)
+        if line.lstrip(b"\0").strip()
+    ]
     assert [doc["log"]["offset"] for doc in docs] == [offset for offset, _number in expected]
     for doc, (_offset, number) in zip(docs, expected, strict=True):
         assert not [*misfits(doc)]
@@ -166,6 +170,23 @@ def test_two_records_on_one_line_and_none_on_the_next(lines: list[bytes]) -> Non
     assert (first["seq"], last["seq"]) == (0, 3)
     assert torn["tags"] == ["not_json"]
     assert torn["message"] == lines[0].decode()
+
+
+def test_a_record_behind_a_hole() -> None:
+    """NUL bytes before a record are no part of it: it begins behind them, wherever they begin."""
+    record = line_of(7, message="behind")
+    whole = enrich(b"text\n" + bytes(50) + record + b"\n" + bytes(3) + b"\n" + bytes(2) + b"x\n")
+    alone = enrich(record + b"\n", start=55)
+
+    assert documents(whole)[1] == documents(alone)[0]
+    assert [doc["log"]["offset"] for doc in documents(whole)] == [0, 55, 55 + len(record) + 1 + 6]
+    assert whole.origins == {RUN: [7]}
+
+
+def test_a_record_behind_a_long_hole_is_not_cut() -> None:
+    """The NUL bytes before a record do not count for how long it may be."""
+    record = line_of(7)
+    assert document(bytes(500) + record, limit=200)["seq"] == 7
 
 
 def test_a_record_on_two_lines_is_two_lines() -> None:

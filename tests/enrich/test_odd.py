@@ -35,7 +35,7 @@ BAD_NUMBERS: tuple[Any, ...] = (-1, 2**53, 2**63, 10**30, True, 1.0, 1.5, "7", [
         ('{"message":"a"} and more', "not_json"),
         ("{'message': 'python'}", "not_json"),
         ('{"a":"\0"}', "not_json"),
-        ("\0\0\0\0", "not_json"),
+        ("a\0\0\0\0", "not_json"),
         ('"a string"', "not_an_object"),
         ("[1,2,3]", "not_an_object"),
         ("42", "not_an_object"),

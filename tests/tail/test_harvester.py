@@ -15,7 +15,8 @@ from shipper.events import Block
 from shipper.fingerprint import HEAD, Fingerprint
 from shipper.registry.identity import FileIdentity, identity, stream_name
 from shipper.registry.records import FileRecord
-from shipper.tail.content import Content, open_content
+from shipper.tail import harvester
+from shipper.tail.content import Content, Plain, open_content
 from shipper.tail.harvester import SETTLE_SECONDS, Cutting, Harvester
 from tests.tail.tailing import HOST, WALL, append
 
@@ -267,3 +268,73 @@ def test_close_gives_the_last_state(reading: Reading) -> None:
     record = reading.harvester.record
     other = Harvester(record, opened, cutting=Cutting(1), name_stream=named, now=0)
     assert other.close().st_size == 4
+
+
+def test_the_end_of_a_long_line_is_looked_for_in_steps(
+    reading: Reading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One call looks at some bytes of a line only, says that it goes on, and cuts it as ever."""
+    monkeypatch.setattr(harvester, "STEP", 100)
+    monkeypatch.setattr(harvester, "SEARCH_BYTES", 300)
+    put(reading, b"x" * 1000 + b"\nnext\n")
+    calls = 0
+    while (block := reading.read()) is None:
+        assert reading.harvester.is_searching
+        calls += 1
+    assert calls == 3
+    assert not reading.harvester.is_searching
+    assert (block.data, block.cut, block.end) == (b"x" * LIMIT, True, 1001)
+    assert reading.text() == [(b"next\n", False)]
+
+
+def test_a_hole_is_not_read(reading: Reading, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of 2 TiB that nobody wrote to costs a call no more than the block it begins with."""
+    size = 2 << 40
+    path = Path(reading.harvester.path)
+    os.truncate(path, size)
+    taken: list[int] = []
+    read_at = Plain.read_at
+
+    def counted(content: Plain, length: int, offset: int) -> bytes:
+        data = read_at(content, length, offset)
+        taken.append(len(data))
+        return data
+
+    monkeypatch.setattr(Plain, "read_at", counted)
+    reading._block_bytes = 8192
+    assert reading.read() is None
+    assert not reading.harvester.is_searching
+    assert sum(taken) < 100_000
+    reading.now += SETTLE_SECONDS
+    assert reading.harvester.lag(reading.now).waits  # it holds no watermark back
+
+    with path.open("r+b") as file:
+        file.seek(size)
+        file.write(b"behind\n")
+    assert [(block.data, block.start) for block in reading.blocks()] == [
+        (b"", 0),
+        (b"behind\n", size),
+    ]
+
+
+def test_a_hole_that_is_filled_is_read(reading: Reading) -> None:
+    """NUL bytes at the end of a file may be reserved room: what is written there is read."""
+    reading._block_bytes = 8192
+    before = b"one\n" * HEAD
+    put(reading, before + bytes(20_000))
+    assert reading.text() == [(before, False)]
+    with Path(reading.harvester.path).open("r+b") as file:
+        file.seek(len(before))
+        file.write(b"two\n")
+    assert reading.text() == [(b"two\n", False)]
+
+
+def test_nuls_at_the_end_of_a_rotated_file(reading: Reading) -> None:
+    """Nobody fills the room that was left in a file which was rotated away: it is passed over."""
+    reading._block_bytes = 8192
+    put(reading, b"one\n" + bytes(20_000))
+    reading.blocks()
+    reading.harvester.set_rotated(reading.now, rotated=True)
+    reading.now += SETTLE_SECONDS
+    assert [(block.data, block.end) for block in reading.blocks()] == [(b"", 20_004)]
+    assert reading.harvester.position == reading.harvester.size
