@@ -126,10 +126,7 @@ class Mutes:
             if self._follows(source, incident) and order_of(incident) < order_of(source):
                 continue
             message = f"inhibited by {source.rule} (incident {source.id})"
-            if source.resolved_at is None:
-                return message
-            if incident.verdict.window.start < source.resolved_at:
-                return f"{message}, which has just ended"
+            return message if source.resolved_at is None else f"{message}, which has just ended"
         return None
 
     def _follows(self, target: Incident, source: Incident) -> bool:

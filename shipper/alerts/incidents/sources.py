@@ -1,9 +1,10 @@
 """
 What an incident may follow from, found by the values that have to be equal.
 
-Of the sources of one rule with equal values two are enough to know: the one that fired first of
-those that fire, and the one that ended last. So the answer takes no longer where thousands of
-incidents are open, which is when it is asked for most, within the transaction of the ledger.
+Sources with equal values are kept in the order in which they answer: what fired first of those
+that fire, then what ended last, as far as it matters. The first is the answer as a rule, so it
+takes no longer where thousands of incidents are open, which is when it is asked for most, within
+the transaction of the ledger.
 """
 
 from __future__ import annotations
@@ -51,23 +52,8 @@ def order_of(incident: Incident) -> tuple[int, str]:
     return incident.fired_at or incident.opened_at, incident.id
 
 
-@dataclass(slots=True)
-class _Best:
-    """Of the incidents of a rule: what fired first of those that fire, and what ended last."""
-
-    firing: Incident | None = None
-    ended: Incident | None = None
-
-    def add(self, each: Incident) -> None:
-        if each.resolved_at is None:
-            if self.firing is None or order_of(each) < order_of(self.firing):
-                self.firing = each
-        elif self.ended is None or each.resolved_at > (self.ended.resolved_at or 0):
-            self.ended = each
-
-
 _Names = tuple[str, ...]
-_Index = dict[_Names, dict[_Names, dict[str, _Best]]]  # fields → their values → rule
+_Index = dict[_Names, dict[_Names, list[Incident]]]  # fields → their values → in order
 
 
 class Sources:
@@ -80,29 +66,32 @@ class Sources:
         self._indexes: dict[tuple[int, _Names], _Index] = {}
 
     def of(self, target: Incident) -> Iterator[Incident]:
-        """Yield what mutes an incident, for each rule what says most."""
-        values = dict(target.group)
+        """Yield what an incident follows from, what says most first."""
+        values, start = dict(target.group), target.verdict.window.start
         for number, inhibition in enumerate(self._inhibitions):
             if not self._from[number] or not inhibition.is_for(target.rule):
                 continue
             shared = tuple(field for field in inhibition.equal if field in values)
             for fields, by_values in self._index(number, shared).items():
-                wanted = tuple(values[field] for field in fields)
-                for rule, best in by_values.get(wanted, {}).items():
-                    if rule != target.rule:
-                        yield from filter(None, (best.firing, best.ended))
+                for source in by_values.get(tuple(values[field] for field in fields), ()):
+                    if source.resolved_at is not None and source.resolved_at <= start:
+                        break  # nor is any after it
+                    if source.rule != target.rule:
+                        yield source
 
     def _index(self, number: int, shared: _Names) -> _Index:
         """Sort the sources of an inhibition by the fields that a target has, once."""
         place = (number, shared)
         if place not in self._indexes:
             index: _Index = {}
-            for each in self._from[number]:
+            for each in sorted(self._from[number], key=_rank):
                 ours = dict(each.group)
                 fields = tuple(field for field in shared if field in ours)
-                by_rule = index.setdefault(fields, {}).setdefault(
-                    tuple(ours[field] for field in fields), {}
-                )
-                by_rule.setdefault(each.rule, _Best()).add(each)
+                by_values = index.setdefault(fields, {})
+                by_values.setdefault(tuple(ours[field] for field in fields), []).append(each)
             self._indexes[place] = index
         return self._indexes[place]
+
+
+def _rank(source: Incident) -> tuple[int, tuple[int, str]]:
+    return -(source.resolved_at or 1 << 62), order_of(source)

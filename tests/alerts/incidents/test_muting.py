@@ -196,7 +196,13 @@ def test_what_follows_is_not_looked_for_one_by_one() -> None:
     shop = (("service.name", "shop"),)
     many = [replace(incident("a", shop), id=str(number)) for number in range(5000)]
 
-    assert len(list(Sources((inhibition,), many).of(incident("b", shop)))) == 1
+    ended = [replace(each, id=f"e{each.id}", resolved_at=START - HOUR) for each in many]
+    sources = Sources((inhibition,), [*ended, *many])
+
+    target = incident("b", shop)
+    assert next(sources.of(target)).id == "0"
+    assert len(list(sources.of(target))) == len(many)
+    assert list(Sources((inhibition,), ended).of(target)) == []
 
 
 def test_a_source_that_is_not_believed_mutes_nothing() -> None:
