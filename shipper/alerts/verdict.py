@@ -1,5 +1,5 @@
 """
-What a rule says of one window and one group: ok, breach, or blind.
+What a rule says of one window and one group: ok or breach.
 
 A verdict is a value: it holds the numbers that it was made of, so that whoever is notified can see
 why. It never depends on the clock at which it was made, only on the records of its window; that
@@ -19,7 +19,6 @@ class VerdictState(StrEnum):
 
     OK = "ok"
     BREACH = "breach"
-    BLIND = "blind"  # not all records of the window can have arrived: no answer is given
 
 
 @dataclass(frozen=True, slots=True)

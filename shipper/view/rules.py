@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     Judged = Sequence[tuple[Rule, list[Verdict]]]
 
-_LEVELS = {VerdictState.BREACH: "ERROR", VerdictState.BLIND: "WARNING", VerdictState.OK: "INFO"}
+_LEVELS = {VerdictState.BREACH: "ERROR", VerdictState.OK: "INFO"}
 _BEHIND_MS = 60_000  # less is the usual way of things
 
 

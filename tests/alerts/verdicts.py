@@ -38,15 +38,16 @@ def verdict(
 def live_through(
     letters: str, terms: LifecycleTerms = TERMS, before: Incident | None = None, start: int = START
 ) -> tuple[Incident | None, list[Transition]]:
-    """Step through a verdict a minute: b(reach), o(k), p(artly ok), x (blind)."""
+    """Step through a verdict a minute: b(reach), o(k), p(artly ok), x (none)."""
     told: list[Transition] = []
     states = {
         "b": VerdictState.BREACH,
         "o": VerdictState.OK,
         "p": VerdictState.OK,
-        "x": VerdictState.BLIND,
     }
     for number, letter in enumerate(letters):
+        if letter == "x":
+            continue
         at = start + number * MINUTE
         waiting = ("app2",) if letter == "p" else ()
         before, transitions = step(before, verdict(states[letter], at, waiting=waiting), terms, at)

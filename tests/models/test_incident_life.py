@@ -50,13 +50,6 @@ class IncidentLife(RuleBasedStateMachine):
             if not whole and before is not None and before.phase is not Phase.PENDING:
                 assert self.incident == before
 
-    @rule(times=st.integers(1, 5))
-    def is_blind(self, times: int) -> None:
-        for _ in range(times):
-            before = self.incident
-            assert self.take(VerdictState.BLIND) == ()
-            assert self.incident == before
-
     @rule(minutes=st.integers(1, 200))
     def sleeps(self, minutes: int) -> None:
         self.now += minutes * MINUTE

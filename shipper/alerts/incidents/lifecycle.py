@@ -10,10 +10,10 @@ same incidents, whenever they are judged.
     ok       drops what is pending; what fires is resolved when it has been ok for `keep_firing`
     ok, but without hosts that are late (`Verdict.waiting`)
              drops what is pending, and never resolves: the breach may be theirs
-    blind    changes nothing, as if the window had not been asked about
 
-A verdict of an earlier window than the last breach changes nothing either: it comes from a host
-that caught up, or after an early breach, and the incident has gone on since.
+A window that cannot be judged has no verdict, and changes nothing. A verdict of an earlier window
+than the last breach changes nothing either: it comes from a host that caught up, or after an early
+breach, and the incident has gone on since.
 
 Flapping is damped: an incident that comes back within `RELAPSE_MS` after the last one of the same
 rule and group was resolved is a relapse. The second relapse in a row makes it `flapping`; it is
@@ -70,8 +70,6 @@ def step(
     remembered for relapses. `now` is the end of the window. `track` tells apart what is judged of
     the same windows more than once (`standing.py`).
     """
-    if verdict.state is VerdictState.BLIND:
-        return before, ()
     if before is None or before.phase is Phase.RESOLVED:
         return (
             (before, ())

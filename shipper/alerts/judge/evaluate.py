@@ -66,11 +66,6 @@ def numbers_since(
     return {name: number for name, number in numbers.items() if name not in taken}
 
 
-def blind(asked: Asked, group: Group, reason: str) -> Verdict:
-    """Say of a window that it can't be judged, and why."""
-    return Verdict(asked.rule.name, group, asked.window, VerdictState.BLIND, reason)
-
-
 def verdict_of(asked: Asked, group: Group, finding: RuleFinding) -> Verdict:
     """Return what was found the window and the group that it was found of."""
     return Verdict(

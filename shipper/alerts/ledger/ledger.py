@@ -110,15 +110,6 @@ class Ledger(LedgerFile):
         self.progress = RuleProgress(self)
         self.silences = SilenceTable(self)
 
-    def standing(self, rule: str, group: Group, track: str = "") -> Incident | None:
-        """Return the incident that the next verdict of a rule and group is held against."""
-        found = self.rows(
-            "SELECT i.body FROM standing s JOIN incidents i USING (id)"
-            " WHERE s.rule = ? AND s.grp = ? AND s.track = ?",
-            *(rule, _text(group), track),
-        )
-        return _incident(found[0][0]) if found else None
-
     def standings(self, rule: str) -> dict[tuple[Group, str], Incident]:
         """Return all incidents that verdicts of a rule are held against, by group and track."""
         found = self.rows(

@@ -164,11 +164,6 @@ class Rule:
         return (*self.group_by, *self.kind.group_by())
 
     @property
-    def reach_ms(self) -> int:
-        """How far before the end of a window it looks."""
-        return max((probe.span_ms + probe.offset_ms for probe in self.probes), default=0)
-
-    @property
     def slot_ms(self) -> int:
         """The longest slot of time that all of its windows can be put together from."""
         spans = (span for probe in self.probes for span in (probe.span_ms, probe.offset_ms))

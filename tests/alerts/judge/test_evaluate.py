@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from shipper.alerts.judge.evaluate import blind, judge
+from shipper.alerts.judge.evaluate import judge
 from shipper.alerts.judge.measure import Asked, Hosts, Measurement
 from shipper.alerts.verdict import VerdictState, Window
 from tests.alerts.rules.rule_texts import rule_of
@@ -70,14 +70,3 @@ def test_a_verdict_names_the_hosts_that_are_not_in_it() -> None:
     (verdict,) = judge(measured(BELOW, {(): {"count": 11}}, hosts=Hosts(late=("web-2",))))
 
     assert verdict.waiting == ("web-2",)
-
-
-def test_blind_says_why() -> None:
-    """A window that can't be judged is neither ok nor a breach."""
-    verdict = blind(Asked(rule_of(COUNT), END), ORDERS, "web-2 is behind")
-
-    assert (verdict.state, verdict.reason, verdict.value) == (
-        VerdictState.BLIND,
-        "web-2 is behind",
-        None,
-    )

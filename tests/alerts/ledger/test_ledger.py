@@ -57,7 +57,7 @@ def test_what_was_decided_is_there_for_another_process(ledger: Ledger, path: Pat
     incident = keep(ledger)
 
     with closing(Ledger(path)) as other:
-        assert other.standing(RULE, GROUP) == incident
+        assert other.standings(RULE).get((GROUP, "")) == incident
         assert other.standings(RULE) == {(GROUP, ""): incident}
         assert other.incidents([Phase.FIRING]) == [incident]
         assert other.find(incident.id[:3]) == [incident]
@@ -82,7 +82,7 @@ def test_a_decision_is_whole_or_not_at_all(ledger: Ledger) -> None:
     with pytest.raises(RuntimeError):
         fail()
 
-    assert ledger.standing(RULE, GROUP) is None
+    assert ledger.standings(RULE).get((GROUP, "")) is None
     assert ledger.recorded_after(0) == []
     assert (waiting(ledger), ledger.progress.judged()) == ([], {})
 
@@ -171,7 +171,7 @@ def test_what_was_dropped_is_no_incident(ledger: Ledger) -> None:
         ledger.record(Transition(incident, Change.DROPPED, START + MINUTE), [], START)
 
     assert ledger.find(incident.id) == []
-    assert ledger.standing(RULE, GROUP) is None
+    assert ledger.standings(RULE).get((GROUP, "")) is None
     assert ledger.history(incident.id)[-1].transition.change is Change.DROPPED
 
 

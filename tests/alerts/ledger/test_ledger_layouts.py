@@ -74,7 +74,7 @@ def test_a_standing_incident_of_an_older_ledger_is_kept_once(tmp_path: Path) -> 
     name, _ = write_old(path)
 
     with closing(Ledger(path)) as ledger:
-        standing = ledger.standing(RULE, GROUP)
+        standing = ledger.standings(RULE).get((GROUP, ""))
         assert standing is not None
         assert (standing.id, standing.phase) == (name, Phase.FIRING)
         assert ledger.find(name) == [standing]

@@ -52,7 +52,6 @@ def test_the_example_of_the_docs_is_a_rule() -> None:
     assert (rule.over_ms, rule.every_ms, rule.above) == (300_000, 60_000, 0.01)
     assert (rule.limits.at_least, rule.group_by) == (50, ("service.name",))
     assert rule.slot_ms == 60_000
-    assert rule.reach_ms == 3_600_000
 
 
 def test_all_faults_are_told_at_once() -> None:
