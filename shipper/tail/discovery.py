@@ -17,10 +17,10 @@ import fnmatch
 import os
 import re
 from dataclasses import dataclass, field
-from glob import has_magic, iglob
 from typing import TYPE_CHECKING, NamedTuple
 
 from shipper.tail.content import GZIP
+from shipper.tail.folders import folders_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -105,13 +105,12 @@ class Patterns:
         folders: set[str] = set()
         for pattern in self.paths:
             folder = os.path.dirname(pattern) or "."
-            folders.update(iglob(folder, recursive=True) if has_magic(folder) else [folder])
+            folders.update(folders_of(folder))
         return {os.path.abspath(folder) for folder in folders if os.path.isdir(folder)}
 
     def _find(self, pattern: str) -> Iterator[FoundFile]:
         folder, name = os.path.split(pattern)
-        folders = iglob(folder, recursive=True) if has_magic(folder) else [folder or "."]
-        for place in folders:
+        for place in folders_of(folder):
             yield from self._list(place, name)
 
     def _list(self, folder: str, pattern: str) -> Iterator[FoundFile]:
