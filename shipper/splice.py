@@ -34,8 +34,6 @@ END = b"}}"  # of every spliced document, behind the digits of `log.offset`
 TIME_BYTES = 24  # of the time with which a body begins
 AFTER_TIME = TIME_BYTES + len('",')  # where the rest of a body begins
 
-_TAIL_BEGIN = b',"host":{'
-_TAIL_END = b'"offset":'
 
 ABSENT = "(absent)"  # } compared by identity: no text
 NO_NUMBER = float("nan")  # } and no number of a line is the same object
@@ -203,28 +201,6 @@ def tail_of(context: bytes, log: bytes) -> bytes:
 def document(body: bytes, tail: bytes, offset: int) -> bytes:
     """Put one document together."""
     return BEGIN + body + tail + str(offset).encode() + END
-
-
-def find_tail(doc: bytes) -> tuple[int, int]:
-    """
-    Return where the tail of a document begins and where it ends; (0, 0) if it has none.
-
-    A document that was never spliced may have the same form.
-    """
-    begin, end = doc.rfind(_TAIL_BEGIN), doc.rfind(_TAIL_END) + len(_TAIL_END)
-    if not (0 < begin < end and doc.endswith(END)):
-        return 0, 0
-    return (begin, end) if doc[end : -len(END)].isdigit() else (0, 0)
-
-
-def offset_behind(doc: bytes, tail_end: int) -> int:
-    """Return the offset that stands behind the tail of a document."""
-    return int(doc[tail_end : -len(END)])
-
-
-def object_of_tail(tail: bytes) -> bytes:
-    """Return a tail as a JSON object, with the offset 0."""
-    return b"{" + tail[1:] + b"0" + END
 
 
 def encode_column(texts: Iterable[str]) -> list[bytes]:

@@ -20,7 +20,7 @@ import msgspec
 from msgspec import Raw
 
 from shipper.fields import FIELDS, FieldKind
-from shipper.splice import find_tail, object_of_tail, offset_behind
+from shipper.splice import END
 from shipper.store import untyped
 from shipper.store.tantivy_migration import envelope
 from shipper.store.tantivy_migration.schema import FLOATS, magnitude_column
@@ -40,6 +40,32 @@ _ODD_IN_KEY: Final = re.compile(r"[\x00\x01\\]")
 MAX_EXTRA_DEPTH: Final = 60  # what is deeper is kept, but not searchable; tantivy ends at 128
 
 _ABSENT: Final = Raw()
+
+
+_TAIL_BEGIN: Final = b',"host":{'
+_TAIL_END: Final = b'"offset":'
+
+
+def find_tail(doc: bytes) -> tuple[int, int]:
+    """
+    Return where the tail of a document begins and where it ends; (0, 0) if it has none.
+
+    A document that was never spliced may have the same form.
+    """
+    begin, end = doc.rfind(_TAIL_BEGIN), doc.rfind(_TAIL_END) + len(_TAIL_END)
+    if not (0 < begin < end and doc.endswith(END)):
+        return 0, 0
+    return (begin, end) if doc[end : -len(END)].isdigit() else (0, 0)
+
+
+def offset_behind(doc: bytes, tail_end: int) -> int:
+    """Return the offset that stands behind the tail of a document."""
+    return int(doc[tail_end : -len(END)])
+
+
+def object_of_tail(tail: bytes) -> bytes:
+    """Return a tail as a JSON object, with the offset 0."""
+    return b"{" + tail[1:] + b"0" + END
 
 
 class Refused(Exception):  # noqa: N818 - an answer, no fault
