@@ -13,17 +13,17 @@ from shipper.alerts.rules.kind import (
     Numbers,
     Probe,
     RuleFinding,
+    RuleKind,
     RuleLimits,
-    needs_no_limit,
     state_of,
 )
 from shipper.alerts.rules.values import QUERY, SPAN
 from shipper.alerts.verdict import VerdictState
-from shipper.config.options import Faults, option, optional
+from shipper.config.options import option, optional
 
 
 @dataclass(frozen=True, slots=True)
-class Absence:
+class Absence(RuleKind):
     """Expected records that are missing."""
 
     of: str = option(QUERY, "Query for the records that are expected in every window.")
@@ -37,15 +37,6 @@ class Absence:
         QUERY, "Query: expect records only in windows that have records of this query."
     )
 
-    @property
-    def usual_least(self) -> None:
-        """Nothing is what is looked for."""
-        return None
-
-    def grows(self, limits: RuleLimits) -> bool:  # noqa: ARG002
-        """Return False: what is missing may still arrive."""
-        return False
-
     def probes(self, limits: RuleLimits) -> tuple[Probe, ...]:
         """Return the numbers that are needed."""
         now = Probe("now", self.of, limits.over_ms)
@@ -53,10 +44,6 @@ class Absence:
         if self.although is None:
             return now, before
         return now, before, Probe("although", self.although, limits.over_ms)
-
-    def group_by(self) -> tuple[str, ...]:
-        """Return no groups of its own."""
-        return ()
 
     def find(self, limits: RuleLimits, numbers: Numbers) -> RuleFinding:  # noqa: ARG002
         """Say whether what is expected is there."""
@@ -76,7 +63,3 @@ class Absence:
     def is_quiet(self, limits: RuleLimits, numbers: Numbers) -> bool:  # noqa: ARG002
         """Look whether there is anything."""
         return bool(numbers.get("now"))
-
-    def limit_faults(self, limits: RuleLimits) -> Faults:
-        """Refuse a threshold."""
-        yield from needs_no_limit(limits)

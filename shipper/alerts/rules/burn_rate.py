@@ -13,16 +13,16 @@ of its first hour would pass for one of three days.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 from shipper.alerts.rules.bounds import share_between
 from shipper.alerts.rules.kind import (
     Numbers,
     Probe,
     RuleFinding,
+    RuleKind,
     RuleLimits,
     narrowed,
-    needs_no_limit,
     percent,
     plain,
     state_of,
@@ -59,8 +59,10 @@ _DEFAULT: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class BurnRate:
+class BurnRate(RuleKind):
     """How fast the error budget of a service level objective is used up."""
+
+    usual_least: ClassVar = 50
 
     of: str = option(QUERY, "Query for the failures. Only records that match `to` count.")
     to: str = option(QUERY, "Query for all records that the objective covers.")
@@ -77,15 +79,6 @@ class BurnRate:
         factory=lambda: _DEFAULT,
     )
 
-    @property
-    def usual_least(self) -> int:
-        """Leave small numbers alone."""
-        return 50
-
-    def grows(self, limits: RuleLimits) -> bool:  # noqa: ARG002
-        """Return False: a share can fall again."""
-        return False
-
     def probes(self, limits: RuleLimits) -> tuple[Probe, ...]:  # noqa: ARG002 - it has its own spans
         """Return the numbers that are needed."""
         of = narrowed(self.to, self.of)
@@ -98,10 +91,6 @@ class BurnRate:
         halves = {speed.long_ms: speed.long_ms // 2000 * 1000 for speed in self.speeds}
         older = (Probe(f"older{long}", self.to, long - half, half) for long, half in halves.items())
         return (*shares, *older)
-
-    def group_by(self) -> tuple[str, ...]:
-        """Return no groups of its own."""
-        return ()
 
     def find(self, limits: RuleLimits, numbers: Numbers) -> RuleFinding:
         """Return the first speed that is too fast, or else the first that is named."""
@@ -135,7 +124,3 @@ class BurnRate:
     def is_quiet(self, limits: RuleLimits, numbers: Numbers) -> bool:  # noqa: ARG002
         """Look whether anything fails within a short window."""
         return not any(numbers.get(f"of{speed.short_ms}") for speed in self.speeds)
-
-    def limit_faults(self, limits: RuleLimits) -> Faults:
-        """Refuse a threshold: the speeds are it."""
-        yield from needs_no_limit(limits)

@@ -8,6 +8,7 @@ from shipper.alerts.rules.kind import (
     Numbers,
     Probe,
     RuleFinding,
+    RuleKind,
     RuleLimits,
     needs_one_limit,
     plain,
@@ -18,15 +19,10 @@ from shipper.config.options import Faults, Scalar
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
+class Count(RuleKind):
     """So many records of a query in the window."""
 
     query: str
-
-    @property
-    def usual_least(self) -> None:
-        """A count needs no least: its threshold is one."""
-        return None
 
     def grows(self, limits: RuleLimits) -> bool:
         """Return whether the limit is above: a count only grows."""
@@ -35,10 +31,6 @@ class Count:
     def probes(self, limits: RuleLimits) -> tuple[Probe, ...]:
         """Return the numbers that are needed."""
         return (Probe("count", self.query, limits.over_ms),)
-
-    def group_by(self) -> tuple[str, ...]:
-        """Return no groups of its own."""
-        return ()
 
     def find(self, limits: RuleLimits, numbers: Numbers) -> RuleFinding:
         """Hold the count against the threshold."""

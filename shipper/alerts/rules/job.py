@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from shipper.alerts.rules.kind import Numbers, Probe, RuleFinding, RuleLimits, needs_no_limit
+from shipper.alerts.rules.kind import Numbers, Probe, RuleFinding, RuleKind, RuleLimits
 from shipper.alerts.verdict import VerdictState
-from shipper.config.options import Faults, Scalar, one_word_of
+from shipper.config.options import Scalar, one_word_of
 
 CONDITIONS: Final = {
     "store_unreachable": "the store gives no answer",
@@ -24,26 +24,13 @@ _CONDITION: Final = one_word_of(*CONDITIONS)
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class Job(RuleKind):
     """Something about the alert job itself."""
 
     condition: str
 
-    @property
-    def usual_least(self) -> None:
-        """Nothing is counted."""
-        return None
-
-    def grows(self, limits: RuleLimits) -> bool:  # noqa: ARG002
-        """Return False: nothing is counted."""
-        return False
-
     def probes(self, limits: RuleLimits) -> tuple[Probe, ...]:  # noqa: ARG002 - nothing is asked
         """Ask nothing."""
-        return ()
-
-    def group_by(self) -> tuple[str, ...]:
-        """Return no groups of its own."""
         return ()
 
     def find(self, limits: RuleLimits, numbers: Numbers) -> RuleFinding:  # noqa: ARG002
@@ -53,10 +40,6 @@ class Job:
     def is_quiet(self, limits: RuleLimits, numbers: Numbers) -> bool:  # noqa: ARG002
         """Nothing is found here."""
         return True
-
-    def limit_faults(self, limits: RuleLimits) -> Faults:
-        """Refuse a threshold."""
-        yield from needs_no_limit(limits)
 
 
 CONDITION = Scalar(_CONDITION.shown, lambda text: Job(_CONDITION.parse(text)), _CONDITION.words)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import ClassVar
 
 from shipper.alerts.verdict import VerdictState
 from shipper.config.options import Faults
@@ -109,30 +109,38 @@ class RuleFinding:
     span_ms: int | None = None
 
 
-class RuleKind(Protocol):
+class RuleKind:
     """One kind of question that a rule asks."""
 
-    @property
-    def usual_least(self) -> int | None:
-        """What `at_least` is where the rule does not say; None where it has no meaning."""
+    __slots__ = ()
 
-    def grows(self, limits: RuleLimits) -> bool:
+    usual_least: ClassVar[int | None] = None  # `at_least`, unless a rule sets it; None: no effect
+
+    def grows(self, limits: RuleLimits) -> bool:  # noqa: ARG002
         """Return whether a breach stays one, whatever records are still to come."""
+        return False
 
     def probes(self, limits: RuleLimits) -> tuple[Probe, ...]:
         """Return the numbers that are needed."""
+        raise NotImplementedError
 
     def group_by(self) -> tuple[str, ...]:
         """Return the fields by which the kind itself tells groups apart."""
+        return ()
 
     def find(self, limits: RuleLimits, numbers: Numbers) -> RuleFinding:
         """Say what the numbers mean."""
+        raise NotImplementedError
 
     def is_quiet(self, limits: RuleLimits, numbers: Numbers) -> bool:
         """Return, quickly, whether `find` would surely give no breach."""
+        raise NotImplementedError
 
     def limit_faults(self, limits: RuleLimits) -> Faults:
-        """Yield (key, fault, remedy) for limits that this kind does not have."""
+        """Yield (key, fault, remedy) for limits that this kind does not have: usually, for any."""
+        for key in ("above", "below"):
+            if getattr(limits, key) is not None:
+                yield key, "has no effect here", "remove it"
 
 
 def state_of(*, is_broken: bool) -> VerdictState:
@@ -154,13 +162,6 @@ def needs_above(limits: RuleLimits, unit: str) -> Faults:
         yield "above", "is missing", f"use {unit}"
     if limits.below is not None:
         yield "below", "has no effect here", "use above"
-
-
-def needs_no_limit(limits: RuleLimits) -> Faults:
-    """Yield the fault of a rule that has a threshold which its kind does not know."""
-    for key in ("above", "below"):
-        if getattr(limits, key) is not None:
-            yield key, "has no effect here", "remove it"
 
 
 def narrowed(query: str, *conditions: str) -> str:

@@ -9,11 +9,13 @@ percentiles are judged by counting, and the value of such a verdict is the share
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from shipper.alerts.rules.kind import (
     Numbers,
     Probe,
     RuleFinding,
+    RuleKind,
     RuleLimits,
     Take,
     narrowed,
@@ -33,17 +35,14 @@ _WORDS = ("average", "max", "min", "sum", *_PERCENTILES)
 
 
 @dataclass(frozen=True, slots=True)
-class Metric:
+class Metric(RuleKind):
     """A statistic of a numeric field."""
+
+    usual_least: ClassVar = 1
 
     of: str = option(NUMBER_FIELD, "The numeric field.")
     take: str = option(one_word_of(*_WORDS), "The statistic over the window.")
     among: str = option(QUERY, "Query for the records to use.", default='"*"')
-
-    @property
-    def usual_least(self) -> int:
-        """Judge from the first record on."""
-        return 1
 
     def grows(self, limits: RuleLimits) -> bool:
         """Return whether an extreme that is beyond the limit stays there."""
@@ -59,10 +58,6 @@ class Metric:
             return (count, Probe("beyond", beyond, limits.over_ms))
         take = _TAKES.get(self.take, Take.SUM)
         return (count, Probe("number", holders, limits.over_ms, take=take, field=self.of))
-
-    def group_by(self) -> tuple[str, ...]:
-        """Return no groups of its own."""
-        return ()
 
     def find(self, limits: RuleLimits, numbers: Numbers) -> RuleFinding:
         """Hold the number against the threshold."""

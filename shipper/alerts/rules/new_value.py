@@ -8,22 +8,25 @@ new in a store that holds no record of the older half of the time that is looked
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from shipper.alerts.rules.kind import (
     Numbers,
     Probe,
     RuleFinding,
+    RuleKind,
     RuleLimits,
-    needs_no_limit,
     state_of,
 )
 from shipper.alerts.rules.values import FIELD, QUERY, SPAN
-from shipper.config.options import Faults, option
+from shipper.config.options import option
 
 
 @dataclass(frozen=True, slots=True)
-class NewValue:
+class NewValue(RuleKind):
     """A value that was not seen before."""
+
+    usual_least: ClassVar = 1
 
     field: str = option(FIELD, "The field. Each of its values is a group.")
     among: str = option(QUERY, "Query for the records to use.", default='"*"')
@@ -33,15 +36,6 @@ class NewValue:
         default="7d",
         key="unseen_for",
     )
-
-    @property
-    def usual_least(self) -> int:
-        """Judge from the first record on."""
-        return 1
-
-    def grows(self, limits: RuleLimits) -> bool:  # noqa: ARG002
-        """Return False: earlier records may arrive later."""
-        return False
 
     def probes(self, limits: RuleLimits) -> tuple[Probe, ...]:
         """Return the numbers that are needed."""
@@ -67,7 +61,3 @@ class NewValue:
     def is_quiet(self, limits: RuleLimits, numbers: Numbers) -> bool:  # noqa: ARG002
         """Look whether there is anything that is not old."""
         return not numbers.get("now") or bool(numbers.get("before"))
-
-    def limit_faults(self, limits: RuleLimits) -> Faults:
-        """Refuse a threshold."""
-        yield from needs_no_limit(limits)

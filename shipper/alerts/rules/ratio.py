@@ -15,13 +15,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 from shipper.alerts.rules.bounds import share_between
 from shipper.alerts.rules.kind import (
     Numbers,
     Probe,
     RuleFinding,
+    RuleKind,
     RuleLimits,
     narrowed,
     needs_one_limit,
@@ -37,8 +38,10 @@ ENOUGH: Final = 5  # records on the wrong side: one error at night pages nobody
 
 
 @dataclass(frozen=True, slots=True)
-class Ratio:
+class Ratio(RuleKind):
     """The share of some records among others."""
+
+    usual_least: ClassVar = 50
 
     of: str = option(
         QUERY, "Query for the records whose share is evaluated. Only those that match `to` count."
@@ -52,15 +55,6 @@ class Ratio:
         key="widen_to",
     )
 
-    @property
-    def usual_least(self) -> int:
-        """Leave windows with few records to the wider one."""
-        return 50
-
-    def grows(self, limits: RuleLimits) -> bool:  # noqa: ARG002
-        """Return False: a share can fall again."""
-        return False
-
     def probes(self, limits: RuleLimits) -> tuple[Probe, ...]:
         """Return the numbers that are needed."""
         of = narrowed(self.to, self.of)
@@ -72,10 +66,6 @@ class Ratio:
                 Probe(_name("to", span, limits), self.to, span, widens=span > limits.over_ms),
             )
         )
-
-    def group_by(self) -> tuple[str, ...]:
-        """Return no groups of its own."""
-        return ()
 
     def find(self, limits: RuleLimits, numbers: Numbers) -> RuleFinding:
         """Return the shortest time in which the share is surely beyond, or else the window."""

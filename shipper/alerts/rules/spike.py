@@ -9,13 +9,14 @@ surely more. A span from before the first record of the store is nothing to comp
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 from shipper.alerts.rules.bounds import share_between
 from shipper.alerts.rules.kind import (
     Numbers,
     Probe,
     RuleFinding,
+    RuleKind,
     RuleLimits,
     needs_above,
     plain,
@@ -37,8 +38,10 @@ def _parse_against(text: str) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Spike:
+class Spike(RuleKind):
     """Many more records than at another time."""
+
+    usual_least: ClassVar = 20
 
     of: str = option(QUERY, "Query for the records to count.")
     against_ms: int = option(
@@ -49,15 +52,6 @@ class Spike:
         key="against",
     )
 
-    @property
-    def usual_least(self) -> int:
-        """Leave small numbers alone."""
-        return 20
-
-    def grows(self, limits: RuleLimits) -> bool:  # noqa: ARG002
-        """Return False: the records to compare with may arrive later."""
-        return False
-
     def probes(self, limits: RuleLimits) -> tuple[Probe, ...]:
         """Return the numbers that are needed."""
         over, offset = limits.over_ms, self.against_ms or limits.over_ms
@@ -66,10 +60,6 @@ class Spike:
             Probe("then", self.of, over, offset),
             Probe("any", "*", over, offset, grouped=False),
         )
-
-    def group_by(self) -> tuple[str, ...]:
-        """Return no groups of its own."""
-        return ()
 
     def find(self, limits: RuleLimits, numbers: Numbers) -> RuleFinding:
         """Compare the counts."""
