@@ -45,6 +45,11 @@ COMMANDS = {
     "fleet": ("shipper.commands.fleet:fleet", "Show every host that ships to this store."),
     "audit": ("shipper.commands.audit:audit", "Account for every record that was written."),
     "search": ("shipper.commands.search:search", "Find, count, group or follow records."),
+    "sql": ("shipper.commands.sql:sql", "Ask the embedded store in SQL."),
+    "export": (
+        "shipper.commands.export:export",
+        "Write records of the embedded store into a file.",
+    ),
     "store": (
         "shipper.commands.store:store",
         "Show, check, compact and convert the embedded store.",

@@ -5,19 +5,14 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
 
 import click
 
 from shipper.commands.invocation import Invocation, common_options, examples
-from shipper.config.main import load
-from shipper.config.outputs import EmbeddedOutput
+from shipper.commands.stores import embedded_path
 from shipper.errors import ConfigError
 from shipper.text import counted, safe, safe_json, size
 from shipper.times import iso
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 GOOD, DAMAGED = 0, 1
 
@@ -36,7 +31,7 @@ def info(invocation: Invocation, *, as_json: bool) -> int:
     """Show the number of pieces, commits and records, the bytes, the oldest and newest time."""
     from shipper.store.embedded.upkeep import read_info  # noqa: PLC0415 - DuckDB takes its time
 
-    found = read_info(_path(invocation))
+    found = read_info(embedded_path(invocation))
     if as_json:
         click.echo(safe_json(asdict(found)))
         return GOOD
@@ -60,7 +55,7 @@ def verify(invocation: Invocation) -> int:
     """
     from shipper.store.embedded.upkeep import verify as verify_files  # noqa: PLC0415
 
-    results = [*verify_files(_path(invocation))]
+    results = [*verify_files(embedded_path(invocation))]
     faults = [result for result in results if result is not None]
     for fault in faults:
         click.echo(safe(f"{fault.path}: {fault.fault}"))
@@ -79,7 +74,7 @@ def compact(invocation: Invocation) -> int:
     """
     from shipper.store.embedded.upkeep import compact as compact_store  # noqa: PLC0415
 
-    click.echo(f"{counted(compact_store(_path(invocation)), 'record')} in pieces")
+    click.echo(f"{counted(compact_store(embedded_path(invocation)), 'record')} in pieces")
     return GOOD
 
 
@@ -101,7 +96,7 @@ def migrate(invocation: Invocation) -> int:
     from shipper.store.tantivy_migration.migrate import is_old_form  # noqa: PLC0415
     from shipper.store.tantivy_migration.migrate import migrate as convert  # noqa: PLC0415
 
-    path = _path(invocation)
+    path = embedded_path(invocation)
     if not is_old_form(path):
         click.echo(safe(f"{path} has the form of this version; there is nothing to do"))
         return GOOD
@@ -113,11 +108,3 @@ def migrate(invocation: Invocation) -> int:
             records = done
     click.echo(safe(f"{counted(records, 'record')} converted; the old index is {path}.old"))
     return GOOD
-
-
-def _path(invocation: Invocation) -> Path:
-    config = load(invocation.config)
-    for place in (config.search, config.output):
-        if isinstance(place, EmbeddedOutput):
-            return place.path
-    raise ConfigError("the config has no embedded store", "use output.embedded")

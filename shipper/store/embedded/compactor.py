@@ -19,7 +19,7 @@ from shipper import crashpoints
 from shipper.crashpoints import CrashPoint
 from shipper.files import sync
 from shipper.store.embedded import layout
-from shipper.store.embedded.engine import WRITE_MEMORY, connect
+from shipper.store.embedded.engine import WRITE_MEMORY, connect, cursor_of
 from shipper.store.embedded.pieces import MergeLimits, make_piece, next_merge
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class Compactor:
         with self._opening:
             if self._connection is None:
                 self._connection = connect(self._folder, memory=WRITE_MEMORY, threads=1)
-            return self._connection.cursor()
+            return cursor_of(self._connection)
 
     def stop(self) -> None:
         """End a running merge soon; there are no others after it."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from shipper.errors import QueryError
 from shipper.fields import HEARTBEAT, FieldKind
 from shipper.store import untyped
-from shipper.store.embedded.columns import OBJECT_KEYS, quoted
+from shipper.store.embedded.columns import OBJECT_KEYS, literal, quoted
 from shipper.store.query import tree
 from shipper.store.query.parser import parse
 from shipper.store.query.values import number_of, wildcard_steps
@@ -38,6 +38,10 @@ class Compiler:
     def parameters(self, sql: str) -> dict[str, Any]:
         """Return the values of the parameters in a statement."""
         return {name: self._values[name] for name in set(_PARAMETER.findall(sql))}
+
+    def inlined(self, sql: str) -> str:
+        """Return a statement with the values of its parameters in it, where none are allowed."""
+        return _PARAMETER.sub(lambda match: _literal(self._values[match[1]]), sql)
 
     def value(self, value: Any) -> str:
         """Return the parameter that stands for a value."""
@@ -186,6 +190,12 @@ def _exists(node: tree.Exists, compiler: Compiler) -> str:
             column = quoted(name)
             found.append(f"len({column}) > 0" if kind == "VARCHAR[]" else f"{column} IS NOT NULL")
     return " OR ".join(f"({each})" for each in found)
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_literal, value))}]"
+    return literal(value) if isinstance(value, str) else repr(value)
 
 
 def _escaped(text: str) -> str:

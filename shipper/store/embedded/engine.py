@@ -24,4 +24,14 @@ def connect(root: Path, *, memory: str, threads: int | None = None) -> duckdb.Du
     }
     if threads is not None:
         config["threads"] = threads
-    return duckdb.connect(":memory:", config=config)
+    return _quiet(duckdb.connect(":memory:", config=config))
+
+
+def cursor_of(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """Return a cursor for another thread; it has the limits of the connection."""
+    return _quiet(connection.cursor())
+
+
+def _quiet(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """Switch off the progress bar, which would be printed among the answers."""
+    return connection.execute("SET enable_progress_bar = false")

@@ -76,9 +76,9 @@ class Views:
         self._left_out: set[Path] = set()  # damaged files
         self._limits = limits
         self._same_columns = True
-        self._connection = connect(root, memory=READ_MEMORY)
+        self.connection = connect(root, memory=READ_MEMORY)
         columns = ", ".join(f"{quoted(name)} {kind}" for name, kind in STORED.items())
-        self._connection.execute(f"CREATE TABLE commits (_writer VARCHAR, {columns})")
+        self.connection.execute(f"CREATE TABLE commits (_writer VARCHAR, {columns})")
         self._loaded: set[CommitFile] = set()
 
     def current(self) -> View:
@@ -134,10 +134,10 @@ class Views:
             done.set()
 
     def _interrupt(self, done: Event) -> None:
-        """Interrupt statements from the time limit on, until the answer is given up."""
+        """Interrupt statements from the time limit on, until the answer ends."""
         pause = self._limits.timeout_seconds
         while not done.wait(pause):
-            self._connection.interrupt()
+            self.connection.interrupt()
             pause = 0.1  # the one before may have fallen between two statements
 
     def _leave_out(self, files: Sequence[StoredFile]) -> bool:
@@ -147,7 +147,7 @@ class Views:
             return False
         known = len(self._left_out)
         for file in files:
-            fault = file_fault(self._connection, file)
+            fault = file_fault(self.connection, file)
             if fault is not None:
                 self._left_out.add(file.path)
                 report(file.path, fault)
@@ -155,16 +155,16 @@ class Views:
 
     def rows(self, sql: str, compiler: Compiler) -> list[tuple[Any, ...]]:
         """Return the rows of a statement."""
-        return self._connection.execute(sql, compiler.parameters(sql)).fetchall()
+        return self.connection.execute(sql, compiler.parameters(sql)).fetchall()
 
     def close(self) -> None:
         """Close the connection; a second call does nothing."""
-        self._connection.close()
+        self.connection.close()
 
     def _load(self, commits: Sequence[StoredFile]) -> None:
         there = {_identity(file): file for file in commits}
         for gone in self._loaded - there.keys():
-            self._connection.execute(
+            self.connection.execute(
                 "DELETE FROM commits WHERE _writer = ? AND _order >= ? AND _order < ?",
                 [gone[0], gone[1] << ORDER_BITS, (gone[1] + 1) << ORDER_BITS],
             )
@@ -174,7 +174,7 @@ class Views:
             by_writer.setdefault(new[0], []).append(there[new])
         for writer, files in by_writer.items():
             records = read_commits([file.path for file in files])
-            self._connection.execute(
+            self.connection.execute(
                 f"INSERT INTO commits SELECT {literal(writer)}, * FROM ({records})"
             )
             self._loaded |= {new for new, file in there.items() if file in files}

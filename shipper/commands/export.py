@@ -1,0 +1,88 @@
+"""`shipper export`: write records of the embedded store into a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from shipper.commands.invocation import Invocation, common_options, examples, refuse
+from shipper.commands.moments import as_duration, as_moment
+from shipper.commands.stores import embedded_path
+from shipper.store.api import Selection
+from shipper.store.opening import ReadLimits
+from shipper.text import counted, safe, size
+
+KINDS = ("parquet", "ndjson", "csv")
+
+
+@click.command(
+    epilog=examples(
+        "shipper export --since 7d week.parquet",
+        "shipper export --since 1h errors.ndjson level:ERROR",
+    )
+)
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("query", nargs=-1)
+@click.option(
+    "--since",
+    callback=as_moment,
+    metavar="T",
+    help="From this time on: 15m, 2h, 7d (ago) or ISO 8601.",
+)
+@click.option(
+    "--until",
+    callback=as_moment,
+    metavar="T",
+    help="Before this time: 15m, 2h, 7d (ago) or ISO 8601.",
+)
+@click.option("--force", is_flag=True, help="Replace the file if it is there.")
+@click.option(
+    "--timeout",
+    callback=as_duration,
+    default="1h",
+    show_default=True,
+    metavar="D",
+    help="Longest time for the export.",
+)
+@common_options
+@click.pass_obj
+def export(  # noqa: PLR0913 - one parameter per option
+    invocation: Invocation,
+    /,
+    *,
+    file: Path,
+    query: tuple[str, ...],
+    since: int | None,
+    until: int | None,
+    timeout: int,
+    force: bool,
+) -> int:
+    """
+    Write records of the embedded store into a file.
+
+    These are the records that match QUERY; without it, all. The name of the file says the form:
+    .parquet and .csv have columns, .ndjson has each document as it was stored. The file appears
+    when it is whole.
+    """
+    from shipper.store.embedded.sql import export as export_records  # noqa: PLC0415 - DuckDB
+
+    kind = file.suffix.lstrip(".")
+    if kind not in KINDS:
+        refuse(f"{file} does not end in .parquet, .ndjson or .csv; give it one of these names")
+    if file.exists() and not force:
+        refuse(f"{file} exists; use another name, or --force")
+    new = file.with_name(f"{file.name}.new")
+    selection = Selection(" ".join(query), since, until)
+    path = embedded_path(invocation)
+    try:
+        new.write_bytes(b"")
+    except OSError as error:
+        refuse(f"cannot write {new}: {error.strerror}; use another folder")
+    try:
+        count = export_records(path, selection, new, kind, ReadLimits(timeout / 1000))
+        new.replace(file)
+    finally:
+        new.unlink(missing_ok=True)
+    click.echo(safe(f"{counted(count, 'record')}, {size(file.stat().st_size)}: {file}"))
+    return 0
