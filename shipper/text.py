@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 from typing import TYPE_CHECKING, Any
 
-from shipper.times import iso
+from shipper.times import EPOCH, MILLISECOND, iso
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -68,14 +69,19 @@ def plain(value: Any) -> str:
     return safe_json(value)
 
 
-def instant(time: int, *, unit_ms: int = 1) -> str:
+def instant(time: int, *, unit_ms: int = 1, zone: tzinfo = UTC) -> str:
     """
-    Return epoch milliseconds as ISO 8601 in UTC, to the day, minute, second or millisecond.
+    Return epoch milliseconds as ISO 8601, to the day, minute, second or millisecond.
 
-    The times are multiples of `unit_ms`. Times outside the years 1 to 9999 stay numbers.
+    The times are multiples of `unit_ms`, and in UTC unless another `zone` is given. Times outside
+    the years 1 to 9999 stay numbers.
     """
     try:
         text = iso(time)
+        if zone is not UTC:
+            unit = "minutes" if unit_ms % 60_000 == 0 else "seconds" if unit_ms % 1000 == 0 else ""
+            moment = (EPOCH + time * MILLISECOND).astimezone(zone)
+            return moment.isoformat(timespec=unit or "milliseconds")
     except OverflowError:
         return str(time)
     if unit_ms % 86_400_000 == 0:

@@ -79,7 +79,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "commands": {
         *("agent", "alerts", "audit", "check", "config", "deliver.deadletters", "demo"),
-        *("enrich.classify", "errors", "process", "registry", "reports", "store", "text", "times"),
+        *(
+            "enrich.classify",
+            "errors",
+            "fields",
+            "process",
+            "registry",
+            "reports",
+            "store",
+            "text",
+            "times",
+        ),
         "view",
     },
 }

@@ -6,27 +6,35 @@ import itertools
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from shipper.commands.invocation import Invocation, common_options, examples, refuse
-from shipper.commands.moments import as_duration, as_moment
+from shipper.commands.moments import as_duration, as_moment, as_zone
 from shipper.commands.stores import open_store
+from shipper.errors import QueryError, StoreUnavailable
+from shipper.fields import ALIASES, FIELDS
 from shipper.store.api import DateHistogram, Question, Selection, Sort, Terms, buckets_of
 from shipper.store.hit_text import hit_json, hit_text
 from shipper.store.opening import ReadLimits
+from shipper.store.query.parser import parse
+from shipper.store.query.tokens import escaped
+from shipper.store.query.tree import fields_of
 from shipper.text import Paint, counted, safe
 from shipper.view import buckets as view
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import tzinfo
     from pathlib import Path
 
     from shipper.store.api import AggregateAnswer, Hit, Store
 
 FOUND, NOTHING_FOUND = 0, 1
 POLL_SECONDS = 0.2
+MAX_UNKNOWN = 5  # fields of a query that are looked for when nothing was found
 MAX_SLOTS = 10_000  # more lines than anybody reads; a store keeps them all in memory
 
 
@@ -41,18 +49,19 @@ class SearchOptions:
     sort: str | None
     as_json: bool
     count: bool
-    by: str | None
+    by: tuple[str, ...]
     every: int | None
     follow: bool
     timeout: int
     partial: bool
+    zone: tzinfo
 
     def __post_init__(self) -> None:
         """Refuse options that cannot be combined."""
         given = {
             "--follow": self.follow,
             "--count": self.count,
-            "--by": self.by is not None,
+            "--by": bool(self.by),
             "--every": self.every is not None,
             "--sort": self.sort is not None,
             "--limit": self.limit is not None,
@@ -69,6 +78,8 @@ class SearchOptions:
             if clash:
                 refuse(f"{option} and {clash} cannot be combined; use one of them")
 
+        if len(self.by) > 1:
+            refuse("--by takes one field; give it once, and run the command once per field")
         if self.since is not None and self.until is not None and self.since >= self.until:
             refuse("--since is not before --until; give an earlier --since or a later --until")
 
@@ -76,6 +87,13 @@ class SearchOptions:
     def selection(self) -> Selection:
         """The records to search; the words that the shell split are one query."""
         return Selection(" ".join(self.query), self.since, self.until)
+
+    def until_now(self, now: int) -> Selection:
+        """Return the records to count per slot, up to the end of the current one."""
+        end = now // (self.every or 1) * (self.every or 1) + (self.every or 1)
+        return Selection(
+            self.selection.query, self.since, end if self.until is None else self.until
+        )
 
 
 @click.command(
@@ -93,13 +111,13 @@ class SearchOptions:
     "--since",
     callback=as_moment,
     metavar="T",
-    help="From this time on: 15m, 2h, 7d (ago) or ISO 8601.",
+    help="From this time on: 15m, 2h, 7d (ago), 03:00, today, yesterday or ISO 8601.",
 )
 @click.option(
     "--until",
     callback=as_moment,
     metavar="T",
-    help="Before this time: 15m, 2h, 7d (ago) or ISO 8601.",
+    help="Before this time, in the same forms. Default of --every: now.",
 )
 @click.option(
     "--limit",
@@ -115,9 +133,18 @@ class SearchOptions:
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
 @click.option("--count", is_flag=True, help="Print only the number of records.")
-@click.option("--by", metavar="FIELD", help="Count records per value of a field.")
+@click.option("--by", multiple=True, metavar="FIELD", help="Count records per value of a field.")
 @click.option(
     "--every", callback=as_duration, metavar="D", help="Count records per time slot, such as 1m."
+)
+@click.option(
+    "--tz",
+    "zone",
+    callback=as_zone,
+    is_eager=True,
+    metavar="ZONE",
+    help="Zone of the times given and shown: local, UTC (default), Europe/Berlin, +02:00. Not of "
+    "--json.",
 )
 @click.option("--follow", is_flag=True, help="Show new records as they arrive, until Ctrl-C.")
 @click.option(
@@ -140,7 +167,8 @@ def search(invocation: Invocation, /, **given: Any) -> int:
     Find, count, group or follow records.
 
     QUERY consists of field:value, ranges, AND, OR, NOT, "phrases" and wildcards (docs/search.md).
-    Without QUERY all records match. Times are UTC. Exits with 1 if no record matches.
+    Without QUERY all records match. Times are UTC unless --tz is given. Exits with 1 if no record
+    matches.
     """
     options = SearchOptions(**given)
     _check_slots(options, invocation)
@@ -148,15 +176,43 @@ def search(invocation: Invocation, /, **given: Any) -> int:
     with open_store(invocation, limits) as store:
         if options.follow:
             return _follow(store, options, invocation)
-        if options.count:
-            return _count(store, options)
-        if options.by is not None and options.every is not None:
-            return _by_every(store, options, options.by, options.every, invocation)
-        if options.by is not None:
-            return _by(store, options, options.by, invocation)
-        if options.every is not None:
-            return _every(store, options, options.every, invocation)
+        code = _answer(store, options, invocation)
+        if code == NOTHING_FOUND and invocation.interactive:
+            with suppress(QueryError, StoreUnavailable):  # a hint, and no reason to fail
+                click.echo(f"shipper: {_why_nothing(store, options.selection.query)}", err=True)
+    return code
+
+
+def _answer(store: Store, options: SearchOptions, invocation: Invocation) -> int:
+    if options.count:
+        return _count(store, options)
+    if options.every is None:
+        if options.by:
+            return _by(store, options, options.by[0], invocation)
         return _hits(store, options, invocation)
+    if options.by:
+        code = _by_every(store, options, options.by[0], options.every, invocation)
+    else:
+        code = _every(store, options, options.every, invocation)
+    if options.until is None:
+        end = options.until_now(invocation.now()).until
+        later = store.count(Selection(options.selection.query, since=end))
+        if later:
+            left = f"{counted(later, 'record')} dated in the future"
+            click.echo(f"shipper: {left} left out; see them with --since now", err=True)
+    return code
+
+
+def _why_nothing(store: Store, query: str) -> str:
+    """Return why a query found nothing: a field that no record has, if there is one."""
+    unknown = {field for field, _ in fields_of(parse(query)) if field.startswith("extra.")}
+    for field in sorted(unknown)[:MAX_UNKNOWN]:
+        if store.count(Selection(f"{escaped(field)}:*")) == 0:
+            name = field.removeprefix("extra.")
+            likely = get_close_matches(name, [*FIELDS, *ALIASES], 1)
+            meant = f"; did you mean {likely[0]}?" if likely else ""
+            return f"no record has a field {safe(name)}{meant}"
+    return "no record matches"
 
 
 def _warn(damaged: Path, fault: str) -> None:
@@ -167,7 +223,8 @@ def _hits(store: Store, options: SearchOptions, invocation: Invocation) -> int:
     found = store.search(
         options.selection, limit=options.limit or 50, sort=Sort(options.sort or Sort.DESC)
     )
-    in_order = found.hits if options.sort else found.hits[::-1]
+    oldest_first = _in_order(found.hits if options.sort == Sort.ASC else found.hits[::-1])
+    in_order = oldest_first[::-1] if options.sort == Sort.DESC else oldest_first
     _print(_rendered(in_order, options, invocation))
     left = found.total - len(found.hits)
     if left and not options.as_json and invocation.interactive:
@@ -177,6 +234,17 @@ def _hits(store: Store, options: SearchOptions, invocation: Invocation) -> int:
             err=True,
         )
     return FOUND if found.total else NOTHING_FOUND
+
+
+def _in_order(hits: Sequence[Hit]) -> list[Hit]:
+    """Return hits of rising time with those of one run and millisecond by their number."""
+    ordered: list[Hit] = []
+    for _, same in itertools.groupby(hits, key=lambda hit: hit.time):
+        together = list(same)
+        if len(together) > 1:
+            together.sort(key=lambda hit: (hit.source.get("run", ""), hit.source.get("seq", 0)))
+        ordered += together
+    return ordered
 
 
 def _count(store: Store, options: SearchOptions) -> int:
@@ -200,11 +268,11 @@ def _by(store: Store, options: SearchOptions, field: str, invocation: Invocation
 
 
 def _every(store: Store, options: SearchOptions, interval: int, invocation: Invocation) -> int:
-    histogram = DateHistogram(interval)
-    (answer,) = store.ask([Question(options.selection, {"slots": histogram})])
+    selection = options.until_now(invocation.now())
+    (answer,) = store.ask([Question(selection, {"slots": DateHistogram(interval)})])
     if not answer.total:
         return NOTHING_FOUND
-    slots = view.Slots.between(buckets_of(answer, "slots"), interval, _bounds(options, invocation))
+    slots = _slots(answer, interval, options, invocation)
     if options.as_json:
         _print(view.slots_json(slots))
     else:
@@ -217,11 +285,12 @@ def _by_every(
 ) -> int:
     histogram = DateHistogram(interval)
     terms = Terms(field, options.limit or 10, {"slots": histogram})
-    (answer,) = store.ask([Question(options.selection, {"slots": histogram, "values": terms})])
+    selection = options.until_now(invocation.now())
+    (answer,) = store.ask([Question(selection, {"slots": histogram, "values": terms})])
     values = buckets_of(answer, "values").buckets
     if not values:
         return _nothing_has(field, answer)
-    slots = view.Slots.between(buckets_of(answer, "slots"), interval, _bounds(options, invocation))
+    slots = _slots(answer, interval, options, invocation)
     series = [
         view.ValueCounts(str(value.key), view.counts_of(buckets_of(value, "slots")))
         for value in values
@@ -231,6 +300,13 @@ def _by_every(
     else:
         _print(view.grid_text(slots, series, Paint(invocation.colors)))
     return FOUND
+
+
+def _slots(
+    answer: AggregateAnswer, interval: int, options: SearchOptions, invocation: Invocation
+) -> view.Slots:
+    bounds = _bounds(options, invocation)
+    return view.Slots.between(buckets_of(answer, "slots"), interval, bounds, options.zone)
 
 
 def _nothing_has(field: str, answer: AggregateAnswer) -> int:
@@ -246,7 +322,7 @@ def _follow(store: Store, options: SearchOptions, invocation: Invocation) -> int
     with suppress(KeyboardInterrupt):  # the normal end of following
         arriving = store.follow(options.selection)
         first = next(arriving)
-        shown = store.search(options.selection, limit=before).hits[::-1]
+        shown = _in_order(store.search(options.selection, limit=before).hits[::-1])
         _print(_rendered(shown, options, invocation))
         known = {hit.id for hit in shown}
         for hits in itertools.chain([first], arriving):
@@ -260,7 +336,7 @@ def _rendered(hits: Sequence[Hit], options: SearchOptions, invocation: Invocatio
     if options.as_json:
         return [hit_json(hit) for hit in hits]
     paint = Paint(invocation.colors)
-    return [hit_text(hit, paint) for hit in hits]
+    return [hit_text(hit, paint, options.zone) for hit in hits]
 
 
 def _print(lines: Iterable[str]) -> None:

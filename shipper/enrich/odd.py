@@ -28,7 +28,7 @@ import msgspec
 from shipper.enrich import clock, known
 from shipper.enrich.classify import Traits
 from shipper.enrich.origin import is_run, is_seq
-from shipper.fields import FIELDS, FieldKind
+from shipper.fields import FIELDS, TIME_KEYS, FieldKind
 from shipper.times import iso
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -50,8 +50,6 @@ OURS = frozenset(name for name, field in FIELDS.items() if field.kind is FieldKi
     "tags",
     "@timestamp",
 }
-
-TIME_KEYS = ("timestamp", "@timestamp", "time", "ts", "asctime", "datetime", "@t")
 
 
 @dataclass(frozen=True, slots=True)

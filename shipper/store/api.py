@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 
 class Sort(StrEnum):
-    """Order of hits by `@timestamp`; hits of equal time stay in the order they were stored."""
+    """Order of hits by `@timestamp`, of equal times as they were stored; DESC is the reverse."""
 
     ASC = "asc"
     DESC = "desc"

@@ -11,14 +11,17 @@ added) and the last line of a traceback; the JSON document has every field.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, tzinfo
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
+from shipper.fields import ALIASES, TIME_KEYS
 from shipper.text import Paint, instant, plain, safe, safe_json
 
 if TYPE_CHECKING:
     from shipper.store.api import Hit
 
+_RECENT = 1e9  # seconds since 1970: a smaller number is no time
 _SHOWN = (
     "status_code",
     "duration_ms",
@@ -37,13 +40,13 @@ def hit_json(hit: Hit) -> str:
     return safe_json({"_id": hit.id, **hit.source})
 
 
-def hit_text(hit: Hit, paint: Paint) -> str:
+def hit_text(hit: Hit, paint: Paint, zone: tzinfo = UTC) -> str:
     """Return the record as a line for people, with the last line of a traceback below it."""
     source = hit.source
     level = plain(source.get("level", "-"))
     message = plain(source.get("message", ""))
     parts = [
-        paint.dim(instant(hit.time)),
+        paint.dim(instant(hit.time, zone=zone)),
         paint.level(f"{level:<8}", level),
         f"{_origin(source):<9}",
         message,
@@ -72,14 +75,23 @@ def _inner(source: Mapping[str, Any], *keys: str) -> Any:
 
 
 def _fields(source: Mapping[str, Any], message: str) -> Iterator[str]:
-    """Yield the fields to show, except those whose value the message contains."""
+    """Yield the fields to show, except those whose value the message or another field says."""
     extra = source.get("extra")
     fields = [(name, source.get(name)) for name in _SHOWN]
-    fields += extra.items() if isinstance(extra, Mapping) else ()
+    if isinstance(extra, Mapping):
+        fields += [item for item in extra.items() if not _is_another_form(*item, source)]
     words = set(message.split())
     for name, value in fields:
         if value not in (None, [], "") and plain(value) not in words:
             yield _field(name, value)
+
+
+def _is_another_form(key: str, value: Any, source: Mapping[str, Any]) -> bool:
+    """Return whether a key under `extra` is how the line wrote the time or another field."""
+    if key in TIME_KEYS:
+        is_time = isinstance(value, str) or (isinstance(value, int | float) and value >= _RECENT)
+        return is_time and "no_timestamp" not in (source.get("tags") or ())
+    return ALIASES.get(key, key) in source
 
 
 def _field(name: str, value: Any) -> str:

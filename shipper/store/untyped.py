@@ -44,6 +44,8 @@ def write(value: Value) -> str:
 
 def spellings(number: float) -> set[str]:
     """Return the texts that JSON writers use for a number: 5 and 5.0, 1e-7 and 1.0E-7."""
+    if number == 0:
+        return {"0", "0.0", "-0.0", "0.0E0", "-0.0E0"}
     text = repr(float(number))
     found = {text}
     if number == int(number):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 from typing import TYPE_CHECKING
 
 from shipper.text import Paint, bar, instant, plain, safe, safe_json, table
@@ -21,25 +22,30 @@ class Slots:
     """
     Counts per time slot, oldest first, including the empty ones.
 
-    `interval_ms` is the length of a slot; `counts` maps its start (epoch ms) to its count.
+    `interval_ms` is the length of a slot; `counts` maps its start (epoch ms) to its count;
+    times are shown in `zone`.
     """
 
     interval_ms: int
     counts: Mapping[int, int]
+    zone: tzinfo = UTC
 
     @classmethod
-    def between(cls, buckets: Buckets, interval_ms: int, bounds: tuple[int, ...]) -> Slots:
+    def between(
+        cls, buckets: Buckets, interval_ms: int, bounds: tuple[int, ...], zone: tzinfo = UTC
+    ) -> Slots:
         """Return the slots of a histogram, with empty ones added to cover `bounds` (epoch ms)."""
         found = counts_of(buckets)
         starts = [*found, *(bound // interval_ms * interval_ms for bound in bounds)]
         if not starts:
-            return cls(interval_ms, {})
+            return cls(interval_ms, {}, zone)
         every = range(min(starts), max(starts) + 1, interval_ms)
-        return cls(interval_ms, {start: found.get(start, 0) for start in every})
+        return cls(interval_ms, {start: found.get(start, 0) for start in every}, zone)
 
     def times(self) -> list[str]:
         """Return the start of each slot as text."""
-        return [instant(start, unit_ms=self.interval_ms) for start in self.counts]
+        unit = self.interval_ms
+        return [instant(start, unit_ms=unit, zone=self.zone) for start in self.counts]
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,7 +107,7 @@ def test_since_is_included_and_until_is_not(config: Path) -> None:
 @pytest.mark.parametrize("mode", [[], ["--json"], ["--by", "level"], ["--every", "1m"]])
 def test_nothing_found_is_exit_code_1(config: Path, mode: list[str]) -> None:
     """As with grep, a script asks by the exit code alone."""
-    result = search(config, "level:FATAL", *mode)
+    result = search(config, "level:DEBUG", *mode)
 
     assert (result.exit_code, result.output) == (1, "")
 
@@ -115,7 +115,7 @@ def test_nothing_found_is_exit_code_1(config: Path, mode: list[str]) -> None:
 def test_count_is_one_number(config: Path) -> None:
     """`$(shipper search … --count)` is a number even where nothing matches."""
     assert search(config, "level:ERROR", "--count").output == "3\n"
-    nothing = search(config, "level:FATAL", "--count")
+    nothing = search(config, "level:DEBUG", "--count")
     assert (nothing.exit_code, nothing.output) == (1, "0\n")
 
 
@@ -231,16 +231,18 @@ def test_an_output_that_keeps_nothing_cannot_be_searched(tmp_path: Path) -> None
     assert "use output.embedded" in result.stderr
 
 
-def on_a_terminal(config: Path, **environment: str) -> str:
+def on_a_terminal(config: Path, *args: str, **environment: str) -> str:
     """Run a search on a terminal; return what the terminal receives."""
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "shipper", "--config", str(config), "search", "level:ERROR"]
+    asked = args or ("level:ERROR",)
+    command = [sys.executable, "-m", "shipper", "--config", str(config), "search", *asked]
     with open(theirs, "wb") as terminal, open(ours, "rb", buffering=0) as screen:
         subprocess.run(
             command,
             stdout=terminal,
+            stderr=terminal,
             stdin=subprocess.DEVNULL,
-            check=True,
+            check=not args,
             timeout=60,
             env={**os.environ, "TERM": "xterm", "NO_COLOR": "", **environment},
         )
@@ -256,6 +258,88 @@ def test_colours_are_for_terminals_that_want_them(config: Path) -> None:
     assert r"Task \x1b[2Jfailed" in coloured
     assert "\x1b" not in on_a_terminal(config, NO_COLOR="1")
     assert "\x1b" not in on_a_terminal(config, TERM="dumb")
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("lvl:error", "no record has a field lvl; did you mean level?"),
+        ("level:ERROR frobnication:*", "no record has a field frobnication\r"),
+        (r"odd\ key\(x\):5", "no record has a field odd key(x)"),
+        ("depth:7", "no record matches"),
+        ("level:DEBUG", "no record matches"),
+    ],
+)
+def test_a_terminal_says_that_nothing_was_found(config: Path, query: str, said: str) -> None:
+    """A mistyped field is not mistaken for peace."""
+    assert f"shipper: {said}" in on_a_terminal(config, query)
+
+
+def test_records_of_one_millisecond(tmp_path: Path) -> None:
+    """They are shown in the order of their numbers, and a limit keeps the newest of them."""
+    run = "01KGQ70000ABCDEFGHJKMNPQRS"
+    same = [record(START, "INFO", f"step {seq}", run=run, seq=seq) for seq in (0, 2, 1, 3)]
+    store_records(tmp_path, [record(START - 1, "INFO", "before"), *same])
+    config = config_in(tmp_path)
+
+    everything = messages(search(config, "--json"))
+
+    assert everything == ["before", "step 0", "step 1", "step 2", "step 3"]
+    assert messages(search(config, "--json", "--sort", "desc")) == everything[::-1]
+    assert messages(search(config, "--json", "--sort", "asc")) == everything
+    assert messages(search(config, "--json", "--limit", "1")) == ["step 3"]
+
+
+def test_a_record_of_the_far_future(tmp_path: Path) -> None:
+    """A clock that ran wild once costs no histogram; that it is left out is said."""
+    far = record(7_226_582_400_000, "INFO", "from 2199")
+    store_records(tmp_path, [record(START, "INFO", "now"), far])
+    config = config_in(tmp_path)
+
+    for by in ([], ["--by", "level"]):
+        found = search(config, "--every", "1d", *by, "--until", "2026-02-06")
+        assert (found.exit_code, found.stderr) == (0, "")
+        found = search(config, "--every", "30d", *by)
+        assert found.exit_code == 0
+        assert "1 record dated in the future left out" in found.stderr
+        assert "2199" not in found.stdout
+
+
+def test_by_takes_one_field(config: Path) -> None:
+    """A second --by is refused, rather than the first one dropped."""
+    result = search(config, "--by", "level", "--by", "logger")
+
+    assert result.exit_code == 2
+    assert "--by takes one field" in result.stderr
+
+
+def test_times_of_another_zone(config: Path) -> None:
+    """--tz is the zone of the times that are given and of those that are shown, wherever it is."""
+    args = ["--since", "2026-02-05T02:06", "--until", "2026-02-05T02:07"]
+    shown = search(config, *args, "--tz", "+02:00").stdout.splitlines()
+    assert [line[:29] for line in shown] == [
+        "2026-02-05T02:06:00.000+02:00",
+        "2026-02-05T02:06:00.005+02:00",
+    ]
+    slots = search(config, *args, "--tz", "+02:00", "--every", "1m").stdout
+    assert "2026-02-05T02:06+02:00" in slots
+    assert search(config, "--tz", "Mars/Base").exit_code == 2
+
+
+def test_how_a_time_was_written_is_not_shown_again(tmp_path: Path) -> None:
+    """The other form of the time, or of another field, is kept but doesn't fill each line."""
+    extra = {"timestamp": "2026-02-05 00:00:00,000", "level": "err", "status_code": "503", "n": 1}
+    odd = {"ts": "yesterday", "time": 5}
+    records = [
+        record(START, "ERROR", "a", status_code=503, extra=extra),
+        record(START + 1, "ERROR", "b", extra=odd, tags=["no_timestamp"]),
+    ]
+    store_records(tmp_path, records)
+
+    first, second = search(config_in(tmp_path)).stdout.splitlines()
+
+    assert first.split(" a ")[1] == "status_code=503 n=1"
+    assert "ts=yesterday time=5" in second
 
 
 def test_a_terminal_that_lacks_letters_gets_escapes(config: Path) -> None:

@@ -31,7 +31,7 @@ COMMANDS = [
     ["search", "--json", "--limit", "2"],
     ["search", "--json", "--sort", "asc", "depth:>500 OR message:failed"],
     ["search", "level:ERROR", "--count"],
-    ["search", "level:FATAL"],
+    ["search", "level:DEBUG"],
     ["search", "level:", "--count"],
     ["search", "--by", "error_type", "--json"],
     ["search", "--by", "status_code", "--every", "1m"],

@@ -35,6 +35,9 @@ def everything(_: object) -> bool:
 ERROR = has("level", "ERROR")
 REFUSED = bare("refused")
 
+IN_10 = r"10\.\d+\.\d+\.\d+"
+MANY = any_of(has("level", "ERROR"), has("level", "INFO"))
+
 MEANINGS: dict[str, Predicate] = {
     "*": everything,
     "*:*": everything,
@@ -45,6 +48,42 @@ MEANINGS: dict[str, Predicate] = {
     "level:DEBUG": has("level", "DEBUG"),
     "log.level:error": ERROR,
     "level: ERROR": ERROR,
+    # as Kibana's language, Lucene and SQL write it
+    "level : error": ERROR,
+    "level : ERROR and status_code >= 500": all_of(ERROR, within("status_code", 500, INF)),
+    "status_code>=500": within("status_code", 500, INF),
+    "duration_ms < 10": within("duration_ms", -INF, 9.999),
+    "level:error or level:info": MANY,
+    "level:(error or info)": MANY,
+    "status_code:* and not level:error": all_of(exists("status_code"), no(ERROR)),
+    "not (level:error or level:info)": no(MANY),
+    "connection and refused": all_of(bare("connection"), REFUSED),
+    "level:IN [ERROR, INFO]": MANY,
+    "level:in [ERROR,INFO]": MANY,
+    "tenant:IN ['Acme Inc',acme]": any_of(
+        has("extra.tenant", "Acme Inc"), has("extra.tenant", "acme")
+    ),
+    "_exists_:exc_info": exists("exc_info"),
+    "NOT _exists_:tenant": no(exists("extra.tenant")),
+    "client_ip:10.0.0.0/8": like("client_ip", IN_10),
+    "client_ip:10.0.64.0/18": has("client_ip", "10.0.77.3"),
+    "client_ip:10.0.0.0/15": like("client_ip", r"10\.[01]\.\d+\.\d+"),
+    "client_ip:10.0.0.1/32": has("client_ip", "10.0.0.1"),
+    "client_ip:0.0.0.0/0": exists("client_ip"),
+    "peer:172.16.0.0/12": any_of(has("extra.peer", "172.18.0.9"), has("extra.peer", "172.16.0.1")),
+    "net:10.0.0.0/8": has("extra.net", "10.0.0.0/8"),
+    'client_ip:"10.0.0.0/8"': no(everything),
+    # a level by any name, and as earlier versions stored it
+    "level:err": ERROR,
+    "level:fatal": has("level", "CRITICAL"),
+    "level:50": ERROR,
+    "level:warn": any_of(has("level", "WARNING"), has("level", "WARN")),
+    "level:WARNING": has("level", "WARNING"),
+    # zero has a sign in some records
+    "zero:0": has("extra.zero", 0),
+    "zero:-0.0": has("extra.zero", 0),
+    "zero:>=0": within("extra.zero", 0, INF),
+    "x:1e999": no(everything),
     "logger:automation_orchestrator.access": has("logger", "automation_orchestrator.access"),
     "error_type:TimeoutError": has("error_type", "TimeoutError"),
     "error_type:timeouterror": has("error_type", "timeouterror"),

@@ -146,6 +146,11 @@ HOSTILE = [
     record(41, 0, message="the epoch"),
     record(42, 4_102_444_799_999, message="far ahead"),
     record(43, NOON + 1, seq_=1, message="a a b a"),
+    record(
+        44, client_ip="10.0.77.3", extra={"zero": -0.0, "peer": "172.18.0.9", "net": "10.0.0.0/8"}
+    ),
+    record(45, client_ip="10.1.0.1", extra={"zero": 0, "peer": ["172.32.0.1", "172.16.0.1"]}),
+    record(46, client_ip="100.0.0.1", level="WARN", extra={"zero": "-0.0", "peer": "172.1"}),
 ]
 
 

@@ -216,9 +216,9 @@ class Reference:
 
     def search(self, selection: Selection, limit: int, sort: Sort) -> list[str]:
         """Return the ids of the hits."""
-        sign = 1 if sort is Sort.ASC else -1
-        found = sorted(self.select(selection), key=lambda r: sign * r.time)
-        return [r.id for r in found[:limit]]
+        found = sorted(self.select(selection), key=lambda r: r.time)
+        ordered = found if sort is Sort.ASC else found[::-1]
+        return [r.id for r in ordered[:limit]]
 
     def ask(self, selection: Selection, asked: Mapping[str, Aggregation]) -> dict[str, Result]:
         """Answer aggregations."""

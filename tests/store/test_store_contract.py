@@ -82,7 +82,7 @@ def test_the_queries_are_no_empty_promises() -> None:
 @pytest.mark.parametrize("sort", list(Sort))
 @pytest.mark.parametrize("limit", [0, 1, 3, 7, 8, 9, 10, 15, 20, 1000])
 def test_hits_come_in_order(store: Store, sort: Sort, limit: int) -> None:
-    """Hits are ordered by time, equal times as they were stored, wherever the limit cuts."""
+    """Hits are ordered by time, equal times as they were stored or the reverse, at every limit."""
     found = store.search(Selection(), limit=limit, sort=sort)
 
     assert [hit.id for hit in found.hits] == REFERENCE.search(Selection(), limit, sort)

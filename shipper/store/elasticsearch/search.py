@@ -2,8 +2,9 @@
 Elasticsearch as a store.
 
 A record is found once its shard has refreshed, about a second after it was sent. Hits of equal time
-stay in the order in which they were stored in their data stream (`_seq_no`). Up to 10,000 hits are
-one request; more are read page by page from a point in time, so that they do not change meanwhile.
+are in the order in which they were stored in their data stream (`_seq_no`), or its reverse. Up to
+10,000 hits are one request; more are read page by page from a point in time, so that they do not
+change meanwhile.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class ElasticsearchStore:
         check_limit(limit)
         body: Body = {
             "query": self._query(selection),
-            "sort": [{"@timestamp": sort.value}, {"_index": "asc"}, {"_seq_no": "asc"}],
+            "sort": [{key: sort.value} for key in ("@timestamp", "_index", "_seq_no")],
         }
         first = {**body, "size": min(limit, PAGE), "track_total_hits": True}
         (response,) = self._requests.search([first])

@@ -52,7 +52,9 @@ class EmbeddedStore:
         compiler = Compiler()
         where = compiler.selection(selection)
         chosen = CHOSEN if limit <= EAGER else "_writer, _order"
-        order = f"ORDER BY _ms {sort.value}, _order, _writer LIMIT {limit:d}"
+        order = (
+            f"ORDER BY _ms {sort.value}, _order {sort.value}, _writer {sort.value} LIMIT {limit:d}"
+        )
 
         def ask(view: View) -> Hits:
             source = view.source(selection)

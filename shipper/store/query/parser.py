@@ -4,12 +4,16 @@ The grammar of the query language.
     query    = and { "OR" and }
     and      = not { ["AND"] not }              adjacent terms mean AND, which binds tighter than OR
     not      = { "NOT" | "-" | "+" } term
-    term     = "(" query ")" | "*" | [ field ":" ] value
-    value    = word | "quoted" | range | ">" ["="] word | "IN" "[" { word } "]"
+    term     = "(" query ")" | "*" | [ field ":" ] value | field comparison
+    value    = word | "quoted" | range | comparison | "IN" "[" { word [","] } "]"
              | "(" query ")"                    the field applies to all words inside
              | "*"                              the field exists
+    comparison = ( ">" | "<" ) ["="] word
 
-It is a subset of Lucene's syntax. `parse` resolves the field names, checks the values against the
+It is a subset of Lucene's syntax, with what Kibana's language writes otherwise: `status >= 500`,
+`level : error`, operators in lower case. A `not` that may be a word is refused.
+
+`parse` resolves the field names, checks the values against the
 kinds of the fields and turns dates into epoch milliseconds, so a tree holds only what a store can
 answer. Everything else (regular expressions, boosts, fuzziness) is an error that points at its
 place.
@@ -29,6 +33,8 @@ from shipper.store.query.values import bound, find_field, is_searchable, match_w
 # Where a word without a field is searched: among the words of a text, and as a whole keyword.
 BARE_TEXTS: Final = ("message", "exc_info")
 BARE_KEYWORDS: Final = ("request_id", "workflow_id", "error_type", "run")
+
+EXISTS: Final = "_exists_"  # Lucene's `_exists_:field`
 
 MAX_CHARS: Final = 65_536
 MAX_DEPTH: Final = 50
@@ -91,7 +97,7 @@ class _Parser:
         cursor = self._cursor
         negated = False
         while True:
-            if cursor.take_keyword("NOT"):
+            if cursor.take_not():
                 negated = not negated
             elif sign := cursor.take_sign():
                 negated ^= sign == "-"
@@ -102,7 +108,10 @@ class _Parser:
     def _term(self, field: str | None) -> Node:
         cursor = self._cursor
         if cursor.at_end() or cursor.peek() == ")" or cursor.sees("AND") or cursor.sees("OR"):
-            raise self._fault("a term is missing here", "write one, such as level:ERROR or timeout")
+            raise self._fault(
+                "a term is missing here",
+                "write one, such as level:ERROR or timeout, and quote the words and, or",
+            )
         if cursor.peek() == "(":
             return self._group(field)
         self._terms += 1
@@ -113,6 +122,7 @@ class _Parser:
             return self._value(field, start)
         if cursor.take("*:*"):
             return All()
+        cursor.refuse_equality()
         name = cursor.take_field_name()
         if name is None:
             return All() if cursor.take_star() else self._bare()
@@ -136,6 +146,8 @@ class _Parser:
 
     def _value(self, name: str, start: int) -> Node:
         cursor = self._cursor
+        if name == EXISTS:
+            return Exists(*find_field(cursor.take_word().text))
         field, kind = find_field(name)
         if cursor.take_star():
             return Exists(field, kind)
@@ -147,9 +159,11 @@ class _Parser:
             return self._range(field, kind, start)
         if cursor.peek() in ("<", ">"):
             return self._comparison(field, kind)
-        if cursor.take_keyword("IN"):
+        if cursor.take_list():
             return self._one_of(field, kind)
-        return match_word(field, kind, cursor.take_word())
+        node = match_word(field, kind, cursor.take_word())
+        self._terms += len(node.items) if isinstance(node, Or) else 0
+        return node
 
     def _bare(self) -> Node:
         """Search a word without a field in the texts, and as the whole of a few keywords."""
@@ -158,6 +172,10 @@ class _Parser:
                 "this needs a field", "write one before it, such as status_code:>=500"
             )
         word = self._cursor.take_word()
+        if not (word.is_quoted or word.pattern or any(map(str.isalnum, word.text))):
+            raise QuerySyntaxError(
+                word.at, f"{word.text} is not a word", "leave it out, or quote the text"
+            )
         fields = [(field, FieldKind.KEYWORD) for field in BARE_KEYWORDS]
         if is_searchable(word):
             fields = [*((field, FieldKind.TEXT) for field in BARE_TEXTS), *fields]
@@ -171,8 +189,9 @@ class _Parser:
         while not self._cursor.take("]"):
             if self._cursor.at_end():
                 raise QuerySyntaxError(start, "this list is not closed", "add ]")
-            word = self._cursor.take_word("]")
+            word = self._cursor.take_word("],")
             items.append(match_word(field, kind, Word(word.at, word.text)))
+            self._cursor.take(",")
         if not items:
             raise QuerySyntaxError(start, "this list is empty", "write at least one value in it")
         return Or(tuple(items))

@@ -11,7 +11,10 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-_FIELD_NAME: Final = re.compile(r"((?:[^\W\d]|[@\\])(?:\\.|[^\s:()\[\]{}\"'<>*?\\])*):")
+_NAME: Final = r"((?:[^\W\d]|[@\\])(?:\\.|[^\s:()\[\]{}\"'<>*?\\])*)"
+_FIELD_NAME: Final = re.compile(_NAME + r"\s*(?::|(?=[<>]))")
+_EQUALITY: Final = re.compile(r"((?:[^\W\d]|@)[^\s:()\[\]{}\"'<>*?\\=!]*)\s*(==?|!=)\s*([^\s()]*)")
+_LIST: Final = re.compile(r"IN\s*\[|IN(?=[\s(]|$)|(?i:in)(?=\s*[\[(])")
 _REGEX: Final = re.compile(r"/.*[.*+?|^$\[\\].*/")
 _FUZZY: Final = re.compile(r".+(~\d*|\^[\d.]+)")
 
@@ -37,6 +40,7 @@ class Word:
     at: int
     text: str
     pattern: str | None = None
+    is_quoted: bool = False
 
 
 class Cursor:
@@ -64,15 +68,53 @@ class Cursor:
         return found
 
     def sees(self, keyword: str) -> bool:
-        """Return whether this keyword comes next, as a word of its own."""
+        """Return whether this keyword comes next, in any case, as a word of its own."""
         end = self.at + len(keyword)
         following = self._text[end : end + 1]
         ends = not following or following.isspace() or following in "()["
-        return ends and self._text.startswith(keyword, self.at)
+        return ends and self._text[self.at : end].upper() == keyword
 
     def take_keyword(self, keyword: str) -> bool:
         """Read a keyword if it comes next; return whether it did."""
-        return self.sees(keyword) and self.take(keyword)
+        return self.sees(keyword) and self.take(self._text[self.at : self.at + len(keyword)])
+
+    def take_not(self) -> bool:
+        """
+        Read a NOT if it comes next; return whether it did.
+
+        Raises:
+            QuerySyntaxError: it is a `not` that may be a word to search for.
+        """
+        if not self.sees("NOT"):
+            return False
+        start = self.at
+        is_operator = self._text.startswith("NOT", start)
+        self.take(self._text[start : start + len("NOT")])
+        if not (is_operator or self.peek() == "(" or _FIELD_NAME.match(self._text, self.at)):
+            raise QuerySyntaxError(
+                start,
+                "this may be the operator or a word",
+                'write NOT to exclude what follows, or "not" in quotes for the word',
+            )
+        return True
+
+    def take_list(self) -> bool:
+        """Read IN before a list of values; return whether it came next."""
+        match = _LIST.match(self._text, self.at)
+        return match is not None and self.take(self._text[self.at : self.at + len("IN")])
+
+    def refuse_equality(self) -> None:
+        """Raise `QuerySyntaxError` if `field=value` comes next, which would mean plain words."""
+        match = _EQUALITY.match(self._text, self.at)
+        if match is None:
+            return
+        name, sign, value = match.groups()
+        written = f"{name}:{value or 'x'}"
+        raise QuerySyntaxError(
+            self.at,
+            f"{sign} is not an operator",
+            f"write {written if sign != '!=' else f'NOT {written}'}, or quote the text",
+        )
 
     def take_star(self) -> bool:
         """Read a `*` that stands alone; return whether it did."""
@@ -99,7 +141,11 @@ class Cursor:
         return sign
 
     def take_field_name(self) -> str | None:
-        """Read a field name with its colon; return it without escapes, None if none comes next."""
+        """
+        Read a field name with its colon, or before < or >; return it without escapes.
+
+        None if none comes next.
+        """
         match = _FIELD_NAME.match(self._text, self.at)
         if match is None:
             return None
@@ -160,11 +206,16 @@ class Cursor:
                 "put a space between them, and use no ~, ^ or wildcards after quotes",
             )
         self._skip_space()
-        return Word(start, "".join(text))
+        return Word(start, "".join(text), is_quoted=True)
 
     def _skip_space(self) -> None:
         while self.peek().isspace():
             self.at += 1
+
+
+def escaped(name: str) -> str:
+    """Return the name of a field as it is written in a query."""
+    return re.sub(r"([\s:()\[\]{}\"'<>*?\\=!])", r"\\\1", name)
 
 
 def _refuse_unsupported(at: int, raw: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -89,6 +90,20 @@ class Exists:
 
 
 Node = All | And | Or | Not | Match | Wildcard | Range | Exists
+
+
+def fields_of(node: Node) -> Iterator[tuple[str, FieldKind]]:
+    """Yield the fields that a query asks for, with their kinds."""
+    match node:
+        case And(items) | Or(items):
+            for item in items:
+                yield from fields_of(item)
+        case Not(item):
+            yield from fields_of(item)
+        case Match() | Wildcard() | Range() | Exists():
+            yield node.field, node.kind
+        case All():
+            pass
 
 
 def names_heartbeats(node: Node) -> bool:

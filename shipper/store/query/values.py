@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from ipaddress import IPv6Network, ip_network
 from typing import Final
 
 from shipper.fields import FieldKind, level_of, resolve
@@ -10,11 +12,16 @@ from shipper.store.query.tokens import QuerySyntaxError, Word
 from shipper.store.query.tree import Match, Node, Or, Range, Wildcard
 from shipper.times import parse_period
 
+# Of a range of values that may be texts as well: numbers beyond 64 bits are stored as texts, and
+# above this every float is whole.
+MAX_BOUND: Final = 2**52
+
 LEVEL: Final = "level"  # asked for in any case and by any name, as it was stored
 
 # Keys of objects that hold the same kind in every record.
 KINDS_OF_KEYS: Final = {"event.created": FieldKind.DATE, "log.offset": FieldKind.INTEGER}
 
+_NETWORK: Final = re.compile(r"[0-9a-fA-F.:]+/[0-9]{1,3}", re.ASCII)
 _INTEGER: Final = re.compile(r"[+-]?\d{1,19}", re.ASCII)
 _NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 
@@ -29,7 +36,8 @@ def number_of(text: str) -> int | float | None:
     """Return the number that a text spells, None if it spells none; a float beyond 64 bits."""
     if _INTEGER.fullmatch(text) and -(2**63) <= int(text) < 2**63:
         return int(text)
-    return float(text) if _NUMBER.fullmatch(text) else None
+    number = float(text) if _NUMBER.fullmatch(text) else math.inf
+    return number if math.isfinite(number) else None
 
 
 def wildcard_steps(pattern: str) -> list[str | None]:
@@ -66,6 +74,13 @@ def match_word(field: str, kind: FieldKind, word: Word) -> Node:
             f"{field} is searched by words, and {word.text!r} is not one",
             "use letters and digits, with * and ? only inside one word",
         )
+    if kind in (FieldKind.KEYWORD, FieldKind.OBJECT) and not word.is_quoted:
+        if word.text.endswith(","):
+            raise QuerySyntaxError(
+                word.at, "this value ends with a comma", "write OR between values, or quote it"
+            )
+        if _NETWORK.fullmatch(word.text):
+            return _in_network(field, kind, word)
     if word.pattern is not None and kind in (FieldKind.TEXT, FieldKind.KEYWORD, FieldKind.OBJECT):
         pattern = word.pattern.lower() if kind is FieldKind.TEXT else word.pattern
         return Wildcard(field, kind, pattern.upper() if field == LEVEL else pattern)
@@ -90,7 +105,33 @@ def bound(
     if kind is FieldKind.DATE:
         first, last = _date(field, word)
         return first if is_lower == included else last
-    return _number(field, kind, word)
+    number = _number(field, kind, word)
+    if kind is FieldKind.OBJECT and abs(number) >= MAX_BOUND:
+        raise QuerySyntaxError(
+            word.at, f"ranges of {field} are limited to {MAX_BOUND}", "use * instead of this bound"
+        )
+    return number
+
+
+def _in_network(field: str, kind: FieldKind, word: Word) -> Node:
+    """Match the addresses of a network such as 10.0.0.0/8 by what they begin with, or its text."""
+    written = Match(field, kind, word.text)
+    try:
+        network = ip_network(word.text, strict=False)
+    except ValueError:
+        return written
+    if isinstance(network, IPv6Network):
+        raise QuerySyntaxError(
+            word.at,
+            "networks of IPv6 can't be asked for",
+            "write what the addresses begin with, such as 2001:db8:*, or quote the text",
+        )
+    octets, (whole, bits) = network.network_address.packed, divmod(network.prefixlen, 8)
+    heads = [[*octets[:whole]]]
+    if bits:
+        heads = [[*heads[0], octets[whole] + each] for each in range(2 ** (8 - bits))]
+    patterns = [".".join(map(str, [*head, *"*" * (4 - len(head))])) for head in heads]
+    return Or((written, *(Wildcard(field, kind, pattern) for pattern in patterns)))
 
 
 def _level(text: str) -> Node:
