@@ -323,7 +323,7 @@ class AlertJob:
         """Do what signals ask for."""
         if self._signals.take_dump():
             waiting = len(Outbox(self._ledger).errands())
-            log.info("%d pages wait; the store: %s", waiting, self._state.fault or "answers")
+            log.info("pages to be sent: %d; the store: %s", waiting, self._state.fault or "answers")
         if self._signals.take_reload() and self._read_again is not None:
             try:
                 self._use(self._read_again())

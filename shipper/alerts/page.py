@@ -40,7 +40,8 @@ class Page:
     `key` names the transition for ever, for services that drop a second copy; `thread` names its
     incident, for those that put messages together. `asked` is the rule's question in the query
     language. `search` is a command to type, `link` an address to open, None where there is none.
-    `notes` are further lines: the pages of a digest, or why something is not known.
+    `notes` are further lines: the pages of a digest, or why something is not known. How long it has
+    been so is reckoned up to `sent_at` (epoch ms).
     """
 
     transition: Transition
@@ -56,3 +57,4 @@ class Page:
     search: str | None = None
     link: str | None = None
     notes: Sequence[str] = ()
+    sent_at: int | None = None

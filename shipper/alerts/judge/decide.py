@@ -32,6 +32,7 @@ from shipper.alerts.settings import AlertSettings
 from shipper.text import instant
 
 LATELY_MS: Final = 6 * 3_600_000  # the longest window that an outage may be seen in after its end
+LATE_MS: Final = 5 * 60_000  # what fired so long ago is said to be found late
 FIRING: Final = (Phase.FIRING, Phase.ACKNOWLEDGED)
 _NOTIFIED: Final = (Change.FIRED, Change.UNMUTED, Change.REMINDED)
 
@@ -128,8 +129,13 @@ class Decisions:
         reasons = (self._mutes.reason(incident, others, time) for time in (self._now, at))
         reason = next(filter(None, reasons), None)
         told_at = None if reason or waits else self._now
-        catching_up = reason is None and waits
-        return replace(incident, muted_by=reason, catching_up=catching_up, told_at=told_at)
+        return replace(
+            incident,
+            muted_by=reason,
+            catching_up=reason is None and waits,
+            told_at=told_at,
+            late=incident.late or self._now - at >= LATE_MS,
+        )
 
     def _others(self) -> Sources:
         """Return the incidents from which another one may follow: firing, or ended lately."""

@@ -17,6 +17,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
 from shipper.alerts.alerters.alerter import Alerter, AlerterRefused, AlerterUnavailable
@@ -157,7 +158,8 @@ class Dispatcher:
         self, errand: DueNotification, ready: Sequence[DueNotification], clock: Callable[[], int]
     ) -> bool:
         """Send one page; False if the alerter can't be reached, so nothing else is tried."""
-        page = self._pages.page(errand.transition, errand.key)
+        made = self._pages.page(errand.transition, errand.key)
+        page = replace(made, sent_at=clock())
         reference = self._outbox.reference(errand.transition.incident.id, self.name)
         return self._send([errand], page, reference, clock, ready)
 

@@ -27,7 +27,7 @@ from shipper.alerts.rules.summary import fill
 from shipper.alerts.severity import Severity
 from shipper.alerts.verdict import Verdict
 from shipper.store.api import Selection, Store
-from shipper.text import duration, instant
+from shipper.text import counted, duration, instant
 
 DIGEST: Final = "digest"
 _RANKS: Final = {severity: rank for rank, severity in enumerate(Severity)}
@@ -152,11 +152,14 @@ def digest_of(pages: Sequence[Page], at: int) -> Page:
     ordered = sorted(pages, key=lambda page: _RANKS[page.transition.incident.severity])
     worst = ordered[0].transition.incident
     together = sha256("\n".join(sorted(page.key for page in pages)).encode()).hexdigest()[:16]
-    counted = {
+    by_severity = {
         severity: sum(page.transition.incident.severity is severity for page in pages)
         for severity in Severity
     }
-    severities = ", ".join(f"{count} {severity}" for severity, count in counted.items() if count)
+    severities = ", ".join(
+        f"{count} {severity}" for severity, count in by_severity.items() if count
+    )
+    incidents = len({page.thread for page in pages})
     incident = replace(
         worst,
         id=f"{DIGEST}-{together}",
@@ -174,7 +177,7 @@ def digest_of(pages: Sequence[Page], at: int) -> Page:
         title=f"{len(pages)} more pages at once: {severities}",
         summary=f"{len(pages)} pages combined in one: {severities}",
         asked="shipper alerts list",
-        numbers=f"{len(pages)} pages of {len({page.thread for page in pages})} incidents",
+        numbers=f"{len(pages)} pages of {counted(incidents, 'incident')}",
         notes=[
             f"{page.transition.incident.severity.upper()} {page.transition.incident.rule}"
             f" [{page.transition.incident.id}] {page.title}"

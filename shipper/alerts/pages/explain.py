@@ -1,9 +1,10 @@
 """
 What the records of a breach have in common, and how that differs from the window before.
 
-Three requests: the values of some fields in the window of the breach and in the one before it
-(one request), its first and its last record. A field that tells nothing (one value, the same share
-as before) is left out; of the others the values come first whose share has grown the most.
+Three requests: the values of some fields in the window of the breach and in the one before it, with
+whether there are other hosts at all (one request), its first and its last record. A field that
+tells nothing (one value, the same share as before) is left out; of the others the values come first
+whose share has grown the most.
 """
 
 from __future__ import annotations
@@ -85,12 +86,20 @@ def _shares(store: Store, now: Selection, known: set[str]) -> Iterator[Share]:
     assert now.since is not None
     assert now.until is not None
     before = Selection(now.query, 2 * now.since - now.until, now.since)
-    found, earlier = store.ask([Question(now, wanted), Question(before, wanted)])
+    everybody = Selection("*", now.since, now.until)
+    found, earlier, all_records = store.ask(
+        [
+            Question(now, wanted),
+            Question(before, wanted),
+            Question(everybody, {HOST: Terms(HOST, 2)}),
+        ]
+    )
+    is_alone = len(buckets_of(all_records, HOST).buckets) < 2
     if not found.total:
         return
     for field in fields:
         shares = _shares_of(field, found, earlier)
-        if not _is_dull(field, shares):
+        if not _is_dull(field, shares, is_alone=is_alone):
             yield from shares[:SHOWN]
 
 
@@ -120,12 +129,12 @@ def _lift(share: Share) -> float:
     return share.now * (1 + math.log((share.now + SMALL) / (before + SMALL)))
 
 
-def _is_dull(field: str, shares: Sequence[Share]) -> bool:
+def _is_dull(field: str, shares: Sequence[Share], *, is_alone: bool) -> bool:
     if len(shares) != 1:
         return not shares
     only = shares[0]
-    if field == HOST:  # there may be no other
-        return True
+    if field == HOST:  # one of several is to blame, or there is no other
+        return is_alone
     return only.before is not None and abs(only.now - only.before) < TELLING
 
 

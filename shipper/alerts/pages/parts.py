@@ -104,7 +104,7 @@ def parts_of(page: Page) -> list[PagePart]:
         PagePart("", () if page.summary in page.title else (line(page.summary),)),
         PagePart("State", (state(page),)),
         PagePart("Numbers", (line(page.numbers),)),
-        PagePart("Since", (since(page.transition.incident, page.transition.at),)),
+        PagePart("Since", (since(page.transition.incident, page.sent_at or page.transition.at),)),
         PagePart("Notes", _some(map(line, page.notes), len(page.notes))),
         *islice(_shares(page.shares), MOST_FIELDS),
         PagePart("Examples", _some(_examples(page), len(page.examples)), code=True),

@@ -119,7 +119,8 @@ class BurnRate(RuleKind):
             f"the budget is {percent(budget)}), {plain(short)} in the short window: "
             f"{'above' if is_broken else 'not surely above'} {plain(limit)}"
         )
-        return RuleFinding(state_of(is_broken=is_broken), reason, rate, limit, low, high, to)
+        state = state_of(is_broken=is_broken)
+        return RuleFinding(state, reason, rate, limit, low, high, to, speed.long_ms)
 
     def is_quiet(self, limits: RuleLimits, numbers: Numbers) -> bool:  # noqa: ARG002
         """Look whether anything fails within a short window."""

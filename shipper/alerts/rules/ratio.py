@@ -67,6 +67,10 @@ class Ratio(RuleKind):
             )
         )
 
+    def wrong(self, limits: RuleLimits) -> str:
+        """Return the query for the records that a breach is about: too many, or all the others."""
+        return narrowed(self.to, self.of if limits.above is not None else f"NOT ({self.of})")
+
     def find(self, limits: RuleLimits, numbers: Numbers) -> RuleFinding:
         """Return the shortest time in which the share is surely beyond, or else the window."""
         found = list(self._looked_at(limits, numbers))

@@ -172,6 +172,8 @@ class Rule:
     @property
     def asked(self) -> str:
         """The question in the query language: the records that a breach is about."""
+        if self.ratio is not None:
+            return self.ratio.wrong(self.limits)
         return self.probes[0].query if self.probes else ""
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from shipper.alerts.incident import Incident, Phase, Transition
+from shipper.alerts.incident import Change, Incident, Phase, Transition
 from shipper.alerts.incidents.lifecycle import LifecycleTerms, acknowledge, resolve
 from shipper.alerts.incidents.muting import Maintenance, Once, Silence
 from shipper.alerts.incidents.sources import Inhibition
@@ -147,6 +147,37 @@ def test_what_nobody_heard_of_ends_in_silence(desk: Desk) -> None:
 
     assert desk.heard() == []
     assert desk.incident().phase is Phase.RESOLVED
+
+
+def test_what_is_notified_long_after_it_fired_is_marked_as_late(desk: Desk) -> None:
+    """A host or a job that was behind: the page says that it was found after the fact."""
+    for minutes, late in ((1, False), (12, True)):
+        rule = f"errors_{minutes}"
+        with desk.ledger.deciding():
+            standings = Standings({})
+            made = standings.take(verdict(VerdictState.BREACH, START, rule, SHOP), HIGH)
+            for (group, track), incident in standings.changes():
+                desk.ledger.place(rule, group, track, incident)
+            Decisions(desk.ledger, desk.policy, START + minutes * MINUTE).tell(made)
+        assert desk.incident(rule).late is late
+
+
+def test_a_mute_after_the_first_page_is_not_said_to_have_hidden_it(desk: Desk) -> None:
+    """Who was notified before the silence is not told that nobody was."""
+    desk.judge("b", START)
+    desk.ledger.silences.put(Silence("s", (), START, START + HOUR, "oncall"))
+    desk.look(START + MINUTE)
+    desk.heard()
+
+    desk.look(START + HOUR)
+
+    assert desk.heard()[0] == "unmuted>desk"
+    (made,) = [
+        each.transition
+        for each in desk.ledger.history(desk.incident().id)
+        if each.transition.change is Change.UNMUTED
+    ]
+    assert made.note == "muted until now: silence s by oncall"
 
 
 def test_who_was_told_hears_of_the_end_whatever_is_muted(desk: Desk) -> None:

@@ -122,6 +122,33 @@ def test_causes_are_told_with_their_share_before(store: Store) -> None:
     )
 
 
+@pytest.mark.usefixtures("store")
+def test_the_one_host_that_is_to_blame_is_named(tmp_path: Path) -> None:
+    """All failures are of one host, while another one answers as ever."""
+    fine = request(START + 6 * MINUTE, 200, "/api/b", 500, host={"name": "web-2"})
+    store_records(tmp_path, [fine], first=1000)
+    with closing(open_embedded(tmp_path / "index")) as opened:
+        made = page_of(opened)
+
+    hosts = [share for share in made.shares if share.field == "host.name"]
+    assert [(share.value, share.now) for share in hosts] == [("web-1", 1.0)]
+
+
+def test_a_share_that_is_too_small_is_explained_by_the_others(store: Store) -> None:
+    """Success is too rare: the page shows what failed, not what succeeded."""
+    made = incident_of()
+    incident: Incident = replace(made.incident, rule="success_rate_low")
+
+    shown = pages().page_of(replace(made, incident=incident), "key", store)
+
+    assert "NOT (status_code:<500)" in shown.asked
+    assert [example.request_id for example in shown.examples] == ["req_100", "req_200"]
+    assert {share.value for share in shown.shares if share.field == "error_type"} == {
+        "Boom",
+        "OldError",
+    }
+
+
 def test_examples_are_the_first_and_the_last(store: Store) -> None:
     """Each with its request, by which all that belongs to it is found."""
     made = page_of(store)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html import escape
 
 import pytest
@@ -10,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shipper.alerts.alerters.slack import entities, escaped, text_of
+from shipper.alerts.incident import Change
 from shipper.alerts.pages.parts import as_text, cut, fitted, line, parts_of, subject
 from tests.alerts.paging import hostile_page, page
+from tests.alerts.verdicts import MINUTE, START
 
 UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 TEXTS = st.text(st.characters(codec=None), max_size=300) | st.text("&<>`*_~ \n\\é", max_size=300)
@@ -72,3 +75,12 @@ def test_the_subject_is_the_same_for_all_pages_of_an_incident() -> None:
     """It names severity, rule and group, and is cut."""
     assert subject(page()) == "[HIGH] server_errors (service.name=shop)"
     assert len(subject(page(service="x" * 1000), 150)) == 150
+
+
+def test_how_long_it_has_been_so_is_reckoned_from_the_sending() -> None:
+    """A page that goes out twelve minutes after its window says twelve minutes."""
+    made = page(Change.FIRED, at=START)
+    sent = replace(made, sent_at=START + 12 * MINUTE)
+
+    (lines,) = [part.lines for part in parts_of(sent) if part.label == "Since"]
+    assert lines[0].endswith("12.0 min ago")

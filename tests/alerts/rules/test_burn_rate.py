@@ -51,6 +51,7 @@ def test_a_slow_burn_is_found_by_the_long_windows() -> None:
 
     assert found.state is VerdictState.BREACH
     assert found.threshold == 1.0
+    assert found.span_ms == 72 * 3_600_000  # the page shows the records of that time
     assert found.value == pytest.approx(2)
 
 
