@@ -15,8 +15,8 @@ from shipper.alerts.incidents.muting import Silence
 from shipper.alerts.judge.decide import act as record
 from shipper.alerts.ledger.ledger import Ledger
 from shipper.commands.alerts_incidents import ledger_of, one_incident
-from shipper.commands.invocation import Invocation, common_options, examples, refuse
-from shipper.commands.moments import as_duration
+from shipper.commands.invocation import Invocation, examples, invoked, refuse
+from shipper.commands.moments import duration_option
 from shipper.config.main import load
 from shipper.config.matchers import parse_matcher
 from shipper.errors import ConfigError
@@ -81,8 +81,7 @@ def _as_it_is(incident: Incident) -> str:
 @click.argument("incidents", nargs=-1, required=True, metavar="ID...")
 @_by
 @click.option("--note", metavar="TEXT", default="", help="Text added to the notification.")
-@common_options
-@click.pass_obj
+@invoked
 def ack(invocation: Invocation, incidents: Sequence[str], *, by: str, note: str) -> int:
     """
     Acknowledge firing incidents, which stops the response clock and the reminders.
@@ -103,8 +102,7 @@ def ack(invocation: Invocation, incidents: Sequence[str], *, by: str, note: str)
 @click.argument("incidents", nargs=-1, required=True, metavar="ID...")
 @_by
 @click.option("--note", metavar="TEXT", default="", help="Text added to the notification.")
-@common_options
-@click.pass_obj
+@invoked
 def resolve(invocation: Invocation, incidents: Sequence[str], *, by: str, note: str) -> int:
     """
     Resolve incidents by hand.
@@ -125,20 +123,15 @@ def resolve(invocation: Invocation, incidents: Sequence[str], *, by: str, note: 
     )
 )
 @click.argument("matchers", nargs=-1, metavar="[MATCHER]...")
-@click.option(
-    "--for",
-    "lasts",
-    callback=as_duration,
-    metavar="D",
-    help="Duration of the silence, such as 2h; required with matchers.",
+@duration_option(
+    "--for", "Duration of the silence, such as 2h; required with matchers.", dest="lasts"
 )
 @click.option("--everything", is_flag=True, help="Silence all incidents, without matchers.")
 @_by
 @click.option(
     "--comment", metavar="TEXT", default="", help="Reason, shown with the muted incidents."
 )
-@common_options
-@click.pass_obj
+@invoked
 def silence(  # noqa: PLR0913 - its options
     invocation: Invocation,
     matchers: Sequence[str],
@@ -176,8 +169,7 @@ def silence(  # noqa: PLR0913 - its options
 
 @click.command(epilog=examples("shipper alerts unsilence 3fa2c1"))
 @click.argument("silences", nargs=-1, required=True, metavar="ID...")
-@common_options
-@click.pass_obj
+@invoked
 def unsilence(invocation: Invocation, silences: Sequence[str]) -> int:
     """
     End silences early.

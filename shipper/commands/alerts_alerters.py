@@ -15,7 +15,7 @@ from shipper.alerts.settings import AlertSettings
 from shipper.alerts.settings import load as load_settings
 from shipper.alerts.severity import Severity
 from shipper.alerts.verdict import Verdict, VerdictState, Window
-from shipper.commands.invocation import Invocation, common_options, examples
+from shipper.commands.invocation import Invocation, examples, invoked
 from shipper.config.main import load
 from shipper.errors import ConfigError
 from shipper.text import safe, table
@@ -40,8 +40,7 @@ def settings_of(invocation: Invocation) -> AlertSettings:
 
 
 @click.command(epilog=examples("shipper alerts alerters"))
-@common_options
-@click.pass_obj
+@invoked
 def alerters(invocation: Invocation) -> int:
     """
     Show the alerters, and which incidents each is notified of.
@@ -99,8 +98,7 @@ def _conditions(route: Route) -> str:
     help="Severity of the test incident.",
 )
 @click.option("--keep-open", is_flag=True, help="Leave the test incident open.")
-@common_options
-@click.pass_obj
+@invoked
 def send_test(invocation: Invocation, name: str, severity: str, *, keep_open: bool) -> int:
     """
     Send a test incident to an alerter, then its resolution.

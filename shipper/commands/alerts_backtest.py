@@ -15,8 +15,14 @@ from shipper.alerts.backtest.backtest import backtest as run
 from shipper.alerts.backtest.history import HistorySpan, read_history
 from shipper.alerts.backtest.sweep import changed, values_of
 from shipper.commands.alerts_rules import rules_of, rules_option
-from shipper.commands.invocation import Invocation, common_options, examples, refuse
-from shipper.commands.moments import as_moment
+from shipper.commands.invocation import (
+    Invocation,
+    examples,
+    invoked,
+    json_option,
+    refuse,
+)
+from shipper.commands.moments import moment_option
 from shipper.commands.stores import open_store
 from shipper.errors import ConfigError
 from shipper.text import Paint
@@ -75,20 +81,10 @@ def _pair(text: str) -> Setting:
     )
 )
 @click.argument("names", nargs=-1, metavar="[RULE]...")
-@click.option(
-    "--since",
-    callback=as_moment,
-    metavar="T",
-    default="30d",
-    show_default=True,
-    help="Windows that end at this time or later: 7d, 12h (ago) or ISO 8601.",
+@moment_option(
+    "--since", "Windows that end at this time or later: 7d, 12h (ago) or ISO 8601.", default="30d"
 )
-@click.option(
-    "--until",
-    callback=as_moment,
-    metavar="T",
-    help="Windows that end at this time or earlier.  [default: now]",
-)
+@moment_option("--until", "Windows that end at this time or earlier.  [default: now]")
 @click.option(
     "--set",
     "settings",
@@ -104,9 +100,8 @@ def _pair(text: str) -> Setting:
     help="Try ten values from A to B, or those of KEY=A,B,C; one line each.",
 )
 @rules_option
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
-@common_options
-@click.pass_obj
+@json_option()
+@invoked
 def backtest(invocation: Invocation, /, **options: Any) -> int:
     """
     Show when rules would have fired on the stored records.

@@ -12,8 +12,8 @@ from shipper.alerts.incidents.sla import compliance
 from shipper.alerts.ledger.ledger import Ledger
 from shipper.alerts.ledger.outbox import Outbox
 from shipper.alerts.policy import sla_of
-from shipper.commands.invocation import Invocation, common_options, examples
-from shipper.commands.moments import as_moment
+from shipper.commands.invocation import Invocation, examples, invoked, json_option
+from shipper.commands.moments import moment_option
 from shipper.config.main import load
 from shipper.errors import ConfigError, DataFolderError
 from shipper.process import data_folder
@@ -64,9 +64,8 @@ def one_incident(ledger: Ledger, prefix: str) -> Incident:
 @click.command(
     "list", epilog=examples("shipper alerts list", "shipper alerts list --json | jq .rule")
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
-@common_options
-@click.pass_obj
+@json_option()
+@invoked
 def list_(invocation: Invocation, *, as_json: bool) -> int:
     """
     Show the open incidents.
@@ -90,9 +89,8 @@ def list_(invocation: Invocation, *, as_json: bool) -> int:
 
 @click.command(epilog=examples("shipper alerts show k3x9", "shipper alerts show k3x9 --json"))
 @click.argument("incident", metavar="ID")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-@common_options
-@click.pass_obj
+@json_option("One JSON object.")
+@invoked
 def show(invocation: Invocation, incident: str, *, as_json: bool) -> int:
     """
     Show one incident in detail.
@@ -120,21 +118,13 @@ def show(invocation: Invocation, incident: str, *, as_json: bool) -> int:
         "shipper alerts history --since 90d --sla",
     )
 )
-@click.option(
-    "--since",
-    callback=as_moment,
-    metavar="T",
-    default="30d",
-    show_default=True,
-    help="Incidents opened since this time: 7d (ago) or ISO 8601.",
-)
+@moment_option("--since", "Incidents opened since this time: 7d (ago) or ISO 8601.", default="30d")
 @click.option("--rule", metavar="RULE", help="Incidents of this rule only.")
 @click.option(
     "--sla", "as_sla", is_flag=True, help="Show whether the SLA was met, per month and severity."
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
-@common_options
-@click.pass_obj
+@json_option()
+@invoked
 def history(
     invocation: Invocation, *, since: int, rule: str | None, as_sla: bool, as_json: bool
 ) -> int:

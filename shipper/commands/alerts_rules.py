@@ -11,7 +11,7 @@ from shipper.alerts.judge.evaluate import judge
 from shipper.alerts.judge.measure import Asked, measure
 from shipper.alerts.rules.reading import load_rules
 from shipper.alerts.verdict import VerdictState
-from shipper.commands.invocation import Invocation, common_options, examples
+from shipper.commands.invocation import Invocation, examples, invoked, json_option
 from shipper.commands.stores import open_store
 from shipper.config.main import load
 from shipper.store.fleet import read_fleet
@@ -59,9 +59,8 @@ def rules_of(invocation: Invocation, folder: Path | None, names: Sequence[str]) 
 )
 @click.argument("names", nargs=-1, metavar="[RULE]...")
 @rules_option
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
-@common_options
-@click.pass_obj
+@json_option()
+@invoked
 def rules(
     invocation: Invocation, names: Sequence[str], folder: Path | None, *, as_json: bool
 ) -> int:

@@ -12,8 +12,8 @@ import click
 from shipper.alerts.job import read_setup
 from shipper.alerts.job import run as work
 from shipper.alerts.settings import with_console
-from shipper.commands.invocation import Invocation, common_options, examples
-from shipper.commands.moments import as_duration
+from shipper.commands.invocation import Invocation, examples, invoked
+from shipper.commands.moments import duration_option
 from shipper.commands.run import log_to_stderr
 from shipper.config.main import load
 
@@ -76,8 +76,7 @@ def _choice(command: Callable[..., Any]) -> Callable[..., Any]:
     )
 )
 @_choice
-@common_options
-@click.pass_obj
+@invoked
 def run(invocation: Invocation, /, **options: Any) -> int:
     """
     Evaluate the rules and notify people, until stopped.
@@ -98,16 +97,10 @@ def run(invocation: Invocation, /, **options: Any) -> int:
 
 @click.command(epilog=examples("shipper alerts once", "shipper alerts once --timeout 20s"))
 @_choice
-@click.option(
-    "--timeout",
-    callback=as_duration,
-    metavar="D",
-    default="60s",
-    show_default=True,
-    help="Stop sending after this time; the next run sends the rest.",
+@duration_option(
+    "--timeout", "Stop sending after this time; the next run sends the rest.", default="60s"
 )
-@common_options
-@click.pass_obj
+@invoked
 def once(invocation: Invocation, /, *, timeout: int, **options: Any) -> int:
     """
     Evaluate what is due now, notify people, and exit: for cron or a systemd timer.

@@ -21,7 +21,7 @@ from shipper.alerts.backtest.cases import (
     read_cases,
 )
 from shipper.alerts.rules.reading import load_rules
-from shipper.commands.invocation import Invocation, common_options, examples
+from shipper.commands.invocation import Invocation, examples, invoked
 from shipper.config.main import load
 from shipper.enrich.classify import Traits, classify
 from shipper.errors import ConfigError
@@ -58,8 +58,7 @@ _FAILED, _GOOD = 1, 0
     metavar="DIR",
     help="Folder of the rules.  [default: alerts.rules of the config]",
 )
-@common_options
-@click.pass_obj
+@invoked
 def test(invocation: Invocation, paths: Sequence[Path], folder: Path | None) -> int:
     """
     Test rules on their cases: records over time, and the notifications they should cause.

@@ -14,8 +14,8 @@ from shipper.agent.requests import RereadRequest
 from shipper.audit.collect import take_account
 from shipper.audit.examine import examine
 from shipper.audit.result import AuditResult, save
-from shipper.commands.invocation import Invocation, common_options, examples
-from shipper.commands.moments import as_duration, as_moment
+from shipper.commands.invocation import Invocation, examples, invoked, json_option
+from shipper.commands.moments import duration_option, moment_option
 from shipper.config.main import load
 from shipper.config.outputs import EmbeddedOutput, LogstashOutput
 from shipper.errors import StoreUnavailable
@@ -43,26 +43,13 @@ DEFAULT_SEARCHABLE_MS = 3000
 @click.command(
     epilog=examples("shipper audit", "shipper audit --since 7d --json", "shipper audit --repair")
 )
-@click.option(
-    "--since",
-    callback=as_moment,
-    metavar="T",
-    default="1d",
-    show_default=True,
-    help="Check records delivered since this time.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@moment_option("--since", "Check records delivered since this time.", default="1d")
+@json_option("Print one JSON object.")
 @click.option("--repair", is_flag=True, help="Send lost records again, remove duplicate copies.")
-@click.option(
-    "--wait",
-    callback=as_duration,
-    metavar="D",
-    default="60s",
-    show_default=True,
-    help="How long to wait for records on their way, and for a repair.",
+@duration_option(
+    "--wait", "How long to wait for records on their way, and for a repair.", default="60s"
 )
-@common_options
-@click.pass_obj
+@invoked
 def audit(invocation: Invocation, *, since: int, as_json: bool, repair: bool, wait: int) -> int:
     """
     Account for every record that was written.

@@ -7,15 +7,14 @@ import click
 from shipper.check.finding import FindingLevel
 from shipper.check.machine import Machine
 from shipper.check.run import check as look
-from shipper.commands.invocation import Invocation, common_options, examples
+from shipper.commands.invocation import Invocation, examples, invoked
 from shipper.config.main import load
 from shipper.text import Paint
 from shipper.view.findings import findings_text
 
 
 @click.command(epilog=examples("shipper check", "shipper check --config /etc/shipper.yml"))
-@common_options
-@click.pass_obj
+@invoked
 def check(invocation: Invocation) -> int:
     """
     Check config, files, limits and output.

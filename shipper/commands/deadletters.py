@@ -10,8 +10,15 @@ import click
 import msgspec
 
 from shipper.agent import positions, requests
-from shipper.commands.invocation import Invocation, common_options, examples, refuse
-from shipper.commands.moments import as_moment
+from shipper.commands.invocation import (
+    Invocation,
+    common_options,
+    examples,
+    invoked,
+    json_option,
+    refuse,
+)
+from shipper.commands.moments import moment_option
 from shipper.commands.registry import wait_option
 from shipper.config.main import load
 from shipper.deliver.deadletters import DeadLetters
@@ -51,12 +58,9 @@ def deadletters() -> None:
     "list",
     epilog=examples("shipper deadletters list", "shipper deadletters list --json | jq -r .reason"),
 )
-@click.option("--since", callback=as_moment, metavar="T", help="Refused since this time.")
-@click.option(
-    "--json", "as_json", is_flag=True, help="One JSON object per line, without documents."
-)
-@common_options
-@click.pass_obj
+@moment_option("--since", "Refused since this time.")
+@json_option("One JSON object per line, without documents.")
+@invoked
 def list_(invocation: Invocation, since: int | None, *, as_json: bool) -> int:
     """
     List the dead letters, and how many there are per reason.
@@ -108,8 +112,7 @@ def _short(reason: str) -> str:
 
 @deadletters.command(epilog=examples("shipper deadletters show 0123456789abcdef0123-512"))
 @click.argument("letter_id", metavar="ID")
-@common_options
-@click.pass_obj
+@invoked
 def show(invocation: Invocation, letter_id: str) -> int:
     """
     Show a dead letter with its document, as JSON.
@@ -139,8 +142,7 @@ def show(invocation: Invocation, letter_id: str) -> int:
 @ids_argument
 @all_option
 @wait_option
-@common_options
-@click.pass_obj
+@invoked
 def replay(invocation: Invocation, ids: tuple[str, ...], *, everything: bool, wait: int) -> int:
     """
     Send dead letters again, once the cause is fixed.
@@ -181,8 +183,7 @@ def _replay(
 @ids_argument
 @all_option
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-@common_options
-@click.pass_obj
+@invoked
 def drop(invocation: Invocation, ids: tuple[str, ...], *, everything: bool, yes: bool) -> int:
     """
     Drop dead letters permanently.

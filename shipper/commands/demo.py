@@ -13,7 +13,7 @@ import click
 from rich.console import Console
 from rich.live import Live
 
-from shipper.commands.invocation import Invocation, common_options, examples
+from shipper.commands.invocation import Invocation, examples, invoked
 from shipper.demo.picture import Place, picture_line, render
 from shipper.demo.run import DemoPlan
 from shipper.demo.run import demo as started
@@ -51,8 +51,7 @@ LINE_SECONDS = 2.0  # between two lines where there is no terminal to draw on
     default=Path(),
     help="Folder for logs/ and var/; default: the working directory.",
 )
-@common_options
-@click.pass_obj
+@invoked
 def demo(invocation: Invocation, /, *, seconds: float | None, rate: float, directory: Path) -> int:
     """
     Run an example application and watch its logs arrive.

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from shipper.commands.invocation import Invocation, common_options, examples, refuse
-from shipper.commands.moments import as_duration, as_moment
+from shipper.commands.invocation import Invocation, examples, invoked, refuse
+from shipper.commands.moments import duration_option, moment_option
 from shipper.commands.stores import embedded_path
 from shipper.store.api import Selection
 from shipper.store.opening import ReadLimits
@@ -24,29 +24,11 @@ KINDS = ("parquet", "ndjson", "csv")
 )
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.argument("query", nargs=-1)
-@click.option(
-    "--since",
-    callback=as_moment,
-    metavar="T",
-    help="From this time on: 15m, 2h, 7d (ago) or ISO 8601.",
-)
-@click.option(
-    "--until",
-    callback=as_moment,
-    metavar="T",
-    help="Before this time: 15m, 2h, 7d (ago) or ISO 8601.",
-)
+@moment_option("--since", "From this time on: 15m, 2h, 7d (ago) or ISO 8601.")
+@moment_option("--until", "Before this time: 15m, 2h, 7d (ago) or ISO 8601.")
 @click.option("--force", is_flag=True, help="Replace the file if it is there.")
-@click.option(
-    "--timeout",
-    callback=as_duration,
-    default="1h",
-    show_default=True,
-    metavar="D",
-    help="Longest time for the export.",
-)
-@common_options
-@click.pass_obj
+@duration_option("--timeout", "Longest time for the export.", default="1h")
+@invoked
 def export(  # noqa: PLR0913 - one parameter per option
     invocation: Invocation,
     /,

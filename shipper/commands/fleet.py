@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from shipper.commands.invocation import Invocation, common_options, examples
-from shipper.commands.moments import as_duration, as_moment
+from shipper.commands.invocation import Invocation, examples, invoked, json_option
+from shipper.commands.moments import duration_option, moment_option
 from shipper.commands.stores import open_store
 from shipper.store.fleet import read_fleet
 from shipper.text import Paint
@@ -21,35 +21,13 @@ WELL, NOT_WELL = 0, 1
         "shipper fleet --json | jq -r 'select(.state != \"well\") | .host'",
     )
 )
-@click.option(
-    "--since",
-    callback=as_moment,
-    metavar="T",
-    default="1d",
-    show_default=True,
-    help="Show hosts with a heartbeat since this time.",
+@moment_option("--since", "Show hosts with a heartbeat since this time.", default="1d")
+@duration_option(
+    "--silent", "A host is silent if its last heartbeat is older than this.", default="1m"
 )
-@click.option(
-    "--silent",
-    callback=as_duration,
-    metavar="D",
-    default="1m",
-    show_default=True,
-    help="A host is silent if its last heartbeat is older than this.",
-)
-@click.option(
-    "--behind",
-    callback=as_duration,
-    metavar="D",
-    default="5m",
-    show_default=True,
-    help="A host is behind if its watermark is older than this.",
-)
-@click.option(
-    "--json", "as_json", is_flag=True, help="One JSON object per host; times in epoch ms."
-)
-@common_options
-@click.pass_obj
+@duration_option("--behind", "A host is behind if its watermark is older than this.", default="5m")
+@json_option("One JSON object per host; times in epoch ms.")
+@invoked
 def fleet(invocation: Invocation, *, since: int, silent: int, behind: int, as_json: bool) -> int:
     """
     Show every host that ships to this store.

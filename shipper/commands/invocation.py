@@ -64,6 +64,16 @@ def common_options(command: Command) -> Command:
     return config(debug(command))
 
 
+def invoked(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the common options to a command, and hand it the invocation."""
+    return common_options(click.pass_obj(command))
+
+
+def json_option(text: str = "One JSON object per line.") -> Callable[[Command], Command]:
+    """Return the option `--json`, as the parameter `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help=text)
+
+
 def _overrule(ctx: click.Context, option: click.Parameter, value: Any) -> None:
     if value and option.name:
         ctx.obj = dataclasses.replace(ctx.obj, **{option.name: value})

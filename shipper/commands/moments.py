@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from shipper.commands.invocation import Command
 from shipper.config.options import InvalidValueError, parse_duration
 from shipper.times import EPOCH, MILLISECOND
 
@@ -133,3 +134,20 @@ def zone_of(ctx: click.Context) -> tzinfo:
 as_moment = typed(parse_moment)
 as_day = typed(lambda text, now, _zone: parse_day(text, now))
 as_duration = typed(lambda text, _now, _zone: parse_duration_ms(text))
+
+
+def moment_option(
+    name: str, text: str, *, default: str | None = None
+) -> Callable[[Command], Command]:
+    """Return an option whose value is a time, in epoch milliseconds."""
+    shown: dict[str, Any] = {"default": default, "show_default": default is not None, "help": text}
+    return click.option(name, callback=as_moment, metavar="T", **shown)
+
+
+def duration_option(
+    name: str, text: str, *, default: str | None = None, dest: str = ""
+) -> Callable[[Command], Command]:
+    """Return an option whose value is a duration, in milliseconds."""
+    names = (name, dest) if dest else (name,)
+    shown: dict[str, Any] = {"default": default, "show_default": default is not None, "help": text}
+    return click.option(*names, callback=as_duration, metavar="D", **shown)

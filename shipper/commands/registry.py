@@ -10,8 +10,8 @@ import click
 
 from shipper.agent import positions
 from shipper.agent.requests import ForgetRequest, RereadRequest
-from shipper.commands.invocation import Invocation, common_options, examples
-from shipper.commands.moments import as_duration
+from shipper.commands.invocation import Invocation, common_options, examples, invoked, json_option
+from shipper.commands.moments import duration_option
 from shipper.config.main import load
 from shipper.process import data_folder
 from shipper.text import Paint, duration, safe, safe_json, size, table
@@ -23,13 +23,8 @@ if TYPE_CHECKING:
 
 DEFAULT_WAIT = "60s"  # a running shipper first gets everything acked that it has read
 
-wait_option = click.option(
-    "--wait",
-    callback=as_duration,
-    metavar="D",
-    default=DEFAULT_WAIT,
-    show_default=True,
-    help="How long to wait for a running shipper to finish this.",
+wait_option = duration_option(
+    "--wait", "How long to wait for a running shipper to finish this.", default=DEFAULT_WAIT
 )
 
 
@@ -52,9 +47,8 @@ def registry() -> None:
 @registry.command(
     "list", epilog=examples("shipper registry list", "shipper registry list --json | jq .path")
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per line; bytes, epoch ms.")
-@common_options
-@click.pass_obj
+@json_option("One JSON object per line; bytes, epoch ms.")
+@invoked
 def list_(invocation: Invocation, *, as_json: bool) -> int:
     """
     List the files in the registry.
@@ -95,8 +89,7 @@ def _row(file: KnownFile, now: int) -> list[str]:
 )
 @click.argument("paths", nargs=-1, required=True, metavar="PATH…")
 @wait_option
-@common_options
-@click.pass_obj
+@invoked
 def reset(invocation: Invocation, paths: tuple[str, ...], *, wait: int) -> int:
     """
     Read files again from their beginning.
@@ -116,8 +109,7 @@ def reset(invocation: Invocation, paths: tuple[str, ...], *, wait: int) -> int:
 @registry.command(epilog=examples("shipper registry forget 'logs/old/*'"))
 @click.argument("patterns", nargs=-1, required=True, metavar="PATH…")
 @wait_option
-@common_options
-@click.pass_obj
+@invoked
 def forget(invocation: Invocation, patterns: tuple[str, ...], *, wait: int) -> int:
     """
     Forget files that are gone.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shipper.commands.invocation import Invocation, common_options, examples
+from shipper.commands.invocation import Invocation, common_options, examples, invoked
 from shipper.commands.moments import as_day
 from shipper.commands.stores import open_store
 from shipper.reports import daily as reports
@@ -46,8 +46,7 @@ def report() -> None:
     show_default=True,
     help="Directory of the file.",
 )
-@common_options
-@click.pass_obj
+@invoked
 def daily(invocation: Invocation, day: date, directory: Path) -> int:
     """
     Write the summary of a day to daily_summary_D.json.

@@ -8,8 +8,8 @@ import time
 import click
 
 from shipper.agent.loop import run as ship
-from shipper.commands.invocation import Invocation, common_options, examples, refuse
-from shipper.commands.moments import as_duration
+from shipper.commands.invocation import Invocation, examples, invoked, refuse
+from shipper.commands.moments import duration_option
 from shipper.config.main import load
 from shipper.text import safe
 
@@ -41,14 +41,8 @@ def log_to_stderr(*, debug: bool) -> None:
     )
 )
 @click.option("--once", is_flag=True, help="Ship what is in the files now, then exit.")
-@click.option(
-    "--timeout",
-    callback=as_duration,
-    metavar="D",
-    help="With --once: exit after this time, such as 60s, even if not done.",
-)
-@common_options
-@click.pass_obj
+@duration_option("--timeout", "With --once: exit after this time, such as 60s, even if not done.")
+@invoked
 def run(invocation: Invocation, *, once: bool, timeout: int | None) -> int:
     """
     Ship log files until stopped.

@@ -11,8 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from shipper.commands.invocation import Invocation, common_options, examples, refuse
-from shipper.commands.moments import as_duration, as_moment, as_zone
+from shipper.commands.invocation import (
+    Invocation,
+    examples,
+    invoked,
+    json_option,
+    refuse,
+)
+from shipper.commands.moments import as_zone, duration_option, moment_option
 from shipper.commands.stores import open_store
 from shipper.errors import QueryError, StoreUnavailable
 from shipper.fields import ALIASES, FIELDS
@@ -107,18 +113,10 @@ class SearchOptions:
     )
 )
 @click.argument("query", nargs=-1)
-@click.option(
-    "--since",
-    callback=as_moment,
-    metavar="T",
-    help="From this time on: 15m, 2h, 7d (ago), 03:00, today, yesterday or ISO 8601.",
+@moment_option(
+    "--since", "From this time on: 15m, 2h, 7d (ago), 03:00, today, yesterday or ISO 8601."
 )
-@click.option(
-    "--until",
-    callback=as_moment,
-    metavar="T",
-    help="Before this time, in the same forms. Default of --every: now.",
-)
+@moment_option("--until", "Before this time, in the same forms. Default of --every: now.")
 @click.option(
     "--limit",
     type=click.IntRange(min=1),
@@ -131,12 +129,10 @@ class SearchOptions:
     type=click.Choice([sort.value for sort in Sort]),
     help="Oldest or newest first. Default: the newest records, oldest of them first.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
+@json_option()
 @click.option("--count", is_flag=True, help="Print only the number of records.")
 @click.option("--by", multiple=True, metavar="FIELD", help="Count records per value of a field.")
-@click.option(
-    "--every", callback=as_duration, metavar="D", help="Count records per time slot, such as 1m."
-)
+@duration_option("--every", "Count records per time slot, such as 1m.")
 @click.option(
     "--tz",
     "zone",
@@ -147,21 +143,13 @@ class SearchOptions:
     "--json.",
 )
 @click.option("--follow", is_flag=True, help="Show new records as they arrive, until Ctrl-C.")
-@click.option(
-    "--timeout",
-    callback=as_duration,
-    default="60s",
-    show_default=True,
-    metavar="D",
-    help="Longest time for an answer of the embedded store.",
-)
+@duration_option("--timeout", "Longest time for an answer of the embedded store.", default="60s")
 @click.option(
     "--partial",
     is_flag=True,
     help="Answer without the damaged files of the embedded store, and name them.",
 )
-@common_options
-@click.pass_obj
+@invoked
 def search(invocation: Invocation, /, **given: Any) -> int:
     """
     Find, count, group or follow records.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from shipper.commands.invocation import Invocation, common_options, examples
+from shipper.commands.invocation import Invocation, examples, invoked
 from shipper.config.main import load
 from shipper.config.outputs import ElasticsearchOutput
 from shipper.errors import ConfigError
@@ -13,8 +13,7 @@ from shipper.text import safe
 
 @click.command(epilog=examples("shipper setup --dry-run", "shipper setup"))
 @click.option("--dry-run", is_flag=True, help="Show what would change, without changing it.")
-@common_options
-@click.pass_obj
+@invoked
 def setup(invocation: Invocation, *, dry_run: bool) -> int:
     """
     Install or update templates, lifecycle policy and roles in Elasticsearch.

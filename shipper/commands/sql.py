@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from shipper.commands.invocation import Invocation, common_options, examples
-from shipper.commands.moments import as_duration
+from shipper.commands.invocation import Invocation, examples, invoked
+from shipper.commands.moments import duration_option
 from shipper.commands.stores import embedded_path
 from shipper.store.opening import ReadLimits
 from shipper.text import safe
@@ -40,16 +40,8 @@ MAX_CELL = 100  # characters of a value in a table
     show_default=True,
     help="How the rows are printed; json: one object per line.",
 )
-@click.option(
-    "--timeout",
-    callback=as_duration,
-    default="60s",
-    show_default=True,
-    metavar="D",
-    help="Longest time for the answer.",
-)
-@common_options
-@click.pass_obj
+@duration_option("--timeout", "Longest time for the answer.", default="60s")
+@invoked
 def sql(invocation: Invocation, /, statement: str, kind: str, timeout: int) -> int:
     """
     Ask the embedded store in SQL.

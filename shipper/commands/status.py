@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from shipper.agent.status import status as read_status
-from shipper.commands.invocation import Invocation, common_options, examples
+from shipper.commands.invocation import Invocation, examples, invoked, json_option
 from shipper.config.main import load
 from shipper.text import Paint
 from shipper.view.status import status_json, status_text
@@ -14,9 +14,8 @@ from shipper.view.status import status_json, status_text
 @click.command(
     epilog=examples("shipper status", "shipper status --json | jq '[.files[].behind] | add'")
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object; times in epoch ms.")
-@common_options
-@click.pass_obj
+@json_option("One JSON object; times in epoch ms.")
+@invoked
 def status(invocation: Invocation, *, as_json: bool) -> int:
     """
     Show how far each file is shipped.
