@@ -64,10 +64,10 @@ def alerters(invocation: Invocation) -> int:
 
 def _routes(settings: AlertSettings) -> Iterator[str]:
     for route in settings.all_routes:
-        goes_on = ", then on" if route.goes_on else ""
+        goes_on = ", and continue" if route.goes_on else ""
         yield f"{_conditions(route)} → {', '.join(route.to) or 'nobody'}{goes_on}"
     if not any(is_catch_all(route) for route in settings.all_routes):
-        yield "all else → nobody"
+        yield "everything else → nobody"
 
 
 def _conditions(route: Route) -> str:
@@ -150,7 +150,7 @@ def page_of(change: Change, severity: Severity, now: int) -> Page:
         thread=incident.id,
         title=f"Test {change.value}: nothing is wrong",
         summary="Sent by shipper alerts send-test to check that this alerter works.",
-        asked="nothing",
+        asked="none",
         numbers=reason,
         runbook=("Nothing to do.",),
     )

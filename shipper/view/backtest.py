@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     Swept = Sequence[tuple[str, BacktestOutcome]]
 
 _SECOND_MS = 1000
-_DAY_MS = 86_400_000
 
 
 def incidents_text(outcomes: Sequence[BacktestOutcome], paint: Paint) -> list[str]:
@@ -32,11 +31,11 @@ def _outcome_text(outcome: BacktestOutcome, paint: Paint) -> Iterator[str]:
 
 
 def _sum_text(outcome: BacktestOutcome) -> str:
-    days = (outcome.until - outcome.since) / _DAY_MS
+    time = duration((outcome.until - outcome.since) / _SECOND_MS)
     if not outcome.pages:
-        return f"no pages in {days:.3g} days"
+        return f"no pages in {time}"
     return (
-        f"{counted(outcome.pages, 'page')} in {days:.3g} days, {outcome.pages_a_day:.2g} a day; "
+        f"{counted(outcome.pages, 'page')} in {time}, {outcome.pages_a_day:.2g} a day; "
         f"firing for {duration(outcome.firing_ms / _SECOND_MS)}"
     )
 

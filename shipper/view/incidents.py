@@ -106,7 +106,7 @@ def silences_text(silences: Sequence[Silence]) -> list[str]:
 
 def sla_text(kept: Sequence[Kept]) -> list[str]:
     """Return a table: how the limits were kept, per month and severity."""
-    rows = [("month", "severity", "incidents", "answered in time", "resolved in time", "kept")]
+    rows = [("month", "severity", "incidents", "acknowledged in time", "resolved in time", "share")]
     rows += [
         (
             each.month,
@@ -194,7 +194,7 @@ def _clock(incident: Incident, sla: Sla, now: int) -> str:
     is_answered = incident.acknowledged_at is not None
     limit = sla.resolve_by(incident) if is_answered else sla.respond_by(incident)
     assert limit is not None, "people were notified"
-    what = "resolve" if is_answered else "answer"
+    what = "resolve" if is_answered else "acknowledge"
     left = duration(abs(limit - now) / 1000)
     return f"{what} in {left}" if limit > now else f"{what}: {left} over"
 

@@ -93,9 +93,9 @@ routes:
 
     assert done.exit_code == 0
     assert "chat     slack    Slack channel C0123  screen" in done.output
-    assert "severity critical or high, service shop* → chat, then on" in done.output
+    assert "severity critical or high, service shop* → chat, and continue" in done.output
     assert "change resolved → screen" in done.output
-    assert "all else → nobody" in done.output
+    assert "everything else → nobody" in done.output
     assert SECRET not in done.output
 
 

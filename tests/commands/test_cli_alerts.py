@@ -95,7 +95,7 @@ def test_a_back_test_shows_what_would_have_fired() -> None:
 
     assert result.exit_code == 0
     first, incident = result.output.splitlines()
-    assert first.startswith("server_errors  high  1 page in 0.0417 days, 24 a day; firing for")
+    assert first.startswith("server_errors  high  1 page in 1.0 h, 24 a day; firing for")
     assert "still firing" in incident
     assert "95 % interval" in incident
 

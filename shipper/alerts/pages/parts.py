@@ -109,7 +109,7 @@ def parts_of(page: Page) -> list[PagePart]:
         *islice(_shares(page.shares), MOST_FIELDS),
         PagePart("Examples", _some(_examples(page), len(page.examples)), code=True),
         PagePart("What to do", _steps(page.runbook), steps=True),
-        PagePart("Asked", (line(page.asked),), code=True),
+        PagePart("Query", (line(page.asked),), code=True),
         PagePart("Show the records", (line(page.search or "", LONGEST_COMMAND),), code=True),
         PagePart("Incident", (line(page.transition.incident.id),)),
     ]
