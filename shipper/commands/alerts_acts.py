@@ -17,6 +17,7 @@ from shipper.alerts.ledger.ledger import Ledger
 from shipper.commands.alerts_incidents import ledger_of, one_incident
 from shipper.commands.invocation import Invocation, examples, invoked, refuse
 from shipper.commands.moments import duration_option
+from shipper.commands.silence_matchers import refuse_unknown
 from shipper.config.main import load
 from shipper.config.matchers import parse_matcher
 from shipper.errors import ConfigError
@@ -161,6 +162,7 @@ def silence(  # noqa: PLR0913 - its options
     except ValueError as error:
         refuse(str(error))
     with ledger_of(config) as ledger:
+        refuse_unknown(parsed, config, ledger)
         made = Silence(os.urandom(_ID_BYTES).hex(), parsed, now, now + lasts, by, comment)
         ledger.silences.put(made)
     click.echo(f"silence {made.id} until {instant(made.end, unit_ms=1000)}")

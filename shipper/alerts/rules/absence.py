@@ -2,7 +2,9 @@
 `absence`: nothing of what is expected came.
 
 With `group_by`, every group that was there within `seen_within` is expected: each host, each
-service. Without, one record within that time is enough to expect the next.
+service. Without, one record within that time is enough to expect the next. With `although`, a group
+is expected where it has such records, unless it has been there for less than a window: in the first
+minutes of an application nothing can have ended yet.
 """
 
 from __future__ import annotations
@@ -43,14 +45,16 @@ class Absence(RuleKind):
         before = Probe("before", self.of, self.seen_within_ms, limits.over_ms)
         if self.although is None:
             return now, before
-        return now, before, Probe("although", self.although, limits.over_ms)
+        known = Probe("known", "*", limits.over_ms, limits.over_ms)
+        return now, before, Probe("although", self.although, limits.over_ms), known
 
     def find(self, limits: RuleLimits, numbers: Numbers) -> RuleFinding:  # noqa: ARG002
         """Say whether what is expected is there."""
         now, before = int(numbers.get("now", 0)), int(numbers.get("before", 0))
         if self.although is not None:
             asked = int(numbers.get("although", 0))
-            is_expected, why = asked > 0, f"although {asked:,} match {self.although}"
+            is_expected = asked > 0 and bool(numbers.get("known"))
+            why = f"although {asked:,} match {self.although}"
         else:
             is_expected, why = before > 0, f"and there were {before:,} before"
         if not is_expected:

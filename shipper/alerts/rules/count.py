@@ -11,6 +11,7 @@ from shipper.alerts.rules.kind import (
     RuleKind,
     RuleLimits,
     needs_one_limit,
+    needs_unit,
     plain,
     state_of,
 )
@@ -49,6 +50,7 @@ class Count(RuleKind):
     def limit_faults(self, limits: RuleLimits) -> Faults:
         """Ask for a threshold."""
         yield from needs_one_limit(limits, "a number of records")
+        yield from needs_unit(limits, remedy="a number of records, such as 10")
 
 
 COUNTED = Scalar(QUERY.shown, lambda text: Count(QUERY.parse(text)))

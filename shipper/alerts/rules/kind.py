@@ -74,6 +74,7 @@ class RuleLimits:
     above: float | None = None
     below: float | None = None
     at_least: int = 1
+    unit: str = ""  # in which the threshold was written: `%`, `time`, or none
 
     @property
     def threshold(self) -> float:
@@ -154,6 +155,13 @@ def needs_one_limit(limits: RuleLimits, unit: str) -> Faults:
         yield "above", "is missing", f"use above or below with {unit}"
     elif limits.above is not None and limits.below is not None:
         yield "below", "cannot be combined with above", "use one of them"
+
+
+def needs_unit(limits: RuleLimits, *units: str, remedy: str) -> Faults:
+    """Yield the fault of a threshold that is written in another unit than these."""
+    if limits.unit and limits.unit not in units:
+        what = "share" if limits.unit == "%" else "time"
+        yield "above" if limits.above is not None else "below", f"is a {what}", f"use {remedy}"
 
 
 def needs_above(limits: RuleLimits, unit: str) -> Faults:

@@ -26,6 +26,7 @@ from shipper.alerts.rules.kind import (
     RuleLimits,
     narrowed,
     needs_one_limit,
+    needs_unit,
     percent,
     state_of,
 )
@@ -107,6 +108,7 @@ class Ratio(RuleKind):
     def limit_faults(self, limits: RuleLimits) -> Faults:
         """Ask for a threshold that is a share."""
         yield from needs_one_limit(limits, "a share, such as 1%")
+        yield from needs_unit(limits, "%", remedy="a share, such as 1%")
         for key, value in (("above", limits.above), ("below", limits.below)):
             if value is not None and not 0 <= value <= 1:
                 yield key, "is not a share", "use 0% to 100%"

@@ -23,7 +23,7 @@ from shipper.alerts.rules.new_value import NewValue
 from shipper.alerts.rules.ratio import Ratio
 from shipper.alerts.rules.spike import Spike
 from shipper.alerts.rules.summary import TEMPLATE, Summary
-from shipper.alerts.rules.values import FIELD, SPAN, THRESHOLD
+from shipper.alerts.rules.values import FIELD, SPAN, THRESHOLD, Threshold
 from shipper.alerts.severity import Severity
 from shipper.config.options import (
     COUNT,
@@ -151,7 +151,10 @@ class Rule:
     def limits(self) -> RuleLimits:
         """What the answer is held against."""
         least = self.kind.usual_least if self.at_least is None else self.at_least
-        return RuleLimits(self.over_ms, self.above, self.below, max(least or 1, 1))
+        above, below = (None if each is None else float(each) for each in (self.above, self.below))
+        written = self.below if self.above is None else self.above
+        unit = written.unit if isinstance(written, Threshold) else ""
+        return RuleLimits(self.over_ms, above, below, max(least or 1, 1), unit)
 
     @property
     def probes(self) -> tuple[Probe, ...]:

@@ -19,6 +19,7 @@ from shipper.alerts.rules.kind import (
     RuleKind,
     RuleLimits,
     needs_above,
+    needs_unit,
     plain,
     state_of,
 )
@@ -90,6 +91,7 @@ class Spike(RuleKind):
     def limit_faults(self, limits: RuleLimits) -> Faults:
         """Ask for a factor."""
         yield from needs_above(limits, "a factor, such as 3")
+        yield from needs_unit(limits, remedy="a factor, such as 3")
         if limits.above is not None and limits.above <= 0:
             yield "above", "is not a factor", "use more than 0"
 

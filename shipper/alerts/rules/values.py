@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, Self
 
 from shipper.config.options import InvalidValueError, Scalar, parse_duration
 from shipper.errors import QueryError
@@ -19,14 +19,27 @@ def parse_span_ms(text: str) -> int:
     return round(parse_duration(text) * 1000)
 
 
-def parse_threshold(text: str) -> float:
+class Threshold(float):
+    """A threshold, and how it was written: `%` for a share, `time` for a time, else empty."""
+
+    __slots__ = ("unit",)
+    unit: str
+
+    def __new__(cls, value: float, unit: str = "") -> Self:
+        """Make a number that remembers its unit."""
+        made = super().__new__(cls, value)
+        made.unit = unit
+        return made
+
+
+def parse_threshold(text: str) -> Threshold:
     """Return `1%` as 0.01, `0.5s` as 500 (milliseconds), a bare number as it is."""
     if _NUMBER.fullmatch(text):
-        return float(text)
+        return Threshold(float(text))
     if text.endswith("%") and _NUMBER.fullmatch(text[:-1].strip()):
-        return float(text[:-1]) / 100
+        return Threshold(float(text[:-1]) / 100, "%")
     if _UNIT.fullmatch(text):
-        return parse_duration(text) * 1000
+        return Threshold(parse_duration(text) * 1000, "time")
     raise InvalidValueError(
         f'"{text}" is not a threshold', "use a number, a share such as 1%, or a time such as 500ms"
     )

@@ -26,6 +26,13 @@ def test_the_past_ends_where_the_window_begins() -> None:
 
 def test_a_condition_takes_the_place_of_the_past() -> None:
     """Nothing ended although something waits; where nothing waits, nothing has to end."""
-    assert find(ALTHOUGH, although=3).state is VerdictState.BREACH
-    assert find(ALTHOUGH, before=9).state is VerdictState.OK
-    assert find(ALTHOUGH, although=3, now=1).state is VerdictState.OK
+    assert find(ALTHOUGH, although=3, known=1).state is VerdictState.BREACH
+    assert find(ALTHOUGH, before=9, known=1).state is VerdictState.OK
+    assert find(ALTHOUGH, although=3, known=1, now=1).state is VerdictState.OK
+
+
+def test_the_first_minutes_of_data_expect_nothing() -> None:
+    """Who had no record of any kind before the window has not had the time to end something."""
+    assert find(ALTHOUGH, although=3).state is VerdictState.OK
+    known = rule_of(ALTHOUGH).probes[-1]
+    assert (known.query, known.span_ms, known.offset_ms) == ("*", 300_000, 300_000)

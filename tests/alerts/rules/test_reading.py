@@ -156,6 +156,25 @@ def test_rules_are_chosen_by_name(tmp_path: Path) -> None:
         rules.named(["nope"])
 
 
+@pytest.mark.parametrize(
+    ("kind", "limit", "fault"),
+    [
+        ("count: level:ERROR", "above: 10%", "above: is a share; use a number of records"),
+        ("count: level:ERROR", "above: 100%", "above: is a share; use a number of records"),
+        ("count: level:ERROR", "below: 5s", "below: is a time; use a number of records"),
+        ("ratio: {of: 'level:ERROR', to: '*'}", "above: 1ms", "above: is a time; use a share"),
+        ("spike: {of: 'level:ERROR'}", "above: 300%", "above: is a share; use a factor"),
+    ],
+)
+def test_a_threshold_in_another_unit_is_told(kind: str, limit: str, fault: str) -> None:
+    """10 % of a count is not a tenth of a record."""
+    with pytest.raises(InvalidOptionsError) as failed:
+        parse_rule(f"name: r\nseverity: low\nsummary: x\n{kind}\n{limit}\n")
+
+    told = [f"{each.where}: {each.fault}; {each.remedy}" for each in failed.value.faults]
+    assert any(fault.partition(": ")[2] in each for each in told)
+
+
 def test_the_examples_of_the_docs_are_right(tmp_path: Path) -> None:
     """What docs/alerts.md shows can be copied: the rule, and the cases of one that is shipped."""
     rule, cases = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/alerts.md").read_text(), re.DOTALL)
