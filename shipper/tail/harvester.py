@@ -97,6 +97,7 @@ class Harvester:
         self.is_unsaved = False  # the registry has to save the record before anything is read
         self.rotated_at: float | None = None
         self.looked_at = (-1, -1)
+        self._seen = (0, 0)  # a size that the file had, and the wall clock just before
 
     def is_same(self) -> bool:
         """Return whether the file still is what was read so far; raises OSError."""
@@ -166,6 +167,7 @@ class Harvester:
         self.record = record
         self.position = self.split_saved = 0
         self._looked_to = self._nuls_to = self._nul_end = 0
+        self._seen = (0, 0)
         self.last = EMPTY
         self.is_unsaved = True
 
@@ -209,6 +211,20 @@ class Harvester:
         if multiline:
             whole = self._whole_events(multiline, data, whole, now)
         return self._block(data[:whole], read_at=read_at, now=now) if whole else None
+
+    def note_reached(self, wall: int) -> None:
+        """
+        Note in the record up to when all is read; `wall` (epoch ms) was before the last look.
+
+        A file that is never read to its end, as its last event waits for more lines or it grows all
+        the time, is read to what was its end at an earlier look.
+        """
+        size, seen_at = self._seen
+        if self.position >= size:
+            self.record.current_at = seen_at or self.record.current_at
+            self._seen = self.size, wall
+        if self.position == self.size:
+            self.record.current_at = wall
 
     def _known_end(self) -> int:
         """Return the next place where a block has to end, as one did before; 0 if there is none."""

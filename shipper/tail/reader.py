@@ -111,8 +111,7 @@ class Reader:
             self._files.mark_changed(harvester.record)
         elif harvester.wants_save():
             self._await_save(key, harvester)
-        if harvester.position == harvester.size:
-            harvester.record.current_at = wall
+        harvester.note_reached(wall)
         return block
 
     def _restart(self, key: FileIdentity, harvester: Harvester, now: float, wall: int) -> None:

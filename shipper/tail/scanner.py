@@ -86,7 +86,7 @@ class Scanner:
         self._visit(found, now, wall)
         self._keep_within_budget(wall)
         self._forget(found, now, wall)
-        self.unreadable.scanned({each.file.path for each in news}, wall)
+        self.unreadable.scanned({each.file.path for each in news}, now, wall)
 
     def _list(self, wall: int) -> tuple[set[FileIdentity], list[UnknownFile]]:
         """Return all files that are there, and those that are not open, idle and unchanged."""

@@ -17,10 +17,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+NEVER_READ_SECONDS = 300.0  # a file that could never be read holds the watermark back so long
+
 
 class UnreadableFiles:
     """
     The files that cannot be opened; each is logged once, and tried again in every scan.
+
+    The watermark waits for them, as there may be something in them. But not for ever for one that
+    could never be read, which may be no log at all: else one file blinds all rules of its host.
 
     `known` is the tailer's: the record of every identity.
     """
@@ -30,6 +35,8 @@ class UnreadableFiles:
         self._scanned_at = 0  # the wall clock at the scan before this one
         self.reasons: dict[str, str] = {}  # by path
         self.times: dict[str, int] = {}  # when (epoch ms) all of such a file had been read last
+        # Since when (monotonic) each of these waits; None in the scan that meets it.
+        self._never_read: dict[str, float | None] = {}
 
     def open(self, file: FoundFile, key: FileIdentity) -> Content | None:
         """Open a file; None if it cannot be read, or is another one by now."""
@@ -40,6 +47,8 @@ class UnreadableFiles:
             if path not in self.reasons:
                 known = self._known.get(key)
                 self.times[path] = known.current_at if known else self._scanned_at
+                if known is None:
+                    self._never_read[path] = None
             if self.reasons.get(path) != error.strerror:
                 self.reasons[path] = str(error.strerror)
                 log.warning(
@@ -47,12 +56,26 @@ class UnreadableFiles:
                 )
             return None
         self.times.pop(path, None)
+        self._never_read.pop(path, None)
         if self.reasons.pop(path, None):
             log.info("%s can be read again", path)
         return content
 
-    def scanned(self, paths: set[str], wall: int) -> None:
-        """Forget what is gone: nobody will read it any more."""
+    def scanned(self, paths: set[str], now: float, wall: int) -> None:
+        """Forget what is gone, and what could not be read for too long; `now` is monotonic."""
         for path in self.reasons.keys() - paths:
-            del self.reasons[path], self.times[path]
+            del self.reasons[path]
+            self.times.pop(path, None)
+            self._never_read.pop(path, None)
+        for path, since in [*self._never_read.items()]:
+            if since is None:
+                self._never_read[path] = now
+            elif now - since >= NEVER_READ_SECONDS:
+                del self._never_read[path]
+                self.times.pop(path, None)
+                log.error(
+                    "%s could not be read for %.0f s; the watermark does not wait for it any more",
+                    path,
+                    now - since,
+                )
         self._scanned_at = wall

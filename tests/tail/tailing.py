@@ -94,10 +94,11 @@ class Reader:
         while True:
             blocks = list(self.tailer.read(now=self.now, wall=self.wall))
             found += blocks
-            if not blocks and not self.tailer.is_splitting():
+            if blocks or self.tailer.reader.is_searching():
+                continue
+            if not self.tailer.is_splitting():
                 break
-            if not blocks:
-                self.save()
+            self.save()
         for block in found:
             assert block.start == self._last.get(block.file, 0)
             assert block.end > block.start

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from shipper.tail.harvester import PEEK, SETTLE_SECONDS
+from shipper.tail.multiline import Multiline
+from shipper.tail.unreadable import NEVER_READ_SECONDS
 from tests.tail.tailing import Reader, append, open_folder, unprivileged
 
 
@@ -121,4 +123,66 @@ def test_a_locked_file_at_the_first_start_has_no_time() -> None:
             reader.lines()
 
         assert reader.tailer.unreadable_since() == [0]
+        reader.close()
+
+
+def test_an_event_that_waits_on_a_busy_file_is_no_older_than_its_first_byte(
+    tmp_path: Path,
+) -> None:
+    """A file whose last event always waits for more lines is read up to its end before."""
+    multiline = Multiline(None, max_lines=100, max_bytes=1000, quiet_seconds=5)
+    reader = Reader(tmp_path, multiline=multiline, max_line_bytes=1000, block_bytes=1000)
+    for number in range(5):
+        append(tmp_path / "app.log", b"event %d\n" % number)
+        found = reader.lines(after=2.0)
+        (lag,) = reader.tailer.lags(reader.now)
+        assert not lag.is_current
+        assert found == ([b"event %d" % (number - 1)] if number else [])
+        assert lag.current_at == (reader.wall - 2000 if number else 0)
+
+    append(tmp_path / "app.log", b" goes on\n")
+    assert reader.lines(after=2.0) == []
+    assert reader.tailer.lags(reader.now)[0].current_at == reader.wall - 4000
+    reader.close()
+
+
+def test_a_file_that_grows_faster_than_it_is_read_is_read_up_to_an_earlier_end(
+    tmp_path: Path,
+) -> None:
+    """It is never read to its end, but what it held at a look is, sooner or later."""
+    reader = Reader(tmp_path, block_bytes=64)
+    path = tmp_path / "app.log"
+    append(path, b"0123456789\n" * 12)
+    times = []
+    for _ in range(6):
+        reader.scan()
+        append(path, b"0123456789\n" * 6)
+        (block,) = reader.tailer.read(now=reader.now, wall=reader.wall)
+        assert block.data.count(b"\n") == 5
+        times.append(reader.tailer.lags(reader.now)[0].current_at)
+
+    first = reader.wall - 5000
+    assert times == [0, 0, 0, first, first, first]
+    reader.close()
+
+
+def test_a_file_that_could_never_be_read_does_not_hold_the_watermark_back_for_ever() -> None:
+    """It does for a while, and is named as unreadable; one that was read before does for good."""
+    with open_folder() as folder:
+        reader = Reader(folder)
+        append(folder / "known.log", b"known\n")
+        reader.lines()
+        append(folder / "foreign.log", b"foreign\n")
+        (folder / "foreign.log").chmod(0)
+        (folder / "known.log").chmod(0)
+        with unprivileged():
+            reader.restart()
+            reader.lines()
+            assert len(reader.tailer.unreadable_since()) == 2
+
+            reader.lines(after=NEVER_READ_SECONDS)
+            reader.lines()
+
+            assert reader.tailer.unreadable_since() == [0]  # of the one that was read before
+            assert len(reader.tailer.unreadable()) == 2
         reader.close()
