@@ -148,7 +148,7 @@ class Shipper:
         pipeline = self._pipeline
         deadline = time.monotonic() + (1e9 if timeout_seconds is None else timeout_seconds)
         self._start()
-        while pipeline.turn() or pipeline.end_events():
+        while pipeline.turn() or pipeline.end_events() or pipeline.tailer.scanner.waiting():
             if time.monotonic() >= deadline or pipeline.stopping:
                 break
             pipeline.raise_failure()
@@ -157,7 +157,8 @@ class Shipper:
         if pipeline.stopping:
             deadline = time.monotonic() + self._config.delivery.stop_seconds
         done = self._finish(deadline)
-        return 0 if done and not pipeline.tailer.unreadable() else 3
+        tailer = pipeline.tailer
+        return 0 if done and not tailer.unreadable() and not tailer.scanner.waiting() else 3
 
     def replay(self) -> None:
         """Send the dead letters that are requested, and nothing else."""

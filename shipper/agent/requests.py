@@ -92,7 +92,7 @@ def waiting(folder: Path) -> list[tuple[Path, Request]]:
     """Return the requests in the folder, in the order of their names."""
     try:
         names = sorted(name for name in os.listdir(folder) if name.endswith(ENDING))
-    except FileNotFoundError:
+    except OSError:  # not there yet, or not to be read now
         return []
     found = []
     for name in names:

@@ -269,7 +269,13 @@ class Harvester:
     def _long_line(self, *, now: float, read_at: int) -> Block | None:
         """Read a line that is longer than a block, keep what may be kept of it."""
         start, limit = self.position, self.cutting.max_line_bytes
-        end = self._find_newline()
+        found, self._looked_to, is_end = _search(
+            self.content, max(self._looked_to, start), _newline_in
+        )
+        self.is_searching = found is None and not is_end
+        if is_end:
+            self._grow_head(self._looked_to)
+        end = None if found is None else found + 1
         known_end = self._known_end()
         if known_end and (end is None or end > known_end):
             end = known_end
@@ -283,15 +289,6 @@ class Harvester:
         cut = len(data.rstrip(b"\n")) > limit
         data = data[:limit] if cut else data
         return self._block(data, length, now=now, read_at=read_at, cut=cut)
-
-    def _find_newline(self) -> int | None:
-        """Find the offset after the next newline; remember how far it was looked for."""
-        start = max(self._looked_to, self.position)
-        found, self._looked_to, is_end = _search(self.content, start, _newline_in)
-        self.is_searching = found is None and not is_end
-        if is_end:
-            self._grow_head(self._looked_to)
-        return None if found is None else found + 1
 
     def _skip_nuls(self, *, now: float, read_at: int) -> Block | None:
         """Pass over NUL bytes with a block of no lines; None while nothing is behind them."""

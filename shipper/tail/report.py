@@ -18,6 +18,7 @@ def totals(tailer: Tailer) -> tuple[int, int, int]:
         behind += left
         held += left if harvester.missing else 0
         count += 1
+    behind += sum(lag.size - lag.acked for lag in tailer.scanner.waiting() if lag.size > lag.acked)
     return count, behind, held
 
 
@@ -34,5 +35,7 @@ def state(tailer: Tailer) -> Iterator[str]:
     for record in tailer.records():
         if record.id not in shown:
             yield f"closed: {record.path}, acked {record.offset}"
+    for lag in tailer.scanner.waiting():
+        yield f"waits to be opened: {lag.path}, size {lag.size}, acked {lag.acked}"
     for path in tailer.unreadable():
         yield f"cannot be read: {path}"

@@ -19,6 +19,7 @@ from shipper.tail.content import GZIP
 from shipper.tail.copies import Copies, CopyVerdict, TruncatedFile, UnknownFile, begins_as
 from shipper.tail.discovery import FoundFile, family
 from shipper.tail.harvester import SETTLE_SECONDS, Harvester
+from shipper.tail.room import OpenFilesLimit
 from shipper.tail.unreadable import UnreadableFiles
 
 if TYPE_CHECKING:
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
 
     from shipper.registry.records import FileRecord
     from shipper.tail.file_table import FileTable
-    from shipper.tail.holds import Holds
+    from shipper.tail.holds import HeldFile, Holds
     from shipper.tail.inputs import InputFiles
+    from shipper.tail.lag import Lag
     from shipper.tail.tombstones import DroppedFiles
 
 log = logging.getLogger(__name__)
@@ -52,8 +54,13 @@ class Scanner:
         self._holds = holds
         self.unreadable = UnreadableFiles(files.known)
         self._dropped = dropped
-        self._is_recovered = False
+        self._limit = OpenFilesLimit(files)
+        self._left: list[HeldFile] | None = None  # holds to look at; None before the first scan
         self._held: list[UnknownFile] = []  # of which only a hold is left, see _recover
+
+    def waiting(self) -> list[Lag]:
+        """Return how far the files are that wait to be opened: more than the process may open."""
+        return [*self._limit.waiting.values()]
 
     def set_inputs(self, inputs: Iterable[InputFiles]) -> None:
         """Go on with other inputs; what none of them names any more is read to its end."""
@@ -65,6 +72,7 @@ class Scanner:
 
     def scan(self, *, now: float, wall: int) -> None:
         """Look at all folders; `now` is monotonic seconds, `wall` epoch milliseconds."""
+        self._limit.begin_scan()
         if self._holds.were_deleted():
             for key, each in self._files.open.items():
                 self._holds.keep(key, each.content.fd, each.path)
@@ -76,16 +84,19 @@ class Scanner:
             else:
                 unknown.append(new)
         self._copies.found = found
-        if not self._is_recovered:
-            self._is_recovered = True
+        if self._left is None:
             self._find_truncated(now)
-            self._recover(found, now, wall)
+            self._left = [*self._holds.left()]
+        self._left = [held for held in self._left if not self._recover(held, found, now, wall)]
         self._copies.found = found | {held.key for held in self._held}
         self._open_unknown([*self._held, *unknown], now, wall)
         self._held = [held for held in self._held if held.key not in self._files.open]
         self._visit(found, now, wall)
         self._keep_within_budget(wall)
         self._forget(found, now, wall)
+        gone = self._limit.end_scan(found, wall)
+        if gone:
+            self._left += [held for held in self._holds.left() if identity(held.stat) in gone]
         self.unreadable.scanned({each.file.path for each in news}, now, wall)
 
     def _list(self, wall: int) -> tuple[set[FileIdentity], list[UnknownFile]]:
@@ -163,8 +174,15 @@ class Scanner:
     def _start(self, new: UnknownFile, now: float, wall: int) -> Harvester | None:
         """Open a file; None if it cannot be read now."""
         file, key, files = new.file, new.key, self._files
+        has_room = self._limit.has_room_for(new, now)
+        if not has_room and self._holds.has(key):
+            return None
         content = self.unreadable.open(file, key)
         if content is None:
+            return None
+        if not has_room:
+            self._holds.keep(key, content.fd, file.path)
+            content.close()
             return None
         record = files.known.get(key) or files.new_record(key, new.shown, seen_at=wall)
         record.done = 0
@@ -189,31 +207,33 @@ class Scanner:
                     record, record.offset, record.last, now
                 )
 
-    def _recover(self, found: set[FileIdentity], now: float, wall: int) -> None:
+    def _recover(self, held: HeldFile, found: set[FileIdentity], now: float, wall: int) -> bool:
         """
-        Open what only a hold leads to, once at the start.
+        Open what only a hold leads to, as at the start; return False if it waits for room.
 
         A hold without a record was made right before a crash. If it is a copy of a file that was
         truncated since, its lines are known by the record of that file: it waits in `_held` until
         the reader has seen the truncation too, and is then read on.
         """
-        for held in self._holds.left():
-            key = identity(held.stat)
-            if key in found:
-                continue
-            record = self._files.known.get(key)
-            gz = held.path.endswith(GZIP)
-            file = FoundFile(held.link, held.stat, rotated=True, compressed=gz)
-            path = record.path if record else FoundFile(held.path, held.stat, rotated=True).shown
-            source = self._source_of(path)
-            new = UnknownFile(file, key, source or self._inputs[0], path)
-            if source is None:
-                if self._start(new, now, wall) is not None:
-                    self._drop_undelivered(key, "no input of the config reads it any more", wall)
-            elif record is None and self._is_copy_of_truncated(new):
-                self._held.append(new)
-            else:
-                self._start(new, now, wall)
+        key = identity(held.stat)
+        if key in found or key in self._files.open:
+            return True
+        record = self._files.known.get(key)
+        gz = held.path.endswith(GZIP)
+        file = FoundFile(held.link, held.stat, rotated=True, compressed=gz)
+        path = record.path if record else FoundFile(held.path, held.stat, rotated=True).shown
+        source = self._source_of(path)
+        new = UnknownFile(file, key, source or self._inputs[0], path)
+        if not self._limit.has_room_for(new, now):
+            return False
+        if source is None:
+            if self._start(new, now, wall) is not None:
+                self._drop_undelivered(key, "no input reads it any more", wall)
+        elif record is None and self._is_copy_of_truncated(new):
+            self._held.append(new)
+        else:
+            self._start(new, now, wall)
+        return True
 
     def _is_copy_of_truncated(self, new: UnknownFile) -> bool:
         content = self.unreadable.open(new.file, new.key)

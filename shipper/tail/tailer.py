@@ -52,7 +52,7 @@ class Tailer:
         self._files = FileTable(memory, host)
         self._copies = Copies(self._files.open, self._files.known)
         self._dropped = DroppedFiles()
-        self._scanner = Scanner(
+        self.scanner = Scanner(
             inputs,
             self._files,
             self._copies,
@@ -65,11 +65,11 @@ class Tailer:
         """Go on with other inputs; what none of them names any more is read to its end."""
         self._files.host = host
         self.reader.block_bytes = block_bytes
-        self._scanner.set_inputs(inputs)
+        self.scanner.set_inputs(inputs)
 
     def scan(self, *, now: float, wall: int) -> None:
         """Look at all folders; `now` is monotonic seconds, `wall` epoch milliseconds."""
-        self._scanner.scan(now=now, wall=wall)
+        self.scanner.scan(now=now, wall=wall)
 
     def read(self, *, now: float, wall: int) -> Iterator[Block]:
         """Yield a block of every file that has one, each file once; raises nothing of a file."""
@@ -147,8 +147,8 @@ class Tailer:
         }
 
     def lags(self, now: float) -> list[Lag]:
-        """Look how far every open file is; `now` is monotonic."""
-        lags = []
+        """Look how far every file is that is open or waits to be; `now` is monotonic."""
+        lags = self.scanner.waiting()
         for harvester in self._files.open.values():
             try:
                 lags.append(harvester.lag(now))
@@ -159,11 +159,11 @@ class Tailer:
 
     def unreadable_since(self) -> list[int]:
         """Return when each file that cannot be opened was last read to its end (epoch ms)."""
-        return list(self._scanner.unreadable.times.values())
+        return list(self.scanner.unreadable.times.values())
 
     def unreadable(self) -> list[str]:
         """Return the paths of files that could not be opened."""
-        return sorted(self._scanner.unreadable.reasons)
+        return sorted(self.scanner.unreadable.reasons)
 
     def harvesters(self) -> list[Harvester]:
         """Return the files that are open."""

@@ -88,15 +88,19 @@ class Watch(FileSystemEventHandler):
             self._start(wanted, kinds)
 
     def _start(self, folders: frozenset[str], kinds: list[type[FileSystemEvent]]) -> None:
-        observer = Observer()
+        observer = None
         self._kinds = kinds
         try:
+            observer = Observer()
             for folder in folders:
                 observer.schedule(self, folder, event_filter=kinds)
             observer.start()
-        except OSError as error:  # no watches left, or the folder just went
+        except (
+            OSError,
+            RuntimeError,
+        ) as error:  # none left, or a folder went
             log.debug("no kernel events (inotify), new lines wait for the next scan: %s", error)
-            if observer.is_alive():
+            if observer is not None and observer.is_alive():
                 observer.stop()
             return
         self._observer, self._folders = observer, folders

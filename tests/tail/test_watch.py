@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from watchdog.events import FileModifiedEvent, FileMovedEvent
 
+from shipper.tail import watch as watch_module
 from shipper.tail.watch import BUSY, REST_SECONDS, Watch
 
 LIMIT = 10.0  # seconds that an event of the kernel may take on a busy machine
@@ -117,3 +119,18 @@ def test_a_hint_is_given_once(listening: Listening) -> None:
     assert listening.wake.is_set()
     assert listening.watch.take() == {"a", "c"}
     assert listening.watch.take() == set()
+
+
+def test_without_descriptors_there_are_no_hints(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the kernel lacks for hints is no reason to stop: they are tried again."""
+
+    def none_left() -> None:
+        raise OSError(errno.EMFILE, "inotify instance limit reached")
+
+    monkeypatch.setattr(watch_module, "Observer", none_left)
+    watch = Watch(threading.Event())
+    watch.listen(["/"], 0.0)
+    monkeypatch.undo()
+    watch.listen(["/"], 1.0)
+    assert watch._observer is not None
+    watch.close()
