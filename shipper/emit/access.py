@@ -22,7 +22,14 @@ import os
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
 from typing import Any
 
 from shipper.emit.context import REQUEST_ID
@@ -40,6 +47,10 @@ LOGGER = "automation_orchestrator.access"
 _logger = logging.getLogger(LOGGER)
 _ID_HEADER = b"x-request-id"
 _VALID_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+# `203.0.113.9:5555`, `[2001:db8::1]:443`, `[2001:db8::1]`, or an address.
+_HOP = re.compile(
+    r"\"?(?:\[(?P<v6>[^\]]*)\](?::\d+)?|(?P<v4>[0-9.]+):\d+|(?P<bare>[^\"]*))\"?", re.ASCII
+)
 # Text of the client's choosing; longer ones are cut so that a record stays small.
 _MAX_PATH = 2048
 _MAX_USER_AGENT = 256
@@ -170,21 +181,36 @@ def _request_id(scope: Scope) -> str:
 
 
 def _client_ip(scope: Scope, trusted: tuple[IPv4Network | IPv6Network, ...]) -> str | None:
-    """Find the first address, from our side, that is no trusted proxy."""
+    """
+    Find the first address, from our side, that is no trusted proxy.
+
+    What connects over a unix socket has no address. It is a process of this machine, and so a
+    trusted proxy if there are any.
+    """
     client = scope.get("client")
-    if client is None or not trusted:
-        return client[0] if client else None
-    forwarded = _header(scope, b"x-forwarded-for").decode("latin-1").split(",")
-    nearest: str = client[0]
-    for hop in (nearest, *reversed(forwarded)):
-        try:
-            address = ip_address(hop.strip())
-        except ValueError:
+    peer = client[0] if client else None
+    if not trusted:
+        return peer or None
+    hops = reversed(_header(scope, b"x-forwarded-for").decode("latin-1").split(","))
+    nearest: str | None = peer or None
+    for hop in (peer, *hops) if peer else hops:
+        address = _address(hop)
+        if address is None:
             break  # from here on the header is not an address: believe what came before
         nearest = str(address)
         if not any(address in network for network in trusted):
             break
     return nearest
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    """Read an address; proxies add a port, a dual-stack socket the form of IPv6 for IPv4."""
+    match = _HOP.fullmatch(text.strip())
+    try:
+        address = ip_address(match["v6"] or match["v4"] or match["bare"]) if match else None
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 def _route(scope: Scope, root_path: str) -> str | None:

@@ -10,6 +10,7 @@ each waits for the others' lock; with RotatingFileHandler 28 to 39 µs, and 3,57
 from __future__ import annotations
 
 import logging
+import operator
 import os
 from pathlib import Path
 
@@ -26,7 +27,8 @@ class ProcessSafeRotatingFileHandler(logging.Handler):
     or printed, whatever `logging.raiseExceptions` says. The file is opened with the first record.
 
     Raises:
-        ValueError: a mode other than "a" or an encoding other than UTF-8 is asked for.
+        ValueError: a mode other than "a" or an encoding other than UTF-8 is asked for, or a size
+            or number of backups is none.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - as RotatingFileHandler's
@@ -37,15 +39,18 @@ class ProcessSafeRotatingFileHandler(logging.Handler):
         backupCount: int = 5,  # noqa: N803
         encoding: str | None = None,
         delay: bool = True,  # noqa: FBT001, FBT002
+        errors: str | None = None,
     ) -> None:
-        super().__init__()
+        # Refused before logging knows of this handler, which it would close at its end.
         if mode != "a":
             raise ValueError(f"mode {mode!r} would erase the lines of other processes; use 'a'")
         if (encoding or "utf-8").lower().replace("_", "-") not in ("utf-8", "utf8"):
             raise ValueError(f"encoding {encoding!r} is not possible; log files are UTF-8")
-        del delay  # always
+        del delay, errors  # always, and none: what UTF-8 can't hold is written as its escape
         self.baseFilename = os.path.abspath(filename)
-        self._appender = Appender(Path(self.baseFilename), maxBytes, backupCount)
+        limits = _whole("maxBytes", maxBytes), _whole("backupCount", backupCount)
+        super().__init__()
+        self._appender = Appender(Path(self.baseFilename), *limits)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record, or count why not."""
@@ -67,3 +72,14 @@ class ProcessSafeRotatingFileHandler(logging.Handler):
         finally:
             self.release()
         super().close()
+
+
+def _whole(name: str, value: object) -> int:
+    """Return a number that may be written as text, as one out of the environment is."""
+    try:
+        number = int(value.strip()) if isinstance(value, str) else operator.index(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        number = -1
+    if number < 0 or isinstance(value, bool):
+        raise ValueError(f"{name} {value!r} is not possible; write a whole number, or 0")
+    return number

@@ -378,7 +378,16 @@ def test_the_route_template(log: Log, wrap: str, path: str, status: int, route: 
         (("10.0.0.1", 1), "", "10.0.0.1"),
         (("::1", 1), "2001:db8::1", "2001:db8::1"),
         (("unix", 0), "198.51.100.1", "unix"),
-        (None, "198.51.100.1", None),
+        (None, "198.51.100.1", "198.51.100.1"),
+        (None, "198.51.100.1, 10.0.0.2", "198.51.100.1"),
+        (None, "", None),
+        (None, "unknown", None),
+        (("10.0.0.1", 1), "198.51.100.1:5555", "198.51.100.1"),
+        (("10.0.0.1", 1), "[2001:db8::1]:443, 10.0.0.2:80", "2001:db8::1"),
+        (("10.0.0.1", 1), '"[2001:db8::1]"', "2001:db8::1"),
+        (("::ffff:10.0.0.1", 1), "198.51.100.1", "198.51.100.1"),
+        (("10.0.0.1", 1), "::ffff:198.51.100.1", "198.51.100.1"),
+        (("10.0.0.1", 1), "198.51.100.1:x", "10.0.0.1"),
     ],
 )
 def test_forwarded_addresses_are_believed_only_from_trusted_proxies(
@@ -396,6 +405,14 @@ def test_without_trusted_proxies_the_header_is_ignored(log: Log) -> None:
     ask(emit.AccessLogMiddleware(answering()), headers={"X-Forwarded-For": "198.51.100.1"})
 
     assert log.record()["client_ip"] == "192.0.2.1"
+
+
+def test_without_trusted_proxies_a_unix_socket_has_no_address(log: Log) -> None:
+    """Nor is the header believed there, unless it is asked for."""
+    headers = [(b"x-forwarded-for", b"198.51.100.1")]
+    serve(emit.AccessLogMiddleware(answering()), http_scope(client=None, headers=headers), [])
+
+    assert "client_ip" not in log.record()
 
 
 def test_a_trusted_proxy_must_be_an_address() -> None:

@@ -165,12 +165,17 @@ def written(tmp_path: Path, text: str) -> Path:
 
 ASKS_FOR_MORE = """
 {"version": 1,
- "formatters": {"json": {"()": "pythonjsonlogger.json.JsonFormatter", "rename_fields": {}}}}
+ "formatters": {"json": {"()": "pythonjsonlogger.json.JsonFormatter", "json_indent": 2}}}
 """
 ERASES = """
 {"version": 1,
  "handlers": {"file": {"class": "logging.handlers.RotatingFileHandler", "filename": "app.log",
                        "mode": "w"}}}
+"""
+IS_NO_SIZE = """
+{"version": 1,
+ "handlers": {"file": {"class": "logging.handlers.RotatingFileHandler", "filename": "app.log",
+                       "maxBytes": "10 MB"}}}
 """
 FAULTY: list[tuple[str, str]] = [
     ("{", "it is not JSON: "),
@@ -178,20 +183,22 @@ FAULTY: list[tuple[str, str]] = [
     ("{}", "dictionary doesn't specify a version"),
     ('{"version": 1, "handlers": {"file": {"class": "no.such.Handler"}}}', "'file': "),
     ('{"version": 1, "handlers": 7}', "handlers is not an object"),
-    (ASKS_FOR_MORE, "rename_fields"),
+    (ASKS_FOR_MORE, "json_indent makes lines that are no records; remove it"),
     (ERASES, "would erase"),
+    (IS_NO_SIZE, "maxBytes '10 MB' is not possible; write a whole number"),
 ]
 
 
 @pytest.mark.parametrize(("text", "fault"), FAULTY)
 def test_a_config_that_is_none_is_refused(tmp_path: Path, text: str, fault: str) -> None:
-    """The error names the file and the fault."""
+    """The error names the file and the fault; the next one that is right is taken."""
     path = written(tmp_path, text)
     with pytest.raises(ValueError, match=r"^cannot use logging config ") as caught:
         emit.configure(config=path, directory=tmp_path)
 
     assert str(path) in str(caught.value)
     assert fault in str(caught.value)
+    emit.configure(directory=tmp_path)
 
 
 def test_an_unknown_mode_is_refused() -> None:
@@ -227,3 +234,61 @@ def test_importing_emit_is_light() -> None:
     others = set(loaded.stdout.split()) - sys.stdlib_module_names - {"__main__"}
     assert others <= {"shipper", "pythonjsonlogger", "msgspec", "typing_extensions"}
     assert "asyncio" not in loaded.stdout
+
+
+def test_the_arguments_of_python_json_logger(tmp_path: Path) -> None:
+    """A config that people have loads as it is, and says what it said."""
+    formatter = {
+        "()": "pythonjsonlogger.json.JsonFormatter",
+        "format": "%(process)d %(levelname)s",
+        "rename_fields": {"process": "pid", "levelname": "severity", "tenant": "customer"},
+        "static_fields": {"env": "prod", "tenant": "none"},
+        "defaults": {"region": "eu", "env": "test"},
+        "reserved_attrs": ["secret"],
+        "json_default": "tests.emit.test_configuring.shown",
+        "timestamp": True,
+        "json_ensure_ascii": False,
+        "prefix": "",
+    }
+    handler = {
+        "class": "logging.handlers.RotatingFileHandler",
+        "filename": "app.log",
+        "maxBytes": " 10485760 ",
+        "backupCount": "3",
+        "errors": "replace",
+        "formatter": "json",
+    }
+    text = json.dumps(
+        {
+            "version": 1,
+            "formatters": {"json": formatter},
+            "handlers": {"file": handler},
+            "root": {"level": "INFO", "handlers": ["file"]},
+        }
+    )
+    emit.configure(config=written(tmp_path, text), directory=tmp_path)
+    extra = {"tenant": "acme", "secret": "x", "shape": Shape(), "broken": Broken()}
+    logging.getLogger().error("hello", extra=extra)
+
+    (record,) = read(tmp_path / "app.log")
+    assert record["level"] == "ERROR"
+    assert (record["env"], record["region"], record["customer"]) == ("prod", "eu", "acme")
+    assert record["pid"] == os.getpid()
+    assert record["shape"] == "a shape"
+    assert not {"secret", "tenant", "process", "severity"} & {*record}
+    assert record["broken"]
+
+
+class Shape:
+    """A value that no encoder knows."""
+
+
+class Broken:
+    """A value that the application's own encoder fails on."""
+
+
+def shown(value: object) -> str:
+    """Encode a value, as a config of an application names it."""
+    if isinstance(value, Shape):
+        return "a shape"
+    raise TypeError(value)

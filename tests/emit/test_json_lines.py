@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from shipper import emit
 from shipper.emit import JsonFormatter
 from tests.emit.emit_files import record_of
+from tests.enrich.enriching import document
 
 
 def line_of(record: logging.LogRecord) -> dict[str, Any]:
@@ -258,3 +259,70 @@ def test_any_extras_make_exactly_one_valid_line(extra: dict[Any, Any], message: 
     assert fields["logger"] == "automation_orchestrator.workflows"
     assert fields["message"] == message.encode("utf-8", "backslashreplace").decode()
     assert len(fields["run"]) == 26
+
+
+def test_any_field_can_be_bound() -> None:
+    """A bound field is on every record inside, unless the record has its own."""
+    formatter = JsonFormatter()
+    with emit.bind(tenant="acme", order=1), emit.bind(order=2, level="x", nothing=None):
+        inside = json.loads(formatter.format(record_of()))
+        own = json.loads(formatter.format(record_of(tenant="beta")))
+    after = json.loads(formatter.format(record_of()))
+
+    assert (inside["tenant"], inside["order"], inside["extra_level"]) == ("acme", 2, "x")
+    assert own["tenant"] == "beta"
+    assert not {"tenant", "order", "nothing"} & {*after}
+
+
+@pytest.mark.parametrize("depth", [19, 20, 25, 300, 100_000])
+def test_a_record_is_never_too_deep(depth: int) -> None:
+    """What is nested deeper than the shipper reads is text; the record stays one."""
+    value: Any = 1
+    for _ in range(depth):
+        value = {"n": value}
+
+    doc = shipped(JsonFormatter().format(record_of(payload=value, other=[1])))
+
+    assert (doc["level"], doc["seq"] >= 0, doc["extra"]["other"]) == ("INFO", True, [1])
+    assert isinstance(doc["extra"]["payload"], dict if depth < 20 else str)
+    assert "tags" not in doc
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"body": "x" * 1_100_000},
+        {"body": "é🙂" * 600_000},
+        {"body": ["x"] * 500_000},
+        {"body": {str(n): n for n in range(200_000)}},
+        {f"key{n}": "x" * 500 for n in range(3000)},
+        {f"{'k' * 200}{n}": n for n in range(20_000)},
+    ],
+    ids=["text", "unicode", "list", "object", "many", "keys"],
+)
+def test_a_record_is_never_too_long(extra: dict[str, Any]) -> None:
+    """A long value loses its middle, and the record its values at worst; never its level."""
+    line = JsonFormatter().format(record_of("order failed", request_id="r-1", **extra))
+
+    assert len(line.encode()) <= 1_000_000
+    doc = shipped(line)
+    assert (doc["level"], doc["message"], doc["request_id"]) == ("INFO", "order failed", "r-1")
+    assert doc["seq"] >= 0
+    assert "tags" not in doc
+
+
+def test_a_long_traceback_keeps_both_ends() -> None:
+    """What was called first and what went wrong are at the ends."""
+    record = record_of("m")
+    record.exc_text = "Traceback" + "x" * 2_000_000 + "Boom: 5"
+    line = JsonFormatter().format(record)
+    trace = json.loads(line)["exc_info"]
+
+    assert trace.startswith("Traceback")
+    assert trace.endswith("Boom: 5")
+    assert "(2,000,016 characters)" in trace
+
+
+def shipped(line: str) -> dict[str, Any]:
+    """Return the document that the shipper makes of a line."""
+    return document(line.encode())

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import logging
 import os
+import pickle
+import queue
 import re
 import threading
+from logging.handlers import QueueHandler, QueueListener
 from pathlib import Path
+from typing import Any
 
+from shipper import emit
 from shipper.emit.json_lines import JsonFormatter
 from shipper.emit.numbering import Origin, origin_of
 from shipper.emit.ulid import ulid
@@ -51,7 +58,72 @@ def test_seq_counts_the_records_that_are_written(tmp_path: Path) -> None:
 
 def test_an_extra_cannot_forge_an_origin() -> None:
     """The origin on a record counts only if it was put there by numbering itself."""
-    assert isinstance(origin_of(record_of(_emit_origin=("FORGED", 1))), Origin)
+    record = record_of()
+    record.__dict__["_emit_origin"] = ("FORGED", 1)
+
+    assert isinstance(origin_of(record), Origin)
+
+
+def test_copies_of_a_record_have_one_origin(tmp_path: Path) -> None:
+    """One queue per file: every QueueHandler copies the record before anybody writes it."""
+    logger = logging.getLogger("tests.copies")
+    logger.propagate = False
+    listeners = []
+    for name in ("app.log", "error.log"):
+        waiting: queue.Queue[logging.LogRecord] = queue.Queue()
+        listeners.append(QueueListener(waiting, handler_for(tmp_path / name)))
+        logger.addHandler(QueueHandler(waiting))
+        listeners[-1].start()
+
+    with emit.bind(request_id="r-1", tenant="acme"):
+        for number in range(500):
+            logger.error("order %d failed", number)
+    for listener, handler in zip(listeners, logger.handlers[:], strict=True):
+        logger.removeHandler(handler)
+        listener.stop()
+        listener.handlers[0].close()
+
+    one, other = read(tmp_path / "app.log"), read(tmp_path / "error.log")
+    assert [(r["message"], r["run"], r["seq"]) for r in one] == [
+        (r["message"], r["run"], r["seq"]) for r in other
+    ]
+    numbers = sorted(record["seq"] for record in one)
+    assert numbers == [*range(numbers[0], numbers[0] + 500)]
+    assert {(record["request_id"], record["tenant"]) for record in one} == {("r-1", "acme")}
+
+
+def test_a_record_that_goes_to_another_process(tmp_path: Path) -> None:
+    """It takes its number with it, or gets one where it is written: none is left unused."""
+    JsonFormatter()
+    logger = logging.getLogger("tests.copies")
+    numbered, plain = (logger.makeRecord("x", 20, "f", 1, "m", (), None) for _ in range(2))
+    origin = origin_of(numbered)
+
+    assert origin_of(pickle.loads(pickle.dumps(numbered))) == origin
+    arrived = pickle.loads(pickle.dumps(plain))
+    assert origin_of(arrived).seq == origin.seq + 1
+    assert origin_of(copy.deepcopy(plain)) == origin_of(plain)
+
+
+def test_the_factory_of_the_application_is_kept() -> None:
+    """Records are marked on top of what the application makes of them, once."""
+    before = logging.getLogRecordFactory()
+
+    def with_host(*args: Any, **kwargs: Any) -> logging.LogRecord:
+        record = logging.LogRecord(*args, **kwargs)
+        record.host = "web-1"
+        return record
+
+    logging.setLogRecordFactory(with_host)
+    try:
+        JsonFormatter()
+        factory = logging.getLogRecordFactory()
+        JsonFormatter()
+        assert logging.getLogRecordFactory() is factory
+        line = JsonFormatter().format(record_of())
+    finally:
+        logging.setLogRecordFactory(before)
+    assert json.loads(line)["host"] == "web-1"
 
 
 def test_threads_share_a_run_without_sharing_a_seq(tmp_path: Path) -> None:
