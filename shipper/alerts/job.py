@@ -39,6 +39,7 @@ from shipper.alerts.judge.turn import LONGEST_REST_MS, JudgeInputs, Judging, Tur
 from shipper.alerts.ledger.journal import RUN, Journal
 from shipper.alerts.ledger.ledger import Ledger
 from shipper.alerts.ledger.outbox import Outbox
+from shipper.alerts.ledger.pruning import PORTION, prune
 from shipper.alerts.notify.dispatch import Dispatcher, PageBuilder
 from shipper.alerts.pages.compose import PageComposer
 from shipper.alerts.policy import inhibition_of, maintenance_of, sla_of
@@ -66,6 +67,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("shipper.alerts.job")
 
 
+PRUNE_MS: Final = 3_600_000  # between two looks for what the ledger need not keep
+REMEMBER_MS: Final = 8 * 86_400_000  # a resolved incident, for the longest window that may hold it
 STAND_BY_MS: Final = 5_000  # between two tries to take the lease
 ONCE_SECONDS: Final = 60.0  # `once` waits so long for what can be notified at once
 
@@ -195,6 +198,7 @@ class AlertJob:
         self._tenure = Tenure(_lease_of(setup.config, self._ledger.meta(RUN) or run))
         self._state = JobState(wall())
         self._is_retired = False  # what belongs to rules that are gone
+        self._prune_at = 0
         self._judging = self._make_judging()
         self._dispatchers = self._make_dispatchers()
         self._pinger = Pinger(setup.options.ping, self._is_well)
@@ -286,6 +290,13 @@ class AlertJob:
         if not self._is_retired and self.may_act():
             self._judging.retire(now)
             self._is_retired = True
+        if now >= self._prune_at and self.may_act():
+            options = self._setup.options
+            keep_ms, remember_ms = options.keep_seconds * 1000, options.catch_up_seconds * 1000
+            gone = prune(
+                self._ledger, now, keep_ms=keep_ms, standing_ms=max(remember_ms, REMEMBER_MS)
+            )
+            self._prune_at = now if gone == PORTION else now + PRUNE_MS
         return self._judging.look(now)
 
     def _count(self, look: JudgeInputs, now: int) -> None:

@@ -322,6 +322,13 @@ class AlertOptions:
         key="lease",
     )
     ping: PingOptions = option(Section(PingOptions), "Dead man's switch.", default="{}")
+    keep_seconds: int = option(
+        DURATION.between("90d", "3650d"),
+        "How long incidents are kept in `alerts.db` after they ended, for `shipper alerts history` "
+        "and the SLA report.",
+        default="400d",
+        key="keep",
+    )
     metrics: EndpointOptions = option(
         Section(EndpointOptions), "HTTP endpoint for metrics and health checks.", default="{}"
     )

@@ -24,6 +24,7 @@ import msgspec
 from shipper import crashpoints
 from shipper.alerts.incident import Change
 from shipper.alerts.ledger.ledger import Ledger, Recorded
+from shipper.alerts.ledger.pruning import LOGGED
 from shipper.crashpoints import CrashPoint
 from shipper.emit.appending import Appender
 from shipper.times import iso
@@ -32,7 +33,6 @@ MAX_BYTES: Final = 10 * 2**20
 BACKUPS: Final = 5
 LOGGER: Final = "shipper.alerts"
 RUN: Final = "run"  # names of the ledger's own values
-LOGGED: Final = "logged"
 
 _LOUD: Final = frozenset(
     {Change.FIRED, Change.UNMUTED, Change.RESPONSE_BREACHED, Change.RESOLUTION_BREACHED}

@@ -12,8 +12,9 @@ import pytest
 
 from shipper.agent.loop import run as ship
 from shipper.alerts.incidents.lifecycle import acknowledge
-from shipper.alerts.ledger.journal import LOGGED, Journal
+from shipper.alerts.ledger.journal import Journal
 from shipper.alerts.ledger.ledger import Ledger
+from shipper.alerts.ledger.pruning import LOGGED
 from shipper.config.main import load
 from shipper.store.api import Selection
 from shipper.store.opening import open_embedded
