@@ -53,7 +53,7 @@ class DispatcherThread:
         """Take over the dispatcher, and the ledger that it alone uses."""
         self._ledger = ledger
         self.wake = threading.Event()
-        self._teller = dispatcher
+        self._dispatcher = dispatcher
         self._is_standing_by = is_standing_by
         self._is_stopping = False
         self._turned_at = wall()
@@ -65,7 +65,7 @@ class DispatcherThread:
     @property
     def name(self) -> str:
         """The name of the alerter."""
-        return self._teller.name
+        return self._dispatcher.name
 
     def start(self) -> None:
         """Begin to tell."""
@@ -98,7 +98,6 @@ class DispatcherThread:
         """Wait for its end."""
         if self._thread.ident is not None:
             self._thread.join(STOP_SECONDS)
-        self._teller.close()
         self._ledger.close()
 
     def _limit(self, end: float) -> int:
@@ -109,7 +108,7 @@ class DispatcherThread:
             pause = POLL_MS / 1000
             if not self._is_standing_by():
                 try:
-                    self._waits = self._teller.turn(wall, is_stopping=self._must_stop)
+                    self._waits = self._dispatcher.turn(wall, is_stopping=self._must_stop)
                     self._turned_at = wall()
                 except DataFolderError as error:
                     log.warning("%s: %s", self.name, error)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import re
 import stat
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 from shipper.alerts.alerters.alerter import (
@@ -66,9 +65,8 @@ def check_alerters(path: Path, now: float) -> Iterator[Finding]:
         except ConfigError as failed:
             yield error(place, failed.fault, failed.remedy)
             continue
-        with closing(alerter):
-            findings = list(_check_secrets(place, each.of_kind))
-            yield from findings or _check_service(place, each, alerter)
+        findings = list(_check_secrets(place, each.of_kind))
+        yield from findings or _check_service(place, each, alerter)
 
 
 def _check_secrets(place: str, settings: Kinds) -> Iterator[Finding]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 import click
@@ -51,8 +50,8 @@ def alerters(invocation: Invocation) -> int:
     rows = [("alerter", "kind", "notifies", "fallback")]
     surroundings = AlerterContext(invocation.clock)
     for name, each in settings.all_alerters.items():
-        with closing(open_alerter(name, each, surroundings)) as alerter:
-            rows.append((name, each.kind, safe(alerter.where), each.fallback or "-"))
+        where = open_alerter(name, each, surroundings).where
+        rows.append((name, each.kind, safe(where), each.fallback or "-"))
     if len(rows) == 1:
         click.echo("No alerter is configured: nobody is notified.")
         return 1
@@ -114,16 +113,16 @@ def send_test(invocation: Invocation, name: str, severity: str, *, keep_open: bo
     surroundings = AlerterContext(invocation.clock, invocation.colors)
     now = invocation.now()
     changes = [Change.FIRED] if keep_open else [Change.FIRED, Change.RESOLVED]
-    with closing(open_alerter(name, known[name], surroundings)) as alerter:
-        reference = None
-        for change in changes:
-            page = page_of(change, Severity(severity), now)
-            try:
-                reference = alerter.notify(page, reference)
-            except AlerterRefused as refused:
-                click.echo(f"shipper: {safe(str(refused))}", err=True)
-                return 1
-            click.echo(f"{name}: notified of {page.thread} {change.value}: {safe(alerter.where)}")
+    alerter = open_alerter(name, known[name], surroundings)
+    reference = None
+    for change in changes:
+        page = page_of(change, Severity(severity), now)
+        try:
+            reference = alerter.notify(page, reference)
+        except AlerterRefused as refused:
+            click.echo(f"shipper: {safe(str(refused))}", err=True)
+            return 1
+        click.echo(f"{name}: notified of {page.thread} {change.value}: {safe(alerter.where)}")
     return 0
 
 

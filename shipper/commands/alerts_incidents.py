@@ -20,8 +20,9 @@ from shipper.process import data_folder
 from shipper.view import incidents as view
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from shipper.alerts.incidents.sla import Sla
     from shipper.config.main import Config
 
 OPEN = (Phase.PENDING, Phase.FIRING, Phase.ACKNOWLEDGED)
@@ -61,6 +62,15 @@ def one_incident(ledger: Ledger, prefix: str) -> Incident:
     return found[0]
 
 
+def _echo(found: Sequence[Incident], sla: Sla, now: int, *, as_json: bool) -> None:
+    if as_json:
+        lines = [view.incident_json(each, sla) for each in found]
+    else:
+        lines = view.list_text(found, sla, now)
+    for line in lines:
+        click.echo(line)
+
+
 @click.command(
     "list", epilog=examples("shipper alerts list", "shipper alerts list --json | jq .rule")
 )
@@ -77,13 +87,7 @@ def list_(invocation: Invocation, *, as_json: bool) -> int:
     sla, now = sla_of(config.alerts.sla), invocation.now()
     with ledger_of(config) as ledger:
         found = ledger.incidents(OPEN)
-    lines = (
-        [view.incident_json(each, sla) for each in found]
-        if as_json
-        else view.list_text(found, sla, now)
-    )
-    for line in lines:
-        click.echo(line)
+    _echo(found, sla, now, as_json=as_json)
     return 0
 
 
@@ -144,11 +148,5 @@ def history(
         for line in view.sla_json(kept) if as_json else view.sla_text(kept):
             click.echo(line)
         return _NO if any(each.share is not None and each.share < 1 for each in kept) else 0
-    lines = (
-        [view.incident_json(each, sla) for each in found]
-        if as_json
-        else view.list_text(found, sla, now)
-    )
-    for line in lines:
-        click.echo(line)
+    _echo(found, sla, now, as_json=as_json)
     return 0

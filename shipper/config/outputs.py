@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from shipper.config.addresses import HOST_AND_PORT, URL
 from shipper.config.options import (
@@ -25,6 +26,13 @@ from shipper.config.options import (
 
 _LEVELS = COUNT.between("0", "3")
 _LEVELS_MEANING = "Compression of what is sent: `0` none, `1` fastest, `3` smallest."
+
+
+def both_or_neither(section: Any, first: str, second: str) -> Faults:
+    """Yield the fault of a section that has only one of two options (which may be left out)."""
+    lacking = [key for key in (first, second) if getattr(section, key) is None]
+    if len(lacking) == 1:
+        yield lacking[0], "is missing", f"use both {first} and {second}, or neither"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +92,7 @@ class TlsOptions:
 
     def faults(self) -> Faults:
         """Yield (key, fault, remedy) for values that contradict each other."""
-        if (self.certificate is None) != (self.key is None):
-            missing = "certificate" if self.certificate is None else "key"
-            yield missing, "is missing", "use both certificate and key, or neither"
+        yield from both_or_neither(self, "certificate", "key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +159,7 @@ class ElasticsearchOutput:
         """Yield (key, fault, remedy) for values that contradict each other."""
         if len({url.partition(":")[0] for url in self.hosts}) > 1:
             yield "hosts", "has http and https", "use one of them"
-        if (self.username is None) != (self.password_file is None):
-            missing = "username" if self.username is None else "password_file"
-            yield missing, "is missing", "use both username and password_file, or neither"
+        yield from both_or_neither(self, "username", "password_file")
         if self.api_key_file is not None and self.username is not None:
             yield "api_key_file", "cannot be combined with username", "use one of them"
         if not self.tls.enabled:

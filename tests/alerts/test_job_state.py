@@ -175,9 +175,6 @@ class Broken:
         self.is_done.set()
         return None
 
-    def close(self) -> None:
-        pass
-
 
 def test_the_thread_of_an_alerter_outlives_a_fault(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

@@ -369,7 +369,6 @@ def scene(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Scene]:
             "ops", subject.settings, AlerterContext(lambda: NOW, out=subject.out)
         )
         yield Scene(request.param, subject, alerter, tmp_path)
-        alerter.close()
 
 
 every = pytest.mark.parametrize("scene", list(SUBJECTS), indirect=True)
@@ -592,13 +591,6 @@ def test_a_page_without_end_is_cut(scene: Scene) -> None:
             assert all(len(line) <= 998 for line in body.splitlines())
         case _:
             assert len(body.encode()) <= 1_000_000
-
-
-@every
-def test_closing_twice_does_nothing(scene: Scene) -> None:
-    """Whoever closes need not know whether it was done."""
-    scene.alerter.close()
-    scene.alerter.close()
 
 
 @every

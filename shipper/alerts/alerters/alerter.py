@@ -77,7 +77,7 @@ class Alerter(Protocol):
 
     def notify(self, page: Page, reference: str | None) -> str | None:
         """
-        Return of a transition once.
+        Notify of a transition, in one attempt.
 
         `reference` is what the last page of the same incident gave back (a message to edit, a
         mail to answer), None for the first. Returns such a reference for the next one, or None
@@ -87,9 +87,6 @@ class Alerter(Protocol):
             AlerterUnavailable: it is not known to have been sent; try again.
             AlerterRefused: it will not be, as things are.
         """
-
-    def close(self) -> None:
-        """Close what is open; a second call does nothing."""
 
 
 @dataclass(frozen=True, slots=True)

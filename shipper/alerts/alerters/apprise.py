@@ -67,9 +67,6 @@ class AppriseAlerter:
             raise AlerterUnavailable(f"{self._who} {outcome[0]}", "it is tried again")
         return None
 
-    def close(self) -> None:
-        """Do nothing: no connection stays open."""
-
 
 def _try(service: apprise.Apprise, page: Page, outcome: list[str | None]) -> None:
     """Send it and add what went wrong, None if nothing did."""

@@ -45,9 +45,6 @@ class ConsoleAlerter:
             raise AlerterUnavailable(fault, "restart the alert job") from error
         return None
 
-    def close(self) -> None:
-        """Do nothing: the standard output is not ours."""
-
 
 def text_of(page: Page, *, colors: bool) -> str:
     """Write a page for a terminal."""

@@ -65,9 +65,6 @@ class EmailAlerter:
         """Connect and log in as for a mail, and send none; raises as `notify` does."""
         self._converse(None)
 
-    def close(self) -> None:
-        """Do nothing: no connection stays open."""
-
     def _converse(self, message: EmailMessage | None) -> None:
         """Go through a whole session, and say in our own words what went wrong with it."""
         file = self._settings.password_file

@@ -14,6 +14,7 @@ import ssl
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Any, Final
 
 import httpcore
@@ -21,7 +22,9 @@ import msgspec
 
 from shipper.alerts.alerters.alerter import AlerterRefused, AlerterUnavailable
 from shipper.alerts.alerters.deadline import Deadline
-from shipper.alerts.alerters.secret import Scrub, Secret
+from shipper.alerts.alerters.secret import Scrub, Secret, read_secret
+from shipper.alerts.alerters.settings import address_of
+from shipper.config.options import InvalidValueError
 from shipper.config.outputs import TlsOptions
 from shipper.net.connect import ConnectionFailed, client_context
 from shipper.text import safe
@@ -132,6 +135,23 @@ class HttpPoster:
             cause = cause.__cause__ or cause.__context__
         what = "cannot be reached" if isinstance(error, httpcore.ConnectError) else "broke off"
         return AlerterUnavailable(f"{self.who} {what}", "check that it is up and can be reached")
+
+
+def read_url(path: Path, who: str) -> Secret:
+    """
+    Read a URL that is a secret.
+
+    Raises:
+        AlerterUnavailable: the file cannot be read.
+        AlerterRefused: it does not hold a URL that a secret may be sent to.
+    """
+    url = read_secret(path)
+    try:
+        address_of(url.reveal())
+    except InvalidValueError as error:
+        fault = f"{who}: the URL in {path} {error.fault}"
+        raise AlerterRefused(fault, error.remedy, correctable=True) from None
+    return url
 
 
 def refusal(who: str, answer: HttpAnswer, scrub: Scrub) -> AlerterUnavailable | AlerterRefused:

@@ -62,9 +62,6 @@ class PagerDutyAlerter:
         )
         return key
 
-    def close(self) -> None:
-        """Do nothing: no connection stays open."""
-
 
 def dedup_key(thread: str) -> str:
     """Return the key of an incident; the name of its thread, unless that is too long."""

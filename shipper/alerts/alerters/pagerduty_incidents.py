@@ -65,9 +65,6 @@ class PagerDutyIncidentsAlerter:
         self._call(key, "POST", f"/incidents/{reference}/notes", note)
         return reference
 
-    def close(self) -> None:
-        """Do nothing: no connection stays open."""
-
     def _make(self, key: Secret, page: Page) -> str | None:
         answer = self._call(key, "POST", "/incidents", self._payload(page), good=_is_open)
         if 200 <= answer.status < 300:

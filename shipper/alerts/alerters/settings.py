@@ -29,7 +29,7 @@ from shipper.config.options import (
     optional,
     text_matching,
 )
-from shipper.config.outputs import TlsOptions
+from shipper.config.outputs import TlsOptions, both_or_neither
 
 ALERTER_NAME: Final = text_matching(r"[a-z0-9][a-z0-9_-]{0,39}", "a name of a-z, 0-9, _ and -")
 _MAILBOX = r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
@@ -99,9 +99,7 @@ class Email:
 
     def faults(self) -> Faults:
         """Yield (key, fault, remedy) for values that contradict each other."""
-        if (self.username is None) != (self.password_file is None):
-            missing = "username" if self.username is None else "password_file"
-            yield missing, "is missing", "use both username and password_file, or neither"
+        yield from both_or_neither(self, "username", "password_file")
         if self.username is not None and self.security == "none" and not is_loopback(self.host):
             yield "security", "none would send the password in clear text", "use starttls or tls"
         yield from _tls_faults(self.tls)
@@ -133,9 +131,7 @@ class Slack:
         """Yield (key, fault, remedy) for values that contradict each other."""
         if (self.url_file is None) == (self.token_file is None):
             yield "url_file", "is needed, or token_file, but not both", "use one of them"
-        if (self.token_file is None) != (self.channel is None):
-            missing = "channel" if self.channel is None else "token_file"
-            yield missing, "is missing", "use both token_file and channel, or neither"
+        yield from both_or_neither(self, "token_file", "channel")
         yield from _tls_faults(self.tls)
 
 

@@ -21,13 +21,12 @@ import re
 from typing import Any, Final
 
 from shipper.alerts.alerters.alerter import AlerterContext, AlerterRefused, AlerterUnavailable
-from shipper.alerts.alerters.http import HttpPoster
+from shipper.alerts.alerters.http import HttpPoster, read_url
 from shipper.alerts.alerters.secret import Secret, read_secret
-from shipper.alerts.alerters.settings import Slack, address_of
+from shipper.alerts.alerters.settings import Slack
 from shipper.alerts.page import Page
 from shipper.alerts.pages.colors import color_of
 from shipper.alerts.pages.parts import PagePart, fitted, headline, line, parts_of, subject
-from shipper.config.options import InvalidValueError
 
 TEXT_LIMIT: Final = 3000
 TITLE_LIMIT: Final = 250
@@ -70,12 +69,7 @@ class SlackAlerter:
     def notify(self, page: Page, reference: str | None) -> str | None:
         """Write a message, or edit it and reply."""
         if self._settings.url_file is not None:
-            url = read_secret(self._settings.url_file)
-            try:
-                address_of(url.reveal())
-            except InvalidValueError as error:
-                fault = f"{self._who}: the URL in {self._settings.url_file} {error.fault}"
-                raise AlerterRefused(fault, error.remedy, correctable=True) from None
+            url = read_url(self._settings.url_file, self._who)
             self._poster.post(url, {"attachments": [attachment(page)]})
             return None
         assert self._settings.token_file is not None
@@ -87,9 +81,6 @@ class SlackAlerter:
         reply = {"text": fitted(headline(page), 1000, escaped), "thread_ts": stamp}
         self._write(token, {**reply, "attachments": []})
         return reference
-
-    def close(self) -> None:
-        """Do nothing: no connection stays open."""
 
     def _update(self, token: Secret, reference: str, message: dict[str, Any]) -> bool:
         """Edit the message; False where there is none any more that can be edited."""

@@ -23,14 +23,13 @@ from typing import Any, Final
 
 import msgspec
 
-from shipper.alerts.alerters.alerter import AlerterContext, AlerterRefused, AlerterUnavailable
-from shipper.alerts.alerters.http import HttpPoster
+from shipper.alerts.alerters.alerter import AlerterContext, AlerterUnavailable
+from shipper.alerts.alerters.http import HttpPoster, read_url
 from shipper.alerts.alerters.secret import Secret, read_secret
-from shipper.alerts.alerters.settings import Webhook, address_of
+from shipper.alerts.alerters.settings import Webhook
 from shipper.alerts.page import Page
 from shipper.alerts.pages.colors import color_of
 from shipper.alerts.pages.parts import LONGEST_COMMAND, MOST_LINES, headline, line, parts_of, state
-from shipper.config.options import InvalidValueError
 from shipper.text import instant
 
 PREFIX: Final = "whsec_"
@@ -68,20 +67,11 @@ class WebhookAlerter:
         self._poster.post(self._address(), body, headers=headers, secrets=secrets)
         return None
 
-    def close(self) -> None:
-        """Do nothing: no connection stays open."""
-
     def _address(self) -> Secret | str:
         if self._settings.url_file is None:
             assert self._settings.url is not None
             return Secret(self._settings.url)
-        url = read_secret(self._settings.url_file)
-        try:
-            address_of(url.reveal())
-        except InvalidValueError as error:
-            fault = f"{self._who}: the URL in {self._settings.url_file} {error.fault}"
-            raise AlerterRefused(fault, error.remedy, correctable=True) from None
-        return url
+        return read_url(self._settings.url_file, self._who)
 
     def _key(self, secret: Secret) -> bytes:
         text = secret.reveal()

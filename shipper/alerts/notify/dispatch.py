@@ -150,10 +150,6 @@ class Dispatcher:
         sent = self._outbox.sent_since(self.name, now - limits.within_seconds * 1000)
         return digest.plan(waiting, [Sent(*each) for each in sent], limits, now)
 
-    def close(self) -> None:
-        """Close the alerter."""
-        self._alerter.close()
-
     def _send_one(
         self, errand: DueNotification, ready: Sequence[DueNotification], clock: Callable[[], int]
     ) -> bool:

@@ -28,7 +28,7 @@ def test_every_example_loads(example: str) -> None:
 
     assert settings.all_alerters
     for name, each in settings.all_alerters.items():
-        open_alerter(name, each, AlerterContext(lambda: 0.0)).close()
+        open_alerter(name, each, AlerterContext(lambda: 0.0))
 
 
 def test_every_kind_has_an_example() -> None:
