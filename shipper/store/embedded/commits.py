@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
     from shipper.store.embedded.layout import StoredFile
 
-PIECE_RECORDS: Final = 20_000  # commits with so many records become a piece
+PIECE_RECORDS: Final = 10_000  # commits with so many records become a piece
 PIECE_COMMITS: Final = 200
-PIECE_BYTES: Final = 16 << 20  # a piece is made in memory
+PIECE_BYTES: Final = 8 << 20  # a piece is made in memory
 
 
 class PendingCommits:

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
     import duckdb
 
-MERGED: Final = 8  # pieces of one tier that become one of the next
-MAX_RECORDS: Final = 1_300_000  # eight times eight times the smallest piece of a busy store
+MERGED: Final = 32  # pieces of one tier that become one of the next
+MAX_RECORDS: Final = 1_000_000
 FIRST_TIER: Final = 500
 _FORM: Final = (
     "FORMAT parquet, PARQUET_VERSION V2, COMPRESSION zstd, COMPRESSION_LEVEL 1, "
-    "ROW_GROUP_SIZE 20480"
+    "ROW_GROUP_SIZE 10240"
 )
 
 
