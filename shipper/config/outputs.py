@@ -22,7 +22,10 @@ from shipper.config.options import (
     one_word_of,
     option,
     optional,
+    text_matching,
 )
+
+_WRITER = text_matching(r"[a-z0-9][a-z0-9_-]{0,30}", "up to 31 lower-case letters, digits, - and _")
 
 _LEVELS = COUNT.between("0", "3")
 _LEVELS_MEANING = "Compression of what is sent: `0` none, `1` fastest, `3` smallest."
@@ -37,9 +40,9 @@ def both_or_neither(section: Any, first: str, second: str) -> Faults:
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedOutput:
-    """A searchable index in a folder of this machine; needs no other service."""
+    """A searchable store in a folder of this machine; needs no other service."""
 
-    path: Path = option(PATH, "Folder of the index.", default="var/index")
+    path: Path = option(PATH, "Folder of the store.", default="var/index")
     keep_seconds: int = option(
         DURATION.between("1m", "5200w"),
         "Retention: records whose `@timestamp` is older are deleted, in steps of about a thirtieth "
@@ -49,9 +52,15 @@ class EmbeddedOutput:
     )
     max_bytes: int = option(
         SIZE.between("64 MiB", "100 TiB"),
-        "Maximum size of the index; above it, the oldest records are deleted.",
+        "Maximum size of the store; above it, the oldest records are deleted.",
         default="10 GiB",
         key="max_size",
+    )
+    writer: str = option(
+        _WRITER,
+        "Folder of this shipper in the store. Several shippers of a machine can write into one "
+        "store, each with a name of its own; `keep` and `max_size` are for what it wrote itself.",
+        default="main",
     )
 
 

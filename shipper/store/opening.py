@@ -43,7 +43,7 @@ def store_of(config: Config, limits: ReadLimits = DEFAULT_LIMITS) -> OriginStore
     place = config.search or config.output
     match place:
         case EmbeddedOutput():
-            return open_embedded(place.path, limits)
+            return open_embedded(place.path, limits, place.writer)
         case ElasticsearchOutput():
             return open_elasticsearch(place, config.namespace)
         case LogstashOutput():
@@ -58,16 +58,20 @@ def store_of(config: Config, limits: ReadLimits = DEFAULT_LIMITS) -> OriginStore
             )
 
 
-def open_embedded(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> OriginStore:
+def open_embedded(
+    path: Path, limits: ReadLimits = DEFAULT_LIMITS, writer: str = "main"
+) -> OriginStore:
     """
-    Open the embedded store at `path` for reading; another process may be writing to it.
+    Open the embedded store at `path` for reading; other processes may be writing to it.
+
+    What was dropped by retention is said of `writer`.
 
     Raises:
         StoreUnavailable: there is no store.
     """
     from shipper.store.embedded.reader import EmbeddedStore  # noqa: PLC0415 - only searches need it
 
-    return EmbeddedStore(path, limits)
+    return EmbeddedStore(path, limits, writer)
 
 
 def open_elasticsearch(output: ElasticsearchOutput, namespace: str = "*") -> OriginStore:

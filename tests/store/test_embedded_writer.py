@@ -264,8 +264,11 @@ def test_a_clock_that_runs_ahead_keeps_no_piece_for_ever(path: Path) -> None:
     writer.close()
 
 
-def test_wrong_clocks_do_not_join_the_days_of_others(path: Path) -> None:
+def test_wrong_clocks_do_not_join_the_days_of_others(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Only pieces of one day are merged, so one odd time keeps no other record longer."""
+    monkeypatch.setattr(pieces, "MERGED", 8)
     writer = open_writer(path)
     for number in range(9):
         write(writer, [record(number, NOON + (900 * DAY if number == 4 else number))])
@@ -701,3 +704,36 @@ def test_a_file_of_a_later_form_is_named(path: Path) -> None:
         open_embedded(path)
     with pytest.raises(StoreUnavailable, match=r"v9\.parquet.*version of shipper"):
         open_writer(path)
+
+
+# Several writers.
+
+
+def test_writers_with_names_of_their_own_share_a_store(path: Path) -> None:
+    """Each writer has its commits, origins and retention; a reader sees the records of all."""
+    writers = [
+        EmbeddedWriter(path, keep_seconds=86_400 * days, max_bytes=GIB, name=name)
+        for name, days in (("a", 10), ("b", 1000))
+    ]
+    for number, each in enumerate(writers):
+        write(each, some(3, 10 * number))
+        age_files(path, NOON)
+    assert [each.commit for each in writers] == [1, 1]
+    assert origins(writers[1], 0) == {RUN: [10, 11, 12]}
+    store = open_embedded(path, writer="a")
+    follow = store.follow(Selection())
+    next(follow)
+
+    for each in writers:
+        write(each, some(1, 5 + each.commit))
+        each.compact()
+    assert sorted(hit.id for hit in next(follow)) == [f"{RUN}-6", f"{RUN}-6"]
+    for file in path.glob("*/*.parquet"):
+        os.utime(file, (NOON / 1000, NOON / 1000))
+    for each in writers:
+        each.retain(NOON + 20 * DAY)
+
+    assert stored(path) == ids([*some(3, 10), *some(1, 6)])
+    assert [open_embedded(path, writer=name).retained_after() for name in "ab"] == [2, 0]
+    for each in writers:
+        each.close()

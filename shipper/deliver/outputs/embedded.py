@@ -83,7 +83,10 @@ class EmbeddedIndex(IndexPreparer):
         output = config.output
         assert isinstance(output, EmbeddedOutput)
         self._writer = EmbeddedWriter(
-            output.path, keep_seconds=output.keep_seconds, max_bytes=output.max_bytes
+            output.path,
+            keep_seconds=output.keep_seconds,
+            max_bytes=output.max_bytes,
+            name=output.writer,
         )
         self._side_work = SideWork(self._writer.stop)
 

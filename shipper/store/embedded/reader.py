@@ -34,14 +34,15 @@ PORTION: Final = 10_000  # records of one step of `follow`
 
 class EmbeddedStore:
     """
-    The store at `path`.
+    The store at `path`, with the records of all writers; retention is that of one writer.
 
     Raises:
         StoreUnavailable: there is no store.
     """
 
-    def __init__(self, path: Path, limits: ReadLimits) -> None:
+    def __init__(self, path: Path, limits: ReadLimits, writer: str) -> None:
         self._path = path
+        self._writer = writer
         layout.list_store(path)
         self._views = Views(path, limits)
         self._views.current()
@@ -99,7 +100,7 @@ class EmbeddedStore:
 
     def retained_after(self) -> int:
         """Return the last commit of which retention dropped records; see `OriginStore`."""
-        return layout.dropped_commits(self._path / layout.MAIN)
+        return layout.dropped_commits(self._path / self._writer)
 
     def remove_doubles(self, ids: Sequence[str]) -> int:
         """Remove nothing: only the writer of a store can."""

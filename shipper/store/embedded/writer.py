@@ -277,7 +277,7 @@ def _lock(root: Path, folder: Path) -> int:
     except BlockingIOError as error:
         raise StoreUnavailable(
             f"cannot write the store {root}: another shipper is writing to it",
-            "stop the other shipper first",
+            "stop the other shipper, or name another output.embedded.writer in one of the configs",
         ) from error
     except OSError as error:
         raise unusable(root, error) from error
