@@ -109,9 +109,9 @@ class Asks(Protocol):
         """Answer many questions in one request."""
 
 
-def measure(store: Asks, asked: Sequence[Asked]) -> list[Measurement]:
+def measure(store: Asks, asked: Sequence[Asked], *, largest: bool = False) -> list[Measurement]:
     """
-    Ask for the numbers of windows in one request.
+    Ask for the numbers of windows in one request; of the `largest` groups only, where that is said.
 
     Raises:
         QueryError: the store can't answer, as when there are more than 10,000 groups.
@@ -127,7 +127,7 @@ def measure(store: Asks, asked: Sequence[Asked]) -> list[Measurement]:
     answered = store.ask([ask.question(found) for ask, found in statistics.items()])
     answers = dict(zip(statistics, answered, strict=True))
     return [
-        _collect(each, [(probe, answers[ask]) for probe, ask in plan])
+        _collect(each, [(probe, answers[ask]) for probe, ask in plan], largest=largest)
         for each, plan in zip(asked, plans, strict=True)
     ]
 
@@ -159,21 +159,21 @@ def grouped(
 
 
 def groups_in(
-    answer: AggregateAnswer | Bucket, group_by: Sequence[str]
+    answer: AggregateAnswer | Bucket, group_by: Sequence[str], *, largest: bool = False
 ) -> Iterator[tuple[Group, AggregateAnswer | Bucket]]:
     """Yield the answer for each group of a question that was `grouped`."""
     if not group_by:
         yield (), answer
         return
     found = buckets_of(answer, _GROUP)
-    if found.others:
+    if found.others and not largest:
         raise QueryError(
             f"{group_by[0]} has more than {MAX_GROUPS} values here, too many to judge each",
             "group by another field, or narrow the query of the rule",
         )
     for bucket in found.buckets:
         value = (group_by[0], untyped.write(bucket.key))
-        for group, below in groups_in(bucket, group_by[1:]):
+        for group, below in groups_in(bucket, group_by[1:], largest=largest):
             yield (value, *group), below
 
 
@@ -191,13 +191,16 @@ def _name_of(probe: Probe) -> str:
     return f"{probe.take} {probe.field}"
 
 
-def _collect(asked: Asked, answers: Iterable[tuple[Probe, AggregateAnswer]]) -> Measurement:
+def _collect(
+    asked: Asked, answers: Iterable[tuple[Probe, AggregateAnswer]], *, largest: bool
+) -> Measurement:
     """Put the numbers of a window's probes together; what is not grouped goes to every group."""
     rule = asked.rule
     groups: dict[Group, dict[str, float]] = {}
     shared: dict[str, float] = {}
     for probe, answer in answers:
-        for group, found in groups_in(answer, rule.all_group_by if probe.grouped else ()):
+        group_by = rule.all_group_by if probe.grouped else ()
+        for group, found in groups_in(answer, group_by, largest=largest):
             number = number_in(found, probe)
             if number is not None:
                 place = groups.setdefault(group, {}) if probe.grouped else shared

@@ -9,7 +9,7 @@ that is built in: nobody turns off by accident that the job says when it is blin
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,12 +20,24 @@ from shipper.alerts.rules.summary import Summary
 from shipper.alerts.severity import Severity
 from shipper.alerts.verdict import Group, Verdict, VerdictState, Window
 from shipper.store.fleet import HostBeat
-from shipper.text import duration, instant
+from shipper.text import counted, duration, instant
 
 UNREACHABLE: Final = "store_unreachable"
 BLIND: Final = "blind"
 BROKEN: Final = "broken_rule"
 FAILING: Final = "alerter_failing"
+
+STOPPED: Final = "stopped"
+SILENT: Final = "silent"
+BEHIND: Final = "behind"
+CAUSES: Final = {
+    STOPPED: "whose shipper was stopped",
+    SILENT: "whose shipper sends no heartbeats",
+    BEHIND: "that are behind, though their shippers run",
+}
+MOST_ALONE: Final = 3  # hosts of one cause that are incidents of their own
+NAMED: Final = 5  # hosts that a sentence about many names
+SEVERAL: Final = "several"  # in place of a host: not muted for what one host has
 
 _BUILT_IN: Final = (
     ("store_unreachable", Severity.CRITICAL, "The alert job cannot query the store", UNREACHABLE),
@@ -50,8 +62,14 @@ class Condition:
         window = Window(now - self.window_ms, now)
         for group in sorted({*found, *expected}):
             state = VerdictState.BREACH if group in found else VerdictState.OK
-            reason = found.get(group, "it has ended")
+            reason = found.get(group) or _end_of(group)
             yield Verdict(self.rule.name, group, window, state, reason)
+
+
+def _end_of(group: Group) -> str:
+    if group[:1] and group[0][0] == "rule":
+        return "the store answers its query again; its windows until then were not evaluated"
+    return "it has ended"
 
 
 def conditions_of(rules: Iterable[Rule], blind_after_ms: int) -> dict[str, Condition]:
@@ -72,9 +90,23 @@ def conditions_of(rules: Iterable[Rule], blind_after_ms: int) -> dict[str, Condi
     }
 
 
-def blind_hosts(beats: Iterable[HostBeat], blind_after_ms: int, now: int) -> dict[Group, str]:
-    """Return the hosts whose records are too long behind, each with a sentence."""
-    found: dict[Group, str] = {}
+@dataclass(frozen=True, slots=True)
+class BlindHost:
+    """A host whose records are too long behind: why, as a word and as a sentence."""
+
+    host: str
+    cause: str
+    reason: str
+
+    @property
+    def group(self) -> Group:
+        """The group of its own incident."""
+        return (("host.name", self.host),)
+
+
+def blind_hosts(beats: Iterable[HostBeat], blind_after_ms: int, now: int) -> list[BlindHost]:
+    """Return the hosts whose records are too long behind."""
+    found: list[BlindHost] = []
     for beat in beats:
         known = beat.watermark or beat.started
         if now - known < blind_after_ms:
@@ -83,10 +115,32 @@ def blind_hosts(beats: Iterable[HostBeat], blind_after_ms: int, now: int) -> dic
         message = f"records of {beat.host} have arrived only up to {instant(known, unit_ms=1000)}"
         if not beat.watermark:
             message = f"{beat.host} has not reported yet which of its records have arrived"
-        why = "; its shipper was stopped" if beat.stopped else ""
+        cause, why = (STOPPED, "; its shipper was stopped") if beat.stopped else (BEHIND, "")
         if not beat.stopped and now - beat.at >= blind_after_ms:
+            cause = SILENT
             why = f"; the last heartbeat of its shipper is from {instant(beat.at, unit_ms=1000)}"
-        found[(("host.name", beat.host),)] = f"{message}, {behind} behind{why}"
+        found.append(BlindHost(beat.host, cause, f"{message}, {behind} behind{why}"))
+    return found
+
+
+def grouped_hosts(hosts: Sequence[BlindHost], open_groups: Collection[Group]) -> dict[Group, str]:
+    """
+    Return an incident per host, or one for all of a cause where there are many of it.
+
+    Who has an incident already keeps it, and so does a cause, until none of its hosts is left.
+    """
+    found = {each.group: each.reason for each in hosts if each.group in open_groups}
+    for cause, meaning in CAUSES.items():
+        others = [each for each in hosts if each.cause == cause and each.group not in open_groups]
+        together: Group = (("cause", cause), ("host.name", SEVERAL))
+        if len(others) > MOST_ALONE or (others and together in open_groups):
+            names = ", ".join(each.host for each in others[:NAMED])
+            more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
+            found[together] = (
+                f"{counted(len(others), 'host')} {meaning}: {names}{more}; {others[0].reason}"
+            )
+        else:
+            found |= {each.group: each.reason for each in others}
     return found
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
@@ -32,6 +33,7 @@ from shipper.alerts.judge.self_checks import (
     Condition,
     blind_hosts,
     conditions_of,
+    grouped_hosts,
 )
 from shipper.alerts.ledger.ledger import Ledger
 from shipper.alerts.rules.reading import Rules
@@ -128,6 +130,7 @@ class Judging:
         self._store: Store | None = None
         self._early: dict[str, int] = {}
         self._refused: dict[Group, str] = {}
+        self._answered: set[str] = set()  # rules whose questions the store answers
 
     def retire(self, now: int) -> None:
         """End the incidents of rules that are not there any more."""
@@ -152,7 +155,10 @@ class Judging:
             return self.be_blind(str(error), now)
         found: Found = {
             UNREACHABLE: {},
-            BLIND: blind_hosts(beats, self._times.blind_after_ms, now) | self._refused,
+            BLIND: self._refused
+            | grouped_hosts(
+                blind_hosts(beats, self._times.blind_after_ms, now), self._open_groups(BLIND)
+            ),
         }
         self._tenure.renew()
         try:
@@ -201,17 +207,22 @@ class Judging:
         """Ask for all windows at once; for each rule alone if one can't be answered."""
         dues = [due for turn in turns for due in turn.due]
         asked = list(dict.fromkeys(each for due in dues for each in due.asked))
-        self._refused = {
-            group: why
-            for group, why in self._refused.items()
-            if group not in {_rule_group(each.rule) for each in asked}
-        }
         if not asked:
             return {}
         try:
-            return dict(zip(asked, measure(store, asked), strict=True))
+            measured: dict[Asked, Measurement | None] = dict(
+                zip(asked, measure(store, asked), strict=True)
+            )
         except QueryError:
             return dict(self._one_by_one(store, asked))
+        self._answer({each.rule.name for each in asked})
+        return measured
+
+    def _answer(self, rules: set[str]) -> None:
+        """Keep that the store has answered the questions of these rules."""
+        self._answered |= rules
+        for name in rules:
+            self._refused.pop(_rule_group(name), None)
 
     def _one_by_one(
         self, store: Store, asked: Sequence[Asked]
@@ -220,11 +231,27 @@ class Judging:
             of_rule = [each for each in asked if each.rule == rule]
             try:
                 yield from zip(of_rule, measure(store, of_rule), strict=True)
+                self._answer({rule.name})
             except QueryError as error:
                 message = f"the store rejects the query of {rule.name}: {error}"
-                self._refused[_rule_group(rule)] = message
+                self._answered.discard(rule.name)
+                self._refused[_rule_group(rule.name)] = message
                 log.warning("%s", message)
-                yield from ((each, None) for each in of_rule)
+                yield from self._largest(store, of_rule)
+
+    def _largest(
+        self, store: Store, asked: Sequence[Asked]
+    ) -> Iterator[tuple[Asked, Measurement | None]]:
+        """Ask for the largest groups alone, where a breach of one counts whatever the others do."""
+        found: Sequence[Measurement | None] = [None] * len(asked)
+        rule = asked[0].rule
+        if rule.kind.grows(rule.limits):
+            with suppress(QueryError):
+                found = [
+                    replace(each, asked=replace(each.asked, complete=False))
+                    for each in measure(store, asked, largest=True)
+                ]
+        yield from zip(asked, found, strict=True)
 
     def _decide(
         self,
@@ -297,10 +324,22 @@ class Judging:
         """Step through what is found of the job itself."""
         standings = Standings(self._ledger.standings(condition.rule.name))
         made: list[Transition] = []
-        for verdict in condition.verdicts(found, standings.open_groups(), now):
+        expected = {each for each in standings.open_groups() if not self._is_unasked(each)}
+        for verdict in condition.verdicts(found, expected, now):
             made += standings.take(verdict, condition.terms)
         self._keep(condition.rule, standings)
         return made
+
+    def _open_groups(self, condition: str) -> set[Group]:
+        name = self._conditions[condition].rule.name
+        return Standings(self._ledger.standings(name)).open_groups()
+
+    def _is_unasked(self, group: Group) -> bool:
+        """Return whether a group is a rule of which the store has answered nothing yet."""
+        return any(
+            group == _rule_group(rule.name) and rule.name not in self._answered
+            for rule in self._rules
+        )
 
     def _keep(self, rule: Rule, standings: Standings) -> None:
         for (group, track), incident in standings.changes():
@@ -329,5 +368,5 @@ def _of_its_host(verdict: Verdict) -> Verdict | None:
     return None if host in verdict.waiting else replace(verdict, waiting=())
 
 
-def _rule_group(rule: Rule) -> Group:
-    return (("rule", rule.name),)
+def _rule_group(rule: str) -> Group:
+    return (("rule", rule),)

@@ -138,7 +138,7 @@ def _asked(rule: Rule | None) -> str:
 def _notes(incident: Incident) -> Iterator[str]:
     verdict = incident.verdict
     if verdict.early:
-        yield "Evaluated before all hosts had delivered their records: the number can only grow."
+        yield "Evaluated on a part of the records only: the number can only grow."
     if verdict.late or incident.late:
         yield "Found late, when a host or the alert job caught up."
     if verdict.waiting:

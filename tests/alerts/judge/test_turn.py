@@ -231,6 +231,75 @@ def test_a_question_that_is_refused_blinds_its_rule_alone(world: Make) -> None:
     assert "too many to judge each" in blind.verdict.reason
     site.look(NEXT + MINUTE)
     assert site.heard() == ["errors resolved", "watermark_behind resolved"]
+    (*_, end) = site.ledger.history(blind.id)
+    assert end.transition.note.endswith("windows until then were not evaluated")
+
+
+def test_a_flood_of_values_hides_no_breach(world: Make) -> None:
+    """Of more groups than can be judged the largest are: what is too many of one stays so."""
+    site = world(ERRORS.replace("[service.name]", "[extra.key]"))
+    made = [
+        record(10**6 + number, START + 2, level="ERROR", extra={"key": f"k{number}"})
+        for number in range(MAX_GROUPS + 1)
+    ]
+    many = [
+        record(2 * 10**6 + number, START + 3, level="ERROR", extra={"key": "busy"})
+        for number in range(9)
+    ]
+    assert write(site.writer, made + many) == []
+
+    site.look(NEXT)
+
+    assert site.heard() == ["errors fired", "watermark_behind fired"]
+    (breach,) = [each for each in site.incidents(Phase.FIRING) if each.rule == "errors"]
+    assert breach.group == (("extra.key", "busy"),)
+    assert breach.verdict.early
+
+
+def test_a_rule_that_is_blind_stays_so_over_a_restart(world: Make) -> None:
+    """Until the store has answered its question, nobody is told that it is over."""
+    site = world(ERRORS.replace("[service.name]", "[extra.key]"))
+    made = [
+        record(10**6 + number, START + 2, level="ERROR", extra={"key": f"k{number}"})
+        for number in range(MAX_GROUPS + 1)
+    ]
+    assert write(site.writer, made) == []
+    site.look(NEXT)
+    assert site.heard() == ["watermark_behind fired"]
+
+    site.begin()
+    site.look(NEXT + 1)
+    assert site.heard() == []
+
+    site.look(NEXT + MINUTE)
+    assert site.heard() == ["watermark_behind resolved"]
+
+
+def test_many_hosts_that_are_behind_for_one_cause_are_one_incident(world: Make) -> None:
+    """An output that hangs is one page, not one per host; it ends when the last is on time."""
+    hosts = [f"app{number}" for number in range(8)]
+    site = world(ERRORS)
+    site.look(NEXT, hosts)
+
+    def behind(now: int, late: list[str]) -> None:
+        site.now = now
+        for host in hosts:
+            site.beat(NEXT if host in late else now, host=host)
+        site.judging.look(now)
+
+    behind(NEXT + 6 * MINUTE, hosts)
+    assert site.heard() == ["watermark_behind fired"]
+    (incident,) = site.incidents(Phase.FIRING)
+    assert incident.group == (("cause", "behind"), ("host.name", "several"))
+    assert "8 hosts that are behind" in incident.verdict.reason
+
+    behind(NEXT + 7 * MINUTE, hosts[:2])
+    assert site.heard() == []
+    behind(NEXT + 8 * MINUTE, [])
+    assert site.heard() == ["watermark_behind resolved"]
+
+    behind(NEXT + 20 * MINUTE, hosts[:2])
+    assert site.heard() == ["watermark_behind fired"] * 2  # few are named one by one
 
 
 def test_a_broken_rule_is_an_incident(world: Make) -> None:
