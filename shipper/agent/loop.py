@@ -148,7 +148,10 @@ class Shipper:
         pipeline = self._pipeline
         deadline = time.monotonic() + (1e9 if timeout_seconds is None else timeout_seconds)
         self._start()
-        while pipeline.turn() or pipeline.end_events() or pipeline.tailer.scanner.waiting():
+        scanner = pipeline.tailer.scanner
+        while (
+            pipeline.turn() or pipeline.end_events() or scanner.waiting() or scanner.is_measuring()
+        ):
             if time.monotonic() >= deadline or pipeline.stopping:
                 break
             pipeline.raise_failure()
@@ -157,8 +160,7 @@ class Shipper:
         if pipeline.stopping:
             deadline = time.monotonic() + self._config.delivery.stop_seconds
         done = self._finish(deadline)
-        tailer = pipeline.tailer
-        return 0 if done and not tailer.unreadable() and not tailer.scanner.waiting() else 3
+        return 0 if done and not pipeline.tailer.unreadable() and not scanner.waiting() else 3
 
     def replay(self) -> None:
         """Send the dead letters that are requested, and nothing else."""

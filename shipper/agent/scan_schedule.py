@@ -63,7 +63,10 @@ class ScanSchedule:
         now = self._clock.monotonic()
         self._tailer.scan(now=now, wall=self._clock.wall())
         self.next_scan = now + self._config.tail.scan_seconds
-        self._next_hinted_scan = now + SCAN_SHARE * (self._clock.monotonic() - now)
+        seconds = self._clock.monotonic() - now
+        self._next_hinted_scan = now + SCAN_SHARE * seconds
+        if self._tailer.scanner.is_measuring():  # at most half of the time, as others want to read
+            self.next_scan = min(self.next_scan, now + max(2 * seconds, POLL_SECONDS))
         if self._config.tail.watch:
             folders = {
                 folder

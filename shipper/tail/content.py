@@ -3,10 +3,10 @@ The bytes of one file by their offset: as they lie there, or what a gzip stands 
 
 A gzip is read through `zlib` as the text that was compressed, so an offset means the same in
 `app.log.1` and in the `app.log.2.gz` that was made of it. It is decompressed once for its size (and
-to see whether it is whole), and again as it is read; what lies before a read is kept for a few
-blocks only, so its size costs no memory. Several members behind one another are one text, as gzip
-has it. A gzip that ends in the middle, or is damaged, gives what is before that, and says so in
-`fault`.
+to see whether it is whole), in steps (archives.py), and again as it is read; what lies before that
+is kept for a few blocks only, so its size costs no memory. Several members behind one another are
+one text, as gzip has it. A gzip that ends in the middle, or is damaged, gives what is before that,
+and says so in `fault`; so does one that stands for more text than a log does.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import errno
 import os
 import zlib
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from shipper.files import open_regular
 from shipper.fingerprint import HEAD
@@ -28,6 +28,17 @@ GZIP = ".gz"
 CHUNK = 1 << 16  # bytes of a gzip, and of its text, taken in one go
 KEEP = 2 * HEAD  # bytes kept before the last read: what a fingerprint of the last bytes covers
 GZIP_FORMAT = 31  # for zlib: gzip's header and trailer, the largest window
+
+MOST_RATIO = 200  # bytes of text for each byte of a gzip; logs have about 20, nothing but NUL 1030
+MOST_TEXT = 256 << 20  # of any gzip, also of one that has more for each byte
+ENDS_EARLY = "it ends in the middle"
+
+
+class TextSize(NamedTuple):
+    """What was measured of the text of a gzip: its bytes, and what is wrong with it."""
+
+    size: int
+    fault: str | None
 
 
 class Content(Protocol):
@@ -57,9 +68,13 @@ class Content(Protocol):
         """Close the file."""
 
 
-def open_content(path: str, key: FileIdentity, *, compressed: bool) -> Content | None:
+def open_content(
+    path: str, key: FileIdentity, *, compressed: bool, text: TextSize | None = None
+) -> Content | None:
     """
     Open a file; None, and nothing of it is read, if the path leads to another one by now.
+
+    `text` is what was measured of a gzip before.
 
     Raises OSError, also where it leads to what is no regular file, such as a FIFO.
     """
@@ -68,7 +83,7 @@ def open_content(path: str, key: FileIdentity, *, compressed: bool) -> Content |
         if identity(os.fstat(fd)) != key:
             os.close(fd)
             return None
-        return Gunzipped(path, fd) if compressed else Plain(path, fd)
+        return Gunzipped(path, fd, text) if compressed else Plain(path, fd)
     except BaseException:
         os.close(fd)
         raise
@@ -90,12 +105,7 @@ class Plain:
 
     def data_from(self, offset: int) -> int:
         """Return where the next bytes are that were written: behind a hole, or at the end."""
-        try:
-            return os.lseek(self.fd, offset, os.SEEK_DATA)
-        except OSError as error:
-            if error.errno == errno.ENXIO:  # there is nothing but a hole, or no more
-                return max(os.fstat(self.fd).st_size, offset)
-            return offset  # not every file system knows its holes
+        return _data_from(self.fd, offset)
 
     def stat(self) -> os.stat_result:
         """Return what the file system says of the file."""
@@ -120,14 +130,17 @@ class Gunzipped:
 
     fixed = True
 
-    def __init__(self, path: str, fd: int) -> None:
+    def __init__(self, path: str, fd: int, text: TextSize | None = None) -> None:
         self.path = path
         self.fd = fd
-        self.fault: str | None = None
-        self._size: int | None = None
+        self.fault = text.fault if text else None
+        self._size = text.size if text else None
+        self._measured = 0  # of a text whose size is not known yet
+        self._is_measuring = False  # since the last read
         self._head = b""
         self._rewind()
         self._head = self.read_at(HEAD, 0)
+        self._rewind()
 
     def _rewind(self) -> None:
         self._at = 0  # how far the file was read
@@ -140,11 +153,17 @@ class Gunzipped:
 
     def read_at(self, length: int, offset: int) -> bytes:
         """Read at most `length` bytes; fewer only at the end."""
+        if self._size is not None:
+            length = max(min(length, self._size - offset), 0)
         if offset + length <= len(self._head):
             return self._head[offset : offset + length]
-        if offset < self._start:
+        if offset < self._start or self._is_measuring:
             self._rewind()
-        while self._start + len(self._buffer) < offset + length and (data := self._next()):
+        self._is_measuring = False
+        while self._start + len(self._buffer) < offset + length:
+            data = self._next()
+            if data is None:
+                break
             drop = min(max(offset - KEEP - self._start, 0), len(self._buffer))
             self._buffer = self._buffer[drop:] + data
             self._start += drop
@@ -155,31 +174,26 @@ class Gunzipped:
         """Return the offset: a text has no holes."""
         return offset
 
-    def _next(self) -> bytes:
-        """Decompress the next piece of the text; nothing at its end."""
-        while True:
-            if not self._pending:
-                self._pending = os.pread(self.fd, CHUNK, self._at)
-                self._at += len(self._pending)
-                if not self._pending:
-                    return self._rest()
+    def _next(self) -> bytes | None:
+        """Decompress some of the text, or only come nearer to it; None at its end."""
+        if not self._inside:
+            self._pending = self._pending.lstrip(b"\0")  # members may be padded
+        if not self._pending:
             if not self._inside:
-                self._pending = self._pending.lstrip(b"\0")  # members may be padded
-                if not self._pending:
-                    continue
-                self._inflate, self._inside = zlib.decompressobj(GZIP_FORMAT), True
-            data = self._inflated()
-            if data is None:
-                return b""
-            if data:
-                return data
+                self._at = _data_from(self.fd, self._at)
+            self._pending = os.pread(self.fd, CHUNK, self._at)
+            self._at += len(self._pending)
+            return b"" if self._pending else self._rest()
+        if not self._inside:
+            self._inflate, self._inside = zlib.decompressobj(GZIP_FORMAT), True
+        return self._inflated()
 
-    def _rest(self) -> bytes:
+    def _rest(self) -> bytes | None:
         """Return what zlib still has when the file is at its end."""
         data = self._inflate.decompress(b"", CHUNK) if self._inside else b""
         if not data and self._inside:
-            self.fault = "it ends in the middle"
-        return data
+            self.fault = ENDS_EARLY
+        return data or None
 
     def _inflated(self) -> bytes | None:
         """Decompress some of what is pending; None where it is damaged."""
@@ -203,16 +217,40 @@ class Gunzipped:
         """Return what the file system says of the file."""
         return os.fstat(self.fd)
 
+    def measure(self, most: int) -> int:
+        """Measure some more of the text; return the bytes taken, `most` while there is more."""
+        if not self._is_measuring:
+            self._rewind()
+            self._measured, self._is_measuring = 0, True
+        taken, limit = 0, max(MOST_RATIO * self.stat().st_size, MOST_TEXT)
+        while self._size is None and taken < most:
+            before = self._at
+            data = self._next()
+            taken += len(data or b"") + min(self._at - before, CHUNK)  # a hole costs nothing
+            self._measured += len(data or b"")
+            if data is None or self._measured > limit:
+                self._size = min(self._measured, limit)
+                if data is not None:
+                    self.fault = f"it stands for more than {limit} bytes"
+                self._rewind()
+        return taken
+
     def size(self, _stat: os.stat_result) -> int:
-        """Return the bytes that can be read; the first call reads all of the file."""
-        if self._size is None:
-            self._rewind()
-            self._size = 0
-            while data := self._next():
-                self._size += len(data)
-            self._rewind()
+        """Return the bytes that can be read; the first call reads all that was not measured."""
+        while self._size is None:
+            self.measure(CHUNK)
         return self._size
 
     def close(self) -> None:
         """Close the file."""
         os.close(self.fd)
+
+
+def _data_from(fd: int, offset: int) -> int:
+    """Return where the next bytes of a file are that were written, or its end."""
+    try:
+        return os.lseek(fd, offset, os.SEEK_DATA)
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # there is nothing but a hole, or no more
+            return max(os.fstat(fd).st_size, offset)
+        return offset  # not every file system knows its holes

@@ -58,6 +58,10 @@ class Scanner:
         self._left: list[HeldFile] | None = None  # holds to look at; None before the first scan
         self._held: list[UnknownFile] = []  # of which only a hold is left, see _recover
 
+    def is_measuring(self) -> bool:
+        """Return whether a gzip waits to be measured further: a scan is due soon."""
+        return self.unreadable.archives.is_busy
+
     def waiting(self) -> list[Lag]:
         """Return how far the files are that wait to be opened: more than the process may open."""
         return [*self._limit.waiting.values()]
@@ -73,6 +77,7 @@ class Scanner:
     def scan(self, *, now: float, wall: int) -> None:
         """Look at all folders; `now` is monotonic seconds, `wall` epoch milliseconds."""
         self._limit.begin_scan()
+        self.unreadable.archives.begin_scan()
         if self._holds.were_deleted():
             for key, each in self._files.open.items():
                 self._holds.keep(key, each.content.fd, each.path)
@@ -97,7 +102,8 @@ class Scanner:
         gone = self._limit.end_scan(found, wall)
         if gone:
             self._left += [held for held in self._holds.left() if identity(held.stat) in gone]
-        self.unreadable.scanned({each.file.path for each in news}, now, wall)
+        paths = {each.file.path for each in news} | {held.link for held in self._left}
+        self.unreadable.scanned(paths, now, wall)
 
     def _list(self, wall: int) -> tuple[set[FileIdentity], list[UnknownFile]]:
         """Return all files that are there, and those that are not open, idle and unchanged."""
@@ -224,7 +230,7 @@ class Scanner:
         path = record.path if record else FoundFile(held.path, held.stat, rotated=True).shown
         source = self._source_of(path)
         new = UnknownFile(file, key, source or self._inputs[0], path)
-        if not self._limit.has_room_for(new, now):
+        if not self._limit.has_room_for(new, now) or (gz and not self._is_measured(file, key)):
             return False
         if source is None:
             if self._start(new, now, wall) is not None:
@@ -234,6 +240,12 @@ class Scanner:
         else:
             self._start(new, now, wall)
         return True
+
+    def _is_measured(self, gzip: FoundFile, key: FileIdentity) -> bool:
+        try:
+            return self.unreadable.archives.text_of(gzip, key) is not None
+        except OSError:
+            return True  # it is logged by who opens it
 
     def _is_copy_of_truncated(self, new: UnknownFile) -> bool:
         content = self.unreadable.open(new.file, new.key)
@@ -299,6 +311,8 @@ class Scanner:
         """
         if not (harvester.is_settled(now) and harvester.is_read()):
             return
+        if self._may_have_copy(harvester.path):
+            return
         record, stat = harvester.record, self._files.close(key)
         names = stat.st_nlink - self._holds.has(key)
         self._holds.release(key)
@@ -307,6 +321,11 @@ class Scanner:
         else:
             record.done = stat.st_mtime_ns
             self._files.mark_changed(record)
+
+    def _may_have_copy(self, path: str) -> bool:
+        """Return whether a gzip that is not measured yet may be the copy of a file."""
+        unmeasured = self.unreadable.archives.unmeasured
+        return bool(unmeasured) and family(path) in map(family, unmeasured)
 
     def _keep_within_budget(self, wall: int) -> None:
         """Drop the oldest files that only we still hold, while they take too many bytes."""
@@ -340,7 +359,8 @@ class Scanner:
         """Drop what is known of files that have been nowhere for long."""
         files = self._files
         for truncated in list(self._copies.truncated.values()):
-            if now - truncated.since >= SETTLE_SECONDS:
+            is_over = now - truncated.since >= SETTLE_SECONDS
+            if is_over and not self._may_have_copy(truncated.record.path):
                 del self._copies.truncated[truncated.record.id]
                 files.drop(truncated.record)
         for key in files.known.keys() - found - files.open.keys():

@@ -178,3 +178,4 @@ class Tailer:
         for harvester in self._files.open.values():
             harvester.close()
         self._files.open.clear()
+        self.scanner.unreadable.archives.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from shipper.tail.archives import Archives
 from shipper.tail.content import open_content
 
 if TYPE_CHECKING:
@@ -33,16 +34,24 @@ class UnreadableFiles:
     def __init__(self, known: Mapping[FileIdentity, FileRecord]) -> None:
         self._known = known
         self._scanned_at = 0  # the wall clock at the scan before this one
+        self.archives = Archives()
         self.reasons: dict[str, str] = {}  # by path
         self.times: dict[str, int] = {}  # when (epoch ms) all of such a file had been read last
         # Since when (monotonic) each of these waits; None in the scan that meets it.
         self._never_read: dict[str, float | None] = {}
 
     def open(self, file: FoundFile, key: FileIdentity) -> Content | None:
-        """Open a file; None if it cannot be read, or is another one by now."""
+        """
+        Open a file; None if it cannot be read, or is another one by now.
+
+        None as well for a gzip that is not measured yet: a later scan opens it.
+        """
         path = file.path
         try:
-            content = open_content(path, key, compressed=file.compressed)
+            text = self.archives.text_of(file, key) if file.compressed else None
+            if file.compressed and text is None:
+                return None
+            content = open_content(path, key, compressed=file.compressed, text=text)
         except OSError as error:
             if path not in self.reasons:
                 known = self._known.get(key)
@@ -63,6 +72,7 @@ class UnreadableFiles:
 
     def scanned(self, paths: set[str], now: float, wall: int) -> None:
         """Forget what is gone, and what could not be read for too long; `now` is monotonic."""
+        self.archives.end_scan(paths)
         for path in self.reasons.keys() - paths:
             del self.reasons[path]
             self.times.pop(path, None)

@@ -201,6 +201,7 @@ def test_copytruncate_then_compress(reader: Reader, log: Path) -> None:
     for end in (50, len(content) // 2, len(content), len(content)):
         packed.write_bytes(content[:end])
         blocks += reader.take()
+    blocks += reader.take()  # it has not changed since
     assert sorted(lines_of(blocks)) == sorted(LINES)
     assert set(origins(blocks).values()) == {1}
 
@@ -329,7 +330,8 @@ def test_a_gzip_of_unknown_content_that_is_still_written(reader: Reader, log: Pa
         Path(f"{log}.1.gz").write_bytes(content[:end])
         assert reader.lines() == []
     Path(f"{log}.1.gz").write_bytes(content)
-    assert reader.lines() == LINES * 20
+    reader.scan()
+    assert reader.lines() == LINES * 20  # it has not changed since
 
 
 def test_an_archive_from_before_the_first_start_is_left_alone(tmp_path: Path, log: Path) -> None:
