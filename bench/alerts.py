@@ -1,7 +1,7 @@
 """
 What rules cost: a cycle of all shipped rules, a back-test of all of them, a thousand rules at once.
 
-    python -m bench.alerts 10000000               # records in the embedded index, 30 days of them
+    python -m bench.alerts 10000000               # records in the embedded store, 30 days of them
     python -m bench.alerts 1000000 --index DIR    # keep the index, or take it as it is
 
 The records are an application on two servers: requests, executions, errors, the health of every
@@ -179,7 +179,7 @@ def measured(name: str, rounds: int, call: Callable[[], object]) -> None:
 
 
 def embedded(path: Path, lines: int, *, each: bool) -> None:
-    """Measure the shipped rules over the embedded index."""
+    """Measure the shipped rules over the embedded store."""
     if not path.exists():
         write(path, lines)
     rules = [rule for rule in load_rules(ROOT / "config/rules").rules if rule.probes]

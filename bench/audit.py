@@ -3,7 +3,7 @@ What an audit costs, and the receipts that it goes by.
 
     python -m bench.audit 1000000
 
-Lines are shipped into the embedded index by a real shipper, then audited: CPU seconds (user + sys)
+Lines are shipped into the embedded store by a real shipper, then audited: CPU seconds (user + sys)
 and the time of the whole thing, of taking the account and of looking everything up. The budget is
 2 s for a million records. With `--elasticsearch N` the same with N lines and a real node: how many
 requests it takes (budget: 100 for a million). At the end, what a million records are in receipts.

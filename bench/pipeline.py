@@ -44,7 +44,7 @@ output:
 
 OUTPUTS = {
     "file → null `_bulk` body": "console: {format: bulk, path: /dev/null}",
-    "file → embedded index": "embedded: {path: index}",
+    "file → embedded store": "embedded: {path: index}",
 }
 
 
@@ -161,7 +161,7 @@ def _best(stage: Callable[[], None]) -> float:
 
 def idle(folder: Path, files: int = 100) -> float:
     """Watch files in which nothing happens; percent of a core."""
-    site(folder, OUTPUTS["file → embedded index"])
+    site(folder, OUTPUTS["file → embedded store"])
     for number in range(files):
         (folder / "logs" / f"{number}.log").write_text("a line\n")
     process = subprocess.Popen(shipper(folder, "run"), cwd=folder, stderr=subprocess.DEVNULL)

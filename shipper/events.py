@@ -121,7 +121,7 @@ class Delivery:
 
     Events named in neither list are accepted: the destination has stored them. `again` are the
     indexes to send again. `commit` is the number of the destination's last commit, where it numbers
-    its commits (the embedded index does).
+    its commits (the embedded store does).
     """
 
     again: tuple[int, ...] = ()

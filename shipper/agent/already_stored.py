@@ -1,7 +1,7 @@
 """
 Which of the lines that are read again are already stored, where the output itself cannot say.
 
-The embedded index is asked through its writer. Elasticsearch refuses a second event with the same
+The embedded store is asked through its writer. Elasticsearch refuses a second event with the same
 `_id`, but only within the index that a data stream writes to now: an event sent before a rollover
 would be stored twice. So Elasticsearch is searched, also where Logstash writes to it.
 """

@@ -1,4 +1,4 @@
-"""Checks the folders that the shipper writes: the data folder and the embedded index."""
+"""Checks the folders that the shipper writes: the data folder and the embedded store."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _check_state(config: Config, free: int) -> Iterator[Finding]:
 
 
 def check_index(config: Config, output: EmbeddedOutput) -> Iterator[Finding]:
-    """Check whether the embedded index can be written, and fits on its disk."""
+    """Check whether the embedded store can be written, and fits on its disk."""
     place, folder = "output.embedded.path", output.path
     if folder.absolute() == config.data_dir.absolute():
         yield error(place, "is also the data_dir", "give the index its own folder")

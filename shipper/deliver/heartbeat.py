@@ -55,7 +55,7 @@ FURTHEST = 5  # files that a heartbeat names
 # and Logstash acks before it has sent the record to Elasticsearch.
 SEARCHABLE_SECONDS = {ElasticsearchOutput: 2.0, LogstashOutput: 5.0}
 
-# A commit of the embedded index takes 12 ms of a core (measured). So an idle shipper sends fewer
+# A commit of the embedded store takes 12 ms of a core (measured). So an idle shipper sends fewer
 # heartbeats to it: every 5 s they would cost as much as all the rest of an idle shipper.
 IDLE_PACE: dict[type, int] = {EmbeddedOutput: 3}
 

@@ -91,7 +91,7 @@ class Receipt:
     Records of one stream in bytes `start` to `end` of a file, all of them stored or dead letters.
 
     `first` and `last` are positions, `count` is the number of lines. They were acked from `since`
-    to `until` (epoch ms); `done` is the commit of the embedded index that the first of them is in.
+    to `until` (epoch ms); `done` is the commit of the embedded store that the first of them is in.
     """
 
     id: int

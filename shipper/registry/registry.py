@@ -3,7 +3,7 @@ The registry: durable positions. It may lag behind what was delivered, but never
 
 One SQLite file in the data folder (WAL, synchronous=FULL), written by one process about once a
 second at most. One `save` is one transaction: positions, accepted numbers, and the commit of the
-embedded index that accounts for them are saved together or not at all, and only after they were
+embedded store that accounts for them are saved together or not at all, and only after they were
 acked. So after a crash at any point, the worst case is that records are read again and dropped as
 duplicates.
 
@@ -170,7 +170,7 @@ class Registry:
         return self._meta("begun", NEVER)
 
     def accounted(self) -> int:
-        """Return the last commit of the embedded index that the numbers and streams cover."""
+        """Return the last commit of the embedded store that the numbers and streams cover."""
         return self._meta("accounted")
 
     def watermark(self) -> int:

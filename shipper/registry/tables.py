@@ -8,7 +8,7 @@ The tables of the registry, each described once; its statements follow from the 
     retired     streams of files that were dropped: no other file may get such a name
     receipts    ranges of origins that were read and answered for (shipper/registry/receipts.py)
     tombstones  bytes dropped undelivered on purpose, saved together with the removal of the file
-    meta        `version` of this layout; `accounted`: commit of the embedded index; `begun`: first
+    meta        `version` of this layout; `accounted`: commit of the embedded store; `begun`: first
                 use of this data folder; `watermark`: the last that was acked, not worth a
                 transaction of its own; `device`, `inode`, `saved_at`: the file that was saved to
                 last, and when. Times are in epoch milliseconds.

@@ -1,7 +1,7 @@
 """
 The protocol of the stores: their questions, and the form of their answers.
 
-The embedded index and Elasticsearch implement it alike. A store that cannot answer a question
+The embedded store and Elasticsearch implement it alike. A store that cannot answer a question
 exactly raises `QueryError`; it never answers a similar one instead.
 """
 

@@ -1,7 +1,7 @@
 """
 Checks that every store can answer a query, without asking any.
 
-A rule may run over the embedded index today and over Elasticsearch tomorrow, so a query that only
+A rule may run over the embedded store today and over Elasticsearch tomorrow, so a query that only
 one of them answers is a fault of the rule. The query is compiled for Elasticsearch, which answers
 less; nothing is sent.
 """

@@ -55,7 +55,7 @@ def history(site: Site, name: str) -> None:
 
 
 def test_an_old_data_folder_with_the_index(site: Site) -> None:
-    """With the embedded index, all that is read again is dropped, and what is new is stored."""
+    """With the embedded store, all that is read again is dropped, and what is new is stored."""
     history(site, "shipper")
 
     assert TOLD in ship(site)

@@ -90,7 +90,7 @@ def test_it_beats_in_its_time() -> None:
 
 
 def test_an_idle_index_is_written_less_often() -> None:
-    """Where nothing is put the embedded index gets a third, and with the next record all."""
+    """Where nothing is put the embedded store gets a third, and with the next record all."""
     schedule = schedule_of(every_seconds=5.0)
     times = []
     for now in map(float, range(60)):
@@ -116,7 +116,7 @@ def test_a_store_that_shows_records_later_is_waited_for() -> None:
 
 
 def test_the_last_one_claims_what_can_be_searched() -> None:
-    """At the end all is acked: the embedded index shows it at once, Elasticsearch does not."""
+    """At the end all is acked: the embedded store shows it at once, Elasticsearch does not."""
     later = replace(SNAPSHOT, watermark=NOW)
     embedded, elasticsearch = schedule_of(), schedule_of(ElasticsearchOutput(("http://es:9200",)))
 

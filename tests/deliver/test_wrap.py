@@ -68,7 +68,7 @@ def test_nothing_of_the_document_is_a_field_but_the_known(extra: Any) -> None:
 
 
 def test_a_store_takes_it(tmp_path: Path) -> None:
-    """What the embedded index refuses, it takes when it is wrapped."""
+    """What the embedded store refuses, it takes when it is wrapped."""
     index = EmbeddedIndex(embedded(tmp_path))
     batch = batch_of_two("x")
     refused = publish(index, batch)

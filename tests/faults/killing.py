@@ -109,7 +109,7 @@ def of_runs(found: Counter[str], written: set[Origin]) -> Counter[Origin]:
 
 
 def stored_once(site: Site, written: set[Origin]) -> tuple[set[Origin], set[Origin]]:
-    """Return what is lost and what is doubled in the embedded index."""
+    """Return what is lost and what is doubled in the embedded store."""
     found = Counter(origin for origin in site.origins_of_runs() if origin[0] in _runs(written))
     return written - {*found}, doubled(found)
 

@@ -32,7 +32,7 @@ FOOT = """
 
 `make torture`: four processes write through the handler of `emit` and two through
 `RotatingFileHandler`, 1 MiB a file and two backups, so that rotation deletes fast. Four shippers
-read the same files: one into the embedded index, one into a real Elasticsearch, one into a
+read the same files: one into the embedded store, one into a real Elasticsearch, one into a
 Lumberjack receiver, and one without holds into another receiver. Each is killed after 0.2 to 3
 seconds of life, at random or at a named step; before the servers stands a proxy that passes,
 refuses, cuts requests, cuts answers, slows down or stalls. An independent witness keeps every

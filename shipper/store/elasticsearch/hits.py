@@ -40,7 +40,7 @@ def hit_of(found: RawHit) -> Hit:
     """
     Return a hit; its first sort value is its time.
 
-    It leaves out what the embedded index does not keep: unknown keys beside `extra`, nulls, and
+    It leaves out what the embedded store does not keep: unknown keys beside `extra`, nulls, and
     empty lists and objects.
     """
     time = int(found.sort[0])
