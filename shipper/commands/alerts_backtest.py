@@ -13,7 +13,12 @@ import click
 from shipper.alerts.backtest.backtest import BacktestOutcome
 from shipper.alerts.backtest.backtest import backtest as run
 from shipper.alerts.backtest.history import HistorySpan, read_history
+from shipper.alerts.backtest.muted import with_mutes
 from shipper.alerts.backtest.sweep import changed, values_of
+from shipper.alerts.incidents.muting import Mutes
+from shipper.alerts.policy import inhibition_of, maintenance_of
+from shipper.alerts.rules.reading import load_rules
+from shipper.alerts.rules.trust import is_on_free_text
 from shipper.commands.alerts_rules import rules_of, rules_option
 from shipper.commands.invocation import (
     Invocation,
@@ -24,6 +29,7 @@ from shipper.commands.invocation import (
 )
 from shipper.commands.moments import moment_option
 from shipper.commands.stores import open_store
+from shipper.config.main import load
 from shipper.errors import ConfigError
 from shipper.text import Paint
 from shipper.view import backtest as view
@@ -32,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from shipper.alerts.rules.rule import Rule
+    from shipper.config.alerts import AlertOptions
 
 Setting = tuple[str, str]
 
@@ -107,7 +114,8 @@ def backtest(invocation: Invocation, /, **options: Any) -> int:
     Show when rules would have fired on the stored records.
 
     Evaluates every window of the past like the live alert job, and shows the incidents that would
-    have fired. Nobody is notified.
+    have fired. What `alerts.maintenance` and `alerts.inhibit` of the config mute is shown and not
+    counted as a page. Nobody is notified.
     """
     wanted = BacktestOptions(**options)
     until = invocation.now() if wanted.until is None else wanted.until
@@ -116,7 +124,8 @@ def backtest(invocation: Invocation, /, **options: Any) -> int:
         refuse("--since is not before --until; no window can end between them")
     rules = [changed(rule, wanted.settings) for rule in _tested(invocation, wanted)]
     variants = _swept(rules, wanted.sweep) if wanted.sweep else [("", rule) for rule in rules]
-    for line in _shown(wanted, _run(invocation, span, variants), invocation):
+    outcomes = _run(invocation, span, variants, wanted.folder)
+    for line in _shown(wanted, outcomes, invocation):
         click.echo(line)
     return 0
 
@@ -137,11 +146,45 @@ def _swept(rules: Sequence[Rule], sweep: Sequence[Setting]) -> list[tuple[str, R
 
 
 def _run(
-    invocation: Invocation, span: HistorySpan, variants: Sequence[tuple[str, Rule]]
+    invocation: Invocation,
+    span: HistorySpan,
+    variants: Sequence[tuple[str, Rule]],
+    folder: Path | None,
 ) -> list[tuple[str, BacktestOutcome]]:
+    options = load(invocation.config).alerts
+    folder_rules = load_rules(folder or options.rules).rules
+    mutes = _mutes(options, folder_rules)
     with open_store(invocation) as store, _progress() as progress:
-        history = read_history(store, [rule for _, rule in variants], span, progress)
-    return [(value, run(rule, history)) for value, rule in variants]
+        rules = [rule for _, rule in variants]
+        others = _sources(mutes, folder_rules, rules)
+        history = read_history(store, [*rules, *others], span, progress)
+    outcomes = with_mutes(
+        [run(rule, history) for rule in rules], mutes, [run(rule, history) for rule in others]
+    )
+    return [(value, outcome) for (value, _), outcome in zip(variants, outcomes, strict=True)]
+
+
+def _mutes(options: AlertOptions, rules: Sequence[Rule]) -> Mutes:
+    """Return what mutes by the config: planned work, and what follows from what."""
+    on_text = frozenset(rule.name for rule in rules if is_on_free_text(rule))
+    return Mutes(
+        maintenance=tuple(map(maintenance_of, options.maintenance)),
+        inhibitions=tuple(inhibition_of(each, on_text) for each in options.inhibit),
+    )
+
+
+def _sources(mutes: Mutes, rules: Sequence[Rule], chosen: Sequence[Rule]) -> list[Rule]:
+    """Return the rules that are not looked at themselves, and may mute those that are."""
+    names = {rule.name for rule in chosen}
+    return [
+        rule
+        for rule in rules
+        if rule.probes
+        and rule.name not in names
+        and any(
+            each.is_from(rule.name) and any(map(each.is_for, names)) for each in mutes.inhibitions
+        )
+    ]
 
 
 @contextmanager

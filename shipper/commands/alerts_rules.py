@@ -14,6 +14,7 @@ from shipper.alerts.verdict import VerdictState
 from shipper.commands.invocation import Invocation, examples, invoked, json_option
 from shipper.commands.stores import open_store
 from shipper.config.main import load
+from shipper.store.api import Question, Selection
 from shipper.store.fleet import read_fleet
 from shipper.text import Paint
 from shipper.view import rules as view
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from shipper.store.api import Store
 
 _FLEET_MS = 86_400_000  # whoever has sent no heartbeat for so long is not waited for
+_IDLE_MS = 30 * 86_400_000  # a rule that has matched nothing for so long is named
 _NO, _GOOD = 1, 0
 
 
@@ -68,22 +70,37 @@ def rules(
     Show each rule with its query and its current state.
 
     Evaluates the last complete window of each rule on the records stored now. Nobody is notified
-    and no incident is opened. Exits with 1 if a rule is in breach.
+    and no incident is opened. A rule whose query matches nothing in 30 days is named: it may be
+    peace, or a query that can never match. Exits with 1 if a rule is in breach.
     """
     chosen = [rule for rule in rules_of(invocation, folder, names) if rule.probes]
     now = invocation.now()
     with open_store(invocation) as store:
         judged = _judged(store, chosen, now)
+        idle = _idle(store, chosen, now)
         late = [beat for beat in read_fleet(store, since=now - _FLEET_MS) if not beat.stopped]
     if as_json:
-        lines = view.rules_json(judged)
+        lines = view.rules_json(judged, idle)
     else:
-        lines = view.rules_text(judged, Paint(invocation.colors))
+        lines = view.rules_text(judged, idle, Paint(invocation.colors))
         lines += view.late_text(late, now)
     for line in lines:
         click.echo(line)
     verdicts = (verdict for _, found in judged for verdict in found)
     return _NO if any(verdict.state is VerdictState.BREACH for verdict in verdicts) else _GOOD
+
+
+def _idle(store: Store, rules: Sequence[Rule], now: int) -> set[str]:
+    """Return the rules none of whose queries matches a record of the last 30 days."""
+    queries = {rule.name: {probe.query for probe in rule.probes} - {"*"} for rule in rules}
+    asked = sorted(set().union(*queries.values()))
+    questions = [Question(Selection(query, now - _IDLE_MS, now), {}) for query in asked]
+    totals = dict(zip(asked, (answer.total for answer in store.ask(questions)), strict=True))
+    return {
+        name
+        for name, wanted in queries.items()
+        if wanted and not any(totals[query] for query in wanted)
+    }
 
 
 def _judged(store: Store, rules: Sequence[Rule], now: int) -> list[tuple[Rule, list[Verdict]]]:

@@ -32,11 +32,12 @@ def _outcome_text(outcome: BacktestOutcome, paint: Paint) -> Iterator[str]:
 
 def _sum_text(outcome: BacktestOutcome) -> str:
     time = duration((outcome.until - outcome.since) / _SECOND_MS)
+    muted = f"; {counted(len(outcome.muted), 'incident')} muted" if outcome.muted else ""
     if not outcome.pages:
-        return f"no pages in {time}"
+        return f"no pages in {time}{muted}"
     return (
         f"{counted(outcome.pages, 'page')} in {time}, {outcome.pages_a_day:.2g} a day; "
-        f"firing for {duration(outcome.firing_ms / _SECOND_MS)}"
+        f"firing for {duration(outcome.firing_ms / _SECOND_MS)}{muted}"
     )
 
 
@@ -51,8 +52,13 @@ def _incident_row(outcome: BacktestOutcome, incident: Incident) -> list[str]:
         end,
         duration(outcome.lasted_ms(incident) / _SECOND_MS),
         group_text(incident.group),
-        safe(incident.verdict.reason),
+        safe(_reason(outcome, incident)),
     ]
+
+
+def _reason(outcome: BacktestOutcome, incident: Incident) -> str:
+    muted = outcome.muted.get(incident.id)
+    return f"muted: {muted}" if muted else incident.verdict.reason
 
 
 def incidents_json(outcomes: Sequence[BacktestOutcome]) -> list[str]:
@@ -75,6 +81,7 @@ def _incident(outcome: BacktestOutcome, incident: Incident) -> dict[str, Any]:
         "resolved": None if incident.resolved_at is None else instant(incident.resolved_at),
         "seconds": outcome.lasted_ms(incident) / _SECOND_MS,
         "flapping": incident.flapping,
+        "muted_by": outcome.muted.get(incident.id),
         "value": verdict.value,
         "threshold": verdict.threshold,
         "reason": verdict.reason,

@@ -8,7 +8,7 @@ from shipper.alerts.verdict import VerdictState
 from shipper.text import Paint, duration, instant, safe, safe_json, table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from shipper.alerts.rules.rule import Rule
     from shipper.alerts.verdict import Group, Verdict
@@ -20,12 +20,18 @@ _LEVELS = {VerdictState.BREACH: "ERROR", VerdictState.OK: "INFO"}
 _BEHIND_MS = 60_000  # less is the usual way of things
 
 
-def rules_text(judged: Judged, paint: Paint) -> list[str]:
+def rules_text(judged: Judged, idle: Collection[str], paint: Paint) -> list[str]:
     """Show each rule with what it asks, then a line per group with what was found."""
-    return [line for rule, verdicts in judged for line in _rule_text(rule, verdicts, paint)]
+    return [
+        line
+        for rule, verdicts in judged
+        for line in _rule_text(rule, verdicts, paint, is_idle=rule.name in idle)
+    ]
 
 
-def _rule_text(rule: Rule, verdicts: Sequence[Verdict], paint: Paint) -> Iterator[str]:
+def _rule_text(
+    rule: Rule, verdicts: Sequence[Verdict], paint: Paint, *, is_idle: bool
+) -> Iterator[str]:
     if verdicts:
         window = verdicts[0].window
         times = f"{instant(window.start)} to {instant(window.end)}"
@@ -34,6 +40,8 @@ def _rule_text(rule: Rule, verdicts: Sequence[Verdict], paint: Paint) -> Iterato
     yield f"{paint.strong(rule.name)}  {rule.severity}  {paint.dim(times)}"
     if rule.asked:
         yield f"  {paint.dim(f'query: {safe(rule.asked)}')}"
+    if is_idle:
+        yield f"  {paint.level('its query matched nothing in 30 days', 'WARNING')}"
     rows = [[each.state.value, group_text(each.group), safe(each.reason)] for each in verdicts]
     for row, each in zip(table(rows), verdicts, strict=True):
         yield f"  {paint.level(row, _LEVELS[each.state])}"
@@ -44,9 +52,13 @@ def group_text(group: Group) -> str:
     return safe(" ".join(f"{field}:{value}" for field, value in group))
 
 
-def rules_json(judged: Judged) -> list[str]:
+def rules_json(judged: Judged, idle: Collection[str]) -> list[str]:
     """Return an object per rule and group."""
-    return [safe_json(_object(rule, verdict)) for rule, verdicts in judged for verdict in verdicts]
+    return [
+        safe_json({**_object(rule, verdict), "idle": rule.name in idle})
+        for rule, verdicts in judged
+        for verdict in verdicts
+    ]
 
 
 def _object(rule: Rule, verdict: Verdict) -> dict[str, Any]:

@@ -68,6 +68,25 @@ def test_programs_get_an_object_per_rule_and_group() -> None:
     )  # fmt: skip
 
 
+def test_a_rule_that_matches_nothing_is_named(folder: Path) -> None:
+    """Peace and a query that can never match look alike, so it is said."""
+    silly = RULE.replace("server_errors", "typo").replace(
+        "orchestrator.access", "orchestrator.acess"
+    )
+    (folder / "config/rules/typo.yml").write_text(silly)
+
+    text = shipper("rules").output
+    (typo,) = [
+        found
+        for found in map(json.loads, shipper("rules", "--json").output.splitlines())
+        if found["rule"] == "typo"
+    ]
+
+    assert text.count("its query matched nothing in 30 days") == 1
+    assert text.index("typo") < text.index("matched nothing")
+    assert typo["idle"]
+
+
 def test_a_broken_rule_stops_the_command(folder: Path) -> None:
     """All faults are told, and the exit code is that of a wrong config."""
     (folder / "config/rules/other.yml").write_text("name: other\nseverity: bad\n")

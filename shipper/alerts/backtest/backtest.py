@@ -3,13 +3,14 @@ Back-test: what a rule would have done, had it been there.
 
 Every window is judged by what judges it live (`kind.find`), and every verdict makes the incidents
 by the same step (`lifecycle.py`). What is left out is what depends on the day and not on the
-records: hosts that were late, silences, and people who acknowledged.
+records: hosts that were late, silences, and people who acknowledged. `muted.py` adds what planned
+work and other incidents would have muted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from shipper.alerts.backtest.history import GroupWindows, History
 from shipper.alerts.incident import Change, Incident, Transition
@@ -25,12 +26,17 @@ DAY_MS = 86_400_000
 
 @dataclass(frozen=True, slots=True)
 class BacktestOutcome:
-    """What a rule would have done between the first and the last window."""
+    """
+    What a rule would have done between the first and the last window.
+
+    `muted` names the incidents that nobody would have been notified of, with the reason.
+    """
 
     rule: Rule
     since: int
     until: int
     transitions: tuple[Transition, ...]
+    muted: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def incidents(self) -> list[Incident]:
@@ -44,7 +50,10 @@ class BacktestOutcome:
     @property
     def pages(self) -> int:
         """How often people would have been called."""
-        return sum(each.change is Change.FIRED for each in self.transitions)
+        return sum(
+            each.change is Change.FIRED and each.incident.id not in self.muted
+            for each in self.transitions
+        )
 
     @property
     def pages_a_day(self) -> float:
