@@ -92,8 +92,31 @@ def _of_number(value: float) -> int | None:
 
 def _of_text(text: str) -> int | None:
     text = text.strip(" \t\r\n")
-    if NUMBER.fullmatch(text):
-        return _of_number(float(text) if "." in text else int(text))
+    moment = _of_iso(text) if text[4:5] == "-" else None
+    if moment is None:
+        if NUMBER.fullmatch(text):
+            return _of_number(float(text) if "." in text else int(text))
+        moment = _of_iso(_as_iso(text))
+    if moment is None:
+        return None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    try:
+        return int(moment.timestamp() * 1000 + 0.5)
+    except OverflowError:
+        return None
+
+
+def _of_iso(text: str) -> datetime | None:
+    if text[10:11] in ("+", "-"):
+        return None  # a date with a zone, which would be read as a time of day
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _as_iso(text: str) -> str:
+    """Return a time in another form as ISO 8601, and any other text as it is."""
     named = NAMED.fullmatch(text)
     if named:
         month = MONTHS.find(named["month"].lower()) // 3 + 1
@@ -102,15 +125,4 @@ def _of_text(text: str) -> int | None:
         )
     else:
         text = SLASHES.sub(r"\1-\2-\3", text)
-    text = ZONE.sub(lambda zone: zone[1] or "+00:00", text)
-    if text[10:11] in ("+", "-"):
-        return None  # a date with a zone, which would be read as a time of day
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    try:
-        return int(moment.timestamp() * 1000 + 0.5)
-    except OverflowError:
-        return None
+    return ZONE.sub(lambda zone: zone[1] or "+00:00", text)

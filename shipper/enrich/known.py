@@ -22,12 +22,13 @@ LARGEST: Final = 1e308  # of a field of floats
 # The message of an error is no field of its own: enrichment adds the object that it belongs in.
 ERROR_MESSAGE: Final = "error message"
 
-# Names of ECS that a line may have a field under; `event.sequence` is a number of something else.
-ECS: Final = {
-    name: field
-    for name, field in ALIASES.items()
-    if "." in name and FIELDS[field].kind is not FieldKind.DATE and field != "seq"
-} | {"error.message": ERROR_MESSAGE}
+# Names of ECS that a line may have a field under, in two parts; `event.sequence` is a number of
+# something else.
+ECS: Final = tuple(
+    (name, *name.split(".", 1), field)
+    for name, field in [*ALIASES.items(), ("error.message", ERROR_MESSAGE)]
+    if "." in name and field != "seq"
+)
 
 # Keys that hold a level where a line has no `level`; they stay what they are besides.
 LEVEL_KEYS: Final = ("severity", "levelname", "loglevel", "log_level", "lvl")
@@ -35,6 +36,9 @@ LEVEL_KEYS: Final = ("severity", "levelname", "loglevel", "log_level", "lvl")
 # Half of an id each: what `emit` can't have written is something else.
 _AS_WRITTEN: Final = ("run", "seq")
 
+_NUMERIC: Final = frozenset(
+    name for name, field in FIELDS.items() if field.kind in (FieldKind.INTEGER, FieldKind.FLOAT)
+)
 _SPACE: Final = " \t\r\n"
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,19}")
 _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,400}(\.[0-9]{1,400})?([eE][+-]?[0-9]{1,3})?")
@@ -47,6 +51,8 @@ def fit(field: str, value: Any) -> Any:
     if field == "level":
         text = _text(int(value) if isinstance(value, float) and value.is_integer() else value)
         return text and (level_of(text) or None)
+    if isinstance(value, str) and field not in _NUMERIC:
+        return value
     kind = FIELDS[field].kind if field in FIELDS else FieldKind.KEYWORD
     if kind is FieldKind.INTEGER:
         return _integer(value)
@@ -56,13 +62,15 @@ def fit(field: str, value: Any) -> Any:
 def take_ecs(record: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:
     """Take the fields that a record has under names of ECS out of it; return them by our names."""
     fields: dict[str, Any] = {}
-    for name, field in ECS.items():
-        head, _, rest = name.partition(".")
-        if name not in record and not isinstance(record.get(head), dict):
+    for name, head, rest, field in ECS:
+        if name in record:
+            value = record[name]
+        elif isinstance(record.get(head), dict):
+            value = _inside(record[head], rest)
+        else:
             continue
-        if field in fields or not isinstance(record.get(field), dict | None):
+        if value is None or field in fields or not isinstance(record.get(field), dict | None):
             continue
-        value = record[name] if name in record else _inside(record[head], rest)
         known = fit(field, value)
         if known is None:
             continue
