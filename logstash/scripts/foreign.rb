@@ -180,11 +180,8 @@ end
 
 # The value as one that the field can have; nil if it is none.
 def fit(key, value)
-  if key == "run" || key == "seq"
-    return value if key == "run" ? value.is_a?(String) : value.is_a?(Integer) && int64?(value)
-
-    return nil
-  end
+  return (value if value.is_a?(Integer) && int64?(value)) if key == "seq"
+  return (value if value.is_a?(String)) if key == "run" || key == "exc_info"
   return level(value) if key == "level"
   return integer(value) if @integers.include?(key)
 

@@ -167,7 +167,7 @@ def search(invocation: Invocation, /, **given: Any) -> int:
         code = _answer(store, options, invocation)
         if code == NOTHING_FOUND and invocation.interactive:
             with suppress(QueryError, StoreUnavailable):  # a hint, and no reason to fail
-                click.echo(f"shipper: {_why_nothing(store, options.selection.query)}", err=True)
+                _say_why_nothing(store, options.selection)
     return code
 
 
@@ -191,16 +191,24 @@ def _answer(store: Store, options: SearchOptions, invocation: Invocation) -> int
     return code
 
 
+def _say_why_nothing(store: Store, selection: Selection) -> None:
+    if store.count(selection) == 0:  # --by may have found records without its field
+        click.echo(f"shipper: {_why_nothing(store, selection.query)}", err=True)
+
+
 def _why_nothing(store: Store, query: str) -> str:
     """Return why a query found nothing: a field that no record has, if there is one."""
     unknown = {field for field, _ in fields_of(parse(query)) if field.startswith("extra.")}
     for field in sorted(unknown)[:MAX_UNKNOWN]:
         if store.count(Selection(f"{escaped(field)}:*")) == 0:
             name = field.removeprefix("extra.")
-            likely = get_close_matches(name, [*FIELDS, *ALIASES], 1)
-            meant = f"; did you mean {likely[0]}?" if likely else ""
-            return f"no record has a field {safe(name)}{meant}"
+            return f"no record has a field {safe(name)}{_meant(name)}"
     return "no record matches"
+
+
+def _meant(name: str) -> str:
+    likely = get_close_matches(name, [*FIELDS, *ALIASES], 1)
+    return f"; did you mean {likely[0]}?" if likely else ""
 
 
 def _warn(damaged: Path, fault: str) -> None:
@@ -300,7 +308,7 @@ def _slots(
 def _nothing_has(field: str, answer: AggregateAnswer) -> int:
     if answer.total:  # perhaps the field is misspelled
         records = counted(answer.total, "record")
-        click.echo(f"shipper: none of {records} has the field {field}", err=True)
+        click.echo(f"shipper: none of {records} has the field {field}{_meant(field)}", err=True)
     return NOTHING_FOUND
 
 

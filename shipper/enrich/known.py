@@ -33,8 +33,8 @@ ECS: Final = tuple(
 # Keys that hold a level where a line has no `level`; they stay what they are besides.
 LEVEL_KEYS: Final = ("severity", "levelname", "loglevel", "log_level", "lvl")
 
-# Half of an id each: what `emit` can't have written is something else.
-_AS_WRITTEN: Final = ("run", "seq")
+# Half of an id each, which only `emit` writes; and a traceback, for which some write `true`.
+_AS_WRITTEN: Final = ("run", "seq", "exc_info")
 
 _NUMERIC: Final = frozenset(
     name for name, field in FIELDS.items() if field.kind in (FieldKind.INTEGER, FieldKind.FLOAT)

@@ -140,7 +140,7 @@ def test_by_a_field_that_no_record_has_says_so(config: Path) -> None:
     result = search(config, "--by", "eror_type")
 
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "none of 8 records has the field eror_type" in result.stderr
+    assert "none of 8 records has the field eror_type; did you mean error_type?" in result.stderr
 
 
 def test_every_counts_per_slot_with_the_empty_ones(config: Path) -> None:
@@ -273,6 +273,14 @@ def test_colours_are_for_terminals_that_want_them(config: Path) -> None:
 def test_a_terminal_says_that_nothing_was_found(config: Path, query: str, said: str) -> None:
     """A mistyped field is not mistaken for peace."""
     assert f"shipper: {said}" in on_a_terminal(config, query)
+
+
+def test_a_terminal_says_nothing_of_records_that_match(config: Path) -> None:
+    """A field that no record has is one thing, a query that no record matches another."""
+    shown = on_a_terminal(config, "level:ERROR", "--by", "lvl")
+
+    assert "none of 3 records has the field lvl; did you mean level?" in shown
+    assert "no record" not in shown
 
 
 def test_records_of_one_millisecond(tmp_path: Path) -> None:

@@ -104,6 +104,7 @@ def test_a_character_cut_in_half() -> None:
         ("message", {"text": "x"}),
         ("message", ["x"]),
         ("message", 1e300),
+        ("exc_info", True),
         ("level", [30]),
         ("level", {"name": "error"}),
         ("status_code", "404x"),
