@@ -46,7 +46,9 @@ def _check_inhibitions(
     for each in options.inhibit:
         sources = {rule.name for rule in rules if fnmatchcase(rule.name, each.source)}
         if not sources:
-            yield warning(place, f"{each.source} is no rule", "correct source, or remove the entry")
+            yield warning(
+                place, f"no rule is named {each.source}", "correct source, or remove the entry"
+            )
         for name in sorted(sources & free) if not each.from_text else ():
             yield warning(
                 place,
@@ -61,5 +63,5 @@ def _check_inhibitions(
                 place,
                 f"the list replaces the default one, in which {lost.source} muted "
                 f"{', '.join(lost.targets)}",
-                "add that entry, or ignore this if people shall be notified of both",
+                "add that entry, or ignore this if people should be notified of both",
             )

@@ -26,8 +26,8 @@ KINDS = ("parquet", "ndjson", "csv")
 @click.argument("query", nargs=-1)
 @moment_option("--since", "From this time on: 15m, 2h, 7d (ago) or ISO 8601.")
 @moment_option("--until", "Before this time: 15m, 2h, 7d (ago) or ISO 8601.")
-@click.option("--force", is_flag=True, help="Replace the file if it is there.")
-@duration_option("--timeout", "Longest time for the export.", default="1h")
+@click.option("--force", is_flag=True, help="Replace an existing file.")
+@duration_option("--timeout", "Time limit of the export.", default="1h")
 @invoked
 def export(  # noqa: PLR0913 - one parameter per option
     invocation: Invocation,

@@ -143,7 +143,7 @@ class SearchOptions:
     "--json.",
 )
 @click.option("--follow", is_flag=True, help="Show new records as they arrive, until Ctrl-C.")
-@duration_option("--timeout", "Longest time for an answer of the embedded store.", default="60s")
+@duration_option("--timeout", "Time limit of the query in the embedded store.", default="60s")
 @click.option(
     "--partial",
     is_flag=True,

@@ -40,7 +40,7 @@ MAX_CELL = 100  # characters of a value in a table
     show_default=True,
     help="How the rows are printed; json: one object per line.",
 )
-@duration_option("--timeout", "Longest time for the answer.", default="60s")
+@duration_option("--timeout", "Time limit of the query.", default="60s")
 @invoked
 def sql(invocation: Invocation, /, statement: str, kind: str, timeout: int) -> int:
     """

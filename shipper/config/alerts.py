@@ -202,8 +202,9 @@ class InhibitOptions:
     )
     from_text: bool = option(
         SWITCH,
-        "`true`: also a source rule that searches text which clients can write (a message, a path) "
-        "and is bound to no logger, dataset or `error_type` mutes the others.",
+        "By default, a source rule whose query searches text that clients can write (a message, a "
+        "path) mutes nothing, unless the query also requires a logger, dataset or `error_type`. "
+        "`true`: such a rule mutes the others, too.",
         default="false",
     )
 

@@ -231,7 +231,7 @@ class Gunzipped:
             if data is None or self._measured > limit:
                 self._size = min(self._measured, limit)
                 if data is not None:
-                    self.fault = f"it stands for more than {limit} bytes"
+                    self.fault = f"it decompresses to more than {limit} bytes"
                 self._rewind()
         return taken
 

@@ -84,7 +84,7 @@ class UnreadableFiles:
                 del self._never_read[path]
                 self.times.pop(path, None)
                 log.error(
-                    "%s could not be read for %.0f s; the watermark does not wait for it any more",
+                    "%s could not be read for %.0f s; the watermark no longer waits for it",
                     path,
                     now - since,
                 )

@@ -49,7 +49,7 @@ def test_a_list_of_ones_own_says_what_it_no_longer_mutes() -> None:
     assert any("database_disconnected muted error_*" in fault for fault in faults)
     assert not any("shipper_silent muted" in fault for fault in faults)
     (unknown, *_) = found(ROOT / "config/rules", dataclasses.replace(own, source="nosuch"))
-    assert "nosuch is no rule" in unknown.fault
+    assert "no rule is named nosuch" in unknown.fault
 
 
 def test_a_broken_rule_file_is_an_error(tmp_path: Path) -> None:

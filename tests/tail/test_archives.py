@@ -110,7 +110,7 @@ def test_a_gzip_that_stands_for_too_much_is_read_to_a_limit(
     assert bomb is not None
     limit = max(100_000, 10 * path.stat().st_size)
     assert bomb.size(bomb.stat()) == limit
-    assert bomb.fault == f"it stands for more than {limit} bytes"
+    assert bomb.fault == f"it decompresses to more than {limit} bytes"
     assert len(bomb.read_at(1 << 20, limit - 10)) == 10
     bomb.close()
 
