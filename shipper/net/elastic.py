@@ -40,6 +40,8 @@ try:
         Urllib3HttpNode,
     )
     from urllib3 import HTTPSConnectionPool
+
+    from shipper.net.bounded import BoundedHttp, BoundedHttps
 except ModuleNotFoundError as error:
     raise ShipperError(
         "the client of Elasticsearch is not installed",
@@ -209,6 +211,8 @@ class _Node(Urllib3HttpNode):
 
     def __init__(self, config: NodeConfig) -> None:
         super().__init__(config)
+        is_tls = isinstance(self.pool, HTTPSConnectionPool)
+        self.pool.ConnectionCls = BoundedHttps if is_tls else BoundedHttp
         if config.ssl_context is not None and isinstance(self.pool, HTTPSConnectionPool):
             self.pool.ca_certs = None  # or those of certifi are trusted too
 
