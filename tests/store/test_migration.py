@@ -90,3 +90,22 @@ def test_an_index_in_use_is_not_converted(index: Path) -> None:
     with pytest.raises(StoreUnavailable, match="another shipper"):
         [*migrate(index)]
     os.close(lock)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "fault"),
+    [
+        ("meta.json", "{", "cannot read the index at"),
+        ("part.json", '{"version": 1, "commits_before": 0}', "it has the schema 1, not 2"),
+    ],
+)
+def test_a_part_that_cannot_be_read_is_an_error(
+    index: Path, file: str, content: str, fault: str
+) -> None:
+    """Nothing is converted, and the index stays where it is."""
+    (index / "part-00000001" / file).write_text(content)
+
+    with pytest.raises(StoreUnavailable, match=fault):
+        [*migrate(index)]
+    assert (index / "part-00000001").is_dir()
+    assert not index.with_name("index.migrating").exists()

@@ -11,17 +11,16 @@ from __future__ import annotations
 
 import os
 from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-from tantivy import Order
 
 from shipper.errors import StoreUnavailable
 from shipper.files import open_locked, sync
 from shipper.store.embedded.writer import EmbeddedWriter
 from shipper.store.tantivy_migration.hits import read_hits
-from shipper.store.tantivy_migration.schema import ORDER_BITS
-from shipper.store.tantivy_migration.view import PartView, PartViews
+from shipper.store.tantivy_migration.parts import IndexPart, open_parts
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -52,12 +51,12 @@ def migrate(index: Path) -> Generator[tuple[int, int]]:
                 f"cannot convert the index {index}: another shipper is writing to it",
                 "stop the shipper first",
             ) from error
-        views = PartViews(index).current()
-        total = sum(view.searcher.num_docs for view in views)
+        parts = open_parts(index)
+        total = sum(part.searcher.num_docs for part in parts)
         writer = EmbeddedWriter(new, keep_seconds=FOREVER, max_bytes=1 << 60)
         try:
             done = writer.documents
-            for commit, hits in _portions(views, writer.commit):
+            for commit, hits in _portions(parts, writer.commit):
                 _store(writer, commit, hits)
                 done += len(hits)
                 yield done, total
@@ -83,14 +82,12 @@ def _document(hit: Hit) -> dict[str, object]:
     return {name: value for name, value in hit.source.items() if name != "timestamp"}
 
 
-def _portions(views: Sequence[PartView], after: int) -> Iterator[tuple[int, list[Hit]]]:
+def _portions(parts: Sequence[IndexPart], after: int) -> Iterator[tuple[int, list[Hit]]]:
     """Return portions of whole commits that come after a commit, with the number of the last."""
     hits: list[Hit] = []
-    for view in views:
-        query = view.between("_order", (after + 1) << ORDER_BITS, None)
-        places = view.first(query, "_order", view.count(query), Order.Asc)
-        for commit, group in groupby(places, key=lambda place: place[0] >> ORDER_BITS):
-            hits += read_hits([(view, address) for _, address in group])
+    for part in parts:
+        for commit, group in groupby(part.after(after), key=itemgetter(0)):
+            hits += read_hits(part, [address for _, address in group])
             last = commit
             if len(hits) >= PORTION:
                 yield last, hits

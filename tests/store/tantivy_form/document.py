@@ -22,10 +22,10 @@ from msgspec import Raw
 from shipper.fields import FIELDS, FieldKind
 from shipper.splice import END
 from shipper.store import untyped
-from shipper.store.tantivy_migration import envelope
-from shipper.store.tantivy_migration.schema import FLOATS, magnitude_column
+from shipper.store.tantivy_migration.schema import FLOATS, HAS
 from shipper.times import EARLIEST, LATEST, parse_period
 from tests.store.tantivy_form.number_order import magnitude
+from tests.store.tantivy_form.schema import MAX_BYTES, WITHOUT_COLUMN, magnitude_column
 
 # tantivy takes a string inside JSON that looks like a time for one, and keeps only its second.
 # Behind this mark it stays a string.
@@ -242,7 +242,7 @@ class Encoder:
             number = self._by_text.get(text)
             if number is None:
                 number = max(self._by_text.values(), default=-1) + 1
-                document.definition = envelope.term(number, text)
+                document.definition = f"{number}\t{text}"
                 self._by_text[text] = number
                 self._defined = text
             self._by_parts[parts] = number
@@ -263,7 +263,7 @@ class Encoder:
 
 
 def _presence(document: Any) -> tuple[bool, bool, bool]:
-    """Return which of the fields `envelope.WITHOUT_COLUMN` the document has."""
+    """Return which of the fields `WITHOUT_COLUMN` the document has."""
     return (
         document.message is not None,
         document.exc_info is not None,
@@ -307,10 +307,10 @@ def _envelope_text(*parts: Any) -> str:
         "log": _object(file=file, stream=stream),
         "data_stream": data_stream,
     }
-    has = [name for name, there in zip(envelope.WITHOUT_COLUMN, parts[9:], strict=True) if there]
-    content = {envelope.HAS: has, **(_object(**objects) or {})}
+    has = [name for name, there in zip(WITHOUT_COLUMN, parts[9:], strict=True) if there]
+    content = {HAS: has, **(_object(**objects) or {})}
     text = msgspec.json.encode(content, order="deterministic").decode()
-    if len(text.encode()) > envelope.MAX_BYTES:
+    if len(text.encode()) > MAX_BYTES:
         raise ValueError("host, service, event, error, log and data_stream are too large together")
     return text
 

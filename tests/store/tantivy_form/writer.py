@@ -6,9 +6,9 @@ import os
 from typing import TYPE_CHECKING
 
 from shipper.files import open_locked
-from shipper.store.tantivy_migration import parts
 from shipper.store.tantivy_migration.schema import ORDER_BITS
 from tests.store.tantivy_form.document import Encoder
+from tests.store.tantivy_form.schema import create_part, open_part
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,12 +23,12 @@ class OldWriter:
     def __init__(self, path: Path) -> None:
         path.mkdir(exist_ok=True)
         self._lock = open_locked(path / "lock", wait=False)
-        self._part = parts.create_part(path, 1, 0)
+        self._part = create_part(path)
         self._encoder = Encoder({})
         self.commit = 0
 
     def write(self, ids: Sequence[str], docs: Sequence[bytes], times: Sequence[int]) -> None:
-        writer = parts.open_index(self._part).writer(HEAP_BYTES, 1)
+        writer = open_part(self._part).writer(HEAP_BYTES, 1)
         self.commit += 1
         for index, (origin, doc, ms) in enumerate(zip(ids, docs, times, strict=True)):
             order = (self.commit << ORDER_BITS) + index
