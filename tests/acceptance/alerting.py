@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -120,12 +121,13 @@ class Alerting:
         return process.wait(LIMIT_SECONDS)
 
     def heard(self, name: str) -> Counter[str]:
-        """Count by key what the webhook, or by text what the chat was told."""
+        """Count what came: to the webhook by key, to the chat by its text but for the age."""
         if name == "hook":
             found = [each for each in self.posts.posted if each.path == "/hook"]
             return Counter(each.headers["webhook-id"] for each in found)
         found = [each for each in self.posts.posted if each.path == "/slack"]
-        return Counter(json.loads(each.body)["attachments"][0]["text"] for each in found)
+        texts = (json.loads(each.body)["attachments"][0]["text"] for each in found)
+        return Counter(re.sub(r", [^,\n]* ago", "", text) for text in texts)
 
     def wait(self, is_so: Callable[[], bool]) -> None:
         """Wait until it is so."""

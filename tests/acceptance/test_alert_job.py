@@ -166,7 +166,7 @@ def test_people_act_from_the_command_line(site: Alerting) -> None:
 
     listed = site.call("alerts", "list")
     assert incident.id in listed.stdout
-    assert "answer in 1" in listed.stdout
+    assert "acknowledge in 1" in listed.stdout
     assert site.call("alerts", "silence", "rule=err*", "--for", "1h").returncode == 0
     assert "rule=err*" in site.call("alerts", "silence").stdout
     site.wait(lambda: "muted" in site.call("alerts", "list").stdout)
