@@ -115,7 +115,7 @@ def test_a_gzip_that_stands_for_too_much_is_read_to_a_limit(
     bomb.close()
 
 
-@pytest.mark.parametrize("data", [b"", gzip.compress(b"")])
+@pytest.mark.parametrize("data", [b"", gzip.compress(b"", mtime=0)])
 def test_a_sparse_gzip_costs_nothing(tmp_path: Path, taken: list[int], data: bytes) -> None:
     """The padding behind the members may be a hole of 2 TiB."""
     path = tmp_path / "a.gz"
