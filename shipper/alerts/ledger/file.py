@@ -102,7 +102,8 @@ class LedgerFile:
                 raise
         except OSError as error:
             raise DataFolderError(
-                f"cannot use {path}: {error.strerror}", "correct its rights or set another data_dir"
+                f"cannot use {path}: {error.strerror}",
+                "correct its permissions or set another data_dir",
             ) from error
 
     def _prepare(self) -> None:
