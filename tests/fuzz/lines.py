@@ -131,11 +131,16 @@ def _plain(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _starts(data: bytes, limit: int) -> list[int]:
-    """Return the offsets of the lines, but of blank ones that are not longer than the limit."""
+    """
+    Return the offsets of the lines, but of blank ones that are not longer than the limit.
+
+    A line begins behind the NUL bytes of a hole.
+    """
     starts, offset = [], 0
     for line in data.split(b"\n"):
-        if line.strip() or len(line) > limit:
-            starts.append(offset)
+        text = line.lstrip(b"\0")
+        if text.strip() or len(text) > limit:
+            starts.append(offset + len(line) - len(text))
         offset += len(line) + 1
     return starts
 
