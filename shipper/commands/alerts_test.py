@@ -25,6 +25,7 @@ from shipper.commands.invocation import Invocation, examples, invoked
 from shipper.config.main import load
 from shipper.enrich.classify import Traits, classify
 from shipper.errors import ConfigError
+from shipper.fields import level_of
 from shipper.store.embedded.writer import EmbeddedWriter
 from shipper.store.opening import open_embedded
 from shipper.times import iso
@@ -146,6 +147,8 @@ def _run(rule: Rule, file: CaseFile, case: Case) -> list[CaseChange]:
 
 def _line(document: Mapping[str, Any], seq: int, time: int) -> bytes:
     """Return a record as the shipper stores it: with dataset and category, unless it has them."""
+    if "level" in document:
+        document = {**document, "level": level_of(str(document["level"]))}
     found = classify(
         Traits(
             logger=document.get("logger", ""),

@@ -55,6 +55,14 @@ def test_a_case_that_goes_as_it_says_is_good(folder: Path) -> None:
     assert result.exit_code == 0
 
 
+@pytest.mark.parametrize("level", ["error", "err", "50"])
+def test_a_level_of_a_case_has_the_name_that_is_stored(folder: Path, level: str) -> None:
+    """A case may call a level as the application does; the shipper stores one name."""
+    (folder / "tests/errors.yml").write_text(CASE.replace("level: ERROR", f"level: {level}"))
+
+    assert run_tests(folder).exit_code == 0
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
