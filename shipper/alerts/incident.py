@@ -60,6 +60,7 @@ class Incident:
     from a past that nobody could know of. `late` marks what was found after the fact, when a host
     or the job caught up. `muted_by` names the silence, maintenance window or incident for which
     nobody is notified; `catching_up`: nobody is yet, for windows that were missed are being judged.
+    `before` is the resolved incident that a pending one may turn out not to follow.
     """
 
     id: str
@@ -81,6 +82,7 @@ class Incident:
     late: bool = False
     relapses: int = 0
     catching_up: bool = False
+    before: Incident | None = None
 
     @property
     def muted(self) -> str | None:

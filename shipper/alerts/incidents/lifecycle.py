@@ -7,7 +7,8 @@ same incidents, whenever they are judged.
 
     breach   opens an incident (pending); after `for` it fires; of one that fires, it is the last
              number known, and it takes back a beginning end
-    ok       drops what is pending; what fires is resolved when it has been ok for `keep_firing`
+    ok       drops what is pending, and the incident before it is remembered again; what fires is
+             resolved when it has been ok for `keep_firing`
     ok, but without hosts that are late (`Verdict.waiting`)
              drops what is pending, and never resolves: the breach may be theirs
 
@@ -127,6 +128,7 @@ def _open(
         verdict=verdict,
         late=verdict.late,
         relapses=before.relapses + 1 if before is not None and relapse else 0,
+        before=before,
     )
     opened = Transition(incident, Change.OPENED, now)
     after, fired = _fire_if_due(incident, terms, now)
@@ -144,7 +146,7 @@ def _fire_if_due(incident: Incident, terms: LifecycleTerms, now: int) -> Step:
     if incident.phase is not Phase.PENDING or now - incident.opened_at < terms.for_ms:
         return incident, ()
     flapping = incident.relapses >= RELAPSES
-    after = replace(incident, phase=Phase.FIRING, fired_at=now, flapping=flapping)
+    after = replace(incident, phase=Phase.FIRING, fired_at=now, flapping=flapping, before=None)
     note = f"flapping: back {incident.relapses} times within an hour each" if flapping else ""
     return after, (Transition(after, Change.FIRED, now, note),)
 
@@ -153,7 +155,7 @@ def _calm_down(before: Incident, verdict: Verdict, terms: LifecycleTerms, now: i
     if now <= before.verdict.window.end:
         return before, ()
     if before.phase is Phase.PENDING:
-        return resolve(before, BY_RULE, now, verdict.reason)
+        return before.before, resolve(before, BY_RULE, now, verdict.reason)[1]
     if verdict.waiting:
         return before, ()
     since = now if before.ok_since is None else before.ok_since

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from shipper.alerts.backtest.backtest import backtest, verdicts
 from shipper.alerts.backtest.history import HistorySpan, read_history
-from shipper.alerts.incident import Incident, Transition
-from shipper.alerts.incidents.lifecycle import is_open, step
+from shipper.alerts.incident import Transition
+from shipper.alerts.incidents.tracks import Standings
 from shipper.alerts.judge.evaluate import judge, terms_of
 from shipper.alerts.judge.measure import Asked, measure
 from shipper.alerts.rules.rule import Rule
@@ -106,16 +106,12 @@ def live(store: Store, rule: Rule) -> tuple[list[Verdict], list[Transition]]:
     """Judge window by window, as the job does when each of them ends."""
     found: list[Verdict] = []
     made: list[Transition] = []
-    incidents: dict[Group, Incident | None] = {}
+    standings = Standings({})
     measured = measure(store, [Asked(rule, end) for end in SPAN.ends(rule)])
     for measurement in measured:
         found += judge(measurement)
-        expected = [group for group, incident in incidents.items() if is_open(incident)]
-        for verdict in judge(measurement, expected):
-            before = incidents.get(verdict.group)
-            now = measurement.asked.end
-            incidents[verdict.group], steps = step(before, verdict, terms_of(rule), now)
-            made += steps
+        for verdict in judge(measurement, standings.open_groups(), standings.ended()):
+            made += standings.take(verdict, terms_of(rule))
     return found, made
 
 

@@ -150,3 +150,20 @@ def test_the_same_records_make_the_same_incident() -> None:
     assert elsewhere is not None
     assert elsewhere.id != one.id
     assert one.phase is Phase.FIRING
+
+
+def test_what_is_dropped_leaves_the_incident_before_it() -> None:
+    """A blip that never fires is no reason to forget where the last incident ended."""
+    terms = LifecycleTerms(Severity.HIGH, for_ms=2 * MINUTE)
+    resolved, _ = live_through("bbbo", terms)
+    assert resolved is not None
+    assert resolved.phase is Phase.RESOLVED
+
+    pending, _ = live_through("b", terms, resolved, START + 10 * MINUTE)
+    after, told = live_through("o", terms, pending, START + 11 * MINUTE)
+
+    assert [each.change for each in told] == [Change.DROPPED]
+    assert after == resolved
+    fired, _ = live_through("bbb", terms, resolved, START + 20 * MINUTE)
+    assert fired is not None
+    assert (fired.phase, fired.relapses, fired.before) == (Phase.FIRING, 1, None)
