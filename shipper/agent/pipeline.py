@@ -35,6 +35,7 @@ from shipper.enrich.enricher import Enricher
 from shipper.errors import OutputUnavailable, ShipperError
 from shipper.process import data_folder
 from shipper.registry.receipts import receipt_of
+from shipper.splice import Spliced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -158,7 +159,7 @@ class Pipeline:
         self._telemetry.count(block, events, len(events) - len(kept))
         crashpoints.reached(CrashPoint.ENRICHED)
         content = prepare(kept, self._output, block.read_at)
-        size = len(block.data)
+        size = len(block.data) if isinstance(kept, Spliced) else sum(map(len, kept.docs))
         return self._hand_over(
             QueuedBlock(content, block.file, block.end, size, kept.origins, read, block.last)
         )

@@ -79,8 +79,8 @@ class DeliveryOptions:
     )
     queue_bytes: int = option(
         SIZE.between("64 KiB", "1 GiB"),
-        "Maximum size of the log lines between reading and publishing. When it is reached, reading "
-        "pauses.",
+        "Maximum size of the records between reading and publishing: their lines, or the documents "
+        "made of lines that emit did not write. When it is reached, reading pauses.",
         default="4 MiB",
     )
     backoff_seconds: float = option(

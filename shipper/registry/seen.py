@@ -9,8 +9,8 @@ saves the positions, and a new process starts with it as both.
 
 The numbers of a run arrive nearly in order and nearly without gaps, from several files at
 different speeds. They are held in chunks of 4,096. A chunk takes one byte a number while it fills,
-nothing once it is full; it is compressed when it is far behind the newest number, or when other
-runs are busy. (One byte a number is faster than one bit: a test or a mark is a single index
+nothing once it is full; it is compressed when it is far from the last number, or when other runs
+are busy. (One byte a number is faster than one bit: a test or a mark is a single index
 operation in Python.) Memory is bounded by gaps and runs, not by records.
 
 On disk there is a row per chunk: its 4,096 bytes (1 = accepted) deflated (RFC 1950), nothing for a
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 SIZE = 4096
 FULL = b"\1" * SIZE
-SETTLED = 64  # chunks behind the newest number before one with gaps is packed: 256 KiB a run
+SETTLED = 64  # chunks from the last number on either side that are not packed: 512 KiB a run
 BUSY_RUNS = 64  # runs whose chunks are not packed: the processes that write now
 
 
@@ -97,12 +97,12 @@ class RunNumbers:
         return chunk
 
     def _settle(self, newest: int) -> None:
-        """Free the chunks that are full, pack those far behind the newest number."""
+        """Free the chunks that are full, pack those far from the last number."""
         for index in list(self._filling):
             chunk = self._chunks[index]
             if chunk.find(0) < 0:
                 self._chunks[index] = b""
-            elif index < newest - SETTLED:
+            elif abs(index - newest) > SETTLED:
                 self._chunks[index] = _pack(chunk)
             else:
                 continue
@@ -151,13 +151,14 @@ class Seen:
     def __init__(self) -> None:
         self._runs: dict[str, RunNumbers] = {}
         self._busy: dict[str, None] = {}  # the run that was used last comes last
+        self._changed: dict[str, None] = {}  # runs, since the last call of `changes`
 
     def accept(self, run: str, numbers: Sequence[int]) -> list[int]:
         """Add numbers of a run; return those that were there before."""
         if not numbers:
             return []
         self._busy.pop(run, None)
-        self._busy[run] = None
+        self._busy[run] = self._changed[run] = None
         if len(self._busy) > BUSY_RUNS:
             idle = next(iter(self._busy))
             del self._busy[idle]
@@ -166,7 +167,9 @@ class Seen:
 
     def changes(self) -> Iterator[SeenRow]:
         """Yield the rows that changed since the last call."""
-        for run, numbers in self._runs.items():
+        changed, self._changed = self._changed, {}
+        for run in changed:
+            numbers = self._runs[run]
             for chunk, data in numbers.changes():
                 yield SeenRow(run, numbers.low, chunk, data)
 

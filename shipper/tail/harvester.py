@@ -49,6 +49,7 @@ SETTLE_SECONDS = 5.0  # a writer that still has a rotated file open has come bac
 PEEK = 4096  # bytes of what is not read in which the time of the next record is looked for
 
 STEP = 1 << 20  # bytes looked at in one go for the end of a line that is too long
+BLOCK_LINES = 8192  # of a block; shorter lines than usual become far more than their bytes
 SEARCH_BYTES = 16 << 20  # of all bytes looked at for it in one call
 NULS = bytes(4096)  # as many before a line are passed over; fewer are enrichment's
 
@@ -201,7 +202,7 @@ class Harvester:
             return self._skip_nuls(now=now, read_at=read_at)
         if self.position + len(data) == known_end:
             return self._block(data, read_at=read_at, now=now)
-        whole = data.rfind(b"\n") + 1
+        whole = _end_of_lines(data)
         if not whole and (len(data) == window or self._looked_to > self.position):
             return self._long_line(now=now, read_at=read_at)
         if not whole:
@@ -378,6 +379,16 @@ def _search(
         offset += len(data)
         left -= len(data)
     return None, offset, False
+
+
+def _end_of_lines(data: bytes) -> int:
+    """Return where the last whole line ends that a block may have; 0 if there is none."""
+    if data.count(b"\n") <= BLOCK_LINES:
+        return data.rfind(b"\n") + 1
+    end = 0
+    for _ in range(BLOCK_LINES):
+        end = data.index(b"\n", end) + 1
+    return end
 
 
 def _newline_in(data: bytes) -> int:

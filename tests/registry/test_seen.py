@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -139,3 +140,35 @@ def test_two_files_at_a_different_pace() -> None:
         met += numbers.accept(list(range(start, min(start + 1000, 20 * SIZE))))
     assert met == errors
     assert numbers.low == 20
+
+
+@pytest.mark.parametrize("step", [-3 * SIZE, 3 * SIZE])
+def test_scattered_numbers_take_little_room(step: int) -> None:
+    """Numbers that rise or fall by more than a chunk are kept packed, whatever their order."""
+    numbers, count = RunNumbers(), 4 * SETTLED
+    for index in range(count):
+        numbers.accept([4 * count * SIZE + index * step])
+
+    held = sum(len(chunk) for chunk in numbers._chunks.values())
+    assert held < (SETTLED + 2) * SIZE + 64 * count
+
+
+def test_a_save_looks_at_what_changed_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that nothing was added to costs a save nothing, however many there are."""
+    seen = Seen()
+    looked: list[RunNumbers] = []
+    changes = RunNumbers.changes
+
+    def counted(run: RunNumbers) -> Iterator[tuple[int, bytes]]:
+        looked.append(run)
+        return changes(run)
+
+    monkeypatch.setattr(RunNumbers, "changes", counted)
+    for number in range(100):
+        seen.accept(f"run {number}", [0])
+    assert len([*seen.changes()]) == 100
+    looked.clear()
+    seen.accept("run 7", [1])
+
+    assert [row.run for row in seen.changes()] == ["run 7"]
+    assert len(looked) == 1

@@ -338,3 +338,10 @@ def test_nuls_at_the_end_of_a_rotated_file(reading: Reading) -> None:
     reading.now += SETTLE_SECONDS
     assert [(block.data, block.end) for block in reading.blocks()] == [(b"", 20_004)]
     assert reading.harvester.position == reading.harvester.size
+
+
+def test_a_block_has_so_many_lines(reading: Reading, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Very short lines come in more blocks: each line becomes a document of its own."""
+    monkeypatch.setattr(harvester, "BLOCK_LINES", 3)
+    put(reading, b"\n".join([*[b"1", b"2", b"3", b"4", b"5", b"6", b"7"], b"half"]))
+    assert reading.text() == [(b"1\n2\n3\n", False), (b"4\n5\n6\n", False), (b"7\n", False)]
