@@ -11,6 +11,7 @@ A thread makes pieces of the commits, merges them, and drops old ones; no batch 
 
 from __future__ import annotations
 
+import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from shipper.config.main import Config
     from shipper.deliver.batch import Batch
     from shipper.splice import Spliced
+
+log = logging.getLogger(__name__)
 
 NICE: Final = 10
 
@@ -124,8 +127,12 @@ class EmbeddedIndex(IndexPreparer):
             raise OutputUnavailable(failed.fault, failed.remedy) from failed
 
     def close(self) -> None:
-        """Close the store."""
+        """Make the last pieces, which takes a second at most, and close the store."""
         self._side_work.close()
+        try:
+            self._writer.make_pieces()
+        except StoreUnavailable as error:
+            log.warning("commits are left for the next start: %s", error)
         self._writer.close()
 
 

@@ -2,9 +2,9 @@
 The side work of a writer: commits become pieces, pieces are merged, old ones are dropped.
 
 It runs in a thread of its own beside `store`, and no call of `store` waits for it, unless it falls
-behind by `BEHIND` pieces. It only ever adds a piece that replaces others, and removes what is
-replaced or too old (layout.py); so it may be stopped or killed anywhere. What is replaced
-stays for half a minute: a reader that has just listed the folder can still read it.
+behind by `BEHIND` pieces: then `store` makes them. It only ever adds a piece that replaces others,
+and removes what is replaced or too old (layout.py); so it may be stopped or killed anywhere. What
+is replaced stays for half a minute: a reader that has just listed the folder can still read it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 GRACE_MS: Final = 30_000  # for a reader that has listed the folder
-BEHIND: Final = 50  # pieces to make; then `store` makes them, and waits
+BEHIND: Final = 10  # pieces to make: what a reader reads of commits takes a second then
 SMALLEST_EXTENT_MS: Final = 60_000
 
 
@@ -54,7 +54,7 @@ class Compactor:
         self._working: duckdb.DuckDBPyConnection | None = None  # the cursor of the side work
         self._running = Lock()
         self._opening = Lock()
-        self._stopped = False
+        self._stopped = self._merging = False
         self._unfit: set[Path] = set()  # too large for the memory, with others or alone
 
     def retain(self, now_ms: int) -> None:
@@ -114,10 +114,10 @@ class Compactor:
             return cursor_of(self._connection)
 
     def stop(self) -> None:
-        """End a running merge soon; there are no others after it."""
+        """End a running merge soon; no other follows, only pieces are made from now on."""
         self._stopped = True
         with self._opening:
-            if self._working is not None:
+            if self._merging and self._working is not None:
                 self._working.interrupt()
 
     def close(self) -> None:
@@ -165,7 +165,11 @@ class Compactor:
             files = next_merge(layout.list_writer(self._folder), self._limits, self._unfit)
             if not files:
                 return
-            self._make(files)
+            self._merging = True
+            try:
+                self._make(files)
+            finally:
+                self._merging = False
             if self._commits.pieces_due() >= 1:
                 self._make_pieces(self._pending())
 

@@ -186,7 +186,7 @@ class EmbeddedWriter:
         return self._commits.pieces_due() >= 1
 
     def stop(self) -> None:
-        """Make a call of `retain` in another thread end soon."""
+        """Make a call of `retain` in another thread end soon; from now on nothing is merged."""
         self._compactor.stop()
 
     def size_bytes(self) -> int:
