@@ -166,7 +166,7 @@ def table(rule: Rule, months: int, seed: int) -> Iterator[str]:
         none = " " * 13 * len(LENGTHS)
         yield f"{rate:>10}   none {none} {'':>7} {sum(quiet) / months:>7.2f}"
         for share in SHARES:
-            if share > limit:
+            if share > limit + 1e-9:
                 yield f"{rate:>10} {share:>6.0%} {_figures(chance, rule, rate, share)}"
 
 
