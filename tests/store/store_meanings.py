@@ -50,6 +50,7 @@ MEANINGS: dict[str, Predicate] = {
     "level: ERROR": ERROR,
     # as Kibana's language, Lucene and SQL write it
     "level : error": ERROR,
+    'level : ("ERROR" or "CRITICAL")': any_of(ERROR, has("level", "CRITICAL")),
     "level : ERROR and status_code >= 500": all_of(ERROR, within("status_code", 500, INF)),
     "status_code>=500": within("status_code", 500, INF),
     "duration_ms < 10": within("duration_ms", -INF, 9.999),
@@ -205,6 +206,8 @@ MEANINGS: dict[str, Predicate] = {
     "error.category:IN [user server]": any_of(
         has("error.category", "user"), has("error.category", "server")
     ),
+    "error.message:boom": has("error.message", "boom"),
+    "error.message:b*": like("error.message", "b.*"),
     "service.version:1.0.0": has("service.version", "1.0.0"),
     "service.version:2": has("service.version", "2"),
     "service.version:[0 TO 3]": no(everything),

@@ -150,6 +150,7 @@ HOSTILE = [
         44, client_ip="10.0.77.3", extra={"zero": -0.0, "peer": "172.18.0.9", "net": "10.0.0.0/8"}
     ),
     record(45, client_ip="10.1.0.1", extra={"zero": 0, "peer": ["172.32.0.1", "172.16.0.1"]}),
+    record(47, error={"category": "server", "message": "boom"}),
     record(46, client_ip="100.0.0.1", level="WARN", extra={"zero": "-0.0", "peer": "172.1"}),
 ]
 
