@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import msgspec
 
 from shipper.audit.account import WINDOW, Account, DroppedBytes, UnreadLines
 from shipper.deliver.deadletters import DeadLetters
 from shipper.enrich.origin import is_run, is_seq
+from shipper.files import open_regular
 from shipper.process import data_folder
 from shipper.registry.seen import SIZE, RunNumbers
 from shipper.registry.snapshot import read_snapshot
-from shipper.tail.content import GZIP
+from shipper.tail.content import GZIP, data_from
 from shipper.tail.discovery import Patterns
 from shipper.tail.holds import read_holds
 from shipper.tail.inventory import list_files
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from shipper.config.main import Config
     from shipper.registry.records import FileRecord
 
+LINE_BYTES = 1 << 20  # of a line, where a record is looked for
 CHUNKS = WINDOW // SIZE  # of the registry, in a window of the audit
 
 
@@ -102,12 +104,12 @@ class _Unread:
     def read(self, name: str, path: str, offset: int) -> UnreadLines:
         """Count what a file has from an offset on: nothing if it cannot be read (any more)."""
         try:
-            with open(path, "rb") as file:
+            with open(open_regular(path, follow=True), "rb") as file:
                 size = os.fstat(file.fileno()).st_size
                 if size <= offset:
                     return UnreadLines(name, 0, 0)
                 file.seek(offset)
-                lines = self._count(file)
+                lines = self._count(_lines(file))
                 return UnreadLines(name, size - offset, lines)
         except OSError:
             return UnreadLines(name, 0, 0)
@@ -124,3 +126,19 @@ class _Unread:
                 if is_run(origin.run) and is_seq(origin.seq):
                     self.numbers[origin.run].add(origin.seq)
         return count
+
+
+def _lines(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield lines, of a long one its beginning as a line; holes in the file cost nothing."""
+    is_inside = False  # of a line whose beginning was yielded
+    while line := file.readline(LINE_BYTES):
+        is_whole, is_cut = line.endswith(b"\n"), len(line) == LINE_BYTES
+        text = line.lstrip(b"\0")
+        if text and not is_inside:
+            yield text if is_whole or not is_cut else text + b"\n"
+        is_inside = not is_whole and bool(text or is_inside)
+        if is_cut and not text:
+            place = os.lseek(file.fileno(), 0, os.SEEK_CUR)  # of the buffer, which relies on it
+            behind = data_from(file.fileno(), file.tell())
+            os.lseek(file.fileno(), place, os.SEEK_SET)
+            file.seek(behind)

@@ -105,7 +105,7 @@ class Plain:
 
     def data_from(self, offset: int) -> int:
         """Return where the next bytes are that were written: behind a hole, or at the end."""
-        return _data_from(self.fd, offset)
+        return data_from(self.fd, offset)
 
     def stat(self) -> os.stat_result:
         """Return what the file system says of the file."""
@@ -180,7 +180,7 @@ class Gunzipped:
             self._pending = self._pending.lstrip(b"\0")  # members may be padded
         if not self._pending:
             if not self._inside:
-                self._at = _data_from(self.fd, self._at)
+                self._at = data_from(self.fd, self._at)
             self._pending = os.pread(self.fd, CHUNK, self._at)
             self._at += len(self._pending)
             return b"" if self._pending else self._rest()
@@ -246,7 +246,7 @@ class Gunzipped:
         os.close(self.fd)
 
 
-def _data_from(fd: int, offset: int) -> int:
+def data_from(fd: int, offset: int) -> int:
     """Return where the next bytes of a file are that were written, or its end."""
     try:
         return os.lseek(fd, offset, os.SEEK_DATA)
