@@ -99,6 +99,9 @@ ALIASES: dict[str, str] = {
 # The keys that may hold the time of a line, first the first.
 TIME_KEYS = ("timestamp", "@timestamp", "time", "ts", "asctime", "datetime", "@t")
 
+# From the least to the most severe.
+LEVELS_IN_ORDER = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
 # The levels of a record by the names that loggers give them: those of syslog, log4j, zap, winston,
 # PostgreSQL, and the letters of klog.
 LEVELS: dict[str, str] = {

@@ -80,6 +80,9 @@ MEANINGS: dict[str, Predicate] = {
     "level:50": ERROR,
     "level:warn": any_of(has("level", "WARNING"), has("level", "WARN")),
     "level:WARNING": has("level", "WARNING"),
+    "level >= error": any_of(ERROR, has("level", "CRITICAL")),
+    "level:>err": has("level", "CRITICAL"),
+    "level:<warn": any_of(has("level", "DEBUG"), has("level", "INFO")),
     # zero has a sign in some records
     "zero:0": has("extra.zero", 0),
     "zero:-0.0": has("extra.zero", 0),

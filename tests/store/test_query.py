@@ -68,6 +68,8 @@ def test_a_text_becomes_a_tree(text: str, tree: object) -> None:
         ("duration_ms:nan", "duration_ms is a number", 12),
         ("@timestamp:yesterday", "@timestamp is a date", 11),
         ("@timestamp:2026-02-30", "@timestamp is a date", 11),
+        ("level:>CRITICAL", "no level is beyond", 7),
+        ("level >= loud", "no level is beyond", 9),
         ("level:[A TO B]", "level is text", 7),
         ("message:[a TO b]", "message is text", 9),
         ("extra.x:[a TO b]", "a range needs numbers", 9),

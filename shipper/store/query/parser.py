@@ -28,7 +28,14 @@ from shipper.errors import QueryError
 from shipper.fields import FieldKind
 from shipper.store.query.tokens import Cursor, QuerySyntaxError, Word
 from shipper.store.query.tree import All, And, Exists, Node, Not, Or, Range
-from shipper.store.query.values import bound, find_field, is_searchable, match_word
+from shipper.store.query.values import (
+    LEVEL,
+    bound,
+    find_field,
+    is_searchable,
+    levels_beyond,
+    match_word,
+)
 
 # Where a word without a field is searched: among the words of a text, and as a whole keyword.
 BARE_TEXTS: Final = ("message", "exc_info")
@@ -204,6 +211,8 @@ class _Parser:
             cursor.take(cursor.peek())
         if cursor.at_end():
             raise self._fault("the bound is missing", f"write one, such as {field}:>5")
+        if field == LEVEL:
+            return levels_beyond(cursor.take_word(), is_lower=is_lower, included=included)
         limit = bound(field, kind, cursor.take_word(), is_lower=is_lower, included=included)
         if is_lower:
             return Range(field, kind, limit, None, lower_included=included)

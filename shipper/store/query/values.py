@@ -7,7 +7,7 @@ import re
 from ipaddress import IPv6Network, ip_network
 from typing import Final
 
-from shipper.fields import FieldKind, level_of, resolve
+from shipper.fields import LEVELS_IN_ORDER, FieldKind, level_of, resolve
 from shipper.store.query.tokens import QuerySyntaxError, Word
 from shipper.store.query.tree import Match, Node, Or, Range, Wildcard
 from shipper.times import parse_period
@@ -111,6 +111,23 @@ def bound(
             word.at, f"ranges of {field} are limited to {MAX_BOUND}", "use * instead of this bound"
         )
     return number
+
+
+def levels_beyond(word: Word, *, is_lower: bool, included: bool) -> Node:
+    """
+    Return the node for the levels from one on, or up to it.
+
+    Raises:
+        QuerySyntaxError: it is none of the five, or there is none beyond it.
+    """
+    order = LEVELS_IN_ORDER if is_lower else LEVELS_IN_ORDER[::-1]
+    level = level_of(word.text)
+    names = order[order.index(level) + (not included) :] if level in order else ()
+    if not names:
+        raise QuerySyntaxError(
+            word.at, f"no level is beyond {word.text!r}", f"use one of {', '.join(LEVELS_IN_ORDER)}"
+        )
+    return Or(tuple(Match(LEVEL, FieldKind.KEYWORD, name) for name in names))
 
 
 def _in_network(field: str, kind: FieldKind, word: Word) -> Node:
