@@ -191,22 +191,37 @@ def _mark(line: bytes) -> bytes:
 
 
 class LineCount:
-    """The number of lines of a file, counted again only after the file has changed."""
+    """
+    The number of lines of a file.
+
+    Of a file that has grown only what is new is counted, of another one of its name all of it.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._state = (0, 0)
-        self._lines = 0
+        self._file = (0, 0)
+        self._size = 0  # counted so far
+        self._newlines = 0
+        self._is_half = False  # the last line has no newline
 
     def lines(self) -> int:
         """Return the number; 0 if there is no file, or it cannot be read."""
         try:
             stat = self._path.stat()
-            state = stat.st_size, stat.st_mtime_ns
-            if state != self._state:
-                with self._path.open("rb") as file:
-                    self._lines = sum(1 for _ in file)
-                self._state = state
+            if (stat.st_dev, stat.st_ino) != self._file or stat.st_size < self._size:
+                self._file = stat.st_dev, stat.st_ino
+                self._size, self._newlines, self._is_half = 0, 0, False
+            if stat.st_size > self._size:
+                self._count()
         except OSError:
+            self._file = 0, 0
             return 0
-        return self._lines
+        return self._newlines + self._is_half
+
+    def _count(self) -> None:
+        with open(files.open_regular(self._path), "rb") as file:
+            file.seek(self._size)
+            while data := file.read(1 << 20):
+                self._size += len(data)
+                self._newlines += data.count(b"\n")
+                self._is_half = not data.endswith(b"\n")

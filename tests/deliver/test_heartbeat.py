@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -184,3 +185,23 @@ def test_letters_and_audit_are_read_from_the_data_folder(tmp_path: Path) -> None
     assert (letters.lines(), read_open_count(tmp_path / "audit.json")) == (2, 3)
     (tmp_path / "letters").write_text("a\n")
     assert letters.lines() == 1
+
+
+def test_of_letters_only_what_is_new_is_counted(tmp_path: Path) -> None:
+    """A file that grows is not read whole again; one that was replaced is."""
+    path = tmp_path / "letters"
+    path.write_bytes(b"a\nb\nhalf")
+    letters = LineCount(path)
+    assert letters.lines() == 3
+
+    with path.open("r+b") as file:
+        file.write(b"\n\n\n\n")  # where it was counted, nobody writes
+        file.seek(0, os.SEEK_END)
+        file.write(b"\nd\n")
+    assert letters.lines() == 4
+
+    (tmp_path / "new").write_bytes(b"1\n2\n3\n4\n5\n6\n7\n8\n")
+    (tmp_path / "new").rename(path)
+    assert letters.lines() == 8
+    path.unlink()
+    assert letters.lines() == 0
