@@ -105,8 +105,9 @@ class JobState:
                 yield f"the thread of alerter {each.name} has ended"
             elif now - each.turned_at >= longest_page_ms:
                 yield f"alerter {each.name} has been busy for {_for(now, each.turned_at)}"
-        if self.waiting_since is not None and now - self.waiting_since >= longest_page_ms:
-            yield f"a page has been waiting for {_for(now, self.waiting_since)}"
+        since = self.waiting_since if self.is_active else None
+        if since is not None and now - since >= longest_page_ms:
+            yield f"a page has been waiting for {_for(now, since)}"
 
 
 def _for(now: int, since: int) -> str:

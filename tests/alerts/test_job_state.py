@@ -136,7 +136,7 @@ def test_what_makes_a_job_unwell_is_named(changes: dict[str, Any], reason: str) 
 
 def test_a_job_that_stands_by_is_well() -> None:
     """It evaluates nothing, and that is as it should be."""
-    state = JobState(START - 9 * PATIENCE)
+    state = JobState(START - 9 * PATIENCE, waiting=1, waiting_since=START - 9 * PATIENCE)
 
     assert list(state.reasons(START, PATIENCE, 2 * PATIENCE)) == []
 
