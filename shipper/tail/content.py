@@ -31,6 +31,7 @@ GZIP_FORMAT = 31  # for zlib: gzip's header and trailer, the largest window
 
 MOST_RATIO = 200  # bytes of text for each byte of a gzip; logs have about 20, nothing but NUL 1030
 MOST_TEXT = 256 << 20  # of any gzip, also of one that has more for each byte
+APPROACH_BYTES = 64 << 20  # of text decompressed in one call on the way to a place in it
 ENDS_EARLY = "it ends in the middle"
 
 
@@ -50,6 +51,9 @@ class Content(Protocol):
 
     def read_at(self, length: int, offset: int) -> bytes:
         """Read at most `length` bytes; fewer only at the end."""
+
+    def approach(self, offset: int) -> bool:
+        """Do some of the work that a read there needs first; return whether it was all."""
 
     def data_from(self, offset: int) -> int:
         """Return where the next bytes are that were written: behind a hole, or at the end."""
@@ -102,6 +106,10 @@ class Plain:
     def read_at(self, length: int, offset: int) -> bytes:
         """Read at most `length` bytes; fewer only at the end."""
         return os.pread(self.fd, length, offset)
+
+    def approach(self, _offset: int) -> bool:
+        """Return True: any place is as near as another."""
+        return True
 
     def data_from(self, offset: int) -> int:
         """Return where the next bytes are that were written: behind a hole, or at the end."""
@@ -169,6 +177,21 @@ class Gunzipped:
             self._start += drop
         index = offset - self._start
         return self._buffer[index : index + length]
+
+    def approach(self, offset: int) -> bool:
+        """Decompress some of what lies before an offset; return whether it was all."""
+        if offset < self._start or self._is_measuring:
+            self._rewind()
+        self._is_measuring = False
+        goal, most = offset - KEEP, self._start + len(self._buffer) + APPROACH_BYTES
+        while (end := self._start + len(self._buffer)) < goal:
+            if end >= most:
+                return False
+            data = self._next()
+            if data is None:
+                break
+            self._buffer, self._start = data, end
+        return True
 
     def data_from(self, offset: int) -> int:
         """Return the offset: a text has no holes."""

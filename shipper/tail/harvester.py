@@ -86,7 +86,7 @@ class Harvester:
         self._looked_to = 0  # how far the end of an over-long line was looked for
         self._nuls_to = 0  # how far the end of NUL bytes was looked for
         self._nul_end = 0  # where a file ended in which nothing but they were left
-        self.is_searching = False  # for the end of a line or of NUL bytes: call `read` again
+        self.is_searching = False  # for the position, or an end: call `read` again
         self.record = record
         self.path = content.path
         self.position = record.offset
@@ -190,12 +190,13 @@ class Harvester:
         `now` is the monotonic clock in seconds, `read_at` the wall clock in epoch milliseconds.
         Call `is_same` before. Raises OSError.
         """
-        self.is_searching = False
+        self.is_searching = not self.content.approach(self.position)
         multiline = self.cutting.multiline
         window = max(block_bytes, 2 * multiline.max_bytes) if multiline else block_bytes
         known_end = self._known_end()
         wanted = min(window, (known_end or self.size) - self.position)
-        data = self.content.read_at(wanted, self.position) if wanted > 0 else b""
+        can_read = wanted > 0 and not self.is_searching
+        data = self.content.read_at(wanted, self.position) if can_read else b""
         if not data:
             return None
         if data.startswith(NULS):
@@ -347,7 +348,8 @@ class Harvester:
         """Look how far the file is; `now` is monotonic; raises OSError."""
         record, read = self.record, self.position
         size = self.content.size(self.content.stat())
-        head = self.content.read_at(PEEK, read) if size > read else b""
+        is_near = size > read and self.content.approach(read)
+        head = self.content.read_at(PEEK, read) if is_near else b""
         half = b"\n" not in head and size <= max(read + len(head), self._looked_to, self._nul_end)
         waits = half and now - self.grown_at >= SETTLE_SECONDS and size == self.size
         return Lag(record.path, read, record.offset, size, record.current_at, head, waits)

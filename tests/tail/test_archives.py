@@ -125,3 +125,22 @@ def test_a_sparse_gzip_costs_nothing(tmp_path: Path, taken: list[int], data: byt
 
     assert Archives().text_of(file, identity(file.stat)) is not None
     assert sum(taken) < 1 << 20
+
+
+def test_a_gzip_is_read_on_where_it_was_left_in_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a restart what was acked is passed over in steps, and nothing is read twice."""
+    monkeypatch.setattr(content, "APPROACH_BYTES", 2 * CHUNK)
+    lines = b"one of many lines\n" * 100_000
+    (tmp_path / "app.log.1.gz").write_bytes(gzip.compress(lines))
+    reader = Reader(tmp_path, block_bytes=1 << 20, max_line_bytes=100)
+    while not (blocks := list(reader.tailer.read(now=reader.now, wall=reader.wall))):
+        reader.scan()
+    reader.ack(blocks)
+    reader.restart()
+    rest = b""
+    for _ in range(60):
+        rest += b"".join(block.data for block in reader.take())
+    assert blocks[0].data + rest == lines
+    reader.close()

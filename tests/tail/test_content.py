@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shipper.registry.identity import identity
+from shipper.tail import content as content_module
 from shipper.tail.content import CHUNK, KEEP, Gunzipped, open_content
 
 
@@ -123,4 +124,24 @@ def test_no_gzip_at_all(tmp_path: Path) -> None:
     content = opened(tmp_path / "a.gz", b"plain text\n" * 1000)
     assert content.size(content.stat()) == 0
     assert "damaged" in str(content.fault)
+    content.close()
+
+
+def test_a_place_far_behind_is_approached_in_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each call decompresses some of what lies before it, and then the read costs nothing."""
+    monkeypatch.setattr(content_module, "APPROACH_BYTES", 3 * CHUNK)
+    text = text_of(20 * CHUNK)
+    content = opened(tmp_path / "a.gz", gzip.compress(text))
+    content.size(content.stat())
+    offset, calls = 15 * CHUNK + 7, 0
+    while not content.approach(offset):
+        calls += 1
+    assert 3 < calls < 8
+    at = content._at
+    assert content.read_at(100, offset) == text[offset : offset + 100]
+    assert content._at - at <= 2 * CHUNK
+    assert content.approach(5)
+    assert content.read_at(CHUNK, 5) == text[5 : CHUNK + 5]
     content.close()
