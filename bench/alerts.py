@@ -137,7 +137,7 @@ def records(lines: int) -> Iterator[tuple[int, Fields]]:
 
 
 def write(path: Path, lines: int) -> None:
-    """Write the records into an index of about twenty parts."""
+    """Write the records into a store, and make pieces of all of them."""
     writer = EmbeddedWriter(path, keep_seconds=10**9, max_bytes=max(lines * 200, 1 << 28))
     ids, docs, times = [], [], []
     for seq, (at, fields) in enumerate(records(lines)):
@@ -147,9 +147,11 @@ def write(path: Path, lines: int) -> None:
         times.append(at)
         if len(ids) == COMMIT:
             writer.write(ids, docs, times)
+            writer.make_pieces()
             ids, docs, times = [], [], []
     writer.write(ids, docs, times)
-    print(f"{writer.documents:,} records in {len(list(path.glob('part-*')))} parts")
+    writer.compact()
+    print(f"{writer.documents:,} records in {len(list(path.glob('*/*.parquet')))} pieces")
     writer.close()
 
 

@@ -43,7 +43,7 @@ def answer(question: Question, views: Views, view: View) -> AggregateAnswer:
         QueryError: a field or a query does not fit, or a field has too many values.
     """
     check(question.aggregations)
-    compiler = Compiler()
+    compiler = Compiler(odd=view.is_odd(question.selection))
     where = compiler.selection(question.selection)
     source = f"SELECT * FROM ({view.source(question.selection)}) WHERE {where}"
     tallies = Tallies()
@@ -120,10 +120,7 @@ class _Level:
         field, kind = field_of(aggregation)
         if kind is not FieldKind.OBJECT or field not in OBJECT_KEYS:
             return _values(aggregation, self._compiler)
-        path = self._compiler.value(field)
-        found = f"len(list_filter(_leaves, lambda x: x.k = {path})) > 0"
-        sql = f"SELECT 1 FROM ({self._source}) WHERE _leaves IS NOT NULL AND {found} LIMIT 1"
-        if self._rows(sql):
+        if self._compiler.odd:
             return _values(aggregation, self._compiler)
         column = quoted(field)
         if OBJECT_KEYS[field] == "VARCHAR[]":

@@ -76,6 +76,9 @@ COLUMNS: Final = {
 # As it is stored: times are epoch milliseconds.
 STORED: Final = {n: "BIGINT" if kind == "TIMESTAMP" else kind for n, kind in COLUMNS.items()}
 
+# Whether a record has leaves beside those of `extra`: objects of a shape that has no columns.
+IS_ODD: Final = "len(list_filter(_leaves, lambda x: NOT starts_with(x.k, 'extra.'))) > 0"
+
 
 def quoted(name: str) -> str:
     """Return a name as SQL writes it."""

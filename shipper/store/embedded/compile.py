@@ -30,9 +30,14 @@ _PARAMETER: Final = re.compile(r"\$(p\d+)\b")
 
 
 class Compiler:
-    """Compiles conditions; keeps the values of their parameters."""
+    """
+    Compiles conditions; keeps the values of their parameters.
 
-    def __init__(self) -> None:
+    If no record is `odd`, the keys of an object have their values in their columns alone.
+    """
+
+    def __init__(self, *, odd: bool = True) -> None:
+        self.odd = odd
         self._values: dict[str, Any] = {}
 
     def parameters(self, sql: str) -> dict[str, Any]:
@@ -107,9 +112,12 @@ class Compiler:
 
     def _any_value(self, field: str, of_column: Any, of_leaf: Any) -> str:
         """Return the condition that a value of a key holds, in its column or among the leaves."""
-        leaf = f"x.k = {self.value(field)} AND {of_leaf('x')}"
-        found = f"len(list_filter(_leaves, lambda x: {leaf})) > 0"
         kind = OBJECT_KEYS.get(field)
+        if self.odd or untyped.in_extra(field):
+            leaf = f"x.k = {self.value(field)} AND {of_leaf('x')}"
+            found = f"len(list_filter(_leaves, lambda x: {leaf})) > 0"
+        else:
+            found = "FALSE"
         if kind is None:
             return found
         column = quoted(field)
@@ -180,11 +188,13 @@ def _exists(node: tree.Exists, compiler: Compiler) -> str:
     if node.kind is not FieldKind.OBJECT:
         column = quoted(field)
         return f"len({column}) > 0" if field == "tags" else f"{column} IS NOT NULL"
-    path = compiler.value(field)
-    below = "FALSE"
-    if not field.startswith("extra."):
-        below = f"starts_with(x.k, {compiler.value(field + '.')})"
-    found = [f"len(list_filter(_leaves, lambda x: x.k = {path} OR {below})) > 0"]
+    found = ["FALSE"]
+    if compiler.odd or untyped.in_extra(field):
+        below = "FALSE"
+        if not field.startswith("extra."):
+            below = f"starts_with(x.k, {compiler.value(field + '.')})"
+        is_it = f"x.k = {compiler.value(field)} OR {below}"
+        found = [f"len(list_filter(_leaves, lambda x: {is_it})) > 0"]
     for name, kind in OBJECT_KEYS.items():
         if name == field or name.startswith(f"{field}."):
             column = quoted(name)

@@ -6,7 +6,8 @@ The files of the embedded store; their listing is the manifest.
         lock                             held (flock) by the writer
         000000000161.ndjson              commit 161: a batch that was acked, a record a line
         000000000101-000000000160_1770292800000_1770296400000_18211_5f3a09c1.parquet
-                                         a piece: commits, times, records, CRC-32
+                                         a piece: commits, times, records, CRC-32; `_odd`
+                                         behind it if a record has objects of an odd shape
         dropped.json                     the last commit that retention dropped: no loss
         anything.new                     being written, or left over from a crash
 
@@ -45,7 +46,7 @@ MAIN: Final = "main"
 DAY_MS: Final = 86_400_000
 
 _COMMIT: Final = re.compile(r"(\d{12})\.ndjson")
-_PIECE: Final = re.compile(r"(\d{12})-(\d{12})_(-?\d+)_(-?\d+)_(\d+)_([0-9a-f]{8})\.parquet")
+_PIECE: Final = re.compile(r"(\d{12})-(\d{12})_(-?\d+)_(-?\d+)_(\d+)_([0-9a-f]{8})(_odd)?\.parquet")
 _OLD_PART: Final = re.compile(r"part-\d{8}")
 
 
@@ -55,7 +56,8 @@ class StoredFile:
     A file of the store: its writer and the commits in it, `first` to `last`.
 
     A piece has the times of its first and last record in epoch milliseconds, their number, and the
-    CRC-32 of its content; these are None and 0 of a commit.
+    CRC-32 of its content; these are None and 0 of a commit. `odd` is whether there may be records
+    with an object, such as `host`, that has other keys or types than columns (columns.py).
     """
 
     writer: str
@@ -65,6 +67,7 @@ class StoredFile:
     times: tuple[int, int] | None = None
     records: int = 0
     crc: int = 0
+    odd: bool = True
 
     @property
     def is_piece(self) -> bool:
@@ -83,13 +86,11 @@ def commit_path(folder: Path, number: int) -> Path:
     return folder / f"{number:012d}.ndjson"
 
 
-def piece_path(
-    folder: Path, commits: tuple[int, int], times: tuple[int, int], records: int, crc: int
-) -> Path:
-    """Return the path of a piece."""
-    first, last = commits
-    earliest, latest = times
-    return folder / f"{first:012d}-{last:012d}_{earliest}_{latest}_{records}_{crc:08x}.parquet"
+def piece_path(piece: StoredFile) -> Path:
+    """Return the path that a piece gets, beside the one it has."""
+    earliest, latest = piece.times or (0, 0)
+    name = f"{piece.first:012d}-{piece.last:012d}_{earliest}_{latest}_{piece.records}"
+    return piece.path.with_name(f"{name}_{piece.crc:08x}{'_odd' * piece.odd}.parquet")
 
 
 def crc_of(path: Path) -> int:
@@ -155,8 +156,8 @@ def _parse(folder: Path, name: str) -> StoredFile | None:
         return StoredFile(folder.name, number, number, folder / name)
     if match := _PIECE.fullmatch(name):
         first, last, earliest, latest, records = map(int, match.groups()[:5])
-        times, crc = (earliest, latest), int(match[6], 16)
-        return StoredFile(folder.name, first, last, folder / name, times, records, crc)
+        times, crc, odd = (earliest, latest), int(match[6], 16), match[7] is not None
+        return StoredFile(folder.name, first, last, folder / name, times, records, crc, odd)
     if name.endswith((".ndjson", ".parquet")):
         raise StoreUnavailable(
             f"the file {folder / name} is none that this version writes",

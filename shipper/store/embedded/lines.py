@@ -95,7 +95,12 @@ class LineEncoder:
         if isinstance(records, Documents):
             return self._whole(records.ids[index], records.docs[index], records.times[index], order)
         usual = self._usual.get(records.tails[index])
-        if usual is None:
+        body = records.bodies[index]
+        if body.count(b'"run":') > 1 or body.count(b'"seq":') > 1:
+            usual = (
+                False  # DuckDB reads the first of a key that is there twice, all others the last
+            )
+        elif usual is None:
             usual = self._is_usual(records, index)
         if not usual:
             origin = records.id(index)

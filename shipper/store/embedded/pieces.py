@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Final
 from shipper import crashpoints
 from shipper.crashpoints import CrashPoint
 from shipper.files import sync
-from shipper.store.embedded.columns import literal, paths_list, read_any_pieces, read_commits
+from shipper.store.embedded.columns import (
+    IS_ODD,
+    literal,
+    paths_list,
+    read_any_pieces,
+    read_commits,
+)
 from shipper.store.embedded.layout import NEW, StoredFile, crc_of, piece_path, publish
 
 if TYPE_CHECKING:
@@ -58,13 +64,16 @@ def _write(
 ) -> Path:
     connection.execute(f"COPY ({records}) TO {literal(new)} ({_FORM})")
     row = connection.execute(
-        f"SELECT min(_ms), max(_ms), count(*) FROM read_parquet({paths_list([new])})"
+        f"SELECT min(_ms), max(_ms), count(*), bool_or({IS_ODD}) "
+        f"FROM read_parquet({paths_list([new])})"
     ).fetchone()
     assert row is not None
     sync(new)
     new.chmod(0o600)
-    earliest, latest, count = row
-    path = piece_path(new.parent, commits, (earliest or 0, latest or 0), count, crc_of(new))
+    earliest, latest, count, odd = row
+    times = (earliest or 0, latest or 0)
+    piece = StoredFile(new.parent.name, *commits, new, times, count, crc_of(new), bool(odd))
+    path = piece_path(piece)
     crashpoints.reached(CrashPoint.PIECE_WRITTEN)
     publish(new, path)
     crashpoints.reached(CrashPoint.PIECE_PUBLISHED)

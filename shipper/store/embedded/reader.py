@@ -50,14 +50,14 @@ class EmbeddedStore:
     def search(self, selection: Selection, *, limit: int, sort: Sort = Sort.DESC) -> Hits:
         """Return the first `limit` records of the selection in that order; at most a million."""
         check_limit(limit)
-        compiler = Compiler()
-        where = compiler.selection(selection)
         chosen = CHOSEN if limit <= EAGER else "_writer, _order"
         order = (
             f"ORDER BY _ms {sort.value}, _order {sort.value}, _writer {sort.value} LIMIT {limit:d}"
         )
 
         def ask(view: View) -> Hits:
+            compiler = Compiler(odd=view.is_odd(selection))
+            where = compiler.selection(selection)
             source = view.source(selection)
             if not limit:
                 sql = f"SELECT count(*) FROM ({source}) WHERE {where}"
@@ -143,7 +143,7 @@ class EmbeddedStore:
             # A lower number is that of another store, which has replaced the one before.
             last = seen.get(writer, 0) if newest >= seen.get(writer, 0) else 0
             if newest > last:
-                compiler = Compiler()
+                compiler = Compiler(odd=view.is_odd(selection))
                 where = compiler.selection(selection)
                 least, most = (last + 1) << ORDER_BITS, (newest + 1) << ORDER_BITS
                 rows = self._views.rows(

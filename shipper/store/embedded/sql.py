@@ -70,11 +70,11 @@ def export(root: Path, selection: Selection, path: Path, kind: str, limits: Read
         StoreUnavailable: the store cannot be read, or this takes too long.
         OSError: the file cannot be written.
     """
-    compiler = Compiler()
-    where = compiler.selection(selection)
     views = Views(root, limits)
 
     def copy(view: View) -> int:
+        compiler = Compiler(odd=view.is_odd(selection))
+        where = compiler.selection(selection)
         chosen = "_doc" if kind == "ndjson" else _columns(hidden=kind == "csv")
         records = f"SELECT {chosen} FROM ({view.source(selection)}) WHERE {where}"
         statement = f"COPY ({compiler.inlined(records)}) TO {literal(path)}"

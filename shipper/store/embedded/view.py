@@ -17,6 +17,7 @@ import duckdb
 from shipper.errors import StoreUnavailable
 from shipper.store.embedded import layout
 from shipper.store.embedded.columns import (
+    IS_ODD,
     ORDER_BITS,
     STORED,
     literal,
@@ -53,13 +54,21 @@ class View:
     pieces: Sequence[StoredFile]
     newest: dict[str, int]  # the last commit of each writer
     same_columns: bool  # whether all pieces have the columns of this version
+    odd_commits: bool  # whether a commit has records as `StoredFile.odd` says
+
+    def chosen(self, selection: Selection | None) -> list[StoredFile]:
+        """Return the pieces that may have records of a selection."""
+        return [p for p in self.pieces if selection is None or not _is_outside(p, selection)]
+
+    def is_odd(self, selection: Selection | None = None) -> bool:
+        """Return whether objects may have keys without columns, so that leaves are to be read."""
+        return self.odd_commits or any(piece.odd for piece in self.chosen(selection))
 
     def source(self, selection: Selection | None = None) -> str:
         """Return the SQL of the records, without pieces that lie outside of the selection."""
         by_writer: dict[str, list[Path]] = {}
-        for piece in self.pieces:
-            if selection is None or not _is_outside(piece, selection):
-                by_writer.setdefault(piece.writer, []).append(piece.path)
+        for piece in self.chosen(selection):
+            by_writer.setdefault(piece.writer, []).append(piece.path)
         read = read_pieces if self.same_columns else read_any_pieces
         parts = [
             f"SELECT {literal(writer)} AS _writer, * FROM ({read(paths)})"
@@ -76,6 +85,7 @@ class Views:
         self._left_out: set[Path] = set()  # damaged files
         self._limits = limits
         self._same_columns = True
+        self._odd_commits = False
         self.connection = connect(root, memory=READ_MEMORY)
         columns = ", ".join(f"{quoted(name)} {kind}" for name, kind in STORED.items())
         self.connection.execute(f"CREATE TABLE commits (_writer VARCHAR, {columns})")
@@ -102,7 +112,14 @@ class Views:
                 files = [f for f in layout.list_store(self.root) if f.path not in self._left_out]
                 try:
                     self._load([file for file in files if not file.is_piece])
-                    return ask(_view(files, same_columns=self._same_columns))
+                    return ask(
+                        View(
+                            [file for file in files if file.is_piece],
+                            _newest(files),
+                            self._same_columns,
+                            self._odd_commits,
+                        )
+                    )
                 except duckdb.InterruptException:
                     raise
                 except (duckdb.Error, OSError) as error:
@@ -178,6 +195,9 @@ class Views:
                 f"INSERT INTO commits SELECT {literal(writer)}, * FROM ({records})"
             )
             self._loaded |= {new for new, file in there.items() if file in files}
+        if by_writer:
+            row = self.connection.execute(f"SELECT bool_or({IS_ODD}) FROM commits").fetchone()
+            self._odd_commits = bool(row and row[0])
 
 
 def _identity(file: StoredFile) -> CommitFile:
@@ -185,11 +205,11 @@ def _identity(file: StoredFile) -> CommitFile:
     return file.writer, file.first, stat.st_ino, stat.st_mtime_ns
 
 
-def _view(files: Sequence[StoredFile], *, same_columns: bool) -> View:
+def _newest(files: Sequence[StoredFile]) -> dict[str, int]:
     newest: dict[str, int] = {}
     for file in files:
         newest[file.writer] = max(newest.get(file.writer, 0), file.last)
-    return View([file for file in files if file.is_piece], newest, same_columns)
+    return newest
 
 
 def _is_outside(piece: StoredFile, selection: Selection) -> bool:
