@@ -22,7 +22,9 @@ from shipper.store.api import (
     PercentileValues,
     Question,
     Selection,
+    Sum,
     Terms,
+    buckets_of,
 )
 from shipper.store.embedded import layout, tally
 from shipper.store.embedded.writer import EmbeddedWriter
@@ -296,3 +298,25 @@ def test_damaged_files_are_left_out_on_request(path: Path) -> None:
 
     assert [store.count(Selection()) for _ in range(2)] == [2, 2]
     assert named == [piece.path]
+
+
+def test_records_without_an_outer_key_are_in_no_inner_bucket(path: Path) -> None:
+    """Counts of a level are the sums of those below, with the records that have no key."""
+    outer = [{"logger": "a"}, {"logger": "a"}, {}, {}]
+    inner = [{"level": "INFO"}, {}, {"level": "INFO"}, {}]
+    fields: list[dict[str, Any]] = [{**o, **i, "duration_ms": 2.0} for o in outer for i in inner]
+    write_parts(path, [[record(n, NOON + 60_000 * n, **each) for n, each in enumerate(fields)]])
+    nested: dict[str, Aggregation] = {
+        "slots": DateHistogram(60_000, {"sum": Sum("duration_ms")}, filled=False)
+    }
+    asked = {"loggers": Terms("logger", 10, {"levels": Terms("level", 10, nested)})}
+
+    (answer,) = open_embedded(path).ask([Question(Selection(), asked)])
+
+    assert answer.total == 16
+    (logger,) = buckets_of(answer, "loggers").buckets
+    assert (logger.key, logger.count) == ("a", 8)
+    (level,) = buckets_of(logger, "levels").buckets
+    assert (level.key, level.count) == ("INFO", 4)
+    slots = buckets_of(level, "slots").buckets
+    assert [(slot.count, slot.results["sum"]) for slot in slots] == [(1, Number(2.0))] * 4

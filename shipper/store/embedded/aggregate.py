@@ -2,7 +2,8 @@
 Aggregations: one statement per level of a question, grouped by the keys above it.
 
 A field with several values, and named filters, become one row per value. So the levels below them
-need nothing of their own.
+need nothing of their own. A level that has only one aggregation by a field with a single value has
+no statement: its counts are the sums of those below it.
 """
 
 from __future__ import annotations
@@ -62,17 +63,23 @@ class _Level:
 
     def tally(self, asked: Mapping[str, Aggregation], find: Any, count: Any = None) -> int:
         """Tally all aggregations of the level; return the number of records."""
+        if len(asked) == 1:
+            ((name, only),) = asked.items()
+            if isinstance(only, (Terms, DateHistogram)):
+                values, read = self._values(only)
+                if not values.startswith("unnest("):
+                    return self._buckets(name, only, (values, read), find, count, alone=True)
         total = self._numbers(asked, find, count)
         for name, aggregation in asked.items():
             if isinstance(aggregation, (Terms, DateHistogram, Filters, Cardinality)):
-                self._buckets(name, aggregation, find)
+                self._buckets(name, aggregation, self._values(aggregation), find)
             elif isinstance(aggregation, Percentiles) and _is_untyped(aggregation):
                 self._untyped_percentiles(name, aggregation, find)
         return total
 
     def _numbers(self, asked: Mapping[str, Aggregation], find: Any, count: Any) -> int:
         """Ask for the counts of the level, and for its statistics beside them."""
-        columns, readers = [], []
+        columns, readers, source = [], [], self._source
         for name, aggregation in asked.items():
             if isinstance(aggregation, (Terms, DateHistogram, Filters, Cardinality)):
                 continue
@@ -81,10 +88,17 @@ class _Level:
                     columns.append(_quantiles(quoted(field_of(aggregation)[0]), aggregation))
                     readers.append((name, 1))
                 continue
-            columns += _statistics(*field_of(aggregation), self._compiler)
+            field, kind = field_of(aggregation)
+            if kind is FieldKind.OBJECT:
+                numbers = f"n{len(columns)}"
+                found = _leaf_numbers(field, self._compiler)
+                source = f"SELECT *, {found} AS {numbers} FROM ({source})"
+                columns += _statistics_of_lists(numbers)
+            else:
+                columns += [f"{each}({quoted(field)})" for each in ("count", "sum", "min", "max")]
             readers.append((name, 4))
         chosen = ", ".join([*self._keys, "count(*)", *columns])
-        rows = self._rows(f"SELECT {chosen} FROM ({self._source}){self._grouped()}")
+        rows = self._rows(f"SELECT {chosen} FROM ({source}){self._grouped()}")
         total = 0
         for row in rows:
             keys, number, *values = row[: len(self._keys)], *row[len(self._keys) :]
@@ -98,22 +112,41 @@ class _Level:
                 at += width
         return total
 
-    def _buckets(self, name: str, aggregation: Aggregation, find: Any) -> None:
+    def _buckets(  # noqa: PLR0913 - what a level is made of
+        self,
+        name: str,
+        aggregation: Aggregation,
+        key_values: tuple[str, Callable[[Any], Key]],
+        find: Any,
+        count: Any = None,
+        *,
+        alone: bool = False,
+    ) -> int:
+        """
+        Tally the buckets of an aggregation; return the number of records in them.
+
+        If it is `alone` at its level, records without a key are counted too, for the level.
+        """
         key = f"k{len(self._keys)}"
-        compiler = self._compiler
-        values, read = self._values(aggregation)
+        values, read = key_values
         source = f"SELECT *, {values} AS {key} FROM ({self._source})"
-        source = f"SELECT * FROM ({source}) WHERE {key} IS NOT NULL"
-        level = _Level(self._views, compiler, source, [*self._keys, key])
+        if not alone:
+            source = f"SELECT * FROM ({source}) WHERE {key} IS NOT NULL"
+        level = _Level(self._views, self._compiler, source, [*self._keys, key])
 
         def add(keys: tuple[Any, ...], number: int) -> None:
-            find(keys[:-1]).counts_of(name).add(read(keys[-1]), number)
+            if alone and count is not None:
+                count(keys[:-1], number)
+            if keys[-1] is not None:
+                find(keys[:-1]).counts_of(name).add(read(keys[-1]), number)
 
         def within(keys: tuple[Any, ...]) -> Tallies:
+            if None in keys:
+                return Tallies()  # of records that are in no bucket, here or further up
             below: Tallies = find(keys[:-1]).counts_of(name).below[read(keys[-1])]
             return below
 
-        level.tally(nested(aggregation), within, add)
+        return level.tally(nested(aggregation), within, add)
 
     def _values(self, aggregation: Aggregation) -> tuple[str, Callable[[Any], Key]]:
         """Return the SQL of the values of a record, and what makes a key of each."""
@@ -158,12 +191,8 @@ def _quantiles(column: str, aggregation: Percentiles) -> str:
     return f"quantile_disc({column}, [{percents}])"
 
 
-def _statistics(field: str, kind: FieldKind, compiler: Compiler) -> list[str]:
-    """Return the columns for count, sum, minimum and maximum of a field."""
-    if kind is not FieldKind.OBJECT:
-        column = quoted(field)
-        return [f"{each}({column})" for each in ("count", "sum", "min", "max")]
-    numbers = _leaf_numbers(field, compiler)
+def _statistics_of_lists(numbers: str) -> list[str]:
+    """Return the columns for count, sum, minimum and maximum of lists of numbers."""
     return [
         f"coalesce(sum(len({numbers})), 0)",
         f"sum(list_sum({numbers}))",

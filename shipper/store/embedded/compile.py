@@ -106,7 +106,7 @@ class Compiler:
             tagged.append(f"b{text}")
         return self._any_value(
             field,
-            lambda column: f"list_contains({self.value(texts)}, {column})",
+            lambda column: f"{column} IN ({', '.join(map(self.value, texts))})",
             lambda leaf: f"list_contains({self.value(tagged)}, {leaf}.t || {leaf}.v)",
         )
 

@@ -85,9 +85,12 @@ class EmbeddedStore:
 
     def ask(self, questions: Sequence[Question]) -> list[AggregateAnswer]:
         """Answer many questions on one state of the store."""
-        return self._views.answer(
-            lambda view: [answer(question, self._views, view) for question in questions]
-        )
+
+        def ask(view: View) -> list[AggregateAnswer]:
+            with self._views.sharing(view, questions) as shared:
+                return [answer(question, self._views, shared) for question in questions]
+
+        return self._views.answer(ask)
 
     def follow(self, selection: Selection) -> Iterator[Sequence[Hit]]:
         """Yield the records that become searchable from now on; see `Store`."""
