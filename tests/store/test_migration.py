@@ -12,8 +12,11 @@ from shipper.files import open_locked
 from shipper.store.api import Selection, Sort
 from shipper.store.embedded.writer import EmbeddedWriter
 from shipper.store.opening import open_embedded
-from shipper.store.tantivy_migration.migrate import is_old_form, migrate
 from tests.store.store_records import HOSTILE, NOON, ORDINARY, Record, record
+
+pytest.importorskip("tantivy", reason="only a migration needs it: pip install '.[migrate]'")
+
+from shipper.store.tantivy_migration.migrate import is_old_form, migrate
 from tests.store.tantivy_form.writer import OldWriter
 
 GIB = 1 << 30
