@@ -86,6 +86,18 @@ def test_commits_keep_their_numbers(index: Path) -> None:
     writer.close()
 
 
+def test_what_retention_dropped_stays_known(index: Path) -> None:
+    """An audit still sees that the missing records were dropped, and commits go on behind them."""
+    (index / "dropped.json").write_text('{"commit":40}')
+    [*migrate(index)]
+
+    assert open_embedded(index).retained_after() == 40
+    writer = EmbeddedWriter(index, keep_seconds=10**9, max_bytes=GIB)
+    assert writer.commit == 40
+    writer.close()
+    assert found(index)
+
+
 def test_an_index_in_use_is_not_converted(index: Path) -> None:
     """While a shipper of the older version writes, nothing is converted."""
     lock = open_locked(index / "lock", wait=False)

@@ -18,6 +18,7 @@ import msgspec
 
 from shipper.errors import StoreUnavailable
 from shipper.files import open_locked, sync
+from shipper.store.embedded import layout
 from shipper.store.embedded.writer import EmbeddedWriter
 from shipper.store.tantivy_migration.hits import read_hits
 from shipper.store.tantivy_migration.parts import IndexPart, open_parts
@@ -60,6 +61,10 @@ def migrate(index: Path) -> Generator[tuple[int, int]]:
                 _store(writer, commit, hits)
                 done += len(hits)
                 yield done, total
+            # Not before: a migration that goes on begins behind the last commit of the store.
+            dropped = layout.dropped_commits(index)  # the old form noted it alike
+            if dropped:
+                layout.note_dropped(new / layout.MAIN, dropped)
         finally:
             writer.close()
             os.close(lock)
