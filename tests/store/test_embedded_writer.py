@@ -737,3 +737,47 @@ def test_writers_with_names_of_their_own_share_a_store(path: Path) -> None:
     assert [open_embedded(path, writer=name).retained_after() for name in "ab"] == [2, 0]
     for each in writers:
         each.close()
+
+
+def test_a_full_disk_while_pieces_are_made_leaves_the_commits(tmp_path: Path) -> None:
+    """Neither a piece nor a merge that fails loses a record or leaves a file; the next succeeds."""
+    run_script(f"""
+import resource
+import signal
+from pathlib import Path
+from tests.store.store_records import record, write
+from shipper.errors import StoreUnavailable
+from shipper.store.embedded import commits, pieces
+from shipper.store.embedded.layout import list_store
+from shipper.store.embedded.writer import EmbeddedWriter
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+pieces.MERGED, commits.PIECE_COMMITS = 2, 1
+root = Path({str(tmp_path / "index")!r})
+writer = EmbeddedWriter(root, keep_seconds=10**9, max_bytes=1 << 30)
+hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+
+def fails():
+    before = sorted(root.rglob("*"))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8_000, hard))
+    for attempt in range(2):
+        try:
+            writer.make_pieces()
+        except StoreUnavailable as error:
+            assert "free space" in str(error), error
+        else:
+            raise SystemExit("it did not fail")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    assert sorted(root.rglob("*")) == before
+
+for start in (0, 2000):
+    texts = [record(start + i, message=f"{{start + i}} {{hash(str(i))}}") for i in range(2000)]
+    write(writer, texts)
+    fails()
+    if not start:
+        writer.make_pieces()
+writer.compact()
+assert [file.records for file in list_store(root)] == [4000]
+writer.close()
+""")
+
+    assert open_embedded(tmp_path / "index").count(Selection()) == 4000
