@@ -98,6 +98,11 @@ def ask(store: Store) -> None:
     words = Selection("timeout OR locked")
     search = median_ms(lambda: list(store.search(words, limit=100).hits))
     print(f"{search:8.1f} ms  search for words, 100 hits")
+    (last,) = store.search(Selection(), limit=1).hits
+    lately = Selection("timeout OR locked", last.time - MINUTE_MS)
+    print(f"{median_ms(partial(store.count, lately)):8.1f} ms  count of words, the last minute")
+    needle = Selection(f"request_id:{last.source.get('request_id', 'req_none')}")
+    print(f"{median_ms(partial(store.count, needle)):8.1f} ms  count of one request_id")
 
 
 def median_ms(call: Callable[[], object]) -> float:
