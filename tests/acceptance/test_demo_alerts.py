@@ -89,6 +89,7 @@ def test_a_database_that_is_gone_is_told_and_its_return_too(tmp_path: Path) -> N
         assert acked.returncode == 0
         break_it(0)
         until(lambda: incident.id not in {each.id for each in firing()})
+        until(lambda: "Resolved after" in (tmp_path / "var/demo/alerts.out").read_text())
     finally:
         demo.send_signal(signal.SIGINT)
         assert demo.wait(60) == 0
