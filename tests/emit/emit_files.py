@@ -28,7 +28,9 @@ LOGGERS = (
 @contextmanager
 def logging_put_back() -> Iterator[None]:
     """Put the loggers back as they were, whatever a test configures."""
-    loggers = [logging.getLogger(name) for name in LOGGERS]
+    # Those too that exist by chance: a config may disable them.
+    existing = [*logging.root.manager.loggerDict]
+    loggers = [logging.getLogger(name) for name in {*LOGGERS, *existing}]
     before = [
         (one, one.level, one.propagate, one.disabled, one.handlers[:], one.filters[:])
         for one in loggers
