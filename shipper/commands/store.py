@@ -36,7 +36,8 @@ def info(invocation: Invocation, *, as_json: bool) -> int:
         click.echo(safe_json(asdict(found)))
         return GOOD
     click.echo(f"records  {found.records:,}")
-    click.echo(f"pieces   {found.pieces:,}, and {counted(found.commits, 'commit')} to come")
+    click.echo(f"pieces   {found.pieces:,}")
+    click.echo(f"commits  {found.commits:,} that are in no piece yet")
     click.echo(f"size     {size(found.bytes)}")
     if found.oldest is not None and found.newest is not None:
         click.echo(f"oldest   {iso(found.oldest)}")
