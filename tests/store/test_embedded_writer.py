@@ -698,6 +698,8 @@ def test_a_file_of_a_later_form_is_named(path: Path) -> None:
     writer = open_writer(path)
     write(writer, some(3))
     writer.close()
+    (path / "main/week.parquet").write_text("of a user")
+    assert stored(path) == ids(some(3))
     (path / "main/000000000002.v9.parquet").touch()
 
     with pytest.raises(StoreUnavailable, match=r"v9\.parquet.*version of shipper"):

@@ -47,6 +47,7 @@ DAY_MS: Final = 86_400_000
 
 _COMMIT: Final = re.compile(r"(\d{12})\.ndjson")
 _PIECE: Final = re.compile(r"(\d{12})-(\d{12})_(-?\d+)_(-?\d+)_(\d+)_([0-9a-f]{8})(_odd)?\.parquet")
+_LATER: Final = re.compile(r"\d{12}.*\.(ndjson|parquet)")  # of a form that is not known yet
 _OLD_PART: Final = re.compile(r"part-\d{8}")
 
 
@@ -158,7 +159,7 @@ def _parse(folder: Path, name: str) -> StoredFile | None:
         first, last, earliest, latest, records = map(int, match.groups()[:5])
         times, crc, odd = (earliest, latest), int(match[6], 16), match[7] is not None
         return StoredFile(folder.name, first, last, folder / name, times, records, crc, odd)
-    if name.endswith((".ndjson", ".parquet")):
+    if _LATER.fullmatch(name):
         raise StoreUnavailable(
             f"the file {folder / name} is none that this version writes",
             "use the version of shipper that wrote it, or move it out of the store",
