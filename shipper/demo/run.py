@@ -59,6 +59,7 @@ LATE_MS = 1000  # the last second is incomplete; its count would always look low
 ENDLESS_SECONDS = 10 * 365 * 86_400
 
 ERRORS = "level:ERROR OR level:CRITICAL"
+MAX_RESTARTS = 20
 
 Found = TypeVar("Found")
 
@@ -72,18 +73,28 @@ class DemoPlan:
     seconds: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Child:
-    """A process of the demo; its output is in a file."""
+    """
+    A process of the demo; its output is in a file.
+
+    It is started again when it is killed with `kill -9`, as people try on a demo; not for ever, as
+    the kernel may kill it for its memory.
+    """
 
     name: str
+    run: Callable[[str], subprocess.Popen[bytes]]  # takes the mode in which its output is opened
     process: subprocess.Popen[bytes]
     output: Path
+    restarts: int = 0
 
     def check(self) -> None:
-        """Raise ShipperError if the process has ended."""
+        """Raise ShipperError if the process has ended by itself."""
         code = self.process.poll()
-        if code is not None:
+        if code == -signal.SIGKILL and self.restarts < MAX_RESTARTS:
+            self.restarts += 1
+            self.process = self.run("ab")
+        elif code is not None:
             last = self.output.read_text(errors="replace").strip().splitlines()[-1:]
             reason = f": {last[0]}" if last else ""
             raise ShipperError(f"the {self.name} exited with {code}{reason}", f"see {self.output}")
@@ -267,16 +278,20 @@ class Starter:
     def start(self, name: str, module: list[str], directory: Path) -> Child:
         """Run a Python module in a session of its own, which Ctrl-C does not reach."""
         output = OUTPUT / f"{name}.out"
-        with output.open("wb") as file, self.interruptions.held():
-            process = subprocess.Popen(  # noqa: S603 - our own modules
-                [sys.executable, "-m", *module],
-                cwd=directory,
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-            child = Child(name, process, output)
+
+        def run(mode: str) -> subprocess.Popen[bytes]:
+            with output.open(mode) as file:
+                return subprocess.Popen(  # noqa: S603 - our own modules
+                    [sys.executable, "-m", *module],
+                    cwd=directory,
+                    stdin=subprocess.DEVNULL,
+                    stdout=file,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+
+        with self.interruptions.held():
+            child = Child(name, run, run("wb"), output)
             self.stack.callback(child.stop)
         return child
 

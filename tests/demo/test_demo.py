@@ -94,6 +94,34 @@ def test_a_demo_ships_what_its_application_writes_and_leaves_nothing_behind(
 
 
 @pytest.mark.slow
+def test_a_shipper_that_is_killed_is_started_again(tmp_path: Path) -> None:
+    """After `kill -9` of the shipper the demo goes on, and every record is stored once."""
+    killed = 0
+
+    def started() -> int:
+        folder = tmp_path / "data"
+        pid = data_folder.holder_of(folder) if folder.exists() else None
+        return pid if pid and pid != killed else 0
+
+    with demo_in(tmp_path, "--seconds", "12", "--rate", "30") as process:
+        wait_until(lambda: bool(started()), seconds=LIMIT_SECONDS)
+        killed = started()
+        os.kill(killed, signal.SIGKILL)
+        wait_until(lambda: bool(started()), seconds=LIMIT_SECONDS)
+        _, errors = process.communicate(timeout=LIMIT_SECONDS)
+
+    assert process.returncode == 0, errors
+    audit = subprocess.run(
+        shipper("--config", str(tmp_path / "shipper.yml"), "audit"),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert audit.returncode == 0, audit.stdout + audit.stderr
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_ends_all_of_it(tmp_path: Path, number: signal.Signals) -> None:
     """A signal stops the demo and all of its processes; that is no error."""
