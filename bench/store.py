@@ -16,6 +16,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -122,7 +123,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "index"
         write(path, lines)
-        ask(open_embedded(path))
+        with closing(open_embedded(path)) as store:
+            ask(store)
 
 
 if __name__ == "__main__":

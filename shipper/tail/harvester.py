@@ -51,7 +51,7 @@ PEEK = 4096  # bytes of what is not read in which the time of the next record is
 STEP = 1 << 20  # bytes looked at in one go for the end of a line that is too long
 BLOCK_LINES = 8192  # of a block; shorter lines than usual become far more than their bytes
 SEARCH_BYTES = 16 << 20  # of all bytes looked at for it in one call
-NULS = bytes(4096)  # as many before a line are passed over; fewer are enrichment's
+NULS = bytes(4096)  # as many before a line, or what a line may have, are passed over
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +199,7 @@ class Harvester:
         data = self.content.read_at(wanted, self.position) if can_read else b""
         if not data:
             return None
-        if data.startswith(NULS):
+        if data.startswith(NULS[: self.cutting.max_line_bytes + 1]):
             return self._skip_nuls(now=now, read_at=read_at)
         if self.position + len(data) == known_end:
             return self._block(data, read_at=read_at, now=now)

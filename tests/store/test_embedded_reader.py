@@ -320,3 +320,13 @@ def test_records_without_an_outer_key_are_in_no_inner_bucket(path: Path) -> None
     assert (level.key, level.count) == ("INFO", 4)
     slots = buckets_of(level, "slots").buckets
     assert [(slot.count, slot.results["sum"]) for slot in slots] == [(1, Number(2.0))] * 4
+
+
+def test_no_thread_outlives_an_answer(path: Path) -> None:
+    """What watches the time ends with the answer: a process may end right behind it."""
+    write_parts(path, [[record(0)], []])
+    store = open_embedded(path)
+
+    for _ in range(50):
+        store.count(Selection())
+        assert "timeout" not in {thread.name for thread in threading.enumerate()}

@@ -145,7 +145,8 @@ class Views:
     def _in_time(self) -> Iterator[None]:
         """Interrupt what takes longer than the limit."""
         done = Event()
-        Thread(target=self._interrupt, args=(done,), name="timeout", daemon=True).start()
+        watch = Thread(target=self._interrupt, args=(done,), name="timeout", daemon=True)
+        watch.start()
         try:
             yield
         except duckdb.InterruptException as error:
@@ -156,6 +157,7 @@ class Views:
             ) from error
         finally:
             done.set()
+            watch.join()  # a thread that ends with the process may not be the last to hold DuckDB
 
     def _interrupt(self, done: Event) -> None:
         """Interrupt statements from the time limit on, until the answer ends."""
