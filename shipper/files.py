@@ -9,7 +9,7 @@ regular file is closed before anything is read of it.
 path reads the old content or the new content, never a part of either. The new file is created
 (O_EXCL) and never opened through a symbolic link, and it is deleted when the write fails. Only a
 process that is killed half-way leaves its `NAME.PID.new` behind, which the next one with that
-process id replaces.
+process id replaces. What root writes belongs to the owner of the folder.
 
 With `durable`, the content and the name are on the disk when the call returns (fsync of the file
 before the rename, and of its folder after it). Without it, a power failure may bring back the old
@@ -78,6 +78,7 @@ def replacing(path: Path, *, durable: bool, mode: int = 0o600) -> Iterator[IO[by
     fd = os.open(new, _NEW, mode)
     try:
         with open(fd, "wb") as file:
+            _keep_owner(fd, path.parent)
             yield file
             if durable:
                 file.flush()
@@ -88,6 +89,13 @@ def replacing(path: Path, *, durable: bool, mode: int = 0o600) -> Iterator[IO[by
         raise
     if durable:
         sync(path.parent)
+
+
+def _keep_owner(fd: int, folder: Path) -> None:
+    """Give a file that root writes to the owner of its folder, who has to read and replace it."""
+    if os.geteuid() == 0:
+        owner = folder.stat()
+        os.fchown(fd, owner.st_uid, owner.st_gid)
 
 
 def write_whole(path: Path, data: bytes, *, durable: bool, mode: int = 0o600) -> None:
@@ -114,14 +122,15 @@ def open_locked(path: Path, flags: int = os.O_RDWR | os.O_CREAT, *, wait: bool) 
     """
     Open a file and lock it for this process alone; the lock ends when the descriptor is closed.
 
-    The locked file is the one that has the name: one that is replaced meanwhile is opened again.
+    The locked file is the one that has the name: one that is replaced meanwhile is opened again,
+    and no symbolic link is followed.
 
     Raises:
         BlockingIOError: another process holds the lock, and `wait` is false.
         OSError: the file could not be opened.
     """
     while True:
-        fd = os.open(path, flags | os.O_CLOEXEC, 0o600)
+        fd = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             if os.path.samestat(os.fstat(fd), path.stat()):

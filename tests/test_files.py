@@ -130,3 +130,29 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
 
     with pytest.raises(OSError, match="more than 1000 bytes"):
         read_regular(tmp_path / "large", 1000)
+
+
+def test_what_root_writes_belongs_to_the_owner_of_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`sudo shipper audit` leaves no file that the shipper itself cannot read any more."""
+    owner = tmp_path.stat()
+    given: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "fchown", lambda _fd, uid, gid: given.append((uid, gid)))
+    for user in (0, 1000):
+        monkeypatch.setattr(os, "geteuid", lambda user=user: user)
+        write_whole(tmp_path / "state.json", b"{}", durable=False)
+
+    assert given == [(owner.st_uid, owner.st_gid)]
+
+
+def test_a_lock_is_not_taken_through_a_link(tmp_path: Path) -> None:
+    """A link planted in place of a lock leads to no other file."""
+    other = tmp_path / "other"
+    other.write_text("of another")
+    (tmp_path / "lock").symlink_to(other)
+
+    with pytest.raises(OSError, match="symbolic links"):
+        open_locked(tmp_path / "lock", wait=False)
+
+    assert other.read_text() == "of another"
