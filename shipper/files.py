@@ -92,7 +92,7 @@ def replacing(path: Path, *, durable: bool, mode: int = 0o600) -> Iterator[IO[by
 
 
 def _keep_owner(fd: int, folder: Path) -> None:
-    """Give a file that root writes to the owner of its folder, who has to read and replace it."""
+    """Make the owner of a folder the owner of a file that root writes into it."""
     if os.geteuid() == 0:
         owner = folder.stat()
         os.fchown(fd, owner.st_uid, owner.st_gid)
