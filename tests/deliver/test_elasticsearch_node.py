@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +44,23 @@ output:
 """
 PRESSURE = "indexing_pressure.memory.limit: 200kb"
 
+UNAVAILABLE_SECONDS = 20.0
+
 
 def ask(url: str, body: Any = None, method: str | None = None) -> Any:
+    """Ask a node; an index that was just made has no shard yet and answers 503, which passes."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"content-type": "application/json"}, method=method)
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        return json.load(answer)
+    deadline = time.monotonic() + UNAVAILABLE_SECONDS
+    while True:
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            with error:
+                if error.code != HTTPStatus.SERVICE_UNAVAILABLE or time.monotonic() > deadline:
+                    raise
+        time.sleep(0.2)
 
 
 def stored(url: str, namespace: str) -> Counter[str]:
