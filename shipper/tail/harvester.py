@@ -199,7 +199,7 @@ class Harvester:
         data = self.content.read_at(wanted, self.position) if can_read else b""
         if not data:
             return None
-        if data.startswith(NULS[: self.cutting.max_line_bytes + 1]):
+        if data.startswith(NULS[: min(self.cutting.max_line_bytes + 1, block_bytes)]):
             return self._skip_nuls(now=now, read_at=read_at)
         if self.position + len(data) == known_end:
             return self._block(data, read_at=read_at, now=now)
