@@ -92,7 +92,7 @@ def test_a_database_that_is_gone_is_told_and_its_return_too(tmp_path: Path) -> N
         until(lambda: "Resolved after" in (tmp_path / "var/demo/alerts.out").read_text())
     finally:
         demo.send_signal(signal.SIGINT)
-        assert demo.wait(60) == 0
+        assert demo.wait(60) == 0, out.read_text()
     pages = (tmp_path / "var/demo/alerts.out").read_text()
     for told in ("Firing: ", "Acknowledged by", "Resolved after"):
         assert told in pages

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +29,7 @@ from shipper.store.api import (
     buckets_of,
 )
 from shipper.store.embedded import layout, tally
+from shipper.store.embedded.view import Views
 from shipper.store.embedded.writer import EmbeddedWriter
 from shipper.store.opening import ReadLimits, open_embedded
 from tests.store.store_records import KEEP_SECONDS, NOON, drop, record, roll, write, write_parts
@@ -283,6 +286,20 @@ def test_an_answer_has_a_time_limit(path: Path) -> None:
         open_embedded(path, ReadLimits(timeout_seconds=0.001)).count(Selection(slow))
 
     assert open_embedded(path).count(Selection(slow)) > 0
+
+
+def test_ctrl_c_during_a_question_is_an_interrupt(path: Path) -> None:
+    """DuckDB turns the KeyboardInterrupt of a signal's handler into an error of its own."""
+    write_parts(path, [[record(0)]])
+    views = Views(path, ReadLimits())
+    endless = "SELECT count(*) FROM range(10_000_000_000_000) t(a) WHERE a % 7 = 3"
+    signalled = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    signalled.start()
+
+    with pytest.raises(KeyboardInterrupt):
+        views.answer(lambda _: views.connection.execute(endless))
+
+    signalled.join()
 
 
 def test_damaged_files_are_left_out_on_request(path: Path) -> None:

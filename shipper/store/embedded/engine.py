@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import duckdb
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 READ_MEMORY: Final = "512MB"
 WRITE_MEMORY: Final = "128MB"
+INTERRUPTED: Final = "Query interrupted"  # DuckDB's RuntimeError when a signal handler raised
 
 
 def connect(root: Path, *, memory: str, threads: int | None = None) -> duckdb.DuckDBPyConnection:
@@ -35,3 +38,14 @@ def cursor_of(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnectio
 def _quiet(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
     """Switch off the progress bar, which would be printed among the answers."""
     return connection.execute("SET enable_progress_bar = false")
+
+
+@contextmanager
+def signals_pass() -> Iterator[None]:
+    """Raise KeyboardInterrupt where DuckDB swallowed that of a signal and raised its own error."""
+    try:
+        yield
+    except RuntimeError as error:
+        if str(error) != INTERRUPTED:
+            raise
+        raise KeyboardInterrupt from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shipper.store.embedded.engine import READ_MEMORY, connect
+from shipper.store.embedded.engine import READ_MEMORY, connect, signals_pass
 from shipper.store.embedded.layout import list_store
 from shipper.store.embedded.sound import file_fault
 from shipper.store.embedded.writer import EmbeddedWriter
@@ -72,7 +72,8 @@ def verify(root: Path) -> Iterator[FileFault | None]:
     """
     connection = connect(root, memory=READ_MEMORY)
     for file in list_store(root):
-        fault = file_fault(connection, file)
+        with signals_pass():
+            fault = file_fault(connection, file)
         yield None if fault is None else FileFault(file.path, fault)
 
 
@@ -87,7 +88,8 @@ def compact(root: Path) -> int:
     for name in sorted({file.writer for file in list_store(root)}):
         writer = EmbeddedWriter(root, keep_seconds=0, max_bytes=0, name=name)
         try:
-            records += writer.compact()
+            with signals_pass():
+                records += writer.compact()
         finally:
             writer.close()
     return records

@@ -27,7 +27,7 @@ from shipper.store.embedded.columns import (
     read_commits,
     read_pieces,
 )
-from shipper.store.embedded.engine import READ_MEMORY, connect
+from shipper.store.embedded.engine import READ_MEMORY, connect, signals_pass
 from shipper.store.embedded.sound import file_fault
 
 if TYPE_CHECKING:
@@ -148,7 +148,8 @@ class Views:
         watch = Thread(target=self._interrupt, args=(done,), name="timeout", daemon=True)
         watch.start()
         try:
-            yield
+            with signals_pass():
+                yield
         except duckdb.InterruptException as error:
             raise StoreUnavailable(
                 f"the store {self.root} did not answer within "
