@@ -45,6 +45,7 @@ COMMANDS = {
     "fleet": ("shipper.commands.fleet:fleet", "Show every host that ships to this store."),
     "audit": ("shipper.commands.audit:audit", "Account for every record that was written."),
     "search": ("shipper.commands.search:search", "Find, count, group or follow records."),
+    "fields": ("shipper.commands.fields:fields", "Show which fields the records have."),
     "sql": ("shipper.commands.sql:sql", "Ask the embedded store in SQL."),
     "export": (
         "shipper.commands.export:export",

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from shipper.times import EPOCH, MILLISECOND, iso
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
 # C0, DEL and C1 controls; marks and overrides of direction; line separators; lone surrogates.
 _UNSAFE = re.compile(
@@ -40,6 +40,13 @@ class Paint:
     def strong(self, text: str) -> str:
         """Return a text in bold, such as a heading."""
         return self._paint(text, "1")
+
+    def marked(self, text: str, words: Iterable[str]) -> str:
+        """Return a text with these words underlined, in upper or lower case."""
+        found = "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True) if word)
+        if not self.on or not found:
+            return text
+        return re.sub(found, lambda word: self._paint(word[0], "1;4"), text, flags=re.IGNORECASE)
 
     def level(self, text: str, level: str) -> str:
         """Return a text in the colour of a log level; unchanged for an unknown level."""

@@ -75,7 +75,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "view": {
         *("agent.status", "alerts.backtest", "alerts.incident", "alerts.incidents"),
         *("alerts.ledger", "alerts.rules", "alerts.verdict", "audit.result"),
-        *("check.finding", "store", "text"),
+        *("check.finding", "fields", "store", "text"),
     },
     "commands": {
         *("agent", "alerts", "audit", "check", "config", "deliver.deadletters", "demo"),

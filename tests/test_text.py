@@ -122,3 +122,11 @@ def test_a_number_and_its_noun_agree() -> None:
         "1,234 records",
     ]
     assert counted(2, "copy", "copies") == "2 copies"
+
+
+def test_marked_words_are_those_of_the_text() -> None:
+    """What a query asked for is underlined in its own case; characters of patterns mean nothing."""
+    assert Paint(on=True).marked("Timed out (1.5s)", ["timed OUT", "1.5", "."]) == (
+        "\x1b[1;4mTimed out\x1b[0m (\x1b[1;4m1.5\x1b[0ms)"
+    )
+    assert Paint(on=False).marked("Timed out", ["timed"]) == "Timed out"

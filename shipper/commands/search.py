@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -19,21 +18,24 @@ from shipper.commands.invocation import (
     refuse,
 )
 from shipper.commands.moments import as_zone, duration_option, moment_option
+from shipper.commands.search_numbers import numbers_of, patterns_of
+from shipper.commands.search_options import SearchOptions, as_names
 from shipper.commands.stores import open_store
 from shipper.errors import QueryError, StoreUnavailable
 from shipper.fields import ALIASES, FIELDS
 from shipper.store.api import DateHistogram, Question, Selection, Sort, Terms, buckets_of
+from shipper.store.context import with_context
 from shipper.store.hit_text import hit_json, hit_text
 from shipper.store.opening import ReadLimits
 from shipper.store.query.parser import parse
 from shipper.store.query.tokens import escaped
-from shipper.store.query.tree import fields_of
-from shipper.text import Paint, counted, safe
+from shipper.store.query.tree import fields_of, words_of
+from shipper.text import Paint, counted, safe, safe_json
 from shipper.view import buckets as view
+from shipper.view import records
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from datetime import tzinfo
     from pathlib import Path
 
     from shipper.store.api import AggregateAnswer, Hit, Store
@@ -41,65 +43,8 @@ if TYPE_CHECKING:
 FOUND, NOTHING_FOUND = 0, 1
 POLL_SECONDS = 0.2
 MAX_UNKNOWN = 5  # fields of a query that are looked for when nothing was found
+CONTEXT = click.IntRange(0, 1000)
 MAX_SLOTS = 10_000  # more lines than anybody reads; a store keeps them all in memory
-
-
-@dataclass(frozen=True, slots=True)
-class SearchOptions:
-    """The options of the command line."""
-
-    query: tuple[str, ...]
-    since: int | None
-    until: int | None
-    limit: int | None
-    sort: str | None
-    as_json: bool
-    count: bool
-    by: tuple[str, ...]
-    every: int | None
-    follow: bool
-    timeout: int
-    partial: bool
-    zone: tzinfo
-
-    def __post_init__(self) -> None:
-        """Refuse options that cannot be combined."""
-        given = {
-            "--follow": self.follow,
-            "--count": self.count,
-            "--by": bool(self.by),
-            "--every": self.every is not None,
-            "--sort": self.sort is not None,
-            "--limit": self.limit is not None,
-            "--until": self.until is not None,
-        }
-        excluded = {
-            "--follow": ("--count", "--by", "--every", "--sort", "--until"),
-            "--count": ("--by", "--every", "--sort", "--limit"),
-            "--by": ("--sort",),
-            "--every": ("--sort",) if self.by else ("--sort", "--limit"),
-        }
-        for option, others in excluded.items():
-            clash = next((other for other in others if given[option] and given[other]), None)
-            if clash:
-                refuse(f"{option} and {clash} cannot be combined; use one of them")
-
-        if len(self.by) > 1:
-            refuse("--by takes one field; give it once, and run the command once per field")
-        if self.since is not None and self.until is not None and self.since >= self.until:
-            refuse("--since is not before --until; give an earlier --since or a later --until")
-
-    @property
-    def selection(self) -> Selection:
-        """The records to search; the words that the shell split are one query."""
-        return Selection(" ".join(self.query), self.since, self.until)
-
-    def until_now(self, now: int) -> Selection:
-        """Return the records to count per slot, up to the end of the current one."""
-        end = now // (self.every or 1) * (self.every or 1) + (self.every or 1)
-        return Selection(
-            self.selection.query, self.since, end if self.until is None else self.until
-        )
 
 
 @click.command(
@@ -109,6 +54,10 @@ class SearchOptions:
         "shipper search 'message:\"timed out\"' --json | jq .exc_info",
         "shipper search level:ERROR --since 7d --by error_type",
         "shipper search event.dataset:orchestrator.access --since 1h --every 5m",
+        "shipper search level:ERROR -B 20 --since 15m",
+        "shipper search event.dataset:orchestrator.access --percentiles duration_ms --by route",
+        "shipper search level:ERROR --patterns --since 1d",
+        "shipper search --columns timestamp,level,message --format csv > records.csv",
         "shipper search level:ERROR --follow",
     )
 )
@@ -142,6 +91,27 @@ class SearchOptions:
     help="Zone of the times given and shown: local, UTC (default), Europe/Berlin, +02:00. Not of "
     "--json.",
 )
+@click.option(
+    "--columns",
+    callback=as_names,
+    metavar="FIELDS",
+    help="Show these fields of each record, such as timestamp,level,extra.user.",
+)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["text", "json", "csv"]),
+    help="How the answer is printed; json is the same as --json.",
+)
+@click.option(
+    "-A", "--after", type=CONTEXT, default=0, metavar="N", help="Show N records after each, too."
+)
+@click.option(
+    "-B", "--before", type=CONTEXT, default=0, metavar="N", help="Show N records before each, too."
+)
+@click.option("--stats", metavar="FIELD", help="Minimum, mean, maximum and sum of a number.")
+@click.option("--percentiles", metavar="FIELD", help="Percentiles 50, 90, 95, 99 of a number.")
+@click.option("--patterns", is_flag=True, help="Count similar messages of the newest records.")
 @click.option("--follow", is_flag=True, help="Show new records as they arrive, until Ctrl-C.")
 @duration_option("--timeout", "Time limit of the query in the embedded store.", default="60s")
 @click.option(
@@ -150,7 +120,7 @@ class SearchOptions:
     help="Answer without the damaged files of the embedded store, and name them.",
 )
 @invoked
-def search(invocation: Invocation, /, **given: Any) -> int:
+def search(invocation: Invocation, /, *, as_json: bool, kind: str | None, **given: Any) -> int:
     """
     Find, count, group or follow records.
 
@@ -158,7 +128,9 @@ def search(invocation: Invocation, /, **given: Any) -> int:
     Without QUERY all records match. Times are UTC unless --tz is given. Exits with 1 if no record
     matches.
     """
-    options = SearchOptions(**given)
+    if as_json and kind not in (None, "json"):
+        refuse(f"--json and --format {kind} cannot be combined; use one of them")
+    options = SearchOptions(kind="json" if as_json else kind, **given)
     _check_slots(options, invocation)
     limits = ReadLimits(options.timeout / 1000, _warn if options.partial else None)
     with open_store(invocation, limits) as store:
@@ -174,6 +146,10 @@ def search(invocation: Invocation, /, **given: Any) -> int:
 def _answer(store: Store, options: SearchOptions, invocation: Invocation) -> int:
     if options.count:
         return _count(store, options)
+    if options.patterns:
+        return _patterns(store, options, invocation)
+    if options.stats or options.percentiles:
+        return _numbers(store, options, invocation)
     if options.every is None:
         if options.by:
             return _by(store, options, options.by[0], invocation)
@@ -221,9 +197,17 @@ def _hits(store: Store, options: SearchOptions, invocation: Invocation) -> int:
     )
     oldest_first = _in_order(found.hits if options.sort == Sort.ASC else found.hits[::-1])
     in_order = oldest_first[::-1] if options.sort == Sort.DESC else oldest_first
-    _print(_rendered(in_order, options, invocation))
+    if options.before or options.after:
+        _print_groups(
+            with_context(store, in_order, options.before, options.after),
+            in_order,
+            options,
+            invocation,
+        )
+    else:
+        _print(_rendered(in_order, options, invocation))
     left = found.total - len(found.hits)
-    if left and not options.as_json and invocation.interactive:
+    if left and not options.is_for_programs and invocation.interactive:
         which = "oldest" if options.sort == Sort.ASC else "newest"
         click.echo(
             f"showing the {which} {len(found.hits):,} of {found.total:,} records; see --limit",
@@ -255,8 +239,8 @@ def _by(store: Store, options: SearchOptions, field: str, invocation: Invocation
     values = buckets_of(answer, "values")
     if not values.buckets:
         return _nothing_has(field, answer)
-    if options.as_json:
-        _print(view.shares_json(values, answer.total))
+    if options.is_for_programs:
+        _print_objects(view.shares_json(values, answer.total), options)
     else:
         paint = Paint(invocation.colors)
         _print(view.shares_text(field, values, answer.total, invocation.width, paint))
@@ -269,8 +253,8 @@ def _every(store: Store, options: SearchOptions, interval: int, invocation: Invo
     if not answer.total:
         return NOTHING_FOUND
     slots = _slots(answer, interval, options, invocation)
-    if options.as_json:
-        _print(view.slots_json(slots))
+    if options.is_for_programs:
+        _print_objects(view.slots_json(slots), options)
     else:
         _print(view.slots_text(slots, invocation.width, Paint(invocation.colors)))
     return FOUND
@@ -291,8 +275,8 @@ def _by_every(
         view.ValueCounts(str(value.key), view.counts_of(buckets_of(value, "slots")))
         for value in values
     ]
-    if options.as_json:
-        _print(view.grid_json(slots, series))
+    if options.is_for_programs:
+        _print_objects(view.grid_json(slots, series), options)
     else:
         _print(view.grid_text(slots, series, Paint(invocation.colors)))
     return FOUND
@@ -328,11 +312,68 @@ def _follow(store: Store, options: SearchOptions, invocation: Invocation) -> int
     return FOUND
 
 
+def _print_groups(
+    groups: Sequence[Sequence[Hit]],
+    found: Sequence[Hit],
+    options: SearchOptions,
+    invocation: Invocation,
+) -> None:
+    """Print hits between their neighbours: `>` before a hit, `--` between two groups."""
+    ids = {hit.id for hit in found}
+    for number, group in enumerate(groups):
+        if options.as_json:
+            _print(hit_json(hit, is_context=hit.id not in ids) for hit in group)
+            continue
+        if number:
+            click.echo("--")
+        lines = zip(group, _rendered(group, options, invocation), strict=True)
+        _print(f"{'>' if hit.id in ids else ' '} {line}" for hit, line in lines)
+
+
+def _numbers(store: Store, options: SearchOptions, invocation: Invocation) -> int:
+    whole = options.selection if options.every is None else options.until_now(invocation.now())
+    rows = numbers_of(store, options, whole)
+    if not rows:
+        return NOTHING_FOUND
+    if options.is_for_programs:
+        _print_objects(map(safe_json, rows), options)
+    else:
+        _print(records.numbers_text(rows, Paint(invocation.colors)))
+    return FOUND
+
+
+def _patterns(store: Store, options: SearchOptions, invocation: Invocation) -> int:
+    found, looked_at, total = patterns_of(store, options, options.selection)
+    if not found:
+        return NOTHING_FOUND
+    if options.is_for_programs:
+        _print_objects(records.patterns_json(found, looked_at), options)
+    else:
+        _print(records.patterns_text(found, looked_at, Paint(invocation.colors)))
+    if looked_at < total:
+        click.echo(f"shipper: of the newest {looked_at:,} of {total:,} records", err=True)
+    return FOUND
+
+
 def _rendered(hits: Sequence[Hit], options: SearchOptions, invocation: Invocation) -> list[str]:
+    paint = Paint(invocation.colors)
+    if options.as_csv:
+        columns = options.columns or records.CSV_COLUMNS
+        return records.hits_csv(hits, columns, options.zone) if hits else []
+    if options.columns:
+        if options.as_json:
+            return [records.columns_json(hit, options.columns) for hit in hits]
+        if not hits:
+            return []
+        return records.columns_text(hits, options.columns, paint, options.zone)
     if options.as_json:
         return [hit_json(hit) for hit in hits]
-    paint = Paint(invocation.colors)
-    return [hit_text(hit, paint, options.zone) for hit in hits]
+    marks = [*words_of(parse(options.selection.query))] if invocation.colors else ()
+    return [hit_text(hit, paint, options.zone, marks) for hit in hits]
+
+
+def _print_objects(lines: Iterable[str], options: SearchOptions) -> None:
+    _print(records.objects_csv(lines) if options.as_csv else lines)
 
 
 def _print(lines: Iterable[str]) -> None:

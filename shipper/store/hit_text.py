@@ -10,7 +10,7 @@ added) and the last line of a traceback; the JSON document has every field.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, tzinfo
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
@@ -35,13 +35,18 @@ _SHOWN = (
 )
 
 
-def hit_json(hit: Hit) -> str:
-    """Return the record with its `_id` as one JSON object."""
-    return safe_json({"_id": hit.id, **hit.source})
+def hit_json(hit: Hit, *, is_context: bool = False) -> str:
+    """Return the record with its `_id` as one JSON object; `_context` marks a mere neighbour."""
+    mark = {"_context": True} if is_context else {}
+    return safe_json({"_id": hit.id, **mark, **hit.source})
 
 
-def hit_text(hit: Hit, paint: Paint, zone: tzinfo = UTC) -> str:
-    """Return the record as a line for people, with the last line of a traceback below it."""
+def hit_text(hit: Hit, paint: Paint, zone: tzinfo = UTC, marks: Iterable[str] = ()) -> str:
+    """
+    Return the record as a line for people, with the last line of a traceback below it.
+
+    The words `marks` are underlined in the message.
+    """
     source = hit.source
     level = plain(source.get("level", "-"))
     message = plain(source.get("message", ""))
@@ -49,7 +54,7 @@ def hit_text(hit: Hit, paint: Paint, zone: tzinfo = UTC) -> str:
         paint.dim(instant(hit.time, zone=zone)),
         paint.level(f"{level:<8}", level),
         f"{_origin(source):<9}",
-        message,
+        paint.marked(message, marks),
         paint.dim(" ".join(_fields(source, message))),
     ]
     cause = _cause(source)

@@ -35,6 +35,7 @@ from shipper.store.api import (
     Sum,
     Terms,
 )
+from shipper.store.inventory import fields_of_records, leaves
 from tests.store.store_loading import STORES, Load, load_elasticsearch, load_embedded
 from tests.store.store_meanings import MEANINGS
 from tests.store.store_records import HOSTILE, NOON, ORDINARY, Record
@@ -109,6 +110,21 @@ def test_a_record_comes_back_as_it_was(store: Store) -> None:
     for written in ALL:
         assert hits[written.id].time == written.time
         assert hits[written.id].source == expected(written)
+
+
+def test_every_store_lists_the_same_fields(store: Store) -> None:
+    """The fields of the records are those that were written, each counted exactly."""
+    written = [dict(leaves(expected(record))) for record in ALL]
+
+    found = fields_of_records(store, Selection())
+
+    # A key that no query can name, or that a store does not index, has no exact count.
+    counts = {each.name: each.count for each in found.fields if each.count is not None}
+    assert found.total == found.sample == len(ALL)
+    assert {"level", "message", "tags", "host.name", "status_code"} < counts.keys()
+    for field in ("level", "logger", "message", "status_code", "duration_ms", "host.name"):
+        has = [each.get(field) not in (None, []) for each in written]
+        assert counts[field] == sum(has), field
 
 
 def expected(written: Record) -> dict[str, Any]:

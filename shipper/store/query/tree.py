@@ -106,6 +106,18 @@ def fields_of(node: Node) -> Iterator[tuple[str, FieldKind]]:
             pass
 
 
+def words_of(node: Node) -> Iterator[str]:
+    """Yield the words and phrases that a text has to hold for a query to find it."""
+    match node:
+        case And(items) | Or(items):
+            for item in items:
+                yield from words_of(item)
+        case Match(kind=FieldKind.TEXT, value=value):
+            yield str(value)
+        case _:
+            pass
+
+
 def names_heartbeats(node: Node) -> bool:
     """
     Return whether a query asks for heartbeats; every store leaves them out of any other query.
