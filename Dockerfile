@@ -8,6 +8,7 @@ FROM python:3.11-slim AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /opt/shipper
 COPY pyproject.toml README.md /src/
+COPY config /src/config
 COPY shipper /src/shipper
 RUN /opt/shipper/bin/pip install "/src[elasticsearch,logstash]" \
  && /opt/shipper/bin/pip uninstall --yes pip setuptools

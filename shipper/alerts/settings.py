@@ -40,6 +40,7 @@ from shipper.config.options import (
     optional,
     text_matching,
 )
+from shipper.config.shipped import own_or_shipped
 
 FROM_THE_GUIDE: Final = "email_alerts"
 NOTIFIED: Final = tuple(
@@ -212,7 +213,8 @@ class AlertSettings:
     runbooks: Path = option(
         PATH,
         "Folder of the runbooks, which the option `runbook` of rules names.",
-        default="config/runbooks",
+        default="config/runbooks if it exists, otherwise the runbooks of the package",
+        factory=lambda: own_or_shipped("runbooks"),
     )
     email_alerts: EmailAlerts | None = optional(
         Section(EmailAlerts), "A short form for mail by the mail server of this machine."
@@ -284,7 +286,9 @@ def load(path: Path) -> AlertSettings:
         ConfigError: with every fault of the file: place, fault, remedy.
     """
     settings: AlertSettings = load_options(
-        path, AlertSettings, "create it, or correct alerts.settings in the config"
+        path,
+        AlertSettings,
+        "create it with `shipper alerts init`, or correct alerts.settings in the config",
     )
     return settings
 

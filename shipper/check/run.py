@@ -13,6 +13,7 @@ from shipper.check.inputs import check_inputs, check_overlaps
 from shipper.check.limits import check_clock, check_limits
 from shipper.check.logstash import check_logstash
 from shipper.check.machine import CheckContext, Machine, check_writable, context_of
+from shipper.config.alerts import AlertOptions
 from shipper.config.main import Config
 from shipper.config.outputs import (
     ConsoleOutput,
@@ -47,11 +48,10 @@ def check_output(context: CheckContext) -> Iterator[Finding]:
 def check_alerting(context: CheckContext) -> Iterator[Finding]:
     """Check whether the alert job could notify people, if alerters are configured."""
     options = context.config.alerts
-    if options.rules.exists():
-        rules = import_module("shipper.check.rules")  # slow to import
-        yield from rules.check_rules(options)
+    rules = import_module("shipper.check.rules")  # slow to import
+    yield from rules.check_rules(options)
     settings = options.settings
-    if settings.exists():
+    if settings.exists() or settings != AlertOptions().settings:
         alerters = import_module("shipper.check.alerters")  # slow to import
         yield from alerters.check_alerters(settings, context.machine.clock())
 

@@ -42,6 +42,10 @@ COMMANDS = {
         "shipper.commands.alerts_alerters:alerters",
         "Show the alerters and their routes.",
     ),
+    "init": (
+        "shipper.commands.alerts_init:init",
+        "Write the files of the alert job, for you to edit.",
+    ),
     "send-test": (
         "shipper.commands.alerts_alerters:send_test",
         "Send a test incident to an alerter.",

@@ -31,6 +31,7 @@ from shipper.config.options import (
     parse_duration,
     text_matching,
 )
+from shipper.config.shipped import own_or_shipped
 
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 BUSINESS_DAY: Final = "next business day"
@@ -273,12 +274,15 @@ class AlertOptions:
     """The alert job, `shipper alerts run`: evaluates rules over records and notifies people."""
 
     rules: Path = option(
-        PATH, "Folder of the rules, one YAML file per rule.", default="config/rules"
+        PATH,
+        "Folder of the rules, one YAML file per rule.",
+        default="config/rules if it exists, otherwise the rules of the package",
+        factory=lambda: own_or_shipped("rules"),
     )
     settings: Path = option(
         PATH,
         "File with the alerters and routes; [alerts-configuration.md](alerts-configuration.md) has "
-        "its keys.",
+        "its keys, and `shipper alerts init` writes one.",
         default="config/alerts.json",
     )
     grace_seconds: int = option(

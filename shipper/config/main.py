@@ -201,7 +201,9 @@ class Config:
         "Needed with `output.logstash`; with `output.elasticsearch` use it to query as another "
         "user.",
     )
-    alerts: AlertOptions = option(Section(AlertOptions), "The alert job.", default="{}")
+    alerts: AlertOptions = option(
+        Section(AlertOptions), "The alert job.", default="{}", factory=AlertOptions
+    )
 
 
 def load(path: Path) -> Config:

@@ -33,7 +33,7 @@ def config_in(
         data_dir=folder / "data",
         inputs=inputs or (InputOptions(patterns),),
         output=output or EmbeddedOutput(folder / "index", max_bytes=1),
-        alerts=AlertOptions(settings=folder / "alerts.json"),
+        alerts=AlertOptions(settings=Path(__file__).with_name("alerts.json")),
     )
 
 

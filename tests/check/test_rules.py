@@ -9,6 +9,7 @@ from shipper.check.finding import Finding, FindingLevel
 from shipper.check.rules import check_rules
 from shipper.config.alerts import AlertOptions, InhibitOptions
 from tests.alerts.rules.rule_texts import HEAD
+from tests.check.checking import config_in, faults
 
 ROOT = Path(__file__).parents[2]
 FREE = HEAD.replace("name: r", "name: lost_database") + "count: message:lost\nabove: 0\n"
@@ -24,6 +25,17 @@ def found(folder: Path, *inhibit: InhibitOptions) -> list[Finding]:
 def test_the_shipped_rules_are_as_they_should_be() -> None:
     """Nothing is to be said about the rules and inhibitions that are shipped."""
     assert found(ROOT / "config/rules") == []
+
+
+def test_rules_and_alerters_that_are_not_there(place: Path) -> None:
+    """A folder or a file that the config names has to exist: the alert job would not start."""
+    gone = AlertOptions(rules=place / "rules", settings=place / "alerts.json")
+
+    rules, alerters = faults(dataclasses.replace(config_in(place), alerts=gone))
+
+    assert rules[:2] == ("alerts.rules", FindingLevel.ERROR)
+    assert f"cannot read the rules in {place}/rules" in rules[2]
+    assert alerters[:2] == ("alerts.settings", FindingLevel.ERROR)
 
 
 def test_a_rule_on_words_from_outside_is_warned_of(tmp_path: Path) -> None:

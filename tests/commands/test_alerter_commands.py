@@ -125,3 +125,29 @@ def test_a_wrong_file_is_told_whole(tmp_path: Path) -> None:
     assert done.exit_code == 2
     assert "alerters.a" in done.output
     assert "alerters.b.console.x" in done.output
+
+
+def test_init_writes_what_is_to_be_edited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The alerters alone, or the rules too; what is there stays; the job can use all of it."""
+    monkeypatch.chdir(tmp_path)
+    init = ["alerts", "init"]
+    first = CliRunner().invoke(main, init)
+    assert (first.exit_code, first.output) == (0, "config/alerts.json\n")
+    assert [path.name for path in (tmp_path / "config").iterdir()] == ["alerts.json"]
+    (tmp_path / "config/alerts.json").write_text("{}")
+
+    second = CliRunner().invoke(main, [*init, "--rules"])
+
+    assert second.exit_code == 0, second.output
+    assert "1 already there, not changed" in second.output
+    assert (tmp_path / "config/alerts.json").read_text() == "{}"
+    assert (tmp_path / "config/rules/tests/timeouts.yml").is_file()
+    assert (tmp_path / "config/runbooks/timeouts.md").is_file()
+
+
+def test_init_elsewhere_says_what_to_set(tmp_path: Path) -> None:
+    """The config has to name a folder that is not looked at by itself."""
+    done = CliRunner().invoke(main, ["alerts", "init", str(tmp_path / "etc"), "--rules"])
+
+    assert f"settings: {tmp_path}/etc/alerts.json" in done.output
+    assert f"rules: {tmp_path}/etc/rules" in done.output
