@@ -6,7 +6,6 @@ import json
 import tempfile
 from pathlib import Path
 
-import duckdb
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +16,8 @@ from shipper.deliver.outputs.embedded import IndexPreparer
 from shipper.deliver.prepare import prepare
 from shipper.enrich.enricher import Enricher
 from shipper.splice import AnyEvents, Preparer, Spliced
-from shipper.store.embedded.columns import read_commits
+from shipper.store.embedded.columns import DOCUMENT, read_commits
+from shipper.store.embedded.engine import connect
 from shipper.store.embedded.incoming import Documents, Incoming
 from shipper.store.embedded.lines import LineEncoder
 from tests.deliver.delivering import ScriptedOutput
@@ -138,12 +138,14 @@ def test_the_store_is_given_the_same(records: list[dict[str, object]]) -> None:
 
 def read(incoming: list[Incoming]) -> list[tuple[object, ...]]:
     """Return the columns that the lines of a commit make."""
-    lines, refused = LineEncoder().encode(incoming, 1)
-    assert not refused
+    lines = LineEncoder().encode(incoming, 1)
+    assert not lines.refused
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "commit"
-        path.write_bytes(b"".join(lines))
-        return duckdb.connect().execute(read_commits([path])).fetchall()
+        path.write_bytes(lines.content())
+        columns = f"* EXCLUDE (_doc, _tail), {DOCUMENT}"
+        connection = connect(Path(folder), memory="128MB")
+        return connection.execute(f"SELECT {columns} FROM ({read_commits([path])})").fetchall()
 
 
 class BrokenPreparer(BulkPreparer):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipper.store.embedded.incoming import Documents
+from shipper.store.embedded.columns import DOCUMENT, read_commits, tails_of
+from shipper.store.embedded.engine import connect
+from shipper.store.embedded.incoming import Documents, Incoming, Pieces
 from shipper.store.embedded.lines import LineEncoder
 from shipper.times import EARLIEST, LATEST, iso, parse_period
 
@@ -14,10 +18,58 @@ from shipper.times import EARLIEST, LATEST, iso, parse_period
 @pytest.mark.parametrize("ms", [EARLIEST - 1, LATEST + 1, 2**70])
 def test_a_time_that_can_not_be_written_is_refused(ms: int) -> None:
     """A record whose time cannot be shown is refused."""
-    lines, refused = LineEncoder().encode([Documents(["s-1"], [b"{}"], [ms])], 1)
+    lines = LineEncoder().encode([Documents(["s-1"], [b"{}"], [ms])], 1)
 
-    assert not lines
-    assert [index for index, reason in refused if "years 1 to 9999" in reason] == [0]
+    assert not lines.records
+    assert [index for index, reason in lines.refused if "years 1 to 9999" in reason] == [0]
+
+
+TIME = "2026-02-05T14:30:45.123Z"
+MS = 1_770_301_845_123
+
+
+def spliced(count: int, tail: str = "a") -> Pieces:
+    body = f'{TIME}","run":"r","seq":1'.encode()
+    data = f',"host":{{"name":"h"}},"log":{{"file":{{"path":"{tail}"}},"offset":'.encode()
+    numbers = range(count)
+    return Pieces([body] * count, [data] * count, numbers, [MS] * count, ["r"] * count, numbers)
+
+
+def test_a_tail_is_written_once_a_commit() -> None:
+    """What records share is in a commit once; every commit that uses it has it."""
+    encoder = LineEncoder()
+
+    for commit in (1, 2):
+        content = encoder.encode([spliced(3, "a"), spliced(2, "b"), spliced(1, "a")], commit)
+        assert content.content().count(b'"path":"a"') == 1
+        assert (len(content.tails), len(content.records)) == (2, 6)
+
+
+def test_a_number_stands_for_one_tail(tmp_path: Path) -> None:
+    """Another process, which begins with a later commit, gives other numbers."""
+    files = []
+    for commit, tail in ((4, "a"), (5, "b")):
+        files.append(tmp_path / f"{commit}")
+        files[-1].write_bytes(LineEncoder().encode([spliced(2, tail)], commit).content())
+
+    assert not tails_of(files[0]).keys() & tails_of(files[1]).keys()
+
+
+def test_records_with_and_without_a_tail_stay_in_order(tmp_path: Path) -> None:
+    """Records come out as they were stored, each with its own document, however they are mixed."""
+    mixed: list[Incoming] = []
+    for number in range(3000):
+        whole = Documents([f"s-{number}"], [b'{"log":{"offset":%d}}' % number], [MS])
+        mixed += [spliced(1, f"/{number % 7}"), whole]
+    path = tmp_path / "commit"
+    path.write_bytes(LineEncoder().encode(mixed, 1).content())
+
+    sql = f'SELECT _position, "log.file.path", {DOCUMENT} FROM ({read_commits([path])})'
+    rows = connect(tmp_path, memory="128MB").execute(sql).fetchall()
+
+    assert [row[0] for row in rows[1::2]] == list(range(3000))
+    assert [row[1] for row in rows[::2]] == [f"/{number % 7}" for number in range(3000)]
+    assert [row[2].encode() for row in rows] == [each.document(0) for each in mixed]
 
 
 @pytest.mark.parametrize(

@@ -286,6 +286,25 @@ def test_wrong_clocks_do_not_join_the_days_of_others(
     writer.close()
 
 
+def test_a_large_piece_is_not_written_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A merge costs as much as a piece did; what is large enough already stays."""
+    monkeypatch.setattr(pieces, "MERGED", 2)
+    monkeypatch.setattr(pieces, "LARGE", 1)
+    writer = open_writer(path)
+    for number in range(6):
+        write(writer, some(1, number))
+        roll(writer, path)
+
+    assert [f.records for f in layout.list_store(path)] == [2, 2, 2]
+    for number in range(2):
+        write(writer, some(3, 6 + 3 * number))
+        roll(writer, path)
+
+    assert [f.records for f in layout.list_store(path)] == [2, 2, 2, 3, 3]
+    assert stored(path) == ids(some(12))
+    writer.close()
+
+
 def test_an_empty_store_makes_no_files(writer: EmbeddedWriter, path: Path) -> None:
     """A store without records makes no pieces, however long it runs."""
     writer.retain(NOON + 10_000 * DAY)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from shipper.store.embedded.layout import StoredFile
 
-PIECE_RECORDS: Final = 10_000  # commits with so many records become a piece
+PIECE_RECORDS: Final = 20_480  # commits with so many records become a piece
 PIECE_COMMITS: Final = 200
 PIECE_BYTES: Final = 8 << 20  # a piece is made in memory
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 GRACE_MS: Final = 30_000  # for a reader that has listed the folder
-BEHIND: Final = 10  # pieces to make: what a reader reads of commits takes a second then
+BEHIND: Final = 5  # pieces to make: what a reader reads of commits takes a second then
 SMALLEST_EXTENT_MS: Final = 60_000
 
 

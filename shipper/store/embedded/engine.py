@@ -27,7 +27,10 @@ def connect(root: Path, *, memory: str, threads: int | None = None) -> duckdb.Du
     }
     if threads is not None:
         config["threads"] = threads
-    return _quiet(duckdb.connect(":memory:", config=config))
+    connection = duckdb.connect(":memory:", config=config)
+    # The other side of a join keeps the order in which records were stored (columns.py).
+    connection.execute("SET disabled_optimizers = 'build_side_probe_side'")
+    return _quiet(connection)
 
 
 def cursor_of(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:

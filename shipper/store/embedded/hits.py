@@ -10,13 +10,14 @@ import msgspec
 
 from shipper.fields import FIELDS
 from shipper.store.api import Hit
+from shipper.store.embedded.columns import DOCUMENT
 from shipper.store.embedded.compile import Compiler
 from shipper.times import iso
 
 if TYPE_CHECKING:
     from shipper.store.embedded.view import Views
 
-CHOSEN: Final = "_writer, _order, _ms, _stream, _position, run, seq, _doc"
+CHOSEN: Final = f"_writer, _order, _ms, _stream, _position, run, seq, {DOCUMENT}"
 EAGER: Final = 1000  # hits that are read with their documents at once
 PORTION: Final = 1000  # hits read at a time by an iteration
 

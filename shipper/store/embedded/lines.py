@@ -1,27 +1,40 @@
 """
 Encodes records as the lines of a commit (columns.py).
 
-Records in pieces are joined as they are: enrichment made them of known fields, and a tail that was
-seen before is not looked at again. Any other document is decoded once; one that cannot be stored
-is refused with the reason, and affects no other.
+Records in pieces are written as they are: enrichment made them of known fields, and a tail, which
+many of them share, is looked at once and written once a commit. Any other document is decoded once;
+one that cannot be stored is refused with the reason, and affects no other.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
 
 from shipper.fields import FIELDS, FieldKind
+from shipper.splice import BEGIN
 from shipper.store import untyped
-from shipper.store.embedded.columns import OBJECT_KEYS, ORDER_BITS, SEPARATOR
+from shipper.store.embedded.columns import (
+    NO_TAIL,
+    NULL,
+    OBJECT_KEYS,
+    ORDER_BITS,
+    SEPARATOR,
+    TAIL_LINE,
+)
 from shipper.store.embedded.incoming import Documents, Incoming, Pieces
 from shipper.times import EARLIEST, LATEST, iso, parse_period
 
 MAX_DEPTH: Final = 60  # what is deeper in `extra` is kept, but not searchable
 OBJECTS: Final = ("host", "service", "event", "error", "log", "data_stream")
+TAIL_BITS: Final = 20  # of the number of a tail, behind those of the commit that had it first
 _MAX_TAILS: Final = 4096
 _SEPARATOR: Final = SEPARATOR.encode()
+_WITHOUT_TAIL: Final = f"{SEPARATOR}{NULL}{SEPARATOR}{NO_TAIL}\n".encode()
+_SPLICED: Final = b"%d\x01\x01\x01%d\x01\x01\x01" + BEGIN + b"%b}\x01%d\x01%d\n"
+_TAIL: Final = TAIL_LINE + b"\x01\x01%d\x01\x01\x01%b" + _WITHOUT_TAIL
 _TYPES: Final[dict[FieldKind, Any]] = {
     FieldKind.KEYWORD: str | None,
     FieldKind.TEXT: str | None,
@@ -68,59 +81,79 @@ _SINGLE: Final = {"event": "created", "log": "offset"}  # always in their column
 _INTEGERS: Final = tuple(f.name for f in FIELDS.values() if f.kind is FieldKind.INTEGER)
 
 
+@dataclass(slots=True)
+class CommitLines:
+    """The lines of a commit, and index and reason of each refused record."""
+
+    tails: dict[int, bytes] = field(default_factory=dict)  # by their numbers
+    records: list[bytes] = field(default_factory=list)
+    refused: list[tuple[int, str]] = field(default_factory=list)
+
+    def content(self) -> bytes:
+        """Return the content of the file."""
+        tails = [_TAIL % (number, tail) for number, tail in self.tails.items()]
+        return b"".join([*tails, *self.records])
+
+
 class LineEncoder:
-    """Encodes records; remembers which tails are of the usual shape."""
+    """
+    Encodes records; remembers which tails are of the usual shape, and their numbers.
+
+    A number stands for one tail in all commits of a writer, so that a piece of them may read it
+    once; each commit has all tails that it uses.
+    """
 
     def __init__(self) -> None:
-        self._usual: dict[bytes, bool] = {}
+        self._numbers: dict[bytes, int] = {}
+        self._next = 0
         self._decode = msgspec.json.Decoder(_Document).decode
 
-    def encode(
-        self, incoming: list[Incoming], commit: int
-    ) -> tuple[list[bytes], list[tuple[int, str]]]:
-        """Return the lines of a commit, and index and reason of each refused record."""
-        lines: list[bytes] = []
-        refused: list[tuple[int, str]] = []
+    def encode(self, incoming: list[Incoming], commit: int) -> CommitLines:
+        """Return the lines of a commit."""
+        found = CommitLines()
         order = commit << ORDER_BITS
+        self._next = max(self._next, commit << TAIL_BITS)
         for records in incoming:
             for index in range(len(records.times)):
                 try:
-                    lines.append(self._line(records, index, order))
+                    if isinstance(records, Documents):
+                        line = self._whole(
+                            records.ids[index], records.docs[index], records.times[index], order
+                        )
+                    else:
+                        line = self._spliced(records, index, order, found.tails)
+                    found.records.append(line)
                 except Refused as reason:
-                    refused.append((order & ((1 << ORDER_BITS) - 1), str(reason)))
+                    found.refused.append((order & ((1 << ORDER_BITS) - 1), str(reason)))
                 order += 1
-        return lines, refused
+        return found
 
-    def _line(self, records: Incoming, index: int, order: int) -> bytes:
-        if isinstance(records, Documents):
-            return self._whole(records.ids[index], records.docs[index], records.times[index], order)
-        usual = self._usual.get(records.tails[index])
-        body = records.bodies[index]
-        if body.count(b'"run":') > 1 or body.count(b'"seq":') > 1:
-            usual = (
-                False  # DuckDB reads the first of a key that is there twice, all others the last
-            )
-        elif usual is None:
-            usual = self._is_usual(records, index)
-        if not usual:
-            origin = records.id(index)
-            return self._whole(origin, records.document(index), records.times[index], order)
-        return b"%d\x01\x01\x01%d\x01\x01\x01%b\n" % (
-            order,
-            records.times[index],
-            records.document(index),
-        )
+    def _spliced(self, records: Pieces, index: int, order: int, used: dict[int, bytes]) -> bytes:
+        tail, body = records.tails[index], records.bodies[index]
+        number = self._numbers.get(tail)
+        if number is None:
+            number = self._number(records, index)
+        # DuckDB reads the first of a key that is there twice, all others the last.
+        twice = body.count(b'"run":') > 1 or body.count(b'"seq":') > 1
+        if twice or number == NO_TAIL:
+            origin, whole = records.id(index), records.document(index)
+            return self._whole(origin, whole, records.times[index], order)
+        used[number] = tail
+        return _SPLICED % (order, records.times[index], body, records.offsets[index], number)
 
-    def _is_usual(self, records: Pieces, index: int) -> bool:
+    def _number(self, records: Pieces, index: int) -> int:
+        """Return the number of a tail that was not seen before."""
         try:
             document = self._decode(records.document(index))
             usual = all(_is_plain(name, _object(document, name)) for name in OBJECTS)
         except (ValueError, RecursionError):
             usual = False
-        if len(self._usual) >= _MAX_TAILS:
-            self._usual.clear()
-        self._usual[records.tails[index]] = usual
-        return usual
+        if len(self._numbers) >= _MAX_TAILS:
+            self._numbers.clear()
+        number = self._next if usual else NO_TAIL
+        self._next += usual
+        self._numbers[records.tails[index]] = number
+        return number
 
     def _whole(self, origin: str, doc: bytes, ms: int, order: int) -> bytes:
         if not EARLIEST <= ms <= LATEST:
@@ -137,7 +170,7 @@ class LineEncoder:
         except (ValueError, TypeError, RecursionError) as error:
             raise Refused(str(error)) from error
         text = doc.replace(b"\n", b" ").replace(b"\r", b" ")
-        return _SEPARATOR.join((head, leaves, fields, text)) + b"\n"
+        return _SEPARATOR.join((head, leaves, fields, text)) + _WITHOUT_TAIL
 
 
 def split_id(origin: str) -> tuple[str, int]:

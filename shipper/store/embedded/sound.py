@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def file_fault(connection: duckdb.DuckDBPyConnection, file: StoredFile) -> str | None:
     """Read a file whole, and compare it with its name; return what is wrong with it, or None."""
     paths = [file.path]
-    source = read_any_pieces(paths) if file.is_piece else read_commits(paths)
     try:
+        source = read_any_pieces(paths) if file.is_piece else read_commits(paths)
         if file.is_piece and crc_of(file.path) != file.crc:
             return "its content has changed: the checksum differs"
         # Every column is read, so that every page is decompressed.

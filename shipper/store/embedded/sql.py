@@ -16,7 +16,7 @@ import duckdb
 
 from shipper.errors import QueryError
 from shipper.fields import HEARTBEAT
-from shipper.store.embedded.columns import COLUMNS, literal, quoted
+from shipper.store.embedded.columns import COLUMNS, DOCUMENT, literal, quoted
 from shipper.store.embedded.compile import Compiler
 from shipper.store.embedded.view import Views
 
@@ -75,7 +75,7 @@ def export(root: Path, selection: Selection, path: Path, kind: str, limits: Read
     def copy(view: View) -> int:
         compiler = Compiler(odd=view.is_odd(selection))
         where = compiler.selection(selection)
-        chosen = "_doc" if kind == "ndjson" else _columns(hidden=kind == "csv")
+        chosen = DOCUMENT if kind == "ndjson" else _columns(hidden=kind == "csv")
         records = f"SELECT {chosen} FROM ({view.source(selection)}) WHERE {where}"
         statement = f"COPY ({compiler.inlined(records)}) TO {literal(path)}"
         row = views.connection.execute(f"{statement} ({FORMATS.get(kind, LINES)})").fetchone()
@@ -114,8 +114,10 @@ def _into_table(views: Views, sql: str) -> Callable[[View], None]:
 
 
 def _columns(*, hidden: bool = False) -> str:
-    names = [name for name in COLUMNS if not (hidden and name in HIDDEN)]
-    return ", ".join(["make_timestamp(_ms * 1000) AS timestamp", *map(quoted, names)])
+    shown = {name: quoted(name) for name in COLUMNS} | {"_doc": DOCUMENT}
+    for name in (*HIDDEN, "_tail") if hidden else ("_tail",):
+        del shown[name]
+    return ", ".join(["make_timestamp(_ms * 1000) AS timestamp", *shown.values()])
 
 
 def _refused(error: Any) -> QueryError:

@@ -192,7 +192,7 @@ class Views:
             yield view
             return
         self.connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE recent AS SELECT * EXCLUDE (_doc) "
+            f"CREATE OR REPLACE TEMP TABLE recent AS SELECT * EXCLUDE (_doc, _tail) "
             f"FROM ({view.source(recent)}) WHERE _ms >= {recent.since:d} AND _ms < {recent.until:d}"
         )
         try:

@@ -25,7 +25,14 @@ from shipper.errors import StoreUnavailable
 from shipper.fields import HEARTBEAT
 from shipper.files import open_locked, sync, write_whole
 from shipper.store.embedded import layout
-from shipper.store.embedded.columns import ORDER_BITS, SEPARATOR, literal, paths_list, read_commits
+from shipper.store.embedded.columns import (
+    ORDER_BITS,
+    SEPARATOR,
+    literal,
+    paths_list,
+    read_commits,
+    tails_of,
+)
 from shipper.store.embedded.commits import PendingCommits
 from shipper.store.embedded.compactor import Compactor
 from shipper.store.embedded.incoming import Documents, Incoming
@@ -104,18 +111,18 @@ class EmbeddedWriter:
         try:
             self._compactor.catch_up()
             self._undo(path)
-            lines, refused = self._encoder.encode([*incoming], number)
+            lines = self._encoder.encode([*incoming], number)
             crashpoints.reached(CrashPoint.INDEXING)
             self._uncertain = True
-            content = b"".join(lines)
+            content = lines.content()
             write_whole(path, content, durable=True)
             crashpoints.reached(CrashPoint.INDEXED)
         except (OSError, duckdb.Error) as error:
             raise unusable(self._root, error) from error
         self._uncertain = False
         self.commit = number
-        self._commits.add(number, len(lines), len(content))
-        return refused
+        self._commits.add(number, len(lines.records), len(content))
+        return lines.refused
 
     def origins_after(self, commit: int) -> Iterator[tuple[str, Sequence[int]]]:
         """Return stream and positions of all that was stored after that commit, in portions."""
@@ -238,10 +245,10 @@ class EmbeddedWriter:
             files = [file for file in self._files() if chosen(file)]
             if not files:
                 return []
-            text = sql.replace("{files}", " UNION ALL ".join(_origins(files)))
             try:
+                text = sql.replace("{files}", " UNION ALL ".join(_origins(files)))
                 return self._compactor.cursor().execute(text).fetchall()
-            except duckdb.Error as error:
+            except (duckdb.Error, OSError) as error:
                 failed = error
                 if all(file.path.exists() for file in files):
                     break
@@ -258,13 +265,16 @@ def _origins(files: Sequence[StoredFile]) -> Iterator[str]:
 def _size_of(file: StoredFile) -> tuple[int, int]:
     """Return records and bytes of a commit; raise `StoreUnavailable` if it is damaged."""
     content = file.path.read_bytes()
-    if content and not (
-        content.endswith(b"\n") and content.split(SEPARATOR.encode(), 1)[0].isdigit()
-    ):
+    try:
+        tails = len(tails_of(file.path))
+    except OSError:
+        tails = 0  # then the content begins with no number
+    number = content.split(b"\n", tails)[-1].split(SEPARATOR.encode(), 1)[0]
+    if content and not (content.endswith(b"\n") and number.isdigit()):
         raise StoreUnavailable(
             f"the commit {file.path} is damaged", "move this file away (its records are lost)"
         )
-    return content.count(b"\n"), len(content)
+    return content.count(b"\n") - tails, len(content)
 
 
 def _lock(root: Path, folder: Path) -> int:
