@@ -69,7 +69,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "check": {
         *("agent.status", "alerts.alerters", "alerts.rules", "alerts.settings", "config"),
-        *("errors", "net"),
+        *("errors", "files", "net", "process.data_folder"),
         *("store", "tail", "text"),
     },
     "view": {

@@ -107,7 +107,7 @@ def change(
 
     """
     with (
-        data_folder.hold(config.data_dir),
+        data_folder.hold(config.data_dir, root_may=True),
         closing(Registry(config.data_dir / data_folder.REGISTRY)) as registry,
         closing(tailer_of(config, registry)) as tailer,
     ):

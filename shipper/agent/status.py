@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from shipper.enrich import clock
+from shipper.files import open_regular
 from shipper.process import data_folder
 from shipper.registry.snapshot import read_dropped_bytes, read_known_files
 from shipper.tail.content import GZIP
@@ -61,7 +62,8 @@ class HoldsStatus:
     Held files, which are not delivered or may grow, and their bytes.
 
     `nameless` and `nameless_bytes` are those that only the hold keeps. `dropped_bytes` were dropped
-    undelivered, as the holds exceeded `holds.max_bytes`.
+    undelivered, as the holds exceeded `holds.max_bytes`. `not_held` open files of the running
+    shipper could not be held.
     """
 
     files: int = 0
@@ -69,6 +71,7 @@ class HoldsStatus:
     nameless: int = 0
     nameless_bytes: int = 0
     dropped_bytes: int = 0
+    not_held: int = 0
 
 
 NO_HOLDS = HoldsStatus()
@@ -114,7 +117,8 @@ class StatusSnapshot(msgspec.Struct):
     """
     The content of `status.json`; times in epoch milliseconds.
 
-    `held` maps the paths of deleted files that are still open to their unacked bytes.
+    `deleted` maps the ids of deleted files that are still open to their unacked bytes; `not_held`
+    open files have no hold.
     """
 
     at: int
@@ -123,7 +127,8 @@ class StatusSnapshot(msgspec.Struct):
     events_per_second: float = 0.0
     bytes_per_second: float = 0.0
     last_error: str | None = None
-    held: dict[str, int] = {}
+    deleted: dict[str, int] = {}
+    not_held: int = 0
 
 
 class Rates:
@@ -187,23 +192,25 @@ def status(config: Config) -> Status:
     pid = data_folder.holder_of(config.data_dir)
     holds = read_holds(config.data_dir / data_folder.HOLDS)
     snapshot = _read_snapshot(config.data_dir / data_folder.STATUS)
-    held = snapshot.held if snapshot and pid is not None else {}
-    files = tuple(_files(config, held, holds))
+    running = snapshot if pid is not None else None
+    files = tuple(_files(config, running.deleted if running else {}, holds))
     return Status(
         running=pid is not None,
         pid=pid or None,
-        started=snapshot.started if snapshot and pid is not None else None,
+        started=running.started if running else None,
         files=files,
         counters=snapshot.counters if snapshot else Counters(),
-        events_per_second=snapshot.events_per_second if snapshot and pid is not None else 0.0,
-        bytes_per_second=snapshot.bytes_per_second if snapshot and pid is not None else 0.0,
+        events_per_second=running.events_per_second if running else 0.0,
+        bytes_per_second=running.bytes_per_second if running else 0.0,
         watermark=_watermark(files, snapshot),
         last_error=snapshot.last_error if snapshot else None,
-        holds=_holds_status(config.data_dir / data_folder.REGISTRY, holds),
+        holds=_holds_status(
+            config.data_dir / data_folder.REGISTRY, holds, running.not_held if running else 0
+        ),
     )
 
 
-def _holds_status(registry: Path, holds: list[HeldFile]) -> HoldsStatus:
+def _holds_status(registry: Path, holds: list[HeldFile], not_held: int) -> HoldsStatus:
     nameless = [held.stat.st_size for held in holds if held.is_last_name]
     return HoldsStatus(
         files=len(holds),
@@ -211,6 +218,7 @@ def _holds_status(registry: Path, holds: list[HeldFile]) -> HoldsStatus:
         nameless=len(nameless),
         nameless_bytes=sum(nameless),
         dropped_bytes=read_dropped_bytes(registry) if registry.exists() else 0,
+        not_held=not_held,
     )
 
 
@@ -223,7 +231,7 @@ def _watermark(files: tuple[FileStatus, ...], snapshot: StatusSnapshot | None) -
     return None if len(times) < len(behind) else min([snapshot.at, *times])
 
 
-def _files(config: Config, held: dict[str, int], holds: list[HeldFile]) -> list[FileStatus]:
+def _files(config: Config, deleted: dict[str, int], holds: list[HeldFile]) -> list[FileStatus]:
     """Return the status of files that exist, and of those that are gone."""
     registry = config.data_dir / data_folder.REGISTRY
     known = read_known_files(registry) if registry.exists() else []
@@ -234,7 +242,7 @@ def _files(config: Config, held: dict[str, int], holds: list[HeldFile]) -> list[
         if found is not None:
             statuses.append(_status_of(found, offset))
         elif record is not None and not record.path.endswith(GZIP):  # offsets are in its text
-            size = hold.stat.st_size - offset if hold else held.get(record.path, 0)
+            size = hold.stat.st_size - offset if hold else deleted.get(str(record.id), 0)
             behind = max(size, 0)
             oldest = _time_at(hold.link, offset) if hold and behind else None
             state = "held" if hold else "gone"
@@ -256,7 +264,7 @@ def _status_of(found: FoundFile, offset: int) -> FileStatus:
 def _time_at(path: str, offset: int) -> int | None:
     """Read the time of the record that begins at an offset."""
     try:
-        with open(path, "rb") as file:
+        with open(open_regular(path, follow=True), "rb") as file:
             file.seek(offset)
             record = msgspec.json.decode(file.readline(FIRST_LINE))
     except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -61,7 +61,8 @@ class Telemetry:
         counters.dead_letters = published.dead_letters
         counters.retries = published.retries
         snapshot = self._rates.snapshot(now_ms, self._heartbeats.started, counters, error)
-        snapshot.held = self._tailer.held()
+        snapshot.deleted = {str(file): size for file, size in self._tailer.held().items()}
+        snapshot.not_held = self._tailer.scanner.count_not_held()
         try:
             write_snapshot(self._path, snapshot)
         except OSError as failure:

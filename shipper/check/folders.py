@@ -14,6 +14,7 @@ from shipper.check.machine import CheckContext, check_writable, existing
 from shipper.config.main import Config
 from shipper.config.outputs import EmbeddedOutput
 from shipper.errors import DataFolderError, StoreUnavailable
+from shipper.process.data_folder import fault_of_owner, holder_of
 from shipper.store.api import Selection
 from shipper.store.opening import open_embedded
 from shipper.text import counted, size
@@ -31,6 +32,10 @@ def check_data_folder(context: CheckContext) -> Iterator[Finding]:
     free = shutil.disk_usage(existing(folder)).free
     if free < ROOM_BYTES:
         yield error(place, f"only {size(free)} are free", "free some space")
+    fault = fault_of_owner(folder) if folder.exists() else None
+    if fault is not None and holder_of(folder) is None:  # who runs on it knows better
+        yield error(place, *fault)
+        return
     if folder.exists() and folder.stat().st_mode & 0o077:
         yield warning(
             place,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from shipper.check.finding import Finding, error, ok, warning
 from shipper.check.machine import CheckContext, may, user
+from shipper.tail import links
 from shipper.tail.discovery import FoundFile
 from shipper.text import size
 
@@ -50,6 +51,14 @@ def _check_files(place: str, pattern: str, matches: list[FoundFile]) -> Iterator
     elif not unreadable:
         total = sum(found.stat.st_size for found in matches)
         yield ok(place, f"files: {len(matches)}, {size(total)}")
+
+
+def check_links(_context: CheckContext) -> Iterator[Finding]:
+    """Yield the links that were found and are not followed."""
+    for text in links.refused():
+        yield warning(
+            "inputs", f"{text}, which {user()} does not follow", "run the shipper as that user"
+        )
 
 
 def check_overlaps(context: CheckContext) -> Iterator[Finding]:

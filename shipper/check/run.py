@@ -9,7 +9,7 @@ from pathlib import Path
 from shipper.check.finding import Finding
 from shipper.check.folders import check_data_folder, check_index
 from shipper.check.holds import check_holds
-from shipper.check.inputs import check_inputs, check_overlaps
+from shipper.check.inputs import check_inputs, check_links, check_overlaps
 from shipper.check.limits import check_clock, check_limits
 from shipper.check.logstash import check_logstash
 from shipper.check.machine import CheckContext, Machine, check_writable, context_of
@@ -58,6 +58,7 @@ def check_alerting(context: CheckContext) -> Iterator[Finding]:
 
 CHECKS: tuple[Callable[[CheckContext], Iterator[Finding]], ...] = (
     check_inputs,
+    check_links,
     check_overlaps,
     check_data_folder,
     check_holds,

@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from shipper.errors import DataFolderError
-from shipper.files import is_locked, open_locked
+from shipper.files import is_locked, open_locked, open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,16 +49,21 @@ LOCK_PAUSE_SECONDS = 0.02
 
 
 @contextmanager
-def hold(folder: Path, lock: str = LOCK) -> Iterator[None]:
+def hold(folder: Path, lock: str = LOCK, *, root_may: bool = False) -> Iterator[None]:
     """
     Make the data folder if need be, and hold its lock, or that of the alert job.
 
+    With `root_may`, root may use the folder of another user, as a command that ends soon.
+
     Raises:
-        DataFolderError: another process holds it, or it cannot be written.
+        DataFolderError: another process holds it, it cannot be written, or it is another user's.
 
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fault = fault_of_owner(folder)
+        if fault is not None and not (root_may and os.geteuid() == 0):
+            raise DataFolderError(*fault)
         fd = _open_locked(folder, lock)
     except OSError as error:
         raise DataFolderError(
@@ -70,6 +75,22 @@ def hold(folder: Path, lock: str = LOCK) -> Iterator[None]:
         yield
     finally:
         os.close(fd)
+
+
+def fault_of_owner(folder: Path) -> tuple[str, str] | None:
+    """
+    Return what is wrong with the owner of a folder, and what to do; None if nothing is.
+
+    Its owner can put anything in the place of what is written there, so it has to be the user of
+    this process, or root.
+    """
+    owner, user = folder.stat().st_uid, os.geteuid()
+    if owner in (0, user):
+        return None
+    return (
+        f"the data folder {folder} belongs to user {owner}, who could change what is written there",
+        f"run this as user {owner}, chown the folder to user {user}, or set another data_dir",
+    )
 
 
 def _open_locked(folder: Path, lock: str) -> int:
@@ -98,7 +119,7 @@ def _write_process_id(fd: int, folder: Path) -> None:
 def holder_of(folder: Path, lock: str = LOCK) -> int | None:
     """Return the process id of what holds a lock of the data folder; None if nothing does."""
     try:
-        fd = os.open(folder / lock, os.O_RDONLY | os.O_CLOEXEC)
+        fd = open_regular(folder / lock)
     except OSError:
         return None
     try:

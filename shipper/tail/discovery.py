@@ -19,6 +19,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from shipper.tail import links
 from shipper.tail.content import GZIP
 from shipper.tail.folders import folders_of
 
@@ -169,9 +170,9 @@ def _match(wanted: list[str], parts: list[str], regex: Callable[[str], re.Patter
 
 
 def _stat(entry: os.DirEntry[str]) -> os.stat_result | None:
-    """Stat the entry (through a link); None if it is no regular file or just went."""
+    """Stat the entry (through a link that may be followed); None if it is no regular file."""
     try:
-        stat = entry.stat()
+        stat = links.stat_of(entry.path, entry.stat(follow_symlinks=False))
     except OSError:
-        return None
-    return stat if stat.st_mode & 0o170000 == 0o100000 else None
+        return None  # it just went
+    return stat if stat is not None and stat.st_mode & 0o170000 == 0o100000 else None

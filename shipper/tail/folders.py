@@ -1,9 +1,9 @@
 """
 The folders that a pattern means, as `glob` has it: `*` and `**` match no hidden name.
 
-Links are followed, and may lead in a circle, or to the root of a disk. So each folder is visited
-once for each part of the pattern, under its own name rather than that of a link, and no more than
-`MOST_FOLDERS` in all: the walk ends, and always at the same place.
+Links are followed (shipper/tail/links.py says which), and may lead in a circle, or to the root of a
+disk. So each folder is visited once for each part of the pattern, under its own name rather than
+that of a link, and no more than `MOST_FOLDERS` in all: the walk ends, and always at the same place.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import re
 from functools import lru_cache
 from glob import has_magic
 from typing import TYPE_CHECKING
+
+from shipper.tail import links
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,6 +51,8 @@ class _Walk:
         """Yield what these parts of the pattern mean below a folder."""
         while parts and not has_magic(parts[0]):
             place, parts = os.path.join(place, parts[0]), parts[1:]
+            if self._met and not _may_be_entered(place):
+                return  # below a wildcard, where others may make links
         if not parts:
             if os.path.isdir(place or "."):
                 yield place
@@ -102,7 +106,15 @@ class _Walk:
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
-        return entry.is_dir()
+        return entry.is_dir() and (not entry.is_symlink() or _may_be_entered(entry.path))
+    except OSError:
+        return False
+
+
+def _may_be_entered(path: str) -> bool:
+    """Return whether a path is there, and no link that is not followed."""
+    try:
+        return links.stat_of(path, os.lstat(path)) is not None
     except OSError:
         return False
 

@@ -101,7 +101,7 @@ class Holds:
             return
         link = os.path.join(self._folder, _name(key, path))
         try:
-            _link(fd, link)
+            link_to(fd, link)
         except FileNotFoundError:
             return  # it was deleted since it was opened: no name can be given to it any more
         except OSError as error:
@@ -187,7 +187,7 @@ def _name(key: FileIdentity, path: str) -> str:
     return name + quoted
 
 
-def _link(fd: int, link: str) -> None:
+def link_to(fd: int, link: str) -> None:
     """Link a name to the file of an open descriptor; raises OSError."""
     folder = os.open(os.path.dirname(link), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

@@ -62,6 +62,13 @@ class Scanner:
         """Return whether a gzip waits to be measured further: a scan is due soon."""
         return self.unreadable.archives.is_busy
 
+    def count_not_held(self) -> int:
+        """Count the open files that would be gone if they were deleted while no shipper runs."""
+        if not self._holds.are_on:
+            return 0
+        files = self._files.open.items()
+        return sum(not each.missing and not self._holds.has(key) for key, each in files)
+
     def waiting(self) -> list[Lag]:
         """Return how far the files are that wait to be opened: more than the process may open."""
         return [*self._limit.waiting.values()]

@@ -138,10 +138,10 @@ class Tailer:
         self.reader.saved()
         self._holds.sweep()
 
-    def held(self) -> dict[str, int]:
-        """Return path → bytes that are not acked, of the files that have no name any more."""
+    def held(self) -> dict[int, int]:
+        """Return id → bytes that are not acked, of the files that have no name any more."""
         return {
-            harvester.record.path: max(harvester.size - harvester.record.offset, 0)
+            harvester.record.id: max(harvester.size - harvester.record.offset, 0)
             for harvester in self._files.open.values()
             if harvester.missing
         }

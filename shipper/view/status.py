@@ -65,6 +65,9 @@ def _holds(holds: HoldsStatus) -> list[str]:
     if holds.nameless:
         files = counted(holds.nameless, "file")
         lines.append(f"deleted, held until delivered: {files}, {size(holds.nameless_bytes)}")
+    if holds.not_held:
+        files = counted(holds.not_held, "file")
+        lines.append(f"not held, lost if deleted while no shipper runs: {files}; see shipper check")
     if holds.dropped_bytes:
         lines.append(
             f"dropped undelivered, as holds.max_bytes was exceeded: {size(holds.dropped_bytes)}"

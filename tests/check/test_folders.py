@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from shipper.check.finding import FindingLevel
 from shipper.config.outputs import ConsoleOutput, EmbeddedOutput
 from shipper.process.data_folder import hold
@@ -19,6 +21,18 @@ def test_a_data_folder_that_others_may_read(place: Path) -> None:
 
     assert found[:2] == ("data_dir", FindingLevel.WARNING)
     assert "other users can read" in found[2]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
+def test_a_data_folder_of_another_user(place: Path) -> None:
+    """The shipper would refuse it."""
+    (place / "data").mkdir(mode=0o700)
+    os.chown(place / "data", 65534, 65534)
+
+    (found,) = faults(config_in(place))
+
+    assert found[:2] == ("data_dir", FindingLevel.ERROR)
+    assert "belongs to user 65534" in found[2]
 
 
 def test_folders_that_cannot_be_written(place: Path) -> None:

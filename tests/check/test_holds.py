@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from shipper.agent.status import Counters, Rates, write_snapshot
+from shipper.check import holds
 from shipper.check.finding import FindingLevel
 from shipper.check.machine import Machine
 from shipper.config.inputs import HoldsOptions
+from shipper.process.data_folder import hold
 from tests.check.checking import NOW, as_nobody, config_in, holds_of
 
 
@@ -31,7 +35,35 @@ def test_logs_on_another_file_system_cannot_be_held(place: Path) -> None:
     config = replace(config_in(place), data_dir=folder)
     ((severity, fault),) = holds_of(config)
     assert severity is FindingLevel.WARNING
-    assert fault == f"{place}/logs/app.log: on another file system than data_dir"
+    assert fault == f"{place}/logs/app.log: on another file system or mount than data_dir"
+
+
+def test_a_link_is_tried(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel says whether a link can be made; the trial leaves nothing behind."""
+    codes = iter([errno.EXDEV, errno.EPERM, errno.EMLINK])
+
+    def refuse(*_: object) -> None:
+        code = next(codes)
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(holds, "link_to", refuse)
+    found = [holds_of(config_in(place)) for _ in range(3)]
+
+    assert ["another file system or mount" in fault for ((_, fault),) in found] == [1, 0, 0]
+    assert ["owned by another user" in fault for ((_, fault),) in found] == [0, 1, 0]
+    assert ["Too many links" in fault for ((_, fault),) in found] == [0, 0, 1]
+    assert sorted(os.listdir(place)) == ["logs"]
+
+
+def test_what_the_running_shipper_could_not_hold(place: Path) -> None:
+    """It may run as another user or in another mount than this check: its count is shown."""
+    with hold(place / "data"):
+        snapshot = Rates().snapshot(1, 1, Counters(), None)
+        snapshot.not_held = 2
+        write_snapshot(place / "data/status.json", snapshot)
+        assert holds_of(config_in(place)) == [
+            (FindingLevel.WARNING, "2 files of the running shipper could not be held")
+        ]
 
 
 def test_files_of_others_cannot_be_held(place: Path) -> None:

@@ -54,6 +54,27 @@ def unprivileged() -> Iterator[None]:
         os.seteuid(user)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
+def test_a_folder_of_another_user_is_refused(tmp_path: Path) -> None:
+    """Its owner could put links in the place of what is written; only root's is as good."""
+    data = tmp_path / "data"
+    data.mkdir()
+    os.chown(data, NOBODY, NOBODY)
+    with pytest.raises(DataFolderError, match=f"belongs to user {NOBODY}"), hold(data):
+        pass
+    assert not list(data.iterdir())
+    with hold(data, root_may=True):
+        assert holder_of(data) == os.getpid()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
+def test_a_folder_of_root_that_may_be_written(open_folder: Path) -> None:
+    """As a volume of Kubernetes is: of root, writable by the group."""
+    open_folder.chmod(0o777)
+    with unprivileged(), hold(open_folder):
+        assert holder_of(open_folder) == os.getpid()
+
+
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
     """Return a folder that any user may enter, unlike pytest's own."""

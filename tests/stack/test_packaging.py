@@ -138,6 +138,17 @@ def test_systemd_takes_the_unit(source: Path, tmp_path: Path) -> None:
     assert exposed.returncode == 0, exposed.stdout
 
 
+def test_the_drop_in_for_holds() -> None:
+    """It runs as the user of the application, with logs and data folder in one writable mount."""
+    drop_in = Unit((ROOT / "systemd/shipper-holds.conf").read_text())["Service"]
+
+    assert (drop_in["DynamicUser"], drop_in["SupplementaryGroups"]) == ("no", "")
+    assert drop_in["User"] not in {"root", "shipper"}
+    config = load(ROOT / "systemd/shipper.yml")
+    for path in (config.data_dir, Path(config.inputs[0].paths[0])):
+        assert path.is_relative_to(drop_in["ReadWritePaths"])
+
+
 def test_the_config_of_the_unit() -> None:
     """The example for /etc is valid, and its secrets are where systemd puts them."""
     config: Config = load(ROOT / "systemd/shipper.yml")

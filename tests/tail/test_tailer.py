@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import resource
@@ -14,6 +15,7 @@ from shipper.fingerprint import Fingerprint
 from shipper.registry.identity import identity
 from shipper.registry.records import Changes, FileRecord, SavedFiles
 from shipper.registry.registry import Registry
+from shipper.tail import holds
 from shipper.tail.content import Plain
 from shipper.tail.reader import WARM_SECONDS
 from shipper.tail.scanner import FORGET_AFTER_MS
@@ -576,7 +578,34 @@ def test_what_only_a_descriptor_holds(reader: Reader, log: Path) -> None:
     assert reader.tailer.held() == {}
     log.unlink()
     reader.scan()
-    assert reader.tailer.held() == {str(log): 10}
+    assert [*reader.tailer.held().values()] == [10]
+
+
+def test_two_deleted_files_of_one_name_are_two(reader: Reader, log: Path) -> None:
+    """What only descriptors hold is counted by file: a name can have been used twice."""
+    for size in (9, 19):
+        append(log, b"x" * size + b"\n")
+        reader.scan()
+        log.unlink()
+        reader.scan()
+    assert sorted(reader.tailer.held().values()) == [10, 20]
+
+
+def test_files_without_a_hold_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that cannot be linked is counted, unless holds are off."""
+    append(tmp_path / "a.log", b"one\n")
+    held, off = Reader(tmp_path, held_bytes=1 << 20), Reader(tmp_path)
+    held.scan()
+    off.scan()
+    assert (held.tailer.scanner.count_not_held(), off.tailer.scanner.count_not_held()) == (0, 0)
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr(holds, "link_to", refuse)
+    append(tmp_path / "b.log", b"two\n")
+    held.scan()
+    assert held.tailer.scanner.count_not_held() == 1
 
 
 def test_a_stream_name_is_never_given_twice(reader: Reader, log: Path) -> None:

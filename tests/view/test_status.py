@@ -50,10 +50,11 @@ def test_held_files_are_shown_if_only_the_hold_keeps_them() -> None:
     """Holds of existing files cost nothing and are not shown; deleted and dropped files are."""
     quiet = replace(RUNNING, holds=HoldsStatus(files=3, bytes=900))
     assert status_text(quiet, NOW, PLAIN) == status_text(RUNNING, NOW, PLAIN)
-    loud = replace(RUNNING, holds=HoldsStatus(3, 900, 2, 600, 50))
-    assert status_text(loud, NOW, PLAIN)[5:8] == [
+    loud = replace(RUNNING, holds=HoldsStatus(3, 900, 2, 600, 50, 1))
+    assert status_text(loud, NOW, PLAIN)[5:9] == [
         "",
         "deleted, held until delivered: 2 files, 600 B",
+        "not held, lost if deleted while no shipper runs: 1 file; see shipper check",
         "dropped undelivered, as holds.max_bytes was exceeded: 50 B",
     ]
 
