@@ -24,8 +24,9 @@ class FileRecord:
     file has a first line. `seen_at` (epoch ms) is when the file was last found. `split` is where a
     block had to end although its event might have continued: after a restart, one ends there too.
     What lies below `again` was acked once and is being read again. `done` is the time of change
-    (ns) that the file had when it was read to its end and closed, or 0. `current_at` (epoch ms) is
-    when it was last read to its end; it is not saved.
+    (ns) that the file had when it was read to its end and closed, or 0; `changed` is the one that
+    it had when it was last read to its end. `current_at` (epoch ms) is when that was; it is not
+    saved.
     """
 
     id: int
@@ -40,6 +41,7 @@ class FileRecord:
     split: int = 0
     again: int = 0
     done: int = 0
+    changed: int = 0
     current_at: int = 0
 
     def reread(self, start: int = 0) -> int:

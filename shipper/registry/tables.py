@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-VERSION = 2
+VERSION = 3
 
 TEXT = "TEXT NOT NULL"
 INTEGER = "INTEGER NOT NULL"
@@ -91,6 +91,7 @@ FILES = Table(
         "split": f"{INTEGER} DEFAULT 0",
         "again": f"{INTEGER} DEFAULT 0",
         "done": f"{INTEGER} DEFAULT 0",
+        "changed": f"{INTEGER} DEFAULT 0",
     },
     rowid=True,
 )
@@ -143,6 +144,7 @@ MIGRATIONS = {
         TOMBSTONES.create(),
         RECEIPTS.create(),
     ),
+    2: FILES.add("changed"),
 }
 
 # The columns of a file that its record has under the same name; the others are in parts of it.

@@ -74,7 +74,7 @@ class FileTable:
         """Let a record stand for another file: the copy of the one it was read from."""
         if self.known.get(record.file) is record:
             del self.known[record.file]
-        record.file = key
+        record.file, record.changed = key, 0
         self.known[key] = record
         self.mark_changed(record)
 

@@ -1,10 +1,10 @@
 """
 The reader of one open file: bytes to blocks of whole lines.
 
-Before every read the first bytes of the file are compared with its fingerprint, the bytes before
-the position with theirs, and its size with the position: so a file that was truncated and written
-again is found out before a single wrong byte is taken, however fast it grew. The open descriptor
-keeps the inode: while a harvester lives, no other file can get it.
+Before every read, and after it, the first bytes of the file are compared with its fingerprint, the
+bytes before the position with theirs, and its size with the position: so a file that was truncated
+and written again is found out before a single wrong byte is taken, however fast it grew; also in
+between. The open descriptor keeps the inode: while a harvester lives, no other file can get it.
 
 A half-written last line waits for its end. It is given as it is only when the file was rotated
 away and has been quiet for a while: nobody will end it. With `multiline` the last event waits too,
@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING
 from shipper.events import Block
 from shipper.fingerprint import EMPTY, HEAD, fingerprint
 from shipper.tail.lag import Lag
+from shipper.tail.rewrites import Rewrites
 
 if TYPE_CHECKING:
     import os
@@ -99,18 +100,20 @@ class Harvester:
         self.rotated_at: float | None = None
         self.looked_at = (-1, -1)
         self._seen = (0, 0)  # a size that the file had, and the wall clock just before
+        self.rewrites = Rewrites()
 
     def is_same(self) -> bool:
         """Return whether the file still is what was read so far; raises OSError."""
         content, record, last = self.content, self.record, self.last
         if content.fixed and self.size:
             return True
-        self.size = content.size(content.stat())
+        stat = content.stat()
+        self.size, self.rewrites.changed = content.size(stat), stat.st_mtime_ns
         if self.size < max(self.position, self._looked_to):
             return False
         head = record.head
         if not head.length:
-            self._grow_head(self.size)
+            record.head = self._head_to(self.size)
         elif not head.matches(content.read_at(head.length, 0)):
             return False
         if self.position <= head.length or not last.length:
@@ -129,6 +132,7 @@ class Harvester:
             and self.position == self.size
             and self.looked_at == (stat.st_size, stat.st_mtime_ns)
             and not self.missing
+            and not self.rewrites.is_suspected
         )
 
     def is_settled(self, now: float) -> bool:
@@ -154,7 +158,8 @@ class Harvester:
         if size != before[0]:
             self.grown_at = now
         self.size = size
-        return size != self.position or self.looked_at != before
+        is_changed = size != self.position or self.looked_at != before
+        return is_changed or self.rewrites.is_suspected
 
     def set_rotated(self, now: float, *, rotated: bool) -> None:
         """Note whether the file was rotated away; the pause of its writer begins then."""
@@ -175,7 +180,7 @@ class Harvester:
     def skip_to(self, position: int) -> Fingerprint:
         """Take what is before a position as read; return its fingerprint; raises OSError."""
         self.position = position
-        self.last = self._last_of(b"")
+        self.last = self._last_before(position, b"")
         return self.last
 
     def rewind(self) -> None:
@@ -227,6 +232,7 @@ class Harvester:
             self._seen = self.size, wall
         if self.position == self.size:
             self.record.current_at = wall
+            self.rewrites.note_read(self)
 
     def _known_end(self) -> int:
         """Return the next place where a block has to end, as one did before; 0 if there is none."""
@@ -276,7 +282,7 @@ class Harvester:
         )
         self.is_searching = found is None and not is_end
         if is_end:
-            self._grow_head(self._looked_to)
+            self.record.head = self._head_to(self._looked_to)
         end = None if found is None else found + 1
         known_end = self._known_end()
         if known_end and (end is None or end > known_end):
@@ -308,14 +314,17 @@ class Harvester:
 
     def _block(
         self, data: bytes, length: int = 0, *, now: float, read_at: int, cut: bool = False
-    ) -> Block:
+    ) -> Block | None:
+        """Return what was read as a block; None if the file is another one since it was read."""
         record, start, multiline = self.record, self.position, self.cutting.multiline
-        self.position = start + (length or len(data))
-        self.grown_at = now
-        self._grow_head(self.position)
-        self.last = self._last_of(b"" if cut else data)
+        end = start + (length or len(data))
+        head, last = self._head_to(end), self._last_before(end, b"" if cut else data)
+        beginning = b"" if record.stream else self.content.read_at(HEAD, 0)
+        if not self.is_same():
+            return None
+        self.position, self.grown_at, self.last, record.head = end, now, last, head
         if not record.stream:
-            record.stream = self._name_stream(record, self.content.read_at(HEAD, 0))
+            record.stream = self._name_stream(record, beginning)
         return Block(
             file=record.id,
             path=record.path,
@@ -331,18 +340,19 @@ class Harvester:
             last=self.last,
         )
 
-    def _last_of(self, data: bytes) -> Fingerprint:
-        """Make the fingerprint of what is before the position; `data` is the end of it."""
-        length = min(HEAD, self.position)
+    def _last_before(self, end: int, data: bytes) -> Fingerprint:
+        """Return the fingerprint of what is before a place; `data` is the end of it."""
+        length = min(HEAD, end)
         if len(data) < length:
-            data = self.content.read_at(length, self.position - length)
+            data = self.content.read_at(length, end - length)
         return fingerprint(data[-length:])
 
-    def _grow_head(self, seen: int) -> None:
-        """Let the fingerprint cover what was seen of the file."""
+    def _head_to(self, seen: int) -> Fingerprint:
+        """Return the fingerprint of the beginning, which covers what was seen of the file."""
         length = min(HEAD, seen)
-        if self.record.head.length < length:
-            self.record.head = fingerprint(self.content.read_at(length, 0))
+        if self.record.head.length >= length:
+            return self.record.head
+        return fingerprint(self.content.read_at(length, 0))
 
     def lag(self, now: float) -> Lag:
         """Look how far the file is; `now` is monotonic; raises OSError."""

@@ -98,7 +98,8 @@ class Reader:
         self, key: FileIdentity, harvester: Harvester, now: float, wall: int
     ) -> Block | None:
         try:
-            if not harvester.is_same():
+            is_anew = not harvester.is_same()
+            if is_anew or harvester.rewrites.are_sure(harvester, now=now, wall=wall):
                 self._restart(key, harvester, now, wall)
             if harvester.is_unsaved:
                 return None

@@ -2,10 +2,11 @@
 The scan: lists the folders of all inputs, and opens and closes files by what it finds.
 
 The scan is the truth: it compares identities, and finds every new, renamed, truncated and vanished
-file. A file stays open until it was rotated away, read to its end, acked and quiet for a while. So
-a rename chain `.1 → .2 → .3` needs no following, and a file that is deleted unread is still read:
-the open descriptor holds it, and across a restart its hold (holds.py). The record of a truncated
-file stays until the next scan has shown whether a copy (copies.py) continues it.
+file. A file stays open until it was rotated away, read to its end, acked and quiet for a while, and
+nobody has it open for writing (writers.py). So a rename chain `.1 → .2 → .3` needs no following,
+and a file that is deleted unread is still read: the open descriptor holds it, and across a restart
+its hold (holds.py). The record of a truncated file stays until the next scan has shown whether a
+copy (copies.py) continues it.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from shipper.registry.identity import FileIdentity, identity
 from shipper.tail.content import GZIP
 from shipper.tail.copies import Copies, CopyVerdict, TruncatedFile, UnknownFile, begins_as
 from shipper.tail.discovery import FoundFile, family
-from shipper.tail.harvester import SETTLE_SECONDS, Harvester
+from shipper.tail.forgetting import Forgetting
+from shipper.tail.harvester import Harvester
 from shipper.tail.room import OpenFilesLimit
 from shipper.tail.unreadable import UnreadableFiles
+from shipper.tail.writers import has_writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FORGET_AFTER_MS = 24 * 3600 * 1000  # a file that is nowhere any more is forgotten then
+LATE_SECONDS = 3600.0  # where it is not known who writes to a file that has no name any more
 
 
 class Scanner:
@@ -55,6 +58,7 @@ class Scanner:
         self.unreadable = UnreadableFiles(files.known)
         self._dropped = dropped
         self._limit = OpenFilesLimit(files)
+        self._forgetting = Forgetting(files, copies)
         self._left: list[HeldFile] | None = None  # holds to look at; None before the first scan
         self._held: list[UnknownFile] = []  # of which only a hold is left, see _recover
 
@@ -83,6 +87,7 @@ class Scanner:
 
     def scan(self, *, now: float, wall: int) -> None:
         """Look at all folders; `now` is monotonic seconds, `wall` epoch milliseconds."""
+        self._forgetting.follow_clock(now, wall)
         self._limit.begin_scan()
         self.unreadable.archives.begin_scan()
         if self._holds.were_deleted():
@@ -105,7 +110,7 @@ class Scanner:
         self._held = [held for held in self._held if held.key not in self._files.open]
         self._visit(found, now, wall)
         self._keep_within_budget(wall)
-        self._forget(found, now, wall)
+        self._forgetting.forget(found, self._may_have_copy, now, wall)
         gone = self._limit.end_scan(found, wall)
         if gone:
             self._left += [held for held in self._holds.left() if identity(held.stat) in gone]
@@ -311,14 +316,14 @@ class Scanner:
 
     def _retire(self, key: FileIdentity, harvester: Harvester, now: float) -> None:
         """
-        Close a file that was rotated away, is read, acked and quiet.
+        Close a file that was rotated away, is read, acked and quiet, and has no writer.
 
         Its position is dropped only if no name leads to it any more: a folder that cannot be
         listed for a moment would else have all of its files read again.
         """
         if not (harvester.is_settled(now) and harvester.is_read()):
             return
-        if self._may_have_copy(harvester.path):
+        if self._may_have_copy(harvester.path) or self._may_be_written(harvester, now):
             return
         record, stat = harvester.record, self._files.close(key)
         names = stat.st_nlink - self._holds.has(key)
@@ -328,6 +333,15 @@ class Scanner:
         else:
             record.done = stat.st_mtime_ns
             self._files.mark_changed(record)
+
+    def _may_be_written(self, harvester: Harvester, now: float) -> bool:
+        """Return whether somebody may still write to a file that was rotated away."""
+        if harvester.content.fixed or self._source_of(harvester.path) is None:
+            return False  # or the config does not name it any more: then its writer may stay
+        is_open = has_writer(harvester.content.fd)
+        if is_open is not None:
+            return is_open
+        return harvester.missing and not harvester.is_settled(now - LATE_SECONDS)
 
     def _may_have_copy(self, path: str) -> bool:
         """Return whether a gzip that is not measured yet may be the copy of a file."""
@@ -361,20 +375,6 @@ class Scanner:
         self._files.close(key)
         self._holds.release(key)
         self._files.drop(record)
-
-    def _forget(self, found: set[FileIdentity], now: float, wall: int) -> None:
-        """Drop what is known of files that have been nowhere for long."""
-        files = self._files
-        for truncated in list(self._copies.truncated.values()):
-            is_over = now - truncated.since >= SETTLE_SECONDS
-            if is_over and not self._may_have_copy(truncated.record.path):
-                del self._copies.truncated[truncated.record.id]
-                files.drop(truncated.record)
-        for key in files.known.keys() - found - files.open.keys():
-            record = files.known[key]
-            if wall - record.seen_at >= FORGET_AFTER_MS:
-                files.drop(record)
-        self._copies.forget()
 
 
 def _changed_at(new: UnknownFile) -> int:

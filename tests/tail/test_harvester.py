@@ -245,6 +245,32 @@ def test_a_file_that_was_truncated_and_grew_again(reading: Reading, size: int) -
     assert not reading.harvester.is_same()
 
 
+@pytest.mark.parametrize("when", [0, 1, 2], ids=["at once", "before the bytes", "behind them"])
+def test_truncated_and_written_again_while_it_is_read(
+    reading: Reading, monkeypatch: pytest.MonkeyPatch, when: int
+) -> None:
+    """No byte of the new content is taken for what follows the old one."""
+    put(reading, b"old 1\n")
+    reading.blocks()
+    put(reading, b"old 2\n")
+    path, content = Path(reading.harvester.path), reading.harvester.content
+    reading.harvester.has_grown(reading.now)
+    assert reading.harvester.is_same()
+    calls = iter(range(100))
+
+    class Racing(Plain):
+        def read_at(self, length: int, offset: int) -> bytes:
+            if next(calls) == when:
+                path.write_bytes(b"new content\nof another kind\n")
+            return super().read_at(length, offset)
+
+    monkeypatch.setattr(content, "__class__", Racing)
+    block = reading.harvester.read(BLOCK, now=0.0, read_at=WALL)
+    assert block is None or block.data == b"old 2\n"
+    monkeypatch.setattr(content, "__class__", Plain)
+    assert not reading.harvester.is_same()
+
+
 def test_the_head_grows_until_it_is_whole(reading: Reading) -> None:
     """The fingerprint covers what was read, up to its full size."""
     put(reading, b"1234567\n")

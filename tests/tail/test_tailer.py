@@ -17,8 +17,8 @@ from shipper.registry.records import Changes, FileRecord, SavedFiles
 from shipper.registry.registry import Registry
 from shipper.tail import holds
 from shipper.tail.content import Plain
+from shipper.tail.forgetting import FORGET_AFTER_MS
 from shipper.tail.reader import WARM_SECONDS
-from shipper.tail.scanner import FORGET_AFTER_MS
 from shipper.tail.tailer import Tailer
 from tests.tail.tailing import HOST, WALL, Reader, append, lines_of, open_folder, unprivileged
 
@@ -485,6 +485,42 @@ def test_a_file_that_is_nowhere_is_forgotten_after_a_day(reader: Reader, log: Pa
     assert len(reader.saved()) == 1
     reader.scan(3)
     assert reader.saved() == []
+
+
+@pytest.mark.parametrize("away", ["folder", "file"])
+def test_a_clock_that_jumps_while_a_file_is_away(tmp_path: Path, away: str) -> None:
+    """A clock that is set ahead by a day makes nothing a day older."""
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    append(logs / "app.log", b"1\n")
+    reader = Reader(tmp_path, "logs/*.log")
+    assert reader.lines() == [b"1"]
+    reader.settle()
+    place = logs if away == "folder" else logs / "app.log"
+    place.rename(tmp_path / "away")
+    reader.settle()
+    reader.wall += FORGET_AFTER_MS
+    assert reader.lines() == []
+    (tmp_path / "away").rename(place)
+    assert reader.lines() == []
+    reader.close()
+
+
+def test_a_folder_that_is_away_for_days(tmp_path: Path) -> None:
+    """A disk that was not mounted for a week brings its files back as they were."""
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    append(logs / "app.log", b"1\n")
+    reader = Reader(tmp_path, "logs/*.log")
+    assert reader.lines() == [b"1"]
+    reader.save()
+    logs.rename(tmp_path / "away")
+    reader.crash()
+    for _ in range(7):
+        reader.scan(FORGET_AFTER_MS / 1000)
+    (tmp_path / "away").rename(logs)
+    assert reader.lines() == []
+    reader.close()
 
 
 def test_a_file_that_is_there_is_never_forgotten(reader: Reader, log: Path) -> None:
