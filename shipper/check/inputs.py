@@ -53,12 +53,22 @@ def _check_files(place: str, pattern: str, matches: list[FoundFile]) -> Iterator
         yield ok(place, f"files: {len(matches)}, {size(total)}")
 
 
-def check_links(_context: CheckContext) -> Iterator[Finding]:
-    """Yield the links that were found and are not followed."""
+def check_links(context: CheckContext) -> Iterator[Finding]:
+    """Yield the links that are not followed, and those that a user with all rights follows far."""
     for text in links.refused():
         yield warning(
             "inputs", f"{text}, which {user()} does not follow", "run the shipper as that user"
         )
+    for place, (_pattern, matches) in context.matches.items():
+        out = [(each.shown, links.leading_out(each.path)) for each in matches]
+        far = [f"{path} leads to {target}" for path, target in out if target is not None]
+        if far:
+            others = f", and {len(far) - 1} more such links" if len(far) > 1 else ""
+            yield warning(
+                place,
+                f"{far[0]}{others}: {user()} may read every file, and ships it",
+                "run the shipper as a user that may read the logs alone, or exclude the link",
+            )
 
 
 def check_overlaps(context: CheckContext) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from shipper.check.finding import Finding, error
 from shipper.config.main import Config
+from shipper.tail import links
 from shipper.tail.discovery import FoundFile, Patterns
 
 
@@ -50,6 +51,7 @@ class CheckContext:
 
 def context_of(config: Config, machine: Machine) -> CheckContext:
     """Find the files of all inputs."""
+    links.forget()  # what this look does not follow is a finding
     matches = {
         f"inputs[{number}].paths[{index}]": (
             pattern,

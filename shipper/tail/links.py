@@ -38,13 +38,26 @@ def stat_of(path: str, link: os.stat_result) -> os.stat_result | None:
     return target if _is_followed(path, link, target) else None
 
 
+def leading_out(path: str) -> str | None:
+    """Return where a link leads, if that is another folder and this process may read all files."""
+    if not os.path.islink(path) or not reads_all():
+        return None
+    target = os.path.realpath(path)
+    return None if os.path.dirname(target) == os.path.realpath(os.path.dirname(path)) else target
+
+
+def forget() -> None:
+    """Forget which links were not followed; the next look names them again."""
+    _refused.clear()
+
+
 def refused() -> list[str]:
-    """Return why links were not followed so far, a sentence for each."""
+    """Return the links that were not followed since `forget`, and why."""
     return list(_refused.values())
 
 
 def _is_followed(path: str, link: os.stat_result, target: os.stat_result) -> bool:
-    if link.st_uid in (0, os.geteuid(), target.st_uid) or not _reads_all():
+    if link.st_uid in (0, os.geteuid(), target.st_uid) or not reads_all():
         return True
     if path not in _refused and len(_refused) < MOST_NAMED:
         shown = os.fsencode(path).decode(errors="replace")
@@ -54,7 +67,7 @@ def _is_followed(path: str, link: os.stat_result, target: os.stat_result) -> boo
     return False
 
 
-def _reads_all() -> bool:
+def reads_all() -> bool:
     """Return whether this process reads files whatever their permissions."""
     if os.geteuid() == 0:
         return True

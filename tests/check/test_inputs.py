@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+
+import pytest
 
 from shipper.check.finding import FindingLevel
 from shipper.config.inputs import InputOptions
-from tests.check.checking import as_nobody, config_in, faults
+from tests.check.checking import NOBODY, as_nobody, config_in, faults, write
 
 
 def test_a_pattern_that_matches_nothing(place: Path) -> None:
@@ -60,3 +63,20 @@ def test_a_file_of_two_inputs(place: Path) -> None:
     assert faults(excluded) == [
         ("inputs[1].paths[0]", FindingLevel.WARNING, f"{everything} matches no file now")
     ]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root reads every file")
+def test_links_that_root_would_follow(place: Path) -> None:
+    """What leads out of the folder is named; a link beside its target is not."""
+    write(place / "secret", b"secret")
+    (place / "logs/current.log").symlink_to("app.log")
+    assert faults(config_in(place)) == []
+    (place / "logs/evil.log").symlink_to(place / "secret")
+    own = place / "logs/own.log"
+    own.symlink_to(place / "secret")
+    os.lchown(own, NOBODY, NOBODY)
+
+    refused, followed = faults(config_in(place))
+
+    assert f"{own}: a link of user {NOBODY}" in refused[2]
+    assert f"{place}/logs/evil.log leads to {place}/secret: user 0 may read" in followed[2]

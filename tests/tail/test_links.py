@@ -69,5 +69,5 @@ def test_folders_below_a_wildcard(logs: Path) -> None:
 def test_a_shipper_without_such_rights_follows(logs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The kernel refuses what it may not read; all else was given to it."""
     link_of_other(logs / "evil.log", logs.parent / "secret")
-    monkeypatch.setattr(links, "_reads_all", lambda: False)
+    monkeypatch.setattr(links, "reads_all", lambda: False)
     assert found(logs / "*.log") == ["evil.log"]
