@@ -53,7 +53,7 @@ class Account:
     Everything that a shipper answers for.
 
     `numbers` is by run; `letters` are the `_id`s of the dead letters; `unread` are the numbers, by
-    run, in lines that are waiting.
+    run, in lines that are waiting: those that would else look as if they had never been read.
     """
 
     receipts: Sequence[Receipt]
@@ -61,7 +61,7 @@ class Account:
     letters: frozenset[str] = frozenset()
     waiting: Sequence[UnreadLines] = ()
     given_up: Sequence[DroppedBytes] = ()
-    unread: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    unread: Mapping[str, AcceptedNumbers] = field(default_factory=dict)
 
 
 def by_run(receipts: Sequence[Receipt]) -> dict[str, list[Receipt]]:

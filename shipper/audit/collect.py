@@ -27,12 +27,13 @@ from shipper.tail.holds import read_holds
 from shipper.tail.inventory import list_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from shipper.config.main import Config
-    from shipper.registry.records import FileRecord
+    from shipper.registry.records import FileRecord, Receipt
 
 LINE_BYTES = 1 << 20  # of a line, where a record is looked for
+MOST_CHUNKS = 200_000  # of numbers that wait in files: some 100 MB at worst
 CHUNKS = WINDOW // SIZE  # of the registry, in a window of the audit
 
 
@@ -62,7 +63,7 @@ def take_account(config: Config, since: int) -> Account:
     numbers: dict[str, SavedNumbers] = defaultdict(SavedNumbers)
     for row in registry.seen:
         numbers[row.run].restore(row.low, row.chunk, row.data)
-    unread = _Unread()
+    unread = _Unread(numbers, registry.receipts)
     waiting = [unread.read(*each) for each in _unread_files(config, registry.files)]
     return Account(
         receipts=registry.receipts,
@@ -73,7 +74,7 @@ def take_account(config: Config, since: int) -> Account:
             DroppedBytes(each.path, each.end - each.start, each.lines, each.reason, each.at)
             for each in registry.tombstones
         ),
-        unread={run: frozenset(seqs) for run, seqs in unread.numbers.items()},
+        unread=dict(unread.numbers),
     )
 
 
@@ -95,10 +96,24 @@ class _Origin(msgspec.Struct):
 
 
 class _Unread:
-    """Counts the lines that wait in files, and collects the numbers in them."""
+    """
+    Counts the lines that wait in files, and collects the numbers in them that matter.
 
-    def __init__(self) -> None:
-        self.numbers: dict[str, set[int]] = defaultdict(set)
+    Those are the numbers between the first and the last that were read of a run: without them, a
+    line that waits is a gap. A backlog of any size has few of them, as a rule; memory is bounded
+    by `MOST_CHUNKS` where it is not.
+    """
+
+    def __init__(self, accepted: Mapping[str, SavedNumbers], receipts: Iterable[Receipt]) -> None:
+        self.numbers: dict[str, SavedNumbers] = defaultdict(SavedNumbers)
+        self._accepted = accepted
+        self._spans: dict[str, tuple[int, int]] = {}
+        for each in receipts:
+            first, last = self._spans.get(each.stream, (each.first, each.last))
+            self._spans[each.stream] = min(first, each.first), max(last, each.last)
+        self._chunks: set[tuple[str, int]] = set()
+        self._chunk: tuple[str, int] = ("", -1)  # the last that was looked at
+        self._known = b""  # what of it was accepted
         self._decode = msgspec.json.Decoder(_Origin).decode
 
     def read(self, name: str, path: str, offset: int) -> UnreadLines:
@@ -124,8 +139,26 @@ class _Unread:
                 except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                     continue
                 if is_run(origin.run) and is_seq(origin.seq):
-                    self.numbers[origin.run].add(origin.seq)
+                    self._note(origin.run, origin.seq)
         return count
+
+    def _note(self, run: str, number: int) -> None:
+        """Keep a number, if it is within what was read of its run and was not read itself."""
+        first, last = self._spans.get(run, (0, -1))
+        if not first <= number <= last:
+            return
+        chunk = run, number // SIZE
+        if chunk != self._chunk:
+            accepted = self._accepted.get(run)
+            self._known = accepted.chunk(chunk[1]) if accepted else bytes(SIZE)
+            self._chunk = chunk
+        if self._known[number % SIZE]:
+            return
+        if chunk not in self._chunks:
+            if len(self._chunks) == MOST_CHUNKS:
+                return
+            self._chunks.add(chunk)
+        self.numbers[run].accept([number])
 
 
 def _lines(file: IO[bytes]) -> Iterator[bytes]:

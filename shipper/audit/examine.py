@@ -20,7 +20,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Final
 
 from shipper.audit.account import WINDOW, AcceptedNumbers, Account, by_run, merged, windows
@@ -56,6 +56,7 @@ class _Tally:
 
     letters: frozenset[str]
     wrapped_ids: frozenset[str]
+    dead: dict[str, list[int]]  # by stream: where dead letters begin, in order
     indexed: int = 0
     wrapped: int = 0
     dead_letters: int = 0
@@ -73,7 +74,7 @@ def examine(store: OriginStore, account: Account) -> AuditResult:
         StoreUnavailable: the store cannot be read now.
 
     """
-    tally = _Tally(account.letters, _wrapped_ids(store))
+    tally = _Tally(account.letters, _wrapped_ids(store), _by_stream(account.letters))
     live, expired = _split(account.receipts, store.retained_after())
     tally.expired = sum(each.count for each in expired)
     owed = [*_windows(account, live, expired)]
@@ -102,6 +103,18 @@ def _wrapped_ids(store: OriginStore) -> frozenset[str]:
     if not store.count(WRAPPED):
         return frozenset()
     return frozenset(hit.id for hit in store.search(WRAPPED, limit=MAX_WRAPPED).hits)
+
+
+def _by_stream(letters: frozenset[str]) -> dict[str, list[int]]:
+    """Return the positions of dead letters by their stream, in order."""
+    found: dict[str, list[int]] = {}
+    for letter in letters:
+        stream, _, position = letter.rpartition("-")
+        if position.isascii() and position.isdigit() and len(position) < 20:
+            found.setdefault(stream, []).append(int(position))
+    for positions in found.values():
+        positions.sort()
+    return found
 
 
 def _split(receipts: Sequence[Receipt], dropped: int) -> tuple[list[Receipt], list[Receipt]]:
@@ -143,11 +156,17 @@ def _masked(
     owed = bytearray(WINDOW)
     for first, last in parts:
         owed[first - base : last - base + 1] = accepted[first - base : last - base + 1]
-    for first, last in not_owed:
+    begin = bisect_left(not_owed, base, key=_last)
+    for first, last in islice(not_owed, begin, None):
         start, end = max(first - base, 0), min(last - base + 1, WINDOW)
-        if start < end:
-            owed[start:end] = bytes(end - start)
+        if start >= end:
+            break
+        owed[start:end] = bytes(end - start)
     return bytes(owed)
+
+
+def _last(span: tuple[int, int]) -> int:
+    return span[1]
 
 
 def _compare(window: _Window, positions: Sequence[int], tally: _Tally) -> None:
@@ -167,8 +186,14 @@ def _compare(window: _Window, positions: Sequence[int], tally: _Tally) -> None:
             tally.indexed += times
         elif not _judge(f"{window.run}-{base + index}", times, tally, is_owed=bool(is_owed)):
             missing.append(base + index)
+    if not missing:
+        return
+    # The narrowest range first: an error.log spans many numbers, and holds few of them.
+    receipts = [each for each in window.receipts if each.first <= missing[-1]]
+    receipts = [each for each in receipts if each.last >= missing[0]]
+    receipts.sort(key=lambda each: (each.last - each.first) / each.count)
     for first, last in merged([(number, number) for number in missing]):
-        tally.lost += _lost(window, first, last)
+        tally.lost += _lost(window.run, receipts, first, last)
 
 
 def _judge(origin: str, times: int, tally: _Tally, *, is_owed: bool) -> bool:
@@ -186,21 +211,18 @@ def _judge(origin: str, times: int, tally: _Tally, *, is_owed: bool) -> bool:
     return True
 
 
-def _lost(window: _Window, first: int, last: int) -> Iterator[LostRange]:
-    """Yield lost numbers with the file that they were read from, by the narrowest receipt."""
-    receipts = [each for each in window.receipts if each.first <= last and each.last >= first]
-    # The narrowest range: an error.log spans many numbers, and holds few of them.
-    receipts.sort(key=lambda each: (each.last - each.first) / each.count)
+def _lost(run: str, receipts: Sequence[Receipt], first: int, last: int) -> Iterator[LostRange]:
+    """Yield lost numbers with the file that they were read from, by the first receipt."""
     count = last - first + 1
     for each in receipts:
         if each.first <= first and last <= each.last:
-            yield LostRange(window.run, first, last, count, each.file, each.path, each.start)
+            yield LostRange(run, first, last, count, each.file, each.path, each.start)
             return
     middle = (first + last) // 2
     if first == last:
         return
-    yield from _lost(window, first, middle)
-    yield from _lost(window, middle + 1, last)
+    yield from _lost(run, receipts, first, middle)
+    yield from _lost(run, receipts, middle + 1, last)
 
 
 def _count(receipt: Receipt, positions: Sequence[int], tally: _Tally) -> None:
@@ -214,11 +236,9 @@ def _count(receipt: Receipt, positions: Sequence[int], tally: _Tally) -> None:
     wrapped = (
         sum(f"{prefix}{each}" in tally.wrapped_ids for each in stored) if tally.wrapped_ids else 0
     )
-    dead = 0
-    for origin in tally.letters:
-        if origin.startswith(prefix):
-            position = int(origin[len(prefix) :])
-            dead += receipt.first <= position <= receipt.last and position not in stored
+    letters = tally.dead.get(receipt.stream, [])
+    begin, end = bisect_left(letters, receipt.first), bisect_right(letters, receipt.last)
+    dead = sum(position not in stored for position in islice(letters, begin, end))
     tally.indexed += len(stored) - wrapped
     tally.wrapped += wrapped
     tally.dead_letters += dead
@@ -245,8 +265,29 @@ def _gaps(account: Account) -> Iterator[NumberGap]:
             continue
         first = min(each.first for each in receipts)
         last = max(each.last for each in receipts)
-        for start, end in _without(_missing(numbers, first, last), account.unread.get(run)):
+        unread = account.unread.get(run)
+        known = numbers if unread is None else _Either(numbers, unread)
+        for start, end in _missing(known, first, last):
             yield NumberGap(run, start, end)
+
+
+class _Either:
+    """The numbers that one or the other of two has, as `AcceptedNumbers`."""
+
+    def __init__(self, one: AcceptedNumbers, other: AcceptedNumbers) -> None:
+        self._one = one
+        self._other = other
+        self._bases = set(other.bases())
+
+    def window(self, base: int) -> bytes:
+        found = self._one.window(base)
+        if base not in self._bases:
+            return found
+        both = int.from_bytes(found) | int.from_bytes(self._other.window(base))
+        return both.to_bytes(WINDOW)
+
+    def bases(self) -> list[int]:
+        return sorted(self._bases.union(self._one.bases()))
 
 
 def _missing(numbers: AcceptedNumbers, first: int, last: int) -> list[tuple[int, int]]:
@@ -267,18 +308,3 @@ def _missing(numbers: AcceptedNumbers, first: int, last: int) -> list[tuple[int,
     if reached <= last:
         missing.append((reached, last))
     return merged(missing)
-
-
-def _without(
-    ranges: Sequence[tuple[int, int]], numbers: frozenset[int] | None
-) -> Iterator[tuple[int, int]]:
-    """Yield the ranges without some numbers."""
-    left_out = sorted(numbers or ())
-    for first, last in ranges:
-        start = first
-        for number in left_out[bisect_left(left_out, first) : bisect_right(left_out, last)]:
-            if start < number:
-                yield start, number - 1
-            start = number + 1
-        if start <= last:
-            yield start, last

@@ -107,7 +107,7 @@ def test_every_number_has_one_place(
         [receipt(min(accepted), max(accepted), len(accepted))],
         {RUN: Accepted(accepted)},
         frozenset(f"{RUN}-{each}" for each in letters),
-        unread={RUN: frozenset(unread)},
+        unread={RUN: Accepted(unread)},
     )
 
     result = examine(store, account)
@@ -165,3 +165,24 @@ def test_a_loss_is_read_again_from_the_file_that_has_it() -> None:
     (lost,) = examine(Plain({RUN: Counter(set(range(100)) - {50})}), account).lost
 
     assert (lost.first, lost.start) == (50, 300)
+
+
+class Gone(frozenset[str]):
+    """Dead letters that count how often they are gone through."""
+
+    times = 0
+
+    def __iter__(self) -> Iterator[str]:
+        self.times += 1
+        return super().__iter__()
+
+
+def test_dead_letters_are_looked_up() -> None:
+    """However many receipts there are, all dead letters are gone through once."""
+    letters = Gone(f"{STREAM}-{each}" for each in (5, 15, 20, "x"))
+    receipts = [receipt(10 * each, 10 * each + 9, 2, stream=STREAM) for each in range(3)]
+
+    result = examine(Plain({STREAM: Counter([0, 10, 25])}), Account(receipts, {}, letters))
+
+    assert (result.indexed, result.dead_letters, result.lost_count) == (3, 3, 0)
+    assert letters.times == 1
