@@ -55,7 +55,8 @@ COMMANDS = {
         "shipper.commands.store:store",
         "Show, check, compact and convert the embedded store.",
     ),
-    "report": ("shipper.commands.report:report", "Write summaries of the records."),
+    "metrics": ("shipper.commands.metrics:metrics", "Make metrics files of days and months."),
+    "report": ("shipper.commands.report:report", "Write reports about the records."),
     "alerts": (
         "shipper.commands.alerts:alerts",
         "Evaluate rules over the records and notify people.",

@@ -62,7 +62,11 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("config", "deliver.deadletters", "enrich.origin", "files", "process", "registry"),
         *("store", "tail.content", "tail.discovery", "tail.holds", "tail.inventory"),
     },
-    "reports": {"files", "store"},
+    "charts": {"text"},
+    "reports": {
+        *("alerts.incident", "alerts.incidents", "alerts.severity", "charts", "config.reports"),
+        *("errors", "files", "store", "text", "times"),
+    },
     "alerts": {
         *("config", "crashpoints", "errors", "fields", "files", "net", "store", "text", "times"),
         "emit.appending",  # the log of the alert job is one of an application
@@ -81,6 +85,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("agent", "alerts", "audit", "check", "config", "deliver.deadletters", "demo"),
         *(
             "enrich.classify",
+            "files",
             "errors",
             "fields",
             "process",

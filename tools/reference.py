@@ -1,5 +1,5 @@
 """
-Writes the pages of docs/ that list options, and the JSON schema of rule files.
+Writes the pages of docs/ that list options, and the JSON schemas of rules and metrics files.
 
 `make docs` runs it; all texts come from the declarations of the options.
 """
@@ -18,6 +18,7 @@ from shipper.alerts.rules.schema import rule_schema
 from shipper.alerts.settings import AlertSettings
 from shipper.config.main import Config
 from shipper.config.options import ListOf, MapOf, OneOf, Option, OptionKind, Section, options_of
+from shipper.reports.metrics import metrics_schema
 
 _HEAD = """\
 # Configuration
@@ -107,7 +108,13 @@ def schema() -> str:
     return json.dumps(rule_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
+def metrics_files() -> str:
+    """Return the JSON schema of metrics files."""
+    return json.dumps(metrics_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
+    "config/metrics.schema.json": metrics_files,
     "config/rules/rule.schema.json": schema,
     "docs/alerts-rules.md": rules,
     "docs/configuration.md": configuration,

@@ -9,6 +9,7 @@ from shipper.store.api import (
     Aggregation,
     Average,
     Bucket,
+    Buckets,
     DateHistogram,
     Filters,
     Maximum,
@@ -95,6 +96,6 @@ def _row(results: Mapping[str, Result]) -> dict[str, Any]:
             row[name] = result.value
         elif isinstance(result, PercentileValues):
             row |= {f"p{percent:g}": value for percent, value in result.values.items()}
-        else:
+        elif isinstance(result, Buckets):
             row[name] = sum(bucket.count for bucket in result.buckets)
     return row

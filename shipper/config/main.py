@@ -32,6 +32,7 @@ from shipper.config.options import (
     text_matching,
 )
 from shipper.config.outputs import OUTPUTS, SEARCHES, ElasticsearchOutput, Output
+from shipper.config.reports import KpiOptions, ReportOptions
 
 _NAMESPACE = text_matching(
     # 200 bytes at most: the name of an index may have 255
@@ -203,6 +204,12 @@ class Config:
     )
     alerts: AlertOptions = option(
         Section(AlertOptions), "The alert job.", default="{}", factory=AlertOptions
+    )
+    kpis: KpiOptions = option(
+        Section(KpiOptions), "Targets of the key performance indicators in reports.", default="{}"
+    )
+    reports: ReportOptions = option(
+        Section(ReportOptions), "Metrics files and reports.", default="{}"
     )
 
 

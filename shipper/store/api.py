@@ -92,6 +92,18 @@ class Percentiles:
 
 
 @dataclass(frozen=True, slots=True)
+class Distribution:
+    """
+    Counts of a numeric field per bin of a fixed scale (shipper/store/distribution.py).
+
+    Unlike percentiles, the counts of several selections add up. Keys of objects have no types, so
+    they have none.
+    """
+
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
 class Average:
     """Mean of a numeric field."""
 
@@ -127,7 +139,7 @@ class Cardinality:
 
 
 Statistic = Average | Sum | Minimum | Maximum
-Aggregation = Terms | DateHistogram | Filters | Percentiles | Statistic | Cardinality
+Aggregation = Terms | DateHistogram | Filters | Percentiles | Distribution | Statistic | Cardinality
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +173,14 @@ class PercentileValues:
     values: Mapping[float, float | None]
 
 
-Result = Buckets | Number | PercentileValues
+@dataclass(frozen=True, slots=True)
+class DistributionCounts:
+    """Result of Distribution: number of a bin → count, without the empty bins."""
+
+    counts: Mapping[int, int]
+
+
+Result = Buckets | Number | PercentileValues | DistributionCounts
 
 
 @dataclass(frozen=True, slots=True)

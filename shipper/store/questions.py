@@ -16,6 +16,7 @@ from shipper.store.api import (
     Aggregation,
     Cardinality,
     DateHistogram,
+    Distribution,
     Filters,
     Percentiles,
     Statistic,
@@ -61,6 +62,8 @@ def check(aggregations: Mapping[str, Aggregation]) -> None:
                 raise QueryError("a percentile is out of range", "use 0 to 100")
             case Terms() | Cardinality():
                 _check_values(*field_of(aggregation))
+            case Distribution():
+                _check_typed(*field_of(aggregation))
             case _ if isinstance(aggregation, (Percentiles, Statistic)):
                 _check_numbers(*field_of(aggregation))
             case Filters(queries=queries):
@@ -88,6 +91,11 @@ def _check_numbers(field: str, kind: FieldKind) -> None:
     in_extra = kind is FieldKind.OBJECT and field.startswith("extra.")
     if not in_extra and kind not in (FieldKind.INTEGER, FieldKind.FLOAT):
         raise QueryError(f"{field} holds no numbers", "use a field that does, such as duration_ms")
+
+
+def _check_typed(field: str, kind: FieldKind) -> None:
+    if kind not in (FieldKind.INTEGER, FieldKind.FLOAT):
+        raise QueryError(f"{field} has no distribution", "use duration_ms or execution_time_ms")
 
 
 def _check_key(field: str, kind: FieldKind) -> None:

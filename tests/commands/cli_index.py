@@ -20,6 +20,7 @@ inputs:
   - paths: [{folder}/logs/*.log]
 output:
   embedded: {{path: {folder}/index}}
+reports: {{metrics: {folder}/metrics, folder: {folder}/reports}}
 """
 
 

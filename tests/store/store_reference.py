@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import math
 import re
+from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
@@ -23,6 +25,8 @@ from shipper.store.api import (
     Buckets,
     Cardinality,
     DateHistogram,
+    Distribution,
+    DistributionCounts,
     Filters,
     Maximum,
     Minimum,
@@ -36,6 +40,7 @@ from shipper.store.api import (
     Sum,
     Terms,
 )
+from shipper.store.distribution import BOUNDS
 from tests.store.store_records import Record
 
 Predicate = Callable[[Record], bool]
@@ -229,7 +234,9 @@ class Reference:
     ) -> dict[str, Result]:
         return {name: self._result(a, records, selection) for name, a in asked.items()}
 
-    def _result(self, a: Aggregation, records: list[Record], selection: Selection) -> Result:
+    def _result(  # noqa: PLR0911 - one per aggregation
+        self, a: Aggregation, records: list[Record], selection: Selection
+    ) -> Result:
         match a:
             case Terms():
                 return self._terms(a, records, selection)
@@ -244,6 +251,9 @@ class Reference:
                 return Buckets(buckets)
             case Percentiles():
                 return _percentiles(a, _numbers(records, a.field))
+            case Distribution():
+                bins = Counter(bisect_right(BOUNDS, n) for n in _numbers(records, a.field))
+                return DistributionCounts(dict(sorted(bins.items())))
             case Cardinality():
                 return Number(len({key for r in records for key in _keys(r, a.field)}))
             case _:

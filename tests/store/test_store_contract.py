@@ -21,6 +21,8 @@ from shipper.store.api import (
     Buckets,
     Cardinality,
     DateHistogram,
+    Distribution,
+    DistributionCounts,
     Filters,
     Maximum,
     Minimum,
@@ -208,6 +210,13 @@ AGGREGATIONS: dict[str, tuple[Selection, Aggregation]] = {
     "percentiles of integers": (Selection(), Percentiles("status_code")),
     "percentiles of unknown keys": (Selection(), Percentiles("extra.n", (0, 50, 100))),
     "percentiles of nothing": (Selection("level:DEBUG"), Percentiles("duration_ms")),
+    "distribution": (Selection(), Distribution("duration_ms")),
+    "distribution of integers": (Selection(), Distribution("status_code")),
+    "distribution of nothing": (Selection("level:DEBUG"), Distribution("duration_ms")),
+    "distribution in terms": (
+        Selection(),
+        Terms("route", 3, {"d": Distribution("duration_ms"), "s": Sum("duration_ms")}),
+    ),
     "average": (Selection(), Average("duration_ms")),
     "average of integers": (Selection(), Average("status_code")),
     "average of unknown keys": (Selection(), Average("extra.m")),
@@ -279,6 +288,8 @@ def assert_equal(found: Result, wanted: Result) -> None:
             percent: value if value is None else pytest.approx(value, rel=0.01)
             for percent, value in wanted.values.items()
         }
+    elif isinstance(found, DistributionCounts) and isinstance(wanted, DistributionCounts):
+        assert dict(found.counts) == dict(wanted.counts)
     elif isinstance(found, Number) and isinstance(wanted, Number):
         assert found.value == pytest.approx(wanted.value)
 
@@ -304,6 +315,8 @@ def assert_buckets_equal(found: Bucket, wanted: Bucket) -> None:
         (Percentiles("level"), "level holds no numbers"),
         (Percentiles("@timestamp"), "holds no numbers"),
         (Percentiles("duration_ms", (101,)), "use 0 to 100"),
+        (Distribution("level"), "level has no distribution"),
+        (Distribution("extra.n"), "extra.n has no distribution"),
         (Average("service.version"), "holds no numbers"),
         (Sum("level"), "level holds no numbers"),
         (Minimum("@timestamp"), "holds no numbers"),

@@ -6,6 +6,7 @@ Where Elasticsearch differs from what the stores promise:
     Terms           exact only if no shard omits a value: each returns up to 65,000
     Cardinality     an estimate: the values are listed and counted here
     Percentiles     interpolated, or of the rank below: see `_percents`
+    Distribution    a range per bin, as no histogram has these bins
     DateHistogram   would return every empty slot: they are filled in here
     keys of extra   are texts: listed, and read as values here
 
@@ -15,6 +16,7 @@ https://www.elastic.co/docs/reference/aggregations/search-aggregations-bucket-te
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Final
 
 from shipper.errors import QueryError
@@ -36,6 +38,8 @@ from shipper.store.api import (
     Buckets,
     Cardinality,
     DateHistogram,
+    Distribution,
+    DistributionCounts,
     Filters,
     Maximum,
     Minimum,
@@ -48,6 +52,7 @@ from shipper.store.api import (
     Sum,
     Terms,
 )
+from shipper.store.distribution import BOUNDS
 from shipper.store.elasticsearch.compile import Body, indexed
 from shipper.store.questions import field_of, nested
 
@@ -84,7 +89,9 @@ def bodies(aggregations: Aggregations, compile_query: Callable[[str], Body]) -> 
     return made
 
 
-def _body(aggregation: Aggregation, compile_query: Callable[[str], Body]) -> Body:
+def _body(  # noqa: PLR0911 - one per aggregation
+    aggregation: Aggregation, compile_query: Callable[[str], Body]
+) -> Body:
     field = indexed(*field_of(aggregation))
     match aggregation:
         case Terms(size=size) if not untyped.in_extra(field):
@@ -97,6 +104,8 @@ def _body(aggregation: Aggregation, compile_query: Callable[[str], Body]) -> Bod
             return {"filters": {"filters": [compile_query(query) for query in queries.values()]}}
         case Percentiles() if _by_histogram(aggregation):
             return _hdr(aggregation)
+        case Distribution():
+            return _bins(field)
         case _ if isinstance(aggregation, Statistic) and not untyped.in_extra(field):
             return {"stats": {"field": field}}
         case _:
@@ -119,6 +128,16 @@ def _hdr(aggregation: Percentiles) -> Body:
     hdr = {"number_of_significant_value_digits": digits}
     asked = {"field": field, "percents": percents, "keyed": False, "hdr": hdr}
     return {"filter": {"range": {field: {"gte": 0}}}, "aggs": {"p": {"percentiles": asked}}}
+
+
+def _bins(field: str) -> Body:
+    """Return the request for a distribution: its bins in order, each without its upper bound."""
+    edges = [None, *BOUNDS, None]
+    ranges = [
+        {name: edge for name, edge in (("from", low), ("to", high)) if edge is not None}
+        for low, high in pairwise(edges)
+    ]
+    return {"range": {"field": field, "ranges": ranges}}
 
 
 def _percents(percent: float) -> list[float]:
@@ -160,6 +179,11 @@ def _result(  # noqa: PLR0911 - one per aggregation
             return Buckets([_bucket(key, aggregation, b, selection) for key, b in pairs])
         case Percentiles() if _by_histogram(aggregation):
             return _of_hdr(aggregation, found, level.get(f"{name}.stats", {}), kind)
+        case Distribution():
+            bins = enumerate(found.get("buckets", ()))
+            return DistributionCounts(
+                {b: each["doc_count"] for b, each in bins if each["doc_count"]}
+            )
         case Percentiles(percents=percents):
             numbers = _numbers(field, found)
             return PercentileValues({p: percentile(numbers, p) for p in percents})

@@ -16,11 +16,13 @@ from shipper.store.api import (
     Aggregation,
     Cardinality,
     DateHistogram,
+    Distribution,
     Filters,
     Percentiles,
     Question,
     Terms,
 )
+from shipper.store.distribution import GROWTH, LAST, LEAST, MOST
 from shipper.store.embedded.columns import OBJECT_KEYS, quoted
 from shipper.store.embedded.compile import Compiler
 from shipper.store.embedded.tally import Tallies, results
@@ -87,6 +89,10 @@ class _Level:
                 if not _is_untyped(aggregation):
                     columns.append(_quantiles(quoted(field_of(aggregation)[0]), aggregation))
                     readers.append((name, 1))
+                continue
+            if isinstance(aggregation, Distribution):
+                columns.append(_bins(quoted(field_of(aggregation)[0])))
+                readers.append((name, 1))
                 continue
             field, kind = field_of(aggregation)
             if kind is FieldKind.OBJECT:
@@ -180,7 +186,9 @@ def _is_untyped(aggregation: Percentiles) -> bool:
 
 def _add(tallies: Tallies, name: str, values: Any) -> None:
     if len(values) == 1:
-        if values[0] is not None:
+        if isinstance(values[0], dict):
+            tallies.bins_of(name).update(values[0])
+        elif values[0] is not None:
             tallies.percentiles[name] = [*map(float, values[0])]
     elif values[0]:
         tallies.numbers_of(name).add(values[0], float(values[1]), values[2], values[3])
@@ -189,6 +197,15 @@ def _add(tallies: Tallies, name: str, values: Any) -> None:
 def _quantiles(column: str, aggregation: Percentiles) -> str:
     percents = ", ".join(f"{percent / 100!r}::DOUBLE" for percent in aggregation.percents)
     return f"quantile_disc({column}, [{percents}])"
+
+
+def _bins(column: str) -> str:
+    """Return the column that counts the bins of `shipper/store/distribution.py`."""
+    number = f"1 + floor(ln({column} / {LEAST!r}) / ln({GROWTH!r}))"
+    return (
+        f"histogram(CASE WHEN {column} < {LEAST!r} THEN 0 WHEN {column} >= {MOST!r} THEN {LAST} "
+        f"WHEN {column} IS NOT NULL THEN {number} END::INTEGER)"
+    )
 
 
 def _statistics_of_lists(numbers: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -19,6 +20,8 @@ from shipper.store.api import (
     Buckets,
     Cardinality,
     DateHistogram,
+    Distribution,
+    DistributionCounts,
     Filters,
     Maximum,
     Minimum,
@@ -74,6 +77,14 @@ class Tallies:
     counts: dict[str, Counts] = field(default_factory=dict)
     numbers: dict[str, NumberTally] = field(default_factory=dict)
     percentiles: dict[str, list[float | None]] = field(default_factory=dict)
+    bins: dict[str, Counter[int]] = field(default_factory=dict)
+
+    def bins_of(self, name: str) -> Counter[int]:
+        """Return the bins of an aggregation."""
+        found = self.bins.get(name)
+        if found is None:
+            found = self.bins[name] = Counter()
+        return found
 
     def counts_of(self, name: str) -> Counts:
         """Return the counts of an aggregation."""
@@ -95,16 +106,20 @@ def results(
 ) -> dict[str, Result]:
     """Return the results of one level."""
     return {
-        name: _percentiles(aggregation, tallies.percentiles.get(name))
-        if isinstance(aggregation, Percentiles)
-        else _result(
-            aggregation,
-            tallies.counts.get(name, _NO_COUNTS),
-            tallies.numbers.get(name, _NO_NUMBERS),
-            selection,
-        )
+        name: _one(name, aggregation, tallies, selection)
         for name, aggregation in aggregations.items()
     }
+
+
+def _one(name: str, aggregation: Aggregation, tallies: Tallies, selection: Selection) -> Result:
+    match aggregation:
+        case Percentiles():
+            return _percentiles(aggregation, tallies.percentiles.get(name))
+        case Distribution():
+            return DistributionCounts(dict(sorted(tallies.bins.get(name, {}).items())))
+        case _:
+            counts = tallies.counts.get(name, _NO_COUNTS)
+            return _result(aggregation, counts, tallies.numbers.get(name, _NO_NUMBERS), selection)
 
 
 _NO_COUNTS, _NO_NUMBERS = Counts(), NumberTally()  # only read
@@ -127,7 +142,7 @@ def _result(
             limit_values(aggregation.field, len(counts.counts))
             return Number(len(counts.counts))
         case _:
-            assert not isinstance(aggregation, Percentiles)
+            assert not isinstance(aggregation, Percentiles | Distribution)
             return Number(_statistic(aggregation, numbers) if numbers.count else None)
 
 

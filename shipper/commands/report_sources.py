@@ -1,0 +1,80 @@
+"""Opens what reports and metrics files are made of."""
+
+from __future__ import annotations
+
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
+
+from shipper.alerts.incident import Phase
+from shipper.alerts.ledger.ledger import Ledger
+from shipper.alerts.policy import maintenance_of, sla_of
+from shipper.config.main import load
+from shipper.process import data_folder
+from shipper.reports.completeness import Delivered
+from shipper.reports.measure import MeasureOptions
+from shipper.reports.metrics_files import Files, MetricsBuilder
+from shipper.reports.sources import ReportSources
+from shipper.store.fleet import read_fleet
+from shipper.store.opening import ReadLimits, store_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from shipper.alerts.incident import Incident
+    from shipper.commands.invocation import Invocation
+    from shipper.config.main import Config
+    from shipper.reports.measure import IsPlanned
+    from shipper.store.origins import OriginStore
+
+ANSWER_SECONDS = 600.0  # of a question: a month of a large store
+
+
+@contextmanager
+def open_builder(config: Config, now: int) -> Iterator[MetricsBuilder]:
+    """
+    Open what makes metrics files.
+
+    Raises:
+        ConfigError: the config names no store that can be searched.
+        StoreUnavailable: there are no records yet, or the store cannot be read now.
+    """
+    with closing(store_of(config, ReadLimits(timeout_seconds=ANSWER_SECONDS))) as store:
+        yield builder_of(store, config, now)
+
+
+def builder_of(store: OriginStore, config: Config, now: int) -> MetricsBuilder:
+    """Return what makes metrics files of a store."""
+    since = now - config.alerts.forget_hosts_seconds * 1000
+    asked = MeasureOptions(round(config.kpis.queue_seconds * 1000), _planned(config))
+    return MetricsBuilder(
+        store,
+        Files(config.reports.metrics, config.reports.zone),
+        asked,
+        Delivered(read_fleet(store, since=since), now),
+        cut=store.retained_after() > 0,
+    )
+
+
+def _planned(config: Config) -> IsPlanned:
+    """Return whether a time is in a maintenance window of all incidents."""
+    windows = [maintenance_of(each) for each in config.alerts.maintenance if not each.match]
+    return lambda at: any(window.when.covers(at) for window in windows)
+
+
+@contextmanager
+def open_sources(invocation: Invocation) -> Iterator[ReportSources]:
+    """Open what reports are made of; raises as `open_builder` does."""
+    config = load(invocation.config)
+    incidents = incidents_of(config)
+    with open_builder(config, invocation.now()) as builder:
+        sla = sla_of(config.alerts.sla)
+        yield ReportSources(builder, config.reports.folder, config.kpis, sla, incidents)
+
+
+def incidents_of(config: Config) -> list[Incident] | None:
+    """Return the incidents of the ledger, None if no alert job has run with this data folder."""
+    path = config.data_dir / data_folder.ALERTS_LEDGER
+    if not path.exists():
+        return None
+    with closing(Ledger(path)) as ledger:
+        return ledger.incidents(list(Phase))

@@ -1,0 +1,65 @@
+"""The incidents of a period, and those that are open."""
+
+from __future__ import annotations
+
+from shipper.alerts.incident import Incident, Phase
+from shipper.alerts.severity import Severity
+from shipper.reports.document import ReportBlock, ReportSection, ReportTable, ReportText, State, cut
+from shipper.reports.periods import Period
+from shipper.reports.sources import ReportSources
+from shipper.text import duration
+
+SEVERE = (Severity.CRITICAL, Severity.HIGH)
+
+
+def incidents_section(sources: ReportSources, period: Period) -> ReportSection:
+    """Return the incidents that fired in a period, and older ones that are still open."""
+    if sources.incidents is None:
+        text = "No alert job has run with this config, so there are no incidents."
+        return ReportSection(title="Incidents", blocks=(ReportText(text=text),))
+    found = sources.opened_in(period)
+    ids = {each.id for each in found}
+    older = [
+        each
+        for each in sources.incidents
+        if each.phase in (Phase.FIRING, Phase.ACKNOWLEDGED)
+        and each.id not in ids
+        and each.opened_at < period.until
+    ]
+    blocks: list[ReportBlock] = [_table(sources, found, "No incident fired.")]
+    if older:
+        blocks += [ReportText(text="Open since before:"), _table(sources, older, "")]
+    return ReportSection(title="Incidents", blocks=tuple(blocks))
+
+
+def _table(sources: ReportSources, incidents: list[Incident], empty: str) -> ReportTable:
+    return ReportTable(
+        columns=("fired", "severity", "rule", "group", "state", "answered", "lasted", "id"),
+        rows=tuple(_row(sources, each) for each in incidents),
+        states=tuple(_state(each) for each in incidents),
+        right=frozenset({5, 6}),
+        empty=empty,
+    )
+
+
+def _row(sources: ReportSources, incident: Incident) -> tuple[str, ...]:
+    fired = incident.fired_at or incident.opened_at
+    answered = incident.acknowledged_at or incident.resolved_at
+    start = incident.told_at or fired
+    end = incident.resolved_at or sources.now
+    return (
+        sources.local(fired),
+        incident.severity,
+        cut(incident.rule),
+        cut(", ".join(value for _, value in incident.group)),
+        f"{incident.phase}, muted" if incident.muted else incident.phase,
+        "" if answered is None else duration(max(answered - start, 0) / 1000),
+        duration(max(end - fired, 0) / 1000),
+        incident.id,
+    )
+
+
+def _state(incident: Incident) -> State:
+    if incident.phase is Phase.RESOLVED:
+        return State.NONE
+    return State.BAD if incident.severity in SEVERE else State.ATTENTION

@@ -1,0 +1,58 @@
+"""Tables and series that several reports show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from shipper.reports.document import ReportTable, cut
+from shipper.reports.kpis import milliseconds, percent
+from shipper.reports.metrics import PeriodMetrics, Point, Timed
+from shipper.reports.periods import HOUR_MS
+from shipper.times import parse_period
+
+MOST_ROWS: Final = 12
+
+Of = Callable[[Point], float | None]
+
+
+def epoch_of(text: str) -> int:
+    """Return the epoch milliseconds of a time in a metrics file."""
+    period = parse_period(text)
+    assert period is not None, text
+    return period[0]
+
+
+def chart_points(metrics: PeriodMetrics, of: Of) -> tuple[tuple[int, float | None], ...]:
+    """Return one number of each point of a period, with gaps where hours are missing."""
+    found: list[tuple[int, float | None]] = []
+    for point in metrics.series:
+        at = epoch_of(point.at)
+        is_hourly = metrics.period == "day"
+        if is_hourly and found and at - found[-1][0] > HOUR_MS:
+            found.append((found[-1][0] + HOUR_MS, None))
+        found.append((at, of(point)))
+    return tuple(found)
+
+
+def timed_table(name: str, rows: Sequence[Timed]) -> ReportTable:
+    """Return routes or workflows with their counts and times."""
+    return ReportTable(
+        columns=(name, "count", "failed", "success", "mean", "p50", "p95", "p99"),
+        rows=tuple(
+            (
+                cut(row.name),
+                f"{row.count:,}",
+                f"{row.failed:,}",
+                "" if row.success_rate is None else percent(row.success_rate),
+                *(_time(value) for value in (row.average_ms, row.p50_ms, row.p95_ms, row.p99_ms)),
+            )
+            for row in rows[:MOST_ROWS]
+        ),
+        right=frozenset(range(1, 8)),
+        empty=f"No {name} has records.",
+    )
+
+
+def _time(value: float | None) -> str:
+    return "" if value is None else milliseconds(value)

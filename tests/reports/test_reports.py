@@ -1,0 +1,140 @@
+"""Tests of reports: hostile strings in every place, in every format, and that nothing is loaded."""
+
+from __future__ import annotations
+
+import json
+import random
+from datetime import UTC, date
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from markdown_it import MarkdownIt
+
+from shipper.cli import main
+from tests.commands.cli_index import config_in, store_records
+from tests.reports import seeded
+
+DAY = date(2026, 2, 5)
+HOSTILE = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "</style><style>*{display:none}",
+    "| a | b |\n| --- | --- |",
+    "[x](javascript:alert(1)) ![y](http://192.0.2.1/z.png)",
+    "\x1b[2J\u202eevil\x00",
+    "{{ 7 * 7 }} ${HOME} `id` $(id)",
+    "&lt;b&gt; ]]> --> 'quoted'",
+)
+
+
+IN_TABLES = {"table", "thead", "tbody", "tr", "th", "td", "h1", "h2", "p", "code"}
+IN_SVG = {"svg", "path", "rect", "circle", "text"}
+IN_PAGES = {
+    *("html", "head", "meta", "title", "style", "body", "main", "section", "div", "b", "span"),
+    *("figure", "figcaption", *IN_TABLES, *IN_SVG),
+}
+IN_MARKDOWN = {*IN_TABLES, "pre", "strong"}
+
+
+class Page(HTMLParser):
+    """The elements of a page, its texts, and every attribute that could load something."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.loads: list[tuple[str, str, str | None]] = []
+        self.texts: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        bad = {"src", "href", "action", "data", "srcset", "style", "background"}
+        self.loads += [(tag, *each) for each in attrs if each[0] in bad or each[0][:2] == "on"]
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+def hostile_records() -> list[dict[str, Any]]:
+    """Make a day of records in which every text of a record is hostile."""
+    rng = random.Random(1)
+    made = seeded.a_day(rng, DAY, UTC)
+    for record in made:
+        evil = rng.choice(HOSTILE)
+        record["message"] = evil
+        record["host"] = {"name": evil}
+        if "route" in record:
+            record |= {"route": evil, "path": evil, "user_agent": evil, "client_ip": evil}
+        if "workflow_id" in record:
+            record["workflow_id"] = evil
+        if record["level"] in {"ERROR", "CRITICAL"}:
+            record["error_type"] = evil
+    return made
+
+
+def report(folder: Path, *args: str) -> str:
+    """Run `shipper report`, return the content of the file."""
+    command = ["--config", str(config_in(folder)), "report", *args]
+    done = CliRunner().invoke(main, [*command, "--directory", str(folder / "logs")])
+    assert done.exit_code == 0, done.output
+    return Path(done.output.splitlines()[-1].removeprefix("report in ")).read_text()
+
+
+def test_a_page_runs_and_loads_nothing_whatever_is_in_the_records(tmp_path: Path) -> None:
+    """Hostile texts are shown as they are; the page has no script, link or picture from outside."""
+    store_records(tmp_path, hostile_records())
+
+    html = report(tmp_path, "daily", "--date", str(DAY))
+
+    page = Page(html)
+    assert set(page.tags) <= IN_PAGES
+    assert page.loads == []
+    assert page.tags.count("style") == 1
+    assert "default-src 'none'" in html
+    shown = "".join(page.texts)
+    assert HOSTILE[0] in shown
+    assert "\\x1b[2J\\u202eevil\\x00" in shown
+    assert not {"\x1b", "\u202e", "\x00"} & {*html}
+
+
+def test_markdown_takes_nothing_in_the_records_as_markup(tmp_path: Path) -> None:
+    """No text makes a link, a picture, HTML or another table."""
+    store_records(tmp_path, hostile_records())
+
+    text = report(tmp_path, "daily", "--date", str(DAY), "--format", "md")
+
+    rendered = Page(MarkdownIt("commonmark").enable("table").render(text))
+    assert set(rendered.tags) <= IN_MARKDOWN
+    loads = [each for each in rendered.loads if each[1:2] != ("style",)]
+    assert loads == []
+    columns = [line.count(" | ") for line in text.splitlines() if line.startswith("| ")]
+    assert min(columns) >= 4
+
+
+def test_json_has_the_same_content_and_the_facts(tmp_path: Path) -> None:
+    """The JSON names the sections of the page, and holds the metrics of the day."""
+    made = hostile_records()
+    store_records(tmp_path, made)
+
+    found = json.loads(report(tmp_path, "daily", "--date", str(DAY), "--format", "json"))
+    page = Page(report(tmp_path, "daily", "--date", str(DAY)))
+
+    assert found["facts"]["records"] == len(made)
+    assert found["report"] == "daily"
+    titles = [section["title"] for section in found["sections"]]
+    assert page.tags.count("h2") == len(titles)
+    assert all(title in "".join(page.texts) for title in titles)
+
+
+@pytest.mark.parametrize("form", ["html", "md", "json"])
+def test_a_day_without_records_has_a_report(tmp_path: Path, form: str) -> None:
+    """Nothing is divided by nothing; what is unknown is called so."""
+    store_records(tmp_path, seeded.a_day(random.Random(2), date(2026, 2, 1), UTC))
+
+    text = report(tmp_path, "daily", "--date", "2026-02-03", "--format", form)
+
+    assert "no data" in text
+    assert "nan" not in text.lower().replace("finance", "")
