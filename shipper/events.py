@@ -22,6 +22,33 @@ P_co = TypeVar("P_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """
+    What an input says of its lines: their format, and what their records have besides.
+
+    `format` is a name of shipper/formats, or that of a pattern of the config; `zone` is the zone of
+    times that name none. Empty: emit's and other JSON, this machine's zone, the service of the
+    config, the dataset that enrichment chooses. `service_from_path` is a regular expression whose
+    group is the service. `fields` go under `extra`.
+    """
+
+    format: str = ""
+    zone: str = ""
+    service: str = ""
+    service_from_path: str = ""
+    dataset: str = ""
+    fields: tuple[tuple[str, str | int | float | bool], ...] = ()
+    tags: tuple[str, ...] = ()
+
+    def is_plain(self) -> bool:
+        """Return whether records get nothing but what enrichment adds to every record."""
+        return not (self.dataset or self.fields or self.tags)
+
+
+ANY_SOURCE = Source()
+
+
+@dataclass(frozen=True, slots=True)
 class Block:
     """
     Whole lines of one file, read at once.
@@ -32,6 +59,7 @@ class Block:
     beginning, `end` lies after all of it. The lines of a block that is read `again` on request
     were acked before. `starts` are the offsets in `data` at which events of several lines begin;
     empty where every line is an event. `last` is the fingerprint of the bytes before `end`.
+    `source` is what the input says of the lines.
     """
 
     file: int
@@ -46,6 +74,7 @@ class Block:
     again: bool = False
     starts: tuple[int, ...] = ()
     last: Fingerprint = EMPTY
+    source: Source = ANY_SOURCE
 
 
 class PreparesEvents(Protocol[P_co]):
@@ -63,7 +92,7 @@ class Events:
     `ids` is `<stream>-<position>`, `docs` a complete JSON object each (UTF-8, no newline),
     `times` the `@timestamp` in epoch milliseconds, `datasets` the part of the data stream's name
     between `logs-` and the namespace. `origins` holds the numbers of the records per run, `tagged`
-    counts the lines that got a tag.
+    counts the lines that got a tag, `misfits` those that do not have the form of their format.
     """
 
     ids: list[str] = field(default_factory=list)
@@ -72,6 +101,7 @@ class Events:
     datasets: list[str] = field(default_factory=list)
     origins: dict[str, list[int]] = field(default_factory=dict)
     tagged: int = 0
+    misfits: int = 0
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -85,6 +115,7 @@ class Events:
         for run, numbers in more.origins.items():
             self.origins.setdefault(run, []).extend(numbers)
         self.tagged += more.tagged
+        self.misfits += more.misfits
 
     def part(self, chosen: Sequence[int]) -> Events:
         """Return the events at these indexes; the origins and the count of tags stay."""
@@ -95,6 +126,7 @@ class Events:
             [self.datasets[i] for i in chosen],
             self.origins,
             self.tagged,
+            self.misfits,
         )
 
     def events(self) -> Events:

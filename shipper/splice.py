@@ -80,6 +80,8 @@ class AnyEvents(Protocol):
     def origins(self) -> dict[str, list[int]]: ...  # noqa: D102
     @property
     def tagged(self) -> int: ...  # noqa: D102
+    @property
+    def misfits(self) -> int: ...  # noqa: D102
 
     def __len__(self) -> int: ...
 
@@ -107,7 +109,7 @@ class Spliced:
     origins: dict[str, list[int]]
     records: Sequence[RecordFields]
 
-    tagged = 0  # a line with a tag is never spliced
+    tagged = misfits = 0  # a line with a tag is never spliced
 
     def __len__(self) -> int:
         return len(self.bodies)

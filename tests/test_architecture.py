@@ -45,12 +45,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "text": {"times"},
     "emit": set(),
     "process": {"errors", "files"},
-    "config": {"errors"},
+    "formats": {"errors"},
+    "config": {"errors", "formats"},
     # One way to a server: `check` has to find what stops `deliver`, and in the same words.
     "net": {"config", "errors"},
     "registry": SEAMS,
     "tail": {*SEAMS, "registry"},
-    "enrich": SEAMS,
+    "enrich": {*SEAMS, "formats"},
     "store": {
         *("config", "crashpoints", "errors", "fields", "files", "net", "splice", "text", "times"),
     },
@@ -73,7 +74,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "check": {
         *("agent.status", "alerts.alerters", "alerts.rules", "alerts.settings", "config"),
-        *("errors", "files", "net", "process.data_folder"),
+        *("errors", "files", "formats", "net", "process.data_folder"),
         *("store", "tail", "text"),
     },
     "view": {

@@ -19,6 +19,7 @@ from shipper.alerts.settings import AlertSettings
 from shipper.config.main import Config
 from shipper.config.options import ListOf, MapOf, OneOf, Option, OptionKind, Section, options_of
 from shipper.reports.metrics import metrics_schema
+from tools.formats_page import formats_page
 
 _HEAD = """\
 # Configuration
@@ -117,6 +118,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "config/metrics.schema.json": metrics_files,
     "config/rules/rule.schema.json": schema,
     "docs/alerts-rules.md": rules,
+    "docs/formats.md": formats_page,
     "docs/configuration.md": configuration,
     "docs/alerts-configuration.md": alerts_configuration,
 }

@@ -19,10 +19,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from shipper import crashpoints
-from shipper.agent.assembly import inputs_of, record_context, tailer_of
+from shipper.agent.assembly import record_context, tailer_of
 from shipper.agent.checkpointer import Checkpointer
 from shipper.agent.desk import Desk
 from shipper.agent.heartbeats import Heartbeats
+from shipper.agent.inputs import inputs_of, own_formats
 from shipper.agent.scan_schedule import POLL_SECONDS, ScanSchedule
 from shipper.agent.telemetry import Telemetry
 from shipper.crashpoints import CrashPoint
@@ -85,7 +86,7 @@ class Pipeline:
         registry = self._checkpointer.registry
         self.tailer = tailer_of(config, registry)
         self._scans = ScanSchedule(config, self.tailer, self.wake, clock)
-        self._enricher = Enricher(record_context(config))
+        self._enricher = Enricher(record_context(config), own_formats(config))
         self._dead_letters = DeadLetters(config.data_dir / data_folder.DEAD_LETTERS)
         requests = config.data_dir / data_folder.REQUESTS
         self.desk = Desk(requests, self.tailer, self._dedupe, self._dead_letters)
@@ -259,7 +260,7 @@ class Pipeline:
     def reconfigure(self, config: Config) -> None:
         """Continue with another config, except for its output."""
         self._config = config
-        self._enricher = Enricher(record_context(config))
+        self._enricher = Enricher(record_context(config), own_formats(config))
         self.tailer.set_inputs(
             inputs_of(config, self._checkpointer.registry.begun()),
             host=config.host.name,

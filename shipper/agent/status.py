@@ -17,6 +17,7 @@ import msgspec
 
 from shipper.enrich import clock
 from shipper.files import open_regular
+from shipper.formats.table import AUTO, EMIT
 from shipper.process import data_folder
 from shipper.registry.snapshot import read_dropped_bytes, read_known_files
 from shipper.tail.content import GZIP
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from shipper.config.main import Config
+    from shipper.registry.records import FileRecord
     from shipper.tail.holds import HeldFile
 
 RATE_MS = 10_000  # the time over which rates are averaged
@@ -45,7 +47,8 @@ class FileStatus:
     `oldest_unacked` is the `@timestamp` (epoch ms) of the first record that is not acked, None
     where there is none or it cannot be read. `state` is `current`, `behind`, `held` (deleted or
     moved away; the hold keeps it until it is read), `gone` (deleted or moved without a hold; it is
-    read if the shipper has it open) or `unreadable`.
+    read if the shipper has it open) or `unreadable`. `format` is what its lines are, or what the
+    file was taken for; empty for what no input says, and where it is not known yet.
     """
 
     path: str
@@ -54,6 +57,7 @@ class FileStatus:
     behind: int
     oldest_unacked: int | None
     state: str
+    format: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,16 +242,34 @@ def _files(config: Config, deleted: dict[str, int], holds: list[HeldFile]) -> li
     inputs = [Patterns(each.paths, each.exclude, compressed=False) for each in config.inputs]
     statuses = []
     for found, hold, record in list_files(inputs, holds, known):
+        path = found.shown if found else record.path if record else ""
+        format_of_file = _format_of(config, inputs, path, record)
         offset = record.offset if record else 0
         if found is not None:
-            statuses.append(_status_of(found, offset))
+            statuses.append(replace(_status_of(found, offset), format=format_of_file))
         elif record is not None and not record.path.endswith(GZIP):  # offsets are in its text
             size = hold.stat.st_size - offset if hold else deleted.get(str(record.id), 0)
             behind = max(size, 0)
             oldest = _time_at(hold.link, offset) if hold and behind else None
             state = "held" if hold else "gone"
-            statuses.append(FileStatus(record.path, offset + behind, offset, behind, oldest, state))
+            statuses.append(
+                FileStatus(
+                    record.path, offset + behind, offset, behind, oldest, state, format_of_file
+                )
+            )
     return sorted(statuses, key=lambda file: file.path)
+
+
+def _format_of(config: Config, inputs: list[Patterns], path: str, record: FileRecord | None) -> str:
+    """Return what the lines of a file are taken for."""
+    for source, patterns in zip(config.inputs, inputs, strict=True):
+        if patterns.take(path):
+            if source.pattern is not None:
+                return "pattern"
+            if source.format == AUTO:
+                return record.format if record else ""
+            return "" if source.format == EMIT else source.format
+    return record.format if record else ""
 
 
 def _status_of(found: FoundFile, offset: int) -> FileStatus:

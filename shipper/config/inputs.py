@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 from shipper.config.options import (
     COUNT,
     SECONDS,
     SIZE,
     SWITCH,
+    TEXT,
     Faults,
     InvalidValueError,
     ListOf,
+    MapOf,
     Scalar,
     Section,
     one_word_of,
@@ -20,6 +23,11 @@ from shipper.config.options import (
     optional,
     text_matching,
 )
+from shipper.errors import ConfigError
+from shipper.formats.blocks import numbers_of
+from shipper.formats.definition import Layout, LogFormat
+from shipper.formats.matching import compile_linear, compile_own
+from shipper.formats.table import EMIT, NAMES
 
 _GLOB = text_matching(r"(?!~)[^\x00]*[^\x00/]", "the path of a file, with * ? [ ] ** as wildcards")
 
@@ -32,7 +40,60 @@ def _parse_pattern(text: str) -> re.Pattern[bytes]:
         raise InvalidValueError(fault, "correct it") from error
 
 
+def _parse_line_pattern(text: str) -> str:
+    try:
+        names = compile_own(text)[1]
+    except ConfigError as error:
+        raise InvalidValueError(error.fault, error.remedy) from error
+    if not names:
+        raise InvalidValueError(
+            f'"{text}" has no named group', "name what it finds: %{IP:client_ip} or (?P<name>…)"
+        )
+    return text
+
+
+def _parse_path_pattern(text: str) -> str:
+    try:
+        groups = compile_linear(text).groups
+    except ConfigError as error:
+        raise InvalidValueError(error.fault, error.remedy) from error
+    if groups != 1:
+        raise InvalidValueError(f'"{text}" has {groups} groups', "put the service into ( )")
+    return text
+
+
+def _parse_zone(text: str) -> str:
+    try:
+        ZoneInfo(text)
+    except (ValueError, OSError) as error:  # also of a name that leads out of its folder
+        raise InvalidValueError(
+            f'"{text}" is not a time zone of this machine',
+            "use a name such as Europe/Berlin or UTC",
+        ) from error
+    return text
+
+
+def _parse_plain(text: str) -> str | int | float | bool:
+    """Return a number or a switch where YAML sees one."""
+    if text in ("true", "false"):
+        return text == "true"
+    if re.fullmatch(r"-?(0|[1-9][0-9]{0,14})", text, re.ASCII):
+        return int(text)
+    if re.fullmatch(r"-?[0-9]{1,15}\.[0-9]{1,15}", text, re.ASCII):
+        return float(text)
+    return str(TEXT.parse(text))
+
+
 _PATTERN = Scalar("a regular expression", _parse_pattern)
+_LINE_PATTERN = Scalar("a pattern with named groups", _parse_line_pattern)
+_PATH_PATTERN = Scalar("a regular expression with one group", _parse_path_pattern)
+_ZONE = Scalar("a time zone", _parse_zone)
+_NAME = text_matching(r"[A-Za-z_@][A-Za-z0-9_.-]{0,99}", "letters, digits, _ . and -")
+_GROUP = text_matching(r"[A-Za-z_][A-Za-z0-9_]{0,99}", "the name of a group of the pattern")
+_PLAIN = Scalar("a text, a number, true or false", _parse_plain)
+_DATASET = text_matching(
+    r"(?!\.\.?$)[a-z0-9_][a-z0-9_.]{0,99}", "lower case, digits, _ and ., such as nginx.access"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +129,31 @@ class MultilineOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class TimeOptions:
+    """
+    How the times of lines are read.
+
+    A time that names its zone is read in that one. [formats.md](formats.md#times) says what happens
+    when the clocks change.
+    """
+
+    field: str = option(_GROUP, "Group of `pattern` that is the time.", default="time")
+    format: str = option(
+        TEXT,
+        "How times are written in `pattern`: `iso` for ISO 8601 and access logs, or a form of "
+        "Python's `strptime` without fractions of a second, which are recognized, such as "
+        "`%d.%m.%Y %H:%M:%S`.",
+        default="iso",
+    )
+    zone: str | None = optional(
+        _ZONE,
+        "Zone of times that name none, such as `Europe/Berlin`. JSON without a zone is UTC in any "
+        "case.",
+        default="that of this machine",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class InputOptions:
     """A set of log files to read."""
 
@@ -83,6 +169,41 @@ class InputOptions:
         "name only.",
         default="[]",
     )
+    format: str = option(
+        one_word_of(*NAMES),
+        "What the lines are: [formats.md](formats.md). `auto` finds it out for each file. `emit` "
+        "and `json` are JSON of any application; other lines are kept as text.",
+        default=EMIT,
+    )
+    pattern: str | None = optional(
+        _LINE_PATTERN,
+        "Form of the lines instead of a `format`: a regular expression of RE2 with named groups "
+        "and [building blocks](formats.md#your-own-patterns), which matches all of the first line "
+        "of an event, such as `%{TIMESTAMP_ISO8601:time} %{LOGLEVEL:level} %{GREEDYDATA:message}`.",
+    )
+    time: TimeOptions = option(
+        Section(TimeOptions), "How the times of lines are read.", default="{}", factory=TimeOptions
+    )
+    service: str | None = optional(
+        TEXT, "`service.name` of these records.", default="`service.name` of the config"
+    )
+    service_from_path: str | None = optional(
+        _PATH_PATTERN,
+        "Regular expression whose group is the `service.name`, looked for in the path of the file: "
+        "`/srv/([^/]+)/logs/`. Where it is not found, `service` counts.",
+    )
+    dataset: str | None = optional(
+        _DATASET,
+        "`event.dataset` of these records, and so the data stream `logs-<dataset>-<namespace>`.",
+        default="that of the format; for JSON, decided by the record",
+    )
+    fields: dict[str, str | int | float | bool] = option(
+        MapOf(_NAME, _PLAIN),
+        "Fields that these records get under `extra`, unless the line has them.",
+        default="{}",
+        factory=dict,
+    )
+    tags: tuple[str, ...] = option(ListOf(_NAME), "Tags that these records get.", default="[]")
     max_line_bytes: int = option(
         SIZE.between("1 KiB", "8 MiB"),
         "Maximum size of a line. A longer line is cut here and tagged. This bounds the memory that "
@@ -100,13 +221,40 @@ class InputOptions:
     )
     multiline: MultilineOptions | None = optional(
         Section(MultilineOptions),
-        "Joins lines of plain-text logs into one event. Without it, every line is an event.",
+        "Joins lines of plain-text logs into one event. Without it, the lines of a `format` are "
+        "joined as that needs it; with `emit`, `json` or `pattern`, every line is an event.",
     )
+
+    def own_format(self) -> LogFormat | None:
+        """Return the format that `pattern` describes."""
+        if self.pattern is None:
+            return None
+        layout = Layout(
+            "text.log",
+            self.pattern,
+            time=self.time.format,
+            numbers=numbers_of(self.pattern),
+            time_group=self.time.field,
+        )
+        return LogFormat("pattern", "", (layout,), (), is_own=True)
 
     def faults(self) -> Faults:
         """Yield (key, fault, remedy) for values that contradict each other."""
         if self.multiline is not None and self.multiline.max_bytes > self.max_line_bytes:
             yield "multiline", "max_bytes is more than max_line_bytes", "use at most as much"
+        if self.pattern is None:
+            if self.time != TimeOptions(zone=self.time.zone):
+                yield (
+                    "time",
+                    "field and format belong to a pattern",
+                    "add one, or use the zone only",
+                )
+            return
+        if self.format != EMIT:
+            yield "format", "is there beside a pattern", "use one of them"
+        if self.time.field not in compile_own(self.pattern)[1]:
+            remedy = "add the group, or name it in time.field"
+            yield "pattern", f"has no group {self.time.field}, so no record has a time", remedy
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,10 +64,14 @@ def _dataset(parts: list[str], traits: Traits) -> str:
     return WORKFLOW if "workflows" in parts or "workflow" in parts else APP
 
 
+def fault_of(status_code: int) -> str | None:
+    """Return whose error an HTTP status is: server, user or None."""
+    return "server" if status_code >= 500 else "user" if status_code >= 400 else None
+
+
 def _error(dataset: str, traits: Traits) -> str | None:
     if dataset == ACCESS:
-        code = traits.status_code
-        return "server" if code >= 500 else "user" if code >= 400 else None
+        return fault_of(traits.status_code)
     severe = traits.level in SEVERE
     if dataset == WORKFLOW:
         return "workflow" if severe or traits.status in FAILED else None

@@ -92,11 +92,9 @@ def _of_number(value: float) -> int | None:
 
 def _of_text(text: str) -> int | None:
     text = text.strip(" \t\r\n")
-    moment = _of_iso(text) if text[4:5] == "-" else None
-    if moment is None:
-        if NUMBER.fullmatch(text):
-            return _of_number(float(text) if "." in text else int(text))
-        moment = _of_iso(_as_iso(text))
+    if text[4:5] != "-" and NUMBER.fullmatch(text):
+        return _of_number(float(text) if "." in text else int(text))
+    moment = moment_of(text)
     if moment is None:
         return None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
@@ -104,6 +102,12 @@ def _of_text(text: str) -> int | None:
         return int(moment.timestamp() * 1000 + 0.5)
     except OverflowError:
         return None
+
+
+def moment_of(text: str) -> datetime | None:
+    """Return the moment that a text names, without a zone where it has none; None if it is none."""
+    moment = _of_iso(text) if text[4:5] == "-" else None
+    return _of_iso(_as_iso(text)) if moment is None else moment
 
 
 def _of_iso(text: str) -> datetime | None:

@@ -14,19 +14,26 @@ Every line gives exactly one document (blank ones give none), in the order of th
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import accumulate
+from types import MappingProxyType
 
 import msgspec
 
 from shipper.enrich import odd
-from shipper.enrich.classify import Classification, Traits, classify
+from shipper.enrich.classify import Traits, classify
 from shipper.enrich.clock import are_canonical
+from shipper.enrich.context import RecordContext as RecordContext  # noqa: PLC0414 -- part of its interface
+from shipper.enrich.context import context_of
+from shipper.enrich.documents import BlockDocuments
 from shipper.enrich.origin import is_run
+from shipper.enrich.patterned import FormatReader
 from shipper.enrich.record import Record
-from shipper.events import Block, Events
+from shipper.events import Block, Events, Source
 from shipper.fields import level_of
+from shipper.formats.definition import LogFormat
+from shipper.formats.table import FORMATS
 from shipper.splice import (
     AROUND_BODY,
     AnyEvents,
@@ -43,19 +50,11 @@ log = logging.getLogger(__name__)
 
 MISFITS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
+NO_FORMATS: Mapping[str, LogFormat] = MappingProxyType({})
+CONTEXTS_REMEMBERED = 4096  # of files
 RUNS_REMEMBERED = 4096  # runs that were found well formed; a host has a few alive at a time
+_NEVER_FIRST = (b"{", b"\0", b"", b"\xef", b"\r")  # JSON, holes, blank lines: see `odd`
 CREATED = iso(0)  # stands in a remembered tail for the time of reading
-
-
-@dataclass(frozen=True, slots=True)
-class RecordContext:
-    """What every record of this shipper has in common."""
-
-    host: str
-    service: str
-    environment: str
-    version: str
-    namespace: str
 
 
 class _OddLevelError(Exception):
@@ -65,8 +64,13 @@ class _OddLevelError(Exception):
 class Enricher:
     """Turn blocks into events; used by one thread."""
 
-    def __init__(self, context: RecordContext) -> None:
+    def __init__(
+        self, context: RecordContext, own_formats: Mapping[str, LogFormat] = NO_FORMATS
+    ) -> None:
         self._context = context
+        self._formats = {**FORMATS, **own_formats}
+        self._contexts: dict[tuple[Source, str], RecordContext] = {}
+        self._readers: dict[Source, FormatReader | None] = {}
         self._decoder = msgspec.json.Decoder(Record)
         self._runs: set[str] = set()
         self._parts = _Parts(context)
@@ -83,16 +87,34 @@ class Enricher:
         return events
 
     def _work(self, block: Block) -> _Work:
-        return _Work(self._context, block, self._runs, self._parts)
+        key = block.source, block.path
+        context = self._contexts.get(key)
+        if context is None:
+            if len(self._contexts) >= CONTEXTS_REMEMBERED:
+                self._contexts.clear()
+            context = self._contexts[key] = self._context.of(*key)
+        return _Work(context, block, self._runs, self._parts)
 
     def _enrich(self, block: Block) -> AnyEvents:
         work = self._work(block)
+        source = block.source
+        reader = self._readers[source] if source in self._readers else self._reader_of(source)
+        if reader is not None:
+            for line in _lines(block):
+                work.read(line, reader)
+            return work.events
         events = self._whole(block, work)
         if events is not None:
-            return events
+            return events if source.is_plain() else work.decorated(events)
         for line in _lines(block):
             self._line(line, block, work)
         return work.events
+
+    def _reader_of(self, source: Source) -> FormatReader | None:
+        """Return what reads lines of other formats than JSON; None for JSON."""
+        found = self._formats.get(source.format)
+        reader = FormatReader(found, source.zone, source.dataset) if found else None
+        return self._readers.setdefault(source, reader)
 
     def _one_by_one(self, block: Block) -> Events:
         """Make the events line by line; a line on which enrichment fails is text."""
@@ -104,7 +126,7 @@ class Enricher:
             try:
                 found = self._enrich(alone)
                 columns = (found.ids, found.docs, found.times, found.datasets)
-                events.extend(Events(*columns, found.origins, found.tagged))
+                events.extend(Events(*columns, found.origins, found.tagged, found.misfits))
             except Exception as error:  # noqa: BLE001 -- logged above, with its traceback
                 log.error("%s, byte %d: %r; the line is stored as text", block.path, start, error)  # noqa: TRY400
                 work = self._work(alone)
@@ -142,7 +164,7 @@ class Enricher:
         if spliced is None:
             work.repair(line, block.limit)
         else:
-            work.events.extend(spliced.events())
+            work.events.extend(work.decorated(spliced))
 
     def _decode(self, line: bytes, block: Block) -> Record | None:
         if block.cut or len(line) > block.limit:
@@ -153,8 +175,11 @@ class Enricher:
             return None
 
 
-class _Parts(dict[tuple[str, tuple[str, str, int, str]], tuple[str, bytes, bytes]]):
-    """(path, traits) → dataset, and the tail before and behind the time of reading."""
+_PartsKey = tuple[Source, str, tuple[str, str, int, str]]
+
+
+class _Parts(dict[_PartsKey, tuple[str, bytes, bytes]]):
+    """(source, path, traits) → dataset, and the tail before and behind the time of reading."""
 
     LIMIT = 4096  # remembered: each of 100 files has a few dozen
 
@@ -162,12 +187,14 @@ class _Parts(dict[tuple[str, tuple[str, str, int, str]], tuple[str, bytes, bytes
         super().__init__()
         self._context = context
 
-    def __missing__(self, key: tuple[str, tuple[str, str, int, str]]) -> tuple[str, bytes, bytes]:
-        path, (logger, level, status_code, status) = key
+    def __missing__(self, key: _PartsKey) -> tuple[str, bytes, bytes]:
+        source, path, (logger, level, status_code, status) = key
         if level_of(level) != level:
             raise _OddLevelError
         classification = classify(Traits(logger, level, status, status_code))
-        context = _context(self._context, classification, CREATED)
+        if source.dataset:
+            classification = replace(classification, dataset=source.dataset)
+        context = context_of(self._context.of(source, path), classification, CREATED)
         log = {"log": {"file": {"path": path}, "offset": 0}}
         tail = tail_of(msgspec.json.encode(context), msgspec.json.encode(log))
         before, _, behind = tail.partition(b'"created":"' + CREATED.encode())
@@ -179,14 +206,15 @@ class _Parts(dict[tuple[str, tuple[str, str, int, str]], tuple[str, bytes, bytes
 class _Tails(dict[tuple[str, str, int, str], SplicedTail]):
     """(logger, level, status_code, status) → the tail of such a record in this block."""
 
-    def __init__(self, parts: _Parts, path: str, created: str) -> None:
+    def __init__(self, parts: _Parts, block: Block, created: str) -> None:
         super().__init__()
         self._parts = parts
-        self._path = path
+        self._source = block.source
+        self._path = block.path
         self._created = created.encode()
 
     def __missing__(self, key: tuple[str, str, int, str]) -> SplicedTail:
-        dataset, before, behind = self._parts[self._path, key]
+        dataset, before, behind = self._parts[self._source, self._path, key]
         return self.setdefault(key, SplicedTail(dataset, before + self._created + behind))
 
 
@@ -205,13 +233,16 @@ class _Work:
     """One block on its way: the events so far, the offset of the next line."""
 
     def __init__(self, context: RecordContext, block: Block, runs: set[str], parts: _Parts) -> None:
-        self.events = Events()
-        self._context = context
+        self._documents = BlockDocuments(context, block)
         self._block = block
         self._runs = runs
         self._offset = block.start
-        self._created = iso(block.read_at)
-        self._tails = _Tails(parts, block.path, self._created)
+        self._tails = _Tails(parts, block, iso(block.read_at))
+
+    @property
+    def events(self) -> Events:
+        """The events so far."""
+        return self._documents.events
 
     def splice(self, records: Sequence[Record], bodies: list[bytes]) -> Spliced | None:
         """
@@ -249,12 +280,41 @@ class _Work:
             records,
         )
 
-    def repair(self, line: bytes, limit: int) -> None:
+    def decorated(self, spliced: Spliced) -> Events:
+        """Return records as emit wrote them with what their input adds."""
+        events, source = spliced.events(), self._block.source
+        added: dict[str, object] = {"extra": dict(source.fields)} if source.fields else {}
+        if source.tags:
+            added["tags"] = source.tags
+        if added:
+            begin = msgspec.json.encode(added)[:-1] + b","
+            events.docs = [begin + doc[1:] for doc in events.docs]
+        return events
+
+    def read(self, line: bytes, reader: FormatReader) -> None:
+        """Add one event of a format; what does not have it is put right as any line."""
+        block = self._block
+        found = None
+        if len(line) <= block.limit and not block.cut and line[:1] not in _NEVER_FIRST:
+            try:
+                text = line.decode()
+            except UnicodeDecodeError:
+                pass
+            else:
+                found = reader.read(_of_unix(text), block.read_at)
+        if found is None:
+            self.repair(line, block.limit, misfit="no_match")
+        else:
+            self._documents.put(found, self._offset)
+            self._offset += len(line) + 1
+
+    def repair(self, line: bytes, limit: int, misfit: str = "not_json") -> None:
         """
         Add one line that is odd in some way; a blank one only moves the offset.
 
         NUL bytes before it are no part of it, and it begins behind them: they are a hole in the
-        file, which the tailer passes over as well, if it is long.
+        file, which the tailer passes over as well, if it is long. `misfit` is the tag of what is
+        no JSON.
         """
         behind = line.lstrip(b"\0")
         self._offset += len(line) - len(behind)
@@ -262,38 +322,19 @@ class _Work:
         offset, block = self._offset, self._block
         # Beyond the limit a line is not known to be blank.
         if line.strip() or len(line) > limit or block.cut:
-            self.add(
-                odd.repair(line, limit, cut=block.cut, at_start=offset == 0, read_at=block.read_at)
+            repaired = odd.repair(
+                line, limit, cut=block.cut, at_start=offset == 0, read_at=block.read_at
             )
+            tags = repaired.fields.get("tags", [])
+            if misfit != "not_json" and "not_json" in tags:
+                tags[tags.index("not_json")] = misfit
+                self.events.misfits += 1
+            self.add(repaired)
         self._offset += len(line) + 1
 
     def add(self, repaired: odd.RepairedRecord) -> None:
         """Add the record of the next line."""
-        offset, block = self._offset, self._block
-        classification = classify(repaired.traits)
-        if repaired.origin is None:
-            origin = f"{block.stream}-{offset}"
-        else:
-            run, seq = repaired.origin
-            origin = f"{run}-{seq}"
-            self.events.origins.setdefault(run, []).append(seq)
-        log = {"file": {"path": block.path}, "offset": offset}
-        if repaired.origin is None:
-            log["stream"] = block.stream
-        context = _context(self._context, classification, self._created)
-        if repaired.error is not None:
-            context.setdefault("error", {})["message"] = repaired.error
-        document = {
-            **repaired.fields,
-            "@timestamp": iso(repaired.time),
-            **context,
-            "log": log,
-        }
-        self.events.ids.append(origin)
-        self.events.docs.append(msgspec.json.encode(document))
-        self.events.times.append(repaired.time)
-        self.events.datasets.append(classification.dataset)
-        self.events.tagged += "tags" in repaired.fields
+        self._documents.add(repaired, self._offset)
 
     def _is_run(self, run: str) -> bool:
         if run not in self._runs:
@@ -303,31 +344,11 @@ class _Work:
         return True
 
 
-def _context(
-    around: RecordContext, classification: Classification, created: str
-) -> dict[str, dict[str, object]]:
-    """Return the objects that enrichment adds, but for `log`."""
-    event: dict[str, object] = {"dataset": classification.dataset, "kind": "event"}
-    if classification.categories:
-        event["category"] = classification.categories
-    event["created"] = created
-    context: dict[str, dict[str, object]] = {
-        "host": {"name": around.host},
-        "service": {
-            "name": around.service,
-            "environment": around.environment,
-            "version": around.version,
-        },
-        "event": event,
-        "data_stream": {
-            "type": "logs",
-            "dataset": classification.dataset,
-            "namespace": around.namespace,
-        },
-    }
-    if classification.error:
-        context["error"] = {"category": classification.error}
-    return context
+def _of_unix(text: str) -> str:
+    """Return an event with newlines only, and none at its end."""
+    if "\n" in text:
+        return text.replace("\r\n", "\n").rstrip("\r\n")
+    return text.removesuffix("\r")
 
 
 def _origins(runs: list[str], seqs: list[int]) -> dict[str, list[int]]:

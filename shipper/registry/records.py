@@ -26,7 +26,7 @@ class FileRecord:
     What lies below `again` was acked once and is being read again. `done` is the time of change
     (ns) that the file had when it was read to its end and closed, or 0; `changed` is the one that
     it had when it was last read to its end. `current_at` (epoch ms) is when that was; it is not
-    saved.
+    saved. `format` is what the file was taken for, where its input leaves that open.
     """
 
     id: int
@@ -42,6 +42,7 @@ class FileRecord:
     again: int = 0
     done: int = 0
     changed: int = 0
+    format: str = ""
     current_at: int = 0
 
     def reread(self, start: int = 0) -> int:

@@ -2,7 +2,8 @@
 The tables of the registry, each described once; its statements follow from the description.
 
     files       one row per file: identity, fingerprints of its head and of the last bytes before
-                the acked offset, stream of its foreign lines, acked offset, forced split
+                the acked offset, stream of its foreign lines, acked offset, forced split,
+                format it was taken for
     seen        one row per chunk of numbers of a run (format: shipper/registry/seen.py)
     streams     foreign stream → offset up to which the index is known to hold its lines
     retired     streams of files that were dropped: no other file may get such a name
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-VERSION = 3
+VERSION = 4
 
 TEXT = "TEXT NOT NULL"
 INTEGER = "INTEGER NOT NULL"
@@ -92,6 +93,7 @@ FILES = Table(
         "again": f"{INTEGER} DEFAULT 0",
         "done": f"{INTEGER} DEFAULT 0",
         "changed": f"{INTEGER} DEFAULT 0",
+        "format": f"{TEXT} DEFAULT ''",
     },
     rowid=True,
 )
@@ -145,6 +147,7 @@ MIGRATIONS = {
         RECEIPTS.create(),
     ),
     2: FILES.add("changed"),
+    3: FILES.add("format"),
 }
 
 # The columns of a file that its record has under the same name; the others are in parts of it.

@@ -18,6 +18,10 @@ have gone on after all, the order is:
 So after a crash the same bytes are cut at the same place, and get the same `_id`: were the rest
 joined to it then, it would be taken for a record that is stored already, and lost.
 
+What a file is taken for decides how it is cut, so it is found only when all that was read is acked,
+saved before anything else is read, and stays. So after a crash, too, the same bytes are cut at the
+same places.
+
 However long a line is, no call looks at more than `SEARCH_BYTES` of it: where its end is not found
 yet, `is_searching` says that the next call goes on. Holes cost nothing. The NUL bytes of a hole are
 no part of a line: a writer that goes on at its old place in a file that was truncated leaves one,
@@ -30,14 +34,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shipper.events import Block
+from shipper.events import ANY_SOURCE, Block, Source
 from shipper.fingerprint import EMPTY, HEAD, fingerprint
 from shipper.tail.lag import Lag
 from shipper.tail.rewrites import Rewrites
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from shipper.fingerprint import Fingerprint
     from shipper.registry.records import FileRecord
@@ -57,10 +61,31 @@ NULS = bytes(4096)  # as many before a line, or what a line may have, are passed
 
 @dataclass(frozen=True, slots=True)
 class Cutting:
-    """How the bytes of a file are cut: into lines of at most so many bytes, or events of lines."""
+    """
+    How the bytes of a file are cut: into lines of at most so many bytes, or events of lines.
+
+    `source` is what the input says of the lines. Where the input leaves their format open, `guess`
+    finds it.
+    """
 
     max_line_bytes: int
     multiline: Multiline | None = None
+    source: Source = ANY_SOURCE
+    guess: Guess | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """
+    Finds the format of each file of an input.
+
+    `recognize` takes the first `head_bytes` of a file and its path, and returns a name of
+    `cuttings`, or nothing where it cannot tell yet; until then the file is cut as the input says.
+    """
+
+    recognize: Callable[[bytes, str], str]
+    head_bytes: int
+    cuttings: Mapping[str, Cutting]
 
 
 class Harvester:
@@ -196,15 +221,15 @@ class Harvester:
         Call `is_same` before. Raises OSError.
         """
         self.is_searching = not self.content.approach(self.position)
-        multiline = self.cutting.multiline
+        multiline = _cutting_of(self).multiline
         window = max(block_bytes, 2 * multiline.max_bytes) if multiline else block_bytes
         known_end = self._known_end()
         wanted = min(window, (known_end or self.size) - self.position)
-        can_read = wanted > 0 and not self.is_searching
+        can_read = wanted > 0 and not (self.is_searching or _must_wait_for_format(self))
         data = self.content.read_at(wanted, self.position) if can_read else b""
         if not data:
             return None
-        if data.startswith(NULS[: min(self.cutting.max_line_bytes + 1, block_bytes)]):
+        if data.startswith(NULS[: min(_cutting_of(self).max_line_bytes + 1, block_bytes)]):
             return self._skip_nuls(now=now, read_at=read_at)
         if self.position + len(data) == known_end:
             return self._block(data, read_at=read_at, now=now)
@@ -251,7 +276,7 @@ class Harvester:
 
     def end_event(self) -> bool:
         """Let the event that waits for more lines end here; return whether there is one."""
-        multiline = self.cutting.multiline
+        multiline = _cutting_of(self).multiline
         if multiline is None or self.position < self.record.split or self.position >= self.size:
             return False
         window = 2 * multiline.max_bytes
@@ -276,7 +301,7 @@ class Harvester:
 
     def _long_line(self, *, now: float, read_at: int) -> Block | None:
         """Read a line that is longer than a block, keep what may be kept of it."""
-        start, limit = self.position, self.cutting.max_line_bytes
+        start, limit = self.position, _cutting_of(self).max_line_bytes
         found, self._looked_to, is_end = _search(
             self.content, max(self._looked_to, start), _newline_in
         )
@@ -316,7 +341,7 @@ class Harvester:
         self, data: bytes, length: int = 0, *, now: float, read_at: int, cut: bool = False
     ) -> Block | None:
         """Return what was read as a block; None if the file is another one since it was read."""
-        record, start, multiline = self.record, self.position, self.cutting.multiline
+        record, start, multiline = self.record, self.position, _cutting_of(self).multiline
         end = start + (length or len(data))
         head, last = self._head_to(end), self._last_before(end, b"" if cut else data)
         beginning = b"" if record.stream else self.content.read_at(HEAD, 0)
@@ -333,11 +358,12 @@ class Harvester:
             end=self.position,
             data=data,
             read_at=read_at,
-            limit=self.cutting.max_line_bytes,
+            limit=_cutting_of(self).max_line_bytes,
             cut=cut,
             again=start < record.again,
             starts=tuple(multiline.split(data)[0]) if multiline and not cut else (),
             last=self.last,
+            source=_cutting_of(self).source,
         )
 
     def _last_before(self, end: int, data: bytes) -> Fingerprint:
@@ -369,6 +395,26 @@ class Harvester:
         stat = self.content.stat()
         self.content.close()
         return stat
+
+
+def _cutting_of(harvester: Harvester) -> Cutting:
+    """Return how a file is cut now."""
+    cutting = harvester.cutting
+    guess = cutting.guess
+    return guess.cuttings.get(harvester.record.format, cutting) if guess else cutting
+
+
+def _must_wait_for_format(harvester: Harvester) -> bool:
+    """Look what a file is; return whether nothing may be read before an ack, or a save."""
+    guess, record = harvester.cutting.guess, harvester.record
+    if guess is None or record.format:
+        return False
+    head = harvester.content.read_at(min(guess.head_bytes, harvester.size), 0)
+    found = guess.recognize(head, record.path)
+    if found and record.offset >= harvester.position:
+        record.format = found
+        harvester.is_unsaved = True
+    return bool(found)
 
 
 def _search(

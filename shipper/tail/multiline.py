@@ -32,12 +32,15 @@ class Multiline:
 
     An event begins where `first_line` matches at the beginning of a line; where it is None, with
     any line that is not a usual continuation. One that has not gone on for `quiet_seconds` is over.
+    A line that matches `follows` goes on although `first_line` matches it, if the first groups of
+    the two are the same in it and in the first line of the event: of one process, say.
     """
 
     first_line: re.Pattern[bytes] | None
     max_lines: int
     max_bytes: int
     quiet_seconds: float
+    follows: re.Pattern[bytes] | None = None
 
     def split(self, data: bytes) -> tuple[list[int], bool]:
         """
@@ -47,13 +50,14 @@ class Multiline:
         """
         starts: list[int] = []
         offset = size = lines = 0
-        goes_on = False
+        goes_on, begin = False, b""
         for line in data.removesuffix(b"\n").split(b"\n"):
             length = len(line) + 1
             is_json = _is_json(line)
             fits = lines < self.max_lines and size + length <= self.max_bytes
-            if not (goes_on and fits and not is_json and self._continues(line)):
+            if not (goes_on and fits and not is_json and self._continues(line, begin)):
                 starts.append(offset)
+                begin = line
                 lines = size = 0
                 goes_on = not is_json
             lines += 1
@@ -61,9 +65,12 @@ class Multiline:
             offset += length
         return starts, not goes_on or lines >= self.max_lines or size >= self.max_bytes
 
-    def _continues(self, line: bytes) -> bool:
+    def _continues(self, line: bytes, begin: bytes) -> bool:
         if self.first_line is None:
             return CONTINUES.match(line) is not None
+        if self.follows is not None and (following := self.follows.match(line)):
+            first = self.first_line.match(begin)
+            return first is not None and first[1] == following[1]
         return self.first_line.match(line) is None
 
 

@@ -110,7 +110,7 @@ class Reader:
             return None
         if block is not None:
             self._files.mark_changed(harvester.record)
-        elif harvester.wants_save():
+        elif harvester.wants_save() or harvester.is_unsaved:
             self._await_save(key, harvester)
         harvester.note_reached(wall)
         return block

@@ -43,6 +43,9 @@ def _files(status: Status, now: int, paint: Paint) -> list[str]:
         return ["no input file found yet"]
     head = ["file", "size", "offset", "behind", "oldest unacked", "state"]
     rows = [_row(file, now) for file in status.files]
+    if any(file.format for file in status.files):
+        head.append("format")
+        rows = [[*row, file.format or "-"] for row, file in zip(rows, status.files, strict=True)]
     heading, *lines = table([head, *rows], right={1, 2, 3})
     return ["", paint.strong(heading), *lines]
 

@@ -78,7 +78,7 @@ def test_what_is_left_out_has_its_default() -> None:
         stop_seconds=30.0,
     )
     assert config.service == ServiceOptions("app", "production", "unknown")
-    assert config.inputs[0] == InputOptions(("logs/*.log",), (), 2**20)
+    assert config.inputs[0] == InputOptions(("logs/*.log",), (), max_line_bytes=2**20)
 
 
 def test_text_is_taken_as_written() -> None:
@@ -275,7 +275,8 @@ def test_all_faults_are_reported_at_once() -> None:
         ),
         (
             'inputs[1] (line 8): is the single value "logs/*.log"; '
-            "use a section with the keys paths, exclude, max_line_bytes, compressed, multiline"
+            "use a section with the keys paths, exclude, format, pattern, time, service, "
+            "service_from_path, dataset, fields, tags, max_line_bytes, compressed, multiline"
         ),
         f"inputs[2].paths (line 9): is empty; use a list of: {paths}",
         'tail.scan_seconds (line 10): "0" is out of range; use 0.05s to 1h',

@@ -1,0 +1,154 @@
+"""
+Lines of a format with patterns: to the fields of their records.
+
+The pattern has to match all of the first line of an event. What follows it is a traceback, which
+is `exc_info`, or more of the message. A line without groups for a message is its own message.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from shipper.enrich import known
+from shipper.enrich.classify import SEVERE, Classification, fault_of
+from shipper.enrich.odd import OURS
+from shipper.enrich.zoned import ZonedTimes
+from shipper.fields import FIELDS, level_of
+from shipper.formats.matching import compile_own, compile_ready
+
+if TYPE_CHECKING:
+    from shipper.formats.definition import Layout, LogFormat
+
+TIME = "time"
+ABSENT = frozenset({"", "-", None})
+NUMBER_DIGITS = 18
+MOST_LEVELS = 1000  # remembered
+
+# Where a traceback names its error: Python at its end, Java at its beginning.
+_TRACEBACK = re.compile(
+    r"^(?:Traceback \(most recent call last\):|\s+at [\w.$/<>]+|[\w.$]*(?:Error|Exception)\b"
+    r"|goroutine [0-9])",
+    re.MULTILINE,
+)
+_ERROR_TYPE = re.compile(
+    r"^(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?:Error|Exception|Warning|Interrupt|Exit|Group|Iteration)"
+    r"(?=[:\s]|$)",
+    re.MULTILINE,
+)
+
+
+class ReadLine(NamedTuple):
+    """The fields of a line, what is under `extra`, the time in epoch milliseconds."""
+
+    fields: dict[str, Any]
+    extra: dict[str, Any]
+    time: int
+    classification: Classification
+
+
+class FormatReader:
+    """Reads the lines of one format; used by one thread."""
+
+    def __init__(self, log_format: LogFormat, zone: str, dataset: str = "") -> None:
+        self._layouts = [
+            _LayoutReader(each, zone, dataset, is_own=log_format.is_own)
+            for each in log_format.layouts
+        ]
+
+    def read(self, text: str, read_at: int) -> ReadLine | None:
+        """Return what an event says; None if it does not have this format."""
+        first, newline, rest = text.partition("\n")
+        for layout in self._layouts:
+            groups = layout.match(first)
+            if groups is not None:
+                found = layout.read(groups, text, read_at)
+                if newline:
+                    _add_rest(found.fields, rest)
+                return found
+        return None
+
+
+class _LayoutReader:
+    def __init__(self, layout: Layout, zone: str, dataset: str, *, is_own: bool) -> None:
+        self.match, names = (compile_own if is_own else compile_ready)(layout.pattern)
+        self._times = ZonedTimes(layout.time, zone)
+        self._layout = layout
+        self._is_web = layout.category == "web"
+        self._dataset = dataset or layout.dataset
+        self._has_message = "message" in names
+        self._level_index = names.index("level") if "level" in names else -1
+        self._time_index = names.index(layout.time_group) if layout.time_group in names else -1
+        self._known: list[tuple[int, str]] = []
+        self._extra: list[tuple[int, str, bool]] = []
+        for index, name in enumerate(names):
+            if index in (self._level_index, self._time_index):
+                continue
+            if name in FIELDS and name not in OURS and name not in ("run", "seq"):
+                self._known.append((index, name))
+            else:
+                self._extra.append((index, name, name in layout.numbers))
+        self._levels: dict[str, str] = {}
+        self._classes: dict[tuple[str, int], Classification] = {}
+
+    def read(self, groups: tuple[str | None, ...], text: str, read_at: int) -> ReadLine:
+        fields: dict[str, Any] = {}
+        for index, name in self._known:
+            value = groups[index]
+            if value not in ABSENT:
+                known_value = known.fit(name, value)
+                if known_value is not None:
+                    fields[name] = known_value
+        extra: dict[str, Any] = {}
+        for index, name, is_number in self._extra:
+            value = groups[index]
+            if value is not None and value not in ABSENT:
+                extra[name] = _number(value) if is_number else value
+        if not self._has_message:
+            fields["message"] = text.partition("\n")[0]
+        level = ""
+        if self._level_index >= 0 and (named := groups[self._level_index]):
+            level = fields["level"] = self._levels.get(named) or self._level(named)
+        time = None
+        if self._time_index >= 0 and (written := groups[self._time_index]):
+            time = self._times.parse(written, read_at)
+        if time is None:
+            fields["tags"] = ["no_timestamp"]
+            time = read_at
+        return ReadLine(fields, extra, time, self._classify(level, fields.get("status_code", 0)))
+
+    def _level(self, named: str) -> str:
+        level = self._layout.levels.get(named)
+        level = level_of(level or named)
+        if len(self._levels) < MOST_LEVELS:
+            self._levels[named] = level
+        return level
+
+    def _classify(self, level: str, status_code: int) -> Classification:
+        known_class = self._classes.get((level, status_code))
+        if known_class is None:
+            fault = fault_of(status_code) or ("server" if level in SEVERE else None)
+            category = (self._layout.category,) if self._layout.category else ()
+            known_class = Classification(self._dataset, category, fault)
+            if len(self._classes) < MOST_LEVELS:
+                self._classes[level, status_code] = known_class
+        return known_class
+
+
+def _number(text: str) -> Any:
+    if text.isdecimal() and text.isascii() and len(text) <= NUMBER_DIGITS:
+        return int(text)
+    value = known.fit("duration_ms", text)
+    return text if value is None else value
+
+
+def _add_rest(fields: dict[str, Any], rest: str) -> None:
+    """Add the lines that follow the first: a traceback, or more of the message."""
+    if _TRACEBACK.search(rest) is None or "exc_info" in fields:
+        fields["message"] = f"{fields.get('message', '')}\n{rest}"
+        return
+    fields["exc_info"] = rest
+    if "error_type" not in fields:
+        names = _ERROR_TYPE.findall(rest)
+        if names:
+            fields["error_type"] = names[-1 if "Traceback (" in rest else 0]
