@@ -20,6 +20,7 @@ from shipper.crashpoints import CrashPoint
 from shipper.files import sync
 from shipper.store.embedded import layout
 from shipper.store.embedded.engine import WRITE_MEMORY, connect, cursor_of
+from shipper.store.embedded.needles import remove_with_ids
 from shipper.store.embedded.pieces import MergeLimits, make_piece, next_merge
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class Compactor:
         """Remove what pieces have replaced; with the time, not what was replaced a moment ago."""
         for file, piece in layout.replaced_files(self._folder):
             if now_ms is None or abs(now_ms - _written_ms(piece)) > GRACE_MS:
-                file.path.unlink(missing_ok=True)
+                remove_with_ids(file.path)
                 crashpoints.reached(CrashPoint.REPLACED_REMOVED)
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
@@ -200,7 +201,7 @@ class Compactor:
         dropped = layout.dropped_commits(self._folder)
         layout.note_dropped(self._folder, max(file.last, dropped))
         crashpoints.reached(CrashPoint.DROP_NOTED)
-        file.path.unlink()
+        remove_with_ids(file.path)
         sync(self._folder)
 
 

@@ -8,6 +8,7 @@ The files of the embedded store; their listing is the manifest.
         000000000101-000000000160_1770292800000_1770296400000_18211_5f3a09c1.parquet
                                          a piece: commits, times, records, CRC-32; `_odd`
                                          behind it if a record has objects of an odd shape
+        000000000101-….ids               which ids are in that piece (needles.py); may be missing
         dropped.json                     the last commit that retention dropped: no loss
         anything.new                     being written, or left over from a crash
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 DROPPED: Final = "dropped.json"
 NEW: Final = ".new"
+IDS: Final = ".ids"
 MAIN: Final = "main"
 DAY_MS: Final = 86_400_000
 
@@ -145,9 +147,12 @@ def replaced_files(folder: Path) -> list[tuple[StoredFile, StoredFile]]:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Remove what a crash left half written; only for the one writer, before it begins."""
-    for name in os.listdir(folder):
-        if name.endswith(NEW):
+    """Remove what a crash left half done; only for the one writer, before it begins."""
+    names = set(os.listdir(folder))
+    for name in names:
+        if name.endswith(NEW) or (
+            name.endswith(IDS) and f"{name.removesuffix(IDS)}.parquet" not in names
+        ):
             (folder / name).unlink()
 
 

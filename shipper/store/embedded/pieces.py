@@ -21,6 +21,7 @@ from shipper.store.embedded.columns import (
     read_commits,
 )
 from shipper.store.embedded.layout import NEW, StoredFile, crc_of, piece_path, publish
+from shipper.store.embedded.needles import write_ids
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,6 +75,7 @@ def _write(
     times = (earliest or 0, latest or 0)
     piece = StoredFile(new.parent.name, *commits, new, times, count, crc_of(new), bool(odd))
     path = piece_path(piece)
+    write_ids(connection, new, path)
     crashpoints.reached(CrashPoint.PIECE_WRITTEN)
     publish(new, path)
     crashpoints.reached(CrashPoint.PIECE_PUBLISHED)

@@ -8,7 +8,7 @@ piece has replaced it.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -28,7 +28,9 @@ from shipper.store.embedded.columns import (
     read_pieces,
 )
 from shipper.store.embedded.engine import READ_MEMORY, connect, signals_pass
+from shipper.store.embedded.needles import asks_for_ids, may_match
 from shipper.store.embedded.sound import file_fault
+from shipper.store.query.parser import parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -60,10 +62,19 @@ class View:
     same_columns: bool  # whether all pieces have the columns of this version
     odd_commits: bool  # whether a commit has records as `StoredFile.odd` says
     recent: Selection | None = None  # what the table `recent` has, without documents
+    _chosen: dict[Selection, list[StoredFile]] = field(default_factory=dict)
 
     def chosen(self, selection: Selection | None) -> list[StoredFile]:
         """Return the pieces that may have records of a selection."""
-        return [p for p in self.pieces if selection is None or not _is_outside(p, selection)]
+        if selection is None:
+            return [*self.pieces]
+        if selection not in self._chosen:
+            pieces = [piece for piece in self.pieces if not _is_outside(piece, selection)]
+            query = parse(selection.query)
+            if asks_for_ids(query):
+                pieces = [piece for piece in pieces if may_match(query, piece.path)]
+            self._chosen[selection] = pieces
+        return self._chosen[selection]
 
     def is_odd(self, selection: Selection | None = None) -> bool:
         """Return whether objects may have keys without columns, so that leaves are to be read."""
@@ -222,7 +233,7 @@ class Views:
         for writer, files in by_writer.items():
             records = read_commits([file.path for file in files])
             self.connection.execute(
-                f"INSERT INTO commits SELECT {literal(writer)}, * FROM ({records})"
+                f"INSERT INTO commits SELECT {literal(writer)}, * FROM ({records}) ORDER BY _order"
             )
             self._loaded |= {new for new, file in there.items() if file in files}
         if by_writer:
