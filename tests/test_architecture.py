@@ -29,7 +29,17 @@ ALL_CODE = [
 
 # The arrows between the rooms: what a room (a folder, or a module beside the folders) may import
 # of ours besides itself. `a.b` allows that module or folder only.
-SEAMS = {"errors", "events", "fingerprint", "splice", "fields", "files", "times", "crashpoints"}
+SEAMS = {
+    "errors",
+    "events",
+    "fingerprint",
+    "splice",
+    "fields",
+    "files",
+    "times",
+    "crashpoints",
+    "transactions",
+}
 MAY_IMPORT: dict[str, set[str]] = {
     "__init__": set(),
     "__main__": {"cli"},
@@ -37,6 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "files": set(),
     "times": set(),
+    "transactions": set(),
     "events": {"fingerprint"},
     "fingerprint": set(),
     "splice": {"events"},
@@ -70,6 +81,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "alerts": {
         *("config", "crashpoints", "errors", "fields", "files", "net", "store", "text", "times"),
+        "transactions",
         "emit.appending",  # the log of the alert job is one of an application
     },
     "check": {

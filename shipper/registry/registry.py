@@ -41,6 +41,7 @@ from shipper.registry.tables import (
     read_files,
     row_of,
 )
+from shipper.transactions import transaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -90,7 +91,7 @@ class Registry:
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=FULL")
         if version != VERSION:
-            with self._transaction():
+            with transaction(self._db):
                 migrate(self._db, version)
         stat = self._path.stat()
         self._location = {"device": _signed(stat.st_dev), "inode": _signed(stat.st_ino)}
@@ -116,17 +117,6 @@ class Registry:
             raise DataFolderError(
                 f"{self._path}: registry: {error.strerror}", "correct the permissions of the folder"
             ) from error
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
 
     def _rows(self, statement: str) -> list[sqlite3.Row]:
         with self._reported():
@@ -192,7 +182,7 @@ class Registry:
         meta = {"accounted": changes.accounted, "watermark": changes.watermark}
         meta |= {**self._location, "saved_at": now}
         with self._reported():
-            with self._transaction():
+            with transaction(self._db):
                 self._write(FILES.upsert(), map(row_of, changes.files.values()))
                 dropped = ({"id": each} for each in changes.dropped)
                 self._write("DELETE FROM files WHERE id = :id", dropped)
@@ -224,11 +214,20 @@ class Registry:
             self._db.execute(SEEN.upsert(), values)
 
     def forget(self, *, before: int) -> None:
-        """Delete what is older than `before` (ms): runs, retired streams, tombstones, receipts."""
+        """
+        Delete what is older than `before` (ms): runs, retired streams, tombstones, receipts.
+
+        And how far the index holds a stream, where the position of its file says as much.
+        """
         values = {"before": before}
         with self._reported():
             self._db.execute("DELETE FROM tombstones WHERE at < :before", values)
             self._db.execute("DELETE FROM receipts WHERE until < :before", values)
+            self._db.execute(
+                "DELETE FROM streams WHERE stream IN (SELECT stream FROM retired) OR EXISTS"
+                " (SELECT 1 FROM files WHERE files.stream = streams.stream"
+                ' AND files."offset" >= streams.done)'
+            )
             self._db.execute("DELETE FROM retired WHERE at < :before", values)
             self._db.execute(
                 "DELETE FROM seen WHERE run IN"

@@ -180,6 +180,17 @@ def test_forget(registry: Registry) -> None:
     assert {(row.run, row.chunk) for row in registry.seen()} == {("a", 0), ("a", 1), ("c", 0)}
 
 
+def test_streams_that_positions_account_for(registry: Registry) -> None:
+    """How far the index holds a stream is kept while its file, known or not, is behind that."""
+    files = {number: record_of(number, 10) for number in (1, 2)}
+    for number, file in files.items():
+        file.stream = f"s{number}"
+    streams = {"s1": 10, "s2": 11, "unknown": 5, "over": 5}
+    registry.save(Changes(files=files, streams=streams, retired={"over"}), WALL)
+    registry.forget(before=0)
+    assert registry.streams() == {"s2": 11, "unknown": 5}
+
+
 class Limit:
     """Files of this process may not grow beyond some bytes: a disk that is full."""
 

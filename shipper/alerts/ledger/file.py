@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from shipper.errors import DataFolderError
+from shipper.transactions import transaction
 
 LAYOUT: Final = 2
 BUSY_SECONDS: Final = 30.0
@@ -138,15 +139,8 @@ class LedgerFile:
     @contextmanager
     def deciding(self) -> Iterator[None]:
         """Make one transaction of what is in the block: all of it is durable, or nothing."""
-        with self._explained():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
+        with self._explained(), transaction(self._db):
+            yield
 
     def run(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
         """Change something, row by row, within `deciding`."""
