@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 
 from shipper.audit.result import read_open_count
 from shipper.deliver.deadletters import LineCount
-from shipper.deliver.heartbeat import HeartbeatSchedule, PipelineSnapshot, ShipperIdentity, furthest
+from shipper.deliver.heartbeat import (
+    FURTHEST,
+    HeartbeatSchedule,
+    PipelineSnapshot,
+    ShipperIdentity,
+    furthest,
+)
 from shipper.deliver.watermark import watermark
 from shipper.emit.ulid import ulid
 from shipper.process import data_folder
@@ -82,6 +88,7 @@ class Heartbeats:
         at = self._clock.wall()
         self._scans.scan()
         lags = self._tailer.lags(now)
+        unreadable = sorted(self._tailer.unreadable())
         return PipelineSnapshot(
             watermark=watermark(lags, self._tailer.unreadable_since(), at),
             files=len(lags),
@@ -91,4 +98,6 @@ class Heartbeats:
             tombstones=len(self._registry.tombstones()),
             audit_open=read_open_count(self._audit),
             furthest=furthest(lags),
+            unreadable=len(unreadable),
+            unreadable_files=tuple(unreadable[:FURTHEST]),
         )

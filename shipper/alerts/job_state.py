@@ -47,6 +47,10 @@ class Tenure:
         except StoreUnavailable as error:
             self.fault = str(error)
             return not self.is_standing_by
+        except Exception as error:  # a fault of ours: what is held is held until it ends
+            log.exception("a fault while the lease was renewed; it is tried again")
+            self.fault = f"a fault while the lease was renewed: {error!r}"
+            return not self.is_standing_by
         self.fault = None
         if holds == self.is_standing_by:
             log.info("%s", "this alert job is active now" if holds else _STANDING_BY)

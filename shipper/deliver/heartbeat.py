@@ -14,6 +14,7 @@ that they work. Its origin is the `run` of this shipper and a `seq`, its dataset
     audit_open    records that the last `shipper audit` here could not account for, if there was one
     stopped       true in the last heartbeat before the shipper ends
     furthest      the files most behind: path, read, acked, size, next_at
+    unreadable    files that cannot be opened       unreadable_files  the names of some of them
 
 A heartbeat is only sent when all that it says is acked. So it does not matter in which order an
 output stores what it is sent. Every `heartbeat.every`, in this order:
@@ -83,6 +84,8 @@ class PipelineSnapshot:
     tombstones: int
     audit_open: int | None
     furthest: tuple[FileBehind, ...]
+    unreadable: int = 0
+    unreadable_files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,7 +158,7 @@ class Tailer:
         return lags
 
     def unreadable_since(self) -> list[int]:
-        """Return when each file that cannot be opened was last read to its end (epoch ms)."""
+        """Return when each file was last read to its end (epoch ms) that cannot be opened now."""
         return list(self.scanner.unreadable.times.values())
 
     def unreadable(self) -> list[str]:

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-NEVER_READ_SECONDS = 300.0  # a file that could never be read holds the watermark back so long
+UNREADABLE_SECONDS = 300.0  # a file that cannot be read holds the watermark back so long
 
 
 class UnreadableFiles:
     """
     The files that cannot be opened; each is logged once, and tried again in every scan.
 
-    The watermark waits for them, as there may be something in them. But not for ever for one that
-    could never be read, which may be no log at all: else one file blinds all rules of its host.
+    The watermark waits for them, as there may be something in them, but not for ever: else one file
+    blinds all rules of its host. After that it is an incident of its own, as heartbeats count them.
 
     `known` is the tailer's: the record of every identity.
     """
@@ -38,7 +38,7 @@ class UnreadableFiles:
         self.reasons: dict[str, str] = {}  # by path
         self.times: dict[str, int] = {}  # when (epoch ms) all of such a file had been read last
         # Since when (monotonic) each of these waits; None in the scan that meets it.
-        self._never_read: dict[str, float | None] = {}
+        self._waiting: dict[str, float | None] = {}
 
     def open(self, file: FoundFile, key: FileIdentity) -> Content | None:
         """
@@ -56,8 +56,7 @@ class UnreadableFiles:
             if path not in self.reasons:
                 known = self._known.get(key)
                 self.times[path] = known.current_at if known else self._scanned_at
-                if known is None:
-                    self._never_read[path] = None
+                self._waiting[path] = None
             if self.reasons.get(path) != error.strerror:
                 self.reasons[path] = str(error.strerror)
                 log.warning(
@@ -65,7 +64,7 @@ class UnreadableFiles:
                 )
             return None
         self.times.pop(path, None)
-        self._never_read.pop(path, None)
+        self._waiting.pop(path, None)
         if self.reasons.pop(path, None):
             log.info("%s can be read again", path)
         return content
@@ -76,12 +75,12 @@ class UnreadableFiles:
         for path in self.reasons.keys() - paths:
             del self.reasons[path]
             self.times.pop(path, None)
-            self._never_read.pop(path, None)
-        for path, since in [*self._never_read.items()]:
+            self._waiting.pop(path, None)
+        for path, since in [*self._waiting.items()]:
             if since is None:
-                self._never_read[path] = now
-            elif now - since >= NEVER_READ_SECONDS:
-                del self._never_read[path]
+                self._waiting[path] = now
+            elif now - since >= UNREADABLE_SECONDS:
+                del self._waiting[path]
                 self.times.pop(path, None)
                 log.error(
                     "%s could not be read for %.0f s; the watermark no longer waits for it",

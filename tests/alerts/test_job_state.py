@@ -31,12 +31,15 @@ class OneDocument:
 
     def __init__(self) -> None:
         self.is_down = False
+        self.fault: Exception | None = None
         self.source: dict[str, Any] | None = None
         self.version = 0
 
     def request(self, method: str, target: str, body: bytes = b"") -> bytes:
         if self.is_down:
             raise ElasticFailure("no answer")
+        if self.fault is not None:
+            raise self.fault
         if method == "GET" and self.source is None:
             raise ElasticFailure("not found", status=404)
         if method == "PUT":
@@ -85,6 +88,19 @@ def test_a_failed_renewal_leaves_what_is_held_until_it_ends() -> None:
     assert tenure.claim(START + LASTS + 1)
     assert tenure.may_act(START + LASTS + 1)
     assert tenure.fault is None
+
+
+def test_a_fault_of_ours_in_a_renewal_is_one_of_the_lease(caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever a request ends with, the job goes on, and acts no longer than the lease lasts."""
+    cluster = OneDocument()
+    tenure = tenure_of(cluster)
+    tenure.claim(START)
+    cluster.fault = RuntimeError("odd")
+
+    assert tenure.claim(START + LASTS)
+    assert not tenure.may_act(START + LASTS)
+    assert "RuntimeError" in str(tenure.fault)
+    assert "a fault while the lease was renewed" in caplog.text
 
 
 def test_a_job_that_stands_by_never_acts() -> None:

@@ -156,6 +156,8 @@ def test_it_is_a_record_as_all_others() -> None:
         "tombstones": 0,
         "audit_open": 0,
         "furthest": [],
+        "unreadable": 0,
+        "unreadable_files": [],
     }
 
 

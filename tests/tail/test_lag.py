@@ -8,7 +8,7 @@ import pytest
 
 from shipper.tail.harvester import PEEK, SETTLE_SECONDS
 from shipper.tail.multiline import Multiline
-from shipper.tail.unreadable import NEVER_READ_SECONDS
+from shipper.tail.unreadable import UNREADABLE_SECONDS
 from tests.tail.tailing import Reader, append, open_folder, unprivileged
 
 
@@ -166,8 +166,8 @@ def test_a_file_that_grows_faster_than_it_is_read_is_read_up_to_an_earlier_end(
     reader.close()
 
 
-def test_a_file_that_could_never_be_read_does_not_hold_the_watermark_back_for_ever() -> None:
-    """It does for a while, and is named as unreadable; one that was read before does for good."""
+def test_a_file_that_cannot_be_read_does_not_hold_the_watermark_back_for_ever() -> None:
+    """It does for a while, and stays named as unreadable, whether it was read before or never."""
     with open_folder() as folder:
         reader = Reader(folder)
         append(folder / "known.log", b"known\n")
@@ -180,9 +180,15 @@ def test_a_file_that_could_never_be_read_does_not_hold_the_watermark_back_for_ev
             reader.lines()
             assert len(reader.tailer.unreadable_since()) == 2
 
-            reader.lines(after=NEVER_READ_SECONDS)
+            reader.lines(after=UNREADABLE_SECONDS)
             reader.lines()
 
-            assert reader.tailer.unreadable_since() == [0]  # of the one that was read before
+            assert reader.tailer.unreadable_since() == []
             assert len(reader.tailer.unreadable()) == 2
+
+        (folder / "known.log").chmod(0o644)
+        append(folder / "known.log", b"more\n")
+        (folder / "foreign.log").chmod(0o644)
+        assert sorted(reader.lines()) == [b"foreign", b"more"]
+        assert not [*reader.tailer.unreadable()]
         reader.close()

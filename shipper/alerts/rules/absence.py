@@ -4,7 +4,8 @@
 With `group_by`, every group that was there within `seen_within` is expected: each host, each
 service. Without, one record within that time is enough to expect the next. With `although`, a group
 is expected where it has such records, unless it has been there for less than a window: in the first
-minutes of an application nothing can have ended yet.
+minutes of an application nothing can have ended yet. With `unless`, nothing is expected where
+there are such records: planned work, or a host that was stopped on purpose.
 """
 
 from __future__ import annotations
@@ -38,15 +39,21 @@ class Absence(RuleKind):
     although: str | None = optional(
         QUERY, "Query: expect records only in windows that have records of this query."
     )
+    unless: str | None = optional(
+        QUERY, "Query: expect no records in windows that have records of this query."
+    )
 
     def probes(self, limits: RuleLimits) -> tuple[Probe, ...]:
         """Return the numbers that are needed."""
         now = Probe("now", self.of, limits.over_ms)
         before = Probe("before", self.of, self.seen_within_ms, limits.over_ms)
-        if self.although is None:
-            return now, before
-        known = Probe("known", "*", limits.over_ms, limits.over_ms)
-        return now, before, Probe("although", self.although, limits.over_ms), known
+        asked = [now, before]
+        if self.although is not None:
+            asked.append(Probe("although", self.although, limits.over_ms))
+            asked.append(Probe("known", "*", limits.over_ms, limits.over_ms))
+        if self.unless is not None:
+            asked.append(Probe("unless", self.unless, limits.over_ms))
+        return tuple(asked)
 
     def find(self, limits: RuleLimits, numbers: Numbers) -> RuleFinding:  # noqa: ARG002
         """Say whether what is expected is there."""
@@ -57,6 +64,10 @@ class Absence(RuleKind):
             why = f"although {asked:,} match {self.although}"
         else:
             is_expected, why = before > 0, f"and there were {before:,} before"
+        spared = int(numbers.get("unless", 0))
+        if spared and not now:
+            reason = f"none are expected, as {spared:,} match {self.unless}"
+            return RuleFinding(VerdictState.OK, reason, now, events=now)
         if not is_expected:
             return RuleFinding(VerdictState.OK, "none are expected", now, events=now)
         is_broken = now == 0

@@ -36,3 +36,17 @@ def test_the_first_minutes_of_data_expect_nothing() -> None:
     assert find(ALTHOUGH, although=3).state is VerdictState.OK
     known = rule_of(ALTHOUGH).probes[-1]
     assert (known.query, known.span_ms, known.offset_ms) == ("*", 300_000, 300_000)
+
+
+def test_what_excuses_an_absence() -> None:
+    """Nothing came, and records say why: with the past and with a condition alike."""
+    excused = PLAIN.replace("1d}", "1d, unless: 'message:stopped'}")
+    assert find(excused, before=700).state is VerdictState.BREACH
+    spared = find(excused, before=700, unless=2)
+    assert (spared.state, spared.reason) == (
+        VerdictState.OK,
+        "none are expected, as 2 match message:stopped",
+    )
+    both = ALTHOUGH.replace("0'}", "0', unless: 'message:stopped'}")
+    assert find(both, although=3, known=1).state is VerdictState.BREACH
+    assert find(both, although=3, known=1, unless=1).state is VerdictState.OK
