@@ -25,8 +25,9 @@ class FileRecord:
     block had to end although its event might have continued: after a restart, one ends there too.
     What lies below `again` was acked once and is being read again. `done` is the time of change
     (ns) that the file had when it was read to its end and closed, or 0; `changed` is the one that
-    it had when it was last read to its end. `current_at` (epoch ms) is when that was; it is not
-    saved. `format` is what the file was taken for, where its input leaves that open.
+    it had when it was last read to its end. `format` is what the file was taken for, where its
+    input leaves that open. `skips` are ranges of bytes that are not read: another file had these
+    lines. `current_at` (epoch ms) is when the file was last read to its end; it is not saved.
     """
 
     id: int
@@ -43,7 +44,12 @@ class FileRecord:
     done: int = 0
     changed: int = 0
     format: str = ""
+    skips: tuple[tuple[int, int], ...] = ()
     current_at: int = 0
+
+    def skipped_to(self, position: int) -> int:
+        """Return where reading goes on that has come to a place; there, if nothing is skipped."""
+        return next((end for start, end in self.skips if start <= position < end), position)
 
     def reread(self, start: int = 0) -> int:
         """

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-VERSION = 4
+VERSION = 5
 
 TEXT = "TEXT NOT NULL"
 INTEGER = "INTEGER NOT NULL"
@@ -94,6 +94,7 @@ FILES = Table(
         "done": f"{INTEGER} DEFAULT 0",
         "changed": f"{INTEGER} DEFAULT 0",
         "format": f"{TEXT} DEFAULT ''",
+        "skips": f"{TEXT} DEFAULT ''",  # start-end,start-end,…
     },
     rowid=True,
 )
@@ -148,10 +149,15 @@ MIGRATIONS = {
     ),
     2: FILES.add("changed"),
     3: FILES.add("format"),
+    4: FILES.add("skips"),
 }
 
 # The columns of a file that its record has under the same name; the others are in parts of it.
-_AS_IS = tuple(field.name for field in fields(FileRecord) if field.name in FILES.columns)
+_AS_IS = tuple(
+    field.name
+    for field in fields(FileRecord)
+    if field.name in FILES.columns and field.name != "skips"
+)
 
 
 def row_of(file: FileRecord) -> dict[str, Any]:
@@ -163,6 +169,7 @@ def row_of(file: FileRecord) -> dict[str, Any]:
         "head_digest": file.head.digest,
         "last_length": file.last.length,
         "last_digest": file.last.digest,
+        "skips": ",".join(f"{start}-{end}" for start, end in file.skips),
     }
 
 
@@ -182,8 +189,14 @@ def _file_of(row: Mapping[str, Any]) -> FileRecord:
         file=FileIdentity(int(row["device"]), int(row["inode"])),
         head=Fingerprint(row["head_length"], row["head_digest"]),
         last=Fingerprint(row.get("last_length", 0), row.get("last_digest", "")),
+        skips=tuple(_range(each) for each in row.get("skips", "").split(",") if each),
         **{name: row[name] for name in _AS_IS if name in row},
     )
+
+
+def _range(text: str) -> tuple[int, int]:
+    start, _, end = text.partition("-")
+    return int(start), int(end)
 
 
 def create(path: Path) -> None:

@@ -8,14 +8,17 @@ its name (`app.log` ↔ `app.log.1`, `app.log.2.gz`) and has the same bytes, whe
 compared:
 
 - with the file itself, while it is open: the copy is how that file begins;
-- with its record, when it is gone: the first bytes, and those before the acked offset.
+- with its record, when it is gone: the first bytes, and those before the acked offset. The first
+  bytes have to bear a time (dated.py), or the inode to be the same on another device: an equal file
+  that takes the place of another has lines of its own.
 
 While the original can be read, its copy is a `KnownCopy`: there is nothing to read in it. When the
 original is truncated or gone, the copy takes over its record. So what was written to the file
 between the last read and the copy is read from the copy, and nothing is read twice.
 
 Two small files may be equal by chance. So a copy of less than 1 KiB whose original stays as it was
-is read for itself after a while: where in doubt, a line is read twice rather than never.
+is read for itself after a while: where in doubt, a line is read twice rather than never. So is any
+that has not the name of a rotated file: two logs may have the same lines.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from shipper.fingerprint import HEAD
+from shipper.tail.dated import bears_time
 from shipper.tail.harvester import SETTLE_SECONDS, Harvester
 
 if TYPE_CHECKING:
@@ -144,7 +148,8 @@ class Copies:
             return CopyVerdict.SUCCESSOR
         harvester = self._open.get(record.file)
         stays = harvester is None or not harvester.missing
-        if stays and copy.size < HEAD and now - copy.since >= SETTLE_SECONDS:
+        may_be_another = copy.size < HEAD or not file.rotated
+        if stays and may_be_another and now - copy.since >= SETTLE_SECONDS:
             return CopyVerdict.NEW  # two small files that are equal, as it seems
         return CopyVerdict.WAIT
 
@@ -160,8 +165,15 @@ class Copies:
         """Look what a file is a copy of; None if that cannot be said now."""
         file, key = unknown.file, unknown.key
         try:
+            is_telling = file.compressed or bears_time(content.read_at(HEAD, 0))
             record = next(
-                (each for each in kin if self._fits(content, each, compressed=file.compressed)),
+                (
+                    each
+                    for each in kin
+                    if self._fits(
+                        content, each, is_telling=is_telling or each.file.inode == key.inode
+                    )
+                ),
                 None,
             )
             if record is None and any(self._has_new_content(each, content) for each in kin):
@@ -195,8 +207,12 @@ class Copies:
             return False
         return is_beginning_of(copy, harvester.content)
 
-    def _fits(self, content: Content, record: FileRecord, *, compressed: bool = False) -> bool:
-        """Return whether a file is a copy of the one that a record stands for; raises OSError."""
+    def _fits(self, content: Content, record: FileRecord, *, is_telling: bool = False) -> bool:
+        """
+        Return whether a file is a copy of the one that a record stands for; raises OSError.
+
+        Where that one is gone, the bytes have to be telling.
+        """
         truncated = self.truncated.get(record.id)
         if truncated is not None:
             return is_copy_of(content, record, (truncated.position, truncated.last))
@@ -205,7 +221,7 @@ class Copies:
             if harvester.is_same():
                 return is_beginning_of(content, harvester.content)
             return is_copy_of(content, record, (harvester.position, harvester.last))
-        if not (compressed or record.file in self.found):
+        if not (is_telling or record.file in self.found):
             return False
         return is_copy_of(content, record)
 

@@ -74,6 +74,9 @@ class FileTable:
         """Let a record stand for another file: the copy of the one it was read from."""
         if self.known.get(record.file) is record:
             del self.known[record.file]
+        nothing_read = self.known.get(key)
+        if nothing_read is not None:
+            self.drop(nothing_read)
         record.file, record.changed = key, 0
         self.known[key] = record
         self.mark_changed(record)

@@ -226,6 +226,9 @@ class Harvester:
         known_end = self._known_end()
         wanted = min(window, (known_end or self.size) - self.position)
         can_read = wanted > 0 and not (self.is_searching or _must_wait_for_format(self))
+        skipped_to = min(self.record.skipped_to(self.position), self.size)
+        if skipped_to > self.position:
+            return self._block(b"", skipped_to - self.position, now=now, read_at=read_at)
         data = self.content.read_at(wanted, self.position) if can_read else b""
         if not data:
             return None
@@ -234,14 +237,12 @@ class Harvester:
         if self.position + len(data) == known_end:
             return self._block(data, read_at=read_at, now=now)
         whole = _end_of_lines(data)
-        if not whole and (len(data) == window or self._looked_to > self.position):
-            return self._long_line(now=now, read_at=read_at)
-        if not whole:
-            if self.is_settled(now):
-                self._split_at(len(data))
-            return None
-        if multiline:
+        if whole and multiline:
             whole = self._whole_events(multiline, data, whole, now)
+        elif not whole and (len(data) == window or self._looked_to > self.position):
+            return self._long_line(now=now, read_at=read_at)
+        elif not whole and self.is_settled(now):
+            self._split_at(len(data))
         return self._block(data[:whole], read_at=read_at, now=now) if whole else None
 
     def note_reached(self, wall: int) -> None:
@@ -261,7 +262,8 @@ class Harvester:
 
     def _known_end(self) -> int:
         """Return the next place where a block has to end, as one did before; 0 if there is none."""
-        ends = (self.split_saved, self.record.again)
+        skips = (start for start, _end in self.record.skips)
+        ends = (self.split_saved, self.record.again, *skips)
         return min((end for end in ends if end > self.position), default=0)
 
     def _whole_events(self, multiline: Multiline, data: bytes, whole: int, now: float) -> int:

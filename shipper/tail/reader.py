@@ -102,6 +102,8 @@ class Reader:
             if is_anew or harvester.rewrites.are_sure(harvester, now=now, wall=wall):
                 self._restart(key, harvester, now, wall)
             if harvester.is_unsaved:
+                if key not in self._saving:
+                    self._await_save(key, harvester)
                 return None
             block = harvester.read(self.block_bytes, now=now, read_at=wall)
         except OSError as error:

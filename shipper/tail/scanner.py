@@ -21,6 +21,7 @@ from shipper.tail.copies import Copies, CopyVerdict, TruncatedFile, UnknownFile,
 from shipper.tail.discovery import FoundFile, family
 from shipper.tail.forgetting import Forgetting
 from shipper.tail.harvester import Harvester
+from shipper.tail.relatives import Relatives
 from shipper.tail.room import OpenFilesLimit
 from shipper.tail.unreadable import UnreadableFiles
 from shipper.tail.writers import has_writer
@@ -137,10 +138,17 @@ class Scanner:
         return found, news
 
     def _is_known(self, new: UnknownFile, now: float) -> bool:
-        """Return whether a file is the one its identity stands for: a copy may have its inode."""
+        """
+        Return whether a file is the one its identity stands for: a copy may have its inode.
+
+        A record of which no byte was read says nothing of its file, which stays known by it, so
+        that its lines get the same names again, unless it turns out to be a copy.
+        """
         record = self._files.known.get(new.key)
         if record is None or not new.file.rotated or _is_done(record, new.file):
             return record is not None
+        if not record.head.length:
+            return False
         content = self.unreadable.open(new.file, new.key)
         if content is None or begins_as(record, content):
             return True
@@ -273,27 +281,37 @@ class Scanner:
         return next((each for each in self._inputs if each.patterns.take(path)), None)
 
     def _open_unknown(self, unknown: list[UnknownFile], now: float, wall: int) -> None:
-        """Open new files, and tell copies of known ones from them."""
+        """Open new files, and tell what continues known ones from them."""
+        relatives = Relatives(self._files, self._holds, self._copies.found)
         for each in unknown:
             if not each.file.rotated:
-                self._start(each, now, wall)
-        rotated = [each for each in unknown if each.file.rotated]
-        families: dict[str, list[FileRecord]] = {}
-        for record in self._files.records.values() if rotated else ():
-            families.setdefault(family(record.path), []).append(record)
-        for each in rotated:
-            if each.file.stat.st_size:  # an empty one may be a copy in the making
-                kin = families.get(family(each.shown), [])
-                self._open_rotated(each, kin, now, wall)
+                self._open_live(each, relatives, now, wall)
+        for each in unknown:
+            if each.file.rotated and each.file.stat.st_size:  # an empty one may become a copy
+                self._open_copy(each, relatives.of_log(each), now, wall)
         ready = self._files.ready
         for each in unknown:  # the oldest is read first
             if each.key in ready:
                 ready[each.key] = ready.pop(each.key)
 
-    def _open_rotated(
+    def _open_live(self, unknown: UnknownFile, relatives: Relatives, now: float, wall: int) -> None:
+        """Read a file that is not rotated: as new, if its content continues no other one."""
+        may_continue = unknown.file.stat.st_size and relatives.has_any(unknown)
+        content = self.unreadable.open(unknown.file, unknown.key) if may_continue else None
+        kin, skips = relatives.by_content(unknown, content) if content else ([], ())
+        if kin:
+            self._open_copy(unknown, kin, now, wall)
+            return
+        harvester = self._start(unknown, now, wall)
+        if harvester is not None and skips:
+            log.info("%s was written anew; lines that it had before are skipped", unknown.shown)
+            harvester.record.skips = skips
+            harvester.is_unsaved = True
+
+    def _open_copy(
         self, unknown: UnknownFile, kin: list[FileRecord], now: float, wall: int
     ) -> None:
-        """Read a rotated file that is not known: on, if it is a copy; as new; or not at all."""
+        """Read a file that may continue another: on, if it is a copy; as new; or not at all."""
         verdict, copy = self._copies.judge(unknown, kin, self.unreadable.open, now)
         if verdict is CopyVerdict.NEW:
             self._start(unknown, now, wall)

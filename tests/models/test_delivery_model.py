@@ -449,3 +449,15 @@ def test_a_crash_between_the_answer_and_the_save() -> None:
         ("publish", {"batches": 3}),
         ("crash", {}),
     )
+
+
+def test_a_truncated_file_that_is_rotated_after_a_crash() -> None:
+    """Kept: its new record was saved before anything was read, and another one took its place."""
+    play(
+        {"absorbing": False, "emit": False},
+        ("write", {"lines": 1}),
+        ("read", {}),
+        ("truncate", {}),
+        ("ship_and_crash", {"lines": 1, "publish": True}),
+        ("rotate", {"create": False}),
+    )
