@@ -34,6 +34,7 @@ COMMANDS = {
         "Install or update templates, lifecycle policy and roles in Elasticsearch.",
     ),
     "status": ("shipper.commands.status:status", "Show how far each file is shipped."),
+    "redact": ("shipper.commands.redact:redact", "Show records without secrets, or count these."),
     "registry": (
         "shipper.commands.registry:registry",
         "Show and change the positions up to which files are delivered.",

@@ -63,6 +63,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "registry": SEAMS,
     "tail": {*SEAMS, "registry"},
     "enrich": {*SEAMS, "formats"},
+    "redact": SEAMS,
     "store": {
         *("config", "crashpoints", "errors", "fields", "files", "net", "splice", "text", "times"),
     },

@@ -31,6 +31,7 @@ from shipper.agent.endpoint import Endpoint
 from shipper.agent.health import HealthInputs
 from shipper.agent.pipeline import Pipeline
 from shipper.agent.scan_schedule import POLL_SECONDS
+from shipper.agent.treatment import redactor_of
 from shipper.config.changes import differences
 from shipper.errors import ConfigError, DataFolderError
 from shipper.process import data_folder
@@ -219,6 +220,7 @@ class Shipper:
         try:
             new = self._read_config()
             found = differences(self._config, new)
+            redactor_of(new)  # raises for a key that cannot be read
             error = None
         except ConfigError as failure:
             error = str(failure)

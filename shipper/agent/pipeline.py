@@ -1,7 +1,8 @@
 """
 The parts of one running shipper, and the order in which they work.
 
-    reading thread     scan → read → enrich → drop duplicates → prepare → put … settle → save
+    reading thread     scan → read → enrich → redact → drop duplicates → prepare → put …
+                       settle → save
     publishing thread  queue → batch → publish → ack
 
 The order on which the guarantee rests: a position is saved after the ack of everything before it,
@@ -26,6 +27,7 @@ from shipper.agent.heartbeats import Heartbeats
 from shipper.agent.inputs import inputs_of, own_formats
 from shipper.agent.scan_schedule import POLL_SECONDS, ScanSchedule
 from shipper.agent.telemetry import Telemetry
+from shipper.agent.treatment import redactor_of
 from shipper.crashpoints import CrashPoint
 from shipper.deliver.batch import NO_FILE, OWN, QueuedBlock
 from shipper.deliver.deadletters import DeadLetters
@@ -87,6 +89,7 @@ class Pipeline:
         self.tailer = tailer_of(config, registry)
         self._scans = ScanSchedule(config, self.tailer, self.wake, clock)
         self._enricher = Enricher(record_context(config), own_formats(config))
+        self._redactor = redactor_of(config)
         self._dead_letters = DeadLetters(config.data_dir / data_folder.DEAD_LETTERS)
         requests = config.data_dir / data_folder.REQUESTS
         self.desk = Desk(requests, self.tailer, self._dedupe, self._dead_letters)
@@ -152,6 +155,8 @@ class Pipeline:
         """Enrich a block and put it; return False if it is not put yet."""
         crashpoints.reached(CrashPoint.READ)
         events = self._enricher.enrich(block)
+        if self._redactor is not None:
+            events = self._redactor.redact(events)
         read = receipt_of(block, events)
         kept = self._drop_duplicates(block, events)
         if kept is None:
@@ -260,6 +265,7 @@ class Pipeline:
     def reconfigure(self, config: Config) -> None:
         """Continue with another config, except for its output."""
         self._config = config
+        self._redactor = redactor_of(config)
         self._enricher = Enricher(record_context(config), own_formats(config))
         self.tailer.set_inputs(
             inputs_of(config, self._checkpointer.registry.begun()),

@@ -32,6 +32,7 @@ from shipper.config.options import (
     text_matching,
 )
 from shipper.config.outputs import OUTPUTS, SEARCHES, ElasticsearchOutput, Output
+from shipper.config.redact import RedactOptions
 from shipper.config.reports import KpiOptions, ReportOptions
 
 _NAMESPACE = text_matching(
@@ -194,6 +195,10 @@ class Config:
         "HTTP endpoint for metrics and health checks.",
         default="{}",
         factory=MetricsOptions,
+    )
+    redact: RedactOptions | None = optional(
+        Section(RedactOptions),
+        "Takes secrets and personal data out of records; none: records stay as they are.",
     )
     output: Output = option(OneOf(OUTPUTS), "Where records go.")
     search: ElasticsearchOutput | None = optional(

@@ -1,0 +1,1 @@
+"""Secrets and personal data are taken out of records before they leave the reading thread."""

@@ -1,0 +1,264 @@
+r"""
+The detectors: what a secret looks like.
+
+A detector has two patterns of RE2, whose time is linear in the length of the text whatever it
+holds. `pattern` finds secrets in decoded texts; its first group that took part, or all of it, is a
+candidate, and `spans` says which parts of that are secrets (a card number has its check digit).
+`hint` is looked for in the bytes of JSON: it matches wherever a text within them has a secret, and
+perhaps elsewhere. Where it does not match, nothing is decoded. Escapes of JSON are the reason why
+these are two: behind `\n` a word does not begin, for a pattern. A text whose letters are escaped
+(`\u0070assword`) is always decoded.
+
+What is missed is a leak, and what is masked without need a nuisance: patterns rather take too much.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+ESCAPES: Final = r"\\[u/]"  # of characters that need none: any detector may match behind them
+
+Spans = Iterator[tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Detector:
+    """
+    A kind of secret.
+
+    Behind a match without secrets the search goes on after `step` bytes, 0: behind all of it.
+    `normal` brings equal secrets to one form before they are hashed; `masked` is what stands in
+    place of one, None for the usual mark.
+    """
+
+    name: str
+    pattern: str
+    hint: str
+    meaning: str
+    spans: Callable[[bytes], Spans] = lambda found: iter([(0, len(found))])
+    step: int = 0
+    normal: Callable[[bytes], bytes] = bytes
+    masked: Callable[[bytes], bytes] | None = None
+
+
+# How the names of secrets end, in texts and as keys: `db_password`, `accessToken`, `X-Api-Key`.
+NAMES: Final = (
+    r"passw(?:or)?d|passphrase|passwort|pwd|secret|token|api[_-]?key|access[_-]?key|secret[_-]?key"
+    r"|private[_-]?key|credentials?|session[_-]?id|authorization|set-cookie|cookie"
+)
+NAME_OF_SECRET: Final = re.compile(rf"(?:{NAMES})\Z", re.IGNORECASE)
+
+_QUOTED = (
+    r'\\+"((?:[^"\\]|\\\\+.|\\[^"])*)'  # JSON within a text of JSON
+    r'|"((?:[^"\\]|\\(?s:.))*)'
+    r"|'((?:[^'\\]|\\(?s:.))*)"
+)
+_BARE = r"""[^\s"'&]+(?:["'][^\s"'&,;:)}\]>]+)*"""  # a quote within it does not end it
+_VALUE = rf"(?:{_QUOTED}|({_BARE}))"
+_SCHEMED = rf"(?:{_QUOTED}|((?:[A-Za-z-]+[ \t]+)?{_BARE}))"
+_IS = r"""\\*["']?\s{0,8}(?:=>|[:=])\s{0,8}"""
+_PAIR = (
+    rf"(?i)(?:authorization{_IS}{_SCHEMED}"
+    rf'|cookie{_IS}(?:\\*"((?:[^"\\]|\\(?s:.))*)|([^\r\n"]+))'
+    rf"|--(?:{NAMES})[ \t]+{_VALUE}"
+    rf"|(?:{NAMES}){_IS}{_VALUE})"
+)
+
+_KEYS = (  # in upper or lower case: a level is stored in upper case
+    r"A(?:KIA|SIA)[0-9A-Z]{16}"  # AWS
+    r"|gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{22,}"
+    r"|glpat-[A-Za-z0-9_-]{20,}"
+    r"|xox[a-z]-[A-Za-z0-9-]{10,}|xapp-[A-Za-z0-9-]{10,}"  # Slack
+    r"|hooks\.slack\.com/services/[A-Za-z0-9/]{10,}"
+    r"|[srp]k_(?:live|test)_[A-Za-z0-9]{10,}"  # Stripe
+    r"|(?:^|[^A-Za-z0-9])(sk-[A-Za-z0-9_-]{20,})"  # OpenAI, Anthropic
+    r"|AIza[A-Za-z0-9_-]{35}|ya29\.[A-Za-z0-9_-]{20,}"  # Google
+    r"|SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}"  # SendGrid
+    r"|npm_[A-Za-z0-9]{36}|pypi-[A-Za-z0-9_-]{50,}|hf_[A-Za-z0-9]{30,}|dop_v1_[a-f0-9]{64}"
+    r"|[0-9]{8,10}:AA[A-Za-z0-9_-]{33}"  # Telegram
+)
+
+_LOCAL = r"[\pL\pN._%+-]"
+_IP4 = r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}"
+_IP6 = r"(?:[0-9A-Fa-f]{0,4}:){2,8}(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9A-Fa-f]{0,4})"
+
+
+def _scheme_value(found: bytes) -> Spans:
+    """Yield what is no word: `Bearer token expired` has no token."""
+    if len(found) >= 24 or re.search(rb"[0-9=._~+/]|[a-z][A-Z]", found):
+        yield 0, len(found)
+
+
+def _cards(found: bytes) -> Spans:
+    """Yield the groups of digits, of two at least, that are the number of a card together."""
+    groups = [match.span() for match in re.finditer(rb"[0-9]{2,}", found)]
+    at = int(found[1:2] == b".")  # a fraction is no card
+    while at < len(groups):
+        start = groups[at][0]
+        digits = b""
+        for number, (first, end) in enumerate(groups[at:], at + 1):
+            digits += found[first:end]
+            if len(digits) > 19:
+                at += 1
+                break
+            if _is_card(digits):
+                yield start, end
+                at = number
+                break
+        else:
+            at += 1
+
+
+_CARD_LENGTHS: Final = {  # by the first digit
+    b"2": (16,),
+    b"3": (14, 15, 16),
+    b"4": (13, 16, 19),
+    b"5": (16, 17, 18, 19),
+    b"6": (16, 17, 18, 19),
+}
+
+
+def _is_card(digits: bytes) -> bool:
+    if len(digits) not in _CARD_LENGTHS.get(digits[:1], ()):
+        return False
+    total = 0
+    for place, digit in enumerate(reversed(digits)):
+        value = digit - 48
+        if place % 2:
+            value = 2 * value - 9 * (value > 4)
+        total += value
+    return total % 10 == 0
+
+
+def _ibans(found: bytes) -> Spans:
+    """Yield the longest beginning whose checksum is right."""
+    for length in range(min(34, len(found.replace(b" ", b""))), 14, -1):
+        end = _end_of(found, length)
+        text = found[:end].replace(b" ", b"").decode()
+        number = "".join(str(int(letter, 36)) for letter in text[4:] + text[:4])
+        if int(number) % 97 == 1:
+            yield 0, end
+            return
+
+
+def _end_of(text: bytes, length: int) -> int:
+    """Return where so many characters that are no spaces end."""
+    for index, byte in enumerate(text):
+        length -= byte != 32
+        if length == 0:
+            return index + 1
+    return len(text)
+
+
+def _addresses(found: bytes) -> Spans:
+    if b":" not in found:
+        yield 0, len(found)
+        return
+    start, end = 0, len(found)
+    while end and found[:end].endswith(b":") and not found[:end].endswith(b"::"):
+        end -= 1
+    while start < end:  # `peer:2001:db8::1` has an address behind a word
+        if b":" in found[start:end] and is_address(found[start:end]):
+            yield start, end
+            return
+        start = found.find(b":", start, end) + 1 or end
+    for match in re.finditer(_IP4.encode(), found):
+        yield match.span()
+
+
+def is_address(text: bytes) -> bool:
+    """Return whether all of a text is one IP address."""
+    try:
+        ipaddress.ip_address(text.decode())
+    except ValueError:
+        return False
+    return b"%" not in text  # a zone is not hidden by a mask
+
+
+def _network(address: bytes) -> bytes:
+    """Return the network that an address is in: /24, of IPv6 /48."""
+    if b":" not in address:
+        return address.rpartition(b".")[0] + b".0"
+    number = int(ipaddress.IPv6Address(address.decode())) >> 80 << 80
+    return str(ipaddress.IPv6Address(number)).encode()
+
+
+DETECTORS: Final[dict[str, Detector]] = {
+    each.name: each
+    for each in (
+        Detector(
+            "private_key",
+            r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----(?s:(.*?))(?:-----END|\z)",
+            r"PRIVATE KEY",
+            "PEM blocks of private keys, within one record",
+        ),
+        Detector(
+            "jwt",
+            r"(?i)eyJ[A-Z0-9_-]{5,}\.[A-Z0-9_-]+(?:\.[A-Z0-9_-]*)*",
+            r"(?i:eyJ[A-Z0-9_-]{5})",
+            "JSON Web Tokens",
+        ),
+        Detector(
+            "api_key",
+            f"(?i){_KEYS}",
+            f"(?i:{_KEYS.replace('(?:^|[^A-Za-z0-9])', '')})",
+            "keys of AWS, GitHub, GitLab, Slack, Stripe, OpenAI, Google, SendGrid, npm, PyPI …",
+        ),
+        Detector(
+            "bearer",
+            r"(?i)(?:bearer|basic|digest|negotiate|apikey|token)[ \t]+([A-Za-z0-9._~+/-]{8,}=*)",
+            r"(?i:bearer|basic|digest|negotiate|apikey|token)(?:[ \t]|\\t)",
+            "what follows Bearer, Basic, Token … in a header",
+            spans=_scheme_value,
+        ),
+        Detector(
+            "url_password",
+            r"""://[^\s/:@"'?#]*:([^\s/"']+)@""",
+            r"""://[^\s/:@"'?#]*:""",
+            "passwords in URLs",
+        ),
+        Detector(
+            "password",
+            _PAIR,
+            rf"(?i:{NAMES})",
+            "values of password, secret, token, api_key, authorization, cookie …: in texts as "
+            "`key=value`, `key: value`, `--key value`, and of fields of these names",
+        ),
+        Detector(
+            "email",
+            rf"{_LOCAL}+(?:@|%40)[\pL\pN-]+(?:\.[\pL\pN-]+)+",
+            r'[^"]@|%40',
+            "e-mail addresses",
+            normal=lambda found: found.replace(b"%40", b"@").lower(),
+        ),
+        Detector(
+            "card",
+            r"(?:[0-9]\.)?[0-9](?:[ -]?[0-9]){12,}",
+            r"[2-6](?:[ -]?[0-9]){12}",
+            "card numbers of 13 to 19 digits with a right check digit (Luhn)",
+            spans=_cards,
+            normal=lambda found: re.sub(rb"[ -]", b"", found),
+        ),
+        Detector(
+            "iban",
+            r"(?:^|[^A-Za-z0-9])([A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]){11,40})",
+            r"(?:^|[^A-Za-z0-9]|\\[bfnrt])[A-Z]{2}[0-9]{2} ?[A-Z0-9]{3}",
+            "IBANs with a right checksum",
+            spans=_ibans,
+            step=4,
+            normal=lambda found: found.replace(b" ", b""),
+        ),
+        Detector(
+            "ip",
+            rf"({_IP6})|({_IP4})",
+            rf"{_IP4}|[0-9A-Fa-f]::|::[0-9A-Fa-f]|(?:[0-9A-Fa-f]{{1,4}}:){{7}}",
+            "IP addresses; the mask keeps the network, /24 or /48",
+            spans=_addresses,
+            masked=_network,
+        ),
+    )
+}

@@ -1,0 +1,208 @@
+"""
+Takes secrets out of the events of a block, before anything else is done with them.
+
+It stands behind enrichment: what it returns is what is counted, queued, sent, stored, written to
+the dead letters. The identity of a record stays: time, run, seq, offset, and what the config says
+of host and dataset. The bytes of a block are searched at once for hints of secrets, in linear time;
+only records with a hint are decoded, and every text in them is looked at: values whatever their
+nesting, keys, whole numbers. They are always encoded anew, as a line may have a key twice, and a
+decoder shows only one of its values.
+
+A record on which this code fails is withheld: its place and time are stored, its content is not.
+"""
+
+from __future__ import annotations
+
+import logging
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import accumulate
+from typing import Any, Final
+
+import msgspec
+import re2
+
+from shipper.events import Events
+from shipper.redact.detectors import ESCAPES, is_address
+from shipper.redact.rules import IP, REMOVE, Rule, Rules
+from shipper.redact.texts import Texts
+from shipper.splice import (
+    ABSENT,
+    LINE_BEGIN,
+    NO_NUMBER,
+    AnyEvents,
+    Spliced,
+    SplicedTail,
+)
+from shipper.times import iso
+
+log = logging.getLogger(__name__)
+
+CLIENT: Final = b'"client_ip":"'
+CLIENTS_REMEMBERED: Final = 4096
+WITHHELD: Final = "withheld"  # the tag
+WITHHELD_TEXT: Final = "(withheld: redaction failed on this record)"
+
+
+class RedactedFields(msgspec.Struct, gc=False):
+    """The fields of a redacted line that an output reads; see `splice.RecordFields`."""
+
+    message: str = ABSENT
+    exc_info: str = ABSENT
+    request_id: str = ABSENT
+    execution_time_ms: float = NO_NUMBER
+    duration_ms: float = NO_NUMBER
+
+
+class _Clients(dict[bytes, bytes | None]):
+    """The address of a client → what stands for it, None if it is no plain address."""
+
+    def __init__(self, rule: Rule) -> None:
+        super().__init__()
+        self._rule = rule
+
+    def __missing__(self, text: bytes) -> bytes | None:
+        if len(self) >= CLIENTS_REMEMBERED:
+            self.clear()
+        found = self._rule.replacement(text) if is_address(text) else None
+        return self.setdefault(text, found)
+
+
+class Redactor:
+    """Applies rules to events; `found` counts (detector, field); used by one thread."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._hints = re2.compile("|".join([*(f"(?:{hint})" for hint in rules.hints), ESCAPES]))
+        ip = next((rule for rule in rules.rules if rule.detector.name == IP), None)
+        is_plain = ip is not None and ip.action != REMOVE and not rules.keep
+        self._clients = _Clients(ip) if is_plain and ip is not None else None
+        self.found: Counter[tuple[str, str]] = Counter()
+        self.withheld = 0
+
+    def redact(self, events: AnyEvents) -> AnyEvents:
+        """Return the events without secrets; raises nothing."""
+        if isinstance(events, Spliced):
+            return self._spliced(events)
+        chosen, found = self._hinted(events.docs)
+        if not chosen and found is events.docs:
+            return events
+        docs = list(found)
+        for index in chosen:
+            docs[index] = self._document(events, index, docs[index])
+        return Events(
+            events.ids, docs, events.times, events.datasets, events.origins, events.tagged
+        )
+
+    def _hinted(self, items: Sequence[bytes]) -> tuple[list[int], Sequence[bytes]]:
+        """Return the indexes of what may hold a secret, and the items with clients replaced."""
+        if self._rules.reads_all:
+            return [*range(len(items))], items
+        data = b"\n".join(items)
+        if self._clients is not None and CLIENT in data:
+            new, data = self._without_clients(data, self._clients)
+            items = new.split(b"\n")
+        found = self._hints.search(data)
+        if found is None:
+            return [], items
+        ends = [*accumulate(len(item) + 1 for item in data.split(b"\n"))]
+        chosen: list[int] = []
+        while found is not None:
+            index = bisect_right(ends, found.start())
+            chosen.append(index)
+            found = self._hints.search(data, ends[index])
+        return chosen, items
+
+    def _without_clients(self, data: bytes, clients: _Clients) -> tuple[bytes, bytes]:
+        """
+        Replace the addresses of clients, which nearly every line of an access log has.
+
+        Return the data with what stands for them, and with nothing in place of them, to search it
+        for other secrets. A quote within a text of JSON is escaped, so this is a key and no text.
+        """
+        first, *pieces = data.split(CLIENT)
+        new, rest = [first], [first]
+        replaced = 0
+        for piece in pieces:
+            end = piece.find(b'"')
+            mark = clients[piece[:end]]
+            if mark is None:  # no plain address: it is looked at closely
+                new.append(piece)
+                rest.append(piece)
+            else:
+                new.append(mark + piece[end:])
+                rest.append(piece[end:])
+                replaced += mark != piece[:end]
+        self.found["ip", "client_ip"] += replaced
+        return CLIENT.join(new), CLIENT.join(rest)
+
+    def _spliced(self, events: Spliced) -> Spliced:
+        tails = self._tails(events.tails)
+        chosen, found = self._hinted(events.bodies)
+        if not chosen and found is events.bodies and tails is events.tails:
+            return events
+        bodies, records = list(found), list(events.records)
+        for index in chosen:
+            bodies[index], fields = self._body(events, index, bodies[index])
+            if records:
+                records[index] = fields
+        return replace(events, bodies=bodies, tails=tails, records=records)
+
+    def _tails(self, tails: list[SplicedTail]) -> list[SplicedTail]:
+        """Return the tails, of which a block has a few; they hold the path of the file."""
+        each = {id(tail): tail for tail in tails}
+        distinct = [*each.values()]
+        chosen, _ = self._hinted([tail.data for tail in distinct])
+        if not chosen:
+            return tails
+        new = {id(distinct[index]): self._tail(distinct[index]) for index in chosen}
+        return [new.get(id(tail), tail) for tail in tails]
+
+    def _tail(self, tail: SplicedTail) -> SplicedTail:
+        try:
+            fields = self._fields(msgspec.json.decode(b"{" + tail.data[1:] + b"0}}"))
+            return SplicedTail(tail.dataset, b"," + msgspec.json.encode(fields)[1 : -len(b"0}}")])
+        except Exception as error:  # noqa: BLE001 -- whatever it is, the path may not pass
+            self._failed(error)
+            context = msgspec.json.decode(b"{" + tail.data[1:] + b"0}}")
+            context["log"] = {"file": {"path": WITHHELD_TEXT}, "offset": 0}
+            return SplicedTail(tail.dataset, b"," + msgspec.json.encode(context)[1 : -len(b"0}}")])
+
+    def _body(self, events: Spliced, index: int, body: bytes) -> tuple[bytes, RedactedFields]:
+        try:
+            fields = self._fields(msgspec.json.decode(LINE_BEGIN + body + b"}"))
+            line = msgspec.json.encode(fields)
+            record = msgspec.convert(fields, RedactedFields)
+        except Exception as error:  # noqa: BLE001 -- whatever it is, the line may not pass
+            self._failed(error)
+            when = body[:24].decode()
+            origin = {"run": events.runs[index], "seq": events.seqs[index]}
+            line = msgspec.json.encode({"timestamp": when, **origin, "message": WITHHELD_TEXT})
+            record = RedactedFields(message=WITHHELD_TEXT)
+        return line[len(LINE_BEGIN) : -1], record
+
+    def _document(self, events: AnyEvents, index: int, document: bytes) -> bytes:
+        try:
+            return msgspec.json.encode(self._fields(msgspec.json.decode(document)))
+        except Exception as error:  # noqa: BLE001 -- whatever it is, the document may not pass
+            self._failed(error)
+            return msgspec.json.encode(
+                {
+                    "@timestamp": iso(events.times[index]),
+                    "message": WITHHELD_TEXT,
+                    "tags": [WITHHELD],
+                    "event": {"dataset": events.datasets[index], "kind": "event"},
+                }
+            )
+
+    def _failed(self, error: Exception) -> None:
+        self.withheld += 1
+        # Neither the message of the error nor its traceback: both may quote the record.
+        log.error("a bug in redaction (%s); a record is stored without its content", type(error))
+
+    def _fields(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """Take the secrets out of the fields of a record, and return these."""
+        self.found.update(Texts(self._rules, fields).apply())
+        return fields
