@@ -24,10 +24,10 @@ def redactor_of(config: Config) -> Redactor | None:
 def redactor_with(options: RedactOptions) -> Redactor:
     """Return a redactor; raise ConfigError for a key that cannot be used."""
     from shipper.redact.redactor import Redactor  # noqa: PLC0415 -- RE2 takes memory
-    from shipper.redact.rules import Rules  # noqa: PLC0415
+    from shipper.redact.rules import RedactRules  # noqa: PLC0415
 
     return Redactor(
-        Rules(
+        RedactRules(
             options.detectors,
             options.patterns,
             names=options.names,

@@ -26,7 +26,7 @@ import re2
 
 from shipper.events import Events
 from shipper.redact.detectors import ESCAPES, is_address
-from shipper.redact.rules import IP, REMOVE, Rule, Rules
+from shipper.redact.rules import IP, REMOVE, RedactRule, RedactRules
 from shipper.redact.texts import Texts
 from shipper.splice import (
     ABSENT,
@@ -59,7 +59,7 @@ class RedactedFields(msgspec.Struct, gc=False):
 class _Clients(dict[bytes, bytes | None]):
     """The address of a client → what stands for it, None if it is no plain address."""
 
-    def __init__(self, rule: Rule) -> None:
+    def __init__(self, rule: RedactRule) -> None:
         super().__init__()
         self._rule = rule
 
@@ -73,7 +73,7 @@ class _Clients(dict[bytes, bytes | None]):
 class Redactor:
     """Applies rules to events; `found` counts (detector, field); used by one thread."""
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: RedactRules) -> None:
         self._rules = rules
         self._hints = re2.compile("|".join([*(f"(?:{hint})" for hint in rules.hints), ESCAPES]))
         ip = next((rule for rule in rules.rules if rule.detector.name == IP), None)

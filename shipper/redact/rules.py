@@ -25,7 +25,7 @@ _MARK: Final = re.compile(rb"(?:[A-Za-z-]+[ \t]+)?\[(?:redacted:(\w+)|(\w+)#[0-9
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class RedactRule:
     """A detector with its compiled pattern and what is done about what it finds."""
 
     detector: Detector
@@ -78,7 +78,7 @@ class Rule:
             at = max(last or (match.start() + step if step else match.end()), at + 1)
 
 
-class Rules:
+class RedactRules:
     """
     The rules of a config, in the order in which they are applied.
 
@@ -105,7 +105,7 @@ class Rules:
             for each in detectors
         ]
         self.rules = [
-            Rule(each, re2.compile(each.pattern), action, key)
+            RedactRule(each, re2.compile(each.pattern), action, key)
             for each, action in chosen
             if action != NONE
         ]
@@ -120,7 +120,7 @@ class Rules:
             self.set.Add(rule.detector.pattern)
         self.set.Compile()
         passwords = [rule for rule in self.rules if rule.detector.name == PASSWORD]
-        self.of_names = (passwords or [Rule(DETECTORS[PASSWORD], None, MASK, key)])[0]
+        self.of_names = (passwords or [RedactRule(DETECTORS[PASSWORD], None, MASK, key)])[0]
         self.known_names = _KnownNames(frozenset(names), usual=bool(passwords))
 
 

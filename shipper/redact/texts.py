@@ -13,7 +13,7 @@ from itertools import accumulate
 from typing import Any, Final, NamedTuple
 
 from shipper.fields import FIELDS, FieldKind
-from shipper.redact.rules import Rule, Rules
+from shipper.redact.rules import RedactRule, RedactRules
 
 SEPARATORS: Final = "\x1e\x1d\x1c\x02\x03\x04\x05\x06"
 LEAST_NUMBER: Final = 10**11  # a smaller number is no card
@@ -39,7 +39,7 @@ class _Slot(NamedTuple):
 class Texts:
     """The texts of one record, which is changed in its place."""
 
-    def __init__(self, rules: Rules, fields: dict[str, Any]) -> None:
+    def __init__(self, rules: RedactRules, fields: dict[str, Any]) -> None:
         self.found: Found = Counter()
         self._rules = rules
         self._texts: list[str] = []
@@ -107,7 +107,7 @@ class Texts:
             tops[detector, path.partition(".")[0]] += count
         return tops
 
-    def _applied(self, rule: Rule, together: bytes) -> bytes:
+    def _applied(self, rule: RedactRule, together: bytes) -> bytes:
         if not self._rules.one_by_one:
             spans = [*rule.spans(together)]
             if not spans:
@@ -119,7 +119,7 @@ class Texts:
                 return _replaced(together, spans, rule)
         return self._alone(rule, together)
 
-    def _alone(self, rule: Rule, together: bytes) -> bytes:
+    def _alone(self, rule: RedactRule, together: bytes) -> bytes:
         """Apply a rule text by text."""
         texts = together.split(self._cut)
         for index, text in enumerate(texts):
@@ -129,7 +129,7 @@ class Texts:
             texts[index] = _replaced(text, spans, rule)
         return self._cut.join(texts)
 
-    def _count(self, rule: Rule, index: int) -> None:
+    def _count(self, rule: RedactRule, index: int) -> None:
         slot = self._slots[index]
         self.found[rule.detector.name, slot.path] += 1
         self._has_secret_keys = self._has_secret_keys or slot.is_key
@@ -158,7 +158,7 @@ def _put(slot: _Slot, text: str) -> None:
         slot.within[slot.key] = text
 
 
-def _replaced(text: bytes, spans: list[tuple[int, int]], rule: Rule) -> bytes:
+def _replaced(text: bytes, spans: list[tuple[int, int]], rule: RedactRule) -> bytes:
     parts = []
     at = 0
     for start, end in spans:

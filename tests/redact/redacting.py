@@ -7,7 +7,7 @@ from typing import Any
 
 from shipper.events import Events
 from shipper.redact.redactor import Redactor
-from shipper.redact.rules import Rules
+from shipper.redact.rules import RedactRules
 
 TIME = "2026-02-05T14:30:45.123Z"
 TIME_MS = 1_770_301_845_123
@@ -17,7 +17,7 @@ STREAM = "0123456789abcdef0123"
 def redactor(**options: Any) -> Redactor:
     """Return a redactor that masks everything, unless the options say otherwise."""
     actions = options.pop("actions", {"all": "mask"})
-    return Redactor(Rules(actions, options.pop("patterns", {}), **options))
+    return Redactor(RedactRules(actions, options.pop("patterns", {}), **options))
 
 
 def events_of(*records: dict[str, Any]) -> Events:
