@@ -39,7 +39,7 @@ def judge(
     kind, limits = rule.kind, rule.limits
     if not asked.complete and not kind.grows(limits):
         return []
-    groups = sorted({*measurement.groups, *expected})
+    groups = sorted({*measurement.groups, *filter(asked.covers, expected)})
     probes = rule.probes if ended else ()
     verdicts = []
     for group in groups:

@@ -8,8 +8,9 @@ late.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Final, Protocol
 
 from shipper.alerts.rules.kind import Numbers, Probe, Take, narrowed
@@ -29,6 +30,9 @@ from shipper.store.api import (
 )
 
 MAX_GROUPS: Final = 10_000
+MOST_LARGEST: Final = 300  # by each number of a rule, where there are too many groups
+_NAMED: Final = 800  # values in one query, which may have 1,024 terms
+_NAMED_CHARACTERS: Final = 100_000
 _GROUP: Final = "group"
 
 GroupNumbers = Mapping[Group, Mapping[str, float]]
@@ -59,18 +63,24 @@ class Asked:
     """
     A window of a rule that is to be judged; its length is the rule's `over`.
 
-    It is not `complete` if records of its hosts may still be missing.
+    It is not `complete` if records of its hosts may still be missing. With `values`, it is about
+    groups that have one of these values of the first field, and no others.
     """
 
     rule: Rule
     end: int
     hosts: Hosts = ALL_HOSTS
     complete: bool = True
+    values: tuple[str, ...] = ()
 
     @property
     def window(self) -> Window:
         """The time it looks at."""
         return Window(self.end - self.rule.over_ms, self.end)
+
+    def covers(self, group: Group) -> bool:
+        """Return whether a group is one that is asked about."""
+        return not self.values or group[0][1] in self.values
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,15 +142,64 @@ def measure(store: Asks, asked: Sequence[Asked], *, largest: bool = False) -> li
     ]
 
 
+def measure_largest(
+    store: Asks, asked: Sequence[Asked], expected: Collection[str] = ()
+) -> list[Measurement]:
+    """
+    Ask for the groups that are the largest by a number of the rule, where there are too many.
+
+    Those with an `expected` value of the first field are asked about too. First it is found which
+    they are, then they are named in the questions: so their numbers are exact, and no other group
+    is judged by what is not known of it.
+
+    Raises:
+        QueryError, StoreUnavailable: as `measure`.
+    """
+    probes = [
+        (number, ask_of(each, probe))
+        for number, each in enumerate(asked)
+        for probe in each.rule.probes
+        if probe.grouped and not probe.widens
+    ]
+    asks = list(dict.fromkeys(ask for _, ask in probes))
+    questions = [
+        Question(
+            Selection(ask.query, ask.since, ask.until),
+            {_GROUP: Terms(ask.group_by[0], MOST_LARGEST)},
+        )
+        for ask in asks
+    ]
+    answers = dict(zip(asks, store.ask(questions), strict=True))
+    values = [dict.fromkeys(expected) for _ in asked]
+    for number, ask in probes:
+        buckets = buckets_of(answers[ask], _GROUP).buckets
+        values[number] |= dict.fromkeys(untyped.write(bucket.key) for bucket in buckets)
+    return measure(
+        store,
+        [
+            replace(each, values=tuple(_within_budget(found)))
+            for each, found in zip(asked, values, strict=True)
+        ],
+    )
+
+
+def _within_budget(values: Iterable[str]) -> Iterator[str]:
+    """Yield values for as long as a query has room for them."""
+    left = _NAMED_CHARACTERS
+    for value in islice(values, _NAMED):
+        left -= len(value)
+        if left < 0:
+            return
+        yield value
+
+
 def ask_of(asked: Asked, probe: Probe) -> Ask:
     """Return what is asked for a probe of a window."""
     until = asked.end - probe.offset_ms
-    return Ask(
-        asked.hosts.narrow(probe.query),
-        until - probe.span_ms,
-        until,
-        asked.rule.all_group_by if probe.grouped else (),
-    )
+    query, group_by = asked.hosts.narrow(probe.query), asked.rule.all_group_by
+    if probe.grouped and asked.values:
+        query = narrowed(query, f"{group_by[0]}:IN [{_quoted(asked.values)}]")
+    return Ask(query, until - probe.span_ms, until, group_by if probe.grouped else ())
 
 
 def statistic_of(probe: Probe) -> dict[str, Aggregation]:

@@ -23,7 +23,7 @@ from shipper.alerts.incidents.lifecycle import resolve
 from shipper.alerts.incidents.tracks import Standings
 from shipper.alerts.judge.decide import FIRING, Decisions, Policy, act
 from shipper.alerts.judge.evaluate import judge, terms_of
-from shipper.alerts.judge.measure import Asked, Measurement, measure
+from shipper.alerts.judge.measure import Asked, Measurement, measure, measure_largest
 from shipper.alerts.judge.schedule import Due, ScheduleProgress, Turn, Waits, fleet_of, plan
 from shipper.alerts.judge.self_checks import (
     BLIND,
@@ -157,7 +157,8 @@ class Judging:
             UNREACHABLE: {},
             BLIND: self._refused
             | grouped_hosts(
-                blind_hosts(beats, self._times.blind_after_ms, now), self._open_groups(BLIND)
+                blind_hosts(beats, self._times.blind_after_ms, now),
+                self._open_groups(self._conditions[BLIND].rule.name),
             ),
         }
         self._tenure.renew()
@@ -242,15 +243,18 @@ class Judging:
     def _largest(
         self, store: Store, asked: Sequence[Asked]
     ) -> Iterator[tuple[Asked, Measurement | None]]:
-        """Ask for the largest groups alone, where a breach of one counts whatever the others do."""
+        """Ask for the largest groups alone: what is found of one counts, whatever the others do."""
         found: Sequence[Measurement | None] = [None] * len(asked)
         rule = asked[0].rule
-        if rule.kind.grows(rule.limits):
-            with suppress(QueryError):
+        with suppress(QueryError):
+            if rule.kind.grows(rule.limits):
                 found = [
                     replace(each, asked=replace(each.asked, complete=False))
                     for each in measure(store, asked, largest=True)
                 ]
+            elif rule.all_group_by and rule.kind.judges_largest:
+                expected = {group[0][1] for group in self._open_groups(rule.name)}
+                found = measure_largest(store, asked, expected)
         yield from zip(asked, found, strict=True)
 
     def _decide(
@@ -330,9 +334,8 @@ class Judging:
         self._keep(condition.rule, standings)
         return made
 
-    def _open_groups(self, condition: str) -> set[Group]:
-        name = self._conditions[condition].rule.name
-        return Standings(self._ledger.standings(name)).open_groups()
+    def _open_groups(self, rule: str) -> set[Group]:
+        return Standings(self._ledger.standings(rule)).open_groups()
 
     def _is_unasked(self, group: Group) -> bool:
         """Return whether a group is a rule of which the store has answered nothing yet."""

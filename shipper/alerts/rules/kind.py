@@ -116,6 +116,7 @@ class RuleKind:
     __slots__ = ()
 
     usual_least: ClassVar[int | None] = None  # `at_least`, unless a rule sets it; None: no effect
+    judges_largest: ClassVar[bool] = True  # of too many groups: whether the largest say something
 
     def grows(self, limits: RuleLimits) -> bool:  # noqa: ARG002
         """Return whether a breach stays one, whatever records are still to come."""

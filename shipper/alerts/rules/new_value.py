@@ -27,6 +27,7 @@ class NewValue(RuleKind):
     """A value that was not seen before."""
 
     usual_least: ClassVar = 1
+    judges_largest: ClassVar = False  # so many values are no news, each of them
 
     field: str = option(FIELD, "The field. Each of its values is a group.")
     among: str = option(QUERY, "Query for the records to use.", default='"*"')

@@ -10,6 +10,7 @@ import pytest
 
 from shipper.alerts.incident import Phase
 from shipper.alerts.incidents.lifecycle import acknowledge
+from shipper.alerts.judge import measure
 from shipper.alerts.judge.decide import act
 from shipper.alerts.judge.measure import MAX_GROUPS
 from shipper.alerts.rules.reading import Broken
@@ -20,6 +21,7 @@ from tests.alerts.world import ERRORS, SHARE, World
 from tests.store.store_records import record, write
 
 NEXT = START + MINUTE
+FEW = 100
 Make = Callable[..., World]
 
 
@@ -35,6 +37,13 @@ def world(tmp_path: Path) -> Iterator[Make]:
     yield make
     for each in made:
         each.close()
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a rule have few groups, and judge fewer where there are more."""
+    monkeypatch.setattr(measure, "MAX_GROUPS", FEW)
+    monkeypatch.setattr(measure, "MOST_LARGEST", FEW // 10)
 
 
 def test_a_breach_is_told_and_its_end_too(world: Make) -> None:
@@ -254,6 +263,51 @@ def test_a_flood_of_values_hides_no_breach(world: Make) -> None:
     (breach,) = [each for each in site.incidents(Phase.FIRING) if each.rule == "errors"]
     assert breach.group == (("extra.key", "busy"),)
     assert breach.verdict.early
+
+
+def test_a_flood_of_values_hides_no_share(world: Make, few: None) -> None:
+    """Of more groups than can be judged, those are that have most records, exactly."""
+    site = world(SHARE + "group_by: [extra.key]\n")
+    flood = [
+        record(10**6 + number, START + 2, level="INFO", extra={"key": f"k{number}"})
+        for number in range(FEW + 1)
+    ]
+    bad, good = "bad {}", 'good"\\{}'
+    made = [
+        record(10**7 + number, START + 3, level="ERROR" if fails else "INFO", extra={"key": key})
+        for number, (key, fails) in enumerate([(bad, True)] * 30 + [(good, False)] * 30)
+    ]
+    assert write(site.writer, flood + made) == []
+
+    site.look(NEXT)
+
+    assert site.heard() == ["share fired", "watermark_behind fired"]
+    (breach,) = [each for each in site.incidents(Phase.FIRING) if each.rule == "share"]
+    assert breach.group == (("extra.key", bad),)
+    assert (breach.verdict.value, breach.verdict.events) == (1.0, 30)
+
+
+def test_an_incident_among_too_many_groups_ends_when_it_is_over(world: Make, few: None) -> None:
+    """Its group is asked about although it is small now; others stay as they are."""
+    site = world(SHARE + "group_by: [extra.key]\n")
+    bad = [
+        record(10**7 + number, START + 3, level="ERROR", extra={"key": "bad"})
+        for number in range(30)
+    ]
+    assert write(site.writer, bad) == []
+    site.look(NEXT)
+    assert site.heard() == ["share fired"]
+    flood = [
+        record(10**6 + number, NEXT + 2, level="INFO", extra={"key": f"k{number % FEW}"})
+        for number in range(2 * FEW)
+    ]
+    small = [record(3 * 10**7, NEXT + 3, level="INFO", extra={"key": "bad"})]
+    more = [record(4 * 10**7, NEXT + 3, level="INFO", extra={"key": "last"})]
+    assert write(site.writer, flood + small + more) == []
+
+    site.look(NEXT + MINUTE)
+
+    assert site.heard() == ["share resolved", "watermark_behind fired"]
 
 
 def test_a_rule_that_is_blind_stays_so_over_a_restart(world: Make) -> None:
