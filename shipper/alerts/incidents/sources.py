@@ -93,5 +93,35 @@ class Sources:
         return self._indexes[place]
 
 
+class Consequences:
+    """Incidents that another one explains: found by the values that have to be equal."""
+
+    def __init__(self, inhibitions: Sequence[Inhibition], incidents: Iterable[Incident]) -> None:
+        self._inhibitions = inhibitions
+        self._index: dict[tuple[int, _Names], list[Incident]] = {}
+        for each in sorted(incidents, key=order_of) if inhibitions else ():
+            for number, inhibition in enumerate(inhibitions):
+                values = _values(each, inhibition.equal)
+                if values is not None and inhibition.is_for(each.rule):
+                    self._index.setdefault((number, values), []).append(each)
+
+    def of(self, source: Incident) -> Incident | None:
+        """Return the first incident that follows from one; None if there is none."""
+        for number, inhibition in enumerate(self._inhibitions):
+            if inhibition.is_from(source.rule):
+                values = _values(source, inhibition.equal)
+                for each in self._index.get((number, values), ()) if values is not None else ():
+                    if each.rule != source.rule:
+                        return each
+        return None
+
+
+def _values(incident: Incident, fields: Sequence[str]) -> _Names | None:
+    """Return what an incident has in fields; None unless it has all of them."""
+    group = dict(incident.group)
+    found = tuple(group[field] for field in fields if field in group)
+    return found if len(found) == len(fields) else None
+
+
 def _rank(source: Incident) -> tuple[int, tuple[int, str]]:
     return -(source.resolved_at or 1 << 62), order_of(source)

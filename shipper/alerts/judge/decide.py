@@ -7,6 +7,8 @@ Rules say that an incident fires or ends; whether people hear of it is decided h
   the mute ends and it still fires, people are notified then (`unmuted`). For what follows from an
   incident that has ended, people are notified only when a window that began after that end is a
   breach: a window of five minutes still holds the errors of an outage that is over.
+- An incident that explains one of which people were notified before says so: it is the same fault,
+  as a rule with its severity raised, and the other one is muted from then on.
 - Whoever was notified that it fires is notified of its acknowledgement and its end, muted or not: a
   page that was opened is closed. Who was not notified of an incident is not notified of its end.
 - For what fired and ended within one turn, or while missed windows are being judged, there is one
@@ -25,7 +27,7 @@ from typing import Any, Final
 from shipper.alerts.incident import Change, Incident, Phase, Transition
 from shipper.alerts.incidents.muting import Maintenance, Mutes
 from shipper.alerts.incidents.sla import Sla
-from shipper.alerts.incidents.sources import Inhibition, Sources
+from shipper.alerts.incidents.sources import Consequences, Inhibition, Sources
 from shipper.alerts.ledger.ledger import Ledger
 from shipper.alerts.routing import alerters_for, repeat_after_ms
 from shipper.alerts.settings import AlertSettings
@@ -77,6 +79,7 @@ class Decisions:
         self._policy = policy
         self._now = now
         self._mutes = Mutes(ledger.silences.active(now=now), policy.maintenance, policy.inhibitions)
+        self._told: Consequences | None = None  # incidents of which people were notified before
         self.count = 0  # transitions that were recorded
 
     def tell(self, transitions: Sequence[Transition], behind: Collection[str] = ()) -> None:
@@ -96,6 +99,8 @@ class Decisions:
                 incident = self._fired(incident, others, each.at, waits=waits)
                 fired[incident.id] = incident
                 self._patch(incident)
+                if incident.told_at is not None:
+                    each = replace(each, note=self._raised_from(incident))  # noqa: PLW2901
             elif incident.id in fired:
                 known = fired[incident.id]
                 incident = replace(incident, **_decided_of(known))
@@ -144,6 +149,20 @@ class Decisions:
             return Sources((), ())
         ended = self._ledger.ended_since(self._now - LATELY_MS)
         return Sources(inhibitions, [*self._ledger.incidents(FIRING), *ended])
+
+    def _raised_from(self, incident: Incident) -> str:
+        """Say of which incident people were notified that this one explains, and now mutes."""
+        if self._told is None:
+            found = [each for each in self._ledger.incidents(FIRING) if each.told_at is not None]
+            self._told = Consequences(self._policy.inhibitions, found)
+        known = self._told.of(incident)
+        if known is None or known.told_at is None:
+            return ""
+        told = instant(known.told_at, unit_ms=1000)
+        return (
+            f"the same fault as {known.rule} ({known.severity}, incident {known.id}), notified "
+            f"{told}; that one is muted from now on"
+        )
 
     def _patch(self, decided: Incident) -> None:
         """Keep who is notified in the incident as it stands, which may have gone on since."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -276,3 +277,39 @@ def test_what_a_person_does_counts_for_the_next_verdict(desk: Desk) -> None:
 
     assert desk.incident().id != first
     assert desk.heard() == ["fired>desk"]
+
+
+def test_a_fault_that_grows_says_which_page_it_raises(desk: Desk) -> None:
+    """The second page of one fault names the first, whose incident is silent from then on."""
+    desk.policy = replace(
+        desk.policy,
+        inhibitions=(Inhibition("no_success", ("server_errors",), ("service.name",)),),
+    )
+    desk.judge("b", START)
+    first = desk.incident()
+    desk.judge("b", START + MINUTE, "no_success")
+
+    assert desk.heard() == ["fired>desk", "fired>desk"]
+    raised = desk.incident("no_success")
+    (fired,) = [
+        each.transition
+        for each in desk.ledger.history(raised.id)
+        if each.transition.change is Change.FIRED
+    ]
+    assert fired.note == (
+        f"the same fault as server_errors (high, incident {first.id}), notified "
+        "2026-05-28T20:26:00Z; that one is muted from now on"
+    )
+    desk.look(START + 5 * HOUR)
+    assert desk.heard() == ["reminded>desk"]
+    assert desk.incident().muted_by == f"inhibited by no_success (incident {raised.id})"
+
+
+def test_an_incident_that_explains_nothing_notified_has_no_note(desk: Desk) -> None:
+    """Neither another service, nor one of which nobody heard, is what a page raises."""
+    equal = (Inhibition("no_success", ("server_errors",), ("host.name",)),)
+    desk.policy = replace(desk.policy, inhibitions=equal)
+    desk.judge("b", START)
+    desk.judge("b", START + MINUTE, "no_success")
+    (_, fired) = [each.transition for each in desk.ledger.history(desk.incident("no_success").id)]
+    assert fired.note == ""
