@@ -77,8 +77,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "charts": {"text"},
     "reports": {
-        *("alerts.incident", "alerts.incidents", "alerts.severity", "charts", "config.reports"),
-        *("errors", "files", "store", "text", "times"),
+        *("alerts.backtest", "alerts.incident", "alerts.incidents", "alerts.rules"),
+        *("alerts.severity", "charts", "config.inputs", "config.reports", "errors", "files"),
+        *("store", "tail.discovery", "text", "times"),
     },
     "alerts": {
         *("config", "crashpoints", "errors", "fields", "files", "net", "store", "text", "times"),
@@ -149,6 +150,7 @@ CLOCK_AND_THREADS = {
     "check.machine": "asks the machine how it is",
     "emit": "lives in the application, which has no composition of ours",
     "alerts.alerters.apprise": "Apprise bounds no try; one that takes too long is left behind",
+    "reports.backups": "runs the commands that verify backups",
     "process.signals": "a handler may take no lock; a thread does it, which only sets flags",
     "deliver.outputs.embedded": "makes pieces of the store beside the publishing, one thread",
     "store.embedded.view": "a thread interrupts what takes longer than its limit",

@@ -10,19 +10,24 @@ import click
 
 from shipper.commands.invocation import Command, Invocation, common_options, examples, invoked
 from shipper.commands.moments import as_day
-from shipper.commands.report_sources import open_sources
+from shipper.commands.report_sources import open_sources, rules_in, store_size_of
+from shipper.commands.stores import open_store
+from shipper.config.main import load
 from shipper.files import write_whole
 from shipper.reports import daily as summaries
 from shipper.reports.daily_report import daily_report
 from shipper.reports.document import as_json
 from shipper.reports.html import as_html
 from shipper.reports.markdown import as_markdown
+from shipper.reports.monthly_report import monthly_report
 from shipper.reports.periods import Period, PeriodKind, day_at, period_of
+from shipper.reports.weekly_report import weekly_report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import date
 
+    from shipper.config.main import Config
     from shipper.reports.document import ReportDocument
     from shipper.reports.sources import ReportSources
 
@@ -77,28 +82,71 @@ def daily(invocation: Invocation, day: date, form: str, directory: Path) -> int:
     avg_response_time and top_errors; docs/commands.md describes them. The report is in the folder
     reports.folder of the config.
     """
-    with open_sources(invocation) as sources:
-        summary = summaries.summarize(sources.store, day)
-        path = summaries.write(summary, directory)
-        click.echo(summary)
-        click.echo(f"written to {path}")
-        _report(sources, PeriodKind.DAY, day, form)
+    with open_store(invocation) as store:
+        summary = summaries.summarize(store, day)
+    path = summaries.write(summary, directory)
+    click.echo(summary)
+    click.echo(f"written to {path}")
+    return _report(invocation, PeriodKind.DAY, day, form)
+
+
+@report.command(
+    epilog=examples("shipper report weekly", "shipper report weekly --date 2026-02-05 --format md")
+)
+@_date_option("A day of the week (Monday to Sunday): 2026-02-05, today or yesterday.")
+@_format_option
+@invoked
+def weekly(invocation: Invocation, day: date, form: str) -> int:
+    """
+    Write the report of a week.
+
+    Shows key figures beside those of the week before, error trends, slow routes, log files and
+    their rotation, backups, noisy rules and incidents.
+    """
+    return _report(invocation, PeriodKind.WEEK, day, form)
+
+
+@report.command(
+    epilog=examples(
+        "shipper report monthly", "shipper report monthly --date 2026-02-05 --format json"
+    )
+)
+@_date_option("A day of the month: 2026-02-05, today or yesterday.")
+@_format_option
+@invoked
+def monthly(invocation: Invocation, day: date, form: str) -> int:
+    """
+    Write the report of a month.
+
+    Shows performance, SLA compliance, the error budget, proposals for alert thresholds, the
+    capacity plan for the next quarter and a security audit of the access logs.
+    """
+    return _report(invocation, PeriodKind.MONTH, day, form)
+
+
+def _report(invocation: Invocation, kind: PeriodKind, day: date, form: str) -> int:
+    """Make the metrics files that the report needs, then the report; print where it is."""
+    config = load(invocation.config)
+    with open_sources(config, invocation.now()) as sources:
+        document = made(config, sources, kind, day)
+        path = _write(document, sources.folder, form, sources)
+    click.echo(f"report in {path}")
     return 0
 
 
-_MAKERS: dict[PeriodKind, Callable[[ReportSources, Period], ReportDocument]] = {
-    PeriodKind.DAY: daily_report,
-}
-
-
-def _report(sources: ReportSources, kind: PeriodKind, day: date, form: str) -> None:
-    """Make the metrics files that the report needs, then the report; print where it is."""
+def made(config: Config, sources: ReportSources, kind: PeriodKind, day: date) -> ReportDocument:
+    """Return the report of the period that a day lies in, after making its metrics files."""
     period = period_of(kind, day, sources.zone)
     today = day_at(sources.now, sources.zone)
     _build(sources, period, today)
-    document = _MAKERS[kind](sources, period)
-    path = _write(document, sources.folder, form, sources)
-    click.echo(f"report in {path}")
+    match kind:
+        case PeriodKind.DAY:
+            return daily_report(sources, period)
+        case PeriodKind.WEEK:
+            return weekly_report(sources, period, config.reports, config.inputs)
+        case PeriodKind.MONTH:
+            rules, size = rules_in(config), store_size_of(config)
+            return monthly_report(sources, period, config.reports, rules, size)
 
 
 def _build(sources: ReportSources, period: Period, today: date) -> None:

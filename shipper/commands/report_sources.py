@@ -8,20 +8,23 @@ from typing import TYPE_CHECKING
 from shipper.alerts.incident import Phase
 from shipper.alerts.ledger.ledger import Ledger
 from shipper.alerts.policy import maintenance_of, sla_of
-from shipper.config.main import load
+from shipper.alerts.rules.reading import read_rules
+from shipper.config.outputs import EmbeddedOutput
 from shipper.process import data_folder
+from shipper.reports.capacity import StoreSize
 from shipper.reports.completeness import Delivered
 from shipper.reports.measure import MeasureOptions
 from shipper.reports.metrics_files import Files, MetricsBuilder
 from shipper.reports.sources import ReportSources
+from shipper.store.embedded.upkeep import read_info
 from shipper.store.fleet import read_fleet
 from shipper.store.opening import ReadLimits, store_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from shipper.alerts.incident import Incident
-    from shipper.commands.invocation import Invocation
+    from shipper.alerts.rules.rule import Rule
     from shipper.config.main import Config
     from shipper.reports.measure import IsPlanned
     from shipper.store.origins import OriginStore
@@ -62,13 +65,27 @@ def _planned(config: Config) -> IsPlanned:
 
 
 @contextmanager
-def open_sources(invocation: Invocation) -> Iterator[ReportSources]:
+def open_sources(config: Config, now: int) -> Iterator[ReportSources]:
     """Open what reports are made of; raises as `open_builder` does."""
-    config = load(invocation.config)
     incidents = incidents_of(config)
-    with open_builder(config, invocation.now()) as builder:
+    with open_builder(config, now) as builder:
         sla = sla_of(config.alerts.sla)
         yield ReportSources(builder, config.reports.folder, config.kpis, sla, incidents)
+
+
+def store_size_of(config: Config) -> StoreSize | None:
+    """Return the size of the embedded store, None if the config has another."""
+    place = config.search or config.output
+    if not isinstance(place, EmbeddedOutput):
+        return None
+    found = read_info(place.path)
+    days = max(place.keep_seconds / 86_400, 1.0)
+    return StoreSize(found.bytes, found.records, place.max_bytes / days)
+
+
+def rules_in(config: Config) -> Sequence[Rule]:
+    """Return the rules of the config that can be used; none if there is no folder of rules."""
+    return read_rules(config.alerts.rules).rules if config.alerts.rules.is_dir() else ()
 
 
 def incidents_of(config: Config) -> list[Incident] | None:

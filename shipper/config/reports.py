@@ -11,11 +11,20 @@ from typing import Final
 from shipper.config.alerts import ZONE
 from shipper.config.options import (
     COUNT,
+    DURATION,
     PATH,
+    PATH_TEXT,
     SECONDS,
+    SIZE,
+    TEXT,
+    Faults,
     InvalidValueError,
+    ListOf,
     Scalar,
+    Section,
     option,
+    optional,
+    text_matching,
 )
 
 
@@ -77,6 +86,38 @@ class KpiOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class BackupOptions:
+    """A backup that the weekly report verifies: by the age of a file, or by a command."""
+
+    name: str = option(TEXT, "Name of the backup in reports.")
+    file: str | None = optional(
+        PATH_TEXT, "Path with `*` and `?` as wildcards: the newest file is looked at."
+    )
+    max_age_seconds: int = option(
+        DURATION.between("1m", "400d"),
+        "A newest file older than this needs attention.",
+        default="26h",
+        key="max_age",
+    )
+    min_size: int = option(
+        SIZE.between("0 B", "1024 TiB"),
+        "A newest file smaller than this needs attention.",
+        default="1 B",
+    )
+    command: tuple[str, ...] = option(
+        ListOf(TEXT),
+        "Command and arguments, run without a shell for a minute at most. Exit code 0: the backup "
+        "is good; the first line that it prints is shown.",
+        default="[]",
+    )
+
+    def faults(self) -> Faults:
+        """Yield (key, fault, remedy) for values that contradict each other."""
+        if (self.file is None) == (not self.command):
+            yield "file", "is needed, or a command, but not both", "use one of them"
+
+
+@dataclass(frozen=True, slots=True)
 class ReportOptions:
     """Metrics files and reports."""
 
@@ -92,3 +133,26 @@ class ReportOptions:
         default="metrics",
     )
     folder: Path = option(PATH, "Folder of the reports.", default="reports")
+    log_file_most: int = option(
+        SIZE.between("64 KiB", "1024 TiB"),
+        "A log file larger than this needs rotation, says the weekly report.",
+        default="100 MiB",
+    )
+    backups: tuple[BackupOptions, ...] = option(
+        ListOf(Section(BackupOptions)), "Backups that the weekly report verifies.", default="[]"
+    )
+    free_gb_least: int = option(
+        COUNT.between("0", "1000000"),
+        "Free space of the disk of the logs, in GB, at which the capacity plan calls it full.",
+        default="5",
+    )
+    requests_per_second_most: int | None = optional(
+        COUNT.between("1", "100000000"),
+        "Requests per second, in the mean of an hour, that the application can answer.",
+        default="none: the capacity plan knows no limit",
+    )
+    sensitive_paths: tuple[str, ...] = option(
+        ListOf(text_matching(r"[^\s\x00-\x1f\x7f\"\\\\]{1,200}", "a path, with * as a wildcard")),
+        "Paths on which the security audit looks for new clients.",
+        default="[/login*, /api/login*, /auth*, /api/auth*, /admin*, /api/admin*]",
+    )

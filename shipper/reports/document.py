@@ -28,12 +28,13 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportFigure:
-    """One number: its label, value and target, what it was before, and how good it is."""
+    """One number: its label, value, target and details, what it was before, and how good."""
 
     label: str
     value: str
     target: str = ""
     before: str = ""
+    detail: str = ""
     arrow: str = ""  # ▲ ▼ ▬: against `before`
     state: State = State.NONE
 

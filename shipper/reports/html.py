@@ -28,9 +28,9 @@ from shipper.text import safe
 
 WORDS: Final = {
     State.NONE: "",
-    State.GOOD: "on target",
+    State.GOOD: "good",
     State.ATTENTION: "attention",
-    State.BAD: "off target",
+    State.BAD: "needs action",
 }
 POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 
@@ -136,6 +136,7 @@ def _block(block: ReportBlock, zone: tzinfo) -> Iterator[str]:
 
 def _figure(figure: ReportFigure) -> str:
     lines = [f"target {figure.target}"] if figure.target else []
+    lines += [figure.detail] if figure.detail else []
     lines += [f"before {figure.before} {figure.arrow}"] if figure.before else []
     below = "".join(f'<div class="soft">{text(line)}</div>' for line in lines)
     return (

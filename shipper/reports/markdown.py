@@ -46,7 +46,13 @@ def _block(block: ReportBlock, zone: tzinfo) -> Iterator[str]:
             yield from _table(
                 ("", "value", "target", "before", ""),
                 [
-                    (f.label, f.value, f.target, f"{f.before} {f.arrow}".strip(), SIGNS[f.state])
+                    (
+                        f.label,
+                        f.value,
+                        f.target or f.detail,
+                        f"{f.before} {f.arrow}".strip(),
+                        SIGNS[f.state],
+                    )
                     for f in figures
                 ],
                 frozenset({1, 2, 3}),

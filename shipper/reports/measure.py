@@ -9,8 +9,8 @@ definitions are those of the shipped rules:
     execution   a record of the dataset `orchestrator.workflow` with status `success` or `failed`;
                 in time if its `execution_time_ms` is at most the target
     pending     `queue_depth` of a health record, written by the application or by the poller
-    up          a minute with a poll of /health that found it healthy or degraded. Minutes down in a
-                maintenance window of all incidents are planned
+    up          a minute in which at least half of the polls of /health found it healthy or
+                degraded. Minutes down in a maintenance window of all incidents are planned
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from shipper.reports.metrics import (
     Queue,
     Timed,
     Uptime,
+    rest_of,
     rounded,
     share_of,
     timed_of,
@@ -89,7 +90,7 @@ class MeasureOptions:
 
 
 def measure(
-    store: Store, day: Period, asked: MeasureOptions, reason: str | None = None
+    store: Store, day: Period, options: MeasureOptions, reason: str | None = None
 ) -> PeriodMetrics:
     """
     Return the metrics of a day; `reason` says why they are not complete.
@@ -98,9 +99,10 @@ def measure(
         StoreUnavailable: the store cannot be read now.
         QueryError: the records have too many values to count.
     """
-    answers = store.ask(_questions(day, asked))
+    answers = store.ask(_questions(day, options))
     every, requests, routes, errors, executions, workflows, health, polls = answers
     kinds = _named(errors, "types")
+    asked, executed = _timed("", requests), _timed("", executions)
     return PeriodMetrics(
         period=day.kind,
         name=day.name,
@@ -113,23 +115,23 @@ def measure(
         records=every.total,
         errors=errors.total,
         warnings=_count(every, "levels", "WARNING"),
-        requests=_timed("", requests),
-        executions=_timed("", executions),
-        uptime=_uptime(polls, asked.is_planned),
+        requests=asked,
+        executions=executed,
+        uptime=_uptime(polls, options.is_planned),
         queue=_queue(executions, health),
         free_gb=rounded(_number(health, "free")),
         error_types=kinds,
         error_categories=_named(every, "categories", rest=False),
         levels=_named(every, "levels"),
         datasets=_named(every, "datasets"),
-        routes=_rows(routes),
-        workflows=_rows(workflows),
+        routes=_rows(routes, asked),
+        workflows=_rows(workflows, executed),
         hosts=_hosts(every),
         series=_series(every, requests, errors, health),
     )
 
 
-def _questions(day: Period, asked: MeasureOptions) -> list[Question]:
+def _questions(day: Period, options: MeasureOptions) -> list[Question]:
     def among(query: str, **aggregations: Aggregation) -> Question:
         return Question(Selection(query, day.since, day.until), aggregations)
 
@@ -137,7 +139,7 @@ def _questions(day: Period, asked: MeasureOptions) -> list[Question]:
     hosts = {"of": Filters({"requests": REQUESTS, "failed": failed, "errors": ERRORS})}
     requests, executions = _timing("duration_ms", FAILED), _timing(EXECUTED_MS, "status:failed")
     waiting: dict[str, Aggregation] = {"pending": Maximum(QUEUE_DEPTH), "free": Minimum(FREE_GB)}
-    late = Filters({"late": f"{EXECUTED_MS}:>{asked.queue_ms}"})
+    late = Filters({"late": f"{EXECUTED_MS}:>{options.queue_ms}"})
     return [
         among(
             "",
@@ -187,11 +189,11 @@ def _timed(name: str, found: Measured) -> Timed:
     )
 
 
-def _rows(found: AggregateAnswer) -> tuple[Timed, ...]:
-    buckets = buckets_of(found, "rows")
-    rows = [_timed(str(bucket.key), bucket) for bucket in buckets.buckets]
-    rest = {OTHERS: buckets.others, NONE: _without(found, "rows")}
-    return (*rows, *(Timed(name=key, count=count) for key, count in rest.items() if count))
+def _rows(found: AggregateAnswer, whole: Timed) -> tuple[Timed, ...]:
+    """Return the values that are listed, and all others together, with those that have none."""
+    rows = [_timed(str(bucket.key), bucket) for bucket in buckets_of(found, "rows").buckets]
+    rest = rest_of(whole, rows)
+    return (*rows, rest) if rest.count else (*rows,)
 
 
 def _without(found: AggregateAnswer, name: str) -> int:
@@ -240,7 +242,7 @@ def _queue(executions: AggregateAnswer, health: AggregateAnswer) -> Queue:
 
 def _uptime(polls: AggregateAnswer, is_planned: IsPlanned) -> Uptime:
     minutes = buckets_of(polls, "minutes").buckets
-    down = [minute for minute in minutes if not _count(minute, "up", "up")]
+    down = [minute for minute in minutes if 2 * _count(minute, "up", "up") < minute.count]
     planned = sum(is_planned(int(minute.key)) for minute in down)
     return uptime_of(len(minutes), planned, len(down) - planned)
 

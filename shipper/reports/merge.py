@@ -112,12 +112,11 @@ def _rows(
     for rows in days:
         for row in rows:
             by_name.setdefault(row.name, []).append(row)
-    rest: dict[str, list[Row]] = {key: by_name.pop(key, []) for key in (OTHERS, NONE)}
+    rest = by_name.pop(OTHERS, [])
     summed: list[Row] = [add(name, rows) for name, rows in by_name.items()]
     summed.sort(key=lambda row: (-count(row), row.name))
-    rest[OTHERS] += summed[most:]
-    left: list[Row] = [add(name, rows) for name, rows in rest.items() if rows]
-    return (*summed[:most], *left)
+    rest += summed[most:]
+    return (*summed[:most], add(OTHERS, rest)) if rest else (*summed,)
 
 
 def _host(name: str, rows: Sequence[HostMetrics]) -> HostMetrics:

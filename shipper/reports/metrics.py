@@ -200,6 +200,21 @@ def timed_of(  # noqa: PLR0913 - what it is made of
     )
 
 
+def rest_of(whole: Timed, parts: Iterable[Timed]) -> Timed:
+    """Return what is left of a whole without some parts; its largest number is not known."""
+    known = sum_of("", parts)
+    bins, counted = dict(whole.bins), dict(known.bins)
+    left = {number: count - counted.get(number, 0) for number, count in bins.items()}
+    return timed_of(
+        OTHERS,
+        whole.count - known.count,
+        whole.failed - known.failed,
+        {number: count for number, count in left.items() if count},
+        refused=whole.refused - known.refused,
+        total_ms=whole.total_ms - known.total_ms,
+    )
+
+
 def sum_of(name: str, parts: Iterable[Timed]) -> Timed:
     """Return the sum of counts, with the rates and percentiles of the whole."""
     found = list(parts)

@@ -56,6 +56,7 @@ def base(at: int, rng: random.Random, dataset: str = "orchestrator.app") -> Made
         "logger": "automation_orchestrator.worker",
         "message": "done",
         "host": {"name": rng.choice(HOSTS)},
+        "service": {"name": "automation-orchestrator"},
         "event": {"dataset": dataset},
     }
 

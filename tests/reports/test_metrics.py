@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from shipper.cli import main
 from shipper.reports.completeness import Delivered
 from shipper.reports.measure import MeasureOptions
-from shipper.reports.metrics import NONE, PeriodMetrics, Timed, metrics_schema
+from shipper.reports.metrics import NONE, OTHERS, PeriodMetrics, Timed, metrics_schema
 from shipper.reports.metrics_files import Built, Files, MetricsBuilder
 from shipper.reports.periods import PeriodKind, period_of
 from shipper.store.fleet import HostBeat
@@ -104,7 +104,11 @@ def assert_is_recount(found: PeriodMetrics, records: Sequence[Made]) -> None:
     for route in filter(None, seeded.ROUTES):
         among = [each for each in requests if each.get("route") == route]
         assert_timed(by_route[route], among, "duration_ms", failures(among))
-    assert by_route[NONE].count == sum("route" not in each for each in requests)
+    without = [each for each in requests if "route" not in each]
+    rest = by_route[OTHERS]
+    assert (rest.count, rest.failed, rest.timed) == (len(without), failures(without), len(without))
+    ranked = seeded.rank(without, "duration_ms", 95)
+    assert rest.p95_ms == pytest.approx(ranked, rel=0.01, abs=0.1)
     for host in found.hosts:
         own = [each for each in records if each["host"]["name"] == host.name]
         asked = seeded.of_dataset(own, "access")

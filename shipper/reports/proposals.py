@@ -1,0 +1,152 @@
+"""
+Threshold proposals: what each rule would have done in a period, and which threshold is better.
+
+Every rule with a threshold is back-tested over the period. An incident counts as real if people
+acknowledged it: what nobody answered was noise, or at least nobody needed it. If a rule fired
+outside of real incidents, higher thresholds are tried, and the first one is proposed with which it
+fires in real incidents only, and in all of those in which it fires now. Without acknowledged
+incidents nobody knows what was real, and nothing is proposed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from shipper.alerts.backtest.backtest import BacktestOutcome, backtest
+from shipper.alerts.backtest.history import History, HistorySpan, read_history
+from shipper.alerts.backtest.sweep import changed
+from shipper.alerts.incident import Incident
+from shipper.alerts.rules.rule import Rule
+from shipper.errors import QueryError
+from shipper.reports.document import ReportBlock, ReportSection, ReportTable, ReportText, State
+from shipper.reports.periods import Period
+from shipper.reports.sources import ReportSources
+from shipper.text import counted
+from shipper.times import iso
+
+FACTORS: Final = (1.25, 1.5, 2.0, 3.0, 5.0)  # of the distance from nothing, that are tried
+NEAR_MS: Final = 15 * 60_000  # before and after a real incident, what fires belongs to it
+
+Times = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdTrial:
+    """A rule with a threshold: how often it fired, how often in real incidents, in how many."""
+
+    value: float
+    fired: int
+    inside: int
+    covered: frozenset[int]
+
+    def is_better(self, than: ThresholdTrial) -> bool:
+        """Return whether it fires in real incidents only, and misses none that the other finds."""
+        return self.inside == self.fired and self.covered >= than.covered
+
+
+def proposals_section(
+    sources: ReportSources, rules: Sequence[Rule], period: Period
+) -> ReportSection:
+    """Return what the rules would have done in a period, and better thresholds."""
+    judged = [rule for rule in rules if rule.probes and _threshold(rule)]
+    span = HistorySpan(period.since, min(period.until, sources.now))
+    real = _real(sources.incidents or (), sources.now)
+    rows: list[tuple[str, ...]] = []
+    states = []
+    quiet = 0
+    for rule in judged:
+        try:
+            history = read_history(sources.store, [rule], span)
+        except QueryError as error:
+            rows.append((rule.name, _text(rule, _threshold(rule)), "", "", str(error)))
+            states.append(State.NONE)
+            continue
+        now = trial(rule, history, real)
+        if not now.fired:
+            quiet += 1
+            continue
+        better = proposal(rule, history, now, real) if real and now.fired > now.inside else None
+        rows.append(_row(rule, now, better, bool(real)))
+        states.append(State.ATTENTION if better else State.NONE)
+    table = ReportTable(
+        columns=("rule", "threshold", "fired", "in real incidents", "proposal"),
+        rows=tuple(rows),
+        right=frozenset({1, 2, 3}),
+        states=tuple(states),
+        empty="No rule with a threshold fired.",
+    )
+    text = f"{quiet} of {counted(len(judged), 'rule')} with a threshold would not have fired."
+    since, until = iso(span.since), iso(span.until)
+    command = f"shipper alerts backtest --since {since} --until {until}"
+    blocks: list[ReportBlock] = [table, ReportText(text=text), ReportText(text=command, code=True)]
+    if not real:
+        text = "Nobody acknowledged an incident, so it is unknown which of them were real."
+        blocks.insert(0, ReportText(text=text))
+    return ReportSection(title="Alert thresholds", blocks=tuple(blocks))
+
+
+def _real(incidents: Iterable[Incident], now: int) -> list[Times]:
+    """Return the times of the incidents that people acknowledged."""
+    return [
+        ((each.fired_at or each.opened_at) - NEAR_MS, (each.resolved_at or now) + NEAR_MS)
+        for each in incidents
+        if each.acknowledged_at is not None
+    ]
+
+
+def trial(rule: Rule, history: History, real: Sequence[Times]) -> ThresholdTrial:
+    """Return what a rule would have done."""
+    outcome = backtest(rule, history)
+    covered = [_overlapping(outcome, each, real) for each in outcome.incidents]
+    threshold = _threshold(rule)
+    assert threshold is not None
+    every = frozenset(number for numbers in covered for number in numbers)
+    return ThresholdTrial(threshold, len(covered), sum(map(bool, covered)), every)
+
+
+def _overlapping(outcome: BacktestOutcome, incident: Incident, real: Sequence[Times]) -> list[int]:
+    since, until = incident.fired_at or 0, incident.resolved_at or outcome.until
+    return [n for n, (start, end) in enumerate(real) if start <= until and since <= end]
+
+
+def proposal(
+    rule: Rule, history: History, now: ThresholdTrial, real: Sequence[Times]
+) -> ThresholdTrial | None:
+    """Return the first threshold further away that is better than the one of the rule."""
+    key = "above" if rule.above is not None else "below"
+    for factor in FACTORS:
+        value = now.value * factor if key == "above" else now.value / factor
+        tried = trial(changed(rule, [(key, f"{value:.6g}")]), history, real)
+        if tried.is_better(now):
+            return tried
+    return None
+
+
+def _threshold(rule: Rule) -> float | None:
+    return rule.above if rule.above is not None else rule.below
+
+
+def _text(rule: Rule, value: float | None) -> str:
+    sign = ">" if rule.above is not None else "<"
+    if value is None:
+        return ""
+    return f"{sign} {value * 100:.3g} %" if rule.ratio is not None else f"{sign} {value:,.6g}"
+
+
+def _row(
+    rule: Rule,
+    now: ThresholdTrial,
+    better: ThresholdTrial | None,
+    known: bool,  # noqa: FBT001
+) -> tuple[str, ...]:
+    if better is not None:
+        fired = f"have fired {counted(better.fired, 'time')}, all in real incidents"
+        words = f"{_text(rule, better.value)}: would {fired if better.fired else 'not have fired'}"
+    elif known and now.fired > now.inside:
+        words = "fires outside of real incidents; no higher threshold keeps all of these"
+    else:
+        words = "keep" if known else ""
+    inside = f"{now.inside:,}" if known else ""
+    return (rule.name, _text(rule, now.value), f"{now.fired:,}", inside, words)
