@@ -12,6 +12,7 @@ import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -37,8 +38,15 @@ class Clock(NamedTuple):
 
 def iso(epoch_ms: int) -> str:
     """Return epoch milliseconds as `2026-02-05T14:30:45.123Z`, always 24 characters."""
-    moment = EPOCH + epoch_ms * MILLISECOND
-    return f"{moment.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
+    second, milliseconds = divmod(epoch_ms, 1000)
+    return f"{_iso_second(second)}.{milliseconds:03d}Z"
+
+
+@lru_cache(maxsize=4096)
+def _iso_second(second: int) -> str:
+    """Return seconds since 1970 as `2026-02-05T14:30:45`: those of many records are the same."""
+    moment = EPOCH + timedelta(seconds=second)
+    return moment.replace(tzinfo=None).isoformat(timespec="seconds")
 
 
 def parse_period(text: str) -> tuple[int, int] | None:

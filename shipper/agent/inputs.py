@@ -56,7 +56,7 @@ def cutting_of(source: InputOptions, number: int) -> Cutting:
     """Return how the files of an input are cut; `number` is its place among the inputs."""
     name = source.format if source.pattern is None else OWN.format(number)
     said = Source(
-        "" if name in (EMIT, JSON) else name,
+        "" if name == EMIT else name,
         source.time.zone or "",
         source.service or "",
         source.service_from_path or "",
@@ -68,12 +68,11 @@ def cutting_of(source: InputOptions, number: int) -> Cutting:
         return Cutting(source.max_line_bytes, _multiline(source, name), said)
     cuttings = {
         each: Cutting(source.max_line_bytes, _multiline(source, each), replace(said, format=each))
-        for each in FORMATS
+        for each in (*FORMATS, JSON)
     }
-    for each in (EMIT, JSON):
-        cuttings[each] = Cutting(
-            source.max_line_bytes, _multiline(source, each), replace(said, format="")
-        )
+    cuttings[EMIT] = Cutting(
+        source.max_line_bytes, _multiline(source, EMIT), replace(said, format="")
+    )
     return replace(cuttings[TEXT_NAME], guess=Guess(recognize, HEAD_BYTES, cuttings))
 
 

@@ -27,13 +27,14 @@ from shipper.enrich.clock import are_canonical
 from shipper.enrich.context import RecordContext as RecordContext  # noqa: PLC0414 -- part of its interface
 from shipper.enrich.context import context_of
 from shipper.enrich.documents import BlockDocuments
+from shipper.enrich.foreign import JsonReader
 from shipper.enrich.origin import is_run
-from shipper.enrich.patterned import FormatReader
+from shipper.enrich.patterned import FormatReader, LineReader
 from shipper.enrich.record import Record
 from shipper.events import Block, Events, Source
 from shipper.fields import level_of
 from shipper.formats.definition import LogFormat
-from shipper.formats.table import FORMATS
+from shipper.formats.table import FORMATS, JSON
 from shipper.splice import (
     AROUND_BODY,
     AnyEvents,
@@ -53,7 +54,6 @@ MISFITS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 NO_FORMATS: Mapping[str, LogFormat] = MappingProxyType({})
 CONTEXTS_REMEMBERED = 4096  # of files
 RUNS_REMEMBERED = 4096  # runs that were found well formed; a host has a few alive at a time
-_NEVER_FIRST = (b"{", b"\0", b"", b"\xef", b"\r")  # JSON, holes, blank lines: see `odd`
 CREATED = iso(0)  # stands in a remembered tail for the time of reading
 
 
@@ -70,7 +70,7 @@ class Enricher:
         self._context = context
         self._formats = {**FORMATS, **own_formats}
         self._contexts: dict[tuple[Source, str], RecordContext] = {}
-        self._readers: dict[Source, FormatReader | None] = {}
+        self._readers: dict[Source, LineReader | None] = {}
         self._decoder = msgspec.json.Decoder(Record)
         self._runs: set[str] = set()
         self._parts = _Parts(context)
@@ -110,10 +110,13 @@ class Enricher:
             self._line(line, block, work)
         return work.events
 
-    def _reader_of(self, source: Source) -> FormatReader | None:
-        """Return what reads lines of other formats than JSON; None for JSON."""
-        found = self._formats.get(source.format)
-        reader = FormatReader(found, source.zone, source.dataset) if found else None
+    def _reader_of(self, source: Source) -> LineReader | None:
+        """Return what reads the lines of a format; None for those of emit."""
+        reader: LineReader | None = None
+        if source.format == JSON:
+            reader = JsonReader(source.dataset)
+        elif source.format in self._formats:
+            reader = FormatReader(self._formats[source.format], source.zone, source.dataset)
         return self._readers.setdefault(source, reader)
 
     def _one_by_one(self, block: Block) -> Events:
@@ -291,19 +294,14 @@ class _Work:
             events.docs = [begin + doc[1:] for doc in events.docs]
         return events
 
-    def read(self, line: bytes, reader: FormatReader) -> None:
+    def read(self, line: bytes, reader: LineReader) -> None:
         """Add one event of a format; what does not have it is put right as any line."""
         block = self._block
-        found = None
-        if len(line) <= block.limit and not block.cut and line[:1] not in _NEVER_FIRST:
-            try:
-                text = line.decode()
-            except UnicodeDecodeError:
-                pass
-            else:
-                found = reader.read(_of_unix(text), block.read_at)
+        is_whole = len(line) <= block.limit and not block.cut
+        found = reader.read(line, block.read_at) if is_whole else None
         if found is None:
-            self.repair(line, block.limit, misfit="no_match")
+            misfit = "not_json" if block.source.format == JSON else "no_match"
+            self.repair(line, block.limit, misfit=misfit)
         else:
             self._documents.put(found, self._offset)
             self._offset += len(line) + 1
@@ -342,13 +340,6 @@ class _Work:
                 return False
             self._runs.add(run)
         return True
-
-
-def _of_unix(text: str) -> str:
-    """Return an event with newlines only, and none at its end."""
-    if "\n" in text:
-        return text.replace("\r\n", "\n").rstrip("\r\n")
-    return text.removesuffix("\r")
 
 
 def _origins(runs: list[str], seqs: list[int]) -> dict[str, list[int]]:

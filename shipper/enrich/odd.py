@@ -124,10 +124,10 @@ def _object(text: str) -> dict[str, Any]:
         raise _NotARecordError("not_json") from error
     if not isinstance(value, dict):
         raise _NotARecordError("not_an_object")
-    if _depth(value) > MAX_DEPTH:
+    if depth_of(value) > MAX_DEPTH:
         raise _NotARecordError("too_deep")
     # Every key is followed by a colon, so more colons than keys is the only way to a double one.
-    if text.count(":") > _keys(value) and _has_duplicates(text):
+    if text.count(":") > keys_of(value) and _has_duplicates(text):
         raise _NotARecordError("duplicate_keys")
     return value
 
@@ -156,18 +156,25 @@ def _whole(text: str, tags: list[str]) -> str:
     return whole
 
 
-def _depth(value: Any, limit: int = MAX_DEPTH + 1) -> int:
+def depth_of(value: Any, limit: int = MAX_DEPTH + 1) -> int:
     """Count the levels of nesting, but stop at `limit`."""
     if limit == 0 or not isinstance(value, dict | list):
         return 0
     inner = value.values() if isinstance(value, dict) else value
-    return 1 + max((_depth(item, limit - 1) for item in inner), default=0)
+    return 1 + max((depth_of(item, limit - 1) for item in inner), default=0)
 
 
-def _keys(value: Any) -> int:
-    if isinstance(value, dict):
-        return len(value) + sum(map(_keys, value.values()))
-    return sum(map(_keys, value)) if isinstance(value, list) else 0
+def keys_of(value: Any) -> int:
+    """Count the keys of an object, and of those in it."""
+    if type(value) is dict:
+        count = len(value)
+        for item in value.values():
+            if type(item) is dict or type(item) is list:
+                count += keys_of(item)
+        return count
+    if type(value) is list:
+        return sum(keys_of(item) for item in value if type(item) is dict or type(item) is list)
+    return 0
 
 
 def _has_duplicates(text: str) -> bool:
@@ -199,7 +206,7 @@ def _record(record: dict[str, Any], tags: list[str], read_at: int) -> RepairedRe
         elif is_known:
             tags.append("moved")
         if fitting is None or known.is_changed(fitting, value):
-            extra[key] = _indexable(value)
+            extra[key] = indexable(value)
     error = fields.pop(known.ERROR_MESSAGE, None)
     if "level" not in fields and (level := known.take_level(record)):
         fields["level"] = level
@@ -229,7 +236,7 @@ def _take_time(record: dict[str, Any], extra: dict[str, Any]) -> int | None:
             return time
     for key in ("timestamp", "@timestamp"):
         if record.get(key) is not None:
-            extra[key] = _indexable(record.pop(key))
+            extra[key] = indexable(record.pop(key))
     return None
 
 
@@ -244,12 +251,14 @@ def _origin(fields: dict[str, Any], extra: dict[str, Any]) -> tuple[str, int] | 
     return None
 
 
-def _indexable(value: Any) -> Any:
+def indexable(value: Any) -> Any:
     """Return the value in a form that any store can index."""
+    if isinstance(value, str):
+        return value
     if isinstance(value, dict):
-        return {str(key): _indexable(item) for key, item in value.items() if item is not None}
+        return {str(key): indexable(item) for key, item in value.items() if item is not None}
     if isinstance(value, list):
-        return [_indexable(item) for item in value if item is not None]
+        return [indexable(item) for item in value if item is not None]
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, int) and not -known.INT64 <= value < known.INT64:

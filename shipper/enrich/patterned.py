@@ -8,13 +8,13 @@ is `exc_info`, or more of the message. A line without groups for a message is it
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from shipper.enrich import known
 from shipper.enrich.classify import SEVERE, Classification, fault_of
 from shipper.enrich.odd import OURS
 from shipper.enrich.zoned import ZonedTimes
-from shipper.fields import FIELDS, level_of
+from shipper.fields import FIELDS, FieldKind, level_of
 from shipper.formats.matching import compile_own, compile_ready
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 TIME = "time"
 ABSENT = frozenset({"", "-", None})
+_NEVER_FIRST = (b"{", b"\0", b"", b"\xef", b"\r")  # JSON, holes, blank lines: see `odd`
 NUMBER_DIGITS = 18
 MOST_LEVELS = 1000  # remembered
 
@@ -45,6 +46,14 @@ class ReadLine(NamedTuple):
     extra: dict[str, Any]
     time: int
     classification: Classification
+    error: str | None = None  # its message
+
+
+class LineReader(Protocol):
+    """Reads the events of one format."""
+
+    def read(self, line: bytes, read_at: int) -> ReadLine | None:
+        """Return what an event says; None if it does not have the format."""
 
 
 class FormatReader:
@@ -56,7 +65,17 @@ class FormatReader:
             for each in log_format.layouts
         ]
 
-    def read(self, text: str, read_at: int) -> ReadLine | None:
+    def read(self, line: bytes, read_at: int) -> ReadLine | None:
+        """Return what an event says; None if it does not have this format."""
+        if line[:1] in _NEVER_FIRST:
+            return None
+        try:
+            text = line.decode()
+        except UnicodeDecodeError:
+            return None
+        return self.read_text(_of_unix(text), read_at)
+
+    def read_text(self, text: str, read_at: int) -> ReadLine | None:
         """Return what an event says; None if it does not have this format."""
         first, newline, rest = text.partition("\n")
         for layout in self._layouts:
@@ -80,12 +99,14 @@ class _LayoutReader:
         self._level_index = names.index("level") if "level" in names else -1
         self._time_index = names.index(layout.time_group) if layout.time_group in names else -1
         self._known: list[tuple[int, str]] = []
+        self._typed: list[tuple[int, str]] = []  # of them those that are no texts
         self._extra: list[tuple[int, str, bool]] = []
         for index, name in enumerate(names):
             if index in (self._level_index, self._time_index):
                 continue
             if name in FIELDS and name not in OURS and name not in ("run", "seq"):
-                self._known.append((index, name))
+                is_text = FIELDS[name].kind in (FieldKind.KEYWORD, FieldKind.TEXT)
+                (self._known if is_text else self._typed).append((index, name))
             else:
                 self._extra.append((index, name, name in layout.numbers))
         self._levels: dict[str, str] = {}
@@ -96,26 +117,30 @@ class _LayoutReader:
         for index, name in self._known:
             value = groups[index]
             if value not in ABSENT:
-                known_value = known.fit(name, value)
-                if known_value is not None:
-                    fields[name] = known_value
+                fields[name] = value
+        for index, name in self._typed:
+            value = groups[index]
+            if value not in ABSENT and (fitting := known.fit(name, value)) is not None:
+                fields[name] = fitting
         extra: dict[str, Any] = {}
         for index, name, is_number in self._extra:
             value = groups[index]
-            if value is not None and value not in ABSENT:
-                extra[name] = _number(value) if is_number else value
+            if value not in ABSENT:
+                extra[name] = _number(str(value)) if is_number else value
         if not self._has_message:
             fields["message"] = text.partition("\n")[0]
         level = ""
         if self._level_index >= 0 and (named := groups[self._level_index]):
             level = fields["level"] = self._levels.get(named) or self._level(named)
-        time = None
-        if self._time_index >= 0 and (written := groups[self._time_index]):
-            time = self._times.parse(written, read_at)
+        time = self._time(groups, read_at)
         if time is None:
             fields["tags"] = ["no_timestamp"]
             time = read_at
         return ReadLine(fields, extra, time, self._classify(level, fields.get("status_code", 0)))
+
+    def _time(self, groups: tuple[str | None, ...], read_at: int) -> int | None:
+        written = groups[self._time_index] if self._time_index >= 0 else None
+        return self._times.parse(written, read_at) if written else None
 
     def _level(self, named: str) -> str:
         level = self._layout.levels.get(named)
@@ -133,6 +158,13 @@ class _LayoutReader:
             if len(self._classes) < MOST_LEVELS:
                 self._classes[level, status_code] = known_class
         return known_class
+
+
+def _of_unix(text: str) -> str:
+    """Return an event with newlines only, and none at its end."""
+    if "\n" in text:
+        return text.replace("\r\n", "\n").rstrip("\r\n")
+    return text.removesuffix("\r")
 
 
 def _number(text: str) -> Any:

@@ -29,6 +29,9 @@ def read_as(options: str, data: str | bytes, *, path: str = "/srv/logs/a.log") -
     source: InputOptions = config.inputs[0]
     cutting = cutting_of(source, 0)
     data = data.encode() if isinstance(data, str) else data
+    if cutting.guess:
+        taken_for = cutting.guess.recognize(data, path)
+        cutting = cutting.guess.cuttings.get(taken_for, cutting)
     block = replace(block_of(data, path=path), source=cutting.source)
     if cutting.multiline:
         block = replace(block, starts=tuple(cutting.multiline.split(data)[0]))
