@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run servers quick fresh test test-slow test-all fuzz torture models faults-table lint format \
+.PHONY: help run servers quick fresh test test-slow test-all fuzz torture soak models faults-table lint format \
   docs bench bench-smoke clean stack-env stack-up stack-check stack-down
 
 help: ## list the targets
@@ -43,6 +43,10 @@ fresh: $(VENV)/dev.stamp ## the tests that draw fixed examples draw others; SEED
 torture: SECONDS ?= 240
 torture: $(VENV)/dev.stamp ## everything at once for SECONDS=240: fast rotation, kills, bad outputs; SEED=N
 	$(BIN)/pytest -s tests/faults/test_torture.py --torture $(SECONDS) $(if $(SEED),--seed $(SEED))
+
+soak: SECONDS ?= 1800
+soak: $(VENV)/dev.stamp ## memory, descriptors, CPU and tables stay flat for SECONDS=1800
+	$(BIN)/python -m bench.soak $(SECONDS)
 
 models: $(VENV)/dev.stamp ## SCHEDULES=5000 random schedules of files, crashes and outputs
 	$(BIN)/pytest tests/models/test_delivery_model.py --schedules $(SCHEDULES) --timeout 0

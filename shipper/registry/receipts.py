@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 64 << 20  # of a file: the most that has to be read again for one lost record
 MAX_AGE_MS = 3600 * 1000  # the precision of `shipper audit --since`
+SWEEP_MS = 60 * 1000  # between two looks for receipts that are old and no longer grow
 
 
 class StreamRange(NamedTuple):
@@ -86,6 +87,7 @@ class Receipts:
         self._next_id = next_id
         self._open: dict[tuple[int, str], Receipt] = {}
         self._changed: set[tuple[int, str]] = set()
+        self._swept_at = 0
 
     def ack(self, block: BlockReceipt, now: int, commit: int) -> None:
         """Extend the receipts by a block that was acked at `now` (epoch ms) in that commit."""
@@ -125,10 +127,19 @@ class Receipts:
         """Return the receipts that are new or have grown since the last call; end full ones."""
         changed = [self._open[key] for key in self._changed]
         self._changed.clear()
+        if changed:
+            self._end_old(max(each.until for each in changed))
         for receipt in changed:
             if (
                 receipt.end - receipt.start >= MAX_BYTES
                 or receipt.until - receipt.since >= MAX_AGE_MS
             ):
-                del self._open[receipt.file, receipt.stream]
+                self._open.pop((receipt.file, receipt.stream), None)
         return changed
+
+    def _end_old(self, now: int) -> None:
+        """End those of runs that write no more: nothing else would, and there is one per run."""
+        if abs(now - self._swept_at) >= SWEEP_MS:
+            self._swept_at = now
+            open_now = self._open.items()
+            self._open = {key: each for key, each in open_now if now - each.since < MAX_AGE_MS}

@@ -82,3 +82,17 @@ def test_a_receipt_ends_after_its_time() -> None:
             made = receipts.changes()
 
         assert [each.id for each in made] == [hour + 1]
+
+
+def test_receipts_of_runs_that_are_over_end() -> None:
+    """Runs come and go for as long as a shipper runs: what is kept of them is of the last hour."""
+    receipts = Receipts(1)
+    for number in range(300):
+        at = NOW + number * MAX_AGE_MS // 10
+        receipts.ack(read(number, number + 1, StreamRange(f"run{number}", 0, 0, 1)), at, 1)
+        assert len(receipts.changes()) == 1
+    assert len(receipts._open) <= 11
+
+    receipts.ack(read(300, 301, StreamRange("run0", 1, 1, 1)), NOW + 40 * MAX_AGE_MS, 1)
+    (again,) = receipts.changes()
+    assert (again.first, again.count, again.start) == (1, 1, 300)
