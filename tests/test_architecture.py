@@ -75,6 +75,16 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("config", "deliver.deadletters", "enrich.origin", "files", "process", "registry"),
         *("store", "tail.content", "tail.discovery", "tail.holds", "tail.inventory"),
     },
+    "kibana": {
+        "errors",
+        "fields",
+        "store.query",
+        "store.elasticsearch",
+        "store.api",
+        "store.untyped",
+        "text",
+        "times",
+    },
     "charts": {"text"},
     "reports": {
         *("alerts.backtest", "alerts.incident", "alerts.incidents", "alerts.rules"),
@@ -84,6 +94,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "alerts": {
         *("config", "crashpoints", "errors", "fields", "files", "net", "store", "text", "times"),
         "transactions",
+        *("kibana.links", "kibana.place"),  # pages lead to the records
         "emit.appending",  # the log of the alert job is one of an application
     },
     "check": {

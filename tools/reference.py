@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from inspect import cleandoc
 from typing import Any
 
@@ -18,6 +19,7 @@ from shipper.alerts.rules.schema import rule_schema
 from shipper.alerts.settings import AlertSettings
 from shipper.config.main import Config
 from shipper.config.options import ListOf, MapOf, OneOf, Option, OptionKind, Section, options_of
+from shipper.kibana.files import kibana_files
 from shipper.reports.metrics import metrics_schema
 from tools.formats_page import formats_page
 
@@ -114,6 +116,10 @@ def metrics_files() -> str:
     return json.dumps(metrics_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
+def _kibana_file(path: str) -> str:
+    return kibana_files()[path]
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "config/metrics.schema.json": metrics_files,
     "config/rules/rule.schema.json": schema,
@@ -121,6 +127,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/formats.md": formats_page,
     "docs/configuration.md": configuration,
     "docs/alerts-configuration.md": alerts_configuration,
+    **{path: partial(_kibana_file, path) for path in kibana_files()},
 }
 
 

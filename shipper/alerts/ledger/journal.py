@@ -99,6 +99,7 @@ def line_of(recorded: Recorded, run: str) -> dict[str, Any]:
         "threshold": verdict.threshold,
         "since": iso(incident.opened_at),
         "until": iso(transition.at),
+        "open_seconds": max(0, transition.at - incident.opened_at) / 1000,
         "by": by,
         "note": transition.note or None,
         "muted_by": incident.muted,

@@ -19,14 +19,15 @@ from typing import Final
 from shipper.alerts.incident import Change, Incident, Transition
 from shipper.alerts.page import Page
 from shipper.alerts.pages.explain import Explained, explain, narrowed_to
-from shipper.alerts.pages.kibana import discover
 from shipper.alerts.pages.runbooks import steps_of
 from shipper.alerts.rules.job import CONDITIONS, Job
 from shipper.alerts.rules.rule import Rule
 from shipper.alerts.rules.summary import fill
 from shipper.alerts.severity import Severity
 from shipper.alerts.verdict import Verdict
-from shipper.store.api import Selection, Store
+from shipper.kibana.links import discover_link
+from shipper.kibana.place import KibanaPlace
+from shipper.store.api import Store
 from shipper.text import counted, duration, instant
 
 DIGEST: Final = "digest"
@@ -80,7 +81,8 @@ class PageComposer:
         typed = shlex.quote(narrowed_to(rule.asked, group, typed=True))
         link = None
         if self.kibana_url is not None:
-            link = discover(self.kibana_url, Selection(query, window.start, window.end), rule.name)
+            place = KibanaPlace.of(self.kibana_url)
+            link = discover_link(place, query, window.start, window.end, name=rule.name)
         return replace(
             page,
             shares=found.shares,

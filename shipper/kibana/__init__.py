@@ -1,0 +1,1 @@
+"""Kibana as code: dashboards, Discover sessions, a data view, links, and how they get there."""
