@@ -58,6 +58,10 @@ COMMANDS = {
     ),
     "metrics": ("shipper.commands.metrics:metrics", "Make metrics files of days and months."),
     "report": ("shipper.commands.report:report", "Write reports about the records."),
+    "checklist": (
+        "shipper.commands.checklist:checklist",
+        "Show a checklist of the guide, with proofs.",
+    ),
     "alerts": (
         "shipper.commands.alerts:alerts",
         "Evaluate rules over the records and notify people.",

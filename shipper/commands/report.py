@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from shipper.commands.stores import open_store
 from shipper.config.main import load
 from shipper.files import write_whole
 from shipper.reports import daily as summaries
+from shipper.reports.checklist import checklist_of, checklist_section, read_ticks
 from shipper.reports.daily_report import daily_report
 from shipper.reports.document import as_json
 from shipper.reports.html import as_html
@@ -139,7 +141,14 @@ def made(config: Config, sources: ReportSources, kind: PeriodKind, day: date) ->
     period = period_of(kind, day, sources.zone)
     today = day_at(sources.now, sources.zone)
     _build(sources, period, today)
-    match kind:
+    document = _composed(config, sources, period)
+    items = checklist_of(document, read_ticks(config.data_dir))
+    when = {each.item: sources.local(each.ticked_at) for each in items if each.ticked_at}
+    return replace(document, sections=(checklist_section(items, when), *document.sections))
+
+
+def _composed(config: Config, sources: ReportSources, period: Period) -> ReportDocument:
+    match period.kind:
         case PeriodKind.DAY:
             return daily_report(sources, period)
         case PeriodKind.WEEK:

@@ -203,6 +203,9 @@ def resources(sources: ReportSources, metrics: PeriodMetrics) -> ReportSection:
         empty="No host sends heartbeats.",
     )
     blocks: list[ReportBlock] = []
+    if metrics.free_gb is None and not beats:
+        text = "No host sends heartbeats, and no health record names the free space."
+        blocks.append(ReportText(text=text, state=State.ATTENTION))
     if metrics.free_gb is not None:
         blocks.append(
             ReportChart(
