@@ -27,7 +27,6 @@ from html import escape
 from typing import Final
 
 from shipper.alerts.alerters.alerter import AlerterContext, AlerterRefused, AlerterUnavailable
-from shipper.alerts.alerters.deadline import Deadline
 from shipper.alerts.alerters.secret import Scrub, Secret, read_secret
 from shipper.alerts.alerters.settings import Email
 from shipper.alerts.alerters.smtp import Session
@@ -35,6 +34,7 @@ from shipper.alerts.page import Page
 from shipper.alerts.pages.colors import color_of
 from shipper.alerts.pages.parts import as_text, cut, headline, line, parts_of, subject
 from shipper.net.connect import ConnectionFailed, client_context, explain
+from shipper.net.deadline import Deadline
 from shipper.text import safe
 
 SUBJECT_LIMIT: Final = 150  # characters; clients show less, and folding stays simple

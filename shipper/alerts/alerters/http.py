@@ -21,19 +21,19 @@ import httpcore
 import msgspec
 
 from shipper.alerts.alerters.alerter import AlerterRefused, AlerterUnavailable
-from shipper.alerts.alerters.deadline import Deadline
 from shipper.alerts.alerters.secret import Scrub, Secret, read_secret
 from shipper.alerts.alerters.settings import address_of
 from shipper.config.options import InvalidValueError
 from shipper.config.outputs import TlsOptions
 from shipper.net.connect import ConnectionFailed, client_context
+from shipper.net.deadline import Deadline
+from shipper.net.http_bounds import BoundedBackend
 from shipper.text import safe
 
 LATER: Final = frozenset({408, 425, 429})
 CORRECTABLE: Final = frozenset({401, 403, 404, 410})
 LONGEST_ANSWER: Final = 64 * 1024  # a service that says more has nothing to say to us
 LONGEST_QUOTE: Final = 300
-PIECE: Final = 16 * 1024  # written at a time, so that the deadline is looked at in between
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class HttpPoster:
         deadline = Deadline(self.ticks, self.seconds)
         context = client_context(self.tls, self.section) if url.startswith("https") else None
         with (
-            httpcore.ConnectionPool(context, network_backend=Bounded(deadline)) as pool,
+            httpcore.ConnectionPool(context, network_backend=BoundedBackend(deadline)) as pool,
             pool.stream(method, url, headers=[*_encoded(headers)], content=content) as response,
         ):
             received = bytearray()
@@ -186,60 +186,3 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 def _encoded(headers: Mapping[str, str]) -> Iterable[tuple[bytes, bytes]]:
     return ((name.encode(), value.encode("latin-1", "replace")) for name, value in headers.items())
-
-
-class Bounded(httpcore.NetworkBackend):
-    """Connects as httpcore does, and lets no step go past the deadline."""
-
-    def __init__(self, deadline: Deadline) -> None:
-        self._deadline = deadline
-        self._real = httpcore.SyncBackend()
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ARG002 -- the deadline is what counts
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.NetworkStream:
-        """Connect within the time that is left."""
-        stream = self._real.connect_tcp(
-            host, port, self._deadline.left(), local_address, socket_options
-        )
-        return BoundedStream(stream, self._deadline)
-
-
-class BoundedStream(httpcore.NetworkStream):
-    """A connection whose every step has the time that is left."""
-
-    def __init__(self, stream: httpcore.NetworkStream, deadline: Deadline) -> None:
-        self._stream = stream
-        self._deadline = deadline
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002
-        """Read what is there."""
-        return self._stream.read(max_bytes, self._deadline.left())
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002
-        """Write all of it."""
-        for begin in range(0, len(buffer), PIECE):
-            self._stream.write(buffer[begin : begin + PIECE], self._deadline.left())
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._stream.close()
-
-    def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ARG002
-    ) -> httpcore.NetworkStream:
-        """Begin TLS."""
-        stream = self._stream.start_tls(ssl_context, server_hostname, self._deadline.left())
-        return BoundedStream(stream, self._deadline)
-
-    def get_extra_info(self, info: str) -> Any:
-        """Return what is known of the connection."""
-        return self._stream.get_extra_info(info)

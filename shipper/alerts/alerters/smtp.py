@@ -14,7 +14,7 @@ import ssl
 from contextlib import suppress
 from typing import Any
 
-from shipper.alerts.alerters.deadline import Deadline
+from shipper.net.deadline import Deadline
 
 
 class Session(smtplib.SMTP):

@@ -1,4 +1,4 @@
-"""The end of a try to tell somebody: all of its steps together have so many seconds."""
+"""The end of a request or a notification: all of its steps together have so many seconds."""
 
 from __future__ import annotations
 

@@ -1,0 +1,70 @@
+"""Connections of httpcore whose steps all together have one deadline, from DNS to the last byte."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterable
+from typing import Any, Final
+
+import httpcore
+
+from shipper.net.deadline import Deadline
+
+PIECE: Final = 16 * 1024  # written at a time, so that the deadline is looked at in between
+
+
+class BoundedBackend(httpcore.NetworkBackend):
+    """Connects as httpcore does, and lets no step go past the deadline."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        self._deadline = deadline
+        self._real = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ARG002 -- the deadline is what counts
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        """Connect within the time that is left."""
+        stream = self._real.connect_tcp(
+            host, port, self._deadline.left(), local_address, socket_options
+        )
+        return BoundedStream(stream, self._deadline)
+
+
+class BoundedStream(httpcore.NetworkStream):
+    """A connection whose every step has the time that is left."""
+
+    def __init__(self, stream: httpcore.NetworkStream, deadline: Deadline) -> None:
+        self._stream = stream
+        self._deadline = deadline
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002
+        """Read what is there."""
+        return self._stream.read(max_bytes, self._deadline.left())
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002
+        """Write all of it."""
+        for begin in range(0, len(buffer), PIECE):
+            self._stream.write(buffer[begin : begin + PIECE], self._deadline.left())
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._stream.close()
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ARG002
+    ) -> httpcore.NetworkStream:
+        """Begin TLS."""
+        stream = self._stream.start_tls(ssl_context, server_hostname, self._deadline.left())
+        return BoundedStream(stream, self._deadline)
+
+    def get_extra_info(self, info: str) -> Any:
+        """Return what is known of the connection."""
+        return self._stream.get_extra_info(info)
