@@ -33,6 +33,7 @@ COMMANDS = {
         "shipper.commands.setup:setup",
         "Install or update templates, lifecycle policy and roles in Elasticsearch.",
     ),
+    "health": ("shipper.commands.health:health", "Ask applications how they are."),
     "status": ("shipper.commands.status:status", "Show how far each file is shipped."),
     "redact": ("shipper.commands.redact:redact", "Show records without secrets, or count these."),
     "registry": (

@@ -55,6 +55,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "crashpoints": set(),
     "text": {"times"},
     "emit": set(),
+    "instrument": {"emit"},  # in the application, too
     "process": {"errors", "files"},
     "formats": {"errors"},
     "config": {"errors", "formats"},
@@ -86,6 +87,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         "times",
     },
     "charts": {"text"},
+    "poll": {
+        *("config", "fields", "net", "times"),
+        "emit.appending",  # its log is one of an application
+    },
     "reports": {
         *("alerts.backtest", "alerts.incident", "alerts.incidents", "alerts.rules"),
         *("alerts.severity", "charts", "config.inputs", "config.reports", "errors", "files"),
@@ -114,6 +119,7 @@ MAY_IMPORT: dict[str, set[str]] = {
             "files",
             "errors",
             "fields",
+            "poll",
             "process",
             "registry",
             "reports",
@@ -160,6 +166,7 @@ CLOCK_AND_THREADS = {
     "cli": "gives the commands their clock",
     "check.machine": "asks the machine how it is",
     "emit": "lives in the application, which has no composition of ours",
+    "instrument": "lives in the application, too",
     "alerts.alerters.apprise": "Apprise bounds no try; one that takes too long is left behind",
     "reports.backups": "runs the commands that verify backups",
     "process.signals": "a handler may take no lock; a thread does it, which only sets flags",

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from shipper.config.main import Config
     from shipper.formats.definition import LogFormat
 
-ALERT_LINE_BYTES = 2**20
+OWN_LOGS = (data_folder.ALERTS_LOG, data_folder.POLLS_LOG)
+OWN_LINE_BYTES = 2**20
 OWN = "pattern of inputs[{}]"  # a format of the config, by the place of its input
 _JOINED = MultilineOptions()
 
@@ -38,8 +39,9 @@ def inputs_of(config: Config, since: int) -> list[InputFiles]:
         )
         for number, source in enumerate(config.inputs)
     ]
-    alerts = escape(str(config.data_dir / data_folder.ALERTS_LOG))
-    inputs.append(InputFiles(Patterns((alerts,)), Cutting(ALERT_LINE_BYTES)))
+    for name in OWN_LOGS:
+        path = escape(str(config.data_dir / name))
+        inputs.append(InputFiles(Patterns((path,)), Cutting(OWN_LINE_BYTES)))
     return inputs
 
 

@@ -3,6 +3,7 @@
 
     main thread        the reading side of the pipeline; signals
     publishing thread  the publisher
+    a thread per application of `health`, which polls it
 
 A stop: reading ends, what was read is published, positions are saved, within
 `delivery.stop_seconds`. After that, or at a second signal, the current batch is abandoned: it is
@@ -33,7 +34,10 @@ from shipper.agent.pipeline import Pipeline
 from shipper.agent.scan_schedule import POLL_SECONDS
 from shipper.agent.treatment import redactor_of
 from shipper.config.changes import differences
+from shipper.emit.ulid import ulid
 from shipper.errors import ConfigError, DataFolderError
+from shipper.poll.poll_log import PollLog
+from shipper.poll.poller import Poller
 from shipper.process import data_folder
 from shipper.process.signals import Signals
 from shipper.times import Clock
@@ -118,6 +122,8 @@ class Shipper:
         self._closed = threading.Event()
         self._signals = Signals(self._on_signal)
         self._thread = self._make_thread()
+        polls = PollLog(config.data_dir / data_folder.POLLS_LOG, ulid(wall(), os.urandom(10)))
+        self._poller = Poller(polls, Clock(wall), _start_thread)
         self._endpoint = Endpoint(
             config.metrics, self._pipeline.read_metrics, self._read_health, _start_thread
         )
@@ -132,6 +138,7 @@ class Shipper:
         self._endpoint.listen()  # a port in use is an error before anything is read
         self._start()
         self._endpoint.answer()  # not before all threads are alive
+        self._poller.poll(self._config.health)
         log.info("shipping as %s; stop with SIGTERM or Ctrl-C", self._config.host.name)
         while not pipeline.stopping:
             pipeline.raise_failure()
@@ -141,6 +148,7 @@ class Shipper:
             pipeline.beat()
             if not busy:
                 pipeline.rest()
+        self._poller.close()
         self._finish(time.monotonic() + self._config.delivery.stop_seconds)
         return 0
 
@@ -232,6 +240,7 @@ class Shipper:
             log.error("the new config is not used; the old one stays in force")
         elif not self._pipeline.stopping:
             self._endpoint.reconfigure(new.metrics)
+            self._poller.poll(new.health)
             self._config = new
             self._pipeline.reconfigure(new)
             changed = ", ".join(found.sections) or "nothing"
@@ -297,6 +306,7 @@ class Shipper:
         """Close the pipeline and the port."""
         self._pipeline.close()
         self._endpoint.close()
+        self._poller.close()
         self._closed.set()
 
 

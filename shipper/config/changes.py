@@ -1,7 +1,8 @@
 """
 What a new config changes in a running shipper.
 
-Applied live: `inputs`, `tail`, `delivery`, `service`, `host`, `redact`, `output` and `namespace`.
+Applied live: `inputs`, `tail`, `delivery`, `service`, `host`, `health`, `redact`, `output` and
+`namespace`.
 Not applied live: `data_dir`, whose lock and registry the process holds, and `holds`. The other
 sections are for other commands.
 """

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from shipper.config.addresses import HOST_AND_PORT, is_loopback
 from shipper.config.alerts import AlertOptions
+from shipper.config.health import MOST_TARGETS, HealthTargetOptions
 from shipper.config.inputs import HoldsOptions, InputOptions, TailOptions
 from shipper.config.options import (
     PATH,
@@ -200,6 +201,12 @@ class Config:
         Section(RedactOptions),
         "Takes secrets and personal data out of records; none: records stay as they are.",
     )
+    health: tuple[HealthTargetOptions, ...] = option(
+        ListOf(Section(HealthTargetOptions)),
+        "Applications that `shipper run` asks how they are; each answer is a record of dataset "
+        "`orchestrator.health` ([health.md](health.md)).",
+        default="[]",
+    )
     output: Output = option(OneOf(OUTPUTS), "Where records go.")
     search: ElasticsearchOutput | None = optional(
         OneOf(SEARCHES),
@@ -216,6 +223,14 @@ class Config:
     reports: ReportOptions = option(
         Section(ReportOptions), "Metrics files and reports.", default="{}"
     )
+
+    def faults(self) -> Faults:
+        """Yield (key, fault, remedy) for values that contradict each other."""
+        names = [target.name for target in self.health]
+        if len(set(names)) < len(names):
+            yield "health", "has two targets of one name", "use another name for each"
+        if len(names) > MOST_TARGETS:
+            yield "health", f"has more than {MOST_TARGETS} targets", "use another shipper for some"
 
 
 def load(path: Path) -> Config:

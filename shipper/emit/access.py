@@ -151,7 +151,7 @@ class _Exchange:
         fields = {
             "method": self._method,
             "path": self._path,
-            "route": _route(self._scope, self._root_path),
+            "route": route_template(self._scope, self._root_path),
             "status_code": status,
             "duration_ms": round((end - self._start) * 1000, 3),
             "client_ip": self._client_ip,
@@ -213,7 +213,7 @@ def _address(text: str) -> IPv4Address | IPv6Address | None:
     return getattr(address, "ipv4_mapped", None) or address
 
 
-def _route(scope: Scope, root_path: str) -> str | None:
+def route_template(scope: Scope, root_path: str) -> str | None:
     """
     Return the route template that answered, such as `/api/workflows/{id}`, as routing left it.
 

@@ -13,7 +13,12 @@ ACCESS = "orchestrator.access"
 WORKFLOW = "orchestrator.workflow"
 APP = "orchestrator.app"
 ALERTS = "orchestrator.alerts"  # what the alert job logs of its incidents
-ALERT_LOGGER = "shipper.alerts"
+# What the shipper and the alert job log themselves, by the logger.
+OWN = {
+    "shipper.alerts": ALERTS,
+    "shipper.health": "orchestrator.health",  # polls of applications
+    "shipper.metrics": "orchestrator.metrics",
+}
 
 SEVERE = frozenset({"ERROR", "CRITICAL"})
 FAILED = frozenset({"failed", "failure", "error", "timeout"})
@@ -57,8 +62,8 @@ def classify(traits: Traits) -> Classification:
 
 
 def _dataset(parts: list[str], traits: Traits) -> str:
-    if traits.logger == ALERT_LOGGER:
-        return ALERTS
+    if traits.logger in OWN:
+        return OWN[traits.logger]
     if traits.status_code or parts[-1] == "access":
         return ACCESS
     return WORKFLOW if "workflows" in parts or "workflow" in parts else APP

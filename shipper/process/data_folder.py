@@ -11,6 +11,7 @@ The data folder: one shipper at a time, and what lies where.
     alerts.lock         held by the running alert job
     alerts.db           its ledger (shipper/alerts/ledger/ledger.py)
     alerts.log          what became of incidents, which the shipper reads
+    polls.log           what applications answered to polls of their health, which it reads, too
                         (shipper/alerts/ledger/journal.py)
 
 The lock goes with the process, however it ends; nothing has to be cleaned up after a crash.
@@ -40,6 +41,7 @@ AUDIT = "audit.json"
 ALERTS_LOCK = "alerts.lock"
 ALERTS_LEDGER = "alerts.db"
 ALERTS_LOG = "alerts.log"
+POLLS_LOG = "polls.log"
 
 _HOLDERS = {LOCK: "shipper", ALERTS_LOCK: "alert job"}
 

@@ -1,0 +1,102 @@
+"""
+Executions of workflows: one `with` counts, times and logs them, so nothing is counted in two ways.
+
+    with instrument.workflow("workflow_123"):
+        ...
+    @instrument.workflow("workflow_123")
+    def work(): ...
+
+The record has what the rules and reports of the store ask for: `workflow_id`, `status` (success or
+failed), `execution_time_ms`, and `error_type` of an exception, which goes on.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import logging
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from shipper.emit.context import bind
+from shipper.instrument.recording import Recorder
+
+log = logging.getLogger("automation_orchestrator.workflows")
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class WorkflowTimer:
+    """One execution of a workflow, or, as a decorator, one for each call."""
+
+    def __init__(self, recorder: Recorder, workflow_id: str, fields: Mapping[str, Any]) -> None:
+        self._recorder = recorder
+        self._workflow_id = workflow_id
+        self._fields = fields
+        self._stack = ExitStack()
+        self._started = 0.0
+
+    def __enter__(self) -> Self:
+        self._stack.enter_context(bind(workflow_id=self._workflow_id))
+        self._started = time.perf_counter()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        seconds = time.perf_counter() - self._started
+        with self._stack:
+            self._note(error, seconds)
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.__exit__(kind, error, traceback)
+
+    def __call__(self, function: Function) -> Function:
+        """Decorate a function, sync or async."""
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def later(*args: Any, **kwargs: Any) -> Any:
+                with WorkflowTimer(self._recorder, self._workflow_id, self._fields):
+                    return await function(*args, **kwargs)
+
+            return later  # type: ignore[return-value]
+
+        @functools.wraps(function)
+        def now(*args: Any, **kwargs: Any) -> Any:
+            with WorkflowTimer(self._recorder, self._workflow_id, self._fields):
+                return function(*args, **kwargs)
+
+        return now  # type: ignore[return-value]
+
+    def _note(self, error: BaseException | None, seconds: float) -> None:
+        status = "success" if error is None else "failed"
+        try:
+            self._recorder.workflow(self._workflow_id, status, seconds)
+        except OSError as failure:  # a full disk must not fail a workflow
+            logging.getLogger("shipper.instrument").warning(
+                "a workflow is not counted: %r", failure
+            )
+        extra = {**self._fields, "status": status, "execution_time_ms": round(seconds * 1000, 3)}
+        if error is None:
+            log.info("Workflow executed successfully", extra=extra)
+        else:
+            log.error(
+                "Workflow execution failed",
+                extra={**extra, "error_type": type(error).__name__},
+                exc_info=error,
+            )
