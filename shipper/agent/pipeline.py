@@ -25,7 +25,12 @@ from shipper.agent.checkpointer import Checkpointer
 from shipper.agent.desk import Desk
 from shipper.agent.heartbeats import Heartbeats
 from shipper.agent.inputs import inputs_of, own_formats
-from shipper.agent.scan_schedule import POLL_SECONDS, ScanSchedule
+from shipper.agent.scan_schedule import (
+    FAST_BYTES,
+    POLL_SECONDS,
+    SLOW_POLL_SECONDS,
+    ScanSchedule,
+)
 from shipper.agent.telemetry import Telemetry
 from shipper.agent.treatment import redactor_of
 from shipper.crashpoints import CrashPoint
@@ -39,6 +44,7 @@ from shipper.errors import OutputUnavailable, ShipperError
 from shipper.process import data_folder
 from shipper.registry.receipts import receipt_of
 from shipper.splice import Spliced
+from shipper.tail.reader import WARM_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -82,6 +88,7 @@ class Pipeline:
         self._put = self._acked = 0  # blocks
         self._is_unput = False  # a block was read, but will not be put
         self._next_save = clock.monotonic()
+        self._fast_until = 0.0  # files grow fast until then
         self._output = open_output(config)
         self._checkpointer = Checkpointer(config, self._output, clock)
         self._dedupe = self._checkpointer.dedupe
@@ -132,6 +139,8 @@ class Pipeline:
         busy = False
         for block in self.tailer.read(now=self._clock.monotonic(), wall=self._clock.wall()):
             busy = True
+            if len(block.data) >= FAST_BYTES:
+                self._fast_until = self._clock.monotonic() + WARM_SECONDS
             if not self._process(block) or self.called:
                 break
         if self.tailer.reader.has_restarted():
@@ -210,7 +219,8 @@ class Pipeline:
             self._next_save,  # also the time of the next look for requests
         )
         if is_warm:
-            until = min(until, now + POLL_SECONDS)
+            is_fast = now < self._fast_until
+            until = min(until, now + (POLL_SECONDS if is_fast else SLOW_POLL_SECONDS))
         self.wait(max(until - now, 0.001))
 
     def wait(self, seconds: float) -> None:

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from shipper.tail.tailer import Tailer
     from shipper.times import Clock
 
-POLL_SECONDS = 0.05  # between two looks at files that grew lately
+POLL_SECONDS = 0.05  # between two looks at files that grow fast
+SLOW_POLL_SECONDS = 0.25  # of those that grew lately; the kernel reports most of it sooner
+FAST_BYTES = 4096  # a block of that size: a small file may be rotated twice within the slow time
 SCAN_SHARE = 20
 
 

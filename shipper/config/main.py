@@ -76,8 +76,8 @@ class DeliveryOptions:
     )
     linger_seconds: float = option(
         SECONDS.between("0s", "1m"),
-        "Maximum time that a line waits for its batch to fill. If the last publish was fast, the "
-        "batch goes out sooner: after four times the duration of that publish.",
+        "Maximum time that a line waits for its batch to fill. If the last publish was longer ago "
+        "than that, the batch goes out sooner: after four times the duration of that publish.",
         default="300ms",
     )
     queue_bytes: int = option(

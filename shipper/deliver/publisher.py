@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import math
 import random
 import threading
 from collections import deque
@@ -44,8 +45,9 @@ log = logging.getLogger(__name__)
 
 MAINTENANCE_SECONDS = 60.0  # between two maintenance calls of the output
 
-# A batch is gathered for this many times what the last try took. So an output that answers at once
-# gets each line at once, and a slow one is busy for at most a fifth of the time.
+# A batch is gathered for this many times what the last try took, so a slow output is busy for at
+# most a fifth of the time. Behind another batch it is gathered for the longest time that it may be:
+# each batch costs the same, however few lines it has.
 GATHER = 4
 
 
@@ -103,6 +105,7 @@ class Publisher:
         self._abandon = threading.Event()
         self._commit = 0
         self._last_try_seconds = 0.0
+        self._last_try_at = -math.inf
         self._next_maintenance = 0.0
         self.counters = PublisherCounters()
         self.failure: BaseException | None = None
@@ -219,10 +222,12 @@ class Publisher:
             if not self._queue:
                 return []
             settings = self.settings
-            linger = min(settings.linger_seconds, GATHER * self._last_try_seconds)
+            linger, put_at = settings.linger_seconds, self._queue[0][0]
+            due = put_at + min(linger, GATHER * self._last_try_seconds)
+            due = max(due, min(put_at, self._last_try_at) + linger)
             self._condition.wait_for(
                 lambda: self._hurrying or self._full or self._queued_bytes >= settings.batch_bytes,
-                max(self._queue[0][0] + linger - self._clock.monotonic(), 0),
+                max(due - self._clock.monotonic(), 0),
             )
             self._oldest_put_at = self._queue[0][0]
             blocks = [self._pop()]
@@ -293,6 +298,7 @@ class Publisher:
             self._report(error)
             return None
         finally:
+            self._last_try_at = started
             self._last_try_seconds = self._clock.monotonic() - started
             counters.seconds.observe(self._last_try_seconds)
         crashpoints.reached(CrashPoint.PUBLISHED)

@@ -42,7 +42,9 @@ def take_away(site: Site, **values: Any) -> None:
     """Delete records of the store by the values of a field, as no writer of ours does."""
 
     def goes(line: bytes) -> bool:
-        _, _, position, _, _, _, doc = line.split(b"\x01")
+        order, _, position, _, _, _, doc, *_ = line.split(b"\x01")
+        if order == b"-1":
+            return False  # no record: what enrichment added to several
         fields = {**json.loads(doc), "_position": int(position or -1)}
         return any(first <= fields.get(name, -1) <= last for name, (first, last) in values.items())
 
@@ -235,5 +237,6 @@ def test_under_load_there_is_no_false_alarm(site: Site) -> None:
     assert shipper.wait(60) == 0
     ship(site)
 
-    assert [told for code, told in results if code or told["gaps"]] == []
+    alarms = [told for code, told in results if code or told["gaps"]]
+    assert alarms == [], json.dumps(alarms)
     assert audit(site)[1]["indexed"] == 30_000
