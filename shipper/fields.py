@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+STREAM_ROOT = 24  # characters with which every `log.stream` of one file begins
+
 
 class FieldKind(StrEnum):
     """How a field is stored and which queries it supports."""

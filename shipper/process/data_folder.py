@@ -3,6 +3,8 @@ The data folder: one shipper at a time, and what lies where.
 
     lock                held (flock) by the running shipper, with its process id as content
     registry.db         durable positions (shipper/registry/registry.py)
+    registry.saves      how often it was saved; and
+    shipper-id          who ships from here (shipper/registry/owner.py)
     deadletters.ndjson  events refused for good (shipper/deliver/deadletters.py)
     holds/              second names of files that are not delivered (shipper/tail/holds.py)
     status.json         a view of the running shipper (shipper/agent/status.py)

@@ -20,14 +20,16 @@ class FileRecord:
     """
     One file; `id` is never used for another one.
 
-    `offset` is in bytes, acked; `last` covers the bytes before it. `stream` is empty until the
-    file has a first line. `seen_at` (epoch ms) is when the file was last found. `split` is where a
-    block had to end although its event might have continued: after a restart, one ends there too.
-    What lies below `again` was acked once and is being read again. `done` is the time of change
-    (ns) that the file had when it was read to its end and closed, or 0; `changed` is the one that
-    it had when it was last read to its end. `format` is what the file was taken for, where its
-    input leaves that open. `skips` are ranges of bytes that are not read: another file had these
-    lines. `current_at` (epoch ms) is when the file was last read to its end; it is not saved.
+    `offset` is in bytes, acked; `last` covers the bytes before it. `stream` is that of the first
+    line, with which the names of all others of the file begin (shipper/tail/streams.py), and empty
+    until there is one; `generation` counts those that would have the same name. `seen_at` (epoch
+    ms) is when the file was last found. `split` is where a block had to end although its event
+    might have continued: after a restart, one ends there too. What lies below `again` was acked
+    once and is being read again. `done` is the time of change (ns) that the file had when it was
+    read to its end and closed, or 0; `changed` is the one that it had when it was last read to its
+    end. `format` is what the file was taken for, where its input leaves that open. `skips` are
+    ranges of bytes that are not read: another file had these lines. `current_at` (epoch ms) is when
+    the file was last read to its end; it is not saved.
     """
 
     id: int
@@ -88,10 +90,16 @@ class Tombstone:
 
 @dataclass(frozen=True, slots=True)
 class SavedFiles:
-    """The files in the registry, and the streams of files that were dropped from it."""
+    """
+    The files in the registry, and the streams of files that were dropped from it.
+
+    `owner` is whose it is (shipper/registry/owner.py), `number` was drawn for it.
+    """
 
     files: tuple[FileRecord, ...] = ()
     retired: frozenset[str] = frozenset()
+    owner: str = ""
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ error says how to set it aside. Without a registry, all files are read again and
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -25,6 +26,7 @@ from typing import TYPE_CHECKING
 from shipper import crashpoints
 from shipper.crashpoints import CrashPoint
 from shipper.errors import DataFolderError
+from shipper.registry.owner import SaveCounter, owner_of
 from shipper.registry.records import NEVER, Changes, FileRecord, SavedFiles, SeenRow, Tombstone
 from shipper.registry.tables import (
     FILES,
@@ -47,9 +49,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-# How long after the last save SQLite may still write the file itself, when it is closed.
-CLOSED_WITHIN_MS = 5000
-
 # Error codes that are about the disk or the folder, not about the content of the file.
 ENVIRONMENT_CODES = frozenset(
     (
@@ -68,8 +67,8 @@ class Registry:
     The registry of one data folder; used by one thread. Every method raises DataFolderError.
 
     `is_copy`: this is not the file that was saved to last, but a copy or a restored backup. It is
-    recognized by its device and inode; and, as a copy may get the inode of the file that it
-    replaces, by having been written after the last save.
+    recognized by its inode; and, as a copy may get the inode of the file that it replaces, by the
+    number of its saves, which is counted beside it as well (shipper/registry/owner.py).
     """
 
     def __init__(self, path: Path) -> None:
@@ -81,6 +80,9 @@ class Registry:
             self._db.row_factory = sqlite3.Row
             try:
                 self._open()
+                self._owner = owner_of(path.parent)
+                self._counter = SaveCounter(path.parent)
+                self._compare()
             except BaseException:
                 self._db.close()
                 raise
@@ -93,11 +95,16 @@ class Registry:
         if version != VERSION:
             with transaction(self._db):
                 migrate(self._db, version)
-        stat = self._path.stat()
-        self._location = {"device": _signed(stat.st_dev), "inode": _signed(stat.st_ino)}
-        saved = {key: self._meta(key) for key in self._location}
-        late = stat.st_ctime_ns // 1_000_000 - self._meta("saved_at")
-        self.is_copy = saved["inode"] != 0 and (saved != self._location or late > CLOSED_WITHIN_MS)
+        if not self._meta("number"):
+            self._db.execute(META.upsert(), {"key": "number", "value": secrets.randbits(62)})
+
+    def _compare(self) -> None:
+        """Find out whether this is the file that was saved to last."""
+        self._inode = _signed(self._path.stat().st_ino)
+        saved, self._saves = self._meta("inode"), self._meta("saves")
+        counted = self._counter.read()
+        self.is_copy = saved != 0 and (saved != self._inode or counted > self._saves)
+        self._saves = max(self._saves, counted)
 
     @contextmanager
     def _reported(self) -> Iterator[None]:
@@ -147,7 +154,7 @@ class Registry:
     def saved_files(self) -> SavedFiles:
         """Return what is known of files."""
         retired = frozenset(row["stream"] for row in self._rows(RETIRED.select(("stream",))))
-        return SavedFiles(tuple(self.files()), retired)
+        return SavedFiles(tuple(self.files()), retired, self._owner, self._meta("number"))
 
     def begin(self, now: int) -> None:
         """Note the first use of this data folder (epoch ms), if that is now."""
@@ -180,7 +187,7 @@ class Registry:
 
         """
         meta = {"accounted": changes.accounted, "watermark": changes.watermark}
-        meta |= {**self._location, "saved_at": now}
+        meta |= {"inode": self._inode, "saves": self._saves + 1, "saved_at": now}
         with self._reported():
             with transaction(self._db):
                 self._write(FILES.upsert(), map(row_of, changes.files.values()))
@@ -201,6 +208,8 @@ class Registry:
                     ({"key": k, "value": value} for k, value in meta.items() if value is not None),
                 )
                 crashpoints.reached(CrashPoint.SAVING)
+            self._saves += 1
+            self._counter.write(self._saves)
             crashpoints.reached(CrashPoint.SAVED)
 
     def _write(self, statement: str, rows: Iterator[Mapping[str, object]]) -> None:
@@ -225,7 +234,8 @@ class Registry:
             self._db.execute("DELETE FROM receipts WHERE until < :before", values)
             self._db.execute(
                 "DELETE FROM streams WHERE stream IN (SELECT stream FROM retired) OR EXISTS"
-                " (SELECT 1 FROM files WHERE files.stream = streams.stream"
+                " (SELECT 1 FROM files WHERE files.stream != ''"
+                " AND streams.stream GLOB files.stream || '*'"
                 ' AND files."offset" >= streams.done)'
             )
             self._db.execute("DELETE FROM retired WHERE at < :before", values)
@@ -237,6 +247,7 @@ class Registry:
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""
+        self._counter.close()
         self._db.close()
 
 

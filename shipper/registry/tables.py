@@ -11,8 +11,9 @@ The tables of the registry, each described once; its statements follow from the 
     tombstones  bytes dropped undelivered on purpose, saved together with the removal of the file
     meta        `version` of this layout; `accounted`: commit of the embedded store; `begun`: first
                 use of this data folder; `watermark`: the last that was acked, not worth a
-                transaction of its own; `device`, `inode`, `saved_at`: the file that was saved to
-                last, and when. Times are in epoch milliseconds.
+                transaction of its own; `inode`, `saves`, `saved_at`: the file that was saved to
+                last, how often, and when; `number`: drawn for this registry, part of the names of
+                streams (shipper/tail/streams.py). Times are in epoch milliseconds.
 
 Rows are read and written by the names of their columns, never by position.
 """

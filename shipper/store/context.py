@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from shipper.fields import STREAM_ROOT
 from shipper.store.api import Hit, Selection, Sort, Store
 from shipper.store.inventory import value_at
 
@@ -33,7 +34,7 @@ def with_context(store: Store, hits: Iterable[Hit], before: int, after: int) -> 
         if _text(hit, "log.stream") is None and number.isdigit():
             runs.setdefault(stream, {})[int(number)] = hit
         else:
-            lines.setdefault(stream, []).append(hit)
+            lines.setdefault(stream[:STREAM_ROOT], []).append(hit)
     for run, found in runs.items():
         groups += _of_run(store, run, found, before, after)
     for stream, chosen in lines.items():
@@ -73,7 +74,7 @@ def _of_stream(
     spans: list[list[int]] = []
     for hit in sorted(hits, key=_offset):
         at = _offset(hit)
-        same = f"log.stream:{quoted(stream)}"
+        same = f"log.stream:{stream}*"
         earlier = store.search(
             Selection(f"{same} AND log.offset:<{at}", until=hit.time + 1), limit=before
         )

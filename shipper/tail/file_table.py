@@ -11,8 +11,9 @@ import logging
 from typing import TYPE_CHECKING
 
 from shipper.fingerprint import Fingerprint
-from shipper.registry.identity import FileIdentity, stream_name
+from shipper.registry.identity import FileIdentity
 from shipper.registry.records import FileRecord
+from shipper.tail.streams import Shipper, root_of
 
 if TYPE_CHECKING:
     import os
@@ -33,7 +34,7 @@ class FileTable:
     """
 
     def __init__(self, memory: SavedFiles, host: str) -> None:
-        self.host = host
+        self._memory, self.host = memory, host
         self.records = {record.id: record for record in memory.files}
         self.known = {record.file: record for record in self.records.values()}
         self.open: dict[FileIdentity, Harvester] = {}
@@ -48,18 +49,17 @@ class FileTable:
 
     def name_stream(self, record: FileRecord, head: bytes) -> str:
         """Return a name for a stream that no file of this folder's memory had before."""
+        shipper = Shipper(self._memory.owner, self.host, self._memory.number)
         while True:
-            name = stream_name(self.host, record.file, head, record.generation)
+            name = root_of(shipper, record, head)
             if name not in self._streams:
                 self._streams.add(name)
                 return name
             record.generation += 1
 
-    def new_record(
-        self, key: FileIdentity, path: str, *, generation: int = 0, seen_at: int
-    ) -> FileRecord:
+    def new_record(self, key: FileIdentity, path: str, *, seen_at: int) -> FileRecord:
         """Return a record that is not registered yet; `seen_at` is in epoch milliseconds."""
-        return FileRecord(0, key, Fingerprint(), path, "", generation, 0, seen_at)
+        return FileRecord(0, key, Fingerprint(), path, "", 0, 0, seen_at)
 
     def register(self, key: FileIdentity, record: FileRecord) -> None:
         """Enter a record under an identity; a new one gets its id."""

@@ -38,6 +38,7 @@ from shipper.events import ANY_SOURCE, Block, Source
 from shipper.fingerprint import EMPTY, HEAD, fingerprint
 from shipper.tail.lag import Lag
 from shipper.tail.rewrites import Rewrites
+from shipper.tail.streams import FileStreams
 
 if TYPE_CHECKING:
     import os
@@ -126,6 +127,7 @@ class Harvester:
         self.looked_at = (-1, -1)
         self._seen = (0, 0)  # a size that the file had, and the wall clock just before
         self.rewrites = Rewrites()
+        self.streams = FileStreams()
 
     def is_same(self) -> bool:
         """Return whether the file still is what was read so far; raises OSError."""
@@ -200,6 +202,7 @@ class Harvester:
         self._looked_to = self._nuls_to = self._nul_end = 0
         self._seen = (0, 0)
         self.last = EMPTY
+        self.streams.forget()
         self.is_unsaved = True
 
     def skip_to(self, position: int) -> Fingerprint:
@@ -343,29 +346,36 @@ class Harvester:
         self, data: bytes, length: int = 0, *, now: float, read_at: int, cut: bool = False
     ) -> Block | None:
         """Return what was read as a block; None if the file is another one since it was read."""
-        record, start, multiline = self.record, self.position, _cutting_of(self).multiline
+        record, start, cutting = self.record, self.position, _cutting_of(self)
+        starts: list[int] = []
+        if cutting.multiline and not cut:
+            starts, _is_complete = cutting.multiline.split(data)
+        self.streams.look(self.content, start)
+        first = length or _first_of(data, starts)
+        if self.streams.is_alone(record.stream, start, start + first):
+            data, starts = data[:first], starts[:1]
         end = start + (length or len(data))
         head, last = self._head_to(end), self._last_before(end, b"" if cut else data)
-        beginning = b"" if record.stream else self.content.read_at(HEAD, 0)
         if not self.is_same():
             return None
+        self.is_unsaved = self.is_unsaved or self.streams.begin(record, self._name_stream)
+        if self.is_unsaved:
+            return None  # after a crash, no other file that begins alike must get its name
         self.position, self.grown_at, self.last, record.head = end, now, last, head
-        if not record.stream:
-            record.stream = self._name_stream(record, beginning)
         return Block(
             file=record.id,
             path=record.path,
-            stream=record.stream,
+            stream=self.streams.of(record.stream, start, start + first),
             start=start,
             end=self.position,
             data=data,
             read_at=read_at,
-            limit=_cutting_of(self).max_line_bytes,
+            limit=cutting.max_line_bytes,
             cut=cut,
             again=start < record.again,
-            starts=tuple(multiline.split(data)[0]) if multiline and not cut else (),
+            starts=tuple(starts),
             last=self.last,
-            source=_cutting_of(self).source,
+            source=cutting.source,
         )
 
     def _last_before(self, end: int, data: bytes) -> Fingerprint:
@@ -449,6 +459,13 @@ def _end_of_lines(data: bytes) -> int:
     for _ in range(BLOCK_LINES):
         end = data.index(b"\n", end) + 1
     return end
+
+
+def _first_of(data: bytes, starts: list[int]) -> int:
+    """Return where the first line ends of a block, or the first event."""
+    if starts:
+        return starts[1] if len(starts) > 1 else len(data)
+    return data.find(b"\n") + 1 or len(data)
 
 
 def _newline_in(data: bytes) -> int:

@@ -121,12 +121,12 @@ class Reader:
         """
         Begin again with a file that was truncated, or is another one under the same inode.
 
-        It is read once the registry has saved the new record: its generation is in the name of its
-        stream, so after a crash its lines have to meet the same one.
+        It is read once the registry has saved the new record: after a crash its lines are none of
+        the old one, whose end they may lie behind.
         """
         old = harvester.record
         log.info("%s was truncated or replaced; it is read from its beginning", harvester.path)
-        new = self._files.new_record(key, old.path, generation=old.generation + 1, seen_at=wall)
+        new = self._files.new_record(key, old.path, seen_at=wall)
         new.current_at = old.current_at
         self._files.register(key, new)
         self._copies.truncated[old.id] = TruncatedFile(old, harvester.position, harvester.last, now)

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hypothesis import given
-from hypothesis import strategies as st
-
 from shipper.fingerprint import HEAD, Fingerprint, fingerprint
-from shipper.registry.identity import FileIdentity, identity, stream_name
+from shipper.registry.identity import identity
 
 
 def test_a_rename_changes_nothing(tmp_path: Path) -> None:
@@ -44,22 +41,3 @@ def test_the_empty_fingerprint() -> None:
     """A file of which nothing was read yet may be any file."""
     assert Fingerprint().matches(b"")
     assert Fingerprint().matches(b"x")
-
-
-@given(st.binary(max_size=40), st.binary(max_size=40), st.integers(0, 3))
-def test_a_stream_is_named_by_what_lasts(line: bytes, rest: bytes, generation: int) -> None:
-    """The same first line in the same file gives the same name, however long the file grew."""
-    line = line.replace(b"\n", b"")
-    file = FileIdentity(2**63, 7)
-    name = stream_name("host", file, line + b"\n" + rest, generation)
-    assert name == stream_name("host", file, line + b"\n", generation)
-    assert len(name) == 20
-    assert set(name) <= set("0123456789abcdef")
-    others = {
-        stream_name("host2", file, line, generation),
-        stream_name("host", FileIdentity(2**63, 8), line, generation),
-        stream_name("host", FileIdentity(1, 7), line, generation),
-        stream_name("host", file, line + b"!", generation),
-        stream_name("host", file, line, generation + 1),
-    }
-    assert len(others - {name}) == 5

@@ -112,7 +112,8 @@ def test_what_a_crash_left_of_making_it(path: Path) -> None:
 
     Registry(path).close()
 
-    assert [each.name for each in path.parent.iterdir()] == ["registry.db"]
+    names = {each.name for each in path.parent.iterdir()}
+    assert names == {"registry.db", "registry.saves", "shipper-id"}
 
 
 def test_round_trip(registry: Registry, path: Path) -> None:
@@ -318,10 +319,36 @@ def test_a_copy_is_told(path: Path) -> None:
 def test_a_copy_with_the_same_inode_is_told(path: Path) -> None:
     """Also where the copy got the inode of the file that it replaced."""
     with closing(Registry(path)) as registry:
-        registry.save(changes_of(1), int(path.stat().st_mtime * 1000) - 3_600_000)
+        registry.save(changes_of(1), WALL)
+    backup = path.read_bytes()
+    with closing(Registry(path)) as registry:
+        registry.save(changes_of(2), WALL)
+    path.write_bytes(backup)
 
     with closing(Registry(path)) as registry:
         assert registry.is_copy
+        registry.save(changes_of(3), WALL)
+    with closing(Registry(path)) as registry:
+        assert not registry.is_copy
+
+
+def test_a_registry_that_is_quiet_is_no_copy(path: Path) -> None:
+    """What SQLite writes into the file long after the last save says nothing of a backup."""
+    with closing(Registry(path)) as registry:
+        registry.save(changes_of(1), WALL - 3_600_000)
+        Registry(path).close()  # checkpoints, and so changes the file
+    os.utime(path)
+    with closing(Registry(path)) as registry:
+        assert not registry.is_copy
+
+
+def test_a_registry_on_a_disk_with_another_number_is_no_copy(path: Path) -> None:
+    """The device number of a disk may change with each reboot."""
+    with closing(Registry(path)) as registry:
+        registry.save(changes_of(1), WALL)
+    write_other(path, "INSERT OR REPLACE INTO meta VALUES ('device', 1)")  # as it was saved once
+    with closing(Registry(path)) as registry:
+        assert not registry.is_copy
 
 
 @pytest.mark.parametrize("version", [0, VERSION + 1])

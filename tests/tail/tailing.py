@@ -54,7 +54,7 @@ class Reader:
         self.tailer = self._start()
 
     def _start(self) -> Tailer:
-        memory = self._registry.saved_files()
+        self.memory = memory = self._registry.saved_files()
         self._last = {record.id: record.offset for record in memory.files}
         holds = None if self._held_bytes is None else Holds(self.holds, self._held_bytes)
         return Tailer(self.inputs, memory, host=HOST, block_bytes=self._block_bytes, holds=holds)

@@ -13,20 +13,22 @@ from hypothesis import strategies as st
 from shipper.enrich.enricher import Enricher, RecordContext
 from shipper.events import Block
 from shipper.fingerprint import HEAD, Fingerprint
-from shipper.registry.identity import FileIdentity, identity, stream_name
+from shipper.registry.identity import FileIdentity, identity
 from shipper.registry.records import FileRecord
 from shipper.tail import harvester
 from shipper.tail.content import Content, Plain, open_content
 from shipper.tail.harvester import SETTLE_SECONDS, Cutting, Harvester
+from shipper.tail.streams import Shipper, root_of
 from tests.tail.tailing import HOST, WALL, append
 
 
 def named(record: FileRecord, head: bytes) -> str:
-    return stream_name(HOST, record.file, head, record.generation)
+    return root_of(Shipper("id", HOST, 0), record, head)
 
 
 LIMIT = 32
 BLOCK = 64
+STREAM = "0123456789abcdef0123"  # one for a whole file, as earlier versions had them
 
 
 def content_of(path: Path) -> Content:
@@ -42,7 +44,7 @@ class Reading:
         path.write_bytes(content)
         self.now = 0.0
         self._block_bytes = block_bytes
-        record = FileRecord(1, identity(path.stat()), Fingerprint(), str(path), "", 0, 0, WALL)
+        record = FileRecord(1, identity(path.stat()), Fingerprint(), str(path), STREAM, 0, 0, WALL)
         opened = content_of(path)
         self.harvester = Harvester(
             record, opened, cutting=Cutting(LIMIT), name_stream=named, now=0.0
@@ -91,6 +93,7 @@ def test_blocks_are_whole_lines(reading: Reading) -> None:
 
 def test_an_empty_file(reading: Reading) -> None:
     """An empty file has no block, no stream and any head."""
+    reading.harvester.record.stream = ""
     assert reading.read() is None
     assert reading.harvester.record.stream == ""
     assert reading.harvester.is_read()

@@ -68,7 +68,7 @@ def test_deleted_while_down_before_the_first_save(reader: Reader, log: Path) -> 
     blocks = reader.take()
 
     assert lines_of(blocks) == [b"1", b"2"]
-    assert [block.path for block in blocks] == [str(log)]
+    assert {block.path for block in blocks} == {str(log)}
 
 
 def test_rotated_away_while_down(reader: Reader, log: Path) -> None:

@@ -49,7 +49,7 @@ def test_a_file_that_was_done_with_is_read_again(tmp_path: Path) -> None:
 
     reader.tailer.reread(1)
 
-    assert [block.data for block in blocks_of(reader)] == [b"one\ntwo\n"]
+    assert [block.data for block in blocks_of(reader)] == [b"one\n", b"two\n"]
 
 
 def test_a_line_that_was_ended_later_is_read_again_as_it_was(tmp_path: Path) -> None:
@@ -64,4 +64,4 @@ def test_a_line_that_was_ended_later_is_read_again_as_it_was(tmp_path: Path) -> 
 
     reader.tailer.reread(1)
 
-    assert [block.data for block in blocks_of(reader)] == [b"one\ntw", b"o\nthree\n"]
+    assert [block.data for block in blocks_of(reader)] == [b"one\n", b"tw", b"o\n", b"three\n"]
