@@ -3,14 +3,16 @@ What lies beside the registry, so that it may be lost or restored alone.
 
     shipper-id      a number drawn once for the data folder: part of the names of streams, so that
                     two shippers, though of one host name and one image, never have one in common
-    registry.saves  how often the registry was saved. It is written after each save, so it never
-                    leads: where it says more than the registry, that is an older one
+    registry.saves  how often the registry was saved, and when it was noted here (ns). It is written
+                    after each save, so it never leads: where it says more than the registry, that
+                    is an older one; where the file changed later, it is a copy itself
 """
 
 from __future__ import annotations
 
 import os
 import secrets
+import time
 from typing import TYPE_CHECKING
 
 from shipper.files import read_regular, write_whole
@@ -22,6 +24,7 @@ ID = "shipper-id"
 SAVES = "registry.saves"
 MACHINE_IDS = ("/etc/machine-id", "/var/lib/dbus/machine-id")
 MOST_BYTES = 4096
+WRITTEN_WITHIN_NS = 5 * 10**9
 
 
 def owner_of(folder: Path) -> str:
@@ -59,14 +62,16 @@ class SaveCounter:
             write_whole(folder / SAVES, b"", durable=False)
         self._fd = os.open(folder / SAVES, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
 
-    def read(self) -> int:
-        """Return the count; 0 if it is not known."""
-        text = os.pread(self._fd, 32, 0).split(b"\n")[0]
-        return int(text) if text.isdigit() else 0
+    def read(self) -> tuple[int, bool]:
+        """Return the count, 0 if it is not known, and whether another process wrote the file."""
+        count, _, written_at = os.pread(self._fd, 64, 0).split(b"\n")[0].partition(b" ")
+        if not (count.isdigit() and written_at.isdigit()):
+            return 0, False
+        return int(count), os.fstat(self._fd).st_ctime_ns - int(written_at) > WRITTEN_WITHIN_NS
 
     def write(self, count: int) -> None:
         """Set the count. It need not be durable: it may lag."""
-        os.pwrite(self._fd, b"%020d\n" % count, 0)
+        os.pwrite(self._fd, b"%020d %020d\n" % (count, time.time_ns()), 0)
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""

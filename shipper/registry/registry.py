@@ -102,8 +102,9 @@ class Registry:
         """Find out whether this is the file that was saved to last."""
         self._inode = _signed(self._path.stat().st_ino)
         saved, self._saves = self._meta("inode"), self._meta("saves")
-        counted = self._counter.read()
-        self.is_copy = saved != 0 and (saved != self._inode or counted > self._saves)
+        counted, is_changed = self._counter.read()
+        is_as_it_was = saved == self._inode and counted <= self._saves and not is_changed
+        self.is_copy = saved != 0 and not is_as_it_was
         self._saves = max(self._saves, counted)
 
     @contextmanager

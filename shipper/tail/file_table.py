@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from shipper.fingerprint import Fingerprint
 from shipper.registry.identity import FileIdentity
 from shipper.registry.records import FileRecord
-from shipper.tail.streams import Shipper, root_of
+from shipper.tail.streams import StreamOwner, root_of
 
 if TYPE_CHECKING:
     import os
@@ -49,7 +49,7 @@ class FileTable:
 
     def name_stream(self, record: FileRecord, head: bytes) -> str:
         """Return a name for a stream that no file of this folder's memory had before."""
-        shipper = Shipper(self._memory.owner, self.host, self._memory.number)
+        shipper = StreamOwner(self._memory.owner, self.host, self._memory.number)
         while True:
             name = root_of(shipper, record, head)
             if name not in self._streams:

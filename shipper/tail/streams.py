@@ -44,7 +44,7 @@ ALONE_LINES = 16  # with the one that begins the stream of all others
 BRANCH_DIGITS = 12
 
 
-class Shipper(NamedTuple):
+class StreamOwner(NamedTuple):
     """Who ships: its data folder and machine, the name of the host, the number of its registry."""
 
     owner: str
@@ -52,7 +52,7 @@ class Shipper(NamedTuple):
     registry: int
 
 
-def root_of(shipper: Shipper, record: FileRecord, head: bytes) -> str:
+def root_of(shipper: StreamOwner, record: FileRecord, head: bytes) -> str:
     """Return the name of the stream of the first line of a file that begins like this."""
     log = family(record.path).encode(errors="surrogateescape")
     again = f"{record.generation}-{shipper.registry}" if record.generation else ""

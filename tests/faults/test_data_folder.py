@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shipper.crashpoints import CrashPoint
+from shipper.registry.owner import WRITTEN_WITHIN_NS
 from tests.acceptance.server import SHIPPER, kill, wait_until
 from tests.faults import killing
 from tests.faults.disks import bound, small_disk
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 LIMIT_SECONDS = 90
-OLD_SECONDS = 2  # of a backup: the registry is saved every second
+OLD_SECONDS = WRITTEN_WITHIN_NS / 1e9 + 1  # of a backup: younger, it may be what was saved last
 UP = "shipping as"
 
 

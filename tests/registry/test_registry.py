@@ -332,6 +332,18 @@ def test_a_copy_with_the_same_inode_is_told(path: Path) -> None:
         assert not registry.is_copy
 
 
+def test_a_copy_of_the_whole_folder_is_told(path: Path) -> None:
+    """Also where every file of the data folder got the inode that it had."""
+    with closing(Registry(path)) as registry:
+        registry.save(changes_of(1), WALL)
+    count = path.with_name("registry.saves")
+    noted, _, at = count.read_bytes().partition(b" ")
+    count.write_bytes(b"%s %020d\n" % (noted, int(at) - 3_600 * 10**9))
+
+    with closing(Registry(path)) as registry:
+        assert registry.is_copy
+
+
 def test_a_registry_that_is_quiet_is_no_copy(path: Path) -> None:
     """What SQLite writes into the file long after the last save says nothing of a backup."""
     with closing(Registry(path)) as registry:

@@ -18,12 +18,12 @@ from shipper.registry.records import FileRecord
 from shipper.tail import harvester
 from shipper.tail.content import Content, Plain, open_content
 from shipper.tail.harvester import SETTLE_SECONDS, Cutting, Harvester
-from shipper.tail.streams import Shipper, root_of
+from shipper.tail.streams import StreamOwner, root_of
 from tests.tail.tailing import HOST, WALL, append
 
 
 def named(record: FileRecord, head: bytes) -> str:
-    return root_of(Shipper("id", HOST, 0), record, head)
+    return root_of(StreamOwner("id", HOST, 0), record, head)
 
 
 LIMIT = 32

@@ -16,12 +16,12 @@ from shipper.fingerprint import HEAD, Fingerprint
 from shipper.registry import owner
 from shipper.registry.identity import FileIdentity
 from shipper.registry.records import FileRecord
-from shipper.tail.streams import ALONE_LINES, Shipper, is_alone, root_of, stream_at
+from shipper.tail.streams import ALONE_LINES, StreamOwner, is_alone, root_of, stream_at
 from tests.tail.tailing import WALL, Reader, append
 
 DATED = b"2026-02-05 10:00:%02d line %d\n"
 BANNER = b"=== server starting ===\n"
-ME = Shipper("id", "web-1", 7)
+ME = StreamOwner("id", "web-1", 7)
 
 
 def record_of(path: str = "/logs/app.log", inode: int = 7, generation: int = 0) -> FileRecord:
