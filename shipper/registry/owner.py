@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import time
 from typing import TYPE_CHECKING
 
 from shipper.files import read_regular, write_whole
@@ -71,7 +70,8 @@ class SaveCounter:
 
     def write(self, count: int) -> None:
         """Set the count. It need not be durable: it may lag."""
-        os.pwrite(self._fd, b"%020d %020d\n" % (count, time.time_ns()), 0)
+        os.pwrite(self._fd, b"%020d" % count, 0)
+        os.pwrite(self._fd, b" %020d\n" % os.fstat(self._fd).st_ctime_ns, 20)
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""

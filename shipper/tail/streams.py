@@ -80,7 +80,7 @@ class FileStreams:
             self._rest, self._head = None, content.read_at(HEAD, 0)
 
     def begin(self, record: FileRecord, name: Callable[[FileRecord, bytes], str]) -> bool:
-        """Give a file its first stream; return whether the registry has to save that first."""
+        """Name the first stream of a file; return whether the registry has to save that first."""
         if record.stream:
             return False
         record.stream = name(record, self._head)
