@@ -35,6 +35,10 @@ COMMANDS = {
     ),
     "health": ("shipper.commands.health:health", "Ask applications how they are."),
     "status": ("shipper.commands.status:status", "Show how far each file is shipped."),
+    "process": (
+        "shipper.commands.process:process",
+        "Show what the processors make of records, or test them.",
+    ),
     "redact": ("shipper.commands.redact:redact", "Show records without secrets, or count these."),
     "registry": (
         "shipper.commands.registry:registry",

@@ -18,6 +18,9 @@ from typing import Protocol, TypeVar
 
 from shipper.fingerprint import EMPTY, Fingerprint
 
+# Under this name behind that of its run or stream stands what processors dropped of it.
+DROPPED = "#dropped"
+
 P_co = TypeVar("P_co", covariant=True)
 
 
@@ -91,8 +94,9 @@ class Events:
 
     `ids` is `<stream>-<position>`, `docs` a complete JSON object each (UTF-8, no newline),
     `times` the `@timestamp` in epoch milliseconds, `datasets` the part of the data stream's name
-    between `logs-` and the namespace. `origins` holds the numbers of the records per run, `tagged`
-    counts the lines that got a tag, `misfits` those that do not have the form of their format.
+    between `logs-` and the namespace. `origins` holds the numbers of the records per run, and under
+    its name with `DROPPED` those of records that were dropped; `tagged` counts the lines that got a
+    tag, `misfits` those that do not have the form of their format.
     """
 
     ids: list[str] = field(default_factory=list)

@@ -88,6 +88,9 @@ class AnyEvents(Protocol):
     def part(self, chosen: Sequence[int]) -> AnyEvents:
         """Return the events at these indexes; the origins and the count of tags stay."""
 
+    def events(self) -> Events:
+        """Return the events as documents."""
+
     def prepared_by(self, preparer: Preparer[P_co]) -> P_co:
         """Return the events in the form in which they are sent."""
 

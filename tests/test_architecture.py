@@ -65,6 +65,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tail": {*SEAMS, "registry"},
     "enrich": {*SEAMS, "formats"},
     "redact": SEAMS,
+    "processors": {*SEAMS, "config.processors", "store.query", "store.untyped"},
     "store": {
         *("config", "crashpoints", "errors", "fields", "files", "net", "splice", "text", "times"),
     },
@@ -73,7 +74,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("store.embedded.writer", "store.embedded.incoming"),
     },
     "audit": {
-        *("config", "deliver.deadletters", "enrich.origin", "files", "process", "registry"),
+        *("config", "deliver.deadletters", "enrich.origin", "events", "files", "process"),
+        "registry",
         *("store", "tail.content", "tail.discovery", "tail.holds", "tail.inventory"),
     },
     "kibana": {
@@ -103,7 +105,14 @@ MAY_IMPORT: dict[str, set[str]] = {
         "emit.appending",  # the log of the alert job is one of an application
     },
     "check": {
-        *("agent.status", "alerts.alerters", "alerts.rules", "alerts.settings", "config"),
+        *(
+            "agent.status",
+            "agent.treatment",
+            "alerts.alerters",
+            "alerts.rules",
+            "alerts.settings",
+            "config",
+        ),
         *("errors", "files", "formats", "net", "process.data_folder"),
         *("store", "tail", "text"),
     },
@@ -121,6 +130,7 @@ MAY_IMPORT: dict[str, set[str]] = {
             "fields",
             "poll",
             "process",
+            "processors.cases",
             "registry",
             "reports",
             "store",

@@ -32,7 +32,7 @@ from shipper.agent.endpoint import Endpoint
 from shipper.agent.health import HealthInputs
 from shipper.agent.pipeline import Pipeline
 from shipper.agent.scan_schedule import POLL_SECONDS
-from shipper.agent.treatment import redactor_of
+from shipper.agent.treatment import Treatment
 from shipper.config.changes import differences
 from shipper.emit.ulid import ulid
 from shipper.errors import ConfigError, DataFolderError
@@ -228,7 +228,7 @@ class Shipper:
         try:
             new = self._read_config()
             found = differences(self._config, new)
-            redactor_of(new)  # raises for a key that cannot be read
+            Treatment(new)  # raises for a query, a file or a key that cannot be used
             error = None
         except ConfigError as failure:
             error = str(failure)

@@ -49,6 +49,9 @@ class MetricsSnapshot:
     read_bytes: int = _counter("shipper_read_bytes_total", "Bytes of log lines read.")
     read: int = _counter("shipper_read_events_total", "Events read.")
     duplicates: int = _counter("shipper_duplicate_events_total", "Duplicate events dropped.")
+    dropped: int = _counter(
+        "shipper_dropped_events_total", "Events dropped by processors, as the config says."
+    )
     tagged: int = _counter(
         "shipper_tagged_events_total", "Events tagged because their line was irregular."
     )

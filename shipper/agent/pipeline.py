@@ -1,8 +1,8 @@
 """
 The parts of one running shipper, and the order in which they work.
 
-    reading thread     scan → read → enrich → redact → drop duplicates → prepare → put …
-                       settle → save
+    reading thread     scan → read → enrich → process → redact → drop duplicates → prepare
+                       → put … settle → save
     publishing thread  queue → batch → publish → ack
 
 The order on which the guarantee rests: a position is saved after the ack of everything before it,
@@ -32,7 +32,7 @@ from shipper.agent.scan_schedule import (
     ScanSchedule,
 )
 from shipper.agent.telemetry import Telemetry
-from shipper.agent.treatment import redactor_of
+from shipper.agent.treatment import Treatment
 from shipper.crashpoints import CrashPoint
 from shipper.deliver.batch import NO_FILE, OWN, QueuedBlock
 from shipper.deliver.deadletters import DeadLetters
@@ -96,7 +96,7 @@ class Pipeline:
         self.tailer = tailer_of(config, registry)
         self._scans = ScanSchedule(config, self.tailer, self.wake, clock)
         self._enricher = Enricher(record_context(config), own_formats(config))
-        self._redactor = redactor_of(config)
+        self._treatment = Treatment(config)
         self._dead_letters = DeadLetters(config.data_dir / data_folder.DEAD_LETTERS)
         requests = config.data_dir / data_folder.REQUESTS
         self.desk = Desk(requests, self.tailer, self._dedupe, self._dead_letters)
@@ -163,15 +163,13 @@ class Pipeline:
     def _process(self, block: Block) -> bool:
         """Enrich a block and put it; return False if it is not put yet."""
         crashpoints.reached(CrashPoint.READ)
-        events = self._enricher.enrich(block)
-        if self._redactor is not None:
-            events = self._redactor.redact(events)
-        read = receipt_of(block, events)
+        events, dropped = self._treatment.apply(self._enricher.enrich(block))
+        read = receipt_of(block, events, dropped)
         kept = self._drop_duplicates(block, events)
         if kept is None:
             self._is_unput = True  # stopping: it is read again at the next start
             return False
-        self._telemetry.count(block, events, len(events) - len(kept))
+        self._telemetry.count(block, events, len(events) - len(kept), len(dropped))
         crashpoints.reached(CrashPoint.ENRICHED)
         content = prepare(kept, self._output, block.read_at)
         size = len(block.data) if isinstance(kept, Spliced) else sum(map(len, kept.docs))
@@ -275,7 +273,7 @@ class Pipeline:
     def reconfigure(self, config: Config) -> None:
         """Continue with another config, except for its output."""
         self._config = config
-        self._redactor = redactor_of(config)
+        self._treatment = Treatment(config)
         self._enricher = Enricher(record_context(config), own_formats(config))
         self.tailer.set_inputs(
             inputs_of(config, self._checkpointer.registry.begun()),

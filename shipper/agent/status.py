@@ -89,6 +89,7 @@ class Counters:
     events: int = 0
     acked: int = 0
     duplicates: int = 0
+    dropped: int = 0
     tagged: int = 0
     wrapped: int = 0
     dead_letters: int = 0

@@ -43,11 +43,12 @@ class Telemetry:
         self._totals = 0, 0, 0  # of the files, when the status was written last
         self._dead_letters = 0  # in the file, at that time
 
-    def count(self, block: Block, events: AnyEvents, duplicates: int) -> None:
-        """Count a block that was read."""
+    def count(self, block: Block, events: AnyEvents, duplicates: int, dropped: int) -> None:
+        """Count a block that was read, with the events that processors left of it."""
         counters = self._counters
         counters.read_bytes += block.end - block.start
-        counters.events += len(events)
+        counters.events += len(events) + dropped
+        counters.dropped += dropped
         counters.tagged += events.tagged
         counters.duplicates += duplicates
 
@@ -77,6 +78,7 @@ class Telemetry:
             read_bytes=counters.read_bytes,
             read=counters.events,
             duplicates=counters.duplicates,
+            dropped=counters.dropped,
             tagged=counters.tagged,
             published=published.published,
             acked=published.acked,

@@ -1,4 +1,9 @@
-"""What is done to events between enrichment and delivery: secrets are taken out of them."""
+"""
+What is done to events between enrichment and delivery: processors, then redaction.
+
+In this order, as a processor may find what has to be redacted (a password in a text that it takes
+apart), and as its queries mean what the line says.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +12,43 @@ from typing import TYPE_CHECKING
 from shipper.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from shipper.config.main import Config
     from shipper.config.redact import RedactOptions
+    from shipper.processors.processors import Processors
     from shipper.redact.redactor import Redactor
+    from shipper.splice import AnyEvents
 
 LEAST_KEY = 16  # bytes
+NONE_DROPPED: Sequence[str] = ()
+
+
+class Treatment:
+    """The processors and the redaction of a config; raises ConfigError if one cannot work."""
+
+    def __init__(self, config: Config) -> None:
+        self._processors = processors_of(config)
+        self._redactor = redactor_of(config)
+
+    def apply(self, events: AnyEvents) -> tuple[AnyEvents, Sequence[str]]:
+        """Return the events as they are stored, and the ids of those that were dropped."""
+        dropped = NONE_DROPPED
+        if self._processors is not None:
+            events, dropped = self._processors.apply(events)
+        if self._redactor is not None:
+            events = self._redactor.redact(events)
+        return events, dropped
+
+
+def processors_of(config: Config) -> Processors | None:
+    """Return the processors of a config, None if it has none; raise ConfigError for a bad one."""
+    if not config.processors:
+        return None
+    from shipper.processors.processors import Processors  # noqa: PLC0415 -- with the query language
+
+    return Processors(config.processors)
 
 
 def redactor_of(config: Config) -> Redactor | None:

@@ -12,7 +12,7 @@ on its way.
 
 Numbers between the first and the last of a run that were never read are gaps: the application lost
 these records, or their file was gone before it could be read. They are not counted as losses of the
-shipper.
+shipper. What processors dropped is neither lost nor a gap: its numbers are known.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from typing import Final
 from shipper.audit.account import WINDOW, AcceptedNumbers, Account, by_run, merged, windows
 from shipper.audit.result import AuditResult, LostRange, NumberGap
 from shipper.enrich.origin import is_run
+from shipper.events import DROPPED
+from shipper.registry.receipts import is_dropped
 from shipper.registry.records import Receipt
 from shipper.store.api import Selection
 from shipper.store.origins import OriginRange, OriginStore
@@ -75,7 +77,8 @@ def examine(store: OriginStore, account: Account) -> AuditResult:
 
     """
     tally = _Tally(account.letters, _wrapped_ids(store), _by_stream(account.letters))
-    live, expired = _split(account.receipts, store.retained_after())
+    claims = [each for each in account.receipts if not is_dropped(each.stream)]
+    live, expired = _split(claims, store.retained_after())
     tally.expired = sum(each.count for each in expired)
     owed = [*_windows(account, live, expired)]
     for window, positions in zip(owed, store.positions([w.span for w in owed]), strict=True):
@@ -95,6 +98,7 @@ def examine(store: OriginStore, account: Account) -> AuditResult:
         doubled=tuple(tally.doubled),
         gaps=tuple(tally.gaps),
         expired=tally.expired,
+        dropped=_dropped(account),
         given_up_files=tuple(account.given_up),
     )
 
@@ -267,8 +271,31 @@ def _gaps(account: Account) -> Iterator[NumberGap]:
         last = max(each.last for each in receipts)
         unread = account.unread.get(run)
         known = numbers if unread is None else _Either(numbers, unread)
+        dropped = account.numbers.get(f"{run}{DROPPED}")
+        known = known if dropped is None else _Either(known, dropped)
         for start, end in _missing(known, first, last):
             yield NumberGap(run, start, end)
+
+
+def _dropped(account: Account) -> int:
+    """Count what processors dropped; a number of which another copy was kept is no such record."""
+    count = 0
+    spans: dict[str, list[tuple[int, int]]] = {}
+    for each in account.receipts:
+        if is_dropped(each.stream):
+            if is_run(each.stream.removesuffix(DROPPED)):
+                spans.setdefault(each.stream, []).append((each.first, each.last))
+            else:
+                count += each.count
+    for name, ranges in spans.items():
+        dropped, kept = account.numbers.get(name), account.numbers.get(name.removesuffix(DROPPED))
+        if dropped is None:
+            continue
+        for base, parts in windows(dropped.bases(), merged(ranges)):
+            found = _masked(dropped.window(base), base, parts, ())
+            also = kept.window(base) if kept is not None else NOTHING
+            count += (int.from_bytes(found) & ~int.from_bytes(also)).bit_count()
+    return count
 
 
 class _Either:

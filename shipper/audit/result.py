@@ -54,7 +54,8 @@ class AuditResult:
     What became of every record that was written and read, or can be.
 
     `doubled` are the `_id`s of records that are stored more than once; `expired` counts records
-    older than the retention of the store, which are not checked.
+    older than the retention of the store, which are not checked; `dropped` those that processors
+    dropped.
     """
 
     indexed: int
@@ -66,6 +67,7 @@ class AuditResult:
     doubled: tuple[str, ...]
     gaps: tuple[NumberGap, ...]
     expired: int = 0
+    dropped: int = 0
     given_up_files: tuple[DroppedBytes, ...] = ()
 
     @property
@@ -77,7 +79,7 @@ class AuditResult:
     def written(self) -> int:
         """Count all records to account for."""
         stored = self.indexed + self.wrapped + self.dead_letters
-        return stored + self.waiting + self.given_up + self.lost_count
+        return stored + self.waiting + self.given_up + self.dropped + self.lost_count
 
     @property
     def closes(self) -> bool:

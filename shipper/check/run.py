@@ -14,6 +14,7 @@ from shipper.check.inputs import check_inputs, check_links, check_overlaps
 from shipper.check.limits import check_clock, check_limits
 from shipper.check.logstash import check_logstash
 from shipper.check.machine import CheckContext, Machine, check_writable, context_of
+from shipper.check.treatment import check_treatment
 from shipper.config.alerts import AlertOptions
 from shipper.config.main import Config
 from shipper.config.outputs import (
@@ -62,6 +63,7 @@ CHECKS: tuple[Callable[[CheckContext], Iterator[Finding]], ...] = (
     check_links,
     check_overlaps,
     check_formats,
+    check_treatment,
     check_data_folder,
     check_holds,
     check_output,

@@ -1,10 +1,9 @@
 """
 What a new config changes in a running shipper.
 
-Applied live: `inputs`, `tail`, `delivery`, `service`, `host`, `health`, `redact`, `output` and
-`namespace`.
-Not applied live: `data_dir`, whose lock and registry the process holds, and `holds`. The other
-sections are for other commands.
+Applied live: `inputs`, `tail`, `delivery`, `service`, `host`, `health`, `processors`, `redact`,
+`output` and `namespace`. Not applied live: `data_dir`, whose lock and registry the process holds,
+and `holds`. The other sections are for other commands.
 """
 
 from __future__ import annotations

@@ -33,6 +33,7 @@ from shipper.config.options import (
     text_matching,
 )
 from shipper.config.outputs import OUTPUTS, SEARCHES, ElasticsearchOutput, Output
+from shipper.config.processors import STEP, StepOptions
 from shipper.config.redact import RedactOptions
 from shipper.config.reports import KpiOptions, ReportOptions
 
@@ -196,6 +197,11 @@ class Config:
         "HTTP endpoint for metrics and health checks.",
         default="{}",
         factory=MetricsOptions,
+    )
+    processors: tuple[StepOptions, ...] = option(
+        ListOf(STEP),
+        "What is done to records before they are redacted and stored, one after the other.",
+        default="[]",
     )
     redact: RedactOptions | None = optional(
         Section(RedactOptions),

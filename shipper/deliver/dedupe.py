@@ -18,6 +18,7 @@ import copy
 from typing import TYPE_CHECKING
 
 from shipper.enrich.origin import is_run
+from shipper.registry.receipts import is_dropped
 from shipper.registry.seen import Seen
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class Dedupe:
     def _filter_again(self, block: Block, events: AnyEvents) -> AnyEvents:
         """Return the events that are not stored and that this process has not sent again."""
         duplicates: dict[str, int] = {}
-        streams = dict(events.origins)
+        streams = {run: each for run, each in events.origins.items() if not is_dropped(run)}
         streams[block.stream] = _positions(block.stream, events, block.end)
         for stream, positions in streams.items():
             if positions:

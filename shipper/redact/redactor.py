@@ -24,7 +24,6 @@ from typing import Any, Final
 import msgspec
 import re2
 
-from shipper.events import Events
 from shipper.redact.detectors import ESCAPES, is_address
 from shipper.redact.rules import IP, REMOVE, RedactRule, RedactRules
 from shipper.redact.texts import Texts
@@ -92,9 +91,7 @@ class Redactor:
         docs = list(found)
         for index in chosen:
             docs[index] = self._document(events, index, docs[index])
-        return Events(
-            events.ids, docs, events.times, events.datasets, events.origins, events.tagged
-        )
+        return replace(events.events(), docs=docs)
 
     def _hinted(self, items: Sequence[bytes]) -> tuple[list[int], Sequence[bytes]]:
         """Return the indexes of what may hold a secret, and the items with clients replaced."""

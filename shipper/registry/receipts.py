@@ -5,6 +5,8 @@ A receipt says: bytes `start` to `end` of this file held so many records of this
 these two positions, and all of them were answered for by then. For records with a (run, seq) the
 stream is the run, and shipper/registry/seen.py has which numbers of the range were read. For
 foreign lines it is the stream of the file, and positions are the bytes at which lines begin.
+What processors dropped has receipts and numbers of its own, under the name of the run or stream
+with `DROPPED`: nothing of it is looked for in the store.
 
 The order: read → publish → ack → positions, numbers and receipts in one transaction of the
 registry. So a receipt may lag as positions do, and never leads. What follows the last receipt
@@ -19,11 +21,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from shipper.events import DROPPED
 from shipper.registry.records import Receipt
 from shipper.splice import Spliced
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from shipper.events import Block
     from shipper.splice import AnyEvents
@@ -53,9 +56,17 @@ class BlockReceipt:
     ranges: tuple[StreamRange, ...]
 
 
-def receipt_of(block: Block, events: AnyEvents) -> BlockReceipt | None:
+def is_dropped(stream: str) -> bool:
+    """Return whether this is the name of what processors dropped of a run or stream."""
+    return stream.endswith(DROPPED)
+
+
+def receipt_of(block: Block, events: AnyEvents, dropped: Sequence[str] = ()) -> BlockReceipt | None:
     """
     Return what a block holds; call it before duplicates are removed from the events.
+
+    `dropped` are the ids of the events that processors dropped; the foreign lines among them are
+    counted in a receipt of their own, which claims nothing of the store.
 
     None for a block without events, and for one that is read again: its receipts exist.
     """
@@ -67,6 +78,9 @@ def receipt_of(block: Block, events: AnyEvents) -> BlockReceipt | None:
     ]
     if not isinstance(events, Spliced):  # those are as `emit` writes them: no foreign line
         ranges += _foreign(block.stream, events.ids)
+    ranges += [
+        each._replace(stream=f"{each.stream}{DROPPED}") for each in _foreign(block.stream, dropped)
+    ]
     return (
         BlockReceipt(block.file, block.path, block.start, block.end, tuple(ranges))
         if ranges

@@ -4,7 +4,8 @@ The tables of the registry, each described once; its statements follow from the 
     files       one row per file: identity, fingerprints of its head and of the last bytes before
                 the acked offset, stream of its foreign lines, acked offset, forced split,
                 format it was taken for
-    seen        one row per chunk of numbers of a run (format: shipper/registry/seen.py)
+    seen        one row per chunk of numbers of a run (format: shipper/registry/seen.py); under its
+                name with `#dropped`, those that processors dropped
     streams     foreign stream → offset up to which the index is known to hold its lines
     retired     streams of files that were dropped: no other file may get such a name
     receipts    ranges of origins that were read and answered for (shipper/registry/receipts.py)

@@ -34,6 +34,7 @@ def audit_text(result: AuditResult, notes: Sequence[str], paint: Paint) -> list[
         (result.dead_letters, "dead letters"),
         (result.waiting, "waiting"),
         (result.given_up, "dropped on purpose"),
+        (result.dropped, "dropped by processors"),
     ]
     shown = [f"{count:,} {name}" for count, name in parts if count] or ["0 indexed once"]
     lost, doubled = f"{result.lost_count:,} lost", f"{len(result.doubled):,} doubled"

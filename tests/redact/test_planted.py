@@ -5,23 +5,19 @@ from __future__ import annotations
 import json
 import logging
 import re
-import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from shipper.agent.pipeline import Pipeline
-from shipper.config.main import Config, load
+from shipper.config.main import load
 from shipper.deliver.batch import Batch
-from shipper.deliver.output import WithoutCommits, open_output
+from shipper.deliver.output import WithoutCommits
 from shipper.events import Delivery, Events, Rejection
 from shipper.splice import Spliced
 from shipper.store.api import Selection
 from shipper.store.opening import store_of
-from shipper.times import Clock
+from tests.agent.shipping import ship
 from tests.enrich.enriching import RUN, TIME, line_of
 from tests.redact.redacting import card_of, iban_of
 
@@ -121,25 +117,6 @@ class RefusesAll(WithoutCommits):
         pass
 
 
-def ship(config: Config, opened: Callable[[Config], Any]) -> None:
-    """Ship all that is there, in this process."""
-    clock = Clock(lambda: int(time.time() * 1000))
-    pipeline = Pipeline(config, clock, opened)
-    thread = threading.Thread(target=pipeline.publisher.run)
-    thread.start()
-    deadline = time.monotonic() + 100
-    try:
-        while pipeline.turn() or pipeline.end_events() or not pipeline.is_acked():
-            pipeline.raise_failure()
-            pipeline.settle()
-            assert time.monotonic() < deadline
-        pipeline.settle(at_once=True)
-    finally:
-        pipeline.publisher.drain()
-        thread.join(30)
-        pipeline.close()
-
-
 def leaks(folder: Path) -> Iterator[str]:
     """Yield what is in the files of a folder; a hold is the log itself."""
     for path in folder.rglob("*"):
@@ -159,7 +136,7 @@ def test_no_secret_is_stored(folder: Path, caplog: pytest.LogCaptureFixture) -> 
     caplog.set_level(logging.DEBUG)
     config = load(folder / "shipper.yml")
 
-    ship(config, open_output)
+    ship(config)
 
     store = store_of(config)
     try:
