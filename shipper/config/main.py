@@ -17,6 +17,7 @@ from shipper.config.addresses import HOST_AND_PORT, is_loopback
 from shipper.config.alerts import AlertOptions
 from shipper.config.health import MOST_TARGETS, HealthTargetOptions
 from shipper.config.inputs import HoldsOptions, InputOptions, TailOptions
+from shipper.config.kibana import KibanaServer
 from shipper.config.options import (
     PATH,
     SECONDS,
@@ -219,6 +220,10 @@ class Config:
         "Where `shipper search`, `shipper report` and alerts query, if not the output itself. "
         "Needed with `output.logstash`; with `output.elasticsearch` use it to query as another "
         "user.",
+    )
+    kibana: KibanaServer | None = optional(
+        Section(KibanaServer),
+        "Where records are looked at: for links, and for `shipper setup --kibana`.",
     )
     alerts: AlertOptions = option(
         Section(AlertOptions), "The alert job.", default="{}", factory=AlertOptions

@@ -16,9 +16,7 @@ import logging
 import socket
 import ssl
 from abc import ABC, abstractmethod
-from base64 import b64encode
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from urllib.parse import urlsplit
 
@@ -26,6 +24,7 @@ import msgspec
 
 from shipper.config.outputs import ElasticsearchOutput, TlsOptions
 from shipper.errors import ShipperError
+from shipper.net.login import login_of
 
 try:
     from elastic_transport import (
@@ -100,7 +99,7 @@ class _Nodes(ABC, Generic[Client]):
 
     def __init__(self, output: ElasticsearchOutput) -> None:
         self._output = output
-        self._login = _login(output)
+        self._login = login_of(output, OPTIONS)
         self._client = self._connect(output, self._login)
 
     @abstractmethod
@@ -143,7 +142,7 @@ class _Nodes(ABC, Generic[Client]):
         """Read the files again; return whether the credentials have changed."""
         before = self._login
         try:
-            login = _login(self._output)
+            login = login_of(self._output, OPTIONS)
             client = self._connect(self._output, login)
         except ShipperError:
             return False  # being written, or gone: the first failure is the one to report
@@ -351,31 +350,6 @@ def _context(tls: TlsOptions) -> ssl.SSLContext:
         reason = error.strerror or "not PEM"
         raise ShipperError(f"cannot use {paths}: {reason}", f"see {OPTIONS}.tls") from error
     return context
-
-
-def _login(output: ElasticsearchOutput) -> str:
-    """Return the value of the authorization header; empty for none."""
-    if output.api_key_file is not None:
-        key = _secret(output.api_key_file)
-        if not key.isascii():
-            raise ShipperError(f"{output.api_key_file} holds no API key", f"see {OPTIONS}")
-        return f"ApiKey {key}"
-    if output.password_file is not None:
-        pair = f"{output.username}:{_secret(output.password_file)}"
-        return f"Basic {b64encode(pair.encode()).decode()}"
-    return ""
-
-
-def _secret(path: Path) -> str:
-    """Return the secret in a file, which is one line."""
-    try:
-        secret = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise ShipperError(f"cannot read {path}: {reason}", f"see {OPTIONS}") from None
-    if not secret or not secret.isprintable():
-        raise ShipperError(f"{path} does not hold one line with the secret", f"see {OPTIONS}")
-    return secret
 
 
 def _reason_of(cause: BaseException) -> tuple[str, str] | None:

@@ -99,7 +99,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    do_GET = do_POST = do_PUT = _any  # noqa: N815 -- names of the library
+    do_GET = do_POST = do_PUT = do_DELETE = _any  # noqa: N815 -- names of the library
 
     def log_message(self, *_: object) -> None:
         pass

@@ -1,0 +1,318 @@
+"""`shipper setup --kibana`: everything is there after it, twice as well as once, and no more."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import shutil
+import ssl
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from click.testing import CliRunner
+
+from shipper.cli import main
+from shipper.config.kibana import KibanaServer
+from shipper.kibana.client import KibanaClient, KibanaError
+from shipper.kibana.dashboards.all import DASHBOARDS
+from shipper.kibana.place import KibanaPlace
+from shipper.kibana.sessions import SESSIONS
+from shipper.kibana.setup import KibanaState, remove_from_kibana, set_up_kibana
+from tests.kibana.facts import faults
+from tests.servers.kibana_scripted import KEY, READ_ONLY, ScriptedKibana, scripted_kibana
+from tests.servers.posts import Cut, Says
+
+ROOT = Path(__file__).parents[2]
+ALL = len(DASHBOARDS) + len(SESSIONS) + 1
+CONFIG = """\
+service: {{name: app}}
+inputs: [{{paths: [logs/*.log]}}]
+output: {{embedded: {{}}}}
+kibana: {{url: "{url}", api_key_file: "{key}"{more}}}
+"""
+
+
+@pytest.fixture
+def kibana() -> Iterator[ScriptedKibana]:
+    with scripted_kibana(faults) as server:
+        yield server
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> Path:
+    path = tmp_path / "key"
+    path.write_text(KEY)
+    return path
+
+
+def client_of(kibana: ScriptedKibana, key: Path, space: str = "") -> KibanaClient:
+    server = KibanaServer(url=kibana.url, api_key_file=key, request_seconds=20)
+    return KibanaClient(server, KibanaPlace(kibana.url, space), pause=lambda _: None)
+
+
+def states(client: KibanaClient, *, dry_run: bool = False) -> dict[str, KibanaState]:
+    return {step.name: step.state for step in set_up_kibana(client, dry_run=dry_run)}
+
+
+def run(tmp_path: Path, kibana: ScriptedKibana, *arguments: str, more: str = "") -> tuple[int, str]:
+    config = tmp_path / "shipper.yml"
+    config.write_text(CONFIG.format(url=kibana.url, key=tmp_path / "key", more=more))
+    result = CliRunner().invoke(main, ["setup", "--config", str(config), *arguments])
+    return result.exit_code, result.output
+
+
+def test_twice_is_once(tmp_path: Path, kibana: ScriptedKibana, key: Path) -> None:
+    """A dry run writes nothing; the first setup installs all, the second changes nothing."""
+    assert key.exists()
+    code, output = run(tmp_path, kibana, "--kibana", "--dry-run")
+    assert code == 1
+    assert output.count("is missing") == ALL
+    assert kibana.writes() == []
+
+    code, output = run(tmp_path, kibana, "--kibana", kibana.url)
+    assert (code, output.count(": installed")) == (0, ALL)
+    written = len(kibana.writes())
+    assert len(kibana.dashboards) == len(DASHBOARDS)
+    assert {*kibana.views} == {"logs-orchestrator"}
+    assert len(kibana.saved) == len(SESSIONS)
+
+    code, output = run(tmp_path, kibana, "--kibana")
+    assert (code, output.count("is up to date")) == (0, ALL)
+    assert len(kibana.writes()) == written
+    assert run(tmp_path, kibana, "--kibana", "--dry-run")[0] == 0
+    absent = ("404 GET", "400 POST /api/saved_objects/_export")
+    assert all(each.startswith(absent) for each in kibana.refused)  # questions for what is new
+
+
+def test_a_space_has_objects_of_its_own(kibana: ScriptedKibana, key: Path) -> None:
+    """The same dashboards go into a second space under other ids, and leave the first alone."""
+    assert {*states(client_of(kibana, key)).values()} == {KibanaState.NEW}
+    before = copy.deepcopy(kibana.dashboards)
+
+    assert {*states(client_of(kibana, key, "ops")).values()} == {KibanaState.NEW}
+
+    assert {key: kibana.dashboards[key] for key in before} == before
+    assert kibana.dashboards["shipper-errors-ops"][0] == "ops"
+    assert kibana.views["logs-orchestrator-ops"][0] == "ops"
+    assert {*states(client_of(kibana, key, "ops")).values()} == {KibanaState.SAME}
+
+
+def test_a_space_that_is_not_there(tmp_path: Path, kibana: ScriptedKibana, key: Path) -> None:
+    """It is said, and nothing is written."""
+    assert key.exists()
+    code, output = run(tmp_path, kibana, "--kibana", "--space", "nowhere")
+
+    assert code == 2
+    assert "no space nowhere" in output
+    assert kibana.writes() == []
+
+
+@pytest.mark.parametrize("change", ["moved", "renamed", "added", "another version"])
+def test_what_was_changed_is_put_back(kibana: ScriptedKibana, key: Path, change: str) -> None:
+    """Who moves, renames or adds a panel in Kibana has it put back; the rest is not written."""
+    client = client_of(kibana, key)
+    assert states(client)
+    name = "dashboard shipper-errors"
+    body = kibana.dashboards["shipper-errors"][1]
+    ours = copy.deepcopy(body)
+    panel = body["panels"][2]
+    if change == "moved":
+        panel["grid"]["x"] += 1
+    elif change == "renamed":
+        panel["config"]["title"] = "Mine"
+    elif change == "added":
+        body["panels"].append(copy.deepcopy(panel) | {"id": "mine"})
+        body["panels"][-1]["grid"]["y"] += 100
+    else:
+        body["description"] = "Where errors come from [0123456789ab]"
+    before = len(kibana.writes())
+
+    found = states(client)
+
+    assert [each for each, state in found.items() if state is not KibanaState.SAME] == [name]
+    assert found[name] is KibanaState.CHANGED
+    assert kibana.dashboards["shipper-errors"][1] == ours
+    assert kibana.writes()[before:] == ["PUT /api/dashboards/shipper-errors"]
+
+
+def test_a_data_view_of_an_older_version_is_updated(kibana: ScriptedKibana, key: Path) -> None:
+    """What was imported by hand before keeps its id, and gets fields, formats and labels."""
+    old = {"id": "logs-orchestrator", "title": "logs-orchestrator.*-*", "runtimeFieldMap": {}}
+    kibana.views["logs-orchestrator"] = (
+        "default",
+        {**old, "name": "Orchestrator logs", "timeFieldName": "@timestamp"},
+    )
+    client = client_of(kibana, key)
+
+    assert states(client)["data view logs-orchestrator"] is KibanaState.CHANGED
+
+    view = kibana.views["logs-orchestrator"][1]
+    assert view["runtimeFieldMap"]["extra.queue_depth"] == {"type": "double"}
+    assert view["fieldAttrs"]["duration_ms"]["customLabel"] == "Response time"
+    assert states(client)["data view logs-orchestrator"] is KibanaState.SAME
+
+
+def test_the_data_view_of_somebody_else_stays(kibana: ScriptedKibana, key: Path) -> None:
+    """One of the same name is not replaced: its owner's dashboards would be empty."""
+    theirs = {"id": "theirs", "title": "x-*", "name": "Orchestrator logs", "runtimeFieldMap": {}}
+    kibana.views["theirs"] = ("default", theirs)
+
+    with pytest.raises(KibanaError, match="Duplicate data view"):
+        states(client_of(kibana, key))
+
+    assert kibana.views == {"theirs": ("default", theirs)}
+
+
+def test_remove_takes_all_of_it_and_no_more(
+    tmp_path: Path, kibana: ScriptedKibana, key: Path
+) -> None:
+    """What setup has installed goes; what others made stays; a second time there is nothing."""
+    assert {*states(client_of(kibana, key)).values()} == {KibanaState.NEW}
+    kibana.dashboards["mine"] = ("default", {"title": "mine"})
+    code, output = run(tmp_path, kibana, "--kibana", "--remove", "--dry-run")
+    assert (code, output.count("would be removed")) == (1, ALL)
+
+    code, output = run(tmp_path, kibana, "--kibana", "--remove")
+
+    assert (code, output.count(": removed")) == (0, ALL)
+    assert output.splitlines()[-1].startswith("data view")
+    assert ({*kibana.dashboards}, kibana.views, kibana.saved) == ({"mine"}, {}, {})
+    again = {step.state for step in remove_from_kibana(client_of(kibana, key))}
+    assert again == {KibanaState.ABSENT}
+
+
+def test_what_passes_is_waited_for(kibana: ScriptedKibana, key: Path) -> None:
+    """Too many requests, a proxy without Kibana and a connection that breaks are tried again."""
+    waited: list[float] = []
+    server = KibanaServer(url=kibana.url, api_key_file=key)
+    client = KibanaClient(server, KibanaPlace(kibana.url), pause=waited.append)
+    kibana.posts.script = [Says(429, {}, {"retry-after": "7"}), Says(502, b"<html>"), Cut()]
+
+    assert {*states(client).values()} == {KibanaState.NEW}
+    assert waited[0] == 7
+    assert len(waited) == 3
+    assert len(kibana.dashboards) == len(DASHBOARDS)
+
+
+def test_what_does_not_pass_is_said(tmp_path: Path, kibana: ScriptedKibana, key: Path) -> None:
+    """Wrong or weak logins, an old Kibana and one that is not there: the reason, and what to do."""
+    for told, code, *said in (
+        (READ_ONLY, 3, "403", "logs-orchestrator-kibana"),
+        ("wrong", 3, "401", "kibana.api_key_file"),
+    ):
+        key.write_text(told)
+        found, output = run(tmp_path, kibana, "--kibana")
+        assert found == code
+        assert all(each in output for each in said), output
+        assert told not in output
+    key.write_text(KEY)
+    kibana.version = "9.3.4"
+    code, output = run(tmp_path, kibana, "--kibana")
+    assert code == 2
+    assert "9.3.4 has no API for dashboards" in output
+    assert kibana.dashboards == {}
+    with pytest.raises(KibanaError, match="refuses connections"):
+        states(
+            KibanaClient(
+                KibanaServer(url="http://127.0.0.1:1"),
+                KibanaPlace("http://127.0.0.1:1"),
+                pause=lambda _: None,
+            )
+        )
+
+
+def test_what_kibana_drops_is_an_error(kibana: ScriptedKibana, key: Path) -> None:
+    """Kibana takes a body and drops a panel of it: a warning in what is read back."""
+    kibana.warnings = [{"type": "dropped_panel", "message": "unknown type"}]
+
+    with pytest.raises(KibanaError, match="dropped_panel"):
+        states(client_of(kibana, key))
+
+
+def test_an_id_of_another_space(kibana: ScriptedKibana, key: Path) -> None:
+    """Ids are those of all spaces: it is said that one belongs to another."""
+    kibana.dashboards["shipper-overview"] = ("ops", {"title": "theirs"})
+
+    with pytest.raises(KibanaError, match="already exists") as refused:
+        states(client_of(kibana, key))
+
+    assert "--space" in refused.value.remedy
+    assert kibana.dashboards["shipper-overview"][1] == {"title": "theirs"}
+
+
+def test_a_login_goes_nowhere_else(kibana: ScriptedKibana, key: Path) -> None:
+    """A redirect is not followed, and a certificate that nobody vouches for gets no key."""
+    kibana.posts.script = [Says(302, b"", {"location": f"{kibana.url}/login"})]
+    with pytest.raises(KibanaError, match="302"):
+        states(client_of(kibana, key))
+    assert len(kibana.posts.posted) == 1
+
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    with scripted_kibana(faults, context) as other:
+        with pytest.raises(KibanaError, match="not trusted"):
+            states(client_of(other, key))
+        assert other.posts.posted == []
+
+
+def test_options_that_need_each_other(tmp_path: Path, kibana: ScriptedKibana, key: Path) -> None:
+    """Options of Kibana alone, an address with a password or with a space in it are refused."""
+    assert key.exists()
+    assert "add --kibana" in run(tmp_path, kibana, "--remove")[1]
+    assert "add --kibana" in run(tmp_path, kibana, "--space", "ops")[1]
+    for url in ("https://user:secret@kibana:5601", "ftp://kibana", "https://kibana/s/ops"):
+        code, output = run(tmp_path, kibana, "--kibana", url)
+        assert code == 2
+        assert "secret" not in output
+    assert kibana.posts.posted == []
+
+
+def test_the_import_without_our_command(kibana: ScriptedKibana, tmp_path: Path) -> None:
+    """kibana/import.sh fills a bare Kibana; `setup` then finds everything up to date."""
+    if shutil.which("curl") is None:
+        pytest.fail("curl is missing: apt install curl")
+    environment = {"PATH": os.environ["PATH"], "KIBANA_API_KEY": KEY}
+
+    for _ in range(2):
+        done = subprocess.run(
+            ["bash", ROOT / "kibana/import.sh", kibana.url],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+    (view,) = [each for id_, (_, each) in kibana.saved.items() if id_.startswith("index-pattern")]
+    kibana.views["logs-orchestrator"] = ("default", view_of(view))
+    key = tmp_path / "key"
+    key.write_text(KEY)
+
+    assert {*states(client_of(kibana, key)).values()} == {KibanaState.SAME}
+
+    denied = subprocess.run(
+        ["bash", ROOT / "kibana/import.sh", kibana.url],
+        env={"PATH": os.environ["PATH"], "KIBANA_USER": "nobody", "KIBANA_PASSWORD": "secret"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert denied.returncode == 1
+    assert "unable to authenticate" in denied.stderr
+    assert "secret" not in denied.stderr
+
+
+def view_of(saved: Any) -> Any:
+    """Return an imported data view as the API of data views shows it."""
+    attributes = saved["attributes"]
+    maps = {"fieldFormats": "fieldFormatMap", "fieldAttrs": "fieldAttrs"}
+    maps["runtimeFieldMap"] = "runtimeFieldMap"
+    shown = {name: json.loads(attributes[other]) for name, other in maps.items()}
+    return {**{each: attributes[each] for each in ("name", "title", "timeFieldName")}, **shown}
