@@ -62,7 +62,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # One way to a server: `check` has to find what stops `deliver`, and in the same words.
     "net": {"config", "errors"},
     "registry": SEAMS,
-    "tail": {*SEAMS, "registry"},
+    "tail": {*SEAMS, "formats.continuing", "registry"},
     "enrich": {*SEAMS, "formats"},
     "redact": SEAMS,
     "processors": {*SEAMS, "config.processors", "store.query", "store.untyped"},

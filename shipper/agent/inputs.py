@@ -11,12 +11,13 @@ from shipper.config.inputs import MultilineOptions
 from shipper.events import Source
 from shipper.formats.blocks import expand
 from shipper.formats.detect import HEAD_BYTES, recognize
-from shipper.formats.table import AUTO, EMIT, FORMATS, JSON, TEXT_NAME
+from shipper.formats.table import AUTO, CONTAINERS, DOCKER_NAME, EMIT, FORMATS, JSON, TEXT_NAME
 from shipper.process import data_folder
+from shipper.tail.containers import ContainerLines
 from shipper.tail.discovery import Patterns
 from shipper.tail.harvester import Cutting, Guess
 from shipper.tail.inputs import ALL_COMPRESSED, InputFiles
-from shipper.tail.multiline import Multiline
+from shipper.tail.multiline import LineJoiner, Multiline
 
 if TYPE_CHECKING:
     from shipper.config.inputs import InputOptions
@@ -78,9 +79,14 @@ def cutting_of(source: InputOptions, number: int) -> Cutting:
     return replace(cuttings[TEXT_NAME], guess=Guess(recognize, HEAD_BYTES, cuttings))
 
 
-def _multiline(source: InputOptions, name: str) -> Multiline | None:
+def _multiline(source: InputOptions, name: str) -> LineJoiner | None:
     """Return how lines are joined: as the input says, or as the format needs it."""
     first_line, follows, options = None, None, source.multiline
+    if name in CONTAINERS:
+        options = options or _JOINED
+        most = min(options.max_bytes, source.max_line_bytes)
+        is_docker = name == DOCKER_NAME
+        return ContainerLines(is_docker, options.max_lines, most, options.quiet_seconds)
     if options is not None:
         first_line = options.first_line
     else:

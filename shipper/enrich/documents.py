@@ -24,10 +24,10 @@ MOST_TAILS = 256  # of a block: datasets and kinds of errors are few
 class BlockDocuments:
     """Adds the documents of a block to `events`, in the order of its lines."""
 
-    def __init__(self, context: RecordContext, block: Block) -> None:
+    def __init__(self, context: RecordContext, block: Block, dataset: str = "") -> None:
         self.events = Events()
         self._block = block
-        self._source = block.source
+        self._dataset = dataset  # of odd lines, where it is not for the record to say
         self._context = context
         self._created = iso(block.read_at)
         self._tails: dict[Classification, bytes] = {}
@@ -40,8 +40,8 @@ class BlockDocuments:
     def add(self, repaired: RepairedRecord, offset: int) -> None:
         """Add the record that was made of an odd line."""
         classification = classify(repaired.traits)
-        if self._source.dataset:
-            classification = replace(classification, dataset=self._source.dataset)
+        if self._dataset:
+            classification = replace(classification, dataset=self._dataset)
         fields = repaired.fields
         self.events.tagged += "tags" in fields
         if self._extra:

@@ -24,17 +24,19 @@ import msgspec
 from shipper.enrich import odd
 from shipper.enrich.classify import Traits, classify
 from shipper.enrich.clock import are_canonical
+from shipper.enrich.containers import ContainerReader
 from shipper.enrich.context import RecordContext as RecordContext  # noqa: PLC0414 -- part of its interface
 from shipper.enrich.context import context_of
 from shipper.enrich.documents import BlockDocuments
 from shipper.enrich.foreign import JsonReader
+from shipper.enrich.logfmt import LogfmtReader
 from shipper.enrich.origin import is_run
 from shipper.enrich.patterned import FormatReader, LineReader
 from shipper.enrich.record import Record
 from shipper.events import Block, Events, Source
 from shipper.fields import level_of
 from shipper.formats.definition import LogFormat
-from shipper.formats.table import FORMATS, JSON
+from shipper.formats.table import CONTAINERS, FORMATS, JSON, LOGFMT_NAME
 from shipper.splice import (
     AROUND_BODY,
     AnyEvents,
@@ -70,7 +72,7 @@ class Enricher:
         self._context = context
         self._formats = {**FORMATS, **own_formats}
         self._contexts: dict[tuple[Source, str], RecordContext] = {}
-        self._readers: dict[Source, LineReader | None] = {}
+        self._readers: dict[Source, LineReader | ContainerReader | None] = {}
         self._decoder = msgspec.json.Decoder(Record)
         self._runs: set[str] = set()
         self._parts = _Parts(context)
@@ -93,7 +95,10 @@ class Enricher:
             if len(self._contexts) >= CONTEXTS_REMEMBERED:
                 self._contexts.clear()
             context = self._contexts[key] = self._context.of(*key)
-        return _Work(context, block, self._runs, self._parts)
+        dataset = block.source.dataset
+        if not dataset and block.source.format in self._formats:
+            dataset = self._formats[block.source.format].layouts[-1].dataset
+        return _Work(context, block, dataset, self._runs, self._parts)
 
     def _enrich(self, block: Block) -> AnyEvents:
         work = self._work(block)
@@ -101,7 +106,10 @@ class Enricher:
         reader = self._readers[source] if source in self._readers else self._reader_of(source)
         if reader is not None:
             for line in _lines(block):
-                work.read(line, reader)
+                if isinstance(reader, ContainerReader):
+                    work.read_container(line, reader)
+                else:
+                    work.read(line, reader)
             return work.events
         events = self._whole(block, work)
         if events is not None:
@@ -110,11 +118,15 @@ class Enricher:
             self._line(line, block, work)
         return work.events
 
-    def _reader_of(self, source: Source) -> LineReader | None:
+    def _reader_of(self, source: Source) -> LineReader | ContainerReader | None:
         """Return what reads the lines of a format; None for those of emit."""
-        reader: LineReader | None = None
+        reader: LineReader | ContainerReader | None = None
         if source.format == JSON:
             reader = JsonReader(source.dataset)
+        elif source.format == LOGFMT_NAME:
+            reader = LogfmtReader(JsonReader(source.dataset))
+        elif source.format in CONTAINERS:
+            reader = ContainerReader(source.format, source.zone, source.dataset)
         elif source.format in self._formats:
             reader = FormatReader(self._formats[source.format], source.zone, source.dataset)
         return self._readers.setdefault(source, reader)
@@ -235,8 +247,15 @@ def _lines(block: Block) -> list[bytes]:
 class _Work:
     """One block on its way: the events so far, the offset of the next line."""
 
-    def __init__(self, context: RecordContext, block: Block, runs: set[str], parts: _Parts) -> None:
-        self._documents = BlockDocuments(context, block)
+    def __init__(
+        self,
+        context: RecordContext,
+        block: Block,
+        dataset: str,
+        runs: set[str],
+        parts: _Parts,
+    ) -> None:
+        self._documents = BlockDocuments(context, block, dataset)
         self._block = block
         self._runs = runs
         self._offset = block.start
@@ -305,6 +324,21 @@ class _Work:
         else:
             self._documents.put(found, self._offset)
             self._offset += len(line) + 1
+
+    def read_container(self, event: bytes, reader: ContainerReader) -> None:
+        """Add what a container wrote in lines that were cut from the file together."""
+        block = self._block
+        if len(event) > block.limit or block.cut:
+            self.repair(event, block.limit, misfit="no_match")
+            return
+        begin = self._offset
+        for start, found in reader.read_all(event, block.read_at):
+            self._offset = begin + start
+            if isinstance(found, bytes):
+                self.repair(found, block.limit, misfit="no_match")
+            else:
+                self._documents.put(found, self._offset)
+        self._offset = begin + len(event) + 1
 
     def repair(self, line: bytes, limit: int, misfit: str = "not_json") -> None:
         """

@@ -74,11 +74,14 @@ class JsonReader:
         colons = line.count(b'":')
         if colons != len(record) and colons != keys_of(record):
             return None  # a key may be there twice
+        is_deep = line.count(b"{") + line.count(b"[") > _SHALLOW and depth_of(record) > MAX_DEPTH
+        return None if is_deep else self.read_record(record, read_at)
+
+    def read_record(self, record: dict[str, Any], read_at: int) -> ReadLine | None:
+        """Return what a record says, which is taken apart; None if it needs a closer look."""
         names = tuple(record)
         plan = self._plans[names] if names in self._plans else self._plan_of(names)
-        if plan is None:
-            return None
-        return self._sorted(record, plan, line, read_at)
+        return None if plan is None else self._sorted(record, plan, read_at)
 
     def _plan_of(self, names: tuple[str, ...]) -> _Plan | None:
         if len(self._plans) >= REMEMBERED:
@@ -87,7 +90,7 @@ class JsonReader:
         return self._plans[names]
 
     def _sorted(  # noqa: C901 -- one step after the other
-        self, extra: dict[str, Any], plan: _Plan, line: bytes, read_at: int
+        self, extra: dict[str, Any], plan: _Plan, read_at: int
     ) -> ReadLine | None:
         """Take the fields out of a record; what is left is `extra`."""
         fields: dict[str, Any] = {}
@@ -108,8 +111,6 @@ class JsonReader:
             _take_objects(plan.objects, fields, extra)
         others = [key for key, value in extra.items() if type(value) not in _PLAIN]
         if others:
-            if line.count(b"{") + line.count(b"[") > _SHALLOW and depth_of(extra) >= MAX_DEPTH:
-                return None
             _make_indexable(others, extra)
         for key, name in plan.traces:
             if key in extra:

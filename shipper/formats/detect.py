@@ -13,7 +13,7 @@ from typing import NamedTuple
 from shipper.formats.blocks import expand
 from shipper.formats.definition import LogFormat
 from shipper.formats.matching import compile_own, compile_ready
-from shipper.formats.table import EMIT, FORMATS, JSON, TEXT_NAME
+from shipper.formats.table import DOCKER_NAME, EMIT, FORMATS, JSON, TEXT_NAME
 
 HEAD_BYTES = 1 << 16  # of a file that are looked at
 MOST_LINES = 100
@@ -42,6 +42,8 @@ def recognize(head: bytes, path: str) -> str:
     lines = [line for line in whole.splitlines() if line.strip(b"\0 \t\r")][:MOST_LINES]
     if not lines:
         return ""
+    if sum(map(_is_docker, lines)) >= LEAST_SHARE * len(lines):
+        return DOCKER_NAME
     objects = sum(line.startswith(b"{") and line.rstrip().endswith(b"}") for line in lines)
     if objects >= LEAST_SHARE * len(lines):
         return EMIT if sum(map(_is_emit, lines)) * 2 >= objects else JSON
@@ -72,6 +74,10 @@ def fit_of(log_format: LogFormat, lines: list[str]) -> Fit:
         elif not line.startswith("{") and not (first and matched and first.match(line) is None):
             misfits += 1
     return Fit(matched, misfits)
+
+
+def _is_docker(line: bytes) -> bool:
+    return line.startswith(b'{"log":"') and b'"stream":"' in line
 
 
 def _is_emit(line: bytes) -> bool:

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from shipper.registry.records import FileRecord
     from shipper.tail.content import Content
     from shipper.tail.discovery import FoundFile
-    from shipper.tail.multiline import Multiline
+    from shipper.tail.multiline import LineJoiner
 
 SETTLE_SECONDS = 5.0  # a writer that still has a rotated file open has come back by then
 
@@ -70,7 +70,7 @@ class Cutting:
     """
 
     max_line_bytes: int
-    multiline: Multiline | None = None
+    multiline: LineJoiner | None = None
     source: Source = ANY_SOURCE
     guess: Guess | None = None
 
@@ -269,7 +269,7 @@ class Harvester:
         ends = (self.split_saved, self.record.again, *skips)
         return min((end for end in ends if end > self.position), default=0)
 
-    def _whole_events(self, multiline: Multiline, data: bytes, whole: int, now: float) -> int:
+    def _whole_events(self, multiline: LineJoiner, data: bytes, whole: int, now: float) -> int:
         """Return where the last event ends that cannot go on; 0 if there is none."""
         starts, is_complete = multiline.split(data[:whole])
         half = len(data) - whole  # of a line that is still written; too long, it begins an event

@@ -11,18 +11,26 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Protocol
 
-# What goes on, if nothing else is said: what is indented or blank, and the lines of a traceback of
-# Python or Java that are not.
-CONTINUES = re.compile(
-    rb"[ \t]"
-    rb"|\r?\Z"
-    rb"|Traceback \(most recent call last\):"
-    rb"|During handling of the above exception, another exception occurred:"
-    rb"|The above exception was the direct cause of the following exception:"
-    rb"|Caused by: "
-    rb"|(?:[A-Za-z_][\w$]*\.)*[A-Za-z_]\w*(?:Error|Exception|Warning|Interrupt|Exit|Group)(?::|\r?\Z)"
-)
+from shipper.formats.continuing import CONTINUING
+
+CONTINUES = re.compile(CONTINUING.encode())
+
+
+class LineJoiner(Protocol):
+    """What finds the lines that belong together; both limits cut by what is in the file."""
+
+    @property
+    def max_bytes(self) -> int:
+        """At most so many bytes are joined."""
+
+    @property
+    def quiet_seconds(self) -> float:
+        """An event that has not gone on for so long is over."""
+
+    def split(self, data: bytes) -> tuple[list[int], bool]:
+        """Return the offsets at which events begin, and whether the last one is complete."""
 
 
 @dataclass(frozen=True, slots=True)
