@@ -27,7 +27,8 @@ NGINX = LogFormat(
             r"(?P<pid>[0-9]+)#(?P<tid>[0-9]+): (?:\*(?P<connection>[0-9]+) )?"
             r"(?P<message>[^,]*(?:,(?! client: )[^,]*)*)"
             r"(?:, client: (?P<client_ip>[^,]+))?(?:, server: (?P<server>[^,]*))?"
-            r'(?:, request: "(?P<method>[A-Z]+) (?P<path>[^ "?]*)[^"]*")?(?:, (?P<more>.*))?',
+            r'(?:, request: "(?P<method>[A-Z]+) (?P<path>[^ "?]*)[^"]*(?:"(?!, |$)[^"]*)*")?'
+            r"(?:, (?P<more>.*))?",
             category="web",
             numbers=frozenset({"pid", "tid", "connection"}),
         ),
