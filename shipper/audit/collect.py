@@ -3,14 +3,15 @@ Collects what an audit goes by: the registry, the dead letters, and what is stil
 
 In this order, so that nothing is missed while the shipper works: dead letters (one that is sent
 again meanwhile is found in the store), the registry as of one moment, the files, which only grow.
-The store is searched after that.
+The store is searched after that. A file that is renamed between its listing and its opening is
+listed again: the one that has its name by now is another.
 """
 
 from __future__ import annotations
 
 import os
 from collections import defaultdict
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -19,6 +20,7 @@ from shipper.deliver.deadletters import DeadLetters
 from shipper.enrich.origin import is_run, is_seq
 from shipper.files import open_regular
 from shipper.process import data_folder
+from shipper.registry.identity import FileIdentity, identity
 from shipper.registry.seen import SIZE, RunNumbers
 from shipper.registry.snapshot import read_snapshot
 from shipper.tail.content import GZIP, data_from
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from shipper.registry.records import FileRecord, Receipt
 
 LINE_BYTES = 1 << 20  # of a line, where a record is looked for
+LISTINGS = 5  # of files that are renamed meanwhile
 MOST_CHUNKS = 200_000  # of numbers that wait in files: some 100 MB at worst
 CHUNKS = WINDOW // SIZE  # of the registry, in a window of the audit
 
@@ -64,7 +67,7 @@ def take_account(config: Config, since: int) -> Account:
     for row in registry.seen:
         numbers[row.run].restore(row.low, row.chunk, row.data)
     unread = _Unread(numbers, registry.receipts)
-    waiting = [unread.read(*each) for each in _unread_files(config, registry.files)]
+    waiting = _waiting(config, registry.files, unread)
     return Account(
         receipts=registry.receipts,
         numbers=dict(numbers),
@@ -78,16 +81,42 @@ def take_account(config: Config, since: int) -> Account:
     )
 
 
-def _unread_files(config: Config, records: list[FileRecord]) -> Iterator[tuple[str, str, int]]:
-    """Yield (name, path to open, offset) of every file that may have lines that wait."""
+class _UnreadFile(NamedTuple):
+    """A file that may have lines that wait: its name, the paths to open it by, where they begin."""
+
+    shown: str
+    paths: list[str]
+    file: FileIdentity
+    offset: int
+
+
+def _waiting(config: Config, records: list[FileRecord], unread: _Unread) -> list[UnreadLines]:
+    """Return what waits in each file; those that are renamed meanwhile are looked for again."""
+    found: dict[FileIdentity, UnreadLines] = {}
+    for _ in range(LISTINGS):
+        were_renamed = False
+        for each in _unread_files(config, records):
+            if each.file not in found:
+                lines = unread.read(each)
+                if lines is not None:
+                    found[each.file] = lines
+                were_renamed = were_renamed or lines is None
+        if not were_renamed:
+            break
+    return [*found.values()]
+
+
+def _unread_files(config: Config, records: list[FileRecord]) -> Iterator[_UnreadFile]:
+    """Yield every file that may have lines that wait."""
     inputs = [Patterns(each.paths, each.exclude, compressed=False) for each in config.inputs]
     holds = read_holds(config.data_dir / data_folder.HOLDS)
     for found, held, record in list_files(inputs, holds, records):
         offset = max(record.offset, record.again) if record else 0
+        link = [held.link] if held is not None else []  # a name that stays
         if found is not None:
-            yield found.shown, found.path, offset
-        elif held is not None and record is not None and not record.path.endswith(GZIP):
-            yield record.path, held.link, offset
+            yield _UnreadFile(found.shown, [*link, found.path], identity(found.stat), offset)
+        elif link and record is not None and not record.path.endswith(GZIP):
+            yield _UnreadFile(record.path, link, record.file, offset)
 
 
 class _Origin(msgspec.Struct):
@@ -116,18 +145,24 @@ class _Unread:
         self._known = b""  # what of it was accepted
         self._decode = msgspec.json.Decoder(_Origin).decode
 
-    def read(self, name: str, path: str, offset: int) -> UnreadLines:
-        """Count what a file has from an offset on: nothing if it cannot be read (any more)."""
-        try:
-            with open(open_regular(path, follow=True), "rb") as file:
-                size = os.fstat(file.fileno()).st_size
-                if size <= offset:
-                    return UnreadLines(name, 0, 0)
-                file.seek(offset)
-                lines = self._count(_lines(file))
-                return UnreadLines(name, size - offset, lines)
-        except OSError:
-            return UnreadLines(name, 0, 0)
+    def read(self, unread: _UnreadFile) -> UnreadLines | None:
+        """Count what waits in a file; None if another has its name, or none (any more)."""
+        for path in unread.paths:
+            try:
+                with open(open_regular(path, follow=True), "rb") as file:
+                    stat = os.fstat(file.fileno())
+                    if identity(stat) != unread.file:
+                        continue
+                    if stat.st_size <= unread.offset:
+                        return UnreadLines(unread.shown, 0, 0)
+                    file.seek(unread.offset)
+                    lines = self._count(_lines(file))
+                    return UnreadLines(unread.shown, stat.st_size - unread.offset, lines)
+            except FileNotFoundError:
+                continue
+            except OSError:
+                return UnreadLines(unread.shown, 0, 0)
+        return None
 
     def _count(self, lines: Iterable[bytes]) -> int:
         count = 0

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from shipper.audit import collect
 from shipper.audit.account import WINDOW, UnreadLines
-from shipper.audit.collect import SavedNumbers, _Unread
+from shipper.audit.collect import SavedNumbers, _Unread, _UnreadFile, _waiting
+from shipper.config.inputs import InputOptions
+from shipper.config.main import Config, ServiceOptions
+from shipper.config.outputs import ConsoleOutput
+from shipper.registry.identity import identity
 from shipper.registry.records import Receipt
+from shipper.tail import inventory
+from shipper.tail.inventory import ListedFile
 from tests.enrich.enriching import RUN, line_of
 
 if TYPE_CHECKING:
@@ -27,7 +33,8 @@ def read(
         known[RUN].accept([number])
     span = Receipt(1, 1, "a.log", RUN, first, last, 1, 0, 9, 0, 0, 0)
     unread = _Unread(known, [span])
-    found = unread.read("a", str(path), offset)
+    found = unread.read(_UnreadFile("a", [str(path)], identity(path.stat()), offset))
+    assert found is not None
     return found, set(numbers_of(unread))
 
 
@@ -44,6 +51,36 @@ def test_lines_and_numbers_are_counted(tmp_path: Path) -> None:
     path.write_bytes(b"old\n" + line_of(1) + b"\n\n \nplain\n" + line_of(2))
     found, numbers = read(path, 4)
     assert (found.size, found.lines, numbers) == (path.stat().st_size - 4, 2, {1, 2})
+
+
+def test_a_file_that_is_renamed_meanwhile_is_counted_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rotation between the listing and the opening neither hides a file nor counts one twice."""
+    current, first, second = (tmp_path / name for name in ("a.log", "a.log.1", "a.log.2"))
+    current.write_bytes(b"three\nfour\n")
+    first.write_bytes(b"one\ntwo\nthree\n")
+    listed = inventory.list_files
+
+    def list_and_rotate(*args: Any) -> list[ListedFile]:
+        files = [*listed(*args)]
+        if not second.exists():
+            first.rename(second)
+            current.rename(first)
+            current.write_bytes(b"five\n")
+        return files
+
+    monkeypatch.setattr(collect, "list_files", list_and_rotate)
+    config = Config(
+        service=ServiceOptions("app"),
+        data_dir=tmp_path / "data",
+        inputs=(InputOptions((f"{tmp_path}/a.log*",)),),
+        output=ConsoleOutput(),
+    )
+
+    found = _waiting(config, [], _Unread({}, []))
+
+    assert sorted(each.lines for each in found) == [1, 2, 3]
 
 
 def test_a_hole_is_passed_over(tmp_path: Path) -> None:
