@@ -9,6 +9,7 @@ and the next one begins with what is on the disk.
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -22,11 +23,16 @@ from shipper.config.main import Config, DeliveryOptions, ServiceOptions
 from shipper.config.outputs import EmbeddedOutput
 from shipper.crashpoints import CrashPoint
 from shipper.deliver.batch import Batch
+from shipper.deliver.deadletters import DeadLetters
 from shipper.errors import OutputUnavailable
-from shipper.events import Delivery, Events
+from shipper.events import Delivery, Events, Rejection
+from shipper.process import data_folder
 from shipper.splice import Spliced
 
 WALL = time.time_ns() // 1_000_000  # the kernel stamps files with the real one
+
+
+RECORD = re.compile(r"record (\d+) x* end")
 
 
 class Crash(BaseException):
@@ -38,12 +44,13 @@ class Clock:
 
     def __init__(self) -> None:
         self.seconds = 1000.0
+        self.set_ahead = 0  # of the true time, in milliseconds
 
     def monotonic(self) -> float:
         return self.seconds
 
     def wall(self) -> int:
-        return WALL + int(self.seconds * 1000)
+        return WALL + self.set_ahead + int(self.seconds * 1000)
 
 
 class Store:
@@ -54,7 +61,8 @@ class Store:
     start what it holds, as the index is. `faults` is what the next tries come to.
     """
 
-    def __init__(self, *, absorbing: bool) -> None:
+    def __init__(self, data: Path, *, absorbing: bool) -> None:
+        self.data = data
         self.absorbing = absorbing
         self.commits: list[list[str]] = []
         self.documents: list[tuple[str, bytes]] = []
@@ -72,10 +80,15 @@ class Store:
             raise OutputUnavailable("the store is down")
         indexes = [*range(len(batch))]
         kept = indexes[: len(indexes) // 2] if fault == "half" else indexes
-        self._store(batch, kept)
+        rejected = indexes[::2] if fault == "reject" else []
+        self._store(batch, [index for index in kept if index not in rejected])
         if fault == "cut" and self.absorbing:  # the index has no answer that could get lost
             raise OutputUnavailable("the answer was lost")
-        return Delivery(again=tuple(indexes[len(kept) :]), commit=self.commit())
+        return Delivery(
+            again=tuple(indexes[len(kept) :]),
+            rejected=tuple(Rejection(index, "no place for it") for index in rejected),
+            commit=self.commit(),
+        )
 
     def _store(self, batch: Batch[Events], indexes: Sequence[int]) -> None:
         known = {id_ for id_, _document in self.documents} if self.absorbing else frozenset()
@@ -106,20 +119,29 @@ class Store:
 
     def stored(self) -> Counter[int]:
         """Return how often each record of the test is stored, by the number in its message."""
-        found: Counter[int] = Counter()
-        for _id, document in self.documents:
-            for word in json.loads(document)["message"].split("\n"):
-                text = word.removeprefix("record ")
-                if text != word and text.endswith(" end"):
-                    found[int(text.split()[0])] += 1
-        return found
+        return Counter(int(each) for text in self.messages() for each in RECORD.findall(text))
+
+    def messages(self) -> Iterator[str]:
+        """Yield what is stored, and once what is a dead letter, though it was written twice."""
+        stored = set()
+        for id_, document in self.documents:
+            stored.add(id_)
+            yield json.loads(document)["message"]
+        path = self.data / data_folder.DEAD_LETTERS
+        letters = {line.letter.id: line.letter.document for line in DeadLetters(path).read()}
+        for id_, letter in letters.items():
+            if id_ not in stored:
+                yield json.loads(bytes(letter))["message"]
 
 
 class Running:
     """A shipper in this process that crashes where a test says."""
 
-    def __init__(self, folder: Path, store: Store, clock: Clock, *, holds: bool = True) -> None:
+    def __init__(
+        self, folder: Path, store: Store, clock: Clock, *, holds: bool = True, inputs: int = 1
+    ) -> None:
         self.folder, self.store, self.clock, self._with_holds = folder, store, clock, holds
+        self._inputs = inputs
         self._patch = patch.object(crashpoints, "reached", self._reached)
         self._patch.start()
         self._doom: tuple[CrashPoint, int] | None = None
@@ -130,7 +152,10 @@ class Running:
             service=ServiceOptions("app"),
             namespace="test",
             data_dir=self.folder / "data",
-            inputs=(InputOptions((str(self.folder / "logs/*.log"),)),),
+            inputs=tuple(
+                InputOptions((str(self.folder / "logs" / pattern),))
+                for pattern in ("*.log", "app*")[: self._inputs]
+            ),
             tail=TailOptions(watch=False, block_bytes=4096),
             holds=HoldsOptions(enabled=self._with_holds),
             delivery=DeliveryOptions(backoff_seconds=0.0, backoff_max_seconds=0.0),
@@ -177,6 +202,14 @@ class Running:
     def save(self) -> None:
         """Move positions over what is acked, and save them."""
         self.start().settle(at_once=True)
+
+    def reload(self, *, swap: bool) -> None:
+        """Read the config again, as at SIGHUP; the output may be opened anew."""
+        pipeline = self.start()
+        pipeline.settle(at_once=True)
+        if swap:
+            pipeline.swap_output(self.config())
+        pipeline.reconfigure(self.config())
 
     def crash(self) -> None:
         """Drop everything that is not on the disk."""

@@ -82,10 +82,15 @@ class Delivery(RuleBasedStateMachine):
 
     @initialize(absorbing=st.booleans(), emit=st.booleans())
     def begin(self, *, absorbing: bool, emit: bool) -> None:
-        self.emit = emit
-        self.store = Store(absorbing=absorbing)
+        self.launch(absorbing=absorbing, emit=emit)
+
+    def launch(self, *, absorbing: bool, emit: bool, dated: bool = False, inputs: int = 1) -> None:
+        self.emit, self.dated = emit, dated
+        self.store = Store(self.folder / "data", absorbing=absorbing)
         self.clock = Clock()
-        self.shipper = Running(self.folder, self.store, self.clock, holds=self.with_holds)
+        self.shipper = Running(
+            self.folder, self.store, self.clock, holds=self.with_holds, inputs=inputs
+        )
         self.shipper.start()  # what was compressed before the first start is left alone
 
     # The application.
@@ -105,7 +110,7 @@ class Delivery(RuleBasedStateMachine):
                 number,
                 text.encode(),
             )
-        return text.encode() + b"\n"
+        return b"2026-02-05 10:00:00 " * self.dated + text.encode() + b"\n"
 
     def add(self, file: Inode, number: int) -> None:
         file.records.append(number)
@@ -333,9 +338,13 @@ class Delivery(RuleBasedStateMachine):
 @pytest.mark.timeout(900)
 def test_random_schedules(request: pytest.FixtureRequest) -> None:
     """Whatever happens in whatever order, what could be read is stored, and nothing is twice."""
+    run_schedules(Delivery, request)
+
+
+def run_schedules(machine: type[Delivery], request: pytest.FixtureRequest) -> None:
     asked = request.config.getoption("--schedules")
     run_state_machine_as_test(
-        Delivery,
+        machine,
         settings=settings(
             max_examples=asked or SCHEDULES,
             stateful_step_count=30,
@@ -348,9 +357,13 @@ def test_random_schedules(request: pytest.FixtureRequest) -> None:
     )
 
 
-def play(begin: dict[str, bool], *actions: tuple[str, dict[str, Any]]) -> None:
+def play(
+    begin: dict[str, bool],
+    *actions: tuple[str, dict[str, Any]],
+    machine: type[Delivery] = Delivery,
+) -> None:
     """Carry out a schedule as hypothesis prints it."""
-    state = Delivery()
+    state = machine()
     state.begin(**begin)
     for name, arguments in actions:
         getattr(state, name)(**arguments)

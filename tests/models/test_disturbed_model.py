@@ -1,0 +1,241 @@
+"""
+The model of delivery, with what breaks the identity of files and lines.
+
+Beside what test_delivery_model.py draws: writers that don't reopen, logs that are moved away or
+edited, files written anew with the same bytes, holes, clocks that are set, folders that are away, a
+registry that is lost, several inputs, a config that is read again, records refused for good.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import BinaryIO
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize, precondition, rule
+
+from tests.models.test_delivery_model import Delivery, Inode, play, run_schedules
+
+TICK = "backup finished, 0 errors"
+HOUR_MS = 3_600_000
+
+
+class Disturbed(Delivery):
+    """One folder of logs, whose files are not what they were."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writer: tuple[BinaryIO, Inode] | None = None
+        self.away = 0
+        self.edited: set[int] = set()  # stand in a file that was edited
+        self.ticks = 0  # how often the report was written
+        self.ticks_owed = 0  # of these, so many have to be stored
+        self.has_new_tick = False
+
+    @initialize(
+        absorbing=st.booleans(),
+        emit=st.booleans(),
+        dated=st.booleans(),
+        inputs=st.sampled_from([1, 2]),
+    )
+    def begin(self, *, absorbing: bool, emit: bool, dated: bool = True, inputs: int = 1) -> None:
+        self.launch(absorbing=absorbing, emit=emit, dated=dated, inputs=inputs)
+
+    # A writer that does not reopen its log.
+
+    @precondition(lambda self: "app.log" in self.names)
+    @rule()
+    def keep_open(self) -> None:
+        self.let_go()
+        self.writer = self.live.open("ab", buffering=0), self.names["app.log"]
+
+    @rule()
+    def let_go(self) -> None:
+        if self.writer is not None:
+            self.writer[0].close()
+            self.writer = None
+
+    @precondition(lambda self: self.writer is not None)
+    @rule(lines=st.integers(1, 6))
+    def write_late(self, lines: int) -> None:
+        assert self.writer is not None
+        out, file = self.writer
+        if file.half is not None:
+            out.write(b"\n")
+            file.half = None
+        is_there = any(file is each for each in (*self.names.values(), *self.nameless))
+        for _ in range(lines):
+            out.write(self.line(self.count))
+            self.whole.add(self.count)
+            if is_there:
+                file.records.append(self.count)
+            else:
+                self.excused.add(self.count)
+            self.count += 1
+
+    @precondition(lambda self: "app.log" in self.names)
+    @rule()
+    def move_away(self) -> None:
+        """Do as logrotate with `olddir`: to where no pattern leads."""
+        old = self.folder / "old"
+        old.mkdir(exist_ok=True)
+        self.away += 1
+        self.take_away("app.log", lambda: self.live.rename(old / f"app.log-{self.away}"))
+
+    def take_away(self, name: str, how: object) -> None:
+        held = (self.logs / name).stat().st_nlink > 1
+        assert callable(how)
+        how()
+        file = self.names.pop(name)
+        if held:
+            self.nameless.append(file)
+        else:
+            self.lose(file)
+
+    # Files that are written by other means.
+
+    @precondition(lambda self: (self.dated or self.emit) and self.lines_of_live())
+    @rule(data=st.data())
+    def edit(self, data: st.DataObject) -> None:
+        """Do as `sed -i`: take a line out of the log."""
+        old = self.names["app.log"]
+        index = data.draw(st.integers(0, len(old.records) - 1))
+        lines = self.live.read_bytes().splitlines(keepends=True)
+        text = f"record {old.records[index]} ".encode()
+        new = self.folder / "sed"
+        new.write_bytes(b"".join(line for line in lines if text not in line))
+        held = self.live.stat().st_nlink > 1
+        new.rename(self.live)
+        self.edited |= {*old.records}
+        self.names["app.log"] = self.copy_of(old)
+        del self.names["app.log"].records[index]
+        if held:
+            self.nameless.append(old)
+        else:
+            self.lose(old)
+
+    def lines_of_live(self) -> bool:
+        file = self.names.get("app.log")
+        return file is not None and bool(file.records)
+
+    @precondition(lambda self: "app.log" in self.names)
+    @rule()
+    def truncate_under_its_writer(self) -> None:
+        """A writer that does not append goes on where it was: a hole."""
+        size = self.live.stat().st_size
+        self._truncate()
+        with self.live.open("r+b") as out:
+            out.seek(size)
+            out.write(self.line(self.count))
+        self.add(self.names["app.log"], self.count)
+        self.count += 1
+
+    @rule()
+    def report(self) -> None:
+        """Do as `job > cron.log`: the same bytes as the last time."""
+        path = self.logs / "cron.log"
+        path.write_text(f"{TICK}\n")
+        self.ticks += 1
+        stat = path.stat()
+        later = stat.st_mtime_ns + self.ticks * 10**9
+        os.utime(path, ns=(later, later))
+        self.has_new_tick = True
+
+    def ticks_stored(self) -> int:
+        return sum(text.strip() == TICK or f'"{TICK}' in text for text in self.store.messages())
+
+    @rule()
+    def read(self) -> None:
+        super().read()
+        if self.read_now and self.has_new_tick and not self.clock.set_ahead < 0:
+            self.ticks_owed += 1
+            self.has_new_tick = False
+
+    # The machine, and whoever runs it.
+
+    def has_crashed(self) -> None:
+        super().has_crashed()
+        self.ticks_owed = min(self.ticks_owed, self.ticks_stored())
+
+    @rule(hours=st.sampled_from([-25, 25]))
+    def set_clock(self, hours: int) -> None:
+        self.clock.set_ahead += hours * HOUR_MS
+
+    @rule(hours=st.sampled_from([0, 25]))
+    def folder_is_away(self, hours: int) -> None:
+        away = self.folder / "away"
+        self.logs.rename(away)
+        try:
+            self.clock.set_ahead += hours * HOUR_MS
+            self.attempt("read")
+        finally:
+            away.rename(self.logs)
+
+    @rule()
+    def lose_registry(self) -> None:
+        self.has_crashed()
+        for path in (self.folder / "data").glob("registry.*"):
+            path.unlink()
+        self.saved = set()
+        self.forgotten |= self.whole
+        archived = {n for name, f in self.names.items() if name.endswith(".gz") for n in f.records}
+        self.excused |= archived - {*self.store.stored()}
+        self.ticks_owed = max(self.ticks_owed - 1, 0)  # the report may be a new one of old bytes
+
+    @rule(swap=st.booleans())
+    def reload(self, *, swap: bool) -> None:
+        self.shipper.start()
+        self.excused |= (self.gone & self.read_now) - {*self.store.stored()}
+        self.ticks_owed = min(self.ticks_owed, self.ticks_stored())
+        try:
+            self.shipper.reload(swap=swap)
+        except BaseException:
+            self.has_crashed()
+            raise
+
+    @rule(faults=st.lists(st.sampled_from(["reject", "half", "refuse"]), max_size=4))
+    def refuse_for_good(self, faults: list[str]) -> None:
+        self.store.faults = faults
+
+    def teardown(self) -> None:
+        self.let_go()
+        super().teardown()
+
+    def check(self) -> None:
+        super().check()
+        stored = self.ticks_stored()
+        assert self.ticks_owed <= stored <= self.ticks, (self.ticks_owed, stored, self.ticks)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_random_schedules(request: pytest.FixtureRequest) -> None:
+    """Whatever breaks the identity of files, no line that could be read is lost or doubled."""
+    run_schedules(Disturbed, request)
+
+
+def test_one_of_each() -> None:
+    """Every operation once: what the schedules draw can be carried out."""
+    play(
+        {"absorbing": False, "emit": False},
+        ("report", {}),
+        ("write", {"lines": 3}),
+        ("read_publish_and_save", {}),
+        ("report", {}),
+        ("keep_open", {}),
+        ("move_away", {}),
+        ("write", {"lines": 3}),
+        ("read_publish_and_save", {}),
+        ("wait", {"seconds": 6}),
+        ("read_publish_and_save", {}),
+        ("write_late", {"lines": 2}),
+        ("folder_is_away", {"hours": 25}),
+        ("refuse_for_good", {"faults": ["reject", "reject"]}),
+        ("truncate_under_its_writer", {}),
+        ("reload", {"swap": True}),
+        ("read_publish_and_save", {}),
+        ("set_clock", {"hours": -25}),
+        ("lose_registry", {}),
+        machine=Disturbed,
+    )
