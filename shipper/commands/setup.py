@@ -45,6 +45,8 @@ def setup(
     """
     Install or update what Elasticsearch needs: templates, lifecycle policy and roles.
 
+    That is output.elasticsearch, or behind output.logstash the cluster of search.elasticsearch.
+
     What is up to date stays as it is. The component template logs-orchestrator@custom is yours:
     setup never changes it. Features that the cluster does not offer are reported and skipped. With
     --kibana, it installs dashboards, data view and Discover sessions, logged in as the section
@@ -97,10 +99,12 @@ def _set_up_kibana(server: KibanaServer, *, dry_run: bool, remove: bool) -> int:
 
 
 def _set_up_elasticsearch(config: Config, *, dry_run: bool) -> int:
-    output = config.output
-    if not isinstance(output, ElasticsearchOutput):
+    output = config.output if isinstance(config.output, ElasticsearchOutput) else config.search
+    if output is None:
         raise ConfigError(
-            "this output needs no setup", "use output.elasticsearch to set up a cluster"
+            "no Elasticsearch is configured, and nothing else needs a setup",
+            "use output.elasticsearch, or with output.logstash search.elasticsearch: the cluster "
+            "behind Logstash",
         )
     from shipper.store.elasticsearch.setup import SetupState, set_up  # noqa: PLC0415 -- an extra
 

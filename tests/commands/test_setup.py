@@ -105,6 +105,21 @@ def run(tmp_path: Path, url: str, *arguments: str) -> tuple[int, str]:
     return result.exit_code, result.output
 
 
+def test_the_cluster_behind_logstash(tmp_path: Path, server: Scripted) -> None:
+    """With output.logstash it is the one that is searched; without one, the error says so."""
+    path = tmp_path / "shipper.yml"
+    path.write_text(CONFIG.format(output="{logstash: {hosts: ['localhost:1']}}"))
+    command = ["setup", "--config", str(path)]
+    missing = CliRunner().invoke(main, command)
+    assert missing.exit_code == 2
+    assert "search.elasticsearch: the cluster behind Logstash" in missing.output
+
+    with path.open("a") as file:
+        file.write(f"search: {{elasticsearch: {{hosts: ['{server.url}']}}}}\n")
+    assert CliRunner().invoke(main, command).exit_code == 0
+    assert {step.state for step in set_up(ElasticsearchOutput((server.url,)))} == {SetupState.SAME}
+
+
 @pytest.mark.server
 def test_twice_is_once(tmp_path: Path, start_elasticsearch: StartNode) -> None:
     """A dry run changes nothing and says what is missing; a second setup finds nothing to do."""
