@@ -13,8 +13,8 @@
 require "date"
 require "json"
 
-# A mapping that refuses a key that it has already. It is asked by json before 2.16; later versions
-# know `allow_duplicate_key`, and fill the mapping without asking.
+# A mapping that refuses a key that it has already, for json before 2.13; later versions know
+# `allow_duplicate_key`, and read into a mapping of their own more cheaply.
 class ForeignKeys < Hash
   def []=(key, value)
     raise KeyError, "duplicate_keys" if key?(key)
@@ -23,10 +23,8 @@ class ForeignKeys < Hash
 end
 
 def register(params)
-  @strict = {
-    max_nesting: 20, object_class: ForeignKeys, create_additions: false, allow_duplicate_key: false,
-    allow_nan: true
-  }
+  @strict = { max_nesting: 20, create_additions: false, allow_duplicate_key: false, allow_nan: true }
+  @strict[:object_class] = ForeignKeys if (JSON::VERSION.split(".").map(&:to_i) <=> [2, 13]).negative?
   @longest_line = 1024 * 1024 # bytes, as the shipper's max_line_bytes
   @namespace = params.fetch("namespace")
   @service = {
@@ -34,12 +32,11 @@ def register(params)
     "environment" => params.fetch("environment"),
     "version" => "unknown"
   }
-  @texts = %w[
-    level logger message exc_info error_type request_id workflow_id status method path route
-    client_ip user_agent run
-  ]
-  @integers = %w[status_code seq]
-  @floats = %w[execution_time_ms duration_ms]
+  @kinds = { "level" => :level, "exc_info" => :string, "run" => :string, "seq" => :seq,
+             "status_code" => :integer, "execution_time_ms" => :float, "duration_ms" => :float }
+  %w[
+    logger message error_type request_id workflow_id status method path route client_ip user_agent
+  ].each { |name| @kinds[name] = :text }
   @time_keys = %w[timestamp @timestamp time ts asctime datetime @t]
   @level_keys = %w[severity levelname loglevel log_level lvl]
   @levels = {
@@ -57,7 +54,13 @@ def register(params)
     "http.request.id" => "request_id", "http.response.status_code" => "status_code",
     "http.route" => "route", "url.path" => "path", "client.ip" => "client_ip",
     "user_agent.original" => "user_agent", "error.message" => "error message"
-  }
+  }.map { |name, field| [name, *name.split(".", 2), field] }
+  # The keys that a record with a name of ECS has one of.
+  @ecs_keys = @ecs.flat_map { |name, head, *_| [[name, true], [head, true]] }.to_h
+  # No key of a document but those of emit and ours; the way to write each is made once.
+  @references = [*@kinds.keys, *%w[host service event data_stream error extra tags]]
+    .to_h { |name| [name, "[#{name}]".freeze] }
+  @second = ["", 0] # the last one that was read, as text and as seconds since 1970
   @months = %w[jan feb mar apr may jun jul aug sep oct nov dec]
   @severe = %w[ERROR CRITICAL]
   @failed = %w[failed failure error timeout]
@@ -71,7 +74,7 @@ def filter(event)
   tags = []
   raw = text_of(event, tags)
   line = raw.delete_prefix("\uFEFF").chomp("\r")
-  return [] if line.strip.empty?
+  return [] unless /[^\0\s]/.match?(line)
 
   if line.bytesize > @longest_line
     tags << "truncated"
@@ -99,7 +102,7 @@ end
 
 # The record of a line, or nil and the reason in `tags`.
 def parsed(line, tags)
-  line = whole(line, tags) if line.start_with?("{") && /\\u[dD][89a-fA-F]/.match?(line)
+  line = whole(line, tags) if line.include?("\\u") && line.start_with?("{") && /\\u[dD][89a-fA-F]/.match?(line)
   value = JSON.parse(line, **@strict)
   return value if value.is_a?(Hash)
 
@@ -153,18 +156,19 @@ end
 # Fields of known name and type, everything else, and the time in epoch milliseconds or nil.
 def sorted(record, tags)
   extra = {}
-  record = record.to_h.dup
+  record = record.to_h.dup if record.instance_of?(ForeignKeys)
   time = take_time(record, extra)
   tags << "no_timestamp" if time.nil?
-  fields = take_ecs(record, extra)
+  fields = record.each_key.any? { |key| @ecs_keys[key] } ? take_ecs(record, extra) : {}
   record.each do |key, value|
     next if value.nil?
 
-    known = known?(key) && !fields.key?(key)
-    fitting = known ? fit(key, value) : nil
+    kind = @kinds[key]
+    kind = nil if kind && fields.key?(key)
+    fitting = kind ? fitting(kind, value) : nil
     if !fitting.nil?
       fields[key] = fitting
-    elsif known
+    elsif kind
       tags << "moved"
     end
     extra[key] = indexable(value) if fitting.nil? || changed?(fitting, value)
@@ -174,21 +178,21 @@ def sorted(record, tags)
   [fields, extra, time]
 end
 
-def known?(key)
-  @texts.include?(key) || @integers.include?(key) || @floats.include?(key)
-end
-
-# The value as one that the field can have; nil if it is none.
-def fit(key, value)
-  return (value if value.is_a?(Integer) && int64?(value)) if key == "seq"
-  return (value if value.is_a?(String)) if key == "run" || key == "exc_info"
-  return level(value) if key == "level"
-  return integer(value) if @integers.include?(key)
-
-  @floats.include?(key) ? float(value) : text(value)
+# The value as one that a field of this kind can have; nil if it is none.
+def fitting(kind, value)
+  case kind
+  when :text then text(value)
+  when :string then value.is_a?(String) ? value : nil
+  when :level then level(value)
+  when :integer then integer(value)
+  when :float then float(value)
+  else value.is_a?(Integer) && int64?(value) ? value : nil
+  end
 end
 
 def level(value)
+  return value if value.is_a?(String) && @levels[value] == value
+
   value = value.to_i if value.is_a?(Float) && value.finite? && value == value.floor
   written = text(value)
   return written if written.nil? || written.empty?
@@ -238,13 +242,12 @@ end
 # The fields that a record has under names of ECS, by our names; they are taken out of it.
 def take_ecs(record, extra)
   fields = {}
-  @ecs.each do |name, field|
-    head, rest = name.split(".", 2)
+  @ecs.each do |name, head, rest, field|
     next unless record.key?(name) || record[head].is_a?(Hash)
     next unless !fields.key?(field) && (record[field].nil? || record[field].is_a?(Hash))
 
     value = record.key?(name) ? record[name] : inside(record[head], rest)
-    known = value.nil? ? nil : fit(field, value)
+    known = value.nil? ? nil : fitting(@kinds.fetch(field, :text), value)
     next if known.nil?
 
     record = remove(record, name)
@@ -282,6 +285,11 @@ end
 def take_time(record, extra)
   @time_keys.each do |key|
     written = record[key]
+    next if written.nil?
+
+    time = usual(written)
+    return time.tap { record.delete(key) } if time
+
     time = milliseconds(written)
     next if time.nil?
 
@@ -294,6 +302,23 @@ def take_time(record, extra)
     extra[key] = indexable(value) unless value.nil?
   end
   nil
+end
+
+# A time in the form in which all are stored, in epoch milliseconds; nil for any other. A second is
+# looked at once, as many records have the same; the pair is replaced whole, as by any thread.
+def usual(text)
+  return nil unless text.is_a?(String) && /\A(?:19[7-9]|20\d|21\d)\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\z/.match?(text)
+
+  known, seconds = @second
+  second = text[0, 19]
+  if known != second
+    found = from_text(text)
+    return nil if found.nil?
+
+    seconds = found / 1000
+    @second = [second, seconds]
+  end
+  seconds * 1000 + text[20, 3].to_i
 end
 
 # A time of the years 1970 to 2199 in epoch milliseconds; nil for anything else.
@@ -383,8 +408,9 @@ def put(event, raw, fields, extra, time, tags)
   message = fields.delete("error message")
   origin = origin_of(fields, extra)
   dataset, categories, error = classified(fields)
+  from = sender(event)
   document = fields.merge(
-    "host" => { "name" => sender(event) },
+    "host" => { "name" => from },
     "service" => @service.dup,
     "event" => { "dataset" => dataset, "kind" => "event", "created" => arrived },
     "data_stream" => { "type" => "logs", "dataset" => dataset, "namespace" => @namespace }
@@ -395,11 +421,11 @@ def put(event, raw, fields, extra, time, tags)
   document["tags"] = tags.uniq unless tags.empty?
 
   event.set("[@metadata][origin]", origin) if origin
-  event.set("[@metadata][identity]", [raw, sender(event), *place(event, time ? "" : arrived)].join("\n"))
+  event.set("[@metadata][identity]", [raw, from, *place(event, time ? "" : arrived)].join("\n"))
   # Nothing is removed before everything is set: should that fail, the line is still there.
   before = event.to_hash.keys - %w[@timestamp @version]
-  document.each { |key, value| event.set("[#{key}]", value) }
-  (before - document.keys).each { |key| event.remove("[#{key}]") }
+  document.each { |key, value| event.set(@references[key], value) }
+  before.each { |key| event.remove("[#{key}]") unless document.key?(key) }
   event.set("@timestamp", LogStash::Timestamp.new(iso(time))) if time
 end
 
