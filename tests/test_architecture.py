@@ -88,9 +88,9 @@ MAY_IMPORT: dict[str, set[str]] = {
         "emit.appending",  # its log is one of an application
     },
     "reports": {
-        *("alerts.backtest", "alerts.incident", "alerts.incidents", "alerts.rules"),
-        *("alerts.severity", "charts", "config.inputs", "config.reports", "errors", "files"),
-        *("store", "tail.discovery", "text", "times"),
+        *("alerts.alerters", "alerts.backtest", "alerts.incident", "alerts.incidents"),
+        *("alerts.rules", "alerts.severity", "charts", "config.inputs", "config.reports"),
+        *("errors", "files", "store", "tail.discovery", "text", "times"),
     },
     "alerts": {
         *("config", "crashpoints", "errors", "fields", "files", "net", "store", "text", "times"),

@@ -11,7 +11,8 @@ import click
 
 from shipper.commands.invocation import Command, Invocation, common_options, examples, invoked
 from shipper.commands.moments import as_day
-from shipper.commands.report_sources import open_sources, rules_in, store_size_of
+from shipper.commands.report_sending import send_due, send_now
+from shipper.commands.report_sources import open_builder, open_sources, rules_in, store_size_of
 from shipper.commands.stores import open_store
 from shipper.config.main import load
 from shipper.files import write_whole
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from shipper.reports.document import ReportDocument
     from shipper.reports.sources import ReportSources
 
+_NO = 1
 FORMATS = ("html", "md", "json")
 
 
@@ -48,6 +50,9 @@ def _date_option(text: str) -> Callable[[Command], Command]:
     )
 
 
+_mail_option = click.option(
+    "--mail", is_flag=True, help="Send it, too, by the alerters of reports.to in the config."
+)
 _format_option = click.option(
     "--format",
     "form",
@@ -67,6 +72,7 @@ _format_option = click.option(
 )
 @_date_option("The day: 2026-02-05, today (so far) or yesterday.")
 @_format_option
+@_mail_option
 @click.option(
     "--directory",
     type=click.Path(path_type=Path, file_okay=False),
@@ -76,7 +82,7 @@ _format_option = click.option(
     help="Directory of the summary.",
 )
 @invoked
-def daily(invocation: Invocation, day: date, form: str, directory: Path) -> int:
+def daily(invocation: Invocation, day: date, form: str, directory: Path, *, mail: bool) -> int:
     """
     Write the report of a day, and its summary to daily_summary_D.json.
 
@@ -89,7 +95,7 @@ def daily(invocation: Invocation, day: date, form: str, directory: Path) -> int:
     path = summaries.write(summary, directory)
     click.echo(summary)
     click.echo(f"written to {path}")
-    return _report(invocation, PeriodKind.DAY, day, form)
+    return _report(invocation, PeriodKind.DAY, day, form, mail=mail)
 
 
 @report.command(
@@ -97,15 +103,16 @@ def daily(invocation: Invocation, day: date, form: str, directory: Path) -> int:
 )
 @_date_option("A day of the week (Monday to Sunday): 2026-02-05, today or yesterday.")
 @_format_option
+@_mail_option
 @invoked
-def weekly(invocation: Invocation, day: date, form: str) -> int:
+def weekly(invocation: Invocation, day: date, form: str, *, mail: bool) -> int:
     """
     Write the report of a week.
 
     Shows key figures beside those of the week before, error trends, slow routes, log files and
     their rotation, backups, noisy rules and incidents.
     """
-    return _report(invocation, PeriodKind.WEEK, day, form)
+    return _report(invocation, PeriodKind.WEEK, day, form, mail=mail)
 
 
 @report.command(
@@ -115,25 +122,45 @@ def weekly(invocation: Invocation, day: date, form: str) -> int:
 )
 @_date_option("A day of the month: 2026-02-05, today or yesterday.")
 @_format_option
+@_mail_option
 @invoked
-def monthly(invocation: Invocation, day: date, form: str) -> int:
+def monthly(invocation: Invocation, day: date, form: str, *, mail: bool) -> int:
     """
     Write the report of a month.
 
     Shows performance, SLA compliance, the error budget, proposals for alert thresholds, the
     capacity plan for the next quarter and a security audit of the access logs.
     """
-    return _report(invocation, PeriodKind.MONTH, day, form)
+    return _report(invocation, PeriodKind.MONTH, day, form, mail=mail)
 
 
-def _report(invocation: Invocation, kind: PeriodKind, day: date, form: str) -> int:
+def _report(invocation: Invocation, kind: PeriodKind, day: date, form: str, *, mail: bool) -> int:
     """Make the metrics files that the report needs, then the report; print where it is."""
     config = load(invocation.config)
     with open_sources(config, invocation.now()) as sources:
         document = made(config, sources, kind, day)
         path = _write(document, sources.folder, form, sources)
     click.echo(f"report in {path}")
+    if mail:
+        send_now(invocation, config, document)
     return 0
+
+
+@report.command(epilog=examples("shipper report due", "shipper --config shipper.yml report due"))
+@invoked
+def due(invocation: Invocation) -> int:
+    """
+    Make and send the reports of reports.schedule that are due.
+
+    Each is sent once per period and alerter, also after a crash or a downtime. Makes the metrics
+    files up to yesterday first. Meant for cron or a systemd timer, every few minutes. Exits with 1
+    if a report could not be sent; it is tried again.
+    """
+    config = load(invocation.config)
+    with open_builder(config, invocation.now()) as builder:
+        today = day_at(invocation.now(), config.reports.zone)
+        builder.build(None, today - timedelta(days=1))
+    return 0 if send_due(invocation, config, made) else _NO
 
 
 def made(config: Config, sources: ReportSources, kind: PeriodKind, day: date) -> ReportDocument:

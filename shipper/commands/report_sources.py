@@ -6,6 +6,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from shipper.alerts.incident import Phase
+from shipper.alerts.ledger.journal import RUN
 from shipper.alerts.ledger.ledger import Ledger
 from shipper.alerts.policy import maintenance_of, sla_of
 from shipper.alerts.rules.reading import read_rules
@@ -94,4 +95,6 @@ def incidents_of(config: Config) -> list[Incident] | None:
     if not path.exists():
         return None
     with closing(Ledger(path)) as ledger:
-        return ledger.incidents(list(Phase))
+        found = ledger.incidents(list(Phase))
+        has_run = ledger.meta(RUN) is not None  # reports that were sent make the file, too
+    return found if found or has_run else None

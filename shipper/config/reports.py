@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import tzinfo
+from datetime import time, tzinfo
 from pathlib import Path
 from typing import Final
 
-from shipper.config.alerts import ZONE
+from shipper.config.alerts import CLOCK, ZONE
 from shipper.config.options import (
     COUNT,
     DURATION,
@@ -22,6 +22,7 @@ from shipper.config.options import (
     ListOf,
     Scalar,
     Section,
+    one_word_of,
     option,
     optional,
     text_matching,
@@ -118,6 +119,24 @@ class BackupOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class ScheduledReport:
+    """A report that `shipper report due` makes and sends: once per period and alerter."""
+
+    report: str = option(
+        one_word_of("daily", "weekly", "monthly"),
+        "The report: of the day before, of the week before (on Mondays), or of the month before "
+        "(on the first).",
+    )
+    at: time = option(CLOCK, "When, in the zone `reports.zone`.", default="06:00")
+    to: tuple[str, ...] = option(
+        ListOf(TEXT),
+        "Alerters of the file `alerts.settings`, of the kinds `email` and `slack`; empty: those of "
+        "`reports.to`.",
+        default="[]",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class ReportOptions:
     """Metrics files and reports."""
 
@@ -133,6 +152,17 @@ class ReportOptions:
         default="metrics",
     )
     folder: Path = option(PATH, "Folder of the reports.", default="reports")
+    to: tuple[str, ...] = option(
+        ListOf(TEXT),
+        "Alerters of the file `alerts.settings` that reports are sent to, of the kinds `email` and "
+        "`slack`; empty: all of the kind `email`.",
+        default="[]",
+    )
+    schedule: tuple[ScheduledReport, ...] = option(
+        ListOf(Section(ScheduledReport)),
+        "Reports that `shipper report due` makes and sends.",
+        default="[]",
+    )
     log_file_most: int = option(
         SIZE.between("64 KiB", "1024 TiB"),
         "A log file larger than this needs rotation, says the weekly report.",

@@ -11,6 +11,7 @@ The data folder: one shipper at a time, and what lies where.
     requests/           what other processes ask of it (shipper/agent/requests.py)
     audit.json          what the last audit found (shipper/audit/result.py)
     alerts.lock         held by the running alert job
+    reports.lock        held while reports that are due are sent
     alerts.db           its ledger (shipper/alerts/ledger/ledger.py)
     alerts.log          what became of incidents, which the shipper reads
     polls.log           what applications answered to polls of their health, which it reads, too
@@ -45,7 +46,9 @@ ALERTS_LEDGER = "alerts.db"
 ALERTS_LOG = "alerts.log"
 POLLS_LOG = "polls.log"
 
-_HOLDERS = {LOCK: "shipper", ALERTS_LOCK: "alert job"}
+REPORTS_LOCK = "reports.lock"
+
+_HOLDERS = {LOCK: "shipper", ALERTS_LOCK: "alert job", REPORTS_LOCK: "sender of reports"}
 
 # Whoever looks who holds the lock has it shared for a moment; a shipper that starts waits that out.
 LOCK_TRIES = 5

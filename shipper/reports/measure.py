@@ -131,6 +131,20 @@ def measure(
     )
 
 
+def nothing_measured(day: Period, reason: str | None) -> PeriodMetrics:
+    """Return the metrics of a day without records."""
+    return PeriodMetrics(
+        period=day.kind,
+        name=day.name,
+        zone=str(day.zone),
+        since=iso(day.since),
+        until=iso(day.until),
+        hours=day.hours,
+        complete=reason is None,
+        reason=reason,
+    )
+
+
 def _questions(day: Period, options: MeasureOptions) -> list[Question]:
     def among(query: str, **aggregations: Aggregation) -> Question:
         return Question(Selection(query, day.since, day.until), aggregations)

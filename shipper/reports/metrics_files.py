@@ -25,7 +25,7 @@ import msgspec
 from shipper.errors import DataFolderError
 from shipper.files import read_regular, write_whole
 from shipper.reports.completeness import Delivered
-from shipper.reports.measure import MeasureOptions, measure
+from shipper.reports.measure import MeasureOptions, measure, nothing_measured
 from shipper.reports.merge import merge
 from shipper.reports.metrics import VERSION, PeriodMetrics, decoded, encoded
 from shipper.reports.periods import Period, PeriodKind, day_at, midnight, period_of
@@ -160,7 +160,10 @@ class MetricsBuilder:
             is_whole = known.complete and known.records == count
             if is_whole or known.records > count:
                 return
-        metrics = self.measured(period, is_cut=is_cut)
+        if count:
+            metrics = self.measured(period, is_cut=is_cut)
+        else:  # as after a year without records: there is nothing to ask for
+            metrics = nothing_measured(period, self.delivered.reason(period.until))
         if self.files.write(period, metrics):
             built.changed.append(period.name)
         if metrics.reason is not None:

@@ -61,6 +61,21 @@ class EmailAlerter:
         self._converse(message)
         return reference or str(message["Message-ID"])
 
+    def send(self, message: EmailMessage, key: str, now: int) -> None:
+        """
+        Send a mail that is no page; raises as `notify` does.
+
+        `message` has a subject and content, `key` names it for ever, `now` is in epoch ms.
+        """
+        settings = self._settings
+        message["From"] = settings.sender
+        message["To"] = ", ".join(settings.to)
+        message["Date"] = formatdate(now / 1000)
+        message["Message-ID"] = _message_id(key, settings.sender.rpartition("@")[2])
+        message["Auto-Submitted"] = "auto-generated"
+        message["X-Auto-Response-Suppress"] = "All"
+        self._converse(message)
+
     def log_in(self) -> None:
         """Connect and log in as for a mail, and send none; raises as `notify` does."""
         self._converse(None)

@@ -32,6 +32,7 @@ TEXT_LIMIT: Final = 3000
 TITLE_LIMIT: Final = 250
 PART_LIMIT: Final = 900
 # The bot has to write a new message: the old one is gone, or may not be edited any more.
+ANNOUNCED: Final = 3000  # characters of a message that is no page
 GONE: Final = {"message_not_found", "edit_window_closed", "cant_update_message"}
 LATER: Final = {
     "ratelimited",
@@ -81,6 +82,15 @@ class SlackAlerter:
         reply = {"text": fitted(headline(page), 1000, escaped), "thread_ts": stamp}
         self._write(token, {**reply, "attachments": []})
         return reference
+
+    def announce(self, text: str) -> None:
+        """Write a message that is no page; raises as `notify` does."""
+        message = {"text": fitted(text, ANNOUNCED, escaped)}
+        if self._settings.url_file is not None:
+            self._poster.post(read_url(self._settings.url_file, self._who), message)
+            return
+        assert self._settings.token_file is not None
+        self._write(read_secret(self._settings.token_file), message)
 
     def _update(self, token: Secret, reference: str, message: dict[str, Any]) -> bool:
         """Edit the message; False where there is none any more that can be edited."""

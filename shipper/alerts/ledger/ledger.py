@@ -32,6 +32,7 @@ there already is not recorded again: two jobs that judge the same records decide
     silences      what people do not want to hear of
     judged        per rule: the end of the last window that was judged
     failing       per alerter: since when it could not notify people, and why
+    reports       per report, period and alerter: whether it was sent (report_outbox.py)
     late          per rule and host: windows judged without that host, from and up to (both ends)
     meta          version of the layout; the run that the records of the log carry
 
