@@ -56,7 +56,7 @@ def redactor_of(config: Config) -> Redactor | None:
     return None if config.redact is None else redactor_with(config.redact)
 
 
-def redactor_with(options: RedactOptions) -> Redactor:
+def redactor_with(options: RedactOptions, *, by_field: bool = False) -> Redactor:
     """Return a redactor; raise ConfigError for a key that cannot be used."""
     from shipper.redact.redactor import Redactor  # noqa: PLC0415 -- RE2 takes memory
     from shipper.redact.rules import RedactRules  # noqa: PLC0415
@@ -68,7 +68,8 @@ def redactor_with(options: RedactOptions) -> Redactor:
             names=options.names,
             keep=options.keep,
             key=_key_of(options),
-        )
+        ),
+        by_field=by_field,
     )
 
 

@@ -68,7 +68,7 @@ def _report(
     records = withheld = 0
     chosen = files or files_of(config)
     for path in chosen:
-        redactor = redactor_with(options)
+        redactor = redactor_with(options, by_field=True)
         for events in events_of(config, path, invocation.now()):
             records += len(events)
             redactor.redact(events)

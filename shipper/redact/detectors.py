@@ -84,6 +84,7 @@ _KEYS = (  # in upper or lower case: a level is stored in upper case
 
 _LOCAL = r"[\pL\pN._%+-]"
 _IP4 = r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}"
+IP6_HINT: Final = r"[0-9A-Fa-f]::|::[0-9A-Fa-f]|(?:[0-9A-Fa-f]{1,4}:){7}"
 _IP6 = r"(?:[0-9A-Fa-f]{0,4}:){2,8}(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9A-Fa-f]{0,4})"
 
 
@@ -255,7 +256,7 @@ DETECTORS: Final[dict[str, Detector]] = {
         Detector(
             "ip",
             rf"({_IP6})|({_IP4})",
-            rf"{_IP4}|[0-9A-Fa-f]::|::[0-9A-Fa-f]|(?:[0-9A-Fa-f]{{1,4}}:){{7}}",
+            rf"{_IP4}|{IP6_HINT}",
             "IP addresses; the mask keeps the network, /24 or /48",
             spans=_addresses,
             masked=_network,

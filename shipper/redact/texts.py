@@ -18,7 +18,9 @@ from shipper.redact.rules import RedactRule, RedactRules
 SEPARATORS: Final = "\x1e\x1d\x1c\x02\x03\x04\x05\x06"
 LEAST_NUMBER: Final = 10**11  # a smaller number is no card
 # What stays as it is: the identity of a record, and what does not come from its line.
-KEPT: Final = frozenset(("@timestamp", "timestamp", "run", "seq", "host", "event", "data_stream"))
+KEPT: Final = frozenset(
+    ("@timestamp", "timestamp", "run", "seq", "host", "service", "event", "data_stream")
+)
 KEPT_OF_LOG: Final = frozenset(("offset", "stream"))
 NUMBERS: Final = frozenset(
     name for name, field in FIELDS.items() if field.kind in (FieldKind.INTEGER, FieldKind.FLOAT)

@@ -17,7 +17,9 @@ STREAM = "0123456789abcdef0123"
 def redactor(**options: Any) -> Redactor:
     """Return a redactor that masks everything, unless the options say otherwise."""
     actions = options.pop("actions", {"all": "mask"})
-    return Redactor(RedactRules(actions, options.pop("patterns", {}), **options))
+    by_field = options.pop("by_field", False)
+    rules = RedactRules(actions, options.pop("patterns", {}), **options)
+    return Redactor(rules, by_field=by_field)
 
 
 def events_of(*records: dict[str, Any]) -> Events:
