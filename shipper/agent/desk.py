@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from shipper.deliver.output import Output
     from shipper.deliver.publisher import Publisher
     from shipper.deliver.replay import Replayed
+    from shipper.events import Events
+    from shipper.splice import AnyEvents
     from shipper.tail.tailer import Tailer
 
 log = logging.getLogger("shipper")
@@ -94,14 +96,19 @@ class Desk:
         """Whether dead letters are to be sent again."""
         return bool(self._replays) or self._current is not None
 
-    def replay(self, output: Output[Any], publisher: Publisher) -> None:
+    def replay(
+        self,
+        output: Output[Any],
+        publisher: Publisher,
+        redact: Callable[[Events], AnyEvents] = lambda events: events,
+    ) -> None:
         """Continue to send dead letters again, as far as the queue has room."""
         try:
             if self._current is None:
                 if not self._replays:
                     return
                 path, request = self._replays[0]
-                self._current = path, Replay(self._letters, request.ids, output)
+                self._current = path, Replay(self._letters, request.ids, output, redact)
             path, replay = self._current
             self._block = self._block or replay.next_block()
             if self._block is not None and publisher.put(self._block, 0):

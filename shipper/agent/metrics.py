@@ -52,6 +52,13 @@ class MetricsSnapshot:
     dropped: int = _counter(
         "shipper_dropped_events_total", "Events dropped by processors, as the config says."
     )
+    redacted: int = _counter(
+        "shipper_redacted_secrets_total", "Secrets taken out of records by redaction."
+    )
+    withheld: int = _counter(
+        "shipper_withheld_events_total",
+        "Events stored without their content, as redaction failed on them.",
+    )
     tagged: int = _counter(
         "shipper_tagged_events_total", "Events tagged because their line was irregular."
     )

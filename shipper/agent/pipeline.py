@@ -151,7 +151,7 @@ class Pipeline:
 
     def replay(self) -> None:
         """Continue to send dead letters again."""
-        self.desk.replay(self._output, self.publisher)
+        self.desk.replay(self._output, self.publisher, self._treatment.redact)
 
     def end_events(self) -> bool:
         """End events that more lines might have continued; return whether any can be read now."""
@@ -169,6 +169,7 @@ class Pipeline:
         if kept is None:
             self._is_unput = True  # stopping: it is read again at the next start
             return False
+        self._telemetry.count_redacted(*self._treatment.take_counts())
         self._telemetry.count(block, events, len(events) - len(kept), len(dropped))
         crashpoints.reached(CrashPoint.ENRICHED)
         content = prepare(kept, self._output, block.read_at)

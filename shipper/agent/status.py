@@ -90,6 +90,8 @@ class Counters:
     acked: int = 0
     duplicates: int = 0
     dropped: int = 0
+    redacted: int = 0
+    withheld: int = 0
     tagged: int = 0
     wrapped: int = 0
     dead_letters: int = 0

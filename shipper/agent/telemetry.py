@@ -52,6 +52,11 @@ class Telemetry:
         counters.tagged += events.tagged
         counters.duplicates += duplicates
 
+    def count_redacted(self, secrets: int, withheld: int) -> None:
+        """Count what redaction took out of a block, and the records that it withheld."""
+        self._counters.redacted += secrets
+        self._counters.withheld += withheld
+
     def write_status(self, publisher: Publisher, now_ms: int, error: str | None) -> None:
         """Write `status.json`; raises nothing."""
         self._totals = totals(self._tailer)
@@ -79,6 +84,8 @@ class Telemetry:
             read=counters.events,
             duplicates=counters.duplicates,
             dropped=counters.dropped,
+            redacted=counters.redacted,
+            withheld=counters.withheld,
             tagged=counters.tagged,
             published=published.published,
             acked=published.acked,

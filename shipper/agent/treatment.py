@@ -37,9 +37,21 @@ class Treatment:
         dropped = NONE_DROPPED
         if self._processors is not None:
             events, dropped = self._processors.apply(events)
-        if self._redactor is not None:
-            events = self._redactor.redact(events)
-        return events, dropped
+        return self.redact(events), dropped
+
+    def redact(self, events: AnyEvents) -> AnyEvents:
+        """Return the events without secrets."""
+        return events if self._redactor is None else self._redactor.redact(events)
+
+    def take_counts(self) -> tuple[int, int]:
+        """Return how many secrets were taken out, and records withheld, since the last call."""
+        redactor = self._redactor
+        if redactor is None:
+            return 0, 0
+        counts = redactor.found.total(), redactor.withheld
+        redactor.found.clear()
+        redactor.withheld = 0
+        return counts
 
 
 def processors_of(config: Config) -> Processors | None:

@@ -18,10 +18,11 @@ from shipper.errors import OutputUnavailable
 from shipper.events import Events
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from shipper.deliver.deadletters import DeadLetter, DeadLetters
     from shipper.deliver.output import Output
+    from shipper.splice import AnyEvents
 
 BLOCK_BYTES = 1 << 18  # as a block of a file
 
@@ -40,6 +41,7 @@ class Replay:
     One replay; used by one thread.
 
     `ids` are the `_id`s to send, None for all. Letters written while it runs are not part of it.
+    `redact` takes out what a letter has from a time before the config said so.
     """
 
     def __init__(
@@ -47,9 +49,11 @@ class Replay:
         letters: DeadLetters,
         ids: Collection[str] | None,
         output: Output[Any],
+        redact: Callable[[Events], AnyEvents] = lambda events: events,
     ) -> None:
         self._letters = letters
         self._output = output
+        self._redact = redact
         self._lines = [
             (line.letter.id, line.mark)
             for line in letters.read()
@@ -96,7 +100,8 @@ class Replay:
             if size >= BLOCK_BYTES:
                 break
         if chosen:
-            self._queued = QueuedBlock(self._output.prepare(_events_of(chosen)), NO_FILE, 0, size)
+            events = self._redact(_events_of(chosen)).events()
+            self._queued = QueuedBlock(self._output.prepare(events), NO_FILE, 0, size)
             self._sent.update(letter.id for letter in chosen)
         else:
             self._all_sent = True

@@ -74,6 +74,16 @@ def test_a_letter_goes_out_as_it_was(tmp_path: Path) -> None:
     assert ids(letters) == []
 
 
+def test_a_letter_is_redacted_by_the_config_of_now(tmp_path: Path) -> None:
+    """A letter from before redaction was set up does not bring its secrets to the output."""
+    letters = buried(tmp_path, 1)
+    without = lambda events: replace(events, docs=[b"{}" for _ in events.docs])  # noqa: E731
+
+    (block,) = take(Replay(letters, None, ScriptedOutput(), without))
+
+    assert block.content.events().docs == [b"{}"]
+
+
 def test_only_those_that_were_named(tmp_path: Path) -> None:
     """Of several letters, those that were named go; a second line of one is no second event."""
     letters = buried(tmp_path, 1, 2, 3)

@@ -136,8 +136,10 @@ def test_no_secret_is_stored(folder: Path, caplog: pytest.LogCaptureFixture) -> 
     caplog.set_level(logging.DEBUG)
     config = load(folder / "shipper.yml")
 
-    ship(config)
+    metrics = ship(config).read_metrics()
 
+    assert metrics.redacted >= COUNT
+    assert metrics.withheld == 0
     store = store_of(config)
     try:
         hits = store.search(Selection(), limit=2 * COUNT)
