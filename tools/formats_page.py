@@ -47,6 +47,8 @@ output: {embedded: {}}
   `error_type`, or more of the `message`. Access logs have one line an event.
 - A group with the name of a [field](search.md#fields) is that field, others are under `extra`.
   `-` is no value. An access log has its whole line as the `message`.
+- The data stream of a record is `logs-orchestrator.<dataset>-<namespace>`: so the templates and
+  roles of `shipper setup` fit every dataset, and none is a data stream of another shipper.
 
 ## Times
 

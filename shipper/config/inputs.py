@@ -92,7 +92,8 @@ _NAME = text_matching(r"[A-Za-z_@][A-Za-z0-9_.-]{0,99}", "letters, digits, _ . a
 _GROUP = text_matching(r"[A-Za-z_][A-Za-z0-9_]{0,99}", "the name of a group of the pattern")
 _PLAIN = Scalar("a text, a number, true or false", _parse_plain)
 _DATASET = text_matching(
-    r"(?!\.\.?$)[a-z0-9_][a-z0-9_.]{0,99}", "lower case, digits, _ and ., such as nginx.access"
+    r"(?!\.\.?$)[a-z0-9_][a-z0-9_.]{0,29}",
+    "at most 30 of lower case, digits, _ and ., such as nginx.access",
 )
 
 
@@ -194,7 +195,8 @@ class InputOptions:
     )
     dataset: str | None = optional(
         _DATASET,
-        "`event.dataset` of these records, and so the data stream `logs-<dataset>-<namespace>`.",
+        "`event.dataset` of these records. Their data stream is "
+        "`logs-orchestrator.<dataset>-<namespace>`.",
         default="that of the format; for JSON, decided by the record",
     )
     fields: dict[str, str | int | float | bool] = option(

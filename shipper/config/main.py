@@ -45,6 +45,10 @@ _NAMESPACE = text_matching(
 )
 
 
+# Of dataset and namespace, so that `.ds-logs-orchestrator.<both>-2026.02.05-000001` has 255.
+MOST_STREAM_BYTES = 214
+
+
 @dataclass(frozen=True, slots=True)
 class ServiceOptions:
     """The application that writes the logs."""
@@ -242,6 +246,10 @@ class Config:
             yield "health", "has two targets of one name", "use another name for each"
         if len(names) > MOST_TARGETS:
             yield "health", f"has more than {MOST_TARGETS} targets", "use another shipper for some"
+        longest = max((len(each.dataset or "") for each in self.inputs), default=0)
+        if longest + len(self.namespace.encode()) > MOST_STREAM_BYTES:
+            fault = "is too long for the name of a data stream, beside the dataset of an input"
+            yield "namespace", fault, "shorten one of them"
 
 
 def load(path: Path) -> Config:

@@ -34,6 +34,9 @@ CATEGORIES = {
 }
 
 
+STREAMS = "orchestrator."  # what the data streams of all our records begin with
+
+
 @dataclass(frozen=True, slots=True)
 class Traits:
     """What classification looks at; empty or 0 where the record has no such field."""
@@ -51,6 +54,16 @@ class Classification:
     dataset: str
     categories: tuple[str, ...]
     error: str | None
+
+
+def stream_of(dataset: str) -> str:
+    """
+    Return the dataset of the data stream of a record: `orchestrator.nginx.access`.
+
+    All have one beginning, so that templates, roles and queries find them, and none is a stream of
+    somebody else.
+    """
+    return dataset if dataset.startswith(STREAMS) else STREAMS + dataset
 
 
 def classify(traits: Traits) -> Classification:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from shipper.enrich.classify import stream_of
 from shipper.formats.matching import compile_linear
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def context_of(
         "event": event,
         "data_stream": {
             "type": "logs",
-            "dataset": classification.dataset,
+            "dataset": stream_of(classification.dataset),
             "namespace": around.namespace,
         },
     }

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from shipper.enrich.classify import Classification, classify
+from shipper.enrich.classify import Classification, classify, stream_of
 from shipper.enrich.context import RecordContext, context_of
 from shipper.enrich.odd import RepairedRecord
 from shipper.enrich.patterned import ReadLine
@@ -92,4 +92,4 @@ class BlockDocuments:
         events.ids.append(origin)
         events.docs.append(msgspec.json.encode(fields)[:-1] + tail)
         events.times.append(time)
-        events.datasets.append(dataset)
+        events.datasets.append(stream_of(dataset))

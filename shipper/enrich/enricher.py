@@ -22,7 +22,7 @@ from types import MappingProxyType
 import msgspec
 
 from shipper.enrich import odd
-from shipper.enrich.classify import Traits, classify
+from shipper.enrich.classify import Traits, classify, stream_of
 from shipper.enrich.clock import are_canonical
 from shipper.enrich.containers import ContainerReader
 from shipper.enrich.context import RecordContext as RecordContext  # noqa: PLC0414 -- part of its interface
@@ -215,7 +215,8 @@ class _Parts(dict[_PartsKey, tuple[str, bytes, bytes]]):
         before, _, behind = tail.partition(b'"created":"' + CREATED.encode())
         if len(self) >= self.LIMIT:
             self.clear()
-        return self.setdefault(key, (classification.dataset, before + b'"created":"', behind))
+        dataset = stream_of(classification.dataset)
+        return self.setdefault(key, (dataset, before + b'"created":"', behind))
 
 
 class _Tails(dict[tuple[str, str, int, str], SplicedTail]):

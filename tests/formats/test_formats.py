@@ -45,7 +45,8 @@ def test_an_access_log_has_numbers_and_whose_error_it_was() -> None:
     assert doc["@timestamp"] == "2026-02-05T13:30:45.000Z"
     assert (doc["method"], doc["path"], doc["user_agent"]) == ("GET", "/a", "curl")
     assert doc["extra"] == {"query": "b=1", "protocol": "HTTP/1.1", "bytes": 12}
-    assert doc["event"]["dataset"] == doc["data_stream"]["dataset"] == "nginx.access"
+    assert doc["event"]["dataset"] == "nginx.access"
+    assert doc["data_stream"]["dataset"] == "orchestrator.nginx.access"  # as setup's templates
     assert doc["message"] == line.rstrip()
 
 
