@@ -315,10 +315,10 @@ def test_every_allowed_arrow_is_there() -> None:
 
 
 def test_the_example_uses_what_an_application_uses() -> None:
-    """The example imports `shipper.emit` and no other part of ours."""
+    """The example imports `shipper.emit` and `shipper.instrument`, and no other part of ours."""
     found = {name for path in ROOT.glob("examples/**/*.py") for name in ours(path)}
 
-    assert {name.partition(".")[0] for name in found} == {"emit"}
+    assert {name.partition(".")[0] for name in found} == {"emit", "instrument"}
 
 
 @pytest.mark.parametrize("path", CODE, ids=name_of)

@@ -34,7 +34,6 @@ def main() -> int:
         mode=options.mode,
         faults=options.faults,
         queue_workers=options.queue_workers,
-        health_seconds=options.health_seconds,
         slow_query_ms=options.slow_query_ms,
     )
     os.environ.update(settings.to_environment())
@@ -94,13 +93,6 @@ def _options(usual: Settings) -> argparse.Namespace:
         type=int,
         default=usual.queue_workers,
         help="executions at a time, per server process (%(default)s)",
-    )
-    add(
-        "--health-seconds",
-        type=float,
-        default=usual.health_seconds,
-        metavar="N",
-        help="time between two records of its health (%(default)s)",
     )
     add(
         "--slow-query-ms",

@@ -13,16 +13,15 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, Field
 
-from examples.orchestrator import health
 from examples.orchestrator.auth import Auth
 from examples.orchestrator.database import Database
 from examples.orchestrator.definitions import Data, Strict, Workflow
 from examples.orchestrator.executions import Execution, Executions
 from examples.orchestrator.faults import FaultRates, Faults
 from examples.orchestrator.settings import Settings
-from examples.orchestrator.watch import look
 from examples.orchestrator.workflows import StoredWorkflow, Workflows
 from shipper import emit
+from shipper.instrument import Instrument
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ class Orchestrator:
     workflows: Workflows
     executions: Executions
     auth: Auth
-    traffic: health.Traffic
+    instrument: Instrument
 
 
 async def _orchestrator(request: Request) -> Orchestrator:
@@ -77,12 +76,6 @@ class Session(BaseModel):
     """The token of a user who is in; send it as `Authorization: Bearer …`."""
 
     token: str
-
-
-@router.get("/health")
-def get_health(parts: Parts) -> health.Health:
-    """Say how well the application is; the status is in the body, the answer always 200."""
-    return look(parts.database, parts.executions, parts.traffic, parts.settings.logs)
 
 
 @router.get("/api/faults")

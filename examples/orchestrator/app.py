@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -20,13 +19,12 @@ from examples.orchestrator.database import Database, DatabaseUnavailableError
 from examples.orchestrator.engine import Engine
 from examples.orchestrator.executions import Executions, QueueFullError
 from examples.orchestrator.faults import Faults, parse
-from examples.orchestrator.health import Traffic
 from examples.orchestrator.services import Services
 from examples.orchestrator.settings import Settings
-from examples.orchestrator.watch import Watch
 from examples.orchestrator.workers import Scheduler, Worker
 from examples.orchestrator.workflows import Workflows
 from shipper import emit
+from shipper.instrument import Instrument
 
 log = logging.getLogger("automation_orchestrator.api")
 
@@ -47,7 +45,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(api)
     app.add_exception_handler(DatabaseUnavailableError, _answer_503)
     app.add_exception_handler(QueueFullError, _answer_429)
-    app.middleware("http")(_count_and_catch)
+    app.middleware("http")(_catch)
+    parts.instrument.install(app)
     app.add_middleware(emit.AccessLogMiddleware)  # last, so that it sees every answer
     return app
 
@@ -56,14 +55,18 @@ def assemble(settings: Settings) -> Orchestrator:
     """Put the parts together."""
     faults = Faults(settings.fault_rates, parse(settings.faults))
     database = Database(settings.database, faults, slow_ms=settings.slow_query_ms)
+    executions = Executions(database, max_depth=settings.max_queue_depth)
+    instrument = Instrument(folder=settings.data / "numbers", disk_of=settings.logs)
+    instrument.probe("database", database.ping, keep=1.0)
+    instrument.queue("executions", executions.depth)
     return Orchestrator(
         settings=settings,
         faults=faults,
         database=database,
         workflows=Workflows(database),
-        executions=Executions(database, max_depth=settings.max_queue_depth),
+        executions=executions,
         auth=Auth(database, faults),
-        traffic=Traffic(),
+        instrument=instrument,
     )
 
 
@@ -89,16 +92,14 @@ async def _live(app: FastAPI) -> AsyncIterator[None]:
     settings = parts.settings
     parts.database.open()
     tools = Tools(parts.database, Services(parts.faults))
-    engine = Engine(parts.workflows, tools, parts.faults)
+    engine = Engine(parts.workflows, tools, parts.faults, parts.instrument)
     worker = Worker(parts.executions, engine, parts.faults, settings)
     scheduler = Scheduler(parts.workflows, parts.executions, parts.database, settings)
-    watch = Watch(parts.database, parts.executions, parts.traffic, settings)
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         for number in range(settings.queue_workers):
             tasks.create_task(worker.run(number, stop))
         tasks.create_task(scheduler.run(stop))
-        tasks.create_task(watch.run(stop))
         log.info("Application started", extra={"faults": settings.faults})
         yield
         stop.set()
@@ -106,24 +107,20 @@ async def _live(app: FastAPI) -> AsyncIterator[None]:
     parts.database.close()
 
 
-async def _count_and_catch(
-    request: Request, call_next: Callable[[Request], Awaitable[Response]]
-) -> Response:
+async def _catch(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
     """
-    Count every answer, and turn a bug into a logged 500.
+    Turn a bug into a logged 500.
 
     Left to the server, a bug would be logged under the server's name and answered without JSON;
     caught here it is logged once, as ours.
     """
-    started = time.perf_counter()
     try:
-        response = await call_next(request)
-    except Exception:
+        return await call_next(request)
+    except Exception as error:
         log.exception("Request failed")
-        response = JSONResponse({"detail": "internal server error"}, 500)
-    traffic: Traffic = request.app.state.orchestrator.traffic
-    traffic.note(response.status_code, (time.perf_counter() - started) * 1000)
-    return response
+        parts: Orchestrator = request.app.state.orchestrator
+        parts.instrument.error(error)
+        return JSONResponse({"detail": "internal server error"}, 500)
 
 
 async def _answer_503(_request: Request, error: Exception) -> Response:

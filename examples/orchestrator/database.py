@@ -111,14 +111,15 @@ class Database:
         self._note_if_slow(statement, (time.perf_counter() - started) * 1000, len(rows))
         return rows
 
-    def ping_ms(self) -> float | None:
-        """Measure how long the simplest query takes; None if the database is unavailable."""
-        started = time.perf_counter()
-        try:
-            self.run("SELECT 1")
-        except DatabaseUnavailableError:
-            return None
-        return (time.perf_counter() - started) * 1000
+    def ping(self) -> None:
+        """
+        Make the simplest query.
+
+        Raises:
+            DatabaseUnavailableError: the database does not answer.
+
+        """
+        self.run("SELECT 1")
 
     def forget(self) -> None:
         """Delete what is older than anybody asks for."""

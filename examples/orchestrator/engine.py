@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 
 from pydantic import ValidationError
 
@@ -24,6 +23,7 @@ from examples.orchestrator.executions import Execution, Outcome
 from examples.orchestrator.faults import Faults
 from examples.orchestrator.workflows import Workflows
 from shipper import emit
+from shipper.instrument import Instrument
 
 LIMIT_SECONDS = 45.0  # for all the actions of an execution
 
@@ -37,10 +37,13 @@ class InvalidTriggerError(Exception):
 class Engine:
     """Executes workflows."""
 
-    def __init__(self, workflows: Workflows, tools: Tools, faults: Faults) -> None:
+    def __init__(
+        self, workflows: Workflows, tools: Tools, faults: Faults, instrument: Instrument
+    ) -> None:
         self._workflows = workflows
         self._tools = tools
         self._faults = faults
+        self._instrument = instrument
 
     async def execute(self, execution: Execution) -> Outcome:
         """Run a workflow's actions; whatever goes wrong in them is the outcome, not an error."""
@@ -50,17 +53,13 @@ class Engine:
                 "trigger": execution.trigger,
             }
             log.info("Workflow started", extra=about)
-            started = time.perf_counter()
+            timer = self._instrument.workflow(execution.workflow_id, **about)
             try:
-                async with asyncio.timeout(LIMIT_SECONDS):
+                async with timer, asyncio.timeout(LIMIT_SECONDS):
                     await self._run_actions(execution)
-            except Exception as error:
-                outcome = Outcome("failed", _since_ms(started), type(error).__name__)
-                log.exception("Workflow execution failed", extra=about | _fields(outcome))
-            else:
-                outcome = Outcome("success", _since_ms(started))
-                log.info("Workflow executed successfully", extra=about | _fields(outcome))
-            return outcome
+            except Exception as error:  # noqa: BLE001 -- it is logged by the timer
+                return Outcome("failed", timer.milliseconds, type(error).__name__)
+            return Outcome("success", timer.milliseconds)
 
     async def _run_actions(self, execution: Execution) -> None:
         stored = await asyncio.to_thread(self._workflows.find_definition, execution.workflow_id)
@@ -82,11 +81,3 @@ def _parse(definition: str) -> Workflow:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise InvalidTriggerError(f"{place}: {first['msg']}") from error
-
-
-def _fields(outcome: Outcome) -> dict[str, object]:
-    return {"execution_time_ms": outcome.execution_time_ms, "status": outcome.status}
-
-
-def _since_ms(started: float) -> float:
-    return round((time.perf_counter() - started) * 1000, 1)

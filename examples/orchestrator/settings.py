@@ -28,7 +28,6 @@ class Settings:
     max_queue_depth: int = 1000
     slow_query_ms: float = 100.0
     poll_seconds: float = 0.2  # how soon an idle worker looks at the queue again
-    health_seconds: float = 60.0  # between two records of the application's health
     tick_seconds: float = 1.0  # how exact schedules are, and the pause after a lost database
 
     @property
@@ -64,7 +63,6 @@ class Settings:
             max_queue_depth=int(given("MAX_QUEUE_DEPTH", usual.max_queue_depth)),
             slow_query_ms=float(given("SLOW_QUERY_MS", usual.slow_query_ms)),
             poll_seconds=float(given("POLL_SECONDS", usual.poll_seconds)),
-            health_seconds=float(given("HEALTH_SECONDS", usual.health_seconds)),
             tick_seconds=float(given("TICK_SECONDS", usual.tick_seconds)),
         )
 

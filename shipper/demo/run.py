@@ -17,6 +17,7 @@ import math
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -57,6 +58,13 @@ PICTURE_SECONDS = 0.5
 GRAPH_MS = 60_000
 LATE_MS = 1000  # the last second is incomplete; its count would always look low
 ENDLESS_SECONDS = 10 * 365 * 86_400
+
+# Frequent enough for short windows of rules.
+POLLS = """\
+health:
+  - {{name: demo, url: "http://127.0.0.1:{port}/health", every: 5s}}
+  - {{name: demo-metrics, url: "http://127.0.0.1:{port}/api/metrics", every: 15s, expect: metrics}}
+"""
 
 ERRORS = "level:ERROR OR level:CRITICAL"
 MAX_RESTARTS = 20
@@ -215,8 +223,10 @@ def demo(plan: DemoPlan) -> Iterator[Demo]:
     interruptions = Interruptions()
     with interruptions.handled(), ExitStack() as stack:
         start = Starter(stack, interruptions).start
-        shipper = start("shipper", ["shipper", "--config", str(plan.config), "run"], Path.cwd())
-        application, url = _start_application(start, interruptions)
+        port = _free_port()
+        polling = _write_config(plan.config, port)
+        shipper = start("shipper", ["shipper", "--config", str(polling), "run"], Path.cwd())
+        application, url = _start_application(start, interruptions, port)
         _check_inputs(config)
         visits = ["--url", url, "--rate", str(plan.rate), "--seconds", str(ENDLESS_SECONDS)]
         clients = start("load", ["examples.orchestrator.load", *visits], ROOT)
@@ -238,11 +248,33 @@ def _check_example() -> None:
         raise ShipperError(f"the demo needs {', '.join(missing)}", "pip install -e '.[demo]'")
 
 
+def _free_port() -> int:
+    """Return the usual port, or another if it is in use."""
+    for port in (USUAL_PORT, 0):
+        try:
+            with socket.create_server(("127.0.0.1", port)) as listener:
+                return int(listener.getsockname()[1])
+        except OSError:
+            continue
+    return USUAL_PORT
+
+
+def _write_config(path: Path, port: int) -> Path:
+    """Write the config of the demo's shipper: the user's, and polls of the application."""
+    polled = OUTPUT / "shipper.yml"
+    polled.write_text(f"{path.read_text().rstrip()}\n{POLLS.format(port=port)}")
+    try:
+        load(polled)
+    except ConfigError:
+        return path  # it has polls of its own, or is written on one line
+    return polled
+
+
 def _start_application(
-    start: Callable[[str, list[str], Path], Child], interruptions: Interruptions
+    start: Callable[[str, list[str], Path], Child], interruptions: Interruptions, port: int
 ) -> tuple[Child, str]:
-    """Start the application; on another port if the usual one is in use."""
-    application = start("application", _application(USUAL_PORT), ROOT)
+    """Start the application; on another port if this one has come into use."""
+    application = start("application", _application(port), ROOT)
     try:
         return application, _until(application, partial(_address, application), interruptions)
     except ShipperError:
@@ -255,9 +287,8 @@ def _start_application(
 def _application(port: int) -> list[str]:
     logs, data = LOGS.absolute(), DATA.absolute()
     folders = ["--logs", str(logs), "--data", str(data)]
-    # Health records frequent enough for short windows; few faults, so that the demo starts healthy.
-    behaviour = ["--health-seconds", "5", "--faults", "demo,timeout=0.003"]
-    behaviour += ["--slow-query-ms", "300"]
+    # Few faults, so that the demo starts healthy.
+    behaviour = ["--faults", "demo,timeout=0.003", "--slow-query-ms", "300"]
     return ["examples.orchestrator", "--port", str(port), *folders, *behaviour]
 
 

@@ -69,6 +69,14 @@ class EndpointAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownRoute:
+    """What answered, as Starlette says it."""
+
+    path: str
+    endpoint: Any
+
+
+@dataclass(frozen=True, slots=True)
 class WorkersRead:
     """What the files of all workers hold at a time (monotonic)."""
 
@@ -120,7 +128,9 @@ class Endpoints:
         """Answer a request; 404 if it is for none of these."""
         if scope["type"] != "http":
             return
-        respond = self._paths.get(self._place(scope))
+        place = self._place(scope)
+        scope.setdefault("route", KnownRoute(place[1], self))  # for the access log
+        respond = self._paths.get(place)
         if respond is None:
             answer = EndpointAnswer.of(404, {"detail": "not found"})
         else:
@@ -234,10 +244,10 @@ class Endpoints:
     def _resources(self, metrics: SharedMetrics) -> dict[str, Any]:
         """Return what the living workers use, in all and each."""
         processes: dict[str, dict[str, Any]] = {}
-        for name, family, digits in _OF_A_PROCESS:
+        for name, family, factor, digits in _OF_A_PROCESS:
             for (pid,), value in metrics.by(family.name, "pid").items():
                 process = processes.setdefault(pid, {"pid": int(pid)})
-                process[name] = round(value, digits) if digits else int(value)
+                process[name] = round(value * factor, digits) if digits else int(value)
         each = [processes[pid] for pid in sorted(processes, key=int)]
         sums: dict[str, Any] = {
             name: round(sum(process.get(name, 0) for process in each), 1)
@@ -253,13 +263,13 @@ class Endpoints:
 
 
 _OF_A_PROCESS: Final = (
-    ("memory_rss_bytes", MEMORY, 0),
-    ("cpu_percent", CPU_SHARE, 4),
-    ("cpu_seconds", CPU, 2),
-    ("open_files", OPEN_FILES, 0),
-    ("threads", THREADS, 0),
-    ("memory_growth_bytes_per_hour", GROWTH, 0),
-    ("memory_growing", GROWING, 0),
+    ("memory_rss_bytes", MEMORY, 1, 0),
+    ("cpu_percent", CPU_SHARE, 100, 1),
+    ("cpu_seconds", CPU, 1, 2),
+    ("open_files", OPEN_FILES, 1, 0),
+    ("threads", THREADS, 1, 0),
+    ("memory_growth_bytes_per_hour", GROWTH, 1, 0),
+    ("memory_growing", GROWING, 1, 0),
 )
 
 

@@ -22,6 +22,7 @@ from shipper.instrument.window import WINDOW_SECONDS, WindowSums
 
 MOST_QUEUES: Final = 20
 MOST_PROBES: Final = 20
+DEPTH_SECONDS: Final = 1.0  # a depth is kept so long
 RESERVED: Final = frozenset({"status", "timestamp", "uptime_seconds", "metrics"})
 
 
@@ -47,7 +48,7 @@ class HealthReport:
         """Add a queue, whose depth all workers see alike."""
         if name not in self._queues and len(self._queues) >= MOST_QUEUES:
             raise ValueError(f"more than {MOST_QUEUES} queues")
-        self._queues[name] = ProbeRunner(name, depth, keep_seconds=2.0)
+        self._queues[name] = ProbeRunner(name, depth, keep_seconds=DEPTH_SECONDS)
 
     async def depths(self) -> dict[str, int | None]:
         """Return the depth of each queue, None where it cannot be had; note their sum."""
@@ -95,7 +96,7 @@ class HealthReport:
                 "queue_depth": depth,
                 "avg_response_time_ms": round(window.average_ms, 1),
             },
-            **{name: dict(result.part) for name, result in parts.items()},
+            **{name: dict(parts[name].part) for name in sorted(parts, key=_place)},
         }
 
 
@@ -107,6 +108,11 @@ def total_of(depths: Mapping[str, int | None]) -> int | None:
             return None
         total += depth
     return total
+
+
+def _place(name: str) -> int:
+    """Return where a part stands: database and storage before others, which keep their order."""
+    return ("database", "storage", name).index(name)
 
 
 def _depth_of(result: ProbeResult) -> int | None:

@@ -16,7 +16,7 @@ Guarantees:
   a crash can lose or double none: the sum is written beside, then a journal names what it replaces;
   whoever finds a journal first carries it out.
 - Two applications do not share numbers: the folder belongs to the process that started the
-  workers, or to the only process (`application_of`).
+  workers, or to the only process (`application_of`), and to the first, second … one in it.
 """
 
 from __future__ import annotations
@@ -25,11 +25,13 @@ import fcntl
 import json
 import multiprocessing
 import os
+import re
 import sys
 import tempfile
 import threading
 import time
 import weakref
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -47,6 +49,9 @@ _LOCK_TRIES: Final = 100
 _LOCK_PAUSE_SECONDS: Final = 0.02
 
 Labels = tuple[str, ...]
+
+# How often a process has made a folder below another: two applications in one process are two.
+_made: Counter[Path] = Counter()
 
 
 class SharedNumbers:
@@ -160,11 +165,12 @@ def folder_of(base: Path | None) -> Path:
     status = base.lstat()
     if status.st_uid != os.getuid() or status.st_mode & 0o022 or base.is_symlink():
         raise PermissionError(f"{base} is not a folder that only this user can write")
-    folder = base / application_of()
+    _made[base] += 1
+    folder = base / f"{application_of()}-{_made[base]}"
     folder.mkdir(mode=0o700, exist_ok=True)
     for other in base.iterdir():
-        pid, _, start = other.name.partition("-")
-        if pid.isdigit() and start.isdigit() and not is_alive(int(pid), int(start)):
+        found = re.fullmatch(r"(\d+)-(\d+)-\d+", other.name, re.ASCII)
+        if found and not is_alive(int(found[1]), int(found[2])):
             _delete(other)
     return folder
 

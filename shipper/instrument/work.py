@@ -7,7 +7,8 @@ Executions of workflows: one `with` counts, times and logs them, so nothing is c
     def work(): ...
 
 The record has what the rules and reports of the store ask for: `workflow_id`, `status` (success or
-failed), `execution_time_ms`, and `error_type` of an exception, which goes on.
+failed), `execution_time_ms`, and `error_type` of an exception, which goes on. An execution that is
+cancelled is none that ended.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class WorkflowTimer:
         self._fields = fields
         self._stack = ExitStack()
         self._started = 0.0
+        self.milliseconds = 0.0
 
     def __enter__(self) -> Self:
         self._stack.enter_context(bind(workflow_id=self._workflow_id))
@@ -51,6 +53,7 @@ class WorkflowTimer:
         _traceback: TracebackType | None,
     ) -> None:
         seconds = time.perf_counter() - self._started
+        self.milliseconds = round(seconds * 1000, 3)
         with self._stack:
             self._note(error, seconds)
 
@@ -84,6 +87,8 @@ class WorkflowTimer:
         return now  # type: ignore[return-value]
 
     def _note(self, error: BaseException | None, seconds: float) -> None:
+        if error is not None and not isinstance(error, Exception):
+            return  # it did not end, it was ended: a task that is cancelled, an interrupt
         status = "success" if error is None else "failed"
         try:
             self._recorder.workflow(self._workflow_id, status, seconds)
@@ -91,7 +96,7 @@ class WorkflowTimer:
             logging.getLogger("shipper.instrument").warning(
                 "a workflow is not counted: %r", failure
             )
-        extra = {**self._fields, "status": status, "execution_time_ms": round(seconds * 1000, 3)}
+        extra = {**self._fields, "status": status, "execution_time_ms": self.milliseconds}
         if error is None:
             log.info("Workflow executed successfully", extra=extra)
         else:

@@ -20,7 +20,7 @@ from shipper.times import Clock
 
 log = logging.getLogger("shipper")
 
-CLOSE_SECONDS: Final = 0.5
+FIRST_SECONDS: Final = 5.0  # after the start, for applications that start at the same time
 Ask = Callable[[HealthTargetOptions, Callable[[], float]], PollAnswer]
 
 
@@ -85,7 +85,7 @@ class _TargetLoop:
     def run(self) -> None:
         """Poll until it is stopped."""
         ticks, every = self._poller.monotonic, self._target.every_seconds
-        due = ticks()
+        due = ticks() + min(every, FIRST_SECONDS)
         while not self._stop.wait(max(0.0, due - ticks())):
             try:
                 self._log(self._poller.once(self._target, self._stop))

@@ -80,6 +80,15 @@ class Running:
             await asyncio.sleep(0.01)
 
 
+async def health_until(app: Running, is_so: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """Ask for the health until it is so; probes are kept for a second or so."""
+    deadline = time.monotonic() + 3 * LIMIT_SECONDS
+    while not is_so(found := (await app.client.get("/health")).json()):
+        assert time.monotonic() < deadline, found
+        await asyncio.sleep(0.1)
+    return dict(found)
+
+
 @asynccontextmanager
 async def running(folder: Path, faults: str = "none", **settings: Any) -> AsyncIterator[Running]:
     """Install and run the application in a folder."""

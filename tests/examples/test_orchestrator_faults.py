@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from examples.orchestrator.faults import PROFILES, FaultRates, Faults, parse
-from tests.examples.orchestrator_running import running
+from tests.examples.orchestrator_running import health_until, running
 
 CALLS_CRM = {
     "name": "Ask the CRM",
@@ -150,8 +150,8 @@ def test_queue_stuck_leaves_the_work_waiting(tmp_path: Path) -> None:
         async with running(tmp_path, "queue_stuck=1") as app:
             path = "/api/workflows/workflow_nightly_cleanup/run"
             queued = [(await app.client.post(path, json={})).json() for _ in range(25)]
-            health = (await app.client.get("/health")).json()
             await app.until(lambda: app.log.of("worker", message="Queue is growing"))
+            health = await health_until(app, lambda found: found["metrics"]["queue_depth"] == 25)
             await app.client.post("/api/faults", json={"queue_stuck": 0})
             outcome = await app.outcome(queued[0]["execution_id"])
 

@@ -1,94 +1,72 @@
-"""The limits of the guide's health states."""
+"""The example's health is that of `shipper.instrument`, and follows its faults."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
-from examples.orchestrator.health import Metrics, State, Traffic, judge
-from tests.examples.orchestrator_running import running
+from tests.examples.orchestrator_running import health_until, running
 
 
-@pytest.mark.parametrize(
-    ("success_rate", "average_ms", "depth", "expected"),
-    [
-        (1.0, 0, 0, "healthy"),
-        (0.9501, 199, 99, "healthy"),
-        (0.95, 10, 0, "degraded"),
-        (0.80, 10, 0, "degraded"),
-        (0.7999, 10, 0, "unhealthy"),
-        (1.0, 200, 0, "degraded"),
-        (1.0, 500, 0, "degraded"),
-        (1.0, 501, 0, "unhealthy"),
-        (1.0, 10, 100, "degraded"),
-        (1.0, 10, 500, "degraded"),
-        (1.0, 10, 501, "unhealthy"),
-    ],
-)
-def test_the_worst_number_decides(
-    success_rate: float, average_ms: float, depth: int, expected: State
-) -> None:
-    """Each limit is the guide's, and belongs to the worse or better side as the guide has it."""
-    metrics = Metrics(
-        requests_total=1,
-        success_rate=success_rate,
-        queue_depth=depth,
-        avg_response_time_ms=average_ms,
-    )
-
-    assert judge(metrics, is_connected=True) == expected
+def is_(status: str) -> Callable[[dict[str, Any]], bool]:
+    return lambda found: found["status"] == status
 
 
-def test_nothing_is_well_without_a_database() -> None:
-    """Good numbers do not make up for a lost database."""
-    metrics = Traffic().metrics(queue_depth=0)
-
-    assert judge(metrics, is_connected=True) == "healthy"
-    assert judge(metrics, is_connected=False) == "unhealthy"
-
-
-def test_only_server_errors_lower_the_success_rate() -> None:
-    """A 404 is the client's affair."""
-    traffic = Traffic()
-    for status_code in (200, 404, 401, 500):
-        traffic.note(status_code, 10.0)
-
-    metrics = traffic.metrics(queue_depth=7)
-
-    assert metrics == Metrics(
-        requests_total=4, success_rate=0.75, queue_depth=7, avg_response_time_ms=10.0
-    )
-
-
-def test_the_health_is_in_the_log(tmp_path: Path) -> None:
-    """What `/health` answers is a record every so often, that rules can ask for."""
+def test_a_lost_database_makes_it_unhealthy_and_back(tmp_path: Path) -> None:
+    """How deep the queue is, nobody knows meanwhile."""
 
     async def scenario() -> None:
-        async with running(tmp_path, health_seconds=0.05) as app:
-            await app.until(lambda: app.log.of("health", status="healthy"))
-            answer = (await app.client.get("/health")).json()
-        record = app.log.of("health")[0]
-        assert record["level"] == "INFO"
-        assert record["queue_depth"] == answer["metrics"]["queue_depth"] == 0
-        assert record["success_rate"] == 1.0
-        assert record["database"]["status"] == answer["database"]["status"] == "connected"
-        assert record["storage"].keys() == answer["storage"].keys()
+        async with running(tmp_path) as app:
+            await health_until(app, is_("healthy"))
+            await app.client.post("/api/faults", json={"database_gone": 1})
+            bad = await health_until(app, lambda found: found["metrics"]["queue_depth"] is None)
+            await app.client.post("/api/faults", json={"database_gone": 0})
+            good = await health_until(app, is_("healthy"))
+        assert bad["status"] == "unhealthy"
+        assert bad["database"] == {"status": "disconnected", "reason": "DatabaseUnavailableError"}
+        assert good["database"]["status"] == "connected"
 
     asyncio.run(scenario())
 
 
-def test_bad_health_is_in_the_log_without_the_database(tmp_path: Path) -> None:
-    """A lost database makes it unhealthy, a WARNING; how deep the queue is, nobody knows."""
+def test_server_errors_make_it_degraded_and_unhealthy(tmp_path: Path) -> None:
+    """Faults of requests lower the success rate of the last minutes."""
 
     async def scenario() -> None:
-        async with running(tmp_path, health_seconds=0.05) as app:
-            await app.client.post("/api/faults", json={"database_gone": 1})
-            await app.until(lambda: app.log.of("health", status="unhealthy"))
-        record = app.log.of("health", status="unhealthy")[0]
-        assert record["level"] == "WARNING"
-        assert record["database"]["status"] == "disconnected"
-        assert "queue_depth" not in record
+        async with running(tmp_path) as app:
+            for _ in range(50):
+                await app.client.get("/api/workflows")
+            await health_until(app, is_("healthy"))
+            await app.client.post("/api/faults", json={"server_error": 1})
+            for _ in range(5):
+                await app.client.get("/api/workflows")
+            found = await health_until(app, is_("degraded"))
+            for _ in range(50):
+                await app.client.get("/api/workflows")
+            await health_until(app, is_("unhealthy"))
+        assert 0.8 < found["metrics"]["success_rate"] < 0.95
+
+    asyncio.run(scenario())
+
+
+def test_executions_are_counted_and_logged_at_once(tmp_path: Path) -> None:
+    """What the metrics say of workflows is what the log says."""
+
+    async def scenario() -> None:
+        async with running(tmp_path) as app:
+            for _ in range(3):
+                await app.run("workflow_welcome_mail")
+            transport = httpx.ASGITransport(app.client._transport.app)  # type: ignore[attr-defined]
+            async with httpx.AsyncClient(transport=transport, base_url="http://here") as here:
+                found = (await here.get("/api/metrics")).json()
+        assert found["workflows"]["success"] == 3
+        assert len(app.log.of("workflows", status="success")) == 3
+        times = [each["execution_time_ms"] for each in app.log.of("workflows", status="success")]
+        assert found["workflows"]["avg_ms"] == pytest.approx(sum(times) / 3, abs=0.01)
 
     asyncio.run(scenario())

@@ -106,7 +106,7 @@ def test_a_late_poll_is_left_out_and_a_clock_that_is_set_changes_nothing(tmp_pat
     bodies[0].__self__._stop = Stop()  # type: ignore[attr-defined]
     bodies[0]()
 
-    assert stops == [0.0, 59.0, 53.0, 59.0]
+    assert stops == [5.0, 59.0, 53.0, 59.0]
     assert [line["timestamp"][17:23] for line in lines_of(path)] == ["10.000", "05.000", "05.000"]
 
 
