@@ -78,7 +78,9 @@ def rules(
     with open_store(invocation) as store:
         judged = _judged(store, chosen, now)
         idle = _idle(store, chosen, now)
-        late = [beat for beat in read_fleet(store, since=now - _FLEET_MS) if not beat.stopped]
+        late = [
+            beat for beat in read_fleet(store, since=now - _FLEET_MS, now=now) if not beat.stopped
+        ]
     if as_json:
         lines = view.rules_json(judged, idle)
     else:

@@ -38,7 +38,7 @@ def fleet(invocation: Invocation, *, since: int, silent: int, behind: int, as_js
     """
     limits = FleetLimits(invocation.now(), silent, behind)
     with open_store(invocation) as store:
-        beats = read_fleet(store, since=since)
+        beats = read_fleet(store, since=since, now=limits.now)
     if as_json:
         for beat in beats:
             click.echo(fleet_json(beat, limits))

@@ -20,6 +20,8 @@ from shipper.store.api import Hit, Maximum, Number, Question, Selection, Store, 
 
 MAX_HOSTS: Final = 10_000
 MAX_RUNS: Final = 1000  # of one host in the time asked for
+AHEAD_MS: Final = 60_000  # a clock that is further ahead of ours is not believed
+FAR_AHEAD_MS: Final = 86_400_000  # what is dated later than that is no heartbeat
 MAX_NAMED: Final = 300  # heartbeats named by one query, which may have 1,024 terms
 
 QUERY: Final = f"event.dataset:{HEARTBEAT}"
@@ -69,38 +71,54 @@ class HostBeat:
     service: str = ""
     furthest: tuple[FileLag, ...] = ()
 
+    def is_ahead(self, now: int) -> bool:
+        """Return whether it is dated in the future, or says that records of the future arrived."""
+        return max(self.at, self.watermark) > now + AHEAD_MS
 
-def read_fleet(store: Store, *, since: int) -> list[HostBeat]:
+
+def read_fleet(store: Store, *, since: int, now: int | None = None) -> list[HostBeat]:
     """
     Return the last heartbeat of every host that sent one since that time (epoch ms), by host.
+
+    With `now`, what is dated a day or more later is left out, be it by the time of the heartbeat
+    or of its run: a forged one would else be the newest of its host for ever.
 
     Raises:
         StoreUnavailable: the store cannot be read now.
     """
-    newest = _newest(store, since)
+    until = None if now is None else now + FAR_AHEAD_MS
+    newest = _newest(store, since, until)
     found: list[Hit] = []
     for start in range(0, len(newest), MAX_NAMED):
         portion = newest[start : start + MAX_NAMED]
         named = " OR ".join(f'(run:"{run}" AND seq:{seq})' for run, seq in portion)
-        selection = Selection(f"{QUERY} AND ({named})", since)
+        selection = Selection(f"{QUERY} AND ({named})", since, until)
         # A rollover may store the same `_id` twice, once in each index.
         found += store.search(selection, limit=2 * len(portion)).hits
     by_host = {beat.host: beat for beat in map(beat_of, found)}
     return [by_host[host] for host in sorted(by_host)]
 
 
-def _newest(store: Store, since: int) -> list[tuple[str, int]]:
+def _newest(store: Store, since: int, until: int | None) -> list[tuple[str, int]]:
     """Return `run` and `seq` of the last heartbeat of each host."""
     runs = Terms("run", MAX_RUNS, {"last": Maximum("seq")})
     hosts = Terms("host.name", MAX_HOSTS, {"runs": runs})
-    (answer,) = store.ask([Question(Selection(QUERY, since), {"hosts": hosts})])
+    (answer,) = store.ask([Question(Selection(QUERY, since, until), {"hosts": hosts})])
+    limit = "~" if until is None else _run_at(until)
     newest = []
     for host in buckets_of(answer, "hosts").buckets:
-        last = max(buckets_of(host, "runs").buckets, key=lambda run: str(run.key), default=None)
+        found = [run for run in buckets_of(host, "runs").buckets if str(run.key) < limit]
+        last = max(found, key=lambda run: str(run.key), default=None)
         number = last.results["last"] if last else None
         if last and isinstance(number, Number) and number.value is not None:
             newest.append((str(last.key), int(number.value)))
     return newest
+
+
+def _run_at(time: int) -> str:
+    """Return how a run begins that starts at a time (epoch ms): the time of a ULID."""
+    digits = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+    return "".join(digits[time >> shift & 31] for shift in range(45, -1, -5))
 
 
 def beat_of(hit: Hit) -> HostBeat:

@@ -34,7 +34,9 @@ class FleetLimits:
 
 
 def state_of(beat: HostBeat, limits: FleetLimits) -> str:
-    """Return `well`, `behind`, `silent`, or `stopped` if its last heartbeat announced the stop."""
+    """Return `well`, `behind`, `silent`, `stopped` where that was announced, or `ahead` of now."""
+    if beat.is_ahead(limits.now):
+        return "ahead"
     if limits.now - beat.at > limits.silent:
         return "stopped" if beat.stopped else "silent"
     return "behind" if limits.now - beat.watermark > limits.behind else "well"

@@ -87,6 +87,26 @@ def test_the_last_heartbeat_of_a_host_is_that_of_its_newest_run(
 
 
 @pytest.mark.parametrize("load", STORES)
+def test_a_heartbeat_of_the_far_future_hides_no_other(
+    load: Load, request: pytest.FixtureRequest
+) -> None:
+    """Neither its time nor its run, which sorts last, makes it the newest of its host."""
+    day, run = 86_400_000, "01KGPHV0000000000000000000"  # begun a minute before
+    records = [
+        beat("web-1", run, 3, NOON),
+        beat("web-1", "7ZZZZZZZZZZZZZZZZZZZZZZZZZ", 0, NOON),
+        beat("web-1", run, 9, NOON + 2 * day),
+        beat("web-2", run.replace("V0", "V1"), 1, NOON, watermark=NOON + 2 * day),
+    ]
+    store = load(request, [records])
+
+    first, second = read_fleet(store, since=NOON - day, now=NOON)
+
+    assert (first.run, first.seq, first.is_ahead(NOON)) == (run, 3, False)
+    assert second.is_ahead(NOON)
+
+
+@pytest.mark.parametrize("load", STORES)
 def test_only_a_query_that_names_heartbeats_finds_them(
     load: Load, request: pytest.FixtureRequest
 ) -> None:

@@ -30,10 +30,12 @@ FAILING: Final = "alerter_failing"
 STOPPED: Final = "stopped"
 SILENT: Final = "silent"
 BEHIND: Final = "behind"
+AHEAD: Final = "ahead"
 CAUSES: Final = {
     STOPPED: "whose shipper was stopped",
     SILENT: "whose shipper sends no heartbeats",
     BEHIND: "that are behind, though their shippers run",
+    AHEAD: "whose heartbeats are dated in the future",
 }
 MOST_ALONE: Final = 3  # hosts of one cause that are incidents of their own
 NAMED: Final = 5  # hosts that a sentence about many names
@@ -108,6 +110,14 @@ def blind_hosts(beats: Iterable[HostBeat], blind_after_ms: int, now: int) -> lis
     """Return the hosts whose records are too long behind."""
     found: list[BlindHost] = []
     for beat in beats:
+        if beat.is_ahead(now):
+            ahead = duration((max(beat.at, beat.watermark) - now) / 1000)
+            message = (
+                f"the last heartbeat of {beat.host} is of a time {ahead} ahead, and not believed: "
+                "its clock is wrong, or somebody else sent it"
+            )
+            found.append(BlindHost(beat.host, AHEAD, message))
+            continue
         known = beat.watermark or beat.started
         if now - known < blind_after_ms:
             continue

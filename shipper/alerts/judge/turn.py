@@ -148,7 +148,7 @@ class Judging:
             if self._store is None:
                 self._store = self._open_store()
             since = now - self._times.forget_hosts_ms
-            beats = read_fleet(self._store, since=since)
+            beats = read_fleet(self._store, since=since, now=now)
             turns = self._plan(beats, now)
             measured = self._measure(self._store, turns)
         except StoreUnavailable as error:
@@ -186,7 +186,12 @@ class Judging:
 
     def _plan(self, beats: Sequence[HostBeat], now: int) -> list[Turn]:
         waits = self._times.waits
-        fleet = fleet_of({beat.host: beat.watermark for beat in beats}, now, waits)
+        assumed = now - waits.assumed_delay_ms
+        marks = {
+            beat.host: min(beat.watermark, assumed) if beat.is_ahead(now) else beat.watermark
+            for beat in beats
+        }
+        fleet = fleet_of(marks, now, waits)
         judged, owed = self._ledger.progress.judged(), self._ledger.progress.late()
         late: dict[str, dict[str, tuple[int, int]]] = {}
         for (name, host), ends in owed.items():

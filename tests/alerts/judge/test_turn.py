@@ -329,6 +329,23 @@ def test_a_rule_that_is_blind_stays_so_over_a_restart(world: Make) -> None:
     assert site.heard() == ["watermark_behind resolved"]
 
 
+def test_a_watermark_of_the_future_is_not_believed(world: Make) -> None:
+    """Its host counts as one without heartbeats, and the incident says why."""
+    site = world(SHARE)
+    site.log("ERROR", START + 1, 9)
+    site.now = NEXT
+    site.beat(NEXT + HOUR)
+    site.judging.look(NEXT)
+    assert site.heard() == ["watermark_behind fired"]
+    (incident,) = site.incidents(Phase.FIRING)
+    assert "1.0 h ahead, and not believed" in incident.verdict.reason
+
+    site.now = NEXT + 31_000
+    site.beat(NEXT + HOUR)
+    site.judging.look(site.now)
+    assert site.heard() == ["share fired"]
+
+
 def test_many_hosts_that_are_behind_for_one_cause_are_one_incident(world: Make) -> None:
     """An output that hangs is one page, not one per host; it ends when the last is on time."""
     hosts = [f"app{number}" for number in range(8)]
