@@ -101,6 +101,7 @@ stack-env: ## .env with random passwords for the stack of docker-compose-monitor
 
 stack-up: ## Elasticsearch, Logstash, Kibana; STACK=insecure: without passwords and TLS
 	$(COMPOSE) up --detach --wait
+	$(COMPOSE) run --rm dashboards
 
 stack-check: ## ask each part of the stack how it is
 	@bash stack/check.sh $(COMPOSE)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes what the stack needs in Elasticsearch: templates, lifecycle policy, roles, and the accounts
-# of Kibana, Logstash and the alert job. Every request puts what is wanted in place of what is there, so it may run
-# at any time; `…@custom` component templates are never touched.
+# of Kibana, Logstash, the alert job and the dashboards. Every request puts what is wanted in place
+# of what is there, so it may run at any time; `…@custom` component templates are never touched.
 #
 # It is what `shipper setup` does from any machine, for a cluster that is known to have everything,
 # and with nothing but curl. No password is on a command line.
@@ -56,5 +56,7 @@ if [ "$security" = true ]; then
   send PUT /_security/user/logstash_writer "$body"
   write_body "${ALERTS_PASSWORD:?}" ',"roles":["logs-orchestrator-alerts"]'
   send PUT /_security/user/alert_job "$body"
+  write_body "${DASHBOARDS_PASSWORD:?}" ',"roles":["logs-orchestrator-kibana"]'
+  send PUT /_security/user/dashboards "$body"
 fi
 echo 'Elasticsearch is set up' >&2

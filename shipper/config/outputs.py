@@ -163,6 +163,13 @@ class ElasticsearchOutput:
     request_seconds: float = option(
         SECONDS.between("1s", "1h"), "Timeout of a request.", default="30s"
     )
+    keep_seconds: int = option(
+        DURATION.between("1d", "5200w"),
+        "Retention, for `shipper setup`: an index is deleted when its newest record is about this "
+        "old.",
+        default="30d",
+        key="keep",
+    )
 
     def faults(self) -> Faults:
         """Yield (key, fault, remedy) for values that contradict each other."""

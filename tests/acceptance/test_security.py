@@ -22,6 +22,9 @@ from tests.servers.elasticsearch_secure import PASSWORD, SecureNode
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(300)]
 
 ROOT = Path(__file__).parents[2]
+LEVELS = ("all", "read")
+APPS = "applications"
+WRITES = ["write", "delete_index", "manage"]
 TEMPLATES = ROOT / "shipper/store/elasticsearch/templates"
 CONFIG = """\
 service: {{name: automation-orchestrator, environment: test}}
@@ -116,8 +119,9 @@ class Place:
 def node(secure_elasticsearch: SecureNode, tmp_path_factory: pytest.TempPathFactory) -> SecureNode:
     """Return a node that was set up, with a user for each role."""
     Place(tmp_path_factory.mktemp("setup"), secure_elasticsearch).call("setup")
-    for role in ("writer", "reader", "alerts"):
+    for role in ("writer", "reader", "alerts", "viewer"):
         secure_elasticsearch.add_user(role, f"logs-orchestrator-{role}")
+    secure_elasticsearch.add_user("editor", "logs-orchestrator-kibana")  # `kibana` is reserved
     return secure_elasticsearch
 
 
@@ -186,6 +190,45 @@ def test_a_reader_can_write_nothing(place: Place) -> None:
     assert place.count() == 0
 
 
+ASKED = ("dashboard_v2", "discover_v2", "visualize_v2", "indexPatterns", "savedObjectsManagement")
+
+
+@pytest.mark.parametrize(("user", "may"), [("editor", "all"), ("viewer", "read")])
+def test_roles_of_kibana(place: Place, user: str, may: str) -> None:
+    """Each reads records, has its privileges in the default space alone, and changes no record."""
+    features_of_kibana = {  # as Kibana registers them when it starts
+        f"feature_{each}.{level}": {"actions": [f"ui:{each}/{level}"]}
+        for each in ASKED
+        for level in LEVELS
+    }
+    place.node.ask("PUT", "/_security/privilege", {"kibana-.kibana": features_of_kibana})
+    place.config("writer", user)
+    place.write(5)
+    place.call("run", "--once")
+    place.node.ask("POST", f"/logs-orchestrator.*-{place.namespace}/_refresh")
+    asked = {
+        "application": [
+            {
+                "application": "kibana-.kibana",
+                "resources": ["space:default", "space:ops"],
+                "privileges": [*features_of_kibana],
+            }
+        ],
+        "index": [{"names": [f"logs-orchestrator.app-{place.namespace}"], "privileges": WRITES}],
+    }
+
+    login = (user, f"password-of-{user}")
+    has = place.node.ask("POST", "/_security/user/_has_privileges", asked, user=login)
+
+    spaces = has["application"]["kibana-.kibana"]
+    granted = {name for name, is_given in spaces["space:default"].items() if is_given}
+    features = [each for each in ASKED if may == "all" or each != "savedObjectsManagement"]
+    assert granted == {f"feature_{each}.{may}" for each in features}
+    assert not any(spaces["space:ops"].values())
+    assert not any(has["index"][f"logs-orchestrator.app-{place.namespace}"].values())
+    assert place.call("search", "level:ERROR", "--count").strip().startswith("5")
+
+
 def test_a_key_that_was_revoked_and_renewed(place: Place) -> None:
     """A shipper whose API key is revoked waits, and goes on with the next one without a restart."""
     roles = {"writer": json.loads((TEMPLATES / "roles/logs-orchestrator-writer.json").read_text())}
@@ -229,6 +272,20 @@ def test_check_names_what_is_wrong(place: Place, old: str, new: str, named: str)
     config.write_text(config.read_text().replace(old, new))
 
     assert named in place.call("check", fails=True)
+
+
+def test_the_key_for_dashboards_that_the_docs_make(place: Place) -> None:
+    """The privileges that the docs give to an API key are those of the role."""
+    text = (ROOT / "docs/kibana.md").read_text()
+    found = re.search(r'\{"name": "dashboards".*?\}\]\}\}\}', text, re.DOTALL)
+    assert found is not None
+    body = json.loads(found[0])
+    role = json.loads((TEMPLATES / "roles/logs-orchestrator-kibana.json").read_text())
+    assert body["role_descriptors"]["kibana"] == {key: role[key] for key in ("indices", APPS)}
+
+    _id, encoded = place.node.add_key(body["name"], body["role_descriptors"])
+
+    assert encoded
 
 
 @pytest.mark.parametrize("page", ["docs/outputs-elasticsearch.md", "docs/many-servers.md"])
@@ -280,6 +337,7 @@ def test_the_set_up_job_of_the_stack(place: Place, tmp_path: Path) -> None:
         "KIBANA_PASSWORD": "password-of-kibana",
         "LOGSTASH_PASSWORD": "password-of-logstash",
         "ALERTS_PASSWORD": "password-of-alerts",
+        "DASHBOARDS_PASSWORD": "password-of-dashboards",
     }
     log.write_text("what was logged before\n")
 
@@ -296,5 +354,8 @@ def test_the_set_up_job_of_the_stack(place: Place, tmp_path: Path) -> None:
         password = "password-of-" + ("logstash" if role == "writer" else "alerts")
         found = place.node.ask("GET", "/_security/_authenticate", user=(user, password))
         assert found["roles"] == [f"logs-orchestrator-{role}"]
+    dashboards = ("dashboards", "password-of-dashboards")
+    found = place.node.ask("GET", "/_security/_authenticate", user=dashboards)
+    assert found["roles"] == ["logs-orchestrator-kibana"]
     kibana = ("kibana_system", "password-of-kibana")
     assert place.node.ask("GET", "/_security/_authenticate", user=kibana)["enabled"]

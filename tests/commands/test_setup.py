@@ -14,7 +14,7 @@ from shipper.cli import main
 from shipper.config.outputs import ElasticsearchOutput
 from shipper.errors import StoreUnavailable
 from shipper.fields import ALIASES, FIELDS, FieldKind
-from shipper.store.elasticsearch.setup import SetupState, resources, set_up
+from shipper.store.elasticsearch.setup import SetupState, resources, set_up, with_retention
 from tests.servers.elasticsearch import StartNode
 from tests.servers.elasticsearch_scripted import Asked, Says, Scripted, scripted_server
 
@@ -224,6 +224,43 @@ def test_a_cluster_that_refuses(server: Scripted, tmp_path: Path) -> None:
     assert "answered 403" in output
     assert "manage_index_templates" in output
     assert run(tmp_path, "http://127.0.0.1:1")[0] == 3
+
+
+def test_the_retention_of_the_config(server: Scripted, tmp_path: Path) -> None:
+    """It goes into the policy and into the lifecycle; a changed one is an update of these two."""
+    assert states(server) == {SetupState.NEW}
+    config = f'{{elasticsearch: {{hosts: ["{server.url}"], keep: 36h}}}}'
+    path = tmp_path / "shipper.yml"
+    path.write_text(CONFIG.format(output=config))
+
+    result = CliRunner().invoke(main, ["setup", "--config", str(path)])
+
+    changed = [line for line in result.output.splitlines() if "is up to date" not in line]
+    assert changed == [
+        "lifecycle policy logs-orchestrator: updated",
+        "component template logs-orchestrator@lifecycle: updated",
+    ]
+    assert isinstance(server.otherwise, Cluster)
+    phases = server.otherwise.held["/_ilm/policy/logs-orchestrator"]["policy"]["phases"]
+    assert phases["delete"]["min_age"] == "36h"
+    assert phases["hot"]["actions"]["rollover"]["max_age"] == "36h"
+    lifecycle = server.otherwise.held["/_component_template/logs-orchestrator@lifecycle"]
+    assert lifecycle["template"]["lifecycle"]["data_retention"] == "36h"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "deleted", "rolled"),
+    [(30 * 86_400, "30d", "30d"), (365 * 86_400, "365d", "30d"), (7 * 86_400, "7d", "7d")],
+)
+def test_a_short_retention_rolls_over_early(seconds: int, deleted: str, rolled: str) -> None:
+    """Nothing is kept for longer than the retention and the time until a rollover."""
+    (policy,) = [each for each in resources() if each.kind.folder == "lifecycle_policies"]
+
+    phases = with_retention(policy, seconds).body["policy"]["phases"]
+
+    assert phases["delete"]["min_age"] == deleted
+    assert phases["hot"]["actions"]["rollover"]["max_age"] == rolled
+    assert policy == with_retention(policy, 30 * 86_400)  # the files have the default
 
 
 def test_another_output_needs_no_setup(tmp_path: Path) -> None:

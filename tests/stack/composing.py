@@ -25,7 +25,7 @@ BUILD_SECONDS = 300  # the first build of all fetches the library
 
 
 def read_compose(files: tuple[Path, ...], environment: Path) -> dict[str, Any]:
-    """Return the project that the files make, the profiles `shipper` and `alerts` with it."""
+    """Return the project that the files make, all profiles with it."""
     done = subprocess.run(
         [*_command(files, environment)], capture_output=True, text=True, check=False
     )
@@ -39,7 +39,7 @@ def _command(files: tuple[Path, ...], environment: Path) -> list[str]:
     asked = [docker, "compose", "version"]
     if subprocess.run(asked, capture_output=True, check=False).returncode == 0:
         chosen = [part for file in files for part in ("--file", str(file))]
-        told = ["--env-file", str(environment), "--profile", "shipper", "--profile", "alerts"]
+        told = ["--env-file", str(environment), "--profile", "*"]
         return [docker, "compose", *chosen, *told, "config"]
     go = shutil.which("go")
     if go is None:

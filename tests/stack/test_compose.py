@@ -16,7 +16,8 @@ from tests.stack.layout import COMPOSE, ENVIRONMENT, INSECURE, ROOT, compose, se
 
 SERVICES: dict[str, dict[str, Any]] = compose()["services"]
 ONCE = {"certificates", "setup"}
-STANDING = sorted(set(SERVICES) - ONCE)
+LAST = {"dashboards"}  # runs once too, and nobody waits for it
+STANDING = sorted(set(SERVICES) - ONCE - LAST)
 SECRETS = {name for name, value in settings().items() if not value}
 
 
@@ -82,7 +83,7 @@ def test_versions_are_in_one_place() -> None:
         service["image"] for service in SERVICES.values() if "docker.elastic.co" in service["image"]
     ]
 
-    assert len(images) == 5
+    assert len(images) == 6
     assert all(re.search(r":\$\{STACK_VERSION(:\?.*)?\}$", image) for image in images)
     assert re.fullmatch(r"9\.\d+\.\d+", settings()["STACK_VERSION"])
     for path in (COMPOSE, INSECURE, *ROOT.glob("stack/*"), *ROOT.glob("logstash/**/*.*")):
@@ -140,6 +141,7 @@ def test_order_of_the_start() -> None:
         "setup": {"elasticsearch": "service_healthy"},
         "logstash": {"setup": "service_completed_successfully"},
         "kibana": {"setup": "service_completed_successfully"},
+        "dashboards": {"kibana": "service_healthy"},
         "shipper": {"logstash": "service_healthy"},
         "alerts": {"setup": "service_completed_successfully"},
     }
@@ -172,7 +174,19 @@ def test_the_shipper_is_asked_for_by_its_profile() -> None:
     assert shipper["profiles"] == ["shipper"]
     assert shipper["read_only"] is True
     assert shipper["cap_drop"] == ["ALL"]
-    assert {name for name in SERVICES if "profiles" in SERVICES[name]} == {"shipper", "alerts"}
+    by_profile = {name for name in SERVICES if "profiles" in SERVICES[name]}
+    assert by_profile == {"shipper", "alerts", "dashboards"}
+
+
+def test_the_dashboards_come_at_the_end() -> None:
+    """`make stack-up` puts them into a healthy Kibana, as a user of their own."""
+    job = SERVICES["dashboards"]
+
+    assert job["environment"]["KIBANA_USER"] == "dashboards"
+    assert job["restart"] == "no"
+    target = (ROOT / "Makefile").read_text().partition("\nstack-up:")[2].partition("\n\n")[0]
+    assert [line.split()[1] for line in target.splitlines()[1:]] == ["up", "run"]
+    assert "run --rm dashboards" in target
 
 
 def test_the_alert_job_is_asked_for_by_its_profile() -> None:

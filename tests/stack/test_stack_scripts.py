@@ -223,12 +223,13 @@ def set_up(url: str, **environment: str) -> subprocess.CompletedProcess[str]:
         KIBANA_PASSWORD="kibana-secret",
         LOGSTASH_PASSWORD="logstash-secret",
         ALERTS_PASSWORD="alerts-secret",
+        DASHBOARDS_PASSWORD="dashboards-secret",
         **environment,
     )
 
 
 def test_setup_makes_accounts_and_templates() -> None:
-    """Policies, component templates, the index template, roles, then the three accounts."""
+    """Policies, component templates, the index template, roles, then the accounts."""
     with noting() as (url, asked):
         done = set_up(url)
 
@@ -248,6 +249,10 @@ def test_setup_makes_accounts_and_templates() -> None:
     assert bodies["/_security/user/alert_job"] == {
         "password": "alerts-secret",
         "roles": ["logs-orchestrator-alerts"],
+    }
+    assert bodies["/_security/user/dashboards"] == {
+        "password": "dashboards-secret",
+        "roles": ["logs-orchestrator-kibana"],
     }
     assert "/_security/role/logs-orchestrator-writer" in paths
 

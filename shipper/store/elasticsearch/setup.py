@@ -1,15 +1,17 @@
 """
-Installs in Elasticsearch what the data streams need: templates, a lifecycle policy, three roles.
+Installs in Elasticsearch what the data streams need: templates, a lifecycle policy, roles.
 
 Each is one JSON file of `templates/`, in the form in which Elasticsearch returns it. A resource
 that has everything its file says stays as it is, so a second setup changes nothing. The component
 template `logs-orchestrator@custom` belongs to the user: the index template names it last, and setup
-never creates, reads or changes it. What a cluster does not offer (index lifecycle management,
-security, the failure store) is reported and skipped.
+never creates, reads or changes it. Only the retention comes from the config. What a cluster does
+not offer (index lifecycle management, security, the failure store) is reported and skipped.
 """
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import difflib
 import json
 from collections.abc import Iterator
@@ -22,6 +24,8 @@ from shipper.config.outputs import ElasticsearchOutput
 from shipper.errors import StoreUnavailable
 from shipper.net.elastic import Cluster, ElasticFailure
 
+DAY_SECONDS = 86_400
+ROLLOVER_SECONDS = 30 * DAY_SECONDS
 NOT_OFFERED = {400, 405, 410, 500, 501}  # status of an API that a cluster does not have
 
 
@@ -115,6 +119,32 @@ def resources() -> Iterator[Resource]:
             yield Resource(kind, file.name.removesuffix(".json"), json.loads(file.read_text()))
 
 
+def with_retention(resource: Resource, keep_seconds: int) -> Resource:
+    """
+    Return a resource with the retention of the config.
+
+    A lifecycle policy deletes an index so long after its rollover, which comes after 30 days: with
+    a shorter retention, it comes that early, so that nothing is kept for longer than twice of it.
+    """
+    if resource.kind.folder == "lifecycle_policies":
+        body = copy.deepcopy(resource.body)
+        phases = body["policy"]["phases"]
+        phases["delete"]["min_age"] = _days(keep_seconds)
+        phases["hot"]["actions"]["rollover"]["max_age"] = _days(min(keep_seconds, ROLLOVER_SECONDS))
+    elif resource.name == "logs-orchestrator@lifecycle":
+        body = copy.deepcopy(resource.body)
+        body["template"]["lifecycle"]["data_retention"] = _days(keep_seconds)
+    else:
+        return resource
+    return dataclasses.replace(resource, body=body)
+
+
+def _days(seconds: int) -> str:
+    """Return a time as Elasticsearch writes it: whole days, or else hours, rounded up."""
+    days, rest = divmod(seconds, DAY_SECONDS)
+    return f"{days}d" if not rest else f"{-(-seconds // 3600)}h"
+
+
 def set_up(output: ElasticsearchOutput, *, dry_run: bool = False) -> Iterator[SetupStep]:
     """
     Compare each resource and, unless it is a dry run, install it; yield how it was before.
@@ -126,7 +156,8 @@ def set_up(output: ElasticsearchOutput, *, dry_run: bool = False) -> Iterator[Se
     cluster = Cluster(output)
     absent: set[str] = set()
     try:
-        for resource in resources():
+        for file in resources():
+            resource = with_retention(file, output.keep_seconds)
             step = _compare(cluster, resource, absent)
             if step.state in {SetupState.NEW, SetupState.CHANGED} and not dry_run:
                 step = _put(cluster, step)

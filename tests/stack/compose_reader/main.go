@@ -22,7 +22,7 @@ func read(folder, environment string, files []string) error {
 		cli.WithWorkingDirectory(folder),
 		cli.WithEnvFiles(environment),
 		cli.WithDotEnv,
-		cli.WithProfiles([]string{"shipper", "alerts"}),
+		cli.WithProfiles([]string{"shipper", "alerts", "dashboards"}),
 	)
 	if err != nil {
 		return err
