@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
+from shipper.agent.pipeline import Pipeline
 from shipper.cli import main
 from shipper.config.main import load
+from shipper.times import Clock
 from tests.agent.shipping import ship
 from tests.enrich.enriching import line_of
 
@@ -91,6 +95,25 @@ def test_a_record_that_is_read_again_is_counted_once(folder: Path) -> None:
     assert {name: after[name] for name in ("indexed", "dropped", "lost", "doubled")} == {
         name: before[name] for name in ("indexed", "dropped", "lost", "doubled")
     }
+
+
+def test_a_crash_before_the_save_changes_no_count(folder: Path) -> None:
+    """What was published and not saved is read, dropped and counted again, once."""
+    config = load(folder / "shipper.yml")
+    pipeline = Pipeline(config, Clock(lambda: int(time.time() * 1000)))
+    thread = threading.Thread(target=pipeline.publisher.run)
+    thread.start()
+    while pipeline.turn():
+        pass
+    pipeline.publisher.drain()
+    thread.join(60)
+    pipeline.close()  # nothing was settled
+
+    ship(config)
+
+    found = audit(folder)
+    assert (found["indexed"], found["dropped"], found["lost"]) == (50, 57, [])
+    assert found["doubled"] == []
 
 
 def test_what_is_lost_is_found_beside_what_is_dropped(folder: Path) -> None:

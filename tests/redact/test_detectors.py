@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import json
 
 import pytest
 import re2
@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shipper.config import redact as options
-from shipper.redact.detectors import DETECTORS
+from shipper.redact.detectors import DETECTORS, Detector
 from tests.redact.redacting import card_of, events_of, iban_of, redacted_text, redactor
 
 PASSWORD = "[redacted:password]"
@@ -117,11 +117,12 @@ def test_a_hint_is_there_wherever_a_secret_is(text: str, mark: str, secret: str)
     reads_all = redactor()
     reads_all._rules.reads_all = True
 
-    assert redactor().redact(events).docs == reads_all.redact(events).docs
+    (by_hints,), (by_all,) = redactor().redact(events).docs, reads_all.redact(events).docs
+    assert json.loads(by_hints) == json.loads(by_all)
 
 
 @pytest.mark.parametrize("detector", DETECTORS.values(), ids=lambda each: each.name)
-def test_no_text_takes_long(detector: object) -> None:
+def test_no_text_takes_long(detector: Detector) -> None:
     """Texts made to be hard take time in proportion to their length, for every detector."""
     size = 1 << 14
     hard = [
@@ -129,12 +130,9 @@ def test_no_text_takes_long(detector: object) -> None:
         *("a:" * size, "::" * size, "password=" * size, 'token:"\\' * size, "eyJ" * size),
         *("Bearer " * size, "://u:" * size, "-----BEGIN PRIVATE KEY" * size, "'" * size),
     ]
-    started = time.process_time()
     for text in hard:
-        redacted_text(text[: 2 * size], actions={detector.name: "mask"})  # type: ignore[attr-defined]
-
-    # Seconds are hundreds of times what it takes; backtracking would take hours.
-    assert time.process_time() - started < 60
+        # Backtracking would take hours: the time limit of every test would end it.
+        assert redacted_text(text[: 2 * size], actions={detector.name: "mask"})
 
 
 def test_the_config_knows_every_detector() -> None:

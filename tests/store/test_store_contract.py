@@ -37,6 +37,7 @@ from shipper.store.api import (
     Sum,
     Terms,
 )
+from shipper.store.context import with_context
 from shipper.store.inventory import fields_of_records, leaves
 from tests.store.store_loading import STORES, Load, load_elasticsearch, load_embedded
 from tests.store.store_meanings import MEANINGS
@@ -127,6 +128,19 @@ def test_every_store_lists_the_same_fields(store: Store) -> None:
     for field in ("level", "logger", "message", "status_code", "duration_ms", "host.name"):
         has = [each.get(field) not in (None, []) for each in written]
         assert counts[field] == sum(has), field
+
+
+def test_every_store_finds_the_neighbours_of_a_hit(store: Store) -> None:
+    """Of a process by their numbers, of another program's lines by their place in the file."""
+    of_run = store.search(Selection("run:* AND seq:5"), limit=1).hits[0]
+    run = of_run.id.rpartition("-")[0]
+    (group,) = with_context(store, [of_run], 2, 1)
+
+    known = {hit.id for hit in store.search(Selection(f"run:{run}"), limit=1000).hits}
+    wanted = [f"{run}-{seq}" for seq in range(3, 7) if f"{run}-{seq}" in known]
+    assert [hit.id for hit in group] == wanted
+    assert of_run.id in wanted
+    assert len(wanted) > 1
 
 
 def expected(written: Record) -> dict[str, Any]:
