@@ -90,6 +90,7 @@ bench: $(VENV)/dev.stamp ## CPU seconds per million lines, lines/s, memory; besi
 	$(BIN)/python -m bench.overhead $(LINES)
 	$(BIN)/python -m bench.latency
 	$(BIN)/python -m bench.emit
+	$(BIN)/python -m bench.instrument
 	$(BIN)/python -m bench.peers $(LINES)
 
 STACK ?= secure

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import multiprocessing
 import os
 import re
@@ -47,6 +48,8 @@ OTHER: Final = "other"  # stands for the values of a label that are too many
 _JOURNAL: Final = "merge.json"
 _LOCK_TRIES: Final = 100
 _LOCK_PAUSE_SECONDS: Final = 0.02
+
+log = logging.getLogger("shipper.instrument")
 
 Labels = tuple[str, ...]
 
@@ -139,8 +142,24 @@ def read_all(folder: Path) -> Iterable[Metric]:
             _tidy(folder)
         # A file that a worker is about to make is empty for a moment.
         files = [path for path in sorted(folder.glob("*.db")) if _size_of(path)]
-        found: Iterable[Metric] = MultiProcessCollector.merge([*map(str, files)])
+        try:
+            return _merged(files)
+        except Exception as error:  # noqa: BLE001 -- whatever damaged bytes make of it
+            log.error("a file in %s is damaged and left out: %r", folder, error)  # noqa: TRY400
+            return _merged(filter(_is_whole, files))
+
+
+def _merged(files: Iterable[Path]) -> Iterable[Metric]:
+    found: Iterable[Metric] = MultiProcessCollector.merge([*map(str, files)])
     return found
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        _merged([path])
+    except Exception:  # noqa: BLE001 -- the same
+        return False
+    return True
 
 
 def application_of() -> str:

@@ -265,7 +265,7 @@ def lint(text: str) -> None:
             assert infinite
 
 
-def test_ten_thousand_paths_and_methods_make_no_series(tmp_path: Path) -> None:
+def test_thousands_of_paths_and_methods_make_no_series(tmp_path: Path) -> None:
     """Routes are templates; what a client chooses is `unmatched` and `other`."""
 
     async def scenario() -> dict[str, Any]:
