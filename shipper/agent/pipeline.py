@@ -163,13 +163,15 @@ class Pipeline:
     def _process(self, block: Block) -> bool:
         """Enrich a block and put it; return False if it is not put yet."""
         crashpoints.reached(CrashPoint.READ)
-        events, dropped = self._treatment.apply(self._enricher.enrich(block))
+        enriched = self._enricher.enrich(block)
+        events, dropped = self._treatment.apply(enriched)
         read = receipt_of(block, events, dropped)
         kept = self._drop_duplicates(block, events)
         if kept is None:
             self._is_unput = True  # stopping: it is read again at the next start
             return False
         self._telemetry.count_redacted(*self._treatment.take_counts())
+        self._telemetry.count_misfits(block, enriched.misfits)
         self._telemetry.count(block, events, len(events) - len(kept), len(dropped))
         crashpoints.reached(CrashPoint.ENRICHED)
         content = prepare(kept, self._output, block.read_at)

@@ -49,6 +49,7 @@ class FileStatus:
     moved away; the hold keeps it until it is read), `gone` (deleted or moved without a hold; it is
     read if the shipper has it open) or `unreadable`. `format` is what its lines are, or what the
     file was taken for; empty for what no input says, and where it is not known yet.
+    `misfits` lines were read since the start that do not have it.
     """
 
     path: str
@@ -58,6 +59,7 @@ class FileStatus:
     oldest_unacked: int | None
     state: str
     format: str = ""
+    misfits: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,7 @@ class StatusSnapshot(msgspec.Struct):
     The content of `status.json`; times in epoch milliseconds.
 
     `deleted` maps the ids of deleted files that are still open to their unacked bytes; `not_held`
-    open files have no hold.
+    open files have no hold. `misfits` maps ids of files to their lines of another format.
     """
 
     at: int
@@ -136,6 +138,7 @@ class StatusSnapshot(msgspec.Struct):
     last_error: str | None = None
     deleted: dict[str, int] = {}
     not_held: int = 0
+    misfits: dict[str, int] = {}
 
 
 class Rates:
@@ -200,7 +203,8 @@ def status(config: Config) -> Status:
     holds = read_holds(config.data_dir / data_folder.HOLDS)
     snapshot = _read_snapshot(config.data_dir / data_folder.STATUS)
     running = snapshot if pid is not None else None
-    files = tuple(_files(config, running.deleted if running else {}, holds))
+    deleted, misfits = (running.deleted, running.misfits) if running else ({}, {})
+    files = tuple(_files(config, deleted, misfits, holds))
     return Status(
         running=pid is not None,
         pid=pid or None,
@@ -238,7 +242,9 @@ def _watermark(files: tuple[FileStatus, ...], snapshot: StatusSnapshot | None) -
     return None if len(times) < len(behind) else min([snapshot.at, *times])
 
 
-def _files(config: Config, deleted: dict[str, int], holds: list[HeldFile]) -> list[FileStatus]:
+def _files(
+    config: Config, deleted: dict[str, int], misfits: dict[str, int], holds: list[HeldFile]
+) -> list[FileStatus]:
     """Return the status of files that exist, and of those that are gone."""
     registry = config.data_dir / data_folder.REGISTRY
     known = read_known_files(registry) if registry.exists() else []
@@ -246,10 +252,11 @@ def _files(config: Config, deleted: dict[str, int], holds: list[HeldFile]) -> li
     statuses = []
     for found, hold, record in list_files(inputs, holds, known):
         path = found.shown if found else record.path if record else ""
-        format_of_file = _format_of(config, inputs, path, record)
+        name = _format_of(config, inputs, path, record)
+        misfit = misfits.get(str(record.id), 0) if record else 0
         offset = record.offset if record else 0
         if found is not None:
-            statuses.append(replace(_status_of(found, offset), format=format_of_file))
+            statuses.append(replace(_status_of(found, offset), format=name, misfits=misfit))
         elif record is not None and not record.path.endswith(GZIP):  # offsets are in its text
             size = hold.stat.st_size - offset if hold else deleted.get(str(record.id), 0)
             behind = max(size, 0)
@@ -257,7 +264,7 @@ def _files(config: Config, deleted: dict[str, int], holds: list[HeldFile]) -> li
             state = "held" if hold else "gone"
             statuses.append(
                 FileStatus(
-                    record.path, offset + behind, offset, behind, oldest, state, format_of_file
+                    record.path, offset + behind, offset, behind, oldest, state, name, misfit
                 )
             )
     return sorted(statuses, key=lambda file: file.path)

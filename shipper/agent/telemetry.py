@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("shipper")
 
+MOST_FILES = 1000  # whose misfits are counted
+
 
 class Telemetry:
     """
@@ -39,6 +41,7 @@ class Telemetry:
         self._checkpointer = checkpointer
         self._heartbeats = heartbeats
         self._counters = Counters()
+        self._misfits: dict[int, int] = {}  # by the id of the file
         self._rates = Rates()
         self._totals = 0, 0, 0  # of the files, when the status was written last
         self._dead_letters = 0  # in the file, at that time
@@ -51,6 +54,12 @@ class Telemetry:
         counters.dropped += dropped
         counters.tagged += events.tagged
         counters.duplicates += duplicates
+
+    def count_misfits(self, block: Block, misfits: int) -> None:
+        """Count the lines of a block that do not have the format of their file."""
+        known = self._misfits
+        if misfits and (block.file in known or len(known) < MOST_FILES):
+            known[block.file] = known.get(block.file, 0) + misfits
 
     def count_redacted(self, secrets: int, withheld: int) -> None:
         """Count what redaction took out of a block, and the records that it withheld."""
@@ -68,6 +77,7 @@ class Telemetry:
         counters.retries = published.retries
         snapshot = self._rates.snapshot(now_ms, self._heartbeats.started, counters, error)
         snapshot.deleted = {str(file): size for file, size in self._tailer.held().items()}
+        snapshot.misfits = {str(file): count for file, count in self._misfits.items()}
         snapshot.not_held = self._tailer.scanner.count_not_held()
         try:
             write_snapshot(self._path, snapshot)

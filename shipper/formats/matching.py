@@ -58,9 +58,11 @@ def compile_own(pattern: str) -> tuple[Matcher, tuple[str, ...]]:
     return match, tuple(name.decode() for name, _index in order)
 
 
-def compile_linear(pattern: str) -> Any:
+def compile_linear(pattern: str, *, by_byte: bool = False) -> Any:
     """
     Compile a regular expression that takes linear time; it matches bytes.
+
+    With `by_byte`, a dot is one byte of any value, as for a pattern of bytes of `re`.
 
     Raises:
         ConfigError: it is none, or RE2 does not know what it uses.
@@ -71,6 +73,8 @@ def compile_linear(pattern: str) -> Any:
     options = re2.Options()
     options.max_mem = MOST_MEMORY
     options.log_errors = False
+    if by_byte:
+        options.encoding = re2.Options.Encoding.LATIN1
     try:
         return re2.compile(pattern.encode(), options)
     except re2.error as error:

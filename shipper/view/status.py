@@ -45,9 +45,14 @@ def _files(status: Status, now: int, paint: Paint) -> list[str]:
     rows = [_row(file, now) for file in status.files]
     if any(file.format for file in status.files):
         head.append("format")
-        rows = [[*row, file.format or "-"] for row, file in zip(rows, status.files, strict=True)]
+        rows = [[*row, _format(file)] for row, file in zip(rows, status.files, strict=True)]
     heading, *lines = table([head, *rows], right={1, 2, 3})
     return ["", paint.strong(heading), *lines]
+
+
+def _format(file: FileStatus) -> str:
+    misfits = f", {counted(file.misfits, 'misfit')}" if file.misfits else ""
+    return f"{file.format or '-'}{misfits}"
 
 
 def _row(file: FileStatus, now: int) -> list[str]:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from shipper.agent.inputs import cutting_of
+from shipper.agent.pipeline import Pipeline
+from shipper.agent.status import status
+from shipper.config.outputs import ConsoleOutput
 from shipper.events import Block
 from shipper.formats.table import FORMATS
+from shipper.process import data_folder
 from shipper.tail.inputs import InputFiles
+from shipper.times import Clock
 from tests.formats.reading import config_of
 from tests.tail.tailing import Reader, append
 
@@ -79,3 +85,27 @@ def test_a_file_that_begins_again_is_looked_at_again(reader: Reader, log: Path) 
 
     log.write_bytes(PYTHON)
     assert formats(reader.take(10) + reader.take(10)) == {"python"}
+
+
+def test_status_says_what_a_file_is_and_what_does_not_fit(tmp_path: Path) -> None:
+    """The running shipper counts the lines of each file that do not have its format."""
+    (tmp_path / "logs").mkdir()
+    path = tmp_path / "logs" / "a.log"
+    path.write_bytes(NGINX * 3 + b"odd\n" * 2)
+    config = replace(
+        config_of("format: auto"),
+        data_dir=tmp_path / "data",
+        output=ConsoleOutput(path="/dev/null"),
+    )
+    config = replace(config, inputs=(replace(config.inputs[0], paths=(str(path),)),))
+    with data_folder.hold(config.data_dir):
+        pipeline = Pipeline(config, Clock(lambda: 1_770_301_845_000))
+        pipeline.scan()
+        while pipeline.turn():
+            pass
+        pipeline.settle(at_once=True)
+
+        (found,) = status(config).files
+        pipeline.close()
+
+    assert (found.format, found.misfits) == ("nginx", 2)

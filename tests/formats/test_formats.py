@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from shipper.errors import ConfigError
 from shipper.formats.detect import fit_of, recognize
 from shipper.formats.matching import compile_ready
 from shipper.formats.table import FORMATS
-from tests.formats.reading import read_as
+from tests.formats.reading import config_of, read_as
 
 UTC = "time: {zone: UTC}"
 SAMPLES = [(name, sample) for name, each in FORMATS.items() for sample in each.samples]
@@ -195,3 +196,45 @@ def test_no_line_takes_long(name: str) -> None:
 def test_lines_that_go_on_are_no_misfits() -> None:
     """A traceback in a file does not count as lines that do not have its format."""
     assert fit_of(FORMATS["python"], TRACEBACK.splitlines()) == (2, 0)
+
+
+def test_a_pattern_of_a_user_cannot_stop_the_shipper() -> None:
+    """Nested repetitions, on which `re` would run for ages, take linear time: this would hang."""
+    line = "a" * 5000 + "!"
+
+    (doc,) = read_as("pattern: '(?P<message>(a+)+)(?P<time>b)'", line + "\n")
+    joined = read_as("format: text, multiline: {first_line: '(a+)+b'}", f"{line}\n{line}\n")
+
+    assert doc["tags"] == ["no_match"]
+    assert len(joined) == 1
+
+
+def test_a_first_line_with_look_around_still_works() -> None:
+    """What only `re` knows is left to it, as in a config of an older version."""
+    options = "format: text, multiline: {first_line: '(?!  )'}"
+
+    assert len(read_as(options, "one\n  more\ntwo\n")) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        ("pattern: '(?P<time>a)(?=b)'", "look-around"),
+        ("pattern: '%{NOPE:x}'", "there is no block"),
+        ("pattern: '%{IP:a.b}'", "name of a group"),
+        ("pattern: 'a'", "no named group"),
+        ("pattern: '(?P<x>a)'", "no group time"),
+        ("pattern: '(?P<time>a)', format: nginx", "beside a pattern"),
+        ("time: {format: '%Y'}", "belong to a pattern"),
+        ("time: {zone: Europe/Atlantis}", "not a time zone"),
+        ("time: {zone: ../../etc/passwd}", "not a time zone"),
+        ("service_from_path: '/srv/'", "0 groups"),
+        ("dataset: Nginx", "not valid"),
+        ("format: iis", "not valid"),
+        ("fields: {'a b': 1}", "not valid"),
+    ],
+)
+def test_a_wrong_option_is_refused(options: str, fault: str) -> None:
+    """A pattern, zone or name that cannot be is an error of the config that says why."""
+    with pytest.raises(ConfigError, match=fault):
+        config_of(options)
