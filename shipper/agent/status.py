@@ -152,6 +152,8 @@ class Rates:
     ) -> StatusSnapshot:
         """Return the snapshot of this moment."""
         points = self._points
+        if points and at < points[-1][0]:
+            points.clear()  # the clock was set back
         points.append((at, counters.acked, counters.read_bytes))
         while points[0][0] < at - RATE_MS:
             points.popleft()
@@ -214,11 +216,19 @@ def status(config: Config) -> Status:
         events_per_second=running.events_per_second if running else 0.0,
         bytes_per_second=running.bytes_per_second if running else 0.0,
         watermark=_watermark(files, snapshot),
-        last_error=snapshot.last_error if snapshot else None,
+        last_error=snapshot.last_error if snapshot else _damage(config),
         holds=_holds_status(
             config.data_dir / data_folder.REGISTRY, holds, running.not_held if running else 0
         ),
     )
+
+
+def _damage(config: Config) -> str | None:
+    """Say that there is a snapshot which cannot be read: that is not the same as none."""
+    path = config.data_dir / data_folder.STATUS
+    if not path.exists():
+        return None
+    return f"{path} cannot be read; counters are missing until a shipper writes it again"
 
 
 def _holds_status(registry: Path, holds: list[HeldFile], not_held: int) -> HoldsStatus:

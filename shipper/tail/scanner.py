@@ -12,6 +12,7 @@ copy (copies.py) continues it.
 from __future__ import annotations
 
 import logging
+import os
 from typing import TYPE_CHECKING
 
 from shipper.fingerprint import HEAD
@@ -367,20 +368,23 @@ class Scanner:
         return bool(unmeasured) and family(path) in map(family, unmeasured)
 
     def _keep_within_budget(self, wall: int) -> None:
-        """Drop the oldest files that only we still hold, while they take too many bytes."""
+        """While what only we still hold takes too many bytes, drop of the folder with the most."""
         if not self._holds.are_on:
             return
-        nameless = []
+        nameless: dict[str, list[tuple[int, int, FileIdentity]]] = {}
         for key, harvester in self._files.open.items():
             if harvester.missing:
                 stat = harvester.content.stat()
                 if stat.st_nlink <= self._holds.has(key):
-                    nameless.append((stat.st_mtime_ns, stat.st_size, key))
-        over = sum(size for _changed, size, _key in nameless) - self._holds.max_bytes
-        for _changed, size, key in sorted(nameless):
-            if over <= 0:
-                break
-            over -= size
+                    files = nameless.setdefault(os.path.dirname(harvester.path), [])
+                    files.append((-stat.st_mtime_ns, stat.st_size, key))
+        sizes = {folder: sum(file[1] for file in files) for folder, files in nameless.items()}
+        for files in nameless.values():
+            files.sort()  # the oldest last
+        while sum(sizes.values()) > self._holds.max_bytes:
+            most = max(sizes, key=lambda folder: sizes[folder])
+            _changed, size, key = nameless[most].pop()
+            sizes[most] -= size
             self._drop_undelivered(key, "the held files exceeded holds.max_bytes", wall)
 
     def _drop_undelivered(self, key: FileIdentity, reason: str, wall: int) -> None:

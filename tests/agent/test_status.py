@@ -258,9 +258,12 @@ def test_beside_an_open_registry(place: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"no database", b'{"at":1}', b"", b"\xff"])
 def test_a_snapshot_that_cannot_be_read(place: Path, content: bytes) -> None:
-    """The snapshot is a view: without it there is less to tell, and no failure."""
+    """The snapshot is a view: without it there is less to tell, and that is said."""
+    assert status(config_in(place)).last_error is None
     (place / "data" / data_folder.STATUS).write_bytes(content)
-    assert status(config_in(place)).counters == Counters()
+    found = status(config_in(place))
+    assert found.counters == Counters()
+    assert "status.json cannot be read" in str(found.last_error)
 
 
 def test_a_registry_that_cannot_be_read(place: Path) -> None:
@@ -301,3 +304,12 @@ def test_a_snapshot_is_replaced(tmp_path: Path) -> None:
         write_snapshot(path, StatusSnapshot(at, 0, Counters()))
         assert json.loads(path.read_bytes())["at"] == at
     assert os.listdir(tmp_path) == ["status.json"]
+
+
+def test_rates_survive_a_clock_that_is_set_back() -> None:
+    """A rate is of the time since the clock was set, not of no time at all."""
+    rates = Rates()
+    rates.snapshot(FIRST_MS, FIRST_MS, Counters(acked=0), None)
+    rates.snapshot(FIRST_MS - 60_000, FIRST_MS, Counters(acked=5000), None)
+    later = rates.snapshot(FIRST_MS - 59_000, FIRST_MS, Counters(acked=5100), None)
+    assert later.events_per_second == 100.0

@@ -195,6 +195,22 @@ def test_over_the_budget_the_oldest_is_given_up(
     reader.close()
 
 
+def test_one_folder_does_not_use_up_the_budget_of_others(tmp_path: Path) -> None:
+    """What is dropped is of the folder that holds the most, however old the files of others are."""
+    reader = Reader(tmp_path, "*/*.log", held_bytes=150, block_bytes=4096)
+    for number, (folder, size) in enumerate([("calm", 40), ("busy", 100), ("busy", 100)]):
+        path = tmp_path / folder / "a.log"
+        path.parent.mkdir(exist_ok=True)
+        append(path, b"x" * (size - 1) + b"\n")
+        os.utime(path, (number, number))
+        reader.scan()
+        path.unlink()
+    reader.scan()
+    assert [(s.path, s.end) for s in reader.tombstones()] == [(str(tmp_path / "busy/a.log"), 100)]
+    assert sorted(map(len, reader.lines())) == [39, 99]
+    reader.close()
+
+
 def test_what_arrives_after_all_is_no_loss(tmp_path: Path, log: Path) -> None:
     """A tombstone shrinks with the acks of what was on its way when the file was given up."""
     reader = Reader(tmp_path, held_bytes=100)
