@@ -77,6 +77,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("config", "deliver.deadletters", "enrich.origin", "events", "files", "process"),
         "registry",
         *("store", "tail.content", "tail.discovery", "tail.holds", "tail.inventory"),
+        *("formats.table", "tail.streams"),
     },
     "kibana": {
         *("config.kibana", "errors", "fields", "net", "store.api"),

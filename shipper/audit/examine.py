@@ -76,9 +76,9 @@ def examine(store: OriginStore, account: Account) -> AuditResult:
         StoreUnavailable: the store cannot be read now.
 
     """
-    tally = _Tally(account.letters, _wrapped_ids(store), _by_stream(account.letters))
+    tally = _Tally(account.letters, wrapped_ids(store), _by_stream(account.letters))
     claims = [each for each in account.receipts if not is_dropped(each.stream)]
-    live, expired = _split(claims, store.retained_after())
+    live, expired = split_expired(claims, store.retained_after())
     tally.expired = sum(each.count for each in expired)
     owed = [*_windows(account, live, expired)]
     for window, positions in zip(owed, store.positions([w.span for w in owed]), strict=True):
@@ -103,7 +103,8 @@ def examine(store: OriginStore, account: Account) -> AuditResult:
     )
 
 
-def _wrapped_ids(store: OriginStore) -> frozenset[str]:
+def wrapped_ids(store: OriginStore) -> frozenset[str]:
+    """Return the ids of the records that are stored as text."""
     if not store.count(WRAPPED):
         return frozenset()
     return frozenset(hit.id for hit in store.search(WRAPPED, limit=MAX_WRAPPED).hits)
@@ -121,7 +122,7 @@ def _by_stream(letters: frozenset[str]) -> dict[str, list[int]]:
     return found
 
 
-def _split(receipts: Sequence[Receipt], dropped: int) -> tuple[list[Receipt], list[Receipt]]:
+def split_expired(receipts: Sequence[Receipt], dropped: int) -> tuple[list[Receipt], list[Receipt]]:
     """Return the receipts to check, and those whose records retention may have deleted."""
     live: list[Receipt] = []
     expired: list[Receipt] = []

@@ -49,6 +49,36 @@ class NumberGap:
 
 
 @dataclass(frozen=True, slots=True)
+class MissingLines:
+    """Lines of a file that were acked and are not stored; the first begins at byte `start`."""
+
+    path: str
+    count: int
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeepResult:
+    """
+    The files against the store (shipper/audit/deep.py).
+
+    `conflicts` are origins that two different records have; `unjudged` are paths of files that
+    could not be read.
+    """
+
+    files: int
+    lines: int
+    missing: tuple[MissingLines, ...] = ()
+    conflicts: tuple[str, ...] = ()
+    unjudged: tuple[str, ...] = ()
+
+    @property
+    def missing_count(self) -> int:
+        """Count the missing lines."""
+        return sum(each.count for each in self.missing)
+
+
+@dataclass(frozen=True, slots=True)
 class AuditResult:
     """
     What became of every record that was written and read, or can be.
@@ -56,6 +86,7 @@ class AuditResult:
     `doubled` are the `_id`s of records that are stored more than once; `expired` counts records
     older than the retention of the store, which are not checked; `dropped` those that processors
     dropped.
+    `deep` is what the files say, where they were asked.
     """
 
     indexed: int
@@ -69,6 +100,7 @@ class AuditResult:
     expired: int = 0
     dropped: int = 0
     given_up_files: tuple[DroppedBytes, ...] = ()
+    deep: DeepResult | None = None
 
     @property
     def lost_count(self) -> int:
@@ -84,7 +116,8 @@ class AuditResult:
     @property
     def closes(self) -> bool:
         """Whether no record is lost or doubled."""
-        return not self.lost and not self.doubled
+        is_deep_well = not (self.deep and (self.deep.missing or self.deep.conflicts))
+        return not self.lost and not self.doubled and is_deep_well
 
 
 class _SavedResult(msgspec.Struct):
@@ -97,7 +130,8 @@ class _SavedResult(msgspec.Struct):
 
 def save(path: Path, result: AuditResult, at: int) -> None:
     """Save what the next heartbeat reports of an audit at `at` (epoch ms); raises OSError."""
-    saved = _SavedResult(at, result.lost_count + len(result.doubled), result.written)
+    deep = result.deep.missing_count + len(result.deep.conflicts) if result.deep else 0
+    saved = _SavedResult(at, result.lost_count + len(result.doubled) + deep, result.written)
     write_whole(path, msgspec.json.encode(saved), durable=False)
 
 

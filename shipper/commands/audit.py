@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import click
@@ -12,8 +12,9 @@ import click
 from shipper.agent import positions
 from shipper.agent.requests import RereadRequest
 from shipper.audit.collect import take_account
+from shipper.audit.deep import compare_files
 from shipper.audit.examine import examine
-from shipper.audit.result import AuditResult, save
+from shipper.audit.result import AuditResult, DeepResult, save
 from shipper.commands.invocation import Invocation, examples, invoked, json_option
 from shipper.commands.moments import duration_option, moment_option
 from shipper.config.main import load
@@ -41,16 +42,22 @@ DEFAULT_SEARCHABLE_MS = 3000
 
 
 @click.command(
-    epilog=examples("shipper audit", "shipper audit --since 7d --json", "shipper audit --repair")
+    epilog=examples(
+        *("shipper audit", "shipper audit --since 7d --json", "shipper audit --repair"),
+        "shipper audit --deep",
+    )
 )
 @moment_option("--since", "Check records delivered since this time.", default="1d")
 @json_option("Print one JSON object.")
 @click.option("--repair", is_flag=True, help="Send lost records again, remove duplicate copies.")
+@click.option("--deep", is_flag=True, help="Also read the files, and look up every line of them.")
 @duration_option(
     "--wait", "How long to wait for records on their way, and for a repair.", default="60s"
 )
 @invoked
-def audit(invocation: Invocation, *, since: int, as_json: bool, repair: bool, wait: int) -> int:
+def audit(  # noqa: PLR0913 -- the options of the command
+    invocation: Invocation, *, since: int, as_json: bool, repair: bool, deep: bool, wait: int
+) -> int:
     """
     Account for every record that was written.
 
@@ -67,6 +74,8 @@ def audit(invocation: Invocation, *, since: int, as_json: bool, repair: bool, wa
         if repair and not result.closes:
             notes = auditor.repair(result)
             result = auditor.audit(since, patient=auditor.is_running)
+        if deep:
+            result = replace(result, deep=auditor.read_files(since))
     save(config.data_dir / data_folder.AUDIT, result, invocation.now())
     if as_json:
         click.echo(audit_json(result, notes))
@@ -115,6 +124,25 @@ class Auditor:
                 )
             time.sleep(POLL_SECONDS)
             result = examine(self.store, account)
+        return result
+
+    def read_files(self, since: int) -> DeepResult:
+        """
+        Compare the files with the store; again while a line may not be searchable yet.
+
+        Raises:
+            StoreUnavailable: the store cannot be read now.
+
+        """
+        started = int(self.clock() * 1000)
+        letters = take_account(self.config, since).letters
+        result = compare_files(self.config, self.store, letters)
+        while result.missing:
+            waited = int(self.clock() * 1000) - started
+            if waited >= self.wait or self._is_settled(started, waited):
+                break
+            time.sleep(POLL_SECONDS)
+            result = compare_files(self.config, self.store, letters)
         return result
 
     def _is_settled(self, started: int, waited: int) -> bool:

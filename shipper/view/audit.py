@@ -10,7 +10,7 @@ from shipper.text import Paint, counted, safe, safe_json, size
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from shipper.audit.result import AuditResult
+    from shipper.audit.result import AuditResult, DeepResult
 
 MOST = 10  # lines of each kind
 
@@ -52,7 +52,23 @@ def audit_text(result: AuditResult, notes: Sequence[str], paint: Paint) -> list[
     if result.expired:
         expired = counted(result.expired, "record")
         lines.append(f"not checked: {expired} older than the retention of the index")
+    lines += _deep_lines(result.deep) if result.deep else []
     return lines + [safe(note) for note in notes]
+
+
+def _deep_lines(deep: DeepResult) -> list[str]:
+    """Return what the files say."""
+    read = f"{counted(deep.lines, 'line')} of {counted(deep.files, 'file')}"
+    lines = [f"{read} compared: {deep.missing_count:,} not stored"]
+    missing = (
+        f"not stored: {counted(each.count, 'line')} of {safe(each.path)}, from byte {each.start}"
+        for each in deep.missing
+    )
+    lines += _some(missing, len(deep.missing))
+    conflicts = (f"two records are {safe(each)}; one is stored" for each in deep.conflicts)
+    lines += _some(conflicts, len(deep.conflicts))
+    unjudged = (f"not compared: {safe(each)}" for each in deep.unjudged)
+    return lines + _some(unjudged, len(deep.unjudged))
 
 
 def _lost_lines(result: AuditResult) -> Iterable[str]:
