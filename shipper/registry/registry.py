@@ -158,8 +158,12 @@ class Registry:
         return SavedFiles(tuple(self.files()), retired, self._owner, self._meta("number"))
 
     def begin(self, now: int) -> None:
-        """Note the first use of this data folder (epoch ms), if that is now."""
-        if self._meta("begun", NEVER) == NEVER:
+        """
+        Note the first use of this data folder (epoch ms), if that is now.
+
+        It cannot lie ahead: if it does, the clock was set back since.
+        """
+        if self._meta("begun", NEVER) > now:
             with self._reported():
                 self._db.execute(META.upsert(), {"key": "begun", "value": now})
 

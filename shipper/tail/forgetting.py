@@ -34,14 +34,16 @@ class Forgetting:
         self._copies = copies
         self._scanned_at: tuple[float, int] | None = None
 
-    def follow_clock(self, now: float, wall: int) -> None:
-        """Move the times of records, if the clock was set since the last call."""
+    def follow_clock(self, now: float, wall: int) -> int:
+        """Move the times of records, if the clock was set since the last call; return by what."""
         then, self._scanned_at = self._scanned_at, (now, wall)
         if then is not None:
             jump = wall - then[1] - int((now - then[0]) * 1000)
             if abs(jump) > CLOCK_JUMP_MS:
                 for record in self._files.records.values():
                     record.seen_at += jump
+                return jump
+        return 0
 
     def forget(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,3 +25,8 @@ class InputFiles:
     patterns: Patterns
     cutting: Cutting
     compressed_since: int = ALL_COMPRESSED
+
+    def since_earlier(self, milliseconds: int) -> InputFiles:
+        """Return the input with gzips that are so much older: the clock was set back."""
+        since = max(self.compressed_since - milliseconds * 1_000_000, ALL_COMPRESSED)
+        return replace(self, compressed_since=since)

@@ -89,7 +89,9 @@ class Scanner:
 
     def scan(self, *, now: float, wall: int) -> None:
         """Look at all folders; `now` is monotonic seconds, `wall` epoch milliseconds."""
-        self._forgetting.follow_clock(now, wall)
+        jump = self._forgetting.follow_clock(now, wall)
+        if jump < 0:  # what is compressed from now on must not seem older than the first start
+            self._inputs = tuple(each.since_earlier(-jump) for each in self._inputs)
         self._limit.begin_scan()
         self.unreadable.archives.begin_scan()
         if self._holds.were_deleted():

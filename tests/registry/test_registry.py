@@ -171,6 +171,13 @@ def test_full_chunks_go(registry: Registry) -> None:
     }
 
 
+def test_a_first_use_that_lies_ahead(registry: Registry) -> None:
+    """The first use is as early as any clock said."""
+    for now in (WALL, WALL + 1, WALL - 5, WALL):
+        registry.begin(now)
+    assert registry.begun() == WALL - 5
+
+
 def test_forget(registry: Registry) -> None:
     """A run is forgotten when none of its rows was saved since; of others nothing is."""
     for number, run in enumerate("abc"):
