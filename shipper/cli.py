@@ -31,15 +31,21 @@ COMMANDS = {
     "check": ("shipper.commands.check:check", "Check config, files, limits and output."),
     "setup": (
         "shipper.commands.setup:setup",
-        "Install or update templates, lifecycle policy and roles in Elasticsearch.",
+        "Install or update what Elasticsearch needs: templates, lifecycle policy and roles.",
     ),
-    "health": ("shipper.commands.health:health", "Ask applications how they are."),
+    "health": (
+        "shipper.commands.health:health",
+        "Ask how an application is: that of URL, or all those of the config.",
+    ),
     "status": ("shipper.commands.status:status", "Show how far each file is shipped."),
     "process": (
         "shipper.commands.process:process",
-        "Show what the processors make of records, or test them.",
+        "Show the first records of FILE before and after processors and redaction.",
     ),
-    "redact": ("shipper.commands.redact:redact", "Show records without secrets, or count these."),
+    "redact": (
+        "shipper.commands.redact:redact",
+        "Show the records of FILES as they would be stored, without secrets.",
+    ),
     "registry": (
         "shipper.commands.registry:registry",
         "Show and change the positions up to which files are delivered.",
@@ -51,7 +57,10 @@ COMMANDS = {
     "fleet": ("shipper.commands.fleet:fleet", "Show every host that ships to this store."),
     "audit": ("shipper.commands.audit:audit", "Account for every record that was written."),
     "search": ("shipper.commands.search:search", "Find, count, group or follow records."),
-    "fields": ("shipper.commands.fields:fields", "Show which fields the records have."),
+    "fields": (
+        "shipper.commands.fields:fields",
+        "Show which fields the records have that match QUERY: type, share, values.",
+    ),
     "sql": ("shipper.commands.sql:sql", "Ask the embedded store in SQL."),
     "export": (
         "shipper.commands.export:export",

@@ -69,7 +69,8 @@ def test_every_command_gives_what_it_gives_on_the_embedded_index(
     embedded = config_in(tmp_path)
     head = embedded.read_text().partition("output:")[0]
     other = tmp_path / "other.yml"
-    text = f"{head}namespace: {namespace.namespace}\n{place.format(url=namespace.url)}"
+    reports = f"reports: {{metrics: {tmp_path}/metrics, folder: {tmp_path}/reports}}\n"
+    text = f"{head}namespace: {namespace.namespace}\n{reports}{place.format(url=namespace.url)}"
     other.write_text(text)
 
     for command in COMMANDS:
