@@ -83,6 +83,7 @@ bench: $(VENV)/dev.stamp ## CPU seconds per million lines, lines/s, memory; besi
 	$(BIN)/python -m bench.store_elasticsearch
 	$(BIN)/python -m bench.alerts $(LINES)
 	$(BIN)/python -m bench.alerts_thin
+	$(BIN)/python -m bench.reports $(LINES)
 	$(BIN)/python -m bench.logstash $(LINES)
 	$(BIN)/python -m bench.elasticsearch $(LINES)
 	$(BIN)/python -m bench.files
