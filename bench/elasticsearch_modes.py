@@ -59,7 +59,8 @@ def measure(node: LocalNode, cluster: Cluster, name: str, round_: int, lines: in
     cluster.request("PUT", "/_component_template/logs-orchestrator@custom", settings)
     namespace = f"{''.join(filter(str.isalnum, name))}{round_}"
     preparer = BulkPreparer(namespace)
-    raw = Cluster(ElasticsearchOutput(hosts=(node.url,)), raw=True)
+    output = ElasticsearchOutput(hosts=(node.url,), request_seconds=300)
+    raw = Cluster(output, raw=True)
     bodies = [events.prepared_by(preparer).body for _, events in events_of(lines)]
     before = cpu_seconds(node.pid)
     for body in bodies:

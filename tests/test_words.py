@@ -19,7 +19,8 @@ PAGES = [
         for name in (
             *("alerters", "alerts", "alerts-configuration", "alerts-operating", "alerts-rules"),
             *("architecture", "audit", "commands"),
-            *("configuration", "emit", "guarantees", "many-servers", "metrics", "operating"),
+            *("configuration", "emit", "guarantees", "kibana", "kibana-panels", "many-servers"),
+            *("metrics", "operating"),
             *("outputs-elasticsearch", "outputs-logstash", "search"),
         )
     ),

@@ -149,8 +149,8 @@ class KibanaClient:
                 received += piece
                 if len(received) > MOST_BYTES:
                     raise KibanaError(f"{self.server.url} answers with too much", "see its log")
-            told = {name.lower(): value for name, value in response.headers}
-            wait = told.get(b"retry-after", b"").decode("latin-1").strip()
+            said = {name.lower(): value for name, value in response.headers}
+            wait = said.get(b"retry-after", b"").decode("latin-1").strip()
             seconds = float(wait[:4]) if wait.isascii() and wait.isdigit() else 0.0
             return KibanaAnswer(response.status, bytes(received), seconds)
 
