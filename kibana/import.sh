@@ -12,16 +12,21 @@ url=${1:-${KIBANA_URL:?usage: import.sh URL}}
 url=${url%/}
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
+quoted() { # quoted TEXT: as curl reads it between quotes
+  local text=${1//\\/\\\\}
+  printf '"%s"' "${text//\"/\\\"}"
+}
+
 options() { # curl's options, read from its standard input
   echo 'silent'
   echo 'show-error'
   echo 'fail-with-body'
   echo 'header = "kbn-xsrf: true"'
-  [ -z "${CA:-}" ] || echo "cacert = \"$CA\""
+  [ -z "${CA:-}" ] || echo "cacert = $(quoted "$CA")"
   if [ -n "${KIBANA_API_KEY:-}" ]; then
-    echo "header = \"authorization: ApiKey $KIBANA_API_KEY\""
+    echo "header = $(quoted "authorization: ApiKey $KIBANA_API_KEY")"
   elif [ -n "${KIBANA_USER:-}" ]; then
-    echo "user = \"$KIBANA_USER:${KIBANA_PASSWORD:?}\""
+    echo "user = $(quoted "$KIBANA_USER:${KIBANA_PASSWORD:?}")"
   fi
 }
 

@@ -3,8 +3,8 @@ Requests to Kibana: bounded in time and size, verified, with errors without secr
 
 No redirect is followed and no proxy of the environment used, as either would carry the login
 elsewhere. What is only in the way for now (429, 502, 503, 504, a connection that breaks) is tried
-again a few times; every write is a PUT of a whole object or an import that overwrites, so a second
-one does no harm.
+again a few times; a write whose answer got lost does no
+harm the second time (shipper/kibana/setup.py).
 """
 
 from __future__ import annotations
@@ -36,11 +36,18 @@ LONGEST_QUOTE: Final = 500
 
 
 class KibanaError(ShipperError):
-    """Kibana answered with an error; `status` is its HTTP status, 0 without an answer."""
+    """
+    Kibana answered with an error; `status` is its HTTP status, 0 without an answer.
 
-    def __init__(self, fault: str, remedy: str = "", status: int = 0) -> None:
+    `passes`: a connection that was there broke off, and may not the next time.
+    """
+
+    def __init__(
+        self, fault: str, remedy: str = "", status: int = 0, *, passes: bool = False
+    ) -> None:
         super().__init__(fault, remedy)
         self.status = status
+        self.passes = passes
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +111,8 @@ class KibanaClient:
         for attempt in range(1, TRIES + 1):
             try:
                 answer = self._ask_once(method, url, headers, content)
-            except KibanaError:
-                if attempt == TRIES:
+            except KibanaError as refused:
+                if attempt == TRIES or not refused.passes:
                     raise
                 self.pause(min(2.0**attempt, LONGEST_WAIT))
                 continue
@@ -129,10 +136,12 @@ class KibanaClient:
             raise KibanaError(f"{self.server.url} {failed.fault}", failed.remedy) from None
         except (httpcore.TimeoutException, TimeoutError):
             fault = f"{self.server.url} did not answer within {self.server.request_seconds:g} s"
-            raise KibanaError(fault, "check that it is up") from None
+            raise KibanaError(fault, "check that it is up", passes=True) from None
         except (httpcore.NetworkError, httpcore.ProtocolError) as error:
             why = explain(_cause(error), OPTIONS)
-            raise KibanaError(f"{self.server.url} {why.fault}", why.remedy) from None
+            passes = not isinstance(error, httpcore.ConnectError)
+            fault = f"{self.server.url} {why.fault}"
+            raise KibanaError(fault, why.remedy, passes=passes) from None
 
     def _exchange(
         self, method: str, url: str, headers: dict[str, str], content: bytes

@@ -35,8 +35,13 @@ def validator(kind: str) -> Draft202012Validator:
 
 def faults(kind: str, body: Any) -> list[str]:
     """Return what the schema has against a body."""
+    return _faults(kind, json.dumps(body))
+
+
+@cache  # the same bodies are sent in many tests, and each takes a while
+def _faults(kind: str, text: str) -> list[str]:
     found = []
-    for error in validator(kind).iter_errors(body):
+    for error in validator(kind).iter_errors(json.loads(text)):
         inner = error
         while inner.context:
             inner = best_match(inner.context) or inner.context[0]
