@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -30,3 +31,39 @@ def test_the_queue_counts_documents(tmp_path: Path) -> None:
 
     assert pipeline.publisher.queued_bytes > 1000 * 200
     pipeline.close()
+
+
+def test_a_reload_applies_processors_and_redaction(tmp_path: Path) -> None:
+    """From the next block on; what was read before went out as it was."""
+    config = tmp_path / "shipper.yml"
+    log, out = tmp_path / "app.log", tmp_path / "out"
+    text = (
+        f"service: {{name: a}}\ndata_dir: {tmp_path}/data\n"
+        f"inputs: [{{paths: [{log}]}}]\noutput: {{console: {{path: {out}}}}}\n"
+    )
+    config.write_text(text)
+    (tmp_path / "data").mkdir()
+    log.write_text("token=one\n")
+    pipeline = Pipeline(load(config), Clock(lambda: int(time.time() * 1000)))
+    thread = threading.Thread(target=pipeline.publisher.run)
+    thread.start()
+    try:
+        while pipeline.turn():
+            pass
+        config.write_text(f"{text}redact: {{}}\nprocessors: [{{drop: {{where: 'noise'}}}}]\n")
+        pipeline.reconfigure(load(config))
+        with log.open("a") as file:
+            file.write("token=two\nnoise\n")
+        pipeline.scan()
+        while pipeline.turn():
+            pass
+    finally:
+        pipeline.publisher.drain()
+        thread.join(60)
+        pipeline.close()
+
+    written = out.read_text()
+    assert "token=one" in written
+    assert "token=[redacted:password]" in written
+    assert "two" not in written
+    assert "noise" not in written
