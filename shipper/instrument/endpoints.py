@@ -34,6 +34,8 @@ from shipper.instrument.sampling import (
     CPU_SHARE,
     GROWING,
     GROWTH,
+    GROWTH_HIGH,
+    GROWTH_LOW,
     MEMORY,
     OPEN_FILES,
     THREADS,
@@ -110,6 +112,8 @@ class Endpoints:
         self._collectors = collectors
         self._allocations = Allocations()
         self._read: WorkersRead | None = None
+        self._reading: asyncio.Task[WorkersRead] | None = None
+        self._has_failed = False
         self._paths: dict[tuple[str, str], Callable[[Scope], Awaitable[EndpointAnswer]]] = {
             ("GET", "/health"): self._get_health,
             ("GET", "/health/live"): self._get_live,
@@ -218,15 +222,26 @@ class Endpoints:
         return self._unhealthy_status if state == ORDER[-1] else 200
 
     async def _workers(self) -> WorkersRead:
+        """Return what is known of all workers; many who ask at once are one reading."""
         read = self._read
-        if read is None or time.monotonic() - read.at >= KEEP_SECONDS:
-            try:
-                read = await asyncio.to_thread(self._read_workers)
-            except Exception as error:  # noqa: BLE001 -- files that others may delete or damage
+        if read is not None and time.monotonic() - read.at < KEEP_SECONDS:
+            return read
+        loop, task = asyncio.get_running_loop(), self._reading
+        if task is None or task.done() or task.get_loop() is not loop:
+            task = self._reading = loop.create_task(self._read_again())
+        return await asyncio.shield(task)
+
+    async def _read_again(self) -> WorkersRead:
+        try:
+            read = await asyncio.to_thread(self._read_workers)
+            self._has_failed = False
+        except Exception as error:  # noqa: BLE001 -- files that others may delete or damage
+            if not self._has_failed:
                 log.error("the numbers of the workers cannot be read: %r", error)  # noqa: TRY400
-                read = read or WorkersRead(0.0, SharedMetrics({}), WindowSums(), 1)
-                read = replace(read, at=time.monotonic())
-            self._read = read
+            self._has_failed = True
+            read = self._read or WorkersRead(0.0, SharedMetrics({}), WindowSums(), 1)
+            read = replace(read, at=time.monotonic())
+        self._read = read
         return read
 
     def _read_workers(self) -> WorkersRead:
@@ -269,6 +284,8 @@ _OF_A_PROCESS: Final = (
     ("open_files", OPEN_FILES, 1, 0),
     ("threads", THREADS, 1, 0),
     ("memory_growth_bytes_per_hour", GROWTH, 1, 0),
+    ("memory_growth_low_bytes_per_hour", GROWTH_LOW, 1, 0),
+    ("memory_growth_high_bytes_per_hour", GROWTH_HIGH, 1, 0),
     ("memory_growing", GROWING, 1, 0),
 )
 

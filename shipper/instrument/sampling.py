@@ -28,6 +28,12 @@ THREADS = GaugeFamily("process_threads", (), "Threads.", _PER_PROCESS)
 GROWTH = GaugeFamily(
     "process_memory_growth_bytes_per_hour", (), "Trend of the floor of the memory.", _PER_PROCESS
 )
+GROWTH_LOW = GaugeFamily(
+    "process_memory_growth_low_bytes_per_hour", (), "Its lower bound (95 %).", _PER_PROCESS
+)
+GROWTH_HIGH = GaugeFamily(
+    "process_memory_growth_high_bytes_per_hour", (), "Its upper bound (95 %).", _PER_PROCESS
+)
 GROWING = GaugeFamily(
     "process_memory_growing", (), "1 if the memory grows for hours.", _PER_PROCESS
 )
@@ -78,6 +84,8 @@ class Sampler:
             (OPEN_FILES, use.open_files),
             (THREADS, use.threads),
             (GROWTH, trend.slope * 3600 if trend else 0.0),
+            (GROWTH_LOW, trend.low * 3600 if trend else 0.0),
+            (GROWTH_HIGH, trend.high * 3600 if trend else 0.0),
             (GROWING, float(self.memory.grows())),
         ]
         if self._cpu is not None and now > self._cpu[0]:

@@ -134,6 +134,52 @@ def test_answers_of_probes_are_kept(tmp_path: Path) -> None:
     assert asked == [1]
 
 
+def test_many_who_ask_at_once_are_one_reading(tmp_path: Path) -> None:
+    """/health is open to everybody: asking it is no load."""
+    read: list[int] = []
+    instrument = made(tmp_path)
+    endpoints = instrument.endpoints
+    real = endpoints._read_workers
+
+    def counted() -> Any:
+        read.append(1)
+        return real()
+
+    endpoints._read_workers = counted  # type: ignore[method-assign]
+
+    async def scenario() -> None:
+        async with client_of(app_of(instrument)) as client:
+            await asyncio.gather(*(client.get("/health") for _ in range(50)))
+
+    run(scenario())
+
+    assert read == [1]
+
+
+def test_numbers_that_cannot_be_read_are_no_error_of_the_answer(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It answers with what it knew last, and logs why, once."""
+    instrument = made(tmp_path)
+
+    def broken() -> Any:
+        raise OSError
+
+    async def scenario() -> list[int]:
+        async with client_of(app_of(instrument)) as client:
+            found = [(await client.get("/health")).status_code]
+            instrument.endpoints._read_workers = broken  # type: ignore[method-assign]
+            for _ in range(2):
+                await asyncio.sleep(1.1)
+                found += [(await client.get(path)).status_code for path in ("/health", "/metrics")]
+        return found
+
+    assert run(scenario()) == [200] * 5
+    assert [each.levelname for each in caplog.records if "cannot be read" in each.message] == [
+        "ERROR"
+    ]
+
+
 def test_live_and_ready(tmp_path: Path) -> None:
     """A part that is away makes it unready, and not dead; a part that is not critical, neither."""
     instrument = made(tmp_path)

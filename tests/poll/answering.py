@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -36,11 +37,14 @@ def answer(found: Any, status: int = 200) -> bytes:
 
 
 @contextmanager
-def answering(say: bytes | Say) -> Iterator[str]:
+def answering(say: bytes | Say, tls: ssl.SSLContext | None = None) -> Iterator[str]:
     """Serve one client after the other in a thread each; yield the address."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve(client: socket.socket) -> None:
+        with suppress(OSError):
+            if tls is not None:
+                client = tls.wrap_socket(client, server_side=True)
         with client, suppress(OSError):
             client.recv(65536)
             if callable(say):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import trustme
 
 from shipper.config.health import HealthTargetOptions
+from shipper.config.outputs import TlsOptions
 from shipper.poll.ask import MOST_BYTES, ask
 from shipper.poll.record import message_of, records_of
 from tests.poll.answering import HEALTHY, answer, answering, http
@@ -108,6 +111,26 @@ def test_a_server_without_tls_is_a_failure_of_tls() -> None:
         found = ask(target(url.replace("http:", "https:")), time.monotonic)
 
     assert found.failure == "tls"
+
+
+def test_a_certificate_that_is_not_trusted_is_a_failure_of_tls(tmp_path: Path) -> None:
+    """With the CA of the config it is an answer; without, the reason."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+
+    def say(client: socket.socket) -> None:
+        client.sendall(answer(HEALTHY))
+
+    with answering(say, context) as url:
+        secure = url.replace("http:", "https:")
+        distrusted = ask(target(secure), time.monotonic)
+        trusted = ask(target(secure, tls=TlsOptions(ca=tmp_path / "ca.pem")), time.monotonic)
+
+    assert (distrusted.status, distrusted.failure) == ("unhealthy", "tls")
+    assert "not trusted" in str(distrusted.reason)
+    assert trusted.status == "healthy"
 
 
 def test_an_answer_that_drips_ends_with_the_timeout() -> None:
