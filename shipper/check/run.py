@@ -9,6 +9,7 @@ from pathlib import Path
 from shipper.check.finding import Finding
 from shipper.check.folders import check_data_folder, check_index
 from shipper.check.formats import check_formats
+from shipper.check.health import check_health
 from shipper.check.holds import check_holds
 from shipper.check.inputs import check_inputs, check_links, check_overlaps
 from shipper.check.limits import check_clock, check_limits
@@ -70,4 +71,5 @@ CHECKS: tuple[Callable[[CheckContext], Iterator[Finding]], ...] = (
     check_limits,
     check_clock,
     check_alerting,
+    check_health,
 )

@@ -81,7 +81,7 @@ def test_a_demo_ships_what_its_application_writes_and_leaves_nothing_behind(
     assert members_of(tmp_path) == []
     written = {
         (record["run"], record["seq"])
-        for path in (tmp_path / "logs").glob("*.log")
+        for path in (*(tmp_path / "logs").glob("*.log"), *(tmp_path / "data").glob("polls.log"))
         for record in map(json.loads, path.read_text().splitlines())
     }
     printed = output.splitlines()[-1].strip()
