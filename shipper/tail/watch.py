@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from watchdog.observers.api import BaseObserver
 
 log = logging.getLogger(__name__)
+# Events are hints: what watchdog cannot do (it logs an error for each event of an observer that was
+# just stopped) costs nothing, as the next scan finds what changed.
+logging.getLogger("watchdog").setLevel(logging.CRITICAL)
 
 BUSY = 50  # hints a second above which they cost more than they give
 REST_SECONDS = 10.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -134,3 +135,8 @@ def test_without_descriptors_there_are_no_hints(monkeypatch: pytest.MonkeyPatch)
     watch.listen(["/"], 1.0)
     assert watch._observer is not None
     watch.close()
+
+
+def test_the_library_says_nothing_of_hints() -> None:
+    """An event of an observer that was just stopped is no error of the shipper."""
+    assert not logging.getLogger("watchdog.observers.inotify").isEnabledFor(logging.ERROR)
