@@ -7,7 +7,7 @@ What many of them have in common is encoded once for a block.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -21,6 +21,17 @@ from shipper.times import iso
 MOST_TAILS = 256  # of a block: datasets and kinds of errors are few
 
 
+_encode = msgspec.json.Encoder().encode
+
+
+class _KnownTail(NamedTuple):
+    """What records of one classification have in common; as long as this is there, it is."""
+
+    classification: Classification
+    tail: bytes
+    stream: str
+
+
 class BlockDocuments:
     """Adds the documents of a block to `events`, in the order of its lines."""
 
@@ -31,6 +42,7 @@ class BlockDocuments:
         self._context = context
         self._created = iso(block.read_at)
         self._tails: dict[Classification, bytes] = {}
+        self._known: dict[int, _KnownTail] = {}  # by the identity of the classification
         self._extra = dict(block.source.fields)
         self._tags = [*block.source.tags]
         path = msgspec.json.encode(block.path)
@@ -67,9 +79,23 @@ class BlockDocuments:
             fields["extra"] = extra
         if self._tags:
             fields["tags"] = self._tags + fields.get("tags", [])
-        tail = self._tail(classification, error) + b"%d" % offset + self._end
-        origin = f"{self._block.stream}-{offset}"
-        self._append(fields, time, origin, tail, classification.dataset)
+        known = self._known.get(id(classification))
+        if known is None or error is not None:
+            known = self._remembered(classification, error)
+        fields["@timestamp"] = iso(time)
+        events = self.events
+        events.ids.append(f"{self._block.stream}-{offset}")
+        events.docs.append(b"%b%b%d%b" % (_encode(fields)[:-1], known.tail, offset, self._end))
+        events.times.append(time)
+        events.datasets.append(known.stream)
+
+    def _remembered(self, classification: Classification, error: str | None) -> _KnownTail:
+        """Return the tail of records of this classification; a reader gives one object for all."""
+        tail = self._tail(classification, error)
+        known = _KnownTail(classification, tail, stream_of(classification.dataset))
+        if error is None and len(self._known) < MOST_TAILS:
+            self._known[id(classification)] = known
+        return known
 
     def _tail(self, classification: Classification, error: str | None) -> bytes:
         """Return what enrichment adds, encoded, up to the digits of `log.offset`."""

@@ -32,7 +32,6 @@ MISFITS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 REMEMBERED = 4096
 
 _PLAIN: Final = frozenset({str, bool, float})  # of JSON, these are what any store can index
-_SHALLOW = MAX_DEPTH // 2  # brackets in a line; with no more, it is not too deep
 _OF_EMIT = frozenset({"run", "seq"})
 _OWN: Final = {name: name for name in FIELDS if name not in OURS and name not in _OF_EMIT}
 _FIELD_OF: Final = {**FIELD_OF, **_OWN, TIME: TIME}
@@ -74,8 +73,7 @@ class JsonReader:
         colons = line.count(b'":')
         if colons != len(record) and colons != keys_of(record):
             return None  # a key may be there twice
-        is_deep = line.count(b"{") + line.count(b"[") > _SHALLOW and depth_of(record) > MAX_DEPTH
-        return None if is_deep else self.read_record(record, read_at)
+        return self.read_record(record, read_at)
 
     def read_record(self, record: dict[str, Any], read_at: int) -> ReadLine | None:
         """Return what a record says, which is taken apart; None if it needs a closer look."""
@@ -110,8 +108,8 @@ class JsonReader:
         if plan.objects:
             _take_objects(plan.objects, fields, extra)
         others = [key for key, value in extra.items() if type(value) not in _PLAIN]
-        if others:
-            _make_indexable(others, extra)
+        if others and not _make_indexable(others, extra):
+            return None
         for key, name in plan.traces:
             if key in extra:
                 extra[name] = extra.pop(key)
@@ -178,14 +176,17 @@ def _plan_of(names: tuple[str, ...]) -> _Plan:
     return _Plan(times[0] if times else None, texts, others, objects, traces)
 
 
-def _make_indexable(keys: list[str], extra: dict[str, Any]) -> None:
-    """Bring the values of these keys into a form that any store can index."""
+def _make_indexable(keys: list[str], extra: dict[str, Any]) -> bool:
+    """Bring the values of these keys into a form that any store can index; False if too deep."""
     for key in keys:
         value = extra[key]
         if value is None:
             del extra[key]
+        elif depth_of(value) >= MAX_DEPTH:
+            return False
         elif type(value) is not int or not -known.INT64 <= value < known.INT64:
             extra[key] = indexable(value)
+    return True
 
 
 def _take_objects(objects: tuple[str, ...], fields: dict[str, Any], extra: dict[str, Any]) -> None:

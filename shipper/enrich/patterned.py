@@ -110,6 +110,7 @@ class _LayoutReader:
             else:
                 self._extra.append((index, name, name in layout.numbers))
         self._levels: dict[str, str] = {}
+        self._fitting: dict[tuple[str, str | None], Any] = {}
         self._classes: dict[tuple[str, int], Classification] = {}
 
     def read(self, groups: tuple[str | None, ...], text: str, read_at: int) -> ReadLine:
@@ -120,7 +121,9 @@ class _LayoutReader:
                 fields[name] = value
         for index, name in self._typed:
             value = groups[index]
-            if value not in ABSENT and (fitting := known.fit(name, value)) is not None:
+            key = name, value
+            fitting = self._fitting[key] if key in self._fitting else self._fit(name, value)
+            if fitting is not None:
                 fields[name] = fitting
         extra: dict[str, Any] = {}
         for index, name, is_number in self._extra:
@@ -137,6 +140,13 @@ class _LayoutReader:
             fields["tags"] = ["no_timestamp"]
             time = read_at
         return ReadLine(fields, extra, time, self._classify(level, fields.get("status_code", 0)))
+
+    def _fit(self, name: str, value: str | None) -> Any:
+        """Return a number that a field can have; those of an HTTP status are remembered."""
+        found = None if value in ABSENT else known.fit(name, value)
+        if name == "status_code" and len(self._fitting) < MOST_LEVELS:
+            self._fitting[name, value] = found
+        return found
 
     def _time(self, groups: tuple[str | None, ...], read_at: int) -> int | None:
         written = groups[self._time_index] if self._time_index >= 0 else None
