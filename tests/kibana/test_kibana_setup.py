@@ -24,7 +24,7 @@ from shipper.kibana.dashboards.all import DASHBOARDS
 from shipper.kibana.place import KibanaPlace
 from shipper.kibana.sessions import SESSIONS
 from shipper.kibana.setup import KibanaState, remove_from_kibana, set_up_kibana
-from tests.kibana.facts import faults
+from tests.kibana.facts import faults_if_known
 from tests.servers.kibana_scripted import KEY, READ_ONLY, ScriptedKibana, scripted_kibana
 from tests.servers.posts import Cut, Posted, Says
 
@@ -40,7 +40,7 @@ kibana: {{url: "{url}", api_key_file: "{key}"{more}}}
 
 @pytest.fixture
 def kibana() -> Iterator[ScriptedKibana]:
-    with scripted_kibana(faults) as server:
+    with scripted_kibana(faults_if_known) as server:
         yield server
 
 
@@ -274,7 +274,7 @@ def test_a_login_goes_nowhere_else(kibana: ScriptedKibana, key: Path) -> None:
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
-    with scripted_kibana(faults, context) as other:
+    with scripted_kibana(faults_if_known, context) as other:
         with pytest.raises(KibanaError, match="not trusted"):
             states(client_of(other, key))
         assert other.posts.posted == []
