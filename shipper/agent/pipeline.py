@@ -164,7 +164,7 @@ class Pipeline:
         """Enrich a block and put it; return False if it is not put yet."""
         crashpoints.reached(CrashPoint.READ)
         enriched = self._enricher.enrich(block)
-        events, dropped = self._treatment.apply(enriched)
+        events, dropped = self._treatment.apply(enriched, block.path)
         read = receipt_of(block, events, dropped)
         kept = self._drop_duplicates(block, events)
         if kept is None:

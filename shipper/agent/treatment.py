@@ -7,6 +7,7 @@ apart), and as its queries mean what the line says.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from shipper.errors import ConfigError
@@ -29,13 +30,19 @@ class Treatment:
     """The processors and the redaction of a config; raises ConfigError if one cannot work."""
 
     def __init__(self, config: Config) -> None:
+        self._own_folder = os.path.abspath(config.data_dir)
         self._processors = processors_of(config)
         self._redactor = redactor_of(config)
 
-    def apply(self, events: AnyEvents) -> tuple[AnyEvents, Sequence[str]]:
-        """Return the events as they are stored, and the ids of those that were dropped."""
+    def apply(self, events: AnyEvents, path: str = "") -> tuple[AnyEvents, Sequence[str]]:
+        """
+        Return the events as they are stored, and the ids of those that were dropped.
+
+        `path` is that of their file. Processors leave alone what the shipper itself logs into its
+        data folder: a sample would make a report of incidents or of health wrong.
+        """
         dropped = NONE_DROPPED
-        if self._processors is not None:
+        if self._processors is not None and os.path.dirname(path) != self._own_folder:
             events, dropped = self._processors.apply(events)
         return self.redact(events), dropped
 

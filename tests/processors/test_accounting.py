@@ -116,6 +116,17 @@ def test_a_crash_before_the_save_changes_no_count(folder: Path) -> None:
     assert found["doubled"] == []
 
 
+def test_records_of_the_shipper_itself_are_not_dropped(folder: Path) -> None:
+    """A sample of everything does not thin out the log of the alert job."""
+    own = [line_of(seq, level="INFO", message="incident") for seq in range(1000, 1020)]
+    (folder / "data" / "alerts.log").write_bytes(b"\n".join([*own, b""]))
+    configure(folder, "{keep_one_in: {count: 1000000}}")
+
+    ship(load(folder / "shipper.yml"))
+
+    assert stored(folder, "message:incident") == 20
+
+
 def test_what_is_lost_is_found_beside_what_is_dropped(folder: Path) -> None:
     """A drop covers its own numbers only."""
     ship(load(folder / "shipper.yml"))
