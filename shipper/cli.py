@@ -80,6 +80,7 @@ COMMANDS = {
         "shipper.commands.alerts:alerts",
         "Evaluate rules over the records and notify people.",
     ),
+    "serve": ("shipper.commands.serve:serve", "Show records, incidents and hosts in a browser."),
     "demo": ("shipper.commands.demo:demo", "Run an example application and watch its logs arrive."),
 }
 

@@ -116,6 +116,11 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("alerts.ledger", "alerts.rules", "alerts.verdict", "audit.result"),
         *("check.finding", "fields", "store", "text"),
     },
+    "web": {
+        *("alerts.incident", "alerts.incidents", "alerts.ledger", "alerts.pages", "alerts.rules"),
+        *("charts", "config.addresses", "config.options", "errors", "fields", "store", "text"),
+        *("times", "view.fleet"),
+    },
     "commands": {
         *("agent", "alerts", "audit", "check", "config", "deliver.deadletters", "demo"),
         *(
@@ -134,6 +139,7 @@ MAY_IMPORT: dict[str, set[str]] = {
             "times",
         ),
         "view",
+        "web",
     },
 }
 

@@ -67,7 +67,7 @@ def demo(invocation: Invocation, /, *, seconds: float | None, rate: float, direc
     click.echo("starting the shipper, the application and the load …", err=True)
     try:
         with started(plan) as running:
-            place = Place(running.url, rate, commands)
+            place = Place(running.url, rate, commands, running.page)
             if invocation.interactive:
                 last = _on_a_terminal(running, place, colors=invocation.colors)
             else:
@@ -93,6 +93,8 @@ def _on_a_terminal(running: Demo, place: Place, *, colors: bool) -> Picture:
 
 def _as_lines(running: Demo, place: Place) -> Picture:
     click.echo(f"application at {place.url}; search with: {place.commands[0]}")
+    if place.page:
+        click.echo(f"dashboard: {place.page}")
     due = 0.0
     with suppress(KeyboardInterrupt):
         for picture in running.pictures():

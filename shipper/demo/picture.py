@@ -30,11 +30,12 @@ _ERRORS = 3
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What does not change: the application's address, requests per second, commands to try."""
+    """What does not change: addresses of application and dashboard, rate, commands to try."""
 
     url: str
     rate: float
     commands: Sequence[str]
+    page: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,8 @@ def _state(picture: Picture, place: Place) -> Table:
     grid.add_column(style="dim")
     grid.add_column(no_wrap=True)
     grid.add_row("application", f"{place.url}, {place.rate:g} requests/s")
+    if place.page:
+        grid.add_row("dashboard", place.page)
     grid.add_row("shipper", _shipper(picture))
     grid.add_row(
         "records",

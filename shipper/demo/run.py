@@ -125,6 +125,8 @@ class Demo:
     """
     A running demo, started at `started` (epoch ms); the application listens at `url`.
 
+    `page` opens the dashboard; it is empty without one.
+
     `store` is None if the output cannot be searched; pictures then show what it acknowledged.
     """
 
@@ -135,7 +137,9 @@ class Demo:
     application: Child
     shipper: Child
     alerts: Child | None
+    dashboard: Child | None
     url: str
+    page: str
     started: int
     interruptions: Interruptions
 
@@ -144,7 +148,7 @@ class Demo:
         end = time.monotonic() + (self.plan.seconds or math.inf)
         while time.monotonic() < end:
             self.interruptions.check()
-            for child in (self.load, self.application, self.shipper, self.alerts):
+            for child in (self.load, self.application, self.shipper, self.alerts, self.dashboard):
                 if child is not None:
                     child.check()
             yield self.look()
@@ -230,13 +234,16 @@ def demo(plan: DemoPlan) -> Iterator[Demo]:
         _check_inputs(config)
         visits = ["--url", url, "--rate", str(plan.rate), "--seconds", str(ENDLESS_SECONDS)]
         clients = start("load", ["examples.orchestrator.load", *visits], ROOT)
-        store, alerts = None, None
+        store, alerts, dashboard, page = None, None, None, ""
         if not isinstance(config.search or config.output, NOT_SEARCHABLE):
             ready = partial(_store, config)
             store = stack.enter_context(closing(_until(shipper, ready, interruptions)))
             alerts = start("alerts", _alerts(plan.config), Path.cwd())
-        children = (clients, application, shipper, alerts)
-        yield Demo(plan, config, store, *children, url, started, interruptions)
+            serve = ["shipper", "--config", str(plan.config), "serve", "--listen", "127.0.0.1:0"]
+            dashboard = start("dashboard", serve, Path.cwd())
+            page = _until(dashboard, partial(_link, dashboard), interruptions)
+        children = (clients, application, shipper, alerts, dashboard)
+        yield Demo(plan, config, store, *children, url, page, started, interruptions)
 
 
 def _check_example() -> None:
@@ -345,6 +352,12 @@ def _address(application: Child) -> str | None:
     """Return the address once the application has printed it and has written logs."""
     found = re.search(r"http://[^\s,]+", application.output.read_text(errors="replace"))
     return found[0] if found and any(LOGS.glob("*.log")) else None
+
+
+def _link(dashboard: Child) -> str | None:
+    """Return the link of the dashboard once it has printed it."""
+    found = re.search(r"http://\S+", dashboard.output.read_text(errors="replace"))
+    return found[0] if found else None
 
 
 def _store(config: Config) -> Store | None:

@@ -1,0 +1,124 @@
+"""`shipper serve`: the dashboard, for a browser on this machine."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from typing import TYPE_CHECKING
+
+import click
+
+from shipper.alerts.policy import sla_of
+from shipper.alerts.settings import load as load_settings
+from shipper.commands.invocation import Invocation, examples, invoked, refuse
+from shipper.config.addresses import HOST_AND_PORT, is_loopback
+from shipper.config.main import load
+from shipper.config.options import InvalidValueError
+from shipper.config.shipped import own_or_shipped
+from shipper.errors import ConfigError, ShipperError
+from shipper.process import data_folder
+from shipper.store.opening import ReadLimits, store_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from shipper.config.main import Config
+    from shipper.store.api import Store
+
+USUAL_ADDRESS = "127.0.0.1:8765"
+QUESTION_SECONDS = 20.0
+STOP_SECONDS = 2
+MOST_CONNECTIONS = 200
+
+
+@click.command(
+    epilog=examples(
+        "shipper serve",
+        "shipper serve --listen 127.0.0.1:9000",
+        "ssh -L 8765:127.0.0.1:8765 logs1  # the dashboard of another machine",
+    )
+)
+@click.option(
+    "--listen",
+    metavar="HOST:PORT",
+    default=USUAL_ADDRESS,
+    show_default=True,
+    help="Address of this machine to listen on; port 0: any that is free.",
+)
+@invoked
+def serve(invocation: Invocation, *, listen: str) -> int:
+    """
+    Show the records, incidents and hosts in a browser, until Ctrl-C.
+
+    Prints a link that opens the dashboard; its token is valid until the command ends. Only this
+    machine can reach it.
+    """
+    host, port = _address(listen)
+    config = load(invocation.config)
+    try:
+        import uvicorn  # noqa: PLC0415 - an extra
+
+        from shipper.web.app import WebSources, make_app  # noqa: PLC0415
+        from shipper.web.incidents import AlertPlaces  # noqa: PLC0415
+    except ImportError as error:
+        raise ConfigError(
+            f"the dashboard needs {error.name}", "pip install 'orchestrator-shipper[web]'"
+        ) from None
+    with socket.create_server((host, port), family=_family(host)) as listening:
+        port = listening.getsockname()[1]
+        token = secrets.token_urlsafe(24)
+        alerts = AlertPlaces(
+            config.data_dir / data_folder.ALERTS_LEDGER,
+            config.alerts.rules,
+            _runbooks(config),
+            sla_of(config.alerts.sla),
+        )
+        sources = WebSources(_opener(config), alerts, invocation.now)
+        app = make_app(sources, token=token, port=port)
+        shown = f"[{host}]" if ":" in host else host
+        click.echo(f"dashboard: http://{shown}:{port}/?token={token}")
+        settings = uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=MOST_CONNECTIONS,
+            timeout_graceful_shutdown=STOP_SECONDS,
+        )
+        uvicorn.Server(settings).run(sockets=[listening])
+    return 0
+
+
+def _runbooks(config: Config) -> Path:
+    """Return the folder of the runbooks; the usual one where the settings of alerts are faulty."""
+    try:
+        return load_settings(config.alerts.settings).runbooks
+    except ShipperError:
+        return own_or_shipped("runbooks")
+
+
+def _opener(config: Config) -> Callable[[], Store]:
+    return lambda: store_of(config, ReadLimits(QUESTION_SECONDS))
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def _address(listen: str) -> tuple[str, int]:
+    """Return host and port; refuse an address that is none, or that others can reach."""
+    host, _, port = listen.rpartition(":")
+    try:
+        if port != "0":
+            HOST_AND_PORT.parse(listen)
+    except InvalidValueError:
+        refuse(f"--listen {listen} is not host:port, such as {USUAL_ADDRESS}")
+    host = host.strip("[]")
+    if not is_loopback(host):
+        refuse(
+            f"--listen {listen}: others can reach this address, and the dashboard has no accounts "
+            "yet; use 127.0.0.1 and ssh -L"
+        )
+    return host, int(port)

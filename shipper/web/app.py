@@ -1,0 +1,219 @@
+"""
+The web application of the dashboard: its addresses, and what each of them shows.
+
+Every page is made here, on the server, and works without scripts. Requests are answered by threads,
+a few at a time (stores.py); the shipper and the alert job are other processes, which a page can
+neither slow down nor change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from shipper.errors import ConfigError, QueryError, ShipperError
+from shipper.store.fleet import read_fleet
+from shipper.text import duration, instant, safe, size
+from shipper.view.fleet import FleetLimits, state_of
+from shipper.web.access import Gate
+from shipper.web.logs import MOST_SHOWN, logs_page, rows_of
+from shipper.web.overview import overview_page
+from shipper.web.place import RANGES, PagePlace, place_of
+from shipper.web.stores import StorePool
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.requests import Request
+
+    from shipper.store.api import Store
+    from shipper.web.incidents import AlertPlaces
+
+HERE: Final = Path(__file__).parent
+DAY_MS: Final = 86_400_000
+LIMITS_MS: Final = (60_000, 300_000)  # a host is silent, behind
+
+
+@dataclass(frozen=True, slots=True)
+class WebSources:
+    """Where the pages have their contents from; `now` returns epoch milliseconds."""
+
+    opened: Callable[[], Store]
+    alerts: AlertPlaces
+    now: Callable[[], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """The pages of the dashboard."""
+
+    sources: WebSources
+    pool: StorePool
+    templates: Environment
+
+    def overview(self, request: Request) -> Response:
+        """Show cards, curves, open incidents and hosts."""
+
+        def content(place: PagePlace, now: int) -> Mapping[str, Any]:
+            with self.pool.store() as store:
+                page = overview_page(store, place, now)
+                hosts = _hosts(store, now)
+            return {"page": page, "hosts": hosts, "incidents": self.sources.alerts.incidents(now)}
+
+        return self._page(request, "overview", content)
+
+    def logs(self, request: Request) -> Response:
+        """Show the records of a query."""
+        more = request.query_params.get("facet", "").strip()
+
+        def content(place: PagePlace, _now: int) -> Mapping[str, Any]:
+            with self.pool.store() as store:
+                return {"page": logs_page(store, place, more), "facet_name": more}
+
+        return self._page(request, "logs", content)
+
+    def trace(self, request: Request) -> Response:
+        """Show everything with one request or workflow, oldest first."""
+
+        def content(place: PagePlace, _now: int) -> Mapping[str, Any]:
+            with self.pool.store() as store:
+                return {"rows": rows_of(store, place, MOST_SHOWN), "most": MOST_SHOWN}
+
+        return self._page(request, "trace", content)
+
+    def incidents(self, request: Request) -> Response:
+        """Show open and past incidents."""
+        return self._page(
+            request,
+            "incidents",
+            lambda _place, now: {"incidents": self.sources.alerts.incidents(now)},
+        )
+
+    def incident(self, request: Request) -> Response:
+        """Show one incident."""
+        name = str(request.path_params["id"])
+        return self._page(
+            request,
+            "incident",
+            lambda _place, now: {"page": self.sources.alerts.incident(name, now)},
+        )
+
+    def pipeline(self, request: Request) -> Response:
+        """Show every host that ships to the store."""
+
+        def content(_place: PagePlace, now: int) -> Mapping[str, Any]:
+            with self.pool.store() as store:
+                return {"hosts": _hosts(store, now)}
+
+        return self._page(request, "pipeline", content)
+
+    def _page(
+        self,
+        request: Request,
+        name: str,
+        content: Callable[[PagePlace, int], Mapping[str, Any]],
+    ) -> Response:
+        """Return a page; what is wrong takes the place of the content, and the frame stays."""
+        now = self.sources.now()
+        status, found = 200, dict[str, Any]()
+        place = place_of({"q": request.query_params.get("q", "")}, now)
+        try:
+            place = place_of(request.query_params, now)
+            found = {**content(place, now)}
+        except QueryError as error:
+            status, found = 400, {"fault": error.fault, "remedy": error.remedy}
+        except ConfigError as error:
+            status, found = 404, {"fault": error.fault, "remedy": error.remedy}
+        except ShipperError as error:
+            status, found = 503, {"fault": error.fault, "remedy": error.remedy}
+        frame = {"name": name, "place": place, "ranges": RANGES, "now": instant(now, unit_ms=1000)}
+        return HTMLResponse(
+            self.templates.get_template(f"{name}.html").render(frame | found), status
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class HostRow:
+    """A host on the page of the pipeline."""
+
+    name: str
+    state: str
+    heartbeat: str
+    watermark: str
+    behind: str
+    files: int
+    dead_letters: int
+    version: str
+    notes: tuple[str, ...]
+
+
+def _hosts(store: Store, now: int) -> list[HostRow]:
+    limits = FleetLimits(now, *LIMITS_MS)
+    rows = []
+    for beat in read_fleet(store, since=now - DAY_MS):
+        notes = [
+            f"{safe(lag.path)} is {size(lag.size - lag.acked)} behind" for lag in beat.furthest
+        ]
+        if beat.tombstones:
+            notes.append(f"{beat.tombstones:,} files dropped before delivery")
+        if beat.audit_open:
+            notes.append(f"the last audit could not account for {beat.audit_open:,} records")
+        lag = (
+            f"{duration(max(now - beat.watermark, 0) / 1000)} ago" if beat.watermark else "unknown"
+        )
+        rows.append(
+            HostRow(
+                safe(beat.host),
+                state_of(beat, limits),
+                f"{duration(max(now - beat.at, 0) / 1000)} ago",
+                lag,
+                size(beat.behind_bytes),
+                beat.files,
+                beat.dead_letters,
+                safe(beat.version),
+                tuple(notes),
+            )
+        )
+    return rows
+
+
+def make_app(sources: WebSources, *, token: str, port: int) -> Starlette:
+    """Return the application; `token` opens it, `port` is where it will listen."""
+    pool = StorePool(sources.opened)
+    # Every value is escaped; charts are made by us and are the only markup from outside a template.
+    templates = Environment(
+        loader=FileSystemLoader(HERE / "templates"), autoescape=True, trim_blocks=True
+    )
+    templates.filters |= {"svg": Markup, "thousands": "{:,}".format, "instant": instant}
+    pages = Pages(sources, pool, templates)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        yield
+        pool.close()
+
+    return Starlette(
+        routes=[
+            Route("/", pages.overview, name="overview"),
+            Route("/logs", pages.logs),
+            Route("/trace", pages.trace),
+            Route("/incidents", pages.incidents),
+            Route("/incidents/{id}", pages.incident),
+            Route("/pipeline", pages.pipeline),
+            Mount("/static", StaticFiles(directory=HERE / "static")),
+        ],
+        middleware=[Middleware(Gate, token=token, port=port), Middleware(GZipMiddleware)],
+        lifespan=lifespan,
+    )

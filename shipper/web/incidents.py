@@ -1,0 +1,160 @@
+"""The pages about incidents: how they stand in the ledger of the alert job, and their records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from shipper.alerts.incident import Incident, Phase
+from shipper.alerts.ledger.ledger import Ledger
+from shipper.alerts.pages.explain import narrowed_to
+from shipper.alerts.pages.runbooks import steps_of
+from shipper.alerts.rules.reading import read_rules
+from shipper.errors import ConfigError
+from shipper.text import duration, instant, safe
+from shipper.web.place import PagePlace
+
+if TYPE_CHECKING:
+    from shipper.alerts.incidents.sla import Sla
+    from shipper.alerts.rules.rule import Rule
+
+OPEN: Final = (Phase.FIRING, Phase.ACKNOWLEDGED, Phase.PENDING)
+PAST_MS: Final = 30 * 86_400_000
+MOST: Final = 200
+BEFORE_MS: Final = 900_000  # shown before the window of an incident
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentRow:
+    """An incident in the list."""
+
+    id: str
+    severity: str
+    state: str
+    rule: str
+    group: str
+    reason: str
+    opened: str
+    lasted: str
+    clock: str
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentPage:
+    """One incident: its facts, what happened to it, its runbook and the address of its records."""
+
+    row: IncidentRow
+    facts: Sequence[tuple[str, str]]
+    history: Sequence[tuple[str, str, str]]
+    steps: Sequence[str]
+    records: str
+    errors: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlertPlaces:
+    """Where the alert job has its ledger, its rules and their runbooks, and its time limits."""
+
+    ledger: Path
+    rules: Path
+    runbooks: Path
+    sla: Sla
+
+    def incidents(self, now: int) -> tuple[list[IncidentRow], list[IncidentRow]] | None:
+        """Return the open incidents and the last ended ones; None where no alert job has run."""
+        if not self.ledger.exists():
+            return None
+        with closing(Ledger(self.ledger)) as ledger:
+            found = ledger.incidents(OPEN)
+            ended = ledger.incidents([Phase.RESOLVED], since=now - PAST_MS)
+        found.sort(key=lambda each: (OPEN.index(each.phase), -each.opened_at))
+        ended.sort(key=lambda each: -(each.resolved_at or 0))
+        return [self._row(each, now) for each in found], [self._row(e, now) for e in ended[:MOST]]
+
+    def incident(self, prefix: str, now: int) -> IncidentPage:
+        """Return the page of an incident; raise ConfigError where there is none of that id."""
+        found: list[Incident] = []
+        if self.ledger.exists():
+            with closing(Ledger(self.ledger)) as ledger:
+                found = [each for each in ledger.find(prefix) if each.id == prefix]
+                history = ledger.history(prefix) if found else []
+        if not found:
+            raise ConfigError(f"there is no incident {safe(prefix)[:60]}", "see the list")
+        incident = found[0]
+        rule = self._rule(incident)
+        window = incident.verdict.window
+        until = min(now, max(window.end, incident.resolved_at or now))
+        place = PagePlace("", "", min(incident.opened_at, window.start) - BEFORE_MS, until)
+        steps = steps_of(rule.runbook, self.runbooks) if rule else ()
+        return IncidentPage(
+            self._row(incident, now),
+            tuple(self._facts(incident)),
+            [
+                (
+                    instant(each.transition.at, unit_ms=1000),
+                    each.transition.change.value,
+                    safe(each.transition.note),
+                )
+                for each in history
+            ],
+            [safe(step) for step in steps],
+            place.link(q=narrowed_to(rule.asked if rule else "", incident.group, typed=True)),
+            place.link(q=narrowed_to("level:ERROR OR level:CRITICAL", incident.group, typed=True)),
+        )
+
+    def _rule(self, incident: Incident) -> Rule | None:
+        rules = read_rules(self.rules).rules if self.rules.is_dir() else ()
+        return next((rule for rule in rules if rule.name == incident.rule), None)
+
+    def _row(self, incident: Incident, now: int) -> IncidentRow:
+        begun = incident.opened_at if incident.fired_at is None else incident.fired_at
+        state = incident.phase.value
+        if incident.phase is Phase.FIRING and incident.muted:
+            state = "muted"
+        return IncidentRow(
+            incident.id,
+            incident.severity.value,
+            state,
+            incident.rule,
+            ", ".join(f"{field}={safe(value)}" for field, value in incident.group)[:200],
+            safe(incident.verdict.reason)[:400],
+            instant(incident.opened_at, unit_ms=1000),
+            duration(max(0, (incident.resolved_at or now) - begun) / 1000),
+            self._clock(incident, now),
+        )
+
+    def _clock(self, incident: Incident, now: int) -> str:
+        if incident.phase not in OPEN or incident.told_at is None:
+            return ""
+        is_answered = incident.acknowledged_at is not None
+        limit = self.sla.resolve_by(incident) if is_answered else self.sla.respond_by(incident)
+        what = "resolve" if is_answered else "acknowledge"
+        left = ((limit or now) - now) / 1000
+        return f"{what} in {duration(left)}" if left > 0 else f"{what}: {duration(-left)} over"
+
+    def _facts(self, incident: Incident) -> Iterator[tuple[str, str]]:
+        verdict = incident.verdict
+        if verdict.value is not None and verdict.threshold is not None:
+            yield "measured", f"{verdict.value:,.4g}, threshold {verdict.threshold:,.4g}"
+        for name, at in (
+            ("window from", verdict.window.start),
+            ("window to", verdict.window.end),
+            ("fired", incident.fired_at),
+            ("notified", incident.told_at),
+            ("acknowledge by", self.sla.respond_by(incident)),
+            ("resolve by", self.sla.resolve_by(incident)),
+            ("acknowledged", incident.acknowledged_at),
+            ("resolved", incident.resolved_at),
+        ):
+            if at is not None:
+                yield name, instant(at, unit_ms=1000)
+        for name, text in (
+            ("muted", incident.muted),
+            ("acknowledged by", incident.acknowledged_by),
+            ("resolved by", incident.resolved_by),
+        ):
+            if text:
+                yield name, safe(text)

@@ -1,0 +1,114 @@
+"""The log page: histogram, facets and the newest records of a query, in one round."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from shipper.errors import QueryError
+from shipper.store.api import Buckets, Question, Sort, Terms, buckets_of
+from shipper.store.query.parser import parse
+from shipper.text import safe
+from shipper.web import histogram
+from shipper.web.rows import RecordRow, condition, row_of
+
+if TYPE_CHECKING:
+    from shipper.store.api import Store
+    from shipper.web.place import PagePlace
+
+SHOWN: Final = 50
+MOST_SHOWN: Final = 500  # of one trace
+FACET_VALUES: Final = 6
+FACETS: Final = (
+    "level",
+    "event.dataset",
+    "service.name",
+    "host.name",
+    "error_type",
+    "status_code",
+    "route",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FacetValue:
+    """A value of a field, its count, and the addresses that filter for it and against it."""
+
+    text: str
+    count: int
+    only: str
+    without: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facet:
+    """The most frequent values of a field; `others` counts the records with other values."""
+
+    field: str
+    values: Sequence[FacetValue]
+    others: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogsPage:
+    """What the log page shows."""
+
+    total: int
+    histogram: str
+    facets: Sequence[Facet]
+    rows: Sequence[RecordRow]
+    note: str = ""  # why a field that was asked for has no facet
+
+
+def logs_page(store: Store, place: PagePlace, more: str = "") -> LogsPage:
+    """
+    Ask for the page; `more` is a field to count besides the usual ones.
+
+    Raises:
+        QueryError: the query is wrong.
+        StoreUnavailable: the store cannot be read now.
+    """
+    parse(place.query)
+    fields = [*FACETS, *([more] if more and more not in FACETS else [])]
+    facets = {field: Terms(field, FACET_VALUES) for field in fields}
+    note = ""
+    asked = histogram.aggregations(place.slot_ms)
+    try:
+        (answer,) = store.ask([Question(place.selection, {**asked, **facets})])
+    except QueryError as error:
+        if fields == [*FACETS]:
+            raise
+        facets.pop(more)
+        (answer,) = store.ask([Question(place.selection, {**asked, **facets})])
+        note = str(error)
+    return LogsPage(
+        answer.total,
+        histogram.draw(answer, place),
+        [*_facets({name: buckets_of(answer, name) for name in facets}, place)],
+        rows_of(store, place, SHOWN) if answer.total else (),
+        note,
+    )
+
+
+def rows_of(store: Store, place: PagePlace, most: int) -> list[RecordRow]:
+    """Return the first records of a page in its order."""
+    sort = Sort.ASC if place.ascending else Sort.DESC
+    return [row_of(hit, place) for hit in store.search(place.selection, limit=most, sort=sort).hits]
+
+
+def _facets(answers: dict[str, Buckets], place: PagePlace) -> Iterator[Facet]:
+    for field, found in answers.items():
+        values = []
+        for bucket in found.buckets:
+            only = condition(field, bucket.key)
+            values.append(
+                FacetValue(
+                    safe(str(bucket.key))[:120],
+                    bucket.count,
+                    place.link(q=place.adding(only)) if only else "",
+                    place.link(q=place.adding(f"NOT {only}")) if only else "",
+                )
+            )
+        if values:
+            yield Facet(safe(field), values, found.others)

@@ -1,0 +1,51 @@
+// What the pages do besides showing: they renew themselves, and listen to keys. All of it works
+// without this file, too. Nothing from a record is ever put into the page as markup.
+
+const state = document.querySelector("#state");
+const seconds = Number(document.body.dataset.refresh || 0);
+let since = null;
+
+async function renew() {
+  if (document.hidden) return;
+  try {
+    const answer = await fetch(location.href, { signal: AbortSignal.timeout(20000), cache: "no-store" });
+    if (answer.status === 401) throw new Error("the dashboard was started again; open its new link");
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const main = document.importNode(page.querySelector("main"), true);
+    const focus = document.activeElement;
+    if (focus && focus.closest("main form")) return; // somebody is typing
+    document.querySelector("main").replaceWith(main);
+    state.textContent = page.querySelector("#state").textContent;
+    state.classList.remove("stale");
+    since = null;
+  } catch (error) {
+    since ??= new Date();
+    state.textContent = `no answer since ${since.toLocaleTimeString()}: ${error.message}`;
+    state.classList.add("stale");
+  }
+}
+
+if (seconds) setInterval(renew, seconds * 1000);
+
+const places = { o: "/", l: "/logs", i: "/incidents", p: "/pipeline" };
+let going = false;
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.altKey || event.metaKey || event.target.closest("input, select, textarea")) return;
+  const link = going && places[event.key];
+  going = event.key === "g";
+  if (link) location.href = link;
+  else if (event.key === "/") focusOn(document.querySelector("#query"), event);
+  else if (event.key === "j" || event.key === "k") step(event.key === "j" ? 1 : -1);
+});
+
+function focusOn(element, event) {
+  if (element) event.preventDefault();
+  element?.focus();
+}
+
+function step(by) {
+  const all = [...document.querySelectorAll(".records > li > details > summary")];
+  const at = all.indexOf(document.activeElement);
+  all[Math.min(Math.max(at + by, 0), all.length - 1)]?.focus();
+}
