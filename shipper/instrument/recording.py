@@ -182,6 +182,10 @@ class Recorder:
         if self._statsd is not None:
             self._statsd.timing("queue.wait", seconds * 1000, {"queue": values[0]})
 
+    def touch(self) -> None:
+        """Note that the files are in use."""
+        self._numbers.touch()
+
     def gauge(self, family: GaugeFamily, value: float, values: Labels = (), at: float = 0) -> None:
         """Set a gauge."""
         self._numbers.set(f"gauge_{family.mode}", family.key(values), value, at)

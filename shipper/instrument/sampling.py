@@ -75,6 +75,7 @@ class Sampler:
 
     def sample(self) -> None:
         """Measure this process and its disk."""
+        self._recorder.touch()
         use, now = read_process(), time.monotonic()
         self.memory.add(use.memory_rss_bytes)
         trend = self.memory.trend()

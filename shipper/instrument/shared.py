@@ -46,6 +46,7 @@ MOST_DEAD: Final = 16  # workers whose files are kept apart
 KEEP_SECONDS: Final = 600.0  # of a dead worker's window; twice its length
 OTHER: Final = "other"  # stands for the values of a label that are too many
 _JOURNAL: Final = "merge.json"
+_OF_ALL: Final = frozenset({"lock", "started", "counter_0.db", "histogram_0.db"})
 _LOCK_TRIES: Final = 100
 _LOCK_PAUSE_SECONDS: Final = 0.02
 
@@ -86,6 +87,19 @@ class SharedNumbers:
         """Set a number."""
         with self.lock:
             self._file(kind).write_value(key, value, at)
+
+    def touch(self) -> None:
+        """
+        Note that the files are in use.
+
+        A write to a memory map need not change the time of its file, and folders for temporary
+        files are cleaned of those that nobody has changed for days.
+        """
+        pid = os.getpid()
+        for path in self.folder.iterdir():
+            if path.stem.endswith(f"_{pid}") or path.name in _OF_ALL:
+                with suppress(FileNotFoundError):
+                    os.utime(path)
 
     def forget(self) -> None:
         """Close the files, in a forked child that has no other thread."""

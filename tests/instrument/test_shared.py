@@ -18,6 +18,7 @@ from shipper.instrument.reading import SharedMetrics
 from shipper.instrument.recording import REQUESTS, Recorder
 from shipper.instrument.sampling import MEMORY
 from shipper.instrument.shared import MOST_DEAD, SharedNumbers, read_all, start_ticks
+from shipper.instrument.started import note_start
 from shipper.instrument.window import RequestWindow, WindowSums, read_window
 
 Mapped: Any = MmapedDict
@@ -135,6 +136,23 @@ def test_a_worker_that_is_stopped_with_the_lock_holds_up_nobody(
     with (tmp_path / "lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         assert total_of(tmp_path) == 1
+
+
+def test_files_in_use_are_never_old(tmp_path: Path) -> None:
+    """Whoever cleans the folder for temporary files leaves them; those of the dead grow old."""
+    window = RequestWindow(tmp_path)
+    numbers = SharedNumbers(tmp_path)
+    Recorder(numbers, window).request("GET", "/", 200, 0.1)
+    leave_worker(tmp_path, DEAD)
+    note_start(tmp_path)
+    total_of(tmp_path)
+    for path in tmp_path.iterdir():
+        os.utime(path, (1, 1))
+    numbers.touch()
+    old = {path.name for path in tmp_path.iterdir() if path.stat().st_mtime < 2}
+
+    assert old == {f"counter_{DEAD}.db", f"worker_{DEAD}.window"}
+    window.forget()
 
 
 def test_the_window_forgets_what_is_over(tmp_path: Path) -> None:

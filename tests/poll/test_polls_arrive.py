@@ -51,7 +51,11 @@ def until(is_so: Callable[[], bool]) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_every_poll_is_stored_once_after_kills(tmp_path: Path) -> None:
-    """Killed with -9 twice and stopped once: no number of a run is missing, none is there twice."""
+    """
+    Killed with -9 twice and stopped once: no number of a run is missing, none is there twice.
+
+    A reload polls what the new config names.
+    """
     (tmp_path / "logs").mkdir()
     config = tmp_path / "shipper.yml"
     command = [sys.executable, "-m", "shipper", "--config", str(config), "run"]
@@ -65,6 +69,16 @@ def test_every_poll_is_stored_once_after_kills(tmp_path: Path) -> None:
             finally:
                 process.send_signal(end)
                 process.wait(LIMIT_SECONDS)
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        try:
+            before = len(polls(config))
+            until(lambda: len(polls(config)) > before)
+            config.write_text(config.read_text().replace("name: gone", "name: later"))
+            process.send_signal(signal.SIGHUP)
+            until(lambda: "later" in {each["extra"]["target"] for each in polls(config)})
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(LIMIT_SECONDS)
         subprocess.run([*command, "--once"], check=True, timeout=LIMIT_SECONDS)
 
     found = polls(config)
@@ -74,7 +88,7 @@ def test_every_poll_is_stored_once_after_kills(tmp_path: Path) -> None:
     )
     assert len({(each["run"], each["seq"]) for each in found}) == len(found)
     states = {each["extra"]["target"]: each["status"] for each in found}
-    assert states == {"api": "healthy", "gone": "unhealthy"}
+    assert states == {"api": "healthy", "gone": "unhealthy", "later": "unhealthy"}
     assert {each["extra"].get("failure") for each in found} == {None, "refused"}
     assert cli(config, "audit")[0] == 0
 
