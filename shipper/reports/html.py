@@ -65,7 +65,7 @@ table{border-collapse:collapse;width:100%;font-size:14px;margin:10px 0}
 th{text-align:left;color:var(--soft);font-weight:600;border-bottom:1px solid var(--line);
 padding:6px 10px 6px 0;vertical-align:bottom}
 td{border-bottom:1px solid var(--line);padding:6px 10px 6px 0;vertical-align:top;
-overflow-wrap:anywhere}
+overflow-wrap:anywhere;min-width:5.5em}
 tr:last-child td{border-bottom:0}
 .right{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 code{display:block;font:12.5px/1.5 ui-monospace,monospace;background:var(--page);border-radius:6px;

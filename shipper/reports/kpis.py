@@ -84,7 +84,7 @@ def _kpis(options: KpiOptions, now: PeriodMetrics, before: PeriodMetrics) -> lis
         kpi(within, lambda m: m.queue.share, "%", options.queue_share, high_is_good=True),
         kpi("Waiting, most", lambda m: m.queue.pending_max, "", *2 * [options.queue_pending]),
         kpi("Failed executions", lambda m: _failing(m.executions), "%", options.workflow_failures),
-        kpi("Requests", lambda m: m.requests.count, ""),
+        kpi("Requests", lambda m: m.requests.count if m.records else None, ""),
         kpi("Errors logged", lambda m: m.errors if m.records else None, ""),
     ]
 

@@ -2,21 +2,24 @@
 A report as a mail: a plain text, and HTML that mail clients show alike.
 
 The HTML is tables with styles in place, no more: no style element, no link, nothing from outside.
-Pictures are PNG in the mail itself; without the package that draws them (the extra `reports`) the
-mail has none. Clients cut long mails, so sections are left out from the end when it gets too long,
-and the text says so.
+Pictures are PNG in the mail itself, and what they show is said in words as well; without the
+package that draws them (the extra `reports`) the mail has none. Clients cut long mails, so sections
+are left out from the end when it gets too long, and the text says so.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from email.message import EmailMessage
 from email.policy import SMTP as WIRE
+from functools import cache
 from hashlib import sha256
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import islice
 from typing import Final
 
 from shipper.reports.document import (
@@ -31,7 +34,7 @@ from shipper.reports.document import (
     State,
 )
 from shipper.reports.html import WORDS, chart_of, text
-from shipper.reports.markdown import as_markdown
+from shipper.reports.markdown import as_markdown, chart_words
 from shipper.text import safe
 
 HTML_LIMIT: Final = 90_000  # bytes; some clients cut mails that are longer than 102 KB
@@ -44,6 +47,13 @@ COLORS: Final = {
     State.ATTENTION: "#a15c00",
     State.BAD: "#c0262d",
 }
+FONTS: Final = "/usr/share/fonts"
+FAMILIES: Final = {
+    "DejaVu Sans": "DejaVuSans.ttf",
+    "Liberation Sans": "LiberationSans-Regular.ttf",
+    "Noto Sans": "NotoSans-Regular.ttf",
+}
+MOST_FOLDERS: Final = 1000  # that are looked through for a font
 _CELL: Final = "padding:4px 10px 4px 0;border-bottom:1px solid #dfe4ea;vertical-align:top"
 _CODE: Final = "font-family:monospace;font-size:12px;background:#f6f7f9;padding:6px"
 
@@ -147,7 +157,7 @@ class _MailWriter:
         if data is not None:
             name = f"{sha256(data).hexdigest()[:16]}@shipper"
             self.pictures[name] = data
-            title = text(chart.title)
+            title = text(chart_words(chart, self.zone))
             yield f'<p>{title}<br><img src="cid:{name}" alt="{title}" width="760"></p>\n'
 
 
@@ -155,8 +165,26 @@ def png_of(svg: str) -> bytes | None:
     """Return a picture as PNG; None if the package that draws it is not installed."""
     if find_spec("resvg_py") is None:
         return None
-    drawn = import_module("resvg_py").svg_to_bytes(svg_string=svg, zoom=ZOOM, background="#ffffff")
+    family, path = _font()
+    drawn = import_module("resvg_py").svg_to_bytes(
+        svg_string=svg,
+        zoom=ZOOM,
+        background="#ffffff",
+        skip_system_fonts=True,  # reading all of them takes its time
+        font_files=[path] if path else [],
+        sans_serif_family=family,
+    )
     return bytes(drawn)
+
+
+@cache
+def _font() -> tuple[str, str]:
+    """Return a font of this machine and its file; without any, pictures have no labels."""
+    for folder, _, names in islice(os.walk(FONTS), MOST_FOLDERS):
+        for family, name in FAMILIES.items():
+            if name in names:
+                return family, f"{folder}/{name}"
+    return "sans-serif", ""
 
 
 def _figure(figure: ReportFigure) -> str:

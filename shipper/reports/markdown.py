@@ -64,7 +64,7 @@ def _block(block: ReportBlock, zone: tzinfo) -> Iterator[str]:
             rows = [(*row, SIGNS[s]) for row, s in zip(block.rows, states, strict=True)]
             yield from _table((*block.columns, ""), rows, block.right)
         case ReportChart():
-            yield _chart(block, zone)
+            yield plain(chart_words(block, zone))
         case ReportText(code=True):
             yield f"    {safe(block.text)}"
         case ReportText():
@@ -83,12 +83,13 @@ def _row(cells: tuple[str, ...], *, raw: bool = False) -> str:
     return f"| {' | '.join(cell if raw else plain(cell) for cell in cells)} |"
 
 
-def _chart(chart: ReportChart, zone: tzinfo) -> str:
+def chart_words(chart: ReportChart, zone: tzinfo) -> str:
+    """Return what a chart shows, in words."""
     known = [(at, value) for at, value in chart.points if value is not None]
     if not known:
-        return f"{plain(chart.title)}: no data"
+        return f"{chart.title}: no data"
     at, most = max(known, key=lambda point: point[1])
     _, least = min(known, key=lambda point: point[1])
-    peak = plain(instant(at, unit_ms=60_000, zone=zone))
     unit = f" {chart.unit}" if chart.unit else ""
-    return plain(f"{chart.title}: {least:g} to {most:g}{unit}, most at ") + peak
+    peak = instant(at, unit_ms=60_000, zone=zone)
+    return f"{chart.title}: {least:g} to {most:g}{unit}, most at {peak}"
