@@ -50,6 +50,7 @@ from shipper.alerts.settings import load as load_settings
 from shipper.config.outputs import ElasticsearchOutput
 from shipper.emit.ulid import ulid
 from shipper.errors import ConfigError, DataFolderError, ShipperError
+from shipper.kibana.place import KibanaPlace
 from shipper.process import data_folder
 from shipper.process.signals import Signals
 from shipper.store.opening import store_of
@@ -114,10 +115,13 @@ class Setup:
 
     def pages(self, search: str) -> PageComposer:
         """Return what pages are made of; `search` is the command to type."""
+        kibana_url = self.settings.kibana_url
+        if kibana_url is None and (server := self.config.kibana) is not None:
+            kibana_url = KibanaPlace(server.url, server.space).base
         return PageComposer(
             {rule.name: rule for rule in self.rules.rules},
             self.settings.runbooks,
-            self.settings.kibana_url,
+            kibana_url,
             search,
         )
 

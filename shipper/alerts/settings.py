@@ -208,7 +208,9 @@ class AlertSettings:
         Section(RetryLimits), "Retries of failed notifications.", default="{}"
     )
     kibana_url: str | None = optional(
-        URL, "Address of Kibana, with `/s/SPACE` if it uses spaces. Pages then link to Discover."
+        URL,
+        "Address of Kibana, with `/s/SPACE` if it uses spaces, if it is not that of the section "
+        "`kibana` of the config. Pages then link to Discover.",
     )
     runbooks: Path = option(
         PATH,

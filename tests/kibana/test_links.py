@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -11,6 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shipper.alerts.job import read_setup
+from shipper.config.main import load
 from shipper.errors import QueryError
 from shipper.kibana.links import dashboard_link, discover_link
 from shipper.kibana.place import KibanaPlace
@@ -19,6 +22,7 @@ from shipper.store.api import Selection
 from shipper.store.elasticsearch.compile import compile_selection
 from tests.kibana.reading import fields_of_query, kql
 
+ROOT = Path(__file__).parents[2]
 PLACE = KibanaPlace("https://kibana.example.com", "ops")
 
 
@@ -106,3 +110,21 @@ def test_any_text_comes_back(value: str, since: int, length: int) -> None:
     asked = kql(state["query"]["query"])["bool"]["filter"][0]
     assert [*fields_of_query(asked)] == ["service.name"]
     assert asked == {"match_phrase": {"service.name": value}}
+
+
+def test_alerts_link_to_the_kibana_of_the_config(tmp_path: Path) -> None:
+    """Without an address of their own, pages lead to the section `kibana`, in its space."""
+    config = tmp_path / "shipper.yml"
+    (tmp_path / "alerts.json").write_text('{"alerters": {"out": {"console": {}}}}')
+    config.write_text(
+        "service: {name: app}\n"
+        "inputs: [{paths: [logs/*.log]}]\n"
+        "output: {embedded: {}}\n"
+        'kibana: {url: "https://kibana.example.com:5601", space: ops}\n'
+        f'alerts: {{rules: "{ROOT}/config/rules", settings: "{tmp_path}/alerts.json"}}\n'
+    )
+
+    pages = read_setup(load(config)).pages("shipper search")
+
+    assert pages.kibana_url == "https://kibana.example.com:5601/s/ops"
+    assert KibanaPlace.of(pages.kibana_url).data_view == "logs-orchestrator-ops"
