@@ -14,6 +14,8 @@ semicolon. `cli` prints the text and exits with `exit_code`; any other exception
 
 from __future__ import annotations
 
+import traceback
+
 
 class ShipperError(Exception):
     """A failure that the user can correct."""
@@ -49,3 +51,9 @@ class StoreUnavailable(ShipperError):
 
 class OutputUnavailable(ShipperError):
     """The outcome of a batch is unknown; all of it has to be sent again."""
+
+
+def bug_of(error: BaseException) -> str:
+    """Return kind and place of a bug, for the log; not its message, which may quote a record."""
+    places = "".join(traceback.format_tb(error.__traceback__)).rstrip()
+    return f"{type(error).__name__}\n{places}"

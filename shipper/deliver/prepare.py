@@ -11,6 +11,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from shipper.deliver.wrap import RefusedEvents, wrap
+from shipper.errors import bug_of
 from shipper.events import Events
 
 if TYPE_CHECKING:
@@ -24,8 +25,9 @@ def prepare(events: AnyEvents, output: Preparer[P], read_at: int) -> P:
     """Return events in the form in which `output` sends them; `read_at` is in epoch ms."""
     try:
         return events.prepared_by(output)
-    except Exception:
-        log.exception("a bug in the output; the event that it cannot prepare is sent as text")
+    except Exception as error:  # noqa: BLE001 -- any bug; no event stops the others
+        bug = bug_of(error)
+        log.error("a bug in the output; the event that it cannot prepare is sent as text: %s", bug)  # noqa: TRY400
     fit = Events()
     for index in range(len(events)):
         event = events.part([index])

@@ -33,6 +33,7 @@ from shipper.enrich.logfmt import LogfmtReader
 from shipper.enrich.origin import is_run
 from shipper.enrich.patterned import FormatReader, LineReader
 from shipper.enrich.record import Record
+from shipper.errors import bug_of
 from shipper.events import Block, Events, Source
 from shipper.fields import level_of
 from shipper.formats.definition import LogFormat
@@ -81,8 +82,9 @@ class Enricher:
         """Make the events of one block; raises nothing, whatever the bytes are."""
         try:
             events = self._enrich(block)
-        except Exception:
-            log.exception("%s, from byte %d: a bug in enrichment", block.path, block.start)
+        except Exception as error:  # noqa: BLE001 -- any bug; no line stops the others
+            place = f"{block.path}, from byte {block.start}"
+            log.error("%s: a bug in enrichment: %s", place, bug_of(error))  # noqa: TRY400
             events = self._one_by_one(block)
         if len(self._runs) > RUNS_REMEMBERED:
             self._runs.clear()
@@ -143,7 +145,8 @@ class Enricher:
                 columns = (found.ids, found.docs, found.times, found.datasets)
                 events.extend(Events(*columns, found.origins, found.tagged, found.misfits))
             except Exception as error:  # noqa: BLE001 -- logged above, with its traceback
-                log.error("%s, byte %d: %r; the line is stored as text", block.path, start, error)  # noqa: TRY400
+                kind = type(error).__name__
+                log.error("%s, byte %d: %s; the line is stored as text", block.path, start, kind)  # noqa: TRY400
                 work = self._work(alone)
                 work.add(odd.as_text(line, block.limit, "unreadable", block.read_at))
                 events.extend(work.events)
