@@ -117,7 +117,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("check.finding", "fields", "store", "text"),
     },
     "web": {
-        *("alerts.incident", "alerts.incidents", "alerts.ledger", "alerts.pages", "alerts.rules"),
+        *("alerts.incident", "alerts.incidents", "alerts.judge.decide", "alerts.ledger"),
+        *("alerts.pages", "alerts.rules"),
         *("charts", "config.addresses", "config.options", "errors", "fields", "store", "text"),
         *("times", "view.fleet"),
     },

@@ -31,7 +31,7 @@ _NO = 1
 _ID_BYTES = 3
 
 
-def _user() -> str:
+def user() -> str:
     """Return the name of the user of this process."""
     try:
         return pwd.getpwuid(os.getuid()).pw_name
@@ -41,7 +41,7 @@ def _user() -> str:
 
 def _by(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
-        "--by", metavar="NAME", default=_user, help="Your name; default: the user of this terminal."
+        "--by", metavar="NAME", default=user, help="Your name; default: the user of this terminal."
     )(command)
 
 

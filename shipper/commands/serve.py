@@ -10,6 +10,7 @@ import click
 
 from shipper.alerts.policy import sla_of
 from shipper.alerts.settings import load as load_settings
+from shipper.commands.alerts_acts import user
 from shipper.commands.invocation import Invocation, examples, invoked, refuse
 from shipper.config.addresses import HOST_AND_PORT, is_loopback
 from shipper.config.main import load
@@ -73,6 +74,7 @@ def serve(invocation: Invocation, *, listen: str) -> int:
             config.alerts.rules,
             _runbooks(config),
             sla_of(config.alerts.sla),
+            user(),
         )
         sources = WebSources(_opener(config), alerts, invocation.now)
         app = make_app(sources, token=token, port=port)

@@ -2,24 +2,27 @@
 The web application of the dashboard: its addresses, and what each of them shows.
 
 Every page is made here, on the server, and works without scripts. Requests are answered by threads,
-a few at a time (stores.py); the shipper and the alert job are other processes, which a page can
-neither slow down nor change.
+a few at a time (stores.py); shipper and alert job are other processes, which a page cannot slow
+down. The only pages that change anything acknowledge and resolve incidents.
 """
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qsl, quote
 
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -28,6 +31,7 @@ from shipper.store.fleet import read_fleet
 from shipper.text import duration, instant, safe, size
 from shipper.view.fleet import FleetLimits, state_of
 from shipper.web.access import Gate
+from shipper.web.live import LiveTails
 from shipper.web.logs import MOST_SHOWN, logs_page, rows_of
 from shipper.web.overview import overview_page
 from shipper.web.place import RANGES, PagePlace, place_of
@@ -43,6 +47,7 @@ if TYPE_CHECKING:
 
 HERE: Final = Path(__file__).parent
 DAY_MS: Final = 86_400_000
+MOST_FORM: Final = 10_000  # bytes
 LIMITS_MS: Final = (60_000, 300_000)  # a host is silent, behind
 
 
@@ -62,6 +67,7 @@ class Pages:
     sources: WebSources
     pool: StorePool
     templates: Environment
+    form_token: str
 
     def overview(self, request: Request) -> Response:
         """Show cards, curves, open incidents and hosts."""
@@ -110,6 +116,27 @@ class Pages:
             lambda _place, now: {"page": self.sources.alerts.incident(name, now)},
         )
 
+    async def act(self, request: Request) -> Response:
+        """Do what a form of an incident asks for; the form has the token of this server."""
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MOST_FORM:
+                return PlainTextResponse("The form is too long.\n", 413)
+        form = dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
+        if not secrets.compare_digest(form.get("form", "").encode(), self.form_token.encode()):
+            return PlainTextResponse("The form is old; open the page again.\n", 403)
+        name, act = request.path_params["id"], request.path_params["act"]
+        try:
+            await run_in_threadpool(
+                self.sources.alerts.act, name, act, form.get("note", ""), self.sources.now()
+            )
+        except ConfigError as error:
+            return PlainTextResponse(f"{error}\n", 404)
+        except ShipperError as error:
+            return PlainTextResponse(f"{error}\n", 503)
+        return RedirectResponse(f"/incidents/{quote(name, safe='')}", 303)
+
     def pipeline(self, request: Request) -> Response:
         """Show every host that ships to the store."""
 
@@ -138,7 +165,13 @@ class Pages:
             status, found = 404, {"fault": error.fault, "remedy": error.remedy}
         except ShipperError as error:
             status, found = 503, {"fault": error.fault, "remedy": error.remedy}
-        frame = {"name": name, "place": place, "ranges": RANGES, "now": instant(now, unit_ms=1000)}
+        frame = {
+            "form_token": self.form_token,
+            "name": name,
+            "place": place,
+            "ranges": RANGES,
+            "now": instant(now, unit_ms=1000),
+        }
         return HTMLResponse(
             self.templates.get_template(f"{name}.html").render(frame | found), status
         )
@@ -163,8 +196,10 @@ def _hosts(store: Store, now: int) -> list[HostRow]:
     limits = FleetLimits(now, *LIMITS_MS)
     rows = []
     for beat in read_fleet(store, since=now - DAY_MS):
+        state = state_of(beat, limits)
         notes = [
-            f"{safe(lag.path)} is {size(lag.size - lag.acked)} behind" for lag in beat.furthest
+            f"{safe(lag.path)} is {size(lag.size - lag.acked)} behind"
+            for lag in (beat.furthest if state == "behind" else ())
         ]
         if beat.tombstones:
             notes.append(f"{beat.tombstones:,} files dropped before delivery")
@@ -176,7 +211,7 @@ def _hosts(store: Store, now: int) -> list[HostRow]:
         rows.append(
             HostRow(
                 safe(beat.host),
-                state_of(beat, limits),
+                state,
                 f"{duration(max(now - beat.at, 0) / 1000)} ago",
                 lag,
                 size(beat.behind_bytes),
@@ -197,7 +232,7 @@ def make_app(sources: WebSources, *, token: str, port: int) -> Starlette:
         loader=FileSystemLoader(HERE / "templates"), autoescape=True, trim_blocks=True
     )
     templates.filters |= {"svg": Markup, "thousands": "{:,}".format, "instant": instant}
-    pages = Pages(sources, pool, templates)
+    pages = Pages(sources, pool, templates, secrets.token_urlsafe(32))
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -208,9 +243,11 @@ def make_app(sources: WebSources, *, token: str, port: int) -> Starlette:
         routes=[
             Route("/", pages.overview, name="overview"),
             Route("/logs", pages.logs),
+            Route("/live", LiveTails(sources.opened).answer),
             Route("/trace", pages.trace),
             Route("/incidents", pages.incidents),
             Route("/incidents/{id}", pages.incident),
+            Route("/incidents/{id}/{act}", pages.act, methods=["POST"]),
             Route("/pipeline", pages.pipeline),
             Mount("/static", StaticFiles(directory=HERE / "static")),
         ],

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from shipper.alerts.incident import Incident, Phase
+from shipper.alerts.incidents.lifecycle import acknowledge, resolve
+from shipper.alerts.judge.decide import act as record
 from shipper.alerts.ledger.ledger import Ledger
 from shipper.alerts.pages.explain import narrowed_to
 from shipper.alerts.pages.runbooks import steps_of
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from shipper.alerts.rules.rule import Rule
 
 OPEN: Final = (Phase.FIRING, Phase.ACKNOWLEDGED, Phase.PENDING)
+ACTS: Final = {"ack": acknowledge, "resolve": resolve}
+NOTE_CHARS: Final = 500
 PAST_MS: Final = 30 * 86_400_000
 MOST: Final = 200
 BEFORE_MS: Final = 900_000  # shown before the window of an incident
@@ -56,12 +60,13 @@ class IncidentPage:
 
 @dataclass(frozen=True, slots=True)
 class AlertPlaces:
-    """Where the alert job has its ledger, its rules and their runbooks, and its time limits."""
+    """Where the alert job has its ledger, its rules and runbooks, its time limits, and who acts."""
 
     ledger: Path
     rules: Path
     runbooks: Path
     sla: Sla
+    user: str  # who acts on the pages
 
     def incidents(self, now: int) -> tuple[list[IncidentRow], list[IncidentRow]] | None:
         """Return the open incidents and the last ended ones; None where no alert job has run."""
@@ -104,6 +109,22 @@ class AlertPlaces:
             place.link(q=narrowed_to(rule.asked if rule else "", incident.group, typed=True)),
             place.link(q=narrowed_to("level:ERROR OR level:CRITICAL", incident.group, typed=True)),
         )
+
+    def act(self, name: str, act: str, note: str, now: int) -> None:
+        """
+        Acknowledge or resolve an incident, as `shipper alerts ack` and `resolve` do.
+
+        Raises:
+            ConfigError: there is no such incident, or no such act.
+        """
+        if act not in ACTS or not self.ledger.exists():
+            raise ConfigError(f"there is no incident {safe(name)[:60]}", "see the list")
+        with closing(Ledger(self.ledger)) as ledger, ledger.deciding():
+            found = [each for each in ledger.find(name) if each.id == name]
+            if not found:
+                raise ConfigError(f"there is no incident {safe(name)[:60]}", "see the list")
+            _, transitions = ACTS[act](found[0], self.user, now, note[:NOTE_CHARS])
+            record(ledger, transitions, now)
 
     def _rule(self, incident: Incident) -> Rule | None:
         rules = read_rules(self.rules).rules if self.rules.is_dir() else ()

@@ -18,10 +18,10 @@ from shipper.store.inventory import value_at
 from shipper.store.query.tokens import escaped
 from shipper.store.query.values import find_field
 from shipper.text import instant, plain, safe
+from shipper.web.place import PagePlace
 
 if TYPE_CHECKING:
     from shipper.store.api import Hit
-    from shipper.web.place import PagePlace
 
 MOST_FIELDS: Final = 150
 MOST_CHARS: Final = 8000
@@ -30,6 +30,7 @@ FILTER_CHARS: Final = 300
 DEEPEST: Final = 6
 AROUND: Final = 25  # records before and after, of the same process
 AROUND_MS: Final = 600_000  # where a trace or a file is looked for
+SHOWN: Final = ("status_code", "status", "duration_ms", "execution_time_ms", "path", "workflow_id")
 _ELSEWHERE: Final = {"message", "exc_info"}
 
 
@@ -51,6 +52,7 @@ class RecordRow:
     level: str
     origin: str
     message: str
+    notes: str  # the cause and the fields that help to go on
     whole: str  # the message, where the line has less of it
     trace: str
     fields: tuple[FieldRow, ...]
@@ -70,12 +72,45 @@ def row_of(hit: Hit, place: PagePlace) -> RecordRow:
         level=plain(source.get("level", "")),
         origin=_origin(source),
         message=line,
+        notes=_notes(source, message),
         whole="" if is_whole else _lines(message),
         trace=_lines(source["exc_info"]) if isinstance(source.get("exc_info"), str) else "",
         fields=tuple(_fields(source, place)),
         links=tuple(_links(hit, place)),
         json=_cut(hit_json(hit), MOST_CHARS),
     )
+
+
+def line_of(hit: Hit) -> dict[str, str]:
+    """Return what the live tail shows of a hit."""
+    message = str(hit.source.get("message", ""))
+    return {
+        "time": instant(hit.time),
+        "level": plain(hit.source.get("level", "")),
+        "origin": _origin(hit.source),
+        "message": _cut(safe(message.partition("\n")[0]), LINE_CHARS),
+        "notes": _notes(hit.source, message),
+        "link": _alone(hit),
+    }
+
+
+def _alone(hit: Hit) -> str:
+    """Return the address of the page with this record, as far as it has a number."""
+    run, seq = hit.source.get("run"), hit.source.get("seq")
+    near = PagePlace("", "", hit.time - AROUND_MS, hit.time + AROUND_MS)
+    if _can_be_typed(run) and isinstance(seq, int):
+        return near.link(q=f"run:{quoted(str(run))} AND seq:{seq}")
+    return PagePlace("", "", hit.time, hit.time + 1).link()
+
+
+def _notes(source: Mapping[str, Any], message: str) -> str:
+    """Return the last line of the traceback and the outcome, where the message does not say it."""
+    trace = source.get("exc_info")
+    last = trace.rstrip().rpartition("\n")[2].strip() if isinstance(trace, str) else ""
+    cause = _cut(safe(last), 200)
+    fields = [f"{name}={plain(source[name])}"[:80] for name in SHOWN if source.get(name)]
+    parts = [cause, *fields] if cause and cause not in message else fields
+    return "  ".join(parts)
 
 
 def condition(name: str, value: Any) -> str:

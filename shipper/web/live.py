@@ -1,0 +1,95 @@
+"""
+The live tail: records as they arrive, as server-sent events.
+
+Each tail has a store of its own and ends with the connection: a closed tab stops its questions.
+There are at most `MOST_TAILS`. A step sends at most `MOST_ROWS` records, the newest, and how many
+it left out, so that nothing is missing silently.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+
+from shipper.errors import QueryError, ShipperError
+from shipper.store.api import Selection
+from shipper.store.query.parser import parse
+from shipper.web.rows import line_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+
+    from starlette.requests import Request
+
+    from shipper.store.api import Hit, Store
+
+MOST_TAILS: Final = 20
+MOST_ROWS: Final = 200
+POLL_SECONDS: Final = 0.3
+QUIET_STEPS: Final = 50  # after so many empty steps a comment shows that the connection lives
+
+
+class LiveTails:
+    """The tails that are open."""
+
+    def __init__(self, opened: Callable[[], Store]) -> None:
+        self._opened = opened
+        self._open = 0
+
+    async def answer(self, request: Request) -> Response:
+        """Return the stream of the records of a query, from now on."""
+        query = request.query_params.get("q", "")
+        try:
+            parse(query)
+        except QueryError as error:
+            return PlainTextResponse(f"{error}\n", 400)
+        if self._open >= MOST_TAILS:
+            return PlainTextResponse("There are too many live tails; close one.\n", 503)
+        return StreamingResponse(
+            self._events(Selection(query)),
+            media_type="text/event-stream",
+            headers={"x-accel-buffering": "no"},
+        )
+
+    async def _events(self, selection: Selection) -> AsyncIterator[str]:
+        self._open += 1
+        store: Store | None = None
+        try:
+            store = await run_in_threadpool(self._opened)
+            arriving = await run_in_threadpool(store.follow, selection)
+            yield ": open\n\n"
+            quiet = 0
+            while True:
+                hits = await run_in_threadpool(_step, arriving)
+                quiet = 0 if hits else quiet + 1
+                if hits:
+                    yield _event("records", _told(hits))
+                elif quiet % QUIET_STEPS == 0:
+                    yield ": quiet\n\n"
+                await asyncio.sleep(POLL_SECONDS)
+        except ShipperError as error:
+            yield _event("fault", {"fault": str(error)})
+        finally:
+            self._open -= 1
+            if store is not None:
+                store.close()
+
+
+def _step(arriving: Iterator[Sequence[Hit]]) -> Sequence[Hit]:
+    return next(arriving)
+
+
+def _told(hits: Sequence[Hit]) -> dict[str, Any]:
+    return {
+        "rows": [line_of(hit) for hit in hits[-MOST_ROWS:]],
+        "left": max(0, len(hits) - MOST_ROWS),
+    }
+
+
+def _event(name: str, value: Any) -> str:
+    # JSON has no line breaks, so it is one line of data.
+    return f"event: {name}\ndata: {json.dumps(value)}\n\n"

@@ -1,0 +1,165 @@
+"""What people do on the pages of incidents, and the live tail."""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import json
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
+
+from shipper.alerts.incident import Change, Incident, Phase
+from shipper.alerts.incidents.sla import Sla
+from shipper.alerts.ledger.ledger import Ledger
+from shipper.errors import StoreUnavailable
+from shipper.store.api import Hit
+from shipper.web.app import WebSources, make_app
+from shipper.web.incidents import AlertPlaces
+from shipper.web.live import MOST_ROWS, LiveTails
+from tests.alerts.verdicts import HOUR, live_through
+from tests.web.browsing import Browser
+
+TOKEN = "the-token-of-the-link"
+GROUP = (("service.name", "shop"),)
+
+
+def no_store() -> Any:
+    raise StoreUnavailable("there is no store", "start shipper run")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "alerts.db"
+
+
+@pytest.fixture
+def incident(path: Path) -> Incident:
+    """Keep an incident that fires."""
+    found, transitions = live_through("bb")
+    assert found is not None
+    with closing(Ledger(path)) as ledger, ledger.deciding():
+        ledger.place("server_errors", GROUP, "", found)
+        for each in transitions:
+            ledger.record(each, (), each.at)
+    return found
+
+
+@contextmanager
+def browser_of(path: Path, incident: Incident) -> Iterator[Browser]:
+    alerts = AlertPlaces(path, path.parent, path.parent, Sla(), "oncall")
+    now = incident.opened_at + HOUR
+    app = make_app(WebSources(no_store, alerts, lambda: now), token=TOKEN, port=8765)
+    with Browser(app) as browser:
+        browser.get(f"/?token={TOKEN}")
+        yield browser
+
+
+def stored(path: Path, incident: Incident) -> Incident:
+    with closing(Ledger(path)) as ledger:
+        (found,) = ledger.find(incident.id)
+        return found
+
+
+def post(browser: Browser, page: str, **form: str) -> httpx.Response:
+    return browser.request("POST", page, data=form)
+
+
+def test_an_incident_is_acknowledged_and_resolved_in_the_page(
+    path: Path, incident: Incident
+) -> None:
+    """The forms of the page do what the commands do, with a note, in the ledger of the job."""
+    with browser_of(path, incident) as browser:
+        page = browser.get(f"/incidents/{incident.id}")
+        token = re.findall(r'name="form" value="([^"]+)"', page.text)[0]
+        assert incident.rule in page.text
+
+        done = post(browser, f"/incidents/{incident.id}/ack", form=token, note="on it <b>")
+
+        assert done.headers["location"] == f"/incidents/{incident.id}"
+        assert stored(path, incident).acknowledged_by == "oncall"
+        page = browser.get(f"/incidents/{incident.id}")
+        assert html.escape("on it <b>") in page.text
+        post(browser, f"/incidents/{incident.id}/resolve", form=token)
+        assert stored(path, incident).phase is Phase.RESOLVED
+    with closing(Ledger(path)) as ledger:
+        changes = [each.transition.change for each in ledger.history(incident.id)]
+    assert changes[-2:] == [Change.ACKNOWLEDGED, Change.RESOLVED]
+
+
+@pytest.mark.parametrize(
+    ("form", "status"), [({}, 403), ({"form": "guessed"}, 403), ({"note": "x" * 20_000}, 413)]
+)
+def test_another_site_cannot_act(
+    path: Path, incident: Incident, form: dict[str, str], status: int
+) -> None:
+    """A form without the token of the page changes nothing, even with the cookie."""
+    with browser_of(path, incident) as browser:
+        assert post(browser, f"/incidents/{incident.id}/ack", **form).status_code == status
+
+    assert stored(path, incident).phase is Phase.FIRING
+
+
+def test_an_unknown_incident_is_said_to_be_unknown(path: Path, incident: Incident) -> None:
+    """An id that is a mere prefix, or another act, finds nothing."""
+    with browser_of(path, incident) as browser:
+        page = browser.get(f"/incidents/{incident.id}").text
+        token = re.findall(r'name="form" value="([^"]+)"', page)[0]
+        for name in (f"{incident.id[:3]}/ack", f"{incident.id}/delete"):
+            assert post(browser, f"/incidents/{name}", form=token).status_code == 404
+        assert browser.get(f"/incidents/{incident.id[:3]}").status_code == 404
+
+    assert stored(path, incident).phase is Phase.FIRING
+
+
+class ArrivingStore:
+    """A store to which records arrive in the given portions."""
+
+    def __init__(self, portions: Sequence[int]) -> None:
+        self.portions = portions
+        self.closed = False
+
+    def follow(self, _selection: object) -> Iterator[Sequence[Hit]]:
+        for count in self.portions:
+            yield [Hit(f"x-{n}", n, {"message": "<b>", "level": "INFO"}) for n in range(count)]
+        raise StoreUnavailable("the store is gone", "")
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def tail(tails: LiveTails, query: bytes = b"") -> tuple[int, list[str]]:
+    async def read() -> tuple[int, list[str]]:
+        scope = {"type": "http", "query_string": query, "headers": [], "method": "GET"}
+        answer = await tails.answer(Request(scope))
+        if not isinstance(answer, StreamingResponse):
+            return answer.status_code, []
+        return answer.status_code, [str(part) async for part in answer.body_iterator]
+
+    return asyncio.run(read())
+
+
+def test_the_live_tail_says_what_it_leaves_out() -> None:
+    """Records arrive as events; of too many at once the rest is counted; the end has its reason."""
+    store: Any = ArrivingStore([2, 0, MOST_ROWS + 5])
+
+    status, parts = tail(LiveTails(lambda: store))
+
+    assert status == 200
+    events = [json.loads(part.partition("data: ")[2]) for part in parts if "data: " in part]
+    assert [len(event["rows"]) for event in events[:2]] == [2, MOST_ROWS]
+    assert [event["left"] for event in events[:2]] == [0, 5]
+    assert events[2] == {"fault": "the store is gone"}
+    assert store.closed
+
+
+def test_a_wrong_query_has_no_live_tail() -> None:
+    """A query that is wrong is refused before a store is opened."""
+    assert tail(LiveTails(no_store), b"q=level:(") == (400, [])
