@@ -48,6 +48,7 @@ LOGS = Path("logs")
 DATA = Path("var/orchestrator")
 OUTPUT = Path("var/demo")  # what the processes print
 RULES = OUTPUT / "rules"
+POLLED = OUTPUT / "shipper.yml"  # the config of the demo's shipper
 ALERTERS = OUTPUT / "alerters.yml"
 USUAL_PORT = 8000
 PORT_IN_USE = os.strerror(errno.EADDRINUSE)  # in the output of the application
@@ -159,12 +160,19 @@ class Demo:
         if self.alerts is not None:
             self.alerts.stop()
         self.load.stop()
+        self._end_polls()
         self.application.stop()
         deadline = time.monotonic() + STOP_SECONDS
         while time.monotonic() < deadline and any(f.behind for f in status(self.config).files):
             self.shipper.check()
             time.sleep(0.05)
         return self.look()
+
+    def _end_polls(self) -> None:
+        """Have the application not polled any more: it is not down, it is stopped."""
+        if POLLED.exists():
+            POLLED.write_text(self.plan.config.read_text())
+            self.shipper.process.send_signal(signal.SIGHUP)
 
     def look(self) -> Picture:
         """Return what has arrived in the store, and how far the shipper is."""
@@ -268,13 +276,13 @@ def _free_port() -> int:
 
 def _write_config(path: Path, port: int) -> Path:
     """Write the config of the demo's shipper: the user's, and polls of the application."""
-    polled = OUTPUT / "shipper.yml"
-    polled.write_text(f"{path.read_text().rstrip()}\n{POLLS.format(port=port)}")
+    POLLED.write_text(f"{path.read_text().rstrip()}\n{POLLS.format(port=port)}")
     try:
-        load(polled)
+        load(POLLED)
     except ConfigError:
+        POLLED.unlink()
         return path  # it has polls of its own, or is written on one line
-    return polled
+    return POLLED
 
 
 def _start_application(
