@@ -19,10 +19,16 @@ _HEAD = """\
 What the lines of an input are, so that every record has its level, its time and its numbers:
 
 ```yaml
+service: {name: automation-orchestrator}
 inputs:
-  - paths: [/var/log/nginx/*.log]
-    format: nginx
-  - paths: [/srv/*/logs/*.log]
+  - paths: [/var/log/automation-orchestrator/*.log] # of emit
+  - paths: [/var/log/nginx/*.log, /var/log/postgresql/*.log, /var/log/redis/*.log]
+    format: auto
+    service: infrastructure
+  - paths: [/var/lib/docker/containers/*/*-json.log]
+    format: docker
+    service: containers
+  - paths: [/srv/*/logs/*.log] # Java and Django
     format: auto
     service_from_path: /srv/([^/]+)/logs/
     time: {zone: Europe/Berlin}

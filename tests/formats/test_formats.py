@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from shipper.config.main import Config
+from shipper.config.options import read_options
 from shipper.errors import ConfigError
 from shipper.formats.detect import fit_of, recognize
 from shipper.formats.matching import compile_ready
@@ -238,3 +242,12 @@ def test_a_wrong_option_is_refused(options: str, fault: str) -> None:
     """A pattern, zone or name that cannot be is an error of the config that says why."""
     with pytest.raises(ConfigError, match=fault):
         config_of(options)
+
+
+def test_the_config_of_a_host_in_the_docs_loads() -> None:
+    """The first example of the page is a whole config."""
+    page = (Path(__file__).parent.parent.parent / "docs/formats.md").read_text()
+
+    config: Config = read_options(page.split("```yaml\n")[1].split("```")[0], Config)
+
+    assert len(config.inputs) == 5
