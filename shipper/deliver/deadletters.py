@@ -3,9 +3,10 @@ Dead letters: events that were refused for good, kept with the reason.
 
 They are lines of `deadletters.ndjson` in the data folder, a JSON object each: `_id`, `dataset`,
 `reason`, `at`, and the `document` as it was sent. A line is written and fsynced *before* its event
-is acked. After a crash in between, the event is sent and refused again: a dead letter may be
-written twice but is never lost, and dead letters with the same `_id` count as one. A line that a
-crash or a full disk cut off stays on a line of its own and is ignored.
+is acked, and so is the folder, for the name of the file. After a crash in between, the event is
+sent and refused again: a dead letter may be written twice but is never lost, and dead letters with
+the same `_id` count as one. A line that a crash or a full disk cut off stays on a line of its own
+and is ignored.
 
 To remove lines (replayed, dropped), the lines that stay are written to a new file that durably
 replaces the old one: a crash leaves one of them, whole. Every process that writes holds the lock of
@@ -65,6 +66,7 @@ class DeadLetters:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._has_durable_name = False
 
     def add(self, refused: RefusedEvents, now_ms: int) -> None:
         """
@@ -92,6 +94,9 @@ class DeadLetters:
         try:
             with self._locked(os.O_RDWR | os.O_CREAT | os.O_APPEND) as fd:
                 _append(fd, b"\n".join([*lines, b""]))
+            if not self._has_durable_name:  # made just now, or right before a crash
+                files.sync(self._path.parent)
+                self._has_durable_name = True
         except OSError as error:
             raise OutputUnavailable(
                 f"cannot write {self._path}: {error.strerror}", REMEDY

@@ -36,17 +36,26 @@ def test_the_form(tmp_path: Path) -> None:
 
 
 def test_letters_are_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When `add` returns, all of the letters were synced to the disk."""
+    """When `add` returns, all of the letters were synced to the disk, and the name of the file."""
     path = tmp_path / "letters"
     synced = []
 
     def fsync(fd: int, real: Callable[[int], None] = os.fsync) -> None:
         real(fd)
-        synced.append((os.path.samestat(os.fstat(fd), path.stat()), os.fstat(fd).st_size))
+        stat = os.fstat(fd)
+        is_folder = os.path.samestat(stat, tmp_path.stat())
+        assert is_folder or os.path.samestat(stat, path.stat())
+        synced.append("folder" if is_folder else stat.st_size)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    add_letters(DeadLetters(path), simple_batch(5, 6, 7), REASONS, NOW)
-    assert synced == [(True, path.stat().st_size)]
+    letters = DeadLetters(path)
+    add_letters(letters, simple_batch(5, 6, 7), REASONS, NOW)
+    first = path.stat().st_size
+    assert synced == [first, "folder"]
+    add_letters(letters, simple_batch(8), [Rejection(0, "no")], NOW)
+    assert synced == [first, "folder", path.stat().st_size]
+    add_letters(DeadLetters(path), simple_batch(9), [Rejection(0, "no")], NOW)
+    assert synced[3:] == [path.stat().st_size, "folder"]
 
 
 def test_a_letter_can_be_sent_again(tmp_path: Path) -> None:
