@@ -96,10 +96,10 @@ def _state(kept: Kept) -> State:
 
 
 def _breaches(incident: Incident, sources: ReportSources) -> list[tuple[str, ...]]:
-    sla, told = sources.sla, incident.told_at
-    assert told is not None
+    sla, notified = sources.sla, incident.told_at
+    assert notified is not None
     ended = incident.resolved_at
-    if ended is not None and ended <= told:
+    if ended is not None and ended <= notified:
         return []  # over before anybody could be notified: it had no clock
     answers = [at for at in (incident.acknowledged_at, ended) if at is not None]
     clocks = (
@@ -108,12 +108,12 @@ def _breaches(incident: Incident, sources: ReportSources) -> list[tuple[str, ...
     )
     return [
         (
-            sources.local(told),
+            sources.local(notified),
             incident.severity,
             cut(incident.rule),
             what,
-            duration((limit - told) / 1000),
-            duration((at - told) / 1000),
+            duration((limit - notified) / 1000),
+            duration((at - notified) / 1000),
             incident.id,
         )
         for what, limit, at in clocks

@@ -1,10 +1,10 @@
 """
 Whether somebody still has a file open for writing.
 
-A writer that was not told of a rotation goes on writing to the file that was moved away. The kernel
-knows: a read lease (fcntl(2), F_SETLEASE) is granted for a file only while nobody has it open for
-writing. It is given back at once. It is granted to the owner of the file and to root; for others
-nothing is known.
+A writer that does not know of a rotation goes on writing to the file that was moved away. The
+kernel knows: a read lease (fcntl(2), F_SETLEASE) is granted for a file only while nobody has it
+open for writing. It is given back at once. It is granted to the owner of the file and to root; for
+others nothing is known.
 """
 
 from __future__ import annotations

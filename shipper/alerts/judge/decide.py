@@ -79,7 +79,7 @@ class Decisions:
         self._policy = policy
         self._now = now
         self._mutes = Mutes(ledger.silences.active(now=now), policy.maintenance, policy.inhibitions)
-        self._told: Consequences | None = None  # incidents of which people were notified before
+        self._notified: Consequences | None = None  # incidents of which people were notified before
         self.count = 0  # transitions that were recorded
 
     def tell(self, transitions: Sequence[Transition], behind: Collection[str] = ()) -> None:
@@ -152,16 +152,16 @@ class Decisions:
 
     def _raised_from(self, incident: Incident) -> str:
         """Say of which incident people were notified that this one explains, and now mutes."""
-        if self._told is None:
+        if self._notified is None:
             found = [each for each in self._ledger.incidents(FIRING) if each.told_at is not None]
-            self._told = Consequences(self._policy.inhibitions, found)
-        known = self._told.of(incident)
+            self._notified = Consequences(self._policy.inhibitions, found)
+        known = self._notified.of(incident)
         if known is None or known.told_at is None:
             return ""
-        told = instant(known.told_at, unit_ms=1000)
+        at = instant(known.told_at, unit_ms=1000)
         return (
             f"the same fault as {known.rule} ({known.severity}, incident {known.id}), notified "
-            f"{told}; that one is muted from now on"
+            f"{at}; that one is muted from now on"
         )
 
     def _patch(self, decided: Incident) -> None:
