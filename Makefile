@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help run servers quick fresh test test-slow test-all fuzz torture soak models faults-table lint format \
-  docs bench bench-smoke clean stack-env stack-up stack-check stack-down
+  docs screenshots bench bench-smoke clean stack-env stack-up stack-check stack-down
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,6 +70,9 @@ docs: $(VENV)/dev.stamp ## write the references in docs/ from the code
 	$(BIN)/python -c 'from pathlib import Path; from tools.reference import PAGES; \
 	  texts = {page: text() for page, text in PAGES.items()}; \
 	  [Path(page).write_text(text) for page, text in texts.items()]'
+
+screenshots: $(VENV)/dev.stamp ## docs/dashboard/*.png of a running demo: LINK='http://…/?token=…'
+	$(BIN)/python -m tools.screenshots '$(LINK)'
 
 fuzz: SECONDS ?= 600
 fuzz: $(VENV)/dev.stamp ## hostile bytes through reader and enricher, for SECONDS

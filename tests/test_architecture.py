@@ -118,7 +118,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "web": {
         *("alerts.incident", "alerts.incidents", "alerts.judge.decide", "alerts.ledger"),
-        *("alerts.pages", "alerts.rules"),
+        *("alerts.pages", "alerts.rules", "alerts.severity"),
         *("charts", "config.addresses", "config.options", "errors", "fields", "store", "text"),
         *("times", "view.fleet"),
     },

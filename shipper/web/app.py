@@ -32,9 +32,10 @@ from shipper.text import duration, instant, safe, size
 from shipper.view.fleet import FleetLimits, state_of
 from shipper.web.access import Gate
 from shipper.web.live import LiveTails
-from shipper.web.logs import MOST_SHOWN, logs_page, rows_of
+from shipper.web.logs import MOST_DOWNLOADED, MOST_SHOWN, lines_of, logs_page, rows_of
 from shipper.web.overview import overview_page
 from shipper.web.place import RANGES, PagePlace, place_of
+from shipper.web.similar import similar_page
 from shipper.web.stores import StorePool
 
 if TYPE_CHECKING:
@@ -86,7 +87,11 @@ class Pages:
 
         def content(place: PagePlace, _now: int) -> Mapping[str, Any]:
             with self.pool.store() as store:
-                return {"page": logs_page(store, place, more), "facet_name": more}
+                return {
+                    "page": logs_page(store, place, more),
+                    "facet_name": more,
+                    "most": MOST_DOWNLOADED,
+                }
 
         return self._page(request, "logs", content)
 
@@ -98,6 +103,28 @@ class Pages:
                 return {"rows": rows_of(store, place, MOST_SHOWN), "most": MOST_SHOWN}
 
         return self._page(request, "trace", content)
+
+    def similar(self, request: Request) -> Response:
+        """Show the messages of a query by their patterns."""
+
+        def content(place: PagePlace, _now: int) -> Mapping[str, Any]:
+            with self.pool.store() as store:
+                return {"page": similar_page(store, place)}
+
+        return self._page(request, "similar", content)
+
+    def download(self, request: Request) -> Response:
+        """Return the records of a query as a file of JSON lines, as many as fit."""
+        try:
+            place = place_of(request.query_params, self.sources.now())
+            with self.pool.store() as store:
+                lines = lines_of(store, place)
+        except QueryError as error:
+            return PlainTextResponse(f"{error}\n", 400)
+        except ShipperError as error:
+            return PlainTextResponse(f"{error}\n", 503)
+        name = {"content-disposition": 'attachment; filename="records.ndjson"'}
+        return Response(lines, media_type="application/x-ndjson", headers=name)
 
     def incidents(self, request: Request) -> Response:
         """Show open and past incidents."""
@@ -245,6 +272,8 @@ def make_app(sources: WebSources, *, token: str, port: int) -> Starlette:
             Route("/logs", pages.logs),
             Route("/live", LiveTails(sources.opened).answer),
             Route("/trace", pages.trace),
+            Route("/similar", pages.similar),
+            Route("/download", pages.download),
             Route("/incidents", pages.incidents),
             Route("/incidents/{id}", pages.incident),
             Route("/incidents/{id}/{act}", pages.act, methods=["POST"]),

@@ -15,6 +15,7 @@ from shipper.alerts.ledger.ledger import Ledger
 from shipper.alerts.pages.explain import narrowed_to
 from shipper.alerts.pages.runbooks import steps_of
 from shipper.alerts.rules.reading import read_rules
+from shipper.alerts.severity import Severity
 from shipper.errors import ConfigError
 from shipper.text import duration, instant, safe
 from shipper.web.place import PagePlace
@@ -75,7 +76,15 @@ class AlertPlaces:
         with closing(Ledger(self.ledger)) as ledger:
             found = ledger.incidents(OPEN)
             ended = ledger.incidents([Phase.RESOLVED], since=now - PAST_MS)
-        found.sort(key=lambda each: (OPEN.index(each.phase), -each.opened_at))
+        order = list(Severity)  # what is muted has its cause above it
+        found.sort(
+            key=lambda each: (
+                OPEN.index(each.phase),
+                each.muted is not None,
+                order.index(each.severity),
+                -each.opened_at,
+            )
+        )
         ended.sort(key=lambda each: -(each.resolved_at or 0))
         return [self._row(each, now) for each in found], [self._row(e, now) for e in ended[:MOST]]
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from shipper.errors import QueryError
 from shipper.store.api import Buckets, Question, Sort, Terms, buckets_of
+from shipper.store.hit_text import hit_json
 from shipper.store.query.parser import parse
 from shipper.text import safe
+from shipper.times import iso
 from shipper.web import histogram
 from shipper.web.rows import RecordRow, condition, row_of
 
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from shipper.web.place import PagePlace
 
 SHOWN: Final = 50
+MOST_DOWNLOADED: Final = 10_000
 MOST_SHOWN: Final = 500  # of one trace
 FACET_VALUES: Final = 6
 FACETS: Final = (
@@ -58,6 +62,7 @@ class LogsPage:
     histogram: str
     facets: Sequence[Facet]
     rows: Sequence[RecordRow]
+    command: str  # for a terminal
     note: str = ""  # why a field that was asked for has no facet
 
 
@@ -87,6 +92,7 @@ def logs_page(store: Store, place: PagePlace, more: str = "") -> LogsPage:
         histogram.draw(answer, place),
         [*_facets({name: buckets_of(answer, name) for name in facets}, place)],
         rows_of(store, place, SHOWN) if answer.total else (),
+        safe(command_of(place)),
         note,
     )
 
@@ -95,6 +101,21 @@ def rows_of(store: Store, place: PagePlace, most: int) -> list[RecordRow]:
     """Return the first records of a page in its order."""
     sort = Sort.ASC if place.ascending else Sort.DESC
     return [row_of(hit, place) for hit in store.search(place.selection, limit=most, sort=sort).hits]
+
+
+def lines_of(store: Store, place: PagePlace) -> str:
+    """Return the first records of a page in its order as JSON lines."""
+    sort = Sort.ASC if place.ascending else Sort.DESC
+    hits = store.search(place.selection, limit=MOST_DOWNLOADED, sort=sort).hits
+    return "".join(f"{hit_json(hit)}\n" for hit in hits)
+
+
+def command_of(place: PagePlace) -> str:
+    """Return the command that asks for the same records in a terminal."""
+    words = ["shipper", "search", *([place.query] if place.query else [])]
+    if place.range:
+        return shlex.join([*words, "--since", place.range])
+    return shlex.join([*words, "--since", iso(place.since), "--until", iso(place.until)])
 
 
 def _facets(answers: dict[str, Buckets], place: PagePlace) -> Iterator[Facet]:

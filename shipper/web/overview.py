@@ -174,7 +174,7 @@ def _polled(hit: Hit, where: str, now: int, link: str, otherwise: Card) -> list[
             "Queue depth",
             NO_NUMBER if depth is None else f"{depth:,.0f}",
             "unknown" if depth is None else _above(depth),
-            "tasks that wait",
+            "not known now" if depth is None else "tasks that wait",
             link,
         ),
     ]

@@ -123,7 +123,7 @@ def client(index: Path) -> Iterator[Browser]:
         yield client
 
 
-PAGES = ["/", "/logs", "/trace?q=request_id:r-1", "/incidents", "/pipeline"]
+PAGES = ["/", "/logs", "/similar", "/trace?q=request_id:r-1", "/incidents", "/pipeline"]
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -176,6 +176,7 @@ def test_another_name_of_this_machine_is_refused(client: Browser, host: str) -> 
 def test_what_a_record_holds_is_text(client: Browser, text: str) -> None:
     """No value of a record, in whatever field, becomes markup, an address or a control mark."""
     pages = [client.get(f"/logs?q=seq:{HOSTILE.index(text)}").text, client.get("/").text]
+    pages.append(client.get(f"/similar?q=seq:{HOSTILE.index(text)}").text)
 
     for page in [*pages, client.get("/logs", params={"q": text, "facet": text}).text]:
         assert not re.search(r"<(img|a href=javascript|svg onload)", page)
@@ -205,6 +206,30 @@ def test_a_link_of_a_field_finds_its_record(client: Browser) -> None:
     answers = [client.get(link) for link in dict.fromkeys(links)]
     assert all(answer.status_code == 200 for answer in answers)
     assert len(answers) > 20
+
+
+def test_similar_messages_are_counted(client: Browser) -> None:
+    """The page of a query has the patterns of its messages."""
+    page = client.get("/similar", params={"q": "level:WARNING"}).text
+
+    assert "Of the newest 1 of 1 records" in page
+    assert "100.0%" in page
+
+
+def test_records_are_downloaded_as_they_were_stored(client: Browser) -> None:
+    """The file has a line a record, and is never shown as a page."""
+    answer = client.get("/download", params={"q": "level:ERROR"})
+
+    assert [json.loads(line)["message"] for line in answer.text.splitlines()] == ["Workflow failed"]
+    assert answer.headers["content-disposition"].startswith("attachment")
+    assert client.get("/download", params={"q": "level:("}).status_code == 400
+
+
+def test_the_page_has_the_command_for_a_terminal(client: Browser) -> None:
+    """The same question for a shell, quoted."""
+    page = client.get("/logs", params={"q": "level:ERROR OR a", "range": "6h"}).text
+
+    assert "shipper search 'level:ERROR OR a' --since 6h" in html.unescape(page)
 
 
 def test_a_wrong_query_is_shown_beside_its_form(client: Browser) -> None:
