@@ -50,10 +50,10 @@ MOST_CONNECTIONS = 200
 @invoked
 def serve(invocation: Invocation, *, listen: str) -> int:
     """
-    Show the records, incidents and hosts in a browser, until Ctrl-C.
+    Show records, incidents and hosts in a browser.
 
-    Prints a link that opens the dashboard; its token is valid until the command ends. Only this
-    machine can reach it.
+    Prints a link that opens the dashboard; its token is valid until the command ends, with Ctrl-C.
+    Only this machine can reach it.
     """
     host, port = _address(listen)
     config = load(invocation.config)
