@@ -67,7 +67,7 @@ class LiveTails:
                 hits = await run_in_threadpool(_step, arriving)
                 quiet = 0 if hits else quiet + 1
                 if hits:
-                    yield _event("records", _told(hits))
+                    yield _event("records", _shown(hits))
                 elif quiet % QUIET_STEPS == 0:
                     yield ": quiet\n\n"
                 await asyncio.sleep(POLL_SECONDS)
@@ -83,7 +83,7 @@ def _step(arriving: Iterator[Sequence[Hit]]) -> Sequence[Hit]:
     return next(arriving)
 
 
-def _told(hits: Sequence[Hit]) -> dict[str, Any]:
+def _shown(hits: Sequence[Hit]) -> dict[str, Any]:
     return {
         "rows": [line_of(hit) for hit in hits[-MOST_ROWS:]],
         "left": max(0, len(hits) - MOST_ROWS),
