@@ -83,6 +83,7 @@ LINES ?= 1000000
 bench: $(VENV)/dev.stamp ## CPU seconds per million lines, lines/s, memory; beside other shippers
 	$(BIN)/python -m bench.pipeline $(LINES)
 	$(BIN)/python -m bench.store $(LINES)
+	$(BIN)/python -m bench.web $(LINES)
 	$(BIN)/python -m bench.store_elasticsearch
 	$(BIN)/python -m bench.alerts $(LINES)
 	$(BIN)/python -m bench.alerts_thin
