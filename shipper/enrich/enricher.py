@@ -56,6 +56,7 @@ MISFITS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 NO_FORMATS: Mapping[str, LogFormat] = MappingProxyType({})
 CONTEXTS_REMEMBERED = 4096  # of files
+LINES_LOGGED = 3  # of a block with lines on which enrichment fails
 RUNS_REMEMBERED = 4096  # runs that were found well formed; a host has a few alive at a time
 CREATED = iso(0)  # stands in a remembered tail for the time of reading
 
@@ -135,7 +136,7 @@ class Enricher:
 
     def _one_by_one(self, block: Block) -> Events:
         """Make the events line by line; a line on which enrichment fails is text."""
-        events, start = Events(), block.start
+        events, start, failed = Events(), block.start, 0
         for line in _lines(block):
             end = start + len(line) + 1
             starts = (0,) if block.starts else ()
@@ -145,12 +146,16 @@ class Enricher:
                 columns = (found.ids, found.docs, found.times, found.datasets)
                 events.extend(Events(*columns, found.origins, found.tagged, found.misfits))
             except Exception as error:  # noqa: BLE001 -- logged above, with its traceback
-                kind = type(error).__name__
-                log.error("%s, byte %d: %s; the line is stored as text", block.path, start, kind)  # noqa: TRY400
+                failed += 1
+                if failed <= LINES_LOGGED:
+                    kind = type(error).__name__
+                    log.error("%s, byte %d: %s; the line is text", block.path, start, kind)  # noqa: TRY400
                 work = self._work(alone)
                 work.add(odd.as_text(line, block.limit, "unreadable", block.read_at))
                 events.extend(work.events)
             start = end
+        if failed > LINES_LOGGED:
+            log.error("%s: %d lines of a block are stored as text", block.path, failed)
         return events
 
     def _whole(self, block: Block, work: _Work) -> Spliced | None:

@@ -347,6 +347,22 @@ def test_a_bug_costs_only_the_line_it_is_about(monkeypatch: pytest.MonkeyPatch) 
     assert not [*misfits(docs[1])]
 
 
+def test_a_bug_does_not_flood_the_log(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However many lines a bug is about, a block logs a few of them, and quotes none."""
+
+    def broken(line: bytes, *_: Any, **__: Any) -> odd.RepairedRecord:
+        raise KeyError(line)
+
+    monkeypatch.setattr(odd, "repair", broken)
+    enrich(b"poison\xff\n" * 100)
+
+    assert len(caplog.records) == 5
+    assert "100 lines" in caplog.text
+    assert "poison" not in caplog.text
+
+
 def test_a_bug_in_a_joined_event_leaves_the_others_joined(monkeypatch: pytest.MonkeyPatch) -> None:
     """Events of several lines stay joined when one of them is stored as text."""
     real = odd.repair
