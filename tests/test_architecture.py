@@ -117,8 +117,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("check.finding", "fields", "store", "text"),
     },
     "web": {
-        *("alerts.incident", "alerts.incidents", "alerts.judge.decide", "alerts.ledger"),
-        *("alerts.pages", "alerts.rules", "alerts.severity"),
+        *("alerts.backtest", "alerts.incident", "alerts.incidents", "alerts.judge"),
+        *("alerts.ledger", "alerts.pages", "alerts.rules", "alerts.severity", "alerts.verdict"),
         *("charts", "config.addresses", "config.options", "errors", "fields", "store", "text"),
         *("times", "view.fleet"),
     },

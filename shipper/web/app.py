@@ -35,6 +35,7 @@ from shipper.web.live import LiveTails
 from shipper.web.logs import MOST_DOWNLOADED, MOST_SHOWN, lines_of, logs_page, rows_of
 from shipper.web.overview import overview_page
 from shipper.web.place import RANGES, PagePlace, place_of
+from shipper.web.rules import rule_page, rules_page
 from shipper.web.similar import similar_page
 from shipper.web.stores import StorePool
 
@@ -164,6 +165,28 @@ class Pages:
             return PlainTextResponse(f"{error}\n", 503)
         return RedirectResponse(f"/incidents/{quote(name, safe='')}", 303)
 
+    def rules(self, request: Request) -> Response:
+        """Show every rule with what its last window says."""
+
+        def content(_place: PagePlace, now: int) -> Mapping[str, Any]:
+            with self.pool.store() as store:
+                rows, broken = rules_page(self.sources.alerts.rules, store, now)
+            return {"rules": rows, "broken": broken}
+
+        return self._page(request, "rules", content)
+
+    def rule(self, request: Request) -> Response:
+        """Show what a rule measured, and when it would have fired."""
+        name = str(request.path_params["name"])
+        threshold = request.query_params.get("threshold", "").strip()
+
+        def content(place: PagePlace, now: int) -> Mapping[str, Any]:
+            with self.pool.store() as store:  # to the end: so few are judged at a time
+                folder = self.sources.alerts.rules
+                return {"page": rule_page(folder, store, name, place, threshold=threshold, now=now)}
+
+        return self._page(request, "rule", content, threshold=threshold)
+
     def pipeline(self, request: Request) -> Response:
         """Show every host that ships to the store."""
 
@@ -178,6 +201,7 @@ class Pages:
         request: Request,
         name: str,
         content: Callable[[PagePlace, int], Mapping[str, Any]],
+        **asked: str,
     ) -> Response:
         """Return a page; what is wrong takes the place of the content, and the frame stays."""
         now = self.sources.now()
@@ -200,7 +224,7 @@ class Pages:
             "now": instant(now, unit_ms=1000),
         }
         return HTMLResponse(
-            self.templates.get_template(f"{name}.html").render(frame | found), status
+            self.templates.get_template(f"{name}.html").render(frame | asked | found), status
         )
 
 
@@ -277,6 +301,8 @@ def make_app(sources: WebSources, *, token: str, port: int) -> Starlette:
             Route("/incidents", pages.incidents),
             Route("/incidents/{id}", pages.incident),
             Route("/incidents/{id}/{act}", pages.act, methods=["POST"]),
+            Route("/rules", pages.rules),
+            Route("/rules/{name}", pages.rule),
             Route("/pipeline", pages.pipeline),
             Mount("/static", StaticFiles(directory=HERE / "static")),
         ],

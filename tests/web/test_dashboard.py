@@ -123,7 +123,7 @@ def client(index: Path) -> Iterator[Browser]:
         yield client
 
 
-PAGES = ["/", "/logs", "/similar", "/trace?q=request_id:r-1", "/incidents", "/pipeline"]
+PAGES = ["/", "/logs", "/similar", "/trace?q=request_id:r-1", "/incidents", "/rules", "/pipeline"]
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -87,6 +87,13 @@ class History:
         self.span = span
         self._series = series
 
+    def groups(self, rule: Rule) -> int:
+        """Return how many groups of a rule have records."""
+        if not rule.all_group_by or not self.span.ends(rule):
+            return 1
+        own = (self._series[_key_of(rule, probe)] for probe in rule.probes if probe.grouped)
+        return len({group for series in own for group in series.groups})
+
     def windows(self, rule: Rule) -> Iterator[GroupWindows]:
         """Yield the windows of a rule, group by group; a rule without groups has one."""
         ends = self.span.ends(rule)

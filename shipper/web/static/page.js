@@ -27,7 +27,7 @@ async function renew() {
 
 if (seconds) setInterval(renew, seconds * 1000);
 
-const places = { o: "/", l: "/logs", i: "/incidents", p: "/pipeline" };
+const places = { o: "/", l: "/logs", i: "/incidents", r: "/rules", p: "/pipeline" };
 let going = false;
 
 document.addEventListener("keydown", (event) => {
