@@ -52,7 +52,7 @@ class Planted:
         return self.folder / "shipper.yml"
 
 
-def plant(folder: Path, *, rules: Path, seed: int = 1, scale: int = 60) -> Planted:
+def plant(folder: Path, *, rules: Path, seed: int = 1, scale: int = 20) -> Planted:
     """Store the month, write the config, and put the incidents into the ledger."""
     rng = random.Random(seed)
     records: list[Made] = []
