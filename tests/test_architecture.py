@@ -92,6 +92,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("alerts.alerters", "alerts.backtest", "alerts.incident", "alerts.incidents"),
         *("alerts.rules", "alerts.severity", "charts", "config.inputs", "config.reports"),
         *("errors", "files", "store", "tail.discovery", "text", "times"),
+        *("kibana.links", "kibana.place"),  # queries lead to the records
     },
     "alerts": {
         *("config", "crashpoints", "errors", "fields", "files", "net", "store", "text", "times"),

@@ -11,6 +11,7 @@ from shipper.alerts.ledger.ledger import Ledger
 from shipper.alerts.policy import maintenance_of, sla_of
 from shipper.alerts.rules.reading import read_rules
 from shipper.config.outputs import EmbeddedOutput
+from shipper.kibana.place import KibanaPlace
 from shipper.process import data_folder
 from shipper.reports.capacity import StoreSize
 from shipper.reports.completeness import Delivered
@@ -71,7 +72,10 @@ def open_sources(config: Config, now: int) -> Iterator[ReportSources]:
     incidents = incidents_of(config)
     with open_builder(config, now) as builder:
         sla = sla_of(config.alerts.sla)
-        yield ReportSources(builder, config.reports.folder, config.kpis, sla, incidents)
+        server = config.kibana
+        kibana = None if server is None else KibanaPlace(server.url, server.space)
+        folder = config.reports.folder
+        yield ReportSources(builder, folder, config.kpis, sla, incidents, kibana)
 
 
 def store_size_of(config: Config) -> StoreSize | None:

@@ -14,9 +14,10 @@ from shipper.reports.document import (
     State,
     cut,
 )
-from shipper.reports.error_groups import ErrorGroup, error_groups, search_command
+from shipper.reports.error_groups import ErrorGroup, error_groups
 from shipper.reports.incident_tables import incidents_section
 from shipper.reports.kpis import figures, percent, shown
+from shipper.reports.measure import ERRORS
 from shipper.reports.metrics import PeriodMetrics, Point
 from shipper.reports.periods import Period
 from shipper.reports.sources import ReportSources
@@ -130,8 +131,7 @@ def errors_section(sources: ReportSources, period: Period, metrics: PeriodMetric
     if category:
         blocks.append(ReportText(text=f"By category: {category}."))
     if groups:
-        command = search_command("level:IN [ERROR CRITICAL]", period, ["error_type"])
-        blocks.append(ReportText(text=command, code=True))
+        blocks.append(sources.records_of(ERRORS, period, ["error_type"]))
     return ReportSection(title="Errors", blocks=tuple(blocks))
 
 

@@ -70,11 +70,12 @@ class ReportChart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportText:
-    """A sentence, or a command that shows more (`code`)."""
+    """A sentence, or a command that shows more (`code`); `link` is the same in Kibana, if known."""
 
     text: str
     state: State = State.NONE
     code: bool = False
+    link: str = ""
 
 
 ReportBlock = ReportFigures | ReportTable | ReportChart | ReportText

@@ -46,7 +46,7 @@ main{max-width:1040px;margin:0 auto;padding:32px 20px}
 h1{font-size:28px;line-height:1.2;margin:0 0 4px}
 h2{font-size:18px;margin:0 0 14px}
 p{margin:8px 0}
-.soft{color:var(--soft)}
+.soft{color:var(--soft)}a{color:var(--series)}
 .note{border-left:4px solid var(--attention);padding:8px 14px;background:var(--card);margin:16px 0}
 section{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:20px;
 margin:18px 0;break-inside:avoid-page}
@@ -100,6 +100,13 @@ def text(value: str) -> str:
     return escape(safe(value))
 
 
+def link_of(block: ReportText) -> str:
+    """Return the link below a command, nothing if it has none."""
+    if not block.link:
+        return ""
+    return f'<p><a href="{escape(block.link)}" rel="noreferrer">Show in Kibana</a></p>'
+
+
 def chart_of(chart: ReportChart, zone: tzinfo) -> str:
     """Return the picture of a chart as SVG."""
     lines = [ChartLine(chart.title, chart.points)]
@@ -128,7 +135,7 @@ def _block(block: ReportBlock, zone: tzinfo) -> Iterator[str]:
             title = text(block.title)
             yield f"<figure><figcaption>{title}</figcaption>{chart_of(block, zone)}</figure>"
         case ReportText(code=True):
-            yield f"<code>{text(block.text)}</code>"
+            yield f"<code>{text(block.text)}</code>{link_of(block)}"
         case ReportText():
             word = _word(block.state)
             yield f"<p>{word}{' ' if word else ''}{text(block.text)}</p>"

@@ -33,7 +33,7 @@ from shipper.reports.document import (
     ReportText,
     State,
 )
-from shipper.reports.html import WORDS, chart_of, text
+from shipper.reports.html import WORDS, chart_of, link_of, text
 from shipper.reports.markdown import as_markdown, chart_words
 from shipper.text import safe
 
@@ -146,7 +146,7 @@ class _MailWriter:
             case ReportChart():
                 yield from self._picture(block)
             case ReportText(code=True):
-                yield f'<p style="{_CODE}">{text(block.text)}</p>\n'
+                yield f'<p style="{_CODE}">{text(block.text)}</p>{link_of(block)}\n'
             case ReportText():
                 yield f"<p>{text(block.text)}</p>\n"
 

@@ -67,6 +67,8 @@ def _block(block: ReportBlock, zone: tzinfo) -> Iterator[str]:
             yield plain(chart_words(block, zone))
         case ReportText(code=True):
             yield f"    {safe(block.text)}"
+            if block.link:
+                yield from ("", f"[Show in Kibana](<{safe(block.link)}>)")
         case ReportText():
             yield f"{SIGNS[block.state]} {plain(block.text)}".strip()
 

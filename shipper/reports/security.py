@@ -20,7 +20,7 @@ from shipper.reports.document import (
     State,
     cut,
 )
-from shipper.reports.error_groups import quoted, search_command
+from shipper.reports.error_groups import quoted
 from shipper.reports.measure import REQUESTS
 from shipper.reports.periods import HOUR_MS, Period
 from shipper.reports.sources import ReportSources
@@ -67,7 +67,7 @@ class AuditFinding:
 
     title: str
     table: ReportTable
-    command: str
+    command: ReportText
 
 
 def security_section(
@@ -89,7 +89,7 @@ def security_section(
         blocks += [
             ReportText(text=finding.title),
             finding.table,
-            ReportText(text=finding.command, code=True),
+            finding.command,
         ]
     return ReportSection(title="Security audit of access logs", blocks=tuple(blocks))
 
@@ -127,7 +127,7 @@ class _Audit:
             states=(State.ATTENTION,) * len(rows[:MOST_ROWS]),
             empty="nothing found",
         )
-        return AuditFinding(title, table, search_command(query, self.period, by))
+        return AuditFinding(title, table, self.sources.records_of(query, self.period, by))
 
     def guessing(self, who: str, query: str, field: str, most: int) -> AuditFinding:
         """Return who failed to log in very often within an hour."""

@@ -10,6 +10,10 @@ from pathlib import Path
 from shipper.alerts.incident import Incident
 from shipper.alerts.incidents.sla import Sla
 from shipper.config.reports import KpiOptions
+from shipper.kibana.links import discover_link
+from shipper.kibana.place import KibanaPlace
+from shipper.reports.document import ReportText
+from shipper.reports.error_groups import search_command
 from shipper.reports.metrics import PeriodMetrics
 from shipper.reports.metrics_files import MetricsBuilder, merged_of
 from shipper.reports.periods import Period, PeriodKind, day_at
@@ -23,7 +27,7 @@ class ReportSources:
     All that a report may look at.
 
     `folder` is where reports are written. `incidents` are those of the ledger, None if no alert job
-    has run here.
+    has run here. `kibana` is where links to records lead, None for none.
     """
 
     builder: MetricsBuilder
@@ -31,6 +35,7 @@ class ReportSources:
     kpis: KpiOptions
     sla: Sla
     incidents: Sequence[Incident] | None
+    kibana: KibanaPlace | None = None
 
     @property
     def store(self) -> Store:
@@ -71,6 +76,13 @@ class ReportSources:
             for each in self.incidents or ()
             if each.fired_at is not None and period.since <= each.fired_at < period.until
         ]
+
+    def records_of(self, query: str, period: Period, names: Sequence[str] = ()) -> ReportText:
+        """Return the command that shows what a query finds in a period, with its Kibana link."""
+        link = None
+        if self.kibana is not None:
+            link = discover_link(self.kibana, query, period.since, period.until)
+        return ReportText(text=search_command(query, period, names), code=True, link=link or "")
 
     def local(self, at: int, *, seconds: bool = False) -> str:
         """Return a time in the zone of the report: `2026-02-05 14:30`."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import random
 from datetime import UTC, date
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from click.testing import CliRunner
@@ -75,9 +77,11 @@ def hostile_records() -> list[dict[str, Any]]:
     return made
 
 
-def report(folder: Path, *args: str) -> str:
-    """Run `shipper report`, return the content of the file."""
-    command = ["--config", str(config_in(folder)), "report", *args]
+def report(folder: Path, *args: str, more: str = "") -> str:
+    """Run `shipper report` with more lines in the config, return the content of the file."""
+    path = config_in(folder)
+    path.write_text(f"{path.read_text()}{more}\n")
+    command = ["--config", str(path), "report", *args]
     done = CliRunner().invoke(main, [*command, "--directory", str(folder / "logs")])
     assert done.exit_code == 0, done.output
     return Path(done.output.splitlines()[-1].removeprefix("report in ")).read_text()
@@ -127,6 +131,26 @@ def test_json_has_the_same_content_and_the_facts(tmp_path: Path) -> None:
     titles = [section["title"] for section in found["sections"]]
     assert page.tags.count("h2") == len(titles)
     assert all(title in "".join(page.texts) for title in titles)
+
+
+@pytest.mark.parametrize(("form", "begin"), [("html", 'href="'), ("md", "](<"), ("json", '": "')])
+def test_a_query_has_its_link_to_kibana(tmp_path: Path, form: str, begin: str) -> None:
+    """The link leads to the errors of the day, in the space of the config; without it, nowhere."""
+    store_records(tmp_path, seeded.a_day(random.Random(2), DAY, UTC))
+    args = ("daily", "--date", str(DAY), "--format", form)
+    address = f"{begin}https://kibana.example:5601/s/ops/app/r?l=DISCOVER_APP_LOCATOR"
+
+    without = report(tmp_path, *args)
+    linked = report(
+        tmp_path, *args, more="kibana: {url: 'https://kibana.example:5601', space: ops}"
+    )
+
+    assert "kibana" not in without.lower()
+    assert linked.count(address) == 1
+    link = unescape(linked[linked.index(address) + len(begin) :]).split('"')[0].split(">")[0]
+    asked = json.loads(parse_qs(urlsplit(link).query)["p"][0])
+    assert "ERROR" in asked["query"]["query"]
+    assert asked["timeRange"]["from"] == "2026-02-05T00:00:00.000Z"
 
 
 @pytest.mark.parametrize("form", ["html", "md", "json"])
