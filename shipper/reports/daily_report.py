@@ -20,6 +20,7 @@ from shipper.reports.kpis import figures, percent, shown
 from shipper.reports.measure import ERRORS
 from shipper.reports.metrics import PeriodMetrics, Point
 from shipper.reports.periods import Period
+from shipper.reports.process_use import process_use
 from shipper.reports.sources import ReportSources
 from shipper.reports.tables import chart_points, timed_table
 from shipper.text import duration, size
@@ -38,7 +39,7 @@ def daily_report(sources: ReportSources, day: Period) -> ReportDocument:
         health(sources, metrics),
         errors_section(sources, day, metrics),
         queue(sources, metrics),
-        resources(sources, metrics),
+        resources(sources, day, metrics),
         traffic(metrics),
         incidents_section(sources, day),
     ]
@@ -178,8 +179,8 @@ def queue(sources: ReportSources, metrics: PeriodMetrics) -> ReportSection:
     return ReportSection(title="Queue", blocks=(ReportFigures(figures=figures_), chart))
 
 
-def resources(sources: ReportSources, metrics: PeriodMetrics) -> ReportSection:
-    """Return the disk, and how far each host has delivered."""
+def resources(sources: ReportSources, period: Period, metrics: PeriodMetrics) -> ReportSection:
+    """Return the disk, memory and CPU of processes, and how far each host has delivered."""
     beats = sources.builder.delivered.beats
     rows, states = [], []
     for beat in beats:
@@ -214,7 +215,9 @@ def resources(sources: ReportSources, metrics: PeriodMetrics) -> ReportSection:
                 unit="GB",
             )
         )
-    return ReportSection(title="Resources", blocks=(*blocks, hosts))
+    return ReportSection(
+        title="Resources", blocks=(*blocks, *process_use(sources.store, period), hosts)
+    )
 
 
 def traffic(metrics: PeriodMetrics) -> ReportSection:

@@ -133,6 +133,33 @@ def test_json_has_the_same_content_and_the_facts(tmp_path: Path) -> None:
     assert all(title in "".join(page.texts) for title in titles)
 
 
+def test_memory_and_cpu_of_each_process_are_shown(tmp_path: Path) -> None:
+    """The larger of two processes is first; the sum, and another day, do not count."""
+    rng = random.Random(2)
+    since = seeded.midnight(DAY, UTC)
+
+    def poll(at: int, **extra: Any) -> dict[str, Any]:
+        return seeded.base(at, rng, "orchestrator.metrics") | {"extra": {"target": "api", **extra}}
+
+    def use(at: int, pid: int, mib: int, cpu: float) -> dict[str, Any]:
+        process = {"pid": pid, "memory_rss_bytes": mib * 1024 * 1024, "cpu_percent": cpu}
+        return poll(since + at, process=process)
+
+    pool = poll(since + 5, resources={"memory_rss_bytes": 10**12, "cpu_percent": 99.0})
+    uses = [use(1, 11, 100, 1.0), use(2, 11, 200, 2.0), use(3, 12, 300, 5.0)]
+    store_records(tmp_path, [*uses, use(-1, 13, 900, 90.0), pool])
+
+    found = json.loads(report(tmp_path, "daily", "--date", str(DAY), "--format", "json"))
+
+    (section,) = [each for each in found["sections"] if each["title"] == "Resources"]
+    chart, table, _ = [each for each in section["blocks"] if each["type"] != "text"]
+    assert table["rows"] == [
+        ["api", "12", "300.0 MiB", "300.0 MiB", "5.0 %", "5.0 %"],
+        ["api", "11", "150.0 MiB", "200.0 MiB", "1.5 %", "2.0 %"],
+    ]
+    assert chart["points"] == [[since, 300.0]]
+
+
 @pytest.mark.parametrize(("form", "begin"), [("html", 'href="'), ("md", "](<"), ("json", '": "')])
 def test_a_query_has_its_link_to_kibana(tmp_path: Path, form: str, begin: str) -> None:
     """The link leads to the errors of the day, in the space of the config; without it, nowhere."""

@@ -1,0 +1,99 @@
+"""Memory and CPU of the application's processes, out of the polls of its metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from shipper.reports.document import ReportChart, ReportTable, cut
+from shipper.reports.periods import HOUR_MS, Period
+from shipper.store.api import (
+    Aggregation,
+    Average,
+    Bucket,
+    DateHistogram,
+    Maximum,
+    Number,
+    Question,
+    Selection,
+    Store,
+    Terms,
+    buckets_of,
+)
+from shipper.text import size
+
+MEMORY: Final = "extra.process.memory_rss_bytes"
+CPU: Final = "extra.process.cpu_percent"
+PROCESSES: Final = f"event.dataset:orchestrator.metrics AND {MEMORY}:*"
+MOST_TARGETS: Final = 20
+MOST_PROCESSES: Final = 50  # of a target; those with most records
+MOST_ROWS: Final = 12  # those with most memory
+MIB: Final = 1024 * 1024
+
+
+def process_use(store: Store, period: Period) -> tuple[ReportChart | ReportTable, ...]:
+    """
+    Return the memory and CPU of each process, and a chart; nothing if no poll named a process.
+
+    Raises:
+        StoreUnavailable, QueryError: as the store says.
+    """
+    most = Maximum(MEMORY)
+    measures: dict[str, Aggregation] = {
+        "memory": Average(MEMORY),
+        "most": most,
+        "cpu": Average(CPU),
+        "peak": Maximum(CPU),
+    }
+    processes = Terms("extra.process.pid", MOST_PROCESSES, measures)
+    hours = DateHistogram(HOUR_MS, {"most": most}, filled=False)
+    targets = Terms("extra.target", MOST_TARGETS, {"processes": processes})
+    selection = Selection(PROCESSES, period.since, period.until)
+    (found,) = store.ask([Question(selection, {"targets": targets, "hours": hours})])
+    if not found.total:
+        return ()
+    rows = [
+        (target, process)
+        for target in buckets_of(found, "targets").buckets
+        for process in buckets_of(target, "processes").buckets
+    ]
+    rows.sort(key=lambda row: -(_number(row[1], "most") or 0))
+    table = ReportTable(
+        columns=("application", "process", "memory, mean", "most", "CPU, mean", "CPU, most"),
+        rows=tuple(_row(*row) for row in rows[:MOST_ROWS]),
+        right=frozenset({1, 2, 3, 4, 5}),
+    )
+    chart = ReportChart(
+        title="Memory of the largest process",
+        points=tuple(_points(buckets_of(found, "hours").buckets)),
+        unit="MiB",
+    )
+    return chart, table
+
+
+def _row(target: Bucket, process: Bucket) -> tuple[str, ...]:
+    memory = (_number(process, name) for name in ("memory", "most"))
+    cpu = (_number(process, name) for name in ("cpu", "peak"))
+    return (
+        cut(str(target.key)),
+        cut(str(process.key)),
+        *("" if value is None else size(round(value)) for value in memory),
+        *("" if value is None else f"{value:.1f} %" for value in cpu),
+    )
+
+
+def _points(hours: Sequence[Bucket]) -> Iterator[tuple[int, float | None]]:
+    """Yield the most memory of each hour, with a gap where there are no polls."""
+    last = None
+    for hour in hours:
+        at, value = int(hour.key), _number(hour, "most")
+        if last is not None and at - last > HOUR_MS:
+            yield last + HOUR_MS, None
+        yield at, None if value is None else round(value / MIB, 1)
+        last = at
+
+
+def _number(found: Bucket, name: str) -> float | None:
+    result = found.results[name]
+    assert isinstance(result, Number)
+    return result.value
