@@ -76,7 +76,7 @@ def serve(invocation: Invocation, *, listen: str) -> int:
             sla_of(config.alerts.sla),
             user(),
         )
-        sources = WebSources(_opener(config), alerts, invocation.now)
+        sources = WebSources(_opener(config), alerts, invocation.now, config.reports.folder)
         app = make_app(sources, token=token, port=port)
         shown = f"[{host}]" if ":" in host else host
         click.echo(f"dashboard: http://{shown}:{port}/?token={token}")

@@ -35,6 +35,7 @@ from shipper.web.live import LiveTails
 from shipper.web.logs import MOST_DOWNLOADED, MOST_SHOWN, lines_of, logs_page, rows_of
 from shipper.web.overview import overview_page
 from shipper.web.place import RANGES, PagePlace, place_of
+from shipper.web.reports import REPORT_HEADERS, list_reports, read_report
 from shipper.web.rules import rule_page, rules_page
 from shipper.web.similar import similar_page
 from shipper.web.stores import StorePool
@@ -60,6 +61,7 @@ class WebSources:
     opened: Callable[[], Store]
     alerts: AlertPlaces
     now: Callable[[], int]
+    reports: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +189,23 @@ class Pages:
 
         return self._page(request, "rule", content, threshold=threshold)
 
+    def reports(self, request: Request) -> Response:
+        """Show which reports there are."""
+        folder = self.sources.reports
+        return self._page(
+            request,
+            "reports",
+            lambda _place, _now: {"reports": list_reports(folder) if folder else []},
+        )
+
+    def report(self, request: Request) -> Response:
+        """Return a report as it was written, in a sandbox."""
+        try:
+            found = read_report(self.sources.reports, str(request.path_params["name"]))
+        except ConfigError as error:
+            return PlainTextResponse(f"{error}\n", 404)
+        return HTMLResponse(found, headers=REPORT_HEADERS)
+
     def pipeline(self, request: Request) -> Response:
         """Show every host that ships to the store."""
 
@@ -303,6 +322,8 @@ def make_app(sources: WebSources, *, token: str, port: int) -> Starlette:
             Route("/incidents/{id}/{act}", pages.act, methods=["POST"]),
             Route("/rules", pages.rules),
             Route("/rules/{name}", pages.rule),
+            Route("/reports", pages.reports),
+            Route("/reports/{name}", pages.report),
             Route("/pipeline", pages.pipeline),
             Mount("/static", StaticFiles(directory=HERE / "static")),
         ],

@@ -123,7 +123,16 @@ def client(index: Path) -> Iterator[Browser]:
         yield client
 
 
-PAGES = ["/", "/logs", "/similar", "/trace?q=request_id:r-1", "/incidents", "/rules", "/pipeline"]
+PAGES = [
+    "/",
+    "/logs",
+    "/similar",
+    "/trace?q=request_id:r-1",
+    "/incidents",
+    "/rules",
+    "/pipeline",
+    "/reports",
+]
 
 
 @pytest.mark.parametrize("page", PAGES)
