@@ -63,8 +63,8 @@ overflow-wrap:anywhere}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-size:14px;margin:10px 0}
 th{text-align:left;color:var(--soft);font-weight:600;border-bottom:1px solid var(--line);
-padding:6px 10px 6px 0;vertical-align:bottom}
-td{border-bottom:1px solid var(--line);padding:6px 10px 6px 0;vertical-align:top;
+padding:6px 14px 6px 0;vertical-align:bottom}
+td{border-bottom:1px solid var(--line);padding:6px 14px 6px 0;vertical-align:top;
 overflow-wrap:anywhere;min-width:5.5em}
 tr:last-child td{border-bottom:0}
 .right{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from shipper.reports.document import ReportChart, ReportTable, cut
+from shipper.errors import QueryError
+from shipper.reports.document import ReportBlock, ReportChart, ReportTable, ReportText, State, cut
 from shipper.reports.periods import HOUR_MS, Period
 from shipper.store.api import (
     Aggregation,
@@ -31,12 +32,14 @@ MOST_ROWS: Final = 12  # those with most memory
 MIB: Final = 1024 * 1024
 
 
-def process_use(store: Store, period: Period) -> tuple[ReportChart | ReportTable, ...]:
+def process_use(store: Store, period: Period) -> tuple[ReportBlock, ...]:
     """
     Return the memory and CPU of each process, and a chart; nothing if no poll named a process.
 
+    Elasticsearch lists every value of these fields; beyond its limit, the reason stands instead.
+
     Raises:
-        StoreUnavailable, QueryError: as the store says.
+        StoreUnavailable: as the store says.
     """
     most = Maximum(MEMORY)
     measures: dict[str, Aggregation] = {
@@ -49,7 +52,10 @@ def process_use(store: Store, period: Period) -> tuple[ReportChart | ReportTable
     hours = DateHistogram(HOUR_MS, {"most": most}, filled=False)
     targets = Terms("extra.target", MOST_TARGETS, {"processes": processes})
     selection = Selection(PROCESSES, period.since, period.until)
-    (found,) = store.ask([Question(selection, {"targets": targets, "hours": hours})])
+    try:
+        (found,) = store.ask([Question(selection, {"targets": targets, "hours": hours})])
+    except QueryError as error:
+        return (ReportText(text=f"Memory and CPU are unknown: {error}", state=State.ATTENTION),)
     if not found.total:
         return ()
     rows = [
@@ -59,9 +65,9 @@ def process_use(store: Store, period: Period) -> tuple[ReportChart | ReportTable
     ]
     rows.sort(key=lambda row: -(_number(row[1], "most") or 0))
     table = ReportTable(
-        columns=("application", "process", "memory, mean", "most", "CPU, mean", "CPU, most"),
+        columns=("process", "application", "memory, mean", "most", "CPU, mean", "CPU, most"),
         rows=tuple(_row(*row) for row in rows[:MOST_ROWS]),
-        right=frozenset({1, 2, 3, 4, 5}),
+        right=frozenset({2, 3, 4, 5}),
     )
     chart = ReportChart(
         title="Memory of the largest process",
@@ -75,8 +81,8 @@ def _row(target: Bucket, process: Bucket) -> tuple[str, ...]:
     memory = (_number(process, name) for name in ("memory", "most"))
     cpu = (_number(process, name) for name in ("cpu", "peak"))
     return (
-        cut(str(target.key)),
         cut(str(process.key)),
+        cut(str(target.key)),
         *("" if value is None else size(round(value)) for value in memory),
         *("" if value is None else f"{value:.1f} %" for value in cpu),
     )

@@ -9,6 +9,7 @@ from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -16,6 +17,11 @@ from click.testing import CliRunner
 from markdown_it import MarkdownIt
 
 from shipper.cli import main
+from shipper.errors import QueryError
+from shipper.reports.document import ReportText, State
+from shipper.reports.periods import PeriodKind, period_of
+from shipper.reports.process_use import process_use
+from shipper.store.api import Store
 from tests.commands.cli_index import config_in, store_records
 from tests.reports import seeded
 
@@ -154,10 +160,22 @@ def test_memory_and_cpu_of_each_process_are_shown(tmp_path: Path) -> None:
     (section,) = [each for each in found["sections"] if each["title"] == "Resources"]
     chart, table, _ = [each for each in section["blocks"] if each["type"] != "text"]
     assert table["rows"] == [
-        ["api", "12", "300.0 MiB", "300.0 MiB", "5.0 %", "5.0 %"],
-        ["api", "11", "150.0 MiB", "200.0 MiB", "1.5 %", "2.0 %"],
+        ["12", "api", "300.0 MiB", "300.0 MiB", "5.0 %", "5.0 %"],
+        ["11", "api", "150.0 MiB", "200.0 MiB", "1.5 %", "2.0 %"],
     ]
     assert chart["points"] == [[since, 300.0]]
+
+
+def test_more_values_than_the_store_can_list_cost_only_their_table() -> None:
+    """The reason stands where memory and CPU would; the rest of the report is made."""
+    store = Mock(spec=Store)
+    store.ask.side_effect = QueryError("too many values", "ask for less")
+
+    (block,) = process_use(store, period_of(PeriodKind.DAY, DAY, UTC))
+
+    assert isinstance(block, ReportText)
+    assert "too many values" in block.text
+    assert block.state is State.ATTENTION
 
 
 @pytest.mark.parametrize(("form", "begin"), [("html", 'href="'), ("md", "](<"), ("json", '": "')])
