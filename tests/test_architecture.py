@@ -120,8 +120,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "web": {
         *("alerts.backtest", "alerts.incident", "alerts.incidents", "alerts.judge"),
         *("alerts.ledger", "alerts.pages", "alerts.rules", "alerts.severity", "alerts.verdict"),
-        *("charts", "config.addresses", "config.options", "errors", "fields", "files", "store"),
-        *("text", "times", "view.fleet"),
+        *("charts", "config.addresses", "config.matchers", "config.options", "errors", "fields"),
+        *("files", "store", "text", "times", "view.fleet"),
     },
     "commands": {
         *("agent", "alerts", "audit", "check", "config", "deliver.deadletters", "demo"),

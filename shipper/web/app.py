@@ -3,7 +3,7 @@ The web application of the dashboard: its addresses, and what each of them shows
 
 Every page is made here, on the server, and works without scripts. Requests are answered by threads,
 a few at a time (stores.py); shipper and alert job are other processes, which a page cannot slow
-down. The only pages that change anything acknowledge and resolve incidents.
+down. Only the acts of an incident change anything.
 """
 
 from __future__ import annotations
@@ -158,9 +158,7 @@ class Pages:
             return PlainTextResponse("The form is old; open the page again.\n", 403)
         name, act = request.path_params["id"], request.path_params["act"]
         try:
-            await run_in_threadpool(
-                self.sources.alerts.act, name, act, form.get("note", ""), self.sources.now()
-            )
+            await run_in_threadpool(self.sources.alerts.act, name, act, form, self.sources.now())
         except ConfigError as error:
             return PlainTextResponse(f"{error}\n", 404)
         except ShipperError as error:

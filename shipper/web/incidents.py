@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from shipper.alerts.incident import Incident, Phase
 from shipper.alerts.incidents.lifecycle import acknowledge, resolve
+from shipper.alerts.incidents.muting import Silence, hold
 from shipper.alerts.judge.decide import act as record
 from shipper.alerts.ledger.ledger import Ledger
 from shipper.alerts.pages.explain import narrowed_to
 from shipper.alerts.pages.runbooks import steps_of
 from shipper.alerts.rules.reading import read_rules
 from shipper.alerts.severity import Severity
+from shipper.config.matchers import Comparison, Matcher
 from shipper.errors import ConfigError
 from shipper.text import duration, instant, safe
 from shipper.web.place import PagePlace
@@ -26,6 +30,8 @@ if TYPE_CHECKING:
 
 OPEN: Final = (Phase.FIRING, Phase.ACKNOWLEDGED, Phase.PENDING)
 ACTS: Final = {"ack": acknowledge, "resolve": resolve}
+SILENCES: Final = {"1h": 3_600_000, "4h": 14_400_000, "24h": 86_400_000, "7d": 604_800_000}
+OTHER_NAMES: Final = ("rule", "severity", "id", "host")  # of matchers
 NOTE_CHARS: Final = 500
 PAST_MS: Final = 30 * 86_400_000
 MOST: Final = 200
@@ -57,6 +63,45 @@ class IncidentPage:
     steps: Sequence[str]
     records: str
     errors: str
+    silences: Sequence[tuple[str, str]]  # id, and what it says
+
+
+def silence_of(incident: Incident, by: str, note: str, now: int, lasts: int) -> Silence:
+    """
+    Return a silence for what an incident is about: its rule and its group, as they are.
+
+    Wildcards in a value stand for themselves, for it may come from a log line. Where a field of the
+    group has a name that matchers use for something else, the silence is for the incident alone.
+    """
+    pairs = [("rule", incident.rule), *incident.group]
+    if any(field in OTHER_NAMES for field, _ in incident.group):
+        pairs = [("id", incident.id)]
+    matchers = tuple(Matcher(name, Comparison.IS, escape(value)) for name, value in pairs)
+    return Silence(os.urandom(3).hex(), matchers, now, now + lasts, by, note)
+
+
+def _covering(ledger: Ledger, incident: Incident, now: int) -> list[Silence]:
+    return [each for each in ledger.silences.active(now=now) if hold(each.matchers, incident)]
+
+
+def _one(ledger: Ledger, name: str) -> Incident:
+    """Return the incident of an id, the whole of it; raise ConfigError where there is none."""
+    for each in ledger.find(name):
+        if each.id == name:
+            return each
+    raise _unknown(name)
+
+
+def _unknown(name: str) -> ConfigError:
+    return ConfigError(f"there is no incident {safe(name)[:60]}", "see the list")
+
+
+def _shown(silence: Silence) -> tuple[str, str]:
+    """Return the id of a silence, and what it says."""
+    about = " ".join(map(str, silence.matchers)) or "everything"
+    until = instant(silence.end, unit_ms=1000)
+    why = f": {silence.comment}" if silence.comment else ""
+    return silence.id, safe(f"{about} until {until} by {silence.by}{why}")[:1000]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +136,12 @@ class AlertPlaces:
     def incident(self, prefix: str, now: int) -> IncidentPage:
         """Return the page of an incident; raise ConfigError where there is none of that id."""
         found: list[Incident] = []
+        silences: list[Silence] = []
         if self.ledger.exists():
             with closing(Ledger(self.ledger)) as ledger:
                 found = [each for each in ledger.find(prefix) if each.id == prefix]
                 history = ledger.history(prefix) if found else []
+                silences = _covering(ledger, found[0], now) if found else []
         if not found:
             raise ConfigError(f"there is no incident {safe(prefix)[:60]}", "see the list")
         incident = found[0]
@@ -117,23 +164,36 @@ class AlertPlaces:
             [safe(step) for step in steps],
             place.link(q=narrowed_to(rule.asked if rule else "", incident.group, typed=True)),
             place.link(q=narrowed_to("level:ERROR OR level:CRITICAL", incident.group, typed=True)),
+            [_shown(each) for each in silences],
         )
 
-    def act(self, name: str, act: str, note: str, now: int) -> None:
+    def act(self, name: str, act: str, form: Mapping[str, str], now: int) -> None:
         """
-        Acknowledge or resolve an incident, as `shipper alerts ack` and `resolve` do.
+        Acknowledge, resolve, silence or unsilence an incident, as `shipper alerts` does.
+
+        The form has a `note`; to silence, how long (`for`); to unsilence, which (`silence`).
 
         Raises:
-            ConfigError: there is no such incident, or no such act.
+            ConfigError: there is no such incident, silence or act.
         """
-        if act not in ACTS or not self.ledger.exists():
-            raise ConfigError(f"there is no incident {safe(name)[:60]}", "see the list")
-        with closing(Ledger(self.ledger)) as ledger, ledger.deciding():
-            found = [each for each in ledger.find(name) if each.id == name]
-            if not found:
-                raise ConfigError(f"there is no incident {safe(name)[:60]}", "see the list")
-            _, transitions = ACTS[act](found[0], self.user, now, note[:NOTE_CHARS])
-            record(ledger, transitions, now)
+        if not self.ledger.exists():
+            raise _unknown(name)
+        note = form.get("note", "")[:NOTE_CHARS]
+        with closing(Ledger(self.ledger)) as ledger:
+            if act in ACTS:
+                with ledger.deciding():
+                    _, transitions = ACTS[act](_one(ledger, name), self.user, now, note)
+                    record(ledger, transitions, now)
+                return
+            incident = _one(ledger, name)
+            covering = [each.id for each in _covering(ledger, incident, now)]
+            if act == "silence" and form.get("for") in SILENCES:
+                lasts = SILENCES[form["for"]]
+                ledger.silences.put(silence_of(incident, self.user, note, now, lasts))
+            elif act == "unsilence" and form.get("silence") in covering:
+                ledger.silences.end(form["silence"], now)
+            else:
+                raise ConfigError("this cannot be done to an incident", "open its page again")
 
     def _rule(self, incident: Incident) -> Rule | None:
         rules = read_rules(self.rules).rules if self.rules.is_dir() else ()

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,13 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
 from shipper.alerts.incident import Change, Incident, Phase
+from shipper.alerts.incidents.muting import hold
 from shipper.alerts.incidents.sla import Sla
 from shipper.alerts.ledger.ledger import Ledger
 from shipper.errors import StoreUnavailable
 from shipper.store.api import Hit
 from shipper.web.app import WebSources, make_app
-from shipper.web.incidents import AlertPlaces
+from shipper.web.incidents import AlertPlaces, silence_of
 from shipper.web.live import MOST_ROWS, LiveTails
 from tests.alerts.verdicts import HOUR, live_through
 from tests.web.browsing import Browser
@@ -117,6 +119,46 @@ def test_an_unknown_incident_is_said_to_be_unknown(path: Path, incident: Inciden
         assert browser.get(f"/incidents/{incident.id[:3]}").status_code == 404
 
     assert stored(path, incident).phase is Phase.FIRING
+
+
+def test_an_incident_is_silenced_and_unsilenced_in_the_page(path: Path, incident: Incident) -> None:
+    """Its rule and group are muted for the time, by whom and why; the page ends it early."""
+    with browser_of(path, incident) as browser:
+        here = f"/incidents/{incident.id}"
+        token = re.findall(r'name="form" value="([^"]+)"', browser.get(here).text)[0]
+        form = {"form": token, "for": "4h", "note": "deploying <b>"}
+
+        assert post(browser, f"{here}/silence", **form).status_code == 303
+
+        now = incident.opened_at + HOUR
+        with closing(Ledger(path)) as ledger:
+            (made,) = ledger.silences.active(now=now)
+        assert hold(made.matchers, incident)
+        assert not hold(made.matchers, replace(incident, rule="another"))
+        assert not hold(made.matchers, replace(incident, group=(("service.name", "x"),)))
+        assert (made.by, made.comment, made.end) == ("oncall", "deploying <b>", now + 4 * HOUR)
+        assert html.escape("deploying <b>") in browser.get(here).text
+        for wrong in ({"for": "9y"}, {"silence": made.id[:2]}):
+            act = "silence" if "for" in wrong else "unsilence"
+            assert post(browser, f"{here}/{act}", form=token, **wrong).status_code == 404
+        assert post(browser, f"{here}/unsilence", silence=made.id).status_code == 403
+        post(browser, f"{here}/unsilence", form=token, silence=made.id)
+        with closing(Ledger(path)) as ledger:
+            assert ledger.silences.active(now=now) == ()
+
+
+def test_a_silence_takes_the_value_of_a_group_as_it_is(incident: Incident) -> None:
+    """A value from a log line with wildcards mutes no other group; a name in use, no other rule."""
+    starred = replace(incident, group=(("service.name", "a*[b]"),))
+    named = replace(incident, group=(("id", "7"),))
+
+    made = silence_of(starred, "oncall", "", 0, HOUR)
+    alone = silence_of(named, "oncall", "", 0, HOUR)
+
+    assert hold(made.matchers, starred)
+    assert not hold(made.matchers, replace(starred, group=(("service.name", "aab"),)))
+    assert hold(alone.matchers, named)
+    assert not hold(alone.matchers, replace(named, id="other"))
 
 
 class ArrivingStore:
