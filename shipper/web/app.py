@@ -32,7 +32,7 @@ from shipper.text import duration, instant, safe, size
 from shipper.view.fleet import FleetLimits, state_of
 from shipper.web.access import Gate
 from shipper.web.live import LiveTails
-from shipper.web.logs import MOST_DOWNLOADED, MOST_SHOWN, lines_of, logs_page, rows_of
+from shipper.web.logs import MOST_DOWNLOADED, MOST_SHOWN, csv_of, lines_of, logs_page, rows_of
 from shipper.web.overview import overview_page
 from shipper.web.place import RANGES, PagePlace, place_of
 from shipper.web.reports import REPORT_HEADERS, list_reports, read_report
@@ -117,17 +117,19 @@ class Pages:
         return self._page(request, "similar", content)
 
     def download(self, request: Request) -> Response:
-        """Return the records of a query as a file of JSON lines, as many as fit."""
+        """Return the records of a query as a file of JSON lines or CSV, as many as fit."""
+        is_csv = request.query_params.get("form") == "csv"
         try:
             place = place_of(request.query_params, self.sources.now())
             with self.pool.store() as store:
-                lines = lines_of(store, place)
+                text = csv_of(store, place) if is_csv else lines_of(store, place)
         except QueryError as error:
             return PlainTextResponse(f"{error}\n", 400)
         except ShipperError as error:
             return PlainTextResponse(f"{error}\n", 503)
-        name = {"content-disposition": 'attachment; filename="records.ndjson"'}
-        return Response(lines, media_type="application/x-ndjson", headers=name)
+        ending, kind = ("csv", "text/csv") if is_csv else ("ndjson", "application/x-ndjson")
+        name = {"content-disposition": f'attachment; filename="records.{ending}"'}
+        return Response(text, media_type=kind, headers=name)
 
     def incidents(self, request: Request) -> Response:
         """Show open and past incidents."""

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from shipper.errors import QueryError
 from shipper.store.api import Buckets, Question, Sort, Terms, buckets_of
 from shipper.store.hit_text import hit_json
 from shipper.store.query.parser import parse
-from shipper.text import safe
+from shipper.text import plain, safe
 from shipper.times import iso
+from shipper.view.records import CSV_COLUMNS, cell_of
 from shipper.web import histogram
 from shipper.web.rows import RecordRow, condition, row_of
 
@@ -24,6 +28,9 @@ SHOWN: Final = 50
 MOST_DOWNLOADED: Final = 10_000
 MOST_SHOWN: Final = 500  # of one trace
 FACET_VALUES: Final = 6
+MOST_NAMES: Final = 150  # of fields that complete a query
+FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_NAME: Final = re.compile(r"[A-Za-z_@][\w.@-]{0,99}", re.ASCII)
 FACETS: Final = (
     "level",
     "event.dataset",
@@ -63,6 +70,7 @@ class LogsPage:
     facets: Sequence[Facet]
     rows: Sequence[RecordRow]
     command: str  # for a terminal
+    completions: Sequence[str]
     note: str = ""  # why a field that was asked for has no facet
 
 
@@ -87,12 +95,14 @@ def logs_page(store: Store, place: PagePlace, more: str = "") -> LogsPage:
         facets.pop(more)
         (answer,) = store.ask([Question(place.selection, {**asked, **facets})])
         note = str(error)
+    rows = rows_of(store, place, SHOWN) if answer.total else []
     return LogsPage(
         answer.total,
         histogram.draw(answer, place),
         [*_facets({name: buckets_of(answer, name) for name in facets}, place)],
-        rows_of(store, place, SHOWN) if answer.total else (),
+        rows,
         safe(command_of(place)),
+        _completions(rows, place),
         note,
     )
 
@@ -108,6 +118,33 @@ def lines_of(store: Store, place: PagePlace) -> str:
     sort = Sort.ASC if place.ascending else Sort.DESC
     hits = store.search(place.selection, limit=MOST_DOWNLOADED, sort=sort).hits
     return "".join(f"{hit_json(hit)}\n" for hit in hits)
+
+
+def csv_of(store: Store, place: PagePlace) -> str:
+    """
+    Return the first records of a page in its order as CSV, with the usual columns.
+
+    A text that a spreadsheet would take for a formula has an apostrophe before it.
+    """
+    sort = Sort.ASC if place.ascending else Sort.DESC
+    hits = store.search(place.selection, limit=MOST_DOWNLOADED, sort=sort).hits
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(CSV_COLUMNS)
+    writer.writerows([_cell(cell_of(hit, name)) for name in CSV_COLUMNS] for hit in hits)
+    return text.getvalue()
+
+
+def _cell(value: Any) -> str:
+    text = "" if value is None else plain(value)
+    return f"'{text}" if isinstance(value, str) and text.startswith(FORMULA) else text
+
+
+def _completions(rows: Sequence[RecordRow], place: PagePlace) -> list[str]:
+    """Return the query of the page with one more field, for each that its records have."""
+    names = {*FACETS, *(field.name for row in rows for field in row.fields)}
+    known = sorted(name for name in names if _NAME.fullmatch(name))[:MOST_NAMES]
+    return [place.adding(f"{name}:") for name in known]
 
 
 def command_of(place: PagePlace) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import html
 import json
 import re
@@ -16,6 +17,7 @@ from shipper.alerts.incidents.sla import Sla
 from shipper.errors import QueryError, StoreUnavailable
 from shipper.store.api import Selection, Store
 from shipper.store.opening import open_embedded
+from shipper.web import logs
 from shipper.web.app import WebSources, make_app
 from shipper.web.incidents import AlertPlaces
 from shipper.web.place import place_of
@@ -232,6 +234,29 @@ def test_records_are_downloaded_as_they_were_stored(client: Browser) -> None:
     assert [json.loads(line)["message"] for line in answer.text.splitlines()] == ["Workflow failed"]
     assert answer.headers["content-disposition"].startswith("attachment")
     assert client.get("/download", params={"q": "level:("}).status_code == 400
+
+
+def test_records_are_downloaded_as_csv_without_formulas(index: Path) -> None:
+    """A row a record; a text that a spreadsheet would compute is marked as text."""
+    with client_of(index) as client:
+        answer = client.get("/download", params={"q": "level:ERROR", "form": "csv"})
+    rows = list(csv.reader(answer.text.splitlines()))
+
+    assert rows[0][:2] == ["timestamp", "level"]
+    assert rows[1][6] == "Workflow failed"
+    assert answer.headers["content-disposition"].endswith('"records.csv"')
+    assert logs._cell("=cmd|' /C calc'!A0") == "'=cmd|' /C calc'!A0"
+    assert logs._cell(-1) == "-1"
+
+
+def test_a_query_is_completed_with_the_fields_of_its_records(client: Browser) -> None:
+    """Names that records have are offered behind the query; what is no name of a field is not."""
+    page = html.unescape(client.get("/logs", params={"q": "level:WARNING"}).text)
+
+    assert '<option value="level:WARNING AND request_id:">' in page
+    offered = re.findall(r'<option value="([^"]+):">', client.get("/logs").text)
+    assert "level" in offered
+    assert all(re.fullmatch(r"[\w.@-]+", name) for name in offered)
 
 
 def test_the_page_has_the_command_for_a_terminal(client: Browser) -> None:
