@@ -37,6 +37,10 @@ def link(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Serve a store of hostile records and return the printed link."""
     folder = tmp_path_factory.mktemp("browser")
     (folder / "shipper.yml").write_text(CONFIG)
+    (folder / "reports").mkdir()
+    (folder / "reports" / "daily-2026-02-05.html").write_text(
+        "<style>p { color: red }</style><p>the report</p><script>document.title = 'ran'</script>"
+    )
     now = int(time.time() * 1000) - 60_000
     records = []
     for number, text in enumerate(HOSTILE):
@@ -92,6 +96,18 @@ def test_a_browser_has_no_complaint_and_runs_the_scripts(
     assert f"<b>{len(HOSTILE)}</b> records" in page
     assert re.search(r'<button id="live" type="button" aria-pressed="false">', page)
     assert "<img" not in page
+
+
+def test_a_browser_shows_a_report_and_runs_none_of_it(
+    chromium: str, link: str, tmp_path: Path
+) -> None:
+    """The sandbox of a report lets it be seen, and its script is refused."""
+    report = link.replace("/?", "/reports/daily-2026-02-05.html?")
+
+    page, _ = visit(chromium, report, tmp_path)
+
+    assert "<p>the report</p>" in page
+    assert "<title>" not in page
 
 
 def test_the_browser_would_complain(chromium: str, tmp_path: Path) -> None:
