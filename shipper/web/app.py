@@ -33,7 +33,7 @@ from shipper.view.fleet import FleetLimits, state_of
 from shipper.web.access import Gate
 from shipper.web.live import LiveTails
 from shipper.web.logs import MOST_DOWNLOADED, MOST_SHOWN, csv_of, lines_of, logs_page, rows_of
-from shipper.web.overview import overview_page
+from shipper.web.overview import compared, overview_page
 from shipper.web.place import RANGES, PagePlace, place_of
 from shipper.web.reports import REPORT_HEADERS, list_reports, read_report
 from shipper.web.rules import rule_page, rules_page
@@ -80,7 +80,9 @@ class Pages:
             with self.pool.store() as store:
                 page = overview_page(store, place, now)
                 hosts = _hosts(store, now)
-            return {"page": page, "hosts": hosts, "incidents": self.sources.alerts.incidents(now)}
+                counts = compared(store, place) if request.query_params.get("compare") else ()
+            incidents = self.sources.alerts.incidents(now)
+            return {"page": page, "hosts": hosts, "incidents": incidents, "compared": counts}
 
         return self._page(request, "overview", content)
 

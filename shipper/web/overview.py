@@ -37,6 +37,12 @@ ACCESS: Final = "event.dataset:orchestrator.access"
 SERVER_ERRORS: Final = "status_code:[500 TO 599]"
 WORKFLOWS: Final = "event.dataset:orchestrator.workflow"
 ERRORS: Final = "level:ERROR OR level:CRITICAL"
+COMPARED: Final = {
+    "requests": (ACCESS,),
+    "server errors": (ACCESS, SERVER_ERRORS),
+    "failed workflows": (WORKFLOWS, "status:failed"),
+    "errors and criticals in the logs": (ERRORS,),
+}
 POLLS_MS: Final = 86_400_000  # how far back the last answer is looked for
 POLLS: Final = 200
 NO_NUMBER: Final = "\N{EN DASH}"
@@ -76,6 +82,40 @@ class OverviewPage:
     cards: Sequence[Card]
     curves: Sequence[Curve]
     errors: Sequence[FacetValue]
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedCount:
+    """A count of the time of a page beside that of the time before, each with its records."""
+
+    name: str
+    now: int
+    before: int
+    change: str
+    link: str
+    link_before: str
+
+
+def compared(store: Store, place: PagePlace) -> list[ComparedCount]:
+    """
+    Return counts of the time of a page, and of as long a time before it.
+
+    Raises:
+        StoreUnavailable: the store cannot be read now.
+    """
+    earlier = place.narrowed(2 * place.since - place.until, place.since)
+    questions = [
+        Question(each.about(*parts), {}) for parts in COMPARED.values() for each in (place, earlier)
+    ]
+    totals = [answer.total for answer in store.ask(questions)]
+    found = []
+    for number, (name, parts) in enumerate(COMPARED.items()):
+        now, before = totals[2 * number : 2 * number + 2]
+        query = " AND ".join(f"({part})" for part in parts)
+        change = f"{(now - before) / before:+.0%}" if before else NO_NUMBER
+        links = place.link(q=query), earlier.link(q=query)
+        found.append(ComparedCount(name, now, before, change, *links))
+    return found
 
 
 def overview_page(store: Store, place: PagePlace, now: int) -> OverviewPage:

@@ -295,6 +295,18 @@ def test_the_cards_have_the_states_of_the_guide(client: Browser, state: str, val
     assert f'class="card {state}"' in page
 
 
+def test_the_overview_compares_with_the_time_before(index: Path) -> None:
+    """Counts of this time and of as long a time before it, with their records."""
+    with client_of(index, NOW + 3_600_000) as client:
+        page = client.get("/?compare=1").text
+        link = re.findall(r'requests</th>.*?<a href="[^"]+">0</a>.*?<a href="([^"]+)">1</a>', page)
+
+        assert len(link) == 1
+        assert "<b>1</b> record," in client.get(html.unescape(link[0])).text
+        assert "-100%" in page
+        assert "-100%" not in client.get("/").text
+
+
 def test_an_old_poll_is_not_shown_as_new(index: Path) -> None:
     """Where polls have stopped the status says since when, and no old number is shown."""
     with client_of(index, NOW + 3_600_000) as client:
