@@ -121,7 +121,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("alerts.backtest", "alerts.incident", "alerts.incidents", "alerts.judge"),
         *("alerts.ledger", "alerts.pages", "alerts.rules", "alerts.severity", "alerts.verdict"),
         *("charts", "config.addresses", "config.matchers", "config.options", "errors", "fields"),
-        *("files", "store", "text", "times", "view.fleet", "view.records"),
+        *("deliver.deadletters", "files", "store", "text", "times", "view.fleet", "view.records"),
     },
     "commands": {
         *("agent", "alerts", "audit", "check", "config", "deliver.deadletters", "demo"),

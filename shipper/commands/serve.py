@@ -76,7 +76,9 @@ def serve(invocation: Invocation, *, listen: str) -> int:
             sla_of(config.alerts.sla),
             user(),
         )
-        sources = WebSources(_opener(config), alerts, invocation.now, config.reports.folder)
+        dead_letters = config.data_dir / data_folder.DEAD_LETTERS
+        folder = config.reports.folder
+        sources = WebSources(_opener(config), alerts, invocation.now, folder, dead_letters)
         app = make_app(sources, token=token, port=port)
         shown = f"[{host}]" if ":" in host else host
         click.echo(f"dashboard: http://{shown}:{port}/?token={token}")

@@ -31,6 +31,7 @@ from shipper.store.fleet import read_fleet
 from shipper.text import duration, instant, safe, size
 from shipper.view.fleet import FleetLimits, state_of
 from shipper.web.access import Gate
+from shipper.web.deadletters import letters_page
 from shipper.web.live import LiveTails
 from shipper.web.logs import MOST_DOWNLOADED, MOST_SHOWN, csv_of, lines_of, logs_page, rows_of
 from shipper.web.overview import compared, overview_page
@@ -62,6 +63,7 @@ class WebSources:
     alerts: AlertPlaces
     now: Callable[[], int]
     reports: Path | None = None
+    dead_letters: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +219,14 @@ class Pages:
 
         return self._page(request, "pipeline", content)
 
+    def deadletters(self, request: Request) -> Response:
+        """Show what the output of this machine refused."""
+        return self._page(
+            request,
+            "deadletters",
+            lambda _place, _now: {"page": letters_page(self.sources.dead_letters)},
+        )
+
     def _page(
         self,
         request: Request,
@@ -327,6 +337,7 @@ def make_app(sources: WebSources, *, token: str, port: int) -> Starlette:
             Route("/reports", pages.reports),
             Route("/reports/{name}", pages.report),
             Route("/pipeline", pages.pipeline),
+            Route("/deadletters", pages.deadletters),
             Mount("/static", StaticFiles(directory=HERE / "static")),
         ],
         middleware=[Middleware(Gate, token=token, port=port), Middleware(GZipMiddleware)],
