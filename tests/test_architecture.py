@@ -122,6 +122,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("alerts.ledger", "alerts.pages", "alerts.rules", "alerts.severity", "alerts.verdict"),
         *("charts", "config.addresses", "config.matchers", "config.options", "errors", "fields"),
         *("deliver.deadletters", "files", "store", "text", "times", "view.fleet", "view.records"),
+        *("kibana.links", "kibana.place"),  # records are shown there, too
     },
     "commands": {
         *("agent", "alerts", "audit", "check", "config", "deliver.deadletters", "demo"),

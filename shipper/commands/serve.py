@@ -17,6 +17,7 @@ from shipper.config.main import load
 from shipper.config.options import InvalidValueError
 from shipper.config.shipped import own_or_shipped
 from shipper.errors import ConfigError, ShipperError
+from shipper.kibana.place import KibanaPlace
 from shipper.process import data_folder
 from shipper.store.opening import ReadLimits, store_of
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from shipper.config.main import Config
     from shipper.store.api import Store
+    from shipper.web.app import WebSources
 
 USUAL_ADDRESS = "127.0.0.1:8765"
 QUESTION_SECONDS = 20.0
@@ -60,8 +62,7 @@ def serve(invocation: Invocation, *, listen: str) -> int:
     try:
         import uvicorn  # noqa: PLC0415 - an extra
 
-        from shipper.web.app import WebSources, make_app  # noqa: PLC0415
-        from shipper.web.incidents import AlertPlaces  # noqa: PLC0415
+        from shipper.web.app import make_app  # noqa: PLC0415
     except ImportError as error:
         raise ConfigError(
             f"the dashboard needs {error.name}", "pip install 'orchestrator-shipper[web]'"
@@ -69,16 +70,7 @@ def serve(invocation: Invocation, *, listen: str) -> int:
     with socket.create_server((host, port), family=_family(host)) as listening:
         port = listening.getsockname()[1]
         token = secrets.token_urlsafe(24)
-        alerts = AlertPlaces(
-            config.data_dir / data_folder.ALERTS_LEDGER,
-            config.alerts.rules,
-            _runbooks(config),
-            sla_of(config.alerts.sla),
-            user(),
-        )
-        dead_letters = config.data_dir / data_folder.DEAD_LETTERS
-        folder = config.reports.folder
-        sources = WebSources(_opener(config), alerts, invocation.now, folder, dead_letters)
+        sources = _sources(config, invocation)
         app = make_app(sources, token=token, port=port)
         shown = f"[{host}]" if ":" in host else host
         click.echo(f"dashboard: http://{shown}:{port}/?token={token}")
@@ -93,6 +85,29 @@ def serve(invocation: Invocation, *, listen: str) -> int:
         )
         uvicorn.Server(settings).run(sockets=[listening])
     return 0
+
+
+def _sources(config: Config, invocation: Invocation) -> WebSources:
+    """Return where the pages have their contents from."""
+    from shipper.web.app import WebSources  # noqa: PLC0415 - an extra
+    from shipper.web.incidents import AlertPlaces  # noqa: PLC0415
+
+    alerts = AlertPlaces(
+        config.data_dir / data_folder.ALERTS_LEDGER,
+        config.alerts.rules,
+        _runbooks(config),
+        sla_of(config.alerts.sla),
+        user(),
+    )
+    server = config.kibana
+    return WebSources(
+        opened=_opener(config),
+        alerts=alerts,
+        now=invocation.now,
+        reports=config.reports.folder,
+        dead_letters=config.data_dir / data_folder.DEAD_LETTERS,
+        kibana=None if server is None else KibanaPlace(server.url, server.space),
+    )
 
 
 def _runbooks(config: Config) -> Path:

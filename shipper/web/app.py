@@ -27,6 +27,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from shipper.errors import ConfigError, QueryError, ShipperError
+from shipper.kibana.links import discover_link
 from shipper.store.fleet import read_fleet
 from shipper.text import duration, instant, safe, size
 from shipper.view.fleet import FleetLimits, state_of
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from shipper.kibana.place import KibanaPlace
     from shipper.store.api import Store
     from shipper.web.incidents import AlertPlaces
 
@@ -64,6 +66,7 @@ class WebSources:
     now: Callable[[], int]
     reports: Path | None = None
     dead_letters: Path | None = None
+    kibana: KibanaPlace | None = None  # where links to records lead
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,7 @@ class Pages:
             with self.pool.store() as store:
                 return {
                     "page": logs_page(store, place, more),
+                    "in_kibana": self._in_kibana(place),
                     "facet_name": more,
                     "most": MOST_DOWNLOADED,
                 }
@@ -107,9 +111,18 @@ class Pages:
 
         def content(place: PagePlace, _now: int) -> Mapping[str, Any]:
             with self.pool.store() as store:
-                return {"rows": rows_of(store, place, MOST_SHOWN), "most": MOST_SHOWN}
+                rows = rows_of(store, place, MOST_SHOWN)
+            return {"rows": rows, "most": MOST_SHOWN, "in_kibana": self._in_kibana(place)}
 
         return self._page(request, "trace", content)
+
+    def _in_kibana(self, place: PagePlace) -> str | None:
+        """Return the address of the same records in Kibana, where it can ask for them."""
+        kibana, asked = self.sources.kibana, place.selection
+        if kibana is None:
+            return None
+        sort = place.ascending
+        return discover_link(kibana, asked.query, asked.since, asked.until, ascending=sort)
 
     def similar(self, request: Request) -> Response:
         """Show the messages of a query by their patterns."""

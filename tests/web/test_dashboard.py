@@ -15,6 +15,8 @@ import pytest
 
 from shipper.alerts.incidents.sla import Sla
 from shipper.errors import QueryError, StoreUnavailable
+from shipper.kibana.links import discover_link
+from shipper.kibana.place import KibanaPlace
 from shipper.store.api import Selection, Store
 from shipper.store.opening import open_embedded
 from shipper.web import logs
@@ -107,12 +109,14 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def client_of(path: Path, now: int = NOW, *, opened: bool = True) -> Iterator[Browser]:
+def client_of(
+    path: Path, now: int = NOW, *, opened: bool = True, kibana: KibanaPlace | None = None
+) -> Iterator[Browser]:
     def store() -> Store:
         return open_embedded(path)
 
     alerts = AlertPlaces(path / "none.db", path / "rules", path / "runbooks", Sla(), "oncall")
-    app = make_app(WebSources(store, alerts, lambda: now), token=TOKEN, port=8765)
+    app = make_app(WebSources(store, alerts, lambda: now, kibana=kibana), token=TOKEN, port=8765)
     with Browser(app) as client:
         if opened:
             assert client.get(f"/?token={TOKEN}").status_code == 303
@@ -377,3 +381,17 @@ def test_the_state_of_a_page_is_in_its_address() -> None:
 def test_a_wrong_time_is_refused(client: Browser, given: dict[str, str]) -> None:
     """A time that is none, or without end, is an error in words."""
     assert client.get("/logs", params=given).status_code == 400
+
+
+def test_records_have_their_link_to_kibana(index: Path) -> None:
+    """With a `kibana` in the config, logs and traces lead to the same records there."""
+    place = KibanaPlace("https://kibana.example.com", "ops")
+    query = "level:ERROR AND message:failed"
+    with client_of(index, kibana=place) as client:
+        for page in ("/logs", "/trace"):
+            text = client.get(page, params={"q": query, "range": "1h"}).text
+            (address,) = re.findall(r'href="(https://kibana[^"]*)"', text)
+            asked = discover_link(place, query, NOW - 3_600_000, NOW)
+            assert html.unescape(address) == asked
+    with client_of(index) as client:
+        assert "Kibana" not in client.get("/logs", params={"q": query}).text
