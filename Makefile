@@ -25,11 +25,8 @@ quick: $(VENV)/dev.stamp ## unit tests, half a minute: no servers, no whole prog
 test: $(VENV)/dev.stamp ## the default suite, some minutes
 	$(BIN)/pytest -n auto --dist loadgroup -m "not slow"
 
-# What breaks the identity of files is drawn anew each time, as it depends on the inodes that the
-# kernel gives; one run in a few still finds a plain line that is lost. `make models` looks for them.
 test-slow: $(VENV)/dev.stamp ## the suites that take longer
-	$(BIN)/pytest -n auto --dist loadgroup -m slow --timeout 600 \
-	  --deselect tests/models/test_disturbed_model.py::test_random_schedules
+	$(BIN)/pytest -n auto --dist loadgroup -m slow --timeout 600
 
 test-all: test test-slow ## every suite
 
