@@ -30,9 +30,7 @@ class Disturbed(Delivery):
         self.away = 0
         self.edited: set[int] = set()  # stand in a file that was edited
         self.ticks = 0  # how often the report was written
-        self.may_be_old = (
-            False  # whether the next one may be one that is stored
-        )
+        self.may_be_old = False  # whether the next one may be one that is stored
         self.ticks_owed = 0  # of these, so many have to be stored
         self.has_new_tick = False
 
