@@ -7,7 +7,7 @@ same folder, is looked at by its content:
 - `copytruncate` with a name that the pattern takes (`app-20260205.log`), a log that was copied or
   saved anew: it begins with the same bytes, which bear times (dated.py);
 - a disk that has another device number since the last boot: the same path, the same inode;
-- a log that was edited: another file at the path of one that is gone (edits.py).
+- a log that was edited: another file at the path of one that is gone, or rotated since (edits.py).
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Relatives:
         if self._folders is None:
             self._folders = defaultdict(list)
             for record in self._files.records.values():
-                if record.head.length:
+                if record.head.length or record.file in self._files.open:
                     self._folders[os.path.dirname(record.path)].append(record)
         return self._folders.get(os.path.dirname(unknown.shown), [])
 
@@ -76,17 +76,34 @@ class Relatives:
         self, unknown: UnknownFile, content: Content
     ) -> tuple[list[FileRecord], tuple[tuple[int, int], ...]]:
         """Return the records that a file may continue, or what to skip in it; close it."""
-        in_folder = self._in_folder(unknown)
         try:
-            for record in in_folder:
-                if record.path == unknown.shown and (skips := self._common(record, content)):
-                    return [], skips
-            return self._kin(unknown, in_folder, content.read_at(HEAD, 0)), ()
+            if skips := self._edited(unknown, content):
+                return [], skips
+            return self._kin(unknown, self._in_folder(unknown), content.read_at(HEAD, 0)), ()
         except OSError as error:
             log.warning("%s: %s; it is read as a new file", content.path, error)
             return [], ()
         finally:
             content.close()
+
+    def edited(self, unknown: UnknownFile, content: Content | None) -> tuple[tuple[int, int], ...]:
+        """Return what to skip in a rotated file that no known one was copied to; close it."""
+        if content is None:
+            return ()
+        try:
+            return self._edited(unknown, content)
+        except OSError as error:
+            log.warning("%s: %s; it is read as a new file", content.path, error)
+            return ()
+        finally:
+            content.close()
+
+    def _edited(self, unknown: UnknownFile, content: Content) -> tuple[tuple[int, int], ...]:
+        log_name = family(unknown.shown)
+        for record in self._in_folder(unknown):
+            if family(record.path) == log_name and (skips := self._common(record, content)):
+                return skips
+        return ()
 
     def _common(self, record: FileRecord, content: Content) -> tuple[tuple[int, int], ...]:
         """Return what a file has in common with one whose place it took; raises OSError."""
@@ -104,6 +121,8 @@ class Relatives:
         kin = []
         for record in in_folder:
             length = record.head.length
+            if not length:
+                continue
             if length not in heads:
                 heads[length] = fingerprint(head[:length])
             if heads[length] == record.head and (

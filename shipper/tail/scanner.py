@@ -200,8 +200,10 @@ class Scanner:
         harvester.missing = False
         self._files.look(key, harvester, now, file.stat)
 
-    def _start(self, new: UnknownFile, now: float, wall: int) -> Harvester | None:
-        """Open a file; None if it cannot be read now."""
+    def _start(
+        self, new: UnknownFile, now: float, wall: int, skips: tuple[tuple[int, int], ...] = ()
+    ) -> Harvester | None:
+        """Open a file, of which other files had these ranges; None if it cannot be read now."""
         file, key, files = new.file, new.key, self._files
         has_room = self._limit.has_room_for(new, now)
         if not has_room and self._holds.has(key):
@@ -226,6 +228,10 @@ class Scanner:
         files.look(key, harvester, now)
         if content.fault:
             log.warning("%s: %s; what is before that is read", file.path, content.fault)
+        if skips:
+            log.info("%s was written anew; lines that it had before are skipped", new.shown)
+            record.skips = skips
+            harvester.is_unsaved = True
         return harvester
 
     def _find_truncated(self, now: float) -> None:
@@ -290,8 +296,11 @@ class Scanner:
             if not each.file.rotated:
                 self._open_live(each, relatives, now, wall)
         for each in unknown:
-            if each.file.rotated and each.file.stat.st_size:  # an empty one may become a copy
-                self._open_copy(each, relatives.of_log(each), now, wall)
+            if not each.file.rotated or not each.file.stat.st_size:
+                continue  # an empty one may become a copy
+            if self._open_copy(each, relatives.of_log(each), now, wall):
+                content = self.unreadable.open(each.file, each.key)
+                self._start(each, now, wall, relatives.edited(each, content))
         ready = self._files.ready
         for each in unknown:  # the oldest is read first
             if each.key in ready:
@@ -302,24 +311,17 @@ class Scanner:
         may_continue = unknown.file.stat.st_size and relatives.has_any(unknown)
         content = self.unreadable.open(unknown.file, unknown.key) if may_continue else None
         kin, skips = relatives.by_content(unknown, content) if content else ([], ())
-        if kin:
-            self._open_copy(unknown, kin, now, wall)
-            return
-        harvester = self._start(unknown, now, wall)
-        if harvester is not None and skips:
-            log.info("%s was written anew; lines that it had before are skipped", unknown.shown)
-            harvester.record.skips = skips
-            harvester.is_unsaved = True
+        if not kin or self._open_copy(unknown, kin, now, wall):
+            self._start(unknown, now, wall, skips)
 
     def _open_copy(
         self, unknown: UnknownFile, kin: list[FileRecord], now: float, wall: int
-    ) -> None:
-        """Read a file that may continue another: on, if it is a copy; as new; or not at all."""
+    ) -> bool:
+        """Read on a file that may continue another; return whether it is a new one."""
         verdict, copy = self._copies.judge(unknown, kin, self.unreadable.open, now)
-        if verdict is CopyVerdict.NEW:
-            self._start(unknown, now, wall)
-        elif verdict is CopyVerdict.SUCCESSOR and copy is not None and copy.record is not None:
+        if verdict is CopyVerdict.SUCCESSOR and copy is not None and copy.record is not None:
             self._read_on(unknown, copy.record, copy.size, now, wall)
+        return verdict is CopyVerdict.NEW
 
     def _read_on(
         self, unknown: UnknownFile, record: FileRecord, size: int, now: float, wall: int

@@ -76,6 +76,30 @@ def test_changed_lines(reader: Reader, log: Path, places: list[int], *, restart:
     assert len(reader.saved()) == 1
 
 
+@pytest.mark.parametrize("crash", [False, True], ids=["running", "after a crash"])
+@pytest.mark.parametrize("how", ["rename", "copytruncate"])
+def test_edited_and_rotated_before_it_is_seen(
+    reader: Reader, log: Path, how: str, *, crash: bool
+) -> None:
+    """A log is edited and rotated between two scans: only the changed line is read."""
+    lines = [*LINES[:50], SECRET, *LINES[50:]]
+    append(log, text(lines))
+    assert reader.lines() == lines
+    if crash:
+        reader.crash()
+    else:
+        reader.save()
+    edit(log, lambda data: data.replace(b"hunter2", b"x"))
+    if how == "rename":
+        log.rename(log.with_name("app.log.1"))
+    else:
+        shutil.copyfile(log, log.with_name("app.log.1"))
+        os.truncate(log, 0)
+    append(log, b"more\n")
+    read = reader.lines() + reader.lines()
+    assert sorted(read) == sorted([SECRET.replace(b"hunter2", b"x"), b"more", *(lines * crash)])
+
+
 def test_deleted_and_inserted_lines(reader: Reader, log: Path) -> None:
     """Lines that were taken out are no reason to read the others again."""
     append(log, text(LINES))
