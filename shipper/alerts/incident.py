@@ -98,3 +98,11 @@ class Transition:
     change: Change
     at: int
     note: str = ""
+
+    @property
+    def by(self) -> str | None:
+        """Who made the step, a person or `rule`; None where it was the time that passed."""
+        if self.change is Change.ACKNOWLEDGED:
+            return self.incident.acknowledged_by
+        is_end = self.change in {Change.RESOLVED, Change.DROPPED}
+        return self.incident.resolved_by if is_end else None

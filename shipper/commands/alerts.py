@@ -20,6 +20,7 @@ COMMANDS = {
     "show": ("shipper.commands.alerts_incidents:show", "Show one incident in detail."),
     "ack": ("shipper.commands.alerts_acts:ack", "Acknowledge firing incidents."),
     "resolve": ("shipper.commands.alerts_acts:resolve", "Resolve incidents by hand."),
+    "note": ("shipper.commands.alerts_acts:note", "Add a note to an incident."),
     "silence": (
         "shipper.commands.alerts_acts:silence",
         "Mute notifications for a while, or list the silences.",

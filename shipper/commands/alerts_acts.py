@@ -1,4 +1,4 @@
-"""`shipper alerts ack`, `resolve`, `silence`, `unsilence`: what people do about incidents."""
+"""`shipper alerts ack`, `resolve`, `note`, `silence`, `unsilence`: what people do to incidents."""
 
 from __future__ import annotations
 
@@ -117,6 +117,27 @@ def resolve(invocation: Invocation, incidents: Sequence[str], *, by: str, note: 
 
 
 @click.command(
+    epilog=examples('shipper alerts note k3x9 "a deployment at 14:30 changed the pool size"')
+)
+@click.argument("incident", metavar="ID")
+@click.argument("text", metavar="TEXT")
+@_by
+@invoked
+def note(invocation: Invocation, incident: str, text: str, *, by: str) -> int:
+    """
+    Add a note to an incident, open or resolved.
+
+    It is in the history of the incident and in the log of the alert job; nobody is notified. The
+    first letters of an ID are enough.
+    """
+    with ledger_of(load(invocation.config)) as ledger:
+        found = one_incident(ledger, incident)
+        ledger.acts.note(found, by, invocation.now(), text)
+    click.echo(f"{found.id} {found.rule} has a note")
+    return 0
+
+
+@click.command(
     epilog=examples(
         'shipper alerts silence rule=error_rate_high --for 2h --comment "deploying"',
         "shipper alerts silence severity=low host=app1 --for 8h",
@@ -171,8 +192,9 @@ def silence(  # noqa: PLR0913 - its options
 
 @click.command(epilog=examples("shipper alerts unsilence 3fa2c1"))
 @click.argument("silences", nargs=-1, required=True, metavar="ID...")
+@_by
 @invoked
-def unsilence(invocation: Invocation, silences: Sequence[str]) -> int:
+def unsilence(invocation: Invocation, silences: Sequence[str], *, by: str) -> int:
     """
     End silences early.
 
@@ -181,15 +203,15 @@ def unsilence(invocation: Invocation, silences: Sequence[str]) -> int:
     config, now = load(invocation.config), invocation.now()
     with ledger_of(config) as ledger:
         for prefix in silences:
-            _end_silence(ledger, prefix, now)
+            _end_silence(ledger, prefix, by, now)
     return 0
 
 
-def _end_silence(ledger: Ledger, prefix: str, now: int) -> None:
+def _end_silence(ledger: Ledger, prefix: str, by: str, now: int) -> None:
     found = [each.id for each in ledger.silences.active(now=now) if each.id.startswith(prefix)]
     if len(found) != 1:
         fault = f"matches {', '.join(found)}" if found else "is not a silence"
         more = "type more of it; " if found else ""
         raise ConfigError(f"{prefix} {fault}", f"{more}see shipper alerts silence")
-    ledger.silences.end(found[0], now)
+    ledger.silences.end(found[0], by, now)
     click.echo(f"silence {found[0]} ended")

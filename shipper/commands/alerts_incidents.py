@@ -109,8 +109,9 @@ def show(invocation: Invocation, incident: str, *, as_json: bool) -> int:
         if as_json:
             click.echo(view.incident_json(found, sla))
             return 0
-        history, notifications = ledger.history(found.id), Outbox(ledger).notifications(found.id)
-    for line in view.show_text(found, history, notifications, sla, invocation.now()):
+        history, acts = ledger.history(found.id), ledger.acts.of(found)
+        notifications = Outbox(ledger).notifications(found.id)
+    for line in view.show_text(found, history, acts, notifications, sla, invocation.now()):
         click.echo(line)
     return 0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from shipper.alerts.incident import Change, Incident, Phase
+from shipper.alerts.incident import Incident, Phase
 from shipper.text import duration, instant, safe, safe_json, table
 
 if TYPE_CHECKING:
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from shipper.alerts.incidents.muting import Silence
     from shipper.alerts.incidents.sla import Kept, Sla
+    from shipper.alerts.ledger.acts import Act
     from shipper.alerts.ledger.ledger import Recorded
     from shipper.alerts.ledger.outbox import NotificationState
 
@@ -70,9 +71,10 @@ def incident_json(incident: Incident, sla: Sla) -> str:
     return safe_json({name: value for name, value in fields.items() if value is not None})
 
 
-def show_text(
+def show_text(  # noqa: PLR0913, PLR0917 - all of it
     incident: Incident,
     history: Sequence[Recorded],
+    acts: Sequence[Act],
     notifications: Sequence[NotificationState],
     sla: Sla,
     now: int,
@@ -84,7 +86,7 @@ def show_text(
         f"  {safe(incident.verdict.reason)}",
         *(f"  {fact}" for fact in _facts(incident, sla)),
         "",
-        *_history_text(history, notifications),
+        *_history_text(history, acts, notifications),
     ]
 
 
@@ -138,20 +140,28 @@ def sla_json(kept: Sequence[Kept]) -> Iterator[str]:
 
 
 def _history_text(
+    history: Sequence[Recorded], acts: Sequence[Act], notifications: Sequence[NotificationState]
+) -> list[str]:
+    lines = [*_transitions_text(history, notifications)]
+    lines += [(each.at, _step_text(each.at, each.kind, each.by, each.note)) for each in acts]
+    return [line for _, line in sorted(lines, key=lambda each: each[0])]
+
+
+def _step_text(at: int, what: str, by: str | None, note: str) -> str:
+    line = f"  {instant(at, unit_ms=1000)}  {what.replace('_', ' ')}"
+    line += f" by {safe(by)}" if by else ""
+    return f"{line}: {safe(note)}" if note else line
+
+
+def _transitions_text(
     history: Sequence[Recorded], notifications: Sequence[NotificationState]
-) -> Iterator[str]:
+) -> Iterator[tuple[int, str]]:
     for recorded in history:
         made = recorded.transition
         sent = [each for each in notifications if each.change is made.change]
         words = ", ".join(map(_notification_text, sent))
-        by = {
-            Change.ACKNOWLEDGED: made.incident.acknowledged_by,
-            Change.RESOLVED: made.incident.resolved_by,
-        }.get(made.change)
-        line = f"  {instant(recorded.decided_at, unit_ms=1000)}  {made.change.replace('_', ' ')}"
-        line += f" by {safe(by)}" if by else ""
-        line += f": {safe(made.note)}" if made.note else ""
-        yield f"{line} [{words}]" if words else line
+        line = _step_text(recorded.decided_at, made.change, made.by, made.note)
+        yield recorded.decided_at, f"{line} [{words}]" if words else line
 
 
 def _notification_text(sent: NotificationState) -> str:

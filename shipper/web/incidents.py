@@ -54,12 +54,22 @@ class IncidentRow:
 
 
 @dataclass(frozen=True, slots=True)
+class HistoryRow:
+    """What happened to an incident: when, what, by whom, and the note."""
+
+    at: str
+    what: str
+    by: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
 class IncidentPage:
     """One incident: its facts, what happened to it, its runbook and the address of its records."""
 
     row: IncidentRow
     facts: Sequence[tuple[str, str]]
-    history: Sequence[tuple[str, str, str]]
+    history: Sequence[HistoryRow]
     steps: Sequence[str]
     records: str
     errors: str
@@ -94,6 +104,24 @@ def _one(ledger: Ledger, name: str) -> Incident:
 
 def _unknown(name: str) -> ConfigError:
     return ConfigError(f"there is no incident {safe(name)[:60]}", "see the list")
+
+
+def _history_of(ledger: Ledger, incident: Incident) -> list[HistoryRow]:
+    """Return its transitions and what people did besides, oldest first."""
+    made = [
+        (each.decided_at, each.transition.change.value, each.transition.by, each.transition.note)
+        for each in ledger.history(incident.id)
+    ]
+    made += [(each.at, each.kind.value, each.by, each.note) for each in ledger.acts.of(incident)]
+    return [
+        HistoryRow(
+            instant(at, unit_ms=1000),
+            what.replace("_", " "),
+            safe(by or "")[:100],
+            "\n".join(map(safe, note.splitlines())),
+        )
+        for at, what, by, note in sorted(made, key=lambda each: each[0])
+    ]
 
 
 def _shown(silence: Silence) -> tuple[str, str]:
@@ -140,7 +168,7 @@ class AlertPlaces:
         if self.ledger.exists():
             with closing(Ledger(self.ledger)) as ledger:
                 found = [each for each in ledger.find(prefix) if each.id == prefix]
-                history = ledger.history(prefix) if found else []
+                history = _history_of(ledger, found[0]) if found else []
                 silences = _covering(ledger, found[0], now) if found else []
         if not found:
             raise ConfigError(f"there is no incident {safe(prefix)[:60]}", "see the list")
@@ -153,14 +181,7 @@ class AlertPlaces:
         return IncidentPage(
             self._row(incident, now),
             tuple(self._facts(incident)),
-            [
-                (
-                    instant(each.transition.at, unit_ms=1000),
-                    each.transition.change.value,
-                    safe(each.transition.note),
-                )
-                for each in history
-            ],
+            history,
             [safe(step) for step in steps],
             place.link(q=narrowed_to(rule.asked if rule else "", incident.group, typed=True)),
             place.link(q=narrowed_to("level:ERROR OR level:CRITICAL", incident.group, typed=True)),
@@ -169,7 +190,7 @@ class AlertPlaces:
 
     def act(self, name: str, act: str, form: Mapping[str, str], now: int) -> None:
         """
-        Acknowledge, resolve, silence or unsilence an incident, as `shipper alerts` does.
+        Acknowledge, resolve, note, silence or unsilence an incident, as `shipper alerts` does.
 
         The form has a `note`; to silence, how long (`for`); to unsilence, which (`silence`).
 
@@ -178,8 +199,12 @@ class AlertPlaces:
         """
         if not self.ledger.exists():
             raise _unknown(name)
-        note = form.get("note", "")[:NOTE_CHARS]
+        note = form.get("note", "").replace("\r\n", "\n")  # as browsers send lines
         with closing(Ledger(self.ledger)) as ledger:
+            if act == "note":
+                ledger.acts.note(_one(ledger, name), self.user, now, note)
+                return
+            note = note[:NOTE_CHARS]
             if act in ACTS:
                 with ledger.deciding():
                     _, transitions = ACTS[act](_one(ledger, name), self.user, now, note)
@@ -191,7 +216,7 @@ class AlertPlaces:
                 lasts = SILENCES[form["for"]]
                 ledger.silences.put(silence_of(incident, self.user, note, now, lasts))
             elif act == "unsilence" and form.get("silence") in covering:
-                ledger.silences.end(form["silence"], now)
+                ledger.silences.end(form["silence"], self.user, now, note)
             else:
                 raise ConfigError("this cannot be done to an incident", "open its page again")
 

@@ -171,7 +171,8 @@ def test_people_act_from_the_command_line(site: Alerting) -> None:
     assert "rule=err*" in site.call("alerts", "silence").stdout
     site.wait(lambda: "muted" in site.call("alerts", "list").stdout)
     silence = site.call("alerts", "silence").stdout.splitlines()[1].split()[0]
-    assert site.call("alerts", "unsilence", silence[:3]).returncode == 0
+    assert site.call("alerts", "unsilence", silence[:3], "--by", "second").returncode == 0
+    assert site.call("alerts", "note", incident.id[:4], "it was the pool").returncode == 0
     assert site.call("alerts", "ack", incident.id[:4], "--by", "oncall").returncode == 0
     again = site.call("alerts", "ack", incident.id)
     assert (again.returncode, again.stdout) == (1, "")
@@ -179,6 +180,8 @@ def test_people_act_from_the_command_line(site: Alerting) -> None:
     shown = site.call("alerts", "show", incident.id[:4]).stdout
     assert "acknowledged by oncall" in shown
     assert "fired" in shown
+    assert "unsilenced by second" in shown
+    assert "it was the pool" in shown
     assert site.call("alerts", "resolve", incident.id, "--note", "fixed").returncode == 0
     kept = site.call("alerts", "history", "--sla")
     assert kept.returncode == 0

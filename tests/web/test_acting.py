@@ -20,6 +20,7 @@ from starlette.responses import StreamingResponse
 from shipper.alerts.incident import Change, Incident, Phase
 from shipper.alerts.incidents.muting import hold
 from shipper.alerts.incidents.sla import Sla
+from shipper.alerts.ledger.acts import ActKind
 from shipper.alerts.ledger.ledger import Ledger
 from shipper.errors import StoreUnavailable
 from shipper.store.api import Hit
@@ -145,6 +146,31 @@ def test_an_incident_is_silenced_and_unsilenced_in_the_page(path: Path, incident
         post(browser, f"{here}/unsilence", form=token, silence=made.id)
         with closing(Ledger(path)) as ledger:
             assert ledger.silences.active(now=now) == ()
+            acts = [(each.kind, each.by) for each in ledger.acts.of(incident)]
+        assert acts == [(ActKind.SILENCED, "oncall"), (ActKind.UNSILENCED, "oncall")]
+        assert "unsilenced" in browser.get(here).text
+
+
+def test_a_note_is_in_the_history_with_who_wrote_it(path: Path, incident: Incident) -> None:
+    """It is text, keeps its lines, and can be added to an incident that has ended."""
+    with browser_of(path, incident) as browser:
+        here = f"/incidents/{incident.id}"
+        token = re.findall(r'name="form" value="([^"]+)"', browser.get(here).text)[0]
+        post(browser, f"{here}/resolve", form=token)
+
+        done = post(browser, f"{here}/note", form=token, note="the pool <b>\r\nwas\u202e full")
+
+        assert done.status_code == 303
+        page = browser.get(here).text
+        assert "<td>oncall</td>" in page
+        assert "the pool &lt;b&gt;\nwas\\u202e full" in page
+        for wrong in ("", " ", "x" * 2001):
+            assert post(browser, f"{here}/note", form=token, note=wrong).status_code == 404
+        assert post(browser, f"{here}/note", note="no token").status_code == 403
+    with closing(Ledger(path)) as ledger:
+        assert [each.note for each in ledger.acts.of(stored(path, incident))] == [
+            "the pool <b>\nwas\u202e full"
+        ]
 
 
 def test_a_silence_takes_the_value_of_a_group_as_it_is(incident: Incident) -> None:

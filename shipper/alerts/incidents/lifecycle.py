@@ -102,7 +102,8 @@ def resolve(incident: Incident, by: str, now: int, note: str = "") -> Step:
     if incident.phase is Phase.RESOLVED:
         return incident, ()
     if incident.phase is Phase.PENDING:
-        return None, (Transition(incident, Change.DROPPED, now, note),)
+        ended = replace(incident, resolved_by=by)
+        return None, (Transition(ended, Change.DROPPED, now, note),)
     after = replace(incident, phase=Phase.RESOLVED, resolved_at=now, resolved_by=by)
     return after, (Transition(after, Change.RESOLVED, now, note),)
 

@@ -1,5 +1,5 @@
 """
-The log of the alert job: every transition as a record, for the store and Kibana.
+The log of the alert job: every transition and every act as a record, for the store and Kibana.
 
 The shipper is the only writer of its index, so the job does not write to the store: it appends to
 `alerts.log` in the data folder, in the form of an application's log, and `shipper run` on the same
@@ -9,7 +9,8 @@ data folder reads that file beside its inputs. The logger `shipper.alerts` makes
 Once only: the `run` of the records belongs to the ledger, made with it, and `seq` is the number of
 the transition. The ledger keeps how far it is logged, after the lines are in the file. What a crash
 between the two has written again is the same origin, and is stored once. No number is left out, so
-the audit finds no gap.
+the audit finds no gap. What people did besides (acts.py) has numbers and a `run` of its own, and is
+logged in the same way.
 
 No record is an ERROR: a rule that counts errors must not count its own records.
 """
@@ -23,8 +24,9 @@ import msgspec
 
 from shipper import crashpoints
 from shipper.alerts.incident import Change
+from shipper.alerts.ledger.acts import Act
 from shipper.alerts.ledger.ledger import Ledger, Recorded
-from shipper.alerts.ledger.pruning import LOGGED
+from shipper.alerts.ledger.pruning import ACTS_LOGGED, LOGGED
 from shipper.crashpoints import CrashPoint
 from shipper.emit.appending import Appender
 from shipper.times import iso
@@ -59,7 +61,7 @@ class Journal:
             OSError: it could not be written; it is tried again the next time.
         """
         logged = int(self._ledger.meta(LOGGED) or 0)
-        count = 0
+        count = self._catch_up_acts()
         while found := self._ledger.recorded_after(logged):
             for recorded in found:
                 self._appender.append(_encode(line_of(recorded, self._run)) + b"\n")
@@ -69,9 +71,54 @@ class Journal:
             self._ledger.set_meta(LOGGED, str(logged))
         return count
 
+    def _catch_up_acts(self) -> int:
+        first = logged = int(self._ledger.meta(ACTS_LOGGED) or 0)
+        while found := self._ledger.acts.after(logged):
+            for seq, act in found:
+                record = line_of_act(act, seq, acts_run(self._run))
+                self._appender.append(_encode(record) + b"\n")
+            logged = found[-1][0]
+            crashpoints.reached(CrashPoint.ALERT_LOGGED)
+            self._ledger.set_meta(ACTS_LOGGED, str(logged))
+        return logged - first
+
     def close(self) -> None:
         """Close the file."""
         self._appender.close()
+
+
+def acts_run(run: str) -> str:
+    """Return the run of the records of acts, for the run of those of transitions."""
+    return run[:-1] + ("1" if run.endswith("0") else "0")
+
+
+def line_of_act(act: Act, seq: int, run: str) -> dict[str, Any]:
+    """Return the record of an act; what it does not know is left out."""
+    incident, silence = act.incident, act.silence
+    group = ", ".join(f"{field}={value}" for field, value in incident.group) if incident else ""
+    about = incident.rule if incident else ""
+    if silence is not None:
+        about = " ".join(map(str, silence.matchers)) or "everything"
+    subject = f"{about} ({group})" if group else about
+    fields = {
+        "timestamp": iso(act.at),
+        "level": "INFO",
+        "logger": LOGGER,
+        "message": f"{subject} {act.kind} by {act.by}" + (f": {act.note}" if act.note else ""),
+        "change": act.kind.value,
+        "incident": incident.id if incident else None,
+        "rule": incident.rule if incident else None,
+        "severity": incident.severity.value if incident else None,
+        "group": group or None,
+        "silence": silence.id if silence else None,
+        "matchers": about if silence else None,
+        "silenced_until": iso(silence.end) if silence else None,
+        "by": act.by,
+        "note": act.note or None,
+        "run": run,
+        "seq": seq - 1,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def line_of(recorded: Recorded, run: str) -> dict[str, Any]:
@@ -80,10 +127,6 @@ def line_of(recorded: Recorded, run: str) -> dict[str, Any]:
     incident, verdict = transition.incident, transition.incident.verdict
     group = ", ".join(f"{field}={value}" for field, value in incident.group)
     subject = f"{incident.rule} ({group})" if group else incident.rule
-    by = {
-        Change.ACKNOWLEDGED: incident.acknowledged_by,
-        Change.RESOLVED: incident.resolved_by,
-    }.get(transition.change)
     fields = {
         "timestamp": iso(recorded.decided_at),
         "level": "WARNING" if transition.change in _LOUD else "INFO",
@@ -100,7 +143,7 @@ def line_of(recorded: Recorded, run: str) -> dict[str, Any]:
         "since": iso(incident.opened_at),
         "until": iso(transition.at),
         "open_seconds": max(0, transition.at - incident.opened_at) / 1000,
-        "by": by,
+        "by": transition.by,
         "note": transition.note or None,
         "muted_by": incident.muted,
         "late": incident.late or None,

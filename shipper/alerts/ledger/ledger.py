@@ -30,11 +30,12 @@ there already is not recorded again: two jobs that judge the same records decide
     standing      per rule, group and track: the id of the incident that the next verdict is held
                   against
     silences      what people do not want to hear of
+    acts          seq (1, 2, …): silences made and ended, notes: who, when, about what
     judged        per rule: the end of the last window that was judged
     failing       per alerter: since when it could not notify people, and why
     reports       per report, period and alerter: whether it was sent (report_outbox.py)
     late          per rule and host: windows judged without that host, from and up to (both ends)
-    meta          version of the layout; the run that the records of the log carry
+    meta          version of the layout; the runs that the records of the log carry
 
 Several processes use the file at once: the job, and the commands by which people acknowledge,
 resolve and silence. Each deciding is one transaction that reads what it decides on (BEGIN
@@ -51,6 +52,7 @@ from typing import Final
 import msgspec
 
 from shipper.alerts.incident import Change, Incident, Phase, Transition
+from shipper.alerts.ledger.acts import ActTable
 from shipper.alerts.ledger.file import LedgerFile
 from shipper.alerts.ledger.progress import RuleProgress
 from shipper.alerts.ledger.silences import SilenceTable
@@ -98,7 +100,7 @@ class Recorded:
 
 
 class Ledger(LedgerFile):
-    """Incidents and transitions of one ledger, with its rules' `progress` and its `silences`."""
+    """Incidents and transitions of one ledger; its rules' `progress`, `silences` and `acts`."""
 
     def __init__(self, path: Path) -> None:
         """
@@ -109,7 +111,8 @@ class Ledger(LedgerFile):
         """
         super().__init__(path)
         self.progress = RuleProgress(self)
-        self.silences = SilenceTable(self)
+        self.acts = ActTable(self)
+        self.silences = SilenceTable(self, self.acts)
 
     def standings(self, rule: str) -> dict[tuple[Group, str], Incident]:
         """Return all incidents that verdicts of a rule are held against, by group and track."""

@@ -183,8 +183,8 @@ def test_silences_are_kept_until_they_end(ledger: Ledger) -> None:
 
     assert ledger.silences.active(now=START) == (silence,)
     assert ledger.silences.active(now=START + HOUR) == ()
-    assert ledger.silences.end("zz", START + 1) == []
-    assert ledger.silences.end("a", START + 1) == [silence]
+    assert ledger.silences.end("zz", "oncall", START + 1) == []
+    assert ledger.silences.end("a", "oncall", START + 1) == [silence]
     assert ledger.silences.active(now=START + 1) == ()
 
 
