@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import socket
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -107,6 +108,7 @@ def _sources(config: Config, invocation: Invocation) -> WebSources:
         reports=config.reports.folder,
         dead_letters=config.data_dir / data_folder.DEAD_LETTERS,
         kibana=None if server is None else KibanaPlace(server.url, server.space),
+        command=(sys.executable, "-m", "shipper", "--config", str(invocation.config)),
     )
 
 

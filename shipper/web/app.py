@@ -3,26 +3,24 @@ The web application of the dashboard: its addresses, and what each of them shows
 
 Every page is made here, on the server, and works without scripts. Requests are answered by threads,
 a few at a time (stores.py); shipper and alert job are other processes, which a page cannot slow
-down. Only the acts of an incident change anything.
+down. Only forms change anything (acts.py).
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qsl, quote
 
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -32,6 +30,7 @@ from shipper.store.fleet import read_fleet
 from shipper.text import duration, instant, safe, size
 from shipper.view.fleet import FleetLimits, state_of
 from shipper.web.access import Gate
+from shipper.web.acts import LETTERS, REPORT, REPORTS, FormActs
 from shipper.web.deadletters import letters_page
 from shipper.web.live import LiveTails
 from shipper.web.logs import MOST_DOWNLOADED, MOST_SHOWN, csv_of, lines_of, logs_page, rows_of
@@ -41,6 +40,7 @@ from shipper.web.reports import REPORT_HEADERS, list_reports, read_report
 from shipper.web.rules import rule_page, rules_page
 from shipper.web.similar import similar_page
 from shipper.web.stores import StorePool
+from shipper.web.tasks import TaskRunner
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -53,7 +53,8 @@ if TYPE_CHECKING:
 
 HERE: Final = Path(__file__).parent
 DAY_MS: Final = 86_400_000
-MOST_FORM: Final = 10_000  # bytes
+REFRESH: Final = {"overview": 30}  # seconds, by page
+RUNNING_REFRESH: Final = 2
 LIMITS_MS: Final = (60_000, 300_000)  # a host is silent, behind
 
 
@@ -67,6 +68,7 @@ class WebSources:
     reports: Path | None = None
     dead_letters: Path | None = None
     kibana: KibanaPlace | None = None  # where links to records lead
+    command: Sequence[str] = ()  # runs shipper, for what pages start; empty: they start nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,7 @@ class Pages:
 
     sources: WebSources
     pool: StorePool
+    tasks: TaskRunner
     templates: Environment
     form_token: str
 
@@ -165,25 +168,6 @@ class Pages:
             lambda _place, now: {"page": self.sources.alerts.incident(name, now)},
         )
 
-    async def act(self, request: Request) -> Response:
-        """Do what a form of an incident asks for; the form has the token of this server."""
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MOST_FORM:
-                return PlainTextResponse("The form is too long.\n", 413)
-        form = dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
-        if not secrets.compare_digest(form.get("form", "").encode(), self.form_token.encode()):
-            return PlainTextResponse("The form is old; open the page again.\n", 403)
-        name, act = request.path_params["id"], request.path_params["act"]
-        try:
-            await run_in_threadpool(self.sources.alerts.act, name, act, form, self.sources.now())
-        except ConfigError as error:
-            return PlainTextResponse(f"{error}\n", 404)
-        except ShipperError as error:
-            return PlainTextResponse(f"{error}\n", 503)
-        return RedirectResponse(f"/incidents/{quote(name, safe='')}", 303)
-
     def rules(self, request: Request) -> Response:
         """Show every rule with what its last window says."""
 
@@ -212,8 +196,21 @@ class Pages:
         return self._page(
             request,
             "reports",
-            lambda _place, _now: {"reports": list_reports(folder) if folder else []},
+            lambda _place, _now: {
+                "reports": list_reports(folder) if folder else [],
+                "kinds": REPORTS,
+                **self._tasks_of(REPORT),
+            },
         )
+
+    def _tasks_of(self, kind: str) -> Mapping[str, Any]:
+        """Return the tasks that a page shows; it renews itself while one is running."""
+        is_running = self.tasks.is_running(kind)
+        return {
+            "can_start": self.tasks.can_start and not is_running,
+            "tasks": self.tasks.rows(kind),
+            "refresh": RUNNING_REFRESH if is_running else 0,
+        }
 
     def report(self, request: Request) -> Response:
         """Return a report as it was written, in a sandbox."""
@@ -237,7 +234,10 @@ class Pages:
         return self._page(
             request,
             "deadletters",
-            lambda _place, _now: {"page": letters_page(self.sources.dead_letters)},
+            lambda _place, _now: {
+                "page": letters_page(self.sources.dead_letters),
+                **self._tasks_of(LETTERS),
+            },
         )
 
     def _page(
@@ -263,6 +263,7 @@ class Pages:
         frame = {
             "form_token": self.form_token,
             "name": name,
+            "refresh": REFRESH.get(name, 0),
             "place": place,
             "ranges": RANGES,
             "now": instant(now, unit_ms=1000),
@@ -327,11 +328,15 @@ def make_app(sources: WebSources, *, token: str, port: int) -> Starlette:
         loader=FileSystemLoader(HERE / "templates"), autoescape=True, trim_blocks=True
     )
     templates.filters |= {"svg": Markup, "thousands": "{:,}".format, "instant": instant}
-    pages = Pages(sources, pool, templates, secrets.token_urlsafe(32))
+    tasks = TaskRunner(sources.command)
+    form_token = secrets.token_urlsafe(32)
+    pages = Pages(sources, pool, tasks, templates, form_token)
+    acts = FormActs(sources.alerts, tasks, form_token, sources.now)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         yield
+        tasks.close()
         pool.close()
 
     return Starlette(
@@ -344,13 +349,15 @@ def make_app(sources: WebSources, *, token: str, port: int) -> Starlette:
             Route("/download", pages.download),
             Route("/incidents", pages.incidents),
             Route("/incidents/{id}", pages.incident),
-            Route("/incidents/{id}/{act}", pages.act, methods=["POST"]),
+            Route("/incidents/{id}/{act}", acts.incident, methods=["POST"]),
             Route("/rules", pages.rules),
             Route("/rules/{name}", pages.rule),
             Route("/reports", pages.reports),
+            Route("/reports/make", acts.report, methods=["POST"]),
             Route("/reports/{name}", pages.report),
             Route("/pipeline", pages.pipeline),
             Route("/deadletters", pages.deadletters),
+            Route("/deadletters/{act}", acts.letters, methods=["POST"]),
             Mount("/static", StaticFiles(directory=HERE / "static")),
         ],
         middleware=[Middleware(Gate, token=token, port=port), Middleware(GZipMiddleware)],

@@ -1,8 +1,8 @@
 """
 The page of dead letters: what the output of this machine's shipper refused, and why.
 
-They are only read here. The file may be long: so many of its lines are read, and of each document
-a part is shown.
+They are only read here; what the form does is a task (acts.py). The file may be long: so many of
+its lines are read, and of each document a part is shown.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MOST_READ: Final = 100_000
 MOST_SHOWN: Final = 100
 MOST_CHARACTERS: Final = 4000
+MOST_ID: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class LetterRow:
     dataset: str
     reason: str
     document: str
+    can_choose: bool  # its id can be typed, and so sent in a form
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +61,12 @@ def letters_page(path: Path | None) -> LettersPage:
         count += 1
         last.append(
             LetterRow(
-                safe(letter.id[:200]),
+                safe(letter.id[:MOST_ID]),
                 safe(letter.at[:40]),
                 safe(letter.dataset[:100]),
                 safe(letter.reason[:400]),
                 safe(bytes(letter.document)[:MOST_CHARACTERS].decode(errors="replace")),
+                letter.id == safe(letter.id[:MOST_ID]),
             )
         )
     return LettersPage(list(last)[::-1], count, next(lines, None) is None)

@@ -2,7 +2,6 @@
 // without this file, too. Nothing from a record is ever put into the page as markup.
 
 const state = document.querySelector("#state");
-const seconds = Number(document.body.dataset.refresh || 0);
 let since = null;
 
 async function renew() {
@@ -15,6 +14,7 @@ async function renew() {
     const focus = document.activeElement;
     if (focus && focus.closest("main form")) return; // somebody is typing
     document.querySelector("main").replaceWith(main);
+    document.body.dataset.refresh = page.body.dataset.refresh;
     state.textContent = page.querySelector("#state").textContent;
     state.classList.remove("stale");
     since = null;
@@ -25,7 +25,15 @@ async function renew() {
   }
 }
 
-if (seconds) setInterval(renew, seconds * 1000);
+async function wait() {
+  const seconds = Number(document.body.dataset.refresh);
+  if (!seconds) return;
+  await new Promise((done) => setTimeout(done, seconds * 1000));
+  await renew();
+  wait();
+}
+
+wait();
 
 const places = { o: "/", l: "/logs", i: "/incidents", r: "/rules", p: "/pipeline" };
 let going = false;

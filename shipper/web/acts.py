@@ -1,0 +1,121 @@
+"""
+What the forms of the pages do: incidents, dead letters, reports.
+
+Every form is a POST with the token of this server, so no other site can send one, and leads back to
+its page. What changes anything is done by the code, or the very command, that a terminal has.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qsl, quote
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import ImmutableMultiDict
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+
+from shipper.errors import ConfigError, ShipperError
+from shipper.text import counted
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from shipper.web.incidents import AlertPlaces
+    from shipper.web.tasks import TaskRunner
+
+MOST_FORM: Final = 16_384  # bytes
+LETTERS, REPORT = "dead letters", "report"  # kinds of tasks
+REPORTS: Final = ("daily", "weekly", "monthly")
+_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d|today|yesterday", re.ASCII)
+
+Form = ImmutableMultiDict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class FormActs:
+    """The addresses that forms are sent to."""
+
+    alerts: AlertPlaces
+    tasks: TaskRunner
+    form_token: str
+    now: Callable[[], int]
+
+    async def incident(self, request: Request) -> Response:
+        """Acknowledge, resolve, note, silence or unsilence an incident."""
+        name, act = str(request.path_params["id"]), str(request.path_params["act"])
+
+        def do(form: Form) -> str:
+            self.alerts.act(name, act, form, self.now())
+            return f"/incidents/{quote(name, safe='')}"
+
+        return await self._done(request, do)
+
+    async def letters(self, request: Request) -> Response:
+        """Send dead letters again, or drop them; those that were chosen, or all."""
+        act = str(request.path_params["act"])
+
+        def do(form: Form) -> str:
+            self.tasks.start(LETTERS, *letters_command(act, form), self.alerts.user)
+            return "/deadletters"
+
+        return await self._done(request, do)
+
+    async def report(self, request: Request) -> Response:
+        """Make a report."""
+
+        def do(form: Form) -> str:
+            kind, day = form.get("kind", ""), form.get("day", "") or "yesterday"
+            if kind not in REPORTS or not _DAY.fullmatch(day):
+                raise ConfigError("there is no such report", "choose its kind and a day")
+            given = ("report", kind, "--date", day)
+            self.tasks.start(REPORT, f"{kind} report of {day}", given, self.alerts.user)
+            return "/reports"
+
+        return await self._done(request, do)
+
+    async def _done(self, request: Request, do: Callable[[Form], str]) -> Response:
+        """Do what a form asks for, if it is one of this server; `do` returns where to go then."""
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MOST_FORM:
+                return PlainTextResponse("The form is too long.\n", 413)
+        form = Form(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
+        if not secrets.compare_digest(form.get("form", "").encode(), self.form_token.encode()):
+            return PlainTextResponse("The form is old; open the page again.\n", 403)
+        try:
+            return RedirectResponse(await run_in_threadpool(do, form), 303)
+        except ConfigError as error:
+            return PlainTextResponse(f"{error}\n", 404)
+        except ShipperError as error:
+            return PlainTextResponse(f"{error}\n", 503)
+
+
+def letters_command(act: str, form: Form) -> tuple[str, tuple[str, ...]]:
+    """
+    Return the title and the arguments of what a form asks of dead letters.
+
+    Raises:
+        ConfigError: it asks for nothing, or to drop letters without saying so twice.
+    """
+    ids = tuple(form.getlist("id"))
+    given: tuple[str, ...]
+    if form.get("all"):
+        which, given = "all dead letters", ("--all",)
+    elif ids:
+        which, given = counted(len(ids), "dead letter"), ("--", *ids)
+    else:
+        raise ConfigError("no dead letter is chosen", "go back and choose some, or all")
+    if act == "replay":
+        return f"send {which} again", ("deadletters", "replay", "--wait", "120s", *given)
+    if act != "drop":
+        raise ConfigError("this cannot be done to dead letters", "open the page again")
+    if not form.get("sure"):
+        raise ConfigError(
+            "the records of dropped letters are lost", "go back and confirm it below the list"
+        )
+    return f"drop {which}", ("deadletters", "drop", "--yes", *given)
