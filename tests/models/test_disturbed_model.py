@@ -187,6 +187,7 @@ class Disturbed(Delivery):
         archived = {n for name, f in self.names.items() if name.endswith(".gz") for n in f.records}
         self.excused |= archived - {*self.store.stored()}
         self.ticks_owed = max(self.ticks_owed - 1, 0)  # the report may be a new one of old bytes
+        self.shipper.start()  # again the first time: only what is compressed from now on is read
 
     @rule(swap=st.booleans())
     def reload(self, *, swap: bool) -> None:
