@@ -52,10 +52,15 @@ CRASHES = (
 
 @dataclass
 class Inode:
-    """A file by what is in it: whole records, a half one, and those that a scan has seen there."""
+    """
+    A file by what is in it: whole records, a half one, and those that a scan has seen there.
+
+    One that is `made_of_another` may begin with the same line.
+    """
 
     records: list[int] = field(default_factory=list)
     half: int | None = None
+    made_of_another: bool = False
     seen: set[int] = field(default_factory=set)
 
 
@@ -161,7 +166,7 @@ class Delivery(RuleBasedStateMachine):
             assert not unread & file.seen, "a scan has seen it, and yet it was not held"
         self.gone |= gone
         self.excused |= unread
-        file.records, file.half = [], None
+        file.records, file.half, file.made_of_another = [], None, False
 
     def shift(self) -> None:
         """Make room for `app.log.1`."""
@@ -188,7 +193,7 @@ class Delivery(RuleBasedStateMachine):
 
     def copy_of(self, file: Inode) -> Inode:
         self.copied |= {*file.records}
-        return Inode([*file.records], file.half)
+        return Inode([*file.records], file.half, made_of_another=True)
 
     @precondition(lambda self: "app.log" in self.names)
     @rule()

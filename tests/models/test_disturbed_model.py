@@ -184,6 +184,9 @@ class Disturbed(Delivery):
             path.unlink()
         self.saved = set()
         self.forgotten |= self.whole
+        for file in (*self.names.values(), *self.nameless):
+            if file.made_of_another:  # that there was one before, only the registry knew
+                self.copied |= {*file.records}
         archived = {n for name, f in self.names.items() if name.endswith(".gz") for n in f.records}
         self.excused |= archived - {*self.store.stored()}
         self.ticks_owed = max(self.ticks_owed - 1, 0)  # the report may be a new one of old bytes
