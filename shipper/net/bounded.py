@@ -9,14 +9,12 @@ it is all in memory; one that is compressed, which nobody asked for, is not unpa
 from __future__ import annotations
 
 import io
+import socket
 import time
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
-
-if TYPE_CHECKING:
-    import socket
-
 
 MOST_BYTES = 128 << 20  # of an answer
 
@@ -67,6 +65,11 @@ class BoundedSocket:
         self._sock = sock
         self.deadline: float | None = None
 
+    @property
+    def plain(self) -> Any:
+        """The socket itself."""
+        return self._sock
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
 
@@ -92,6 +95,14 @@ class _Bounded:
         seconds = self.timeout
         self.sock.deadline = None if seconds is None else time.monotonic() + seconds
         return super().getresponse()  # type: ignore[misc]
+
+    def interrupt(self) -> None:
+        """End the connection, so that a thread that waits for its answer goes on at once."""
+        sock = self.sock
+        inner = sock.plain if isinstance(sock, BoundedSocket) else sock
+        if isinstance(inner, socket.socket):
+            with suppress(OSError):  # it has ended
+                socket.socket.shutdown(inner, socket.SHUT_RDWR)  # TLS has no say in it
 
 
 class BoundedHttp(_Bounded, HTTPConnection):

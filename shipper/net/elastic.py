@@ -68,6 +68,7 @@ OPTIONS = "output.elasticsearch"
 JSON = "application/vnd.elasticsearch+json"
 NDJSON = "application/vnd.elasticsearch+x-ndjson"
 VERSION = "compatible-with=9"
+MOST_CONNECTIONS = 10  # of a node, that are remembered
 MAX_REASON = 500  # characters; Elasticsearch may quote a lot
 
 
@@ -211,9 +212,22 @@ class _Node(Urllib3HttpNode):
     def __init__(self, config: NodeConfig) -> None:
         super().__init__(config)
         is_tls = isinstance(self.pool, HTTPSConnectionPool)
-        self.pool.ConnectionCls = BoundedHttps if is_tls else BoundedHttp
+        kind = BoundedHttps if is_tls else BoundedHttp
+        self._connections: list[BoundedHttp | BoundedHttps] = []  # those that were made last
+
+        def connected(**options: Any) -> BoundedHttp | BoundedHttps:
+            made = kind(**options)
+            self._connections = [*self._connections[1 - MOST_CONNECTIONS :], made]
+            return made
+
+        self.pool.ConnectionCls = connected  # type: ignore[assignment]
         if config.ssl_context is not None and isinstance(self.pool, HTTPSConnectionPool):
             self.pool.ca_certs = None  # or those of certifi are trusted too
+
+    def interrupt(self) -> None:
+        """End the connections on which another thread waits."""
+        for connection in self._connections:
+            connection.interrupt()
 
     def perform_request(self, *args: Any, **kwargs: Any) -> Any:
         """Send a request; see Urllib3HttpNode."""
@@ -250,6 +264,12 @@ class Cluster(_Nodes["Elasticsearch"]):
             headers={"authorization": login} if login else {},
             **options,
         )
+
+    def interrupt(self) -> None:
+        """End the requests of other threads; Elasticsearch ends a search with its connection."""
+        for node in self._client.transport.node_pool.all():
+            if isinstance(node, _Node):
+                node.interrupt()
 
     def request(
         self, method: str, target: str, body: Any = None, content_type: str = "application/json"

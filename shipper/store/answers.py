@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
-from shipper.errors import QueryError
+from shipper.errors import QueryError, StoreUnavailable
 from shipper.store.api import DateHistogram, Selection
 
 Key = str | int | float
@@ -84,3 +84,8 @@ def too_many_values(field: str, most: int = MAX_VALUES) -> QueryError:
         f"{field} has more than {most:,} values in this selection, too many to count exactly",
         "narrow the query or the time",
     )
+
+
+def cancelled() -> StoreUnavailable:
+    """Return the error of a question that nobody waits for any more."""
+    return StoreUnavailable("the question was cancelled", "ask again")

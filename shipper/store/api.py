@@ -231,5 +231,12 @@ class Store(Protocol):
         the caller waits between the steps.
         """
 
+    def cancel(self) -> None:
+        """
+        End what another thread is asking, and answer nothing from now on.
+
+        Called again and again until it has ended: one call may come between two steps of it.
+        """
+
     def close(self) -> None:
         """Close what is open; a second call does nothing."""

@@ -39,7 +39,7 @@ from shipper.web.place import RANGES, PagePlace, place_of
 from shipper.web.reports import REPORT_HEADERS, list_reports, read_report
 from shipper.web.rules import rule_page, rules_page
 from shipper.web.similar import similar_page
-from shipper.web.stores import StorePool
+from shipper.web.stores import StorePool, cancelled_with_its_tab
 from shipper.web.tasks import TaskRunner
 
 if TYPE_CHECKING:
@@ -341,21 +341,21 @@ def make_app(sources: WebSources, *, token: str, port: int) -> Starlette:
 
     return Starlette(
         routes=[
-            Route("/", pages.overview, name="overview"),
-            Route("/logs", pages.logs),
+            Route("/", cancelled_with_its_tab(pages.overview), name="overview"),
+            Route("/logs", cancelled_with_its_tab(pages.logs)),
             Route("/live", LiveTails(sources.opened).answer),
-            Route("/trace", pages.trace),
-            Route("/similar", pages.similar),
-            Route("/download", pages.download),
+            Route("/trace", cancelled_with_its_tab(pages.trace)),
+            Route("/similar", cancelled_with_its_tab(pages.similar)),
+            Route("/download", cancelled_with_its_tab(pages.download)),
             Route("/incidents", pages.incidents),
             Route("/incidents/{id}", pages.incident),
             Route("/incidents/{id}/{act}", acts.incident, methods=["POST"]),
-            Route("/rules", pages.rules),
-            Route("/rules/{name}", pages.rule),
+            Route("/rules", cancelled_with_its_tab(pages.rules)),
+            Route("/rules/{name}", cancelled_with_its_tab(pages.rule)),
             Route("/reports", pages.reports),
             Route("/reports/make", acts.report, methods=["POST"]),
             Route("/reports/{name}", pages.report),
-            Route("/pipeline", pages.pipeline),
+            Route("/pipeline", cancelled_with_its_tab(pages.pipeline)),
             Route("/deadletters", pages.deadletters),
             Route("/deadletters/{act}", acts.letters, methods=["POST"]),
             Mount("/static", StaticFiles(directory=HERE / "static")),

@@ -3,24 +3,92 @@ The stores that answer the requests of browsers.
 
 A store answers one thread at a time, so a few are kept open; requests wait for a free one. One that
 failed other than by a wrong query is closed, and the next request opens another.
+
+A browser that goes away (a closed tab, the button that cancels) ends the connection of its request.
+The question that is being asked for it ends then, and so does its waiting for a free store.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from contextlib import contextmanager
-from threading import BoundedSemaphore
+from contextvars import ContextVar
+from threading import BoundedSemaphore, Lock
 from typing import TYPE_CHECKING, Final
 
+from starlette.concurrency import run_in_threadpool
+
 from shipper.errors import QueryError, StoreUnavailable
+from shipper.store.answers import cancelled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
+
+    from starlette.requests import Request
+    from starlette.responses import Response
 
     from shipper.store.api import Store
 
 AT_ONCE: Final = 3
 WAIT_SECONDS: Final = 20.0
+WAIT_STEP: Final = 0.25  # after so long it is seen that nobody waits any more
+AGAIN_SECONDS: Final = 0.1
+
+
+class Errand:
+    """What a request asks of stores, which another thread may cancel."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._store: Store | None = None
+        self.is_cancelled = False
+
+    @contextmanager
+    def asking(self, store: Store) -> Iterator[None]:
+        """Have the store be asked for the length of a `with`."""
+        with self._lock:
+            self._store = store
+        try:
+            yield
+        finally:
+            with self._lock:  # from here on the store may be closed
+                self._store = None
+
+    def cancel(self) -> None:
+        """End what is being asked; called again and again until the request has ended."""
+        with self._lock:
+            self.is_cancelled = True
+            if self._store is not None:
+                self._store.cancel()
+
+
+_ERRAND: Final[ContextVar[Errand]] = ContextVar("errand")  # of the request of this thread
+
+
+def cancelled_with_its_tab(
+    page: Callable[[Request], Response],
+) -> Callable[[Request], Awaitable[Response]]:
+    """Return the page as one whose questions end when the browser goes away."""
+
+    async def answer(request: Request) -> Response:
+        errand = Errand()
+        _ERRAND.set(errand)  # the thread gets a copy of this context
+        watching = asyncio.create_task(_cancel_with(request, errand))
+        try:
+            return await run_in_threadpool(page, request)
+        finally:
+            watching.cancel()
+
+    return answer
+
+
+async def _cancel_with(request: Request, errand: Errand) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    while True:
+        errand.cancel()
+        await asyncio.sleep(AGAIN_SECONDS)
 
 
 class StorePool:
@@ -39,21 +107,39 @@ class StorePool:
         Raises:
             StoreUnavailable: there are no records yet, or other questions take too long.
         """
-        if not self._free.acquire(timeout=WAIT_SECONDS):
-            raise StoreUnavailable("other questions are still being answered", "try again")
+        errand = _ERRAND.get(Errand())
+        self._wait_for_one(errand)
         try:
             store = self._idle.pop() if self._idle else self._opened()
             try:
-                yield store
+                with errand.asking(store):
+                    yield store
             except QueryError:
-                self._idle.append(store)
+                self._take_back(store, errand)
                 raise
             except BaseException:
                 store.close()
                 raise
-            self._idle.append(store)
+            self._take_back(store, errand)
         finally:
             self._free.release()
+
+    def _take_back(self, store: Store, errand: Errand) -> None:
+        if errand.is_cancelled:  # it answers no more
+            store.close()
+        else:
+            self._idle.append(store)
+
+    def _wait_for_one(self, errand: Errand) -> None:
+        """Wait until a store may be lent, as long as somebody waits for the answer."""
+        for _ in range(round(WAIT_SECONDS / WAIT_STEP)):
+            if errand.is_cancelled:
+                raise cancelled()
+            if self._free.acquire(timeout=WAIT_STEP):
+                if not errand.is_cancelled:
+                    return
+                self._free.release()
+        raise StoreUnavailable("other questions are still being answered", "try again")
 
     def close(self) -> None:
         """Close the stores that are not lent."""

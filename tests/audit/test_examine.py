@@ -56,6 +56,9 @@ class Plain:
     def follow(self, selection: Selection) -> Iterator[Sequence[Hit]]:
         raise NotImplementedError
 
+    def cancel(self) -> None:
+        raise NotImplementedError
+
     def close(self) -> None:
         pass
 

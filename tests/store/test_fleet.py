@@ -156,6 +156,9 @@ class Counting:
     def follow(self, selection: Selection) -> Iterator[Sequence[Hit]]:
         raise NotImplementedError
 
+    def cancel(self) -> None:
+        raise NotImplementedError
+
     def close(self) -> None:
         self.store.close()
 

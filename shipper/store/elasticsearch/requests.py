@@ -15,6 +15,7 @@ import msgspec
 
 from shipper.errors import QueryError, StoreUnavailable
 from shipper.net.elastic import MAX_REASON, Cluster, ElasticFailure
+from shipper.store.answers import cancelled
 from shipper.store.elasticsearch.compile import Body
 
 JSON_LINES: Final = "application/x-ndjson"
@@ -80,6 +81,7 @@ class Requests:
 
     def __init__(self, cluster: Cluster, namespace: str) -> None:
         self._cluster = cluster
+        self._is_cancelled = False
         self.pattern = f"logs-orchestrator.*-{namespace}"
         self._encode = msgspec.json.Encoder().encode
         self._decode = msgspec.json.Decoder(_Responses).decode
@@ -129,11 +131,20 @@ class Requests:
         Raises:
             StoreUnavailable: there is no response, or it is an error.
         """
+        if self._is_cancelled:
+            raise cancelled()
         try:
             answer: bytes = self._cluster.request(method, target, body, **options)
         except ElasticFailure as failure:
+            if self._is_cancelled:
+                raise cancelled() from None
             self._refuse(failure)
         return answer
+
+    def cancel(self) -> None:
+        """End the request of another thread; a search ends in the cluster with its connection."""
+        self._is_cancelled = True
+        self._cluster.interrupt()
 
     def close(self) -> None:
         """Close the connections; a second call does nothing."""

@@ -110,6 +110,10 @@ class ElasticsearchStore:
         """Keep one copy of each of these records; return how many copies were removed."""
         return evidence.remove_doubles(self._requests, ids)
 
+    def cancel(self) -> None:
+        """End what another thread is asking, and answer nothing from now on; see `Store`."""
+        self._requests.cancel()
+
     def close(self) -> None:
         """Close the connections; a second call does nothing."""
         self._requests.close()

@@ -113,6 +113,10 @@ class EmbeddedStore:
             "move the copy away: the folder of the writer that was copied",
         )
 
+    def cancel(self) -> None:
+        """End what another thread is asking, and answer nothing from now on; see `Store`."""
+        self._views.cancel()
+
     def close(self) -> None:
         """Close what is open; a second call does nothing."""
         self._views.close()

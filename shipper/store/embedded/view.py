@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import duckdb
 
 from shipper.errors import StoreUnavailable
+from shipper.store.answers import cancelled
 from shipper.store.api import Selection
 from shipper.store.embedded import layout
 from shipper.store.embedded.columns import (
@@ -108,6 +109,7 @@ class Views:
         columns = ", ".join(f"{quoted(name)} {kind}" for name, kind in STORED.items())
         self.connection.execute(f"CREATE TABLE commits (_writer VARCHAR, {columns})")
         self._loaded: set[CommitFile] = set()
+        self._is_cancelled = False
 
     def current(self) -> View:
         """
@@ -155,6 +157,8 @@ class Views:
     @contextmanager
     def _in_time(self) -> Iterator[None]:
         """Interrupt what takes longer than the limit."""
+        if self._is_cancelled:
+            raise cancelled()
         done = Event()
         watch = Thread(target=self._interrupt, args=(done,), name="timeout", daemon=True)
         watch.start()
@@ -162,6 +166,8 @@ class Views:
             with signals_pass():
                 yield
         except duckdb.InterruptException as error:
+            if self._is_cancelled:
+                raise cancelled() from None
             raise StoreUnavailable(
                 f"the store {self.root} did not answer within "
                 f"{self._limits.timeout_seconds:g} seconds",
@@ -170,6 +176,11 @@ class Views:
         finally:
             done.set()
             watch.join()  # a thread that ends with the process may not be the last to hold DuckDB
+
+    def cancel(self) -> None:
+        """Interrupt the statement of another thread, and answer nothing from now on."""
+        self._is_cancelled = True
+        self.connection.interrupt()
 
     def _interrupt(self, done: Event) -> None:
         """Interrupt statements from the time limit on, until the answer ends."""

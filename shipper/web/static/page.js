@@ -35,6 +35,35 @@ async function wait() {
 
 wait();
 
+// A question may take some seconds. It ends, in the store too, when the browser stops to wait for it.
+const cancel = document.querySelector("#cancel");
+let told = "";
+
+function asking() {
+  if (!cancel.hidden) return;
+  told = state.textContent;
+  state.textContent = "asking …";
+  cancel.hidden = false;
+}
+
+function answered(text) {
+  if (cancel.hidden) return;
+  state.textContent = text;
+  cancel.hidden = true;
+}
+
+document.addEventListener("submit", asking);
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[href]");
+  const elsewhere = event.ctrlKey || event.metaKey || event.shiftKey || event.button || event.defaultPrevented;
+  if (link && !elsewhere && link.origin === location.origin && link.pathname !== "/download" && !link.hash) asking();
+});
+cancel.addEventListener("click", () => {
+  window.stop();
+  answered("cancelled");
+});
+addEventListener("pageshow", () => answered(told)); // back from another page
+
 const places = { o: "/", l: "/logs", i: "/incidents", r: "/rules", p: "/pipeline" };
 let going = false;
 
