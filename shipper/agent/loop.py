@@ -25,6 +25,7 @@ import os
 import resource
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from shipper.agent import requests
@@ -45,6 +46,7 @@ from shipper.times import Clock
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from shipper.agent.metrics import MetricsSnapshot
     from shipper.agent.requests import RequestOutcome
     from shipper.config.main import Config
 
@@ -125,7 +127,7 @@ class Shipper:
         polls = PollLog(config.data_dir / data_folder.POLLS_LOG, ulid(wall(), os.urandom(10)))
         self._poller = Poller(polls, Clock(wall), _start_thread)
         self._endpoint = Endpoint(
-            config.metrics, self._pipeline.read_metrics, self._read_health, _start_thread
+            config.metrics, self._read_metrics, self._read_health, _start_thread
         )
 
     def _make_thread(self) -> threading.Thread:
@@ -245,6 +247,10 @@ class Shipper:
             self._pipeline.reconfigure(new)
             changed = ", ".join(found.sections) or "nothing"
             log.info("the config was reloaded; changed: %s", changed)
+
+    def _read_metrics(self) -> MetricsSnapshot:
+        """Return all metrics; called by the thread that answers."""
+        return replace(self._pipeline.read_metrics(), polls=self._poller.counts())
 
     def _read_health(self) -> HealthInputs:
         """Return what health is judged by; called by the thread that answers."""

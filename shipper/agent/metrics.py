@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from shipper.deliver.histogram import Histogram
 
@@ -28,6 +28,7 @@ class MetricField:
     name: str
     kind: str
     meaning: str
+    labels: tuple[str, ...] = ()  # of a mapping from their values to a number
 
 
 def _counter(name: str, meaning: str) -> Any:
@@ -40,6 +41,12 @@ def _gauge(name: str, meaning: str) -> Any:
 
 def _histogram(name: str, meaning: str) -> Any:
     return dataclasses.field(metadata={"metric": MetricField(name, "histogram", meaning)})
+
+
+def _counters(name: str, meaning: str, *labels: str) -> Any:
+    return dataclasses.field(
+        default_factory=dict, metadata={"metric": MetricField(name, "counter", meaning, labels)}
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +116,13 @@ class MetricsSnapshot:
         "Everything older can be searched, as a Unix time; 0 if not known.",
     )
     output_up: int = _gauge("shipper_output_up", "1 if the last publish attempt succeeded.")
+    polls: Mapping[tuple[str, ...], int] = _counters(
+        "shipper_polls_total",
+        "Polls of an application of `health` by `target` (its name) and `outcome`: the status of "
+        "the answer, or why there was none.",
+        "target",
+        "outcome",
+    )
     cpu_seconds: float = _counter(
         "process_cpu_seconds_total", "User and system CPU time in seconds."
     )
@@ -148,6 +162,8 @@ def exposition(snapshot: MetricsSnapshot, version: str) -> str:
         lines.append(f"# TYPE {metric.name} {metric.kind}")
         if metric.kind == "histogram":
             lines += _buckets(metric.name, value)
+        elif metric.labels:
+            lines += _labelled(metric, value)
         else:
             lines.append(f"{metric.name} {value}")
     return "\n".join([*lines, ""])
@@ -160,3 +176,11 @@ def _buckets(name: str, histogram: Histogram) -> Iterator[str]:
         yield f'{name}_bucket{{le="{bound}"}} {count}'
     yield f"{name}_sum {histogram.total}"
     yield f"{name}_count {count}"
+
+
+def _labelled(metric: MetricField, values: Mapping[tuple[str, ...], int]) -> Iterator[str]:
+    """Yield a sample for each combination of labels; their values need no escapes."""
+    for labels, value in sorted(values.items()):
+        pairs = zip(metric.labels, labels, strict=True)
+        text = ",".join(f'{name}="{label}"' for name, label in pairs)
+        yield f"{metric.name}{{{text}}} {value}"

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from shipper.config.health import HealthTargetOptions
-from shipper.poll.ask import PollAnswer, ask
+from shipper.poll.ask import STATES, PollAnswer, ask
 from shipper.poll.poll_log import PollLog
 from shipper.poll.record import message_of, records_of
 from shipper.times import Clock
@@ -40,6 +40,8 @@ class Poller:
         self._ask = ask
         self._targets: tuple[HealthTargetOptions, ...] = ()
         self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._counts: dict[tuple[str, ...], int] = {}
 
     def poll(self, targets: Iterable[HealthTargetOptions]) -> None:
         """Poll these targets from now on, and no others."""
@@ -49,6 +51,7 @@ class Poller:
         self._stop.set()
         self._stop = stop = threading.Event()
         self._targets = targets
+        self._count_these(targets)
         for target in targets:
             body = _TargetLoop(self, target, stop)
             self._start_thread(body.run, f"poll {target.name}")
@@ -64,8 +67,26 @@ class Poller:
         at = self._clock.wall()
         answer = self._ask(target, self._clock.monotonic)
         if not stop.is_set():
+            self._count(target.name, answer.failure or answer.status)
             self._polls.append(records_of(target, answer, at))
         return answer
+
+    def counts(self) -> dict[tuple[str, ...], int]:
+        """Return how many polls there were by target and outcome; called by any thread."""
+        with self._lock:
+            return dict(self._counts)
+
+    def _count(self, name: str, outcome: str) -> None:
+        with self._lock:
+            self._counts[name, outcome] = self._counts.get((name, outcome), 0) + 1
+
+    def _count_these(self, targets: Iterable[HealthTargetOptions]) -> None:
+        """Forget the counts of other targets; those of these begin at 0, and go on otherwise."""
+        names = {target.name for target in targets}
+        with self._lock:
+            kept = {place: count for place, count in self._counts.items() if place[0] in names}
+            zeros = {(name, status): 0 for name in names for status in sorted(STATES)}
+            self._counts = zeros | kept
 
     @property
     def monotonic(self) -> Callable[[], float]:

@@ -24,6 +24,7 @@ def reading() -> MetricsSnapshot:
     for value in (0.005, 0.0051, 3.0, 100.0):
         seconds.observe(value)
     values |= {"publish_seconds": seconds, "batch_events": events}
+    values["polls"] = {("api", "healthy"): 3, ("api", "timeout"): 1, ("büro-1.x", "tls"): 0}
     return MetricsSnapshot(**values)  # type: ignore[arg-type]
 
 
@@ -37,7 +38,11 @@ def test_a_real_parser_reads_all_of_it() -> None:
         metric: MetricField = field.metadata["metric"]
         family = families[metric.name.removesuffix("_total")]
         assert (family.type, family.documentation) == (metric.kind, metric.meaning)
-        if metric.kind != "histogram":
+        if metric.labels:
+            found = {tuple(each.labels.values()): each.value for each in family.samples}
+            assert found == getattr(it, field.name)
+            assert {tuple(each.labels) for each in family.samples} == {metric.labels}
+        elif metric.kind != "histogram":
             (sample,) = family.samples
             assert (sample.name, sample.value) == (metric.name, getattr(it, field.name))
     assert len(families) == len(METRICS) + 1

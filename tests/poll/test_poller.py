@@ -82,6 +82,40 @@ def test_a_reload_polls_the_new_targets_alone(tmp_path: Path) -> None:
     assert set(asked[since:]) == {"new"}
 
 
+def test_polls_are_counted_by_target_and_outcome(tmp_path: Path) -> None:
+    """Counts begin at 0 and survive a reload, those of targets that are gone do not."""
+    answers = iter(
+        [
+            PollAnswer("healthy", 1.0, 200),
+            PollAnswer("unhealthy", 1.0, failure="timeout", reason="no answer"),
+            PollAnswer("unhealthy", 1.0, 503),
+        ]
+    )
+    poller = Poller(
+        PollLog(tmp_path / "polls.log", RUN),
+        Clock(lambda: 0),
+        lambda _body, _name: None,
+        lambda _target, _ticks: next(answers),
+    )
+    stop, stopped = threading.Event(), threading.Event()
+    stopped.set()
+    poller.poll([fast("api"), fast("old")])
+    poller.once(fast("api"), stop)
+    poller.once(fast("api"), stop)
+    poller.once(fast("api"), stopped)
+    poller.poll([fast("api"), fast("new")])
+
+    counts = poller.counts()
+    poller.close()
+
+    assert {place: count for place, count in counts.items() if count} == {
+        ("api", "healthy"): 1,
+        ("api", "timeout"): 1,
+    }
+    assert {name for name, _outcome in counts} == {"api", "new"}
+    assert counts["new", "degraded"] == 0
+
+
 def test_a_late_poll_is_left_out_and_a_clock_that_is_set_changes_nothing(tmp_path: Path) -> None:
     """After an hour of suspension there is one poll, not sixty; wall time only dates records."""
     now, walls = [1000.0], iter([10_000, 5_000, 5_000, 5_000])
