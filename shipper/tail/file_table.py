@@ -17,6 +17,7 @@ from shipper.tail.streams import StreamOwner, root_of
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Set as AbstractSet
 
     from shipper.registry.records import SavedFiles
     from shipper.tail.harvester import Harvester
@@ -69,6 +70,13 @@ class FileTable:
             self.mark_changed(record)
         self.records[record.id] = record
         self.known[key] = record
+
+    def may_be_renumbered(self, key: FileIdentity, found: AbstractSet[FileIdentity]) -> bool:
+        """Return whether a file that was not found has the inode of this one, on another device."""
+        return any(
+            record.file.inode == key.inode and record.file not in found
+            for record in self.records.values()
+        )
 
     def rebind(self, record: FileRecord, key: FileIdentity) -> None:
         """Let a record stand for another file: the copy of the one it was read from."""

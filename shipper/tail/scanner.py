@@ -248,7 +248,8 @@ class Scanner:
 
         A hold without a record was made right before a crash. If it is a copy of a file that was
         truncated since, its lines are known by the record of that file: it waits in `_held` until
-        the reader has seen the truncation too, and is then read on.
+        the reader has seen the truncation too, and is then read on. So is one whose record bears
+        the number that the disk had before.
         """
         key = identity(held.stat)
         if key in found or key in self._files.open:
@@ -264,7 +265,10 @@ class Scanner:
         if source is None:
             if self._start(new, now, wall) is not None:
                 self._drop_undelivered(key, "no input reads it any more", wall)
-        elif record is None and self._is_copy_of_truncated(new):
+        elif record is None and (
+            (held.stat.st_size and self._files.may_be_renumbered(key, found))
+            or self._is_copy_of_truncated(new)
+        ):
             self._held.append(new)
         else:
             self._start(new, now, wall)

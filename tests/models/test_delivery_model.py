@@ -192,7 +192,7 @@ class Delivery(RuleBasedStateMachine):
             self.inode()
 
     def copy_of(self, file: Inode) -> Inode:
-        self.copied |= {*file.records}
+        self.copied |= {*file.records, *([] if file.half is None else [file.half])}
         return Inode([*file.records], file.half, made_of_another=True)
 
     @precondition(lambda self: "app.log" in self.names)

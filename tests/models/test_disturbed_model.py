@@ -2,19 +2,24 @@
 The model of delivery, with what breaks the identity of files and lines.
 
 Beside what test_delivery_model.py draws: writers that don't reopen, logs that are moved away or
-edited, files written anew with the same bytes, holes, clocks that are set, folders that are away, a
-registry that is lost, several inputs, a config that is read again, records refused for good.
+edited, files written anew with the same bytes, holes, clocks that are set, folders that are away,
+disks with another number, a FIFO in place of a log, a registry that is lost, several inputs, a
+config that is read again, records refused for good.
 """
 
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import closing
 from typing import BinaryIO
 
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
+from shipper.process import data_folder
+from tests.models.delivery import Crash
 from tests.models.test_delivery_model import Delivery, Inode, play, run_schedules
 
 TICK = "backup finished, 0 errors"
@@ -192,6 +197,29 @@ class Disturbed(Delivery):
         self.ticks_owed = max(self.ticks_owed - 1, 0)  # the report may be a new one of old bytes
         self.shipper.start()  # again the first time: only what is compressed from now on is read
 
+    @rule()
+    def reboot_with_another_device_number(self) -> None:
+        self.has_crashed()
+        if (
+            not self.dated
+        ):  # a copy of what has neither the inode nor a time may be a log of its own
+            self.forgotten |= {*range(self.count)}
+        registry = sqlite3.connect(self.folder / "data" / data_folder.REGISTRY)
+        with closing(registry), registry:
+            registry.execute("UPDATE files SET device = CAST(device AS INTEGER) + 1")
+
+    @precondition(lambda self: "app.log" in self.names)
+    @rule()
+    def swap_with_a_fifo(self) -> None:
+        """A scan meets something else than a file under the name of the log."""
+        away = self.folder / "swapped"
+        self.live.rename(away)
+        os.mkfifo(self.live)
+        try:
+            self.attempt("read")
+        finally:
+            away.rename(self.live)
+
     @rule(swap=st.booleans())
     def reload(self, *, swap: bool) -> None:
         self.shipper.start()
@@ -199,9 +227,11 @@ class Disturbed(Delivery):
         self.ticks_owed = min(self.ticks_owed, self.ticks_stored())
         try:
             self.shipper.reload(swap=swap)
-        except BaseException:
+        except Crash:
             self.has_crashed()
-            raise
+            return
+        if swap:
+            self.read_now = set()  # what was not acked is read again, from where it stands by then
 
     @rule(faults=st.lists(st.sampled_from(["reject", "half", "refuse"]), max_size=4))
     def refuse_for_good(self, faults: list[str]) -> None:
@@ -245,6 +275,8 @@ def test_one_of_each() -> None:
         ("reload", {"swap": True}),
         ("read_publish_and_save", {}),
         ("set_clock", {"hours": -25}),
+        ("reboot_with_another_device_number", {}),
+        ("swap_with_a_fifo", {}),
         ("lose_registry", {}),
         machine=Disturbed,
     )

@@ -196,6 +196,20 @@ def test_another_device_number(tmp_path: Path, name: str, *, dated: bool) -> Non
     reader.close()
 
 
+def test_another_device_number_of_a_file_that_is_only_held(reader: Reader, log: Path) -> None:
+    """It was deleted before the reboot: what was read of it is not read again."""
+    append(log, b"one\ntwo\n")
+    assert reader.lines() == [b"one", b"two"]
+    append(log, b"three\n")
+    log.unlink()
+    for record in reader.tailer.records():
+        record.file = FileIdentity(record.file.device + 1, record.file.inode)
+    reader.tailer.reread(record.id, record.offset)  # so that it is saved
+    reader.save()
+    reader.crash()
+    assert reader.lines() + reader.lines() == [b"three"]
+
+
 def test_a_log_that_was_copied_back(reader: Reader, log: Path) -> None:
     """A log restored by a copy, another inode at its path, goes on where it was."""
     append(log, text(LINES))
