@@ -106,6 +106,7 @@ def _sources(config: Config, invocation: Invocation) -> WebSources:
         alerts=alerts,
         now=invocation.now,
         reports=config.reports.folder,
+        searches=config.data_dir / data_folder.SEARCHES,
         dead_letters=config.data_dir / data_folder.DEAD_LETTERS,
         kibana=None if server is None else KibanaPlace(server.url, server.space),
         command=(sys.executable, "-m", "shipper", "--config", str(invocation.config)),

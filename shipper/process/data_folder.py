@@ -14,6 +14,7 @@ The data folder: one shipper at a time, and what lies where.
     reports.lock        held while reports that are due are sent
     alerts.db           its ledger (shipper/alerts/ledger/ledger.py)
     alerts.log          what became of incidents, which the shipper reads
+    searches.json       saved searches of the dashboard (shipper/web/searches.py)
     polls.log           what applications answered to polls of their health, which it reads, too
                         (shipper/alerts/ledger/journal.py)
 
@@ -45,6 +46,7 @@ ALERTS_LOCK = "alerts.lock"
 ALERTS_LEDGER = "alerts.db"
 ALERTS_LOG = "alerts.log"
 POLLS_LOG = "polls.log"
+SEARCHES = "searches.json"
 
 REPORTS_LOCK = "reports.lock"
 

@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl, quote, urlencode
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import ImmutableMultiDict
@@ -20,11 +20,13 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from shipper.errors import ConfigError, ShipperError
 from shipper.text import counted
+from shipper.web.searches import STATE
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from shipper.web.incidents import AlertPlaces
+    from shipper.web.searches import SavedSearches
     from shipper.web.tasks import TaskRunner
 
 MOST_FORM: Final = 16_384  # bytes
@@ -41,6 +43,7 @@ class FormActs:
 
     alerts: AlertPlaces
     tasks: TaskRunner
+    searches: SavedSearches
     form_token: str
     now: Callable[[], int]
 
@@ -74,6 +77,23 @@ class FormActs:
             given = ("report", kind, "--date", day)
             self.tasks.start(REPORT, f"{kind} report of {day}", given, self.alerts.user)
             return "/reports"
+
+        return await self._done(request, do)
+
+    async def search(self, request: Request) -> Response:
+        """Save a search, or delete a saved one."""
+        act = str(request.path_params["act"])
+
+        def do(form: Form) -> str:
+            name = form.get("name", "")
+            if act == "save":
+                self.searches.save(name, form)
+            elif act == "delete":
+                self.searches.delete(name)
+            else:
+                raise ConfigError("this cannot be done to a search", "open the page again")
+            state = {key: form[key] for key in STATE if form.get(key)}
+            return f"/logs?{urlencode(state)}"
 
         return await self._done(request, do)
 

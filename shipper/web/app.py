@@ -14,14 +14,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
 
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
-from starlette.routing import Mount, Route
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from shipper.errors import ConfigError, QueryError, ShipperError
@@ -35,12 +36,14 @@ from shipper.web.deadletters import letters_page
 from shipper.web.live import LiveTails
 from shipper.web.logs import MOST_DOWNLOADED, MOST_SHOWN, csv_of, lines_of, logs_page, rows_of
 from shipper.web.overview import compared, overview_page
-from shipper.web.place import RANGES, PagePlace, place_of
+from shipper.web.place import RANGES, PagePlace, place_of, settled
 from shipper.web.reports import REPORT_HEADERS, list_reports, read_report
 from shipper.web.rules import rule_page, rules_page
+from shipper.web.searches import SavedSearches
 from shipper.web.similar import similar_page
 from shipper.web.stores import StorePool, cancelled_with_its_tab
 from shipper.web.tasks import TaskRunner
+from shipper.web.zones import shown, use_zone, zone
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -68,6 +71,7 @@ class WebSources:
     reports: Path | None = None
     dead_letters: Path | None = None
     kibana: KibanaPlace | None = None  # where links to records lead
+    searches: Path | None = None  # the file of saved searches
     command: Sequence[str] = ()  # runs shipper, for what pages start; empty: they start nothing
 
 
@@ -78,6 +82,7 @@ class Pages:
     sources: WebSources
     pool: StorePool
     tasks: TaskRunner
+    searches: SavedSearches
     templates: Environment
     form_token: str
 
@@ -103,6 +108,7 @@ class Pages:
                 return {
                     "page": logs_page(store, place, more),
                     "in_kibana": self._in_kibana(place),
+                    "searches": self.searches.links(),
                     "facet_name": more,
                     "most": MOST_DOWNLOADED,
                 }
@@ -249,6 +255,9 @@ class Pages:
     ) -> Response:
         """Return a page; what is wrong takes the place of the content, and the frame stays."""
         now = self.sources.now()
+        use_zone(request.cookies)
+        if moved := settled(request.query_params):
+            return RedirectResponse(f"{request.url.path}?{urlencode(moved)}", 303)
         status, found = 200, dict[str, Any]()
         place = place_of({"q": request.query_params.get("q", "")}, now)
         try:
@@ -266,7 +275,8 @@ class Pages:
             "refresh": REFRESH.get(name, 0),
             "place": place,
             "ranges": RANGES,
-            "now": instant(now, unit_ms=1000),
+            "now": shown(now),
+            "zone": zone(),
         }
         return HTMLResponse(
             self.templates.get_template(f"{name}.html").render(frame | asked | found), status
@@ -327,11 +337,13 @@ def make_app(sources: WebSources, *, token: str, port: int) -> Starlette:
     templates = Environment(
         loader=FileSystemLoader(HERE / "templates"), autoescape=True, trim_blocks=True
     )
-    templates.filters |= {"svg": Markup, "thousands": "{:,}".format, "instant": instant}
+    templates.filters |= {"svg": Markup, "thousands": "{:,}".format}
+    templates.filters |= {"instant": instant, "shown": shown}
     tasks = TaskRunner(sources.command)
     form_token = secrets.token_urlsafe(32)
-    pages = Pages(sources, pool, tasks, templates, form_token)
-    acts = FormActs(sources.alerts, tasks, form_token, sources.now)
+    searches = SavedSearches(sources.searches)
+    pages = Pages(sources, pool, tasks, searches, templates, form_token)
+    acts = FormActs(sources.alerts, tasks, searches, form_token, sources.now)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -340,26 +352,31 @@ def make_app(sources: WebSources, *, token: str, port: int) -> Starlette:
         pool.close()
 
     return Starlette(
-        routes=[
-            Route("/", cancelled_with_its_tab(pages.overview), name="overview"),
-            Route("/logs", cancelled_with_its_tab(pages.logs)),
-            Route("/live", LiveTails(sources.opened).answer),
-            Route("/trace", cancelled_with_its_tab(pages.trace)),
-            Route("/similar", cancelled_with_its_tab(pages.similar)),
-            Route("/download", cancelled_with_its_tab(pages.download)),
-            Route("/incidents", pages.incidents),
-            Route("/incidents/{id}", pages.incident),
-            Route("/incidents/{id}/{act}", acts.incident, methods=["POST"]),
-            Route("/rules", cancelled_with_its_tab(pages.rules)),
-            Route("/rules/{name}", cancelled_with_its_tab(pages.rule)),
-            Route("/reports", pages.reports),
-            Route("/reports/make", acts.report, methods=["POST"]),
-            Route("/reports/{name}", pages.report),
-            Route("/pipeline", cancelled_with_its_tab(pages.pipeline)),
-            Route("/deadletters", pages.deadletters),
-            Route("/deadletters/{act}", acts.letters, methods=["POST"]),
-            Mount("/static", StaticFiles(directory=HERE / "static")),
-        ],
+        routes=_routes(pages, acts, LiveTails(sources.opened)),
         middleware=[Middleware(Gate, token=token, port=port), Middleware(GZipMiddleware)],
         lifespan=lifespan,
     )
+
+
+def _routes(pages: Pages, acts: FormActs, tails: LiveTails) -> list[BaseRoute]:
+    return [
+        Route("/", cancelled_with_its_tab(pages.overview), name="overview"),
+        Route("/logs", cancelled_with_its_tab(pages.logs)),
+        Route("/live", tails.answer),
+        Route("/trace", cancelled_with_its_tab(pages.trace)),
+        Route("/similar", cancelled_with_its_tab(pages.similar)),
+        Route("/download", cancelled_with_its_tab(pages.download)),
+        Route("/incidents", pages.incidents),
+        Route("/incidents/{id}", pages.incident),
+        Route("/incidents/{id}/{act}", acts.incident, methods=["POST"]),
+        Route("/rules", cancelled_with_its_tab(pages.rules)),
+        Route("/rules/{name}", cancelled_with_its_tab(pages.rule)),
+        Route("/reports", pages.reports),
+        Route("/reports/make", acts.report, methods=["POST"]),
+        Route("/reports/{name}", pages.report),
+        Route("/pipeline", cancelled_with_its_tab(pages.pipeline)),
+        Route("/deadletters", pages.deadletters),
+        Route("/deadletters/{act}", acts.letters, methods=["POST"]),
+        Route("/searches/{act}", acts.search, methods=["POST"]),
+        Mount("/static", StaticFiles(directory=HERE / "static")),
+    ]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from shipper.deliver.deadletters import DeadLetters
 from shipper.text import safe
+from shipper.web.zones import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +63,7 @@ def letters_page(path: Path | None) -> LettersPage:
         last.append(
             LetterRow(
                 safe(letter.id[:MOST_ID]),
-                safe(letter.at[:40]),
+                shown(letter.at_ms) if letter.at_ms else safe(letter.at[:40]),
                 safe(letter.dataset[:100]),
                 safe(letter.reason[:400]),
                 safe(bytes(letter.document)[:MOST_CHARACTERS].decode(errors="replace")),

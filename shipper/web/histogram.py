@@ -1,4 +1,8 @@
-"""The histogram of the log page: bars by level, each a link that shows its time alone."""
+"""
+The histogram of the log page: bars by level, each a link that shows its time alone.
+
+What the script needs to zoom to a part that is dragged over is in attributes of the chart.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,8 @@ from html import escape
 from typing import TYPE_CHECKING, Final
 
 from shipper.store.api import AggregateAnswer, Bucket, DateHistogram, Terms, buckets_of
-from shipper.text import counted, instant
+from shipper.text import counted
+from shipper.web.zones import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +49,8 @@ def draw(answer: AggregateAnswer, place: PagePlace) -> str:
     ]
     name = escape(f"{counted(answer.total, 'record')} over time; {most:,} in the highest bar")
     return (
-        f'<svg class="histogram" viewBox="0 0 {WIDTH} {HEIGHT}" role="group" '
+        f'<svg class="histogram" data-since="{slots[0].key}" data-step="{place.slot_ms}" '
+        f'data-slots="{len(slots)}" viewBox="0 0 {WIDTH} {HEIGHT}" role="group" '
         f'aria-label="{name}" preserveAspectRatio="none">{"".join(parts)}</svg>'
     )
 
@@ -69,7 +75,7 @@ def _bar(  # noqa: PLR0913, PLR0917 - where it stands, and what it stands for
                 f'width="{width * 0.88:.2f}" height="{height:.2f}"/>'
             )
     said = escape(
-        f"{instant(start)}: {counted(count, 'record')}, {bad:,} errors, {warn:,} warnings"
+        f"{shown(start, unit_ms=1)}: {counted(count, 'record')}, {bad:,} errors, {warn:,} warnings"
     )
     there = escape(place.narrowed(start, start + place.slot_ms).link())
     return f'<a href="{there}" aria-label="{said}"><title>{said}</title>{"".join(parts)}</a>'

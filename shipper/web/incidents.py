@@ -21,8 +21,9 @@ from shipper.alerts.rules.reading import read_rules
 from shipper.alerts.severity import Severity
 from shipper.config.matchers import Comparison, Matcher
 from shipper.errors import ConfigError
-from shipper.text import duration, instant, safe
+from shipper.text import duration, safe
 from shipper.web.place import PagePlace
+from shipper.web.zones import shown
 
 if TYPE_CHECKING:
     from shipper.alerts.incidents.sla import Sla
@@ -115,7 +116,7 @@ def _history_of(ledger: Ledger, incident: Incident) -> list[HistoryRow]:
     made += [(each.at, each.kind.value, each.by, each.note) for each in ledger.acts.of(incident)]
     return [
         HistoryRow(
-            instant(at, unit_ms=1000),
+            shown(at),
             what.replace("_", " "),
             safe(by or "")[:100],
             "\n".join(map(safe, note.splitlines())),
@@ -127,7 +128,7 @@ def _history_of(ledger: Ledger, incident: Incident) -> list[HistoryRow]:
 def _shown(silence: Silence) -> tuple[str, str]:
     """Return the id of a silence, and what it says."""
     about = " ".join(map(str, silence.matchers)) or "everything"
-    until = instant(silence.end, unit_ms=1000)
+    until = shown(silence.end)
     why = f": {silence.comment}" if silence.comment else ""
     return silence.id, safe(f"{about} until {until} by {silence.by}{why}")[:1000]
 
@@ -236,7 +237,7 @@ class AlertPlaces:
             incident.rule,
             ", ".join(f"{field}={safe(value)}" for field, value in incident.group)[:200],
             safe(incident.verdict.reason)[:400],
-            instant(incident.opened_at, unit_ms=1000),
+            shown(incident.opened_at),
             duration(max(0, (incident.resolved_at or now) - begun) / 1000),
             self._clock(incident, now),
         )
@@ -265,7 +266,7 @@ class AlertPlaces:
             ("resolved", incident.resolved_at),
         ):
             if at is not None:
-                yield name, instant(at, unit_ms=1000)
+                yield name, shown(at)
         for name, text in (
             ("muted", incident.muted),
             ("acknowledged by", incident.acknowledged_by),

@@ -19,6 +19,7 @@ from shipper.errors import QueryError, ShipperError
 from shipper.store.api import Selection
 from shipper.store.query.parser import parse
 from shipper.web.rows import line_of
+from shipper.web.zones import use_zone
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -43,6 +44,7 @@ class LiveTails:
     async def answer(self, request: Request) -> Response:
         """Return the stream of the records of a query, from now on."""
         query = request.query_params.get("q", "")
+        use_zone(request.cookies)
         try:
             parse(query)
         except QueryError as error:

@@ -24,9 +24,10 @@ from shipper.store.api import (
     buckets_of,
 )
 from shipper.store.inventory import value_at
-from shipper.text import counted, duration, instant, safe
+from shipper.text import counted, duration, safe
 from shipper.web.logs import FacetValue
 from shipper.web.rows import condition
+from shipper.web.zones import shown, zone
 
 if TYPE_CHECKING:
     from shipper.store.api import Hit, Store
@@ -183,7 +184,7 @@ def _cards(
     late = now - worst.time > MISSED * _every(worst) * 1000
     where = safe(name)[:40]
     if late:
-        since = f"{where}: no poll since {instant(worst.time, unit_ms=1000)}"
+        since = f"{where}: no poll since {shown(worst.time)}"
         return [
             Card("Status", "no answer", "unhealthy", since, link),
             *(
@@ -264,7 +265,7 @@ def _series(answer: AggregateAnswer) -> list[tuple[int, float]]:
 def _rate(requests: AggregateAnswer, place: PagePlace) -> Curve:
     seconds = place.slot_ms / 1000
     points = [(at, count / seconds) for at, count in _series(requests)]
-    svg = time_chart([ChartLine("requests", points)], unit="/s", bars=True)
+    svg = time_chart([ChartLine("requests", points)], zone(), unit="/s", bars=True)
     return Curve("Requests per second", svg, place.link(q=ACCESS))
 
 
@@ -274,7 +275,7 @@ def _shares(requests: AggregateAnswer, faults: AggregateAnswer, place: PagePlace
         (at, 100 * failed.get(at, 0.0) / count if count else None)
         for at, count in _series(requests)
     ]
-    svg = time_chart([ChartLine("5xx", points)], unit="%", limit=SERVER_ERROR_LIMIT)
+    svg = time_chart([ChartLine("5xx", points)], zone(), unit="%", limit=SERVER_ERROR_LIMIT)
     return Curve(
         "Server errors, share of requests", svg, place.link(q=f"{ACCESS} AND {SERVER_ERRORS}")
     )
@@ -288,7 +289,7 @@ def _latency(requests: AggregateAnswer, place: PagePlace) -> Curve:
         for percent, points in lines.items():
             points.append((int(slot.key), values.get(percent)))
     drawn = [ChartLine(f"p{percent:.0f}", points) for percent, points in lines.items()]
-    svg = time_chart(drawn, unit=" ms", limit=LATENCY_LIMIT)
+    svg = time_chart(drawn, zone(), unit=" ms", limit=LATENCY_LIMIT)
     return Curve(
         "Response time", svg, place.link(q=f"{ACCESS} AND duration_ms:>{LATENCY_LIMIT:.0f}")
     )
@@ -296,9 +297,9 @@ def _latency(requests: AggregateAnswer, place: PagePlace) -> Curve:
 
 def _workflows(succeeded: AggregateAnswer, failed: AggregateAnswer, place: PagePlace) -> Curve:
     lines = [ChartLine("success", _series(succeeded)), ChartLine("failed", _series(failed))]
-    return Curve("Workflow executions", time_chart(lines), place.link(q=WORKFLOWS))
+    return Curve("Workflow executions", time_chart(lines, zone()), place.link(q=WORKFLOWS))
 
 
 def _counts(title: str, answer: AggregateAnswer, query: str, place: PagePlace) -> Curve:
-    svg = time_chart([ChartLine("records", _series(answer))], bars=True)
+    svg = time_chart([ChartLine("records", _series(answer))], zone(), bars=True)
     return Curve(title, svg, place.link(q=query))

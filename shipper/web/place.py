@@ -2,7 +2,8 @@
 What a page shows, as its address says: the query, the time, the order.
 
 The whole state is in the address, so a page can be pasted into a chat. A range such as `1h` ends
-now; `since` and `until` are ISO 8601 in UTC and stay as they are.
+now; `since` and `until` are ISO 8601 in UTC and stay as they are. A form sends `from` and `to`,
+times of the zone that is shown, and which range there `was`; the page moves to the address in UTC.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from shipper.config.options import InvalidValueError, parse_duration
 from shipper.errors import QueryError
 from shipper.store.api import Selection
 from shipper.times import iso, parse_period
+from shipper.web.zones import in_utc
 
 RANGES: Final = ("15m", "1h", "6h", "24h", "7d", "30d")
 USUAL_RANGE: Final = "1h"
@@ -30,6 +32,7 @@ _STEPS: Final = tuple(
     )
 )
 
+_OF_A_FORM: Final = frozenset({"from", "to", "was"})
 _OR: Final = re.compile(r"\bor\b|\|\|", re.IGNORECASE)  # before more is added, in brackets
 
 
@@ -106,6 +109,18 @@ def place_of(given: Mapping[str, str], now: int) -> PagePlace:
     if not 1000 <= length <= MOST_MS:
         raise QueryError(f"the range {name} is out of range", "use 1s to 400d")
     return PagePlace(query, name, now - length, now, ascending)
+
+
+def settled(given: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the state with `from` and `to` of a form in UTC; nothing where there are none."""
+    if not _OF_A_FORM & given.keys():
+        return {}
+    state = {name: value for name, value in given.items() if name not in _OF_A_FORM}
+    times = {"since": given.get("from", ""), "until": given.get("to", "")}
+    typed = {name: in_utc(text) for name, text in times.items() if text}
+    if typed and given.get("range", "") == given.get("was", ""):  # no other range was chosen
+        state = state | typed | {"range": ""}
+    return {name: value for name, value in state.items() if value}
 
 
 def _moment(text: str, otherwise: int) -> int:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Final
 
 from shipper.errors import ConfigError, StoreUnavailable
 from shipper.files import read_regular
-from shipper.text import instant, safe, size
+from shipper.text import safe, size
+from shipper.web.zones import shown
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,7 +73,7 @@ def list_reports(folder: Path) -> list[ReportRow]:
             name.string,
             name["kind"],
             name["period"],
-            instant(int(at * 1000), unit_ms=1000),
+            shown(int(at * 1000)),
             size(length),
         )
         for at, name, length in found[:MOST_SHOWN]

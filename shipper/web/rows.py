@@ -17,8 +17,9 @@ from shipper.store.hit_text import hit_json
 from shipper.store.inventory import value_at
 from shipper.store.query.tokens import escaped
 from shipper.store.query.values import find_field
-from shipper.text import instant, plain, safe
+from shipper.text import plain, safe
 from shipper.web.place import PagePlace
+from shipper.web.zones import shown
 
 if TYPE_CHECKING:
     from shipper.store.api import Hit
@@ -68,7 +69,7 @@ def row_of(hit: Hit, place: PagePlace) -> RecordRow:
     line = _cut(safe(first), LINE_CHARS)
     is_whole = not rest and line == safe(first)
     return RecordRow(
-        time=instant(hit.time),
+        time=shown(hit.time, unit_ms=1),
         level=plain(source.get("level", "")),
         origin=_origin(source),
         message=line,
@@ -85,7 +86,7 @@ def line_of(hit: Hit) -> dict[str, str]:
     """Return what the live tail shows of a hit."""
     message = str(hit.source.get("message", ""))
     return {
-        "time": instant(hit.time),
+        "time": shown(hit.time, unit_ms=1),
         "level": plain(hit.source.get("level", "")),
         "origin": _origin(hit.source),
         "message": _cut(safe(message.partition("\n")[0]), LINE_CHARS),

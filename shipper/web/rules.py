@@ -26,7 +26,8 @@ from shipper.alerts.rules.reading import Rules, read_rules
 from shipper.alerts.verdict import Group, Verdict, VerdictState
 from shipper.charts import ChartLine, ChartPoint, time_chart
 from shipper.errors import ConfigError, QueryError
-from shipper.text import duration, instant, safe
+from shipper.text import duration, safe
+from shipper.web.zones import shown, zone
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -244,7 +245,9 @@ def _chart(rule: Rule, history: History) -> str:
             lines.append((worst, ChartLine(name, list(_thinned(rule, points)))))
             lines = sorted(lines, key=lambda line: -line[0])[:LINES]
     drawn = limit * scale if limit is not None else None
-    return time_chart([line for _, line in lines], unit=unit, limit=drawn, width=1000, height=240)
+    return time_chart(
+        [line for _, line in lines], zone(), unit=unit, limit=drawn, width=1000, height=240
+    )
 
 
 def _thinned(rule: Rule, points: Sequence[ChartPoint]) -> Iterator[ChartPoint]:
@@ -270,7 +273,7 @@ def _fired(rule: Rule, incident: Incident, outcome: BacktestOutcome, place: Page
     around = place.narrowed(incident.opened_at - rule.over_ms - BEFORE_MS, fired + lasted)
     return FiredRow(
         _named(incident.group),
-        instant(fired, unit_ms=1000),
+        shown(fired),
         duration(lasted / 1000) + ("" if incident.resolved_at else ", and on"),
         safe(incident.verdict.reason)[:400],
         around.link(q=narrowed_to(rule.asked, incident.group, typed=True)),

@@ -44,6 +44,10 @@ class Browser:
         """Ask for a page; a redirection is not followed."""
         return self.request("GET", page, **options)
 
+    def cookie(self, name: str, value: str) -> None:
+        """Set a cookie, as a script does."""
+        self._client.cookies.set(name, value, domain="127.0.0.1")
+
     def request(self, method: str, page: str, **options: Any) -> httpx.Response:
         """Send a request."""
         return self._runner.run(self._client.request(method, page, **options))

@@ -64,14 +64,31 @@ cancel.addEventListener("click", () => {
 });
 addEventListener("pageshow", () => answered(told)); // back from another page
 
-const places = { o: "/", l: "/logs", i: "/incidents", r: "/rules", p: "/pipeline" };
+// Times are in UTC, or in the zone of this browser if its user wants that: a cookie says so.
+const zone = document.querySelector("#zone");
+const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
+if (own && own !== "UTC") {
+  zone.hidden = false;
+  zone.addEventListener("click", () => {
+    const next = zone.textContent === "UTC" ? encodeURIComponent(own) : "UTC";
+    document.cookie = `zone=${next}; path=/; max-age=31536000; samesite=strict`;
+    location.reload();
+  });
+}
+
+const keys = document.querySelector("#keys");
+const places = { o: "/", l: "/logs", i: "/incidents", r: "/rules", p: "/pipeline", e: "/reports" };
 let going = false;
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.altKey || event.metaKey || event.target.closest("input, select, textarea")) return;
   const link = going && places[event.key];
   going = event.key === "g";
-  if (link) location.href = link;
+  if (link) {
+    asking();
+    location.href = link;
+  } else if (event.key === "?") keys.showModal();
+  else if (event.key === "Escape") cancel.click();
   else if (event.key === "/") focusOn(document.querySelector("#query"), event);
   else if (event.key === "j" || event.key === "k") step(event.key === "j" ? 1 : -1);
 });
