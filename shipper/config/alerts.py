@@ -256,10 +256,17 @@ class EndpointOptions:
 
 INHIBIT: Final = """\
 [{source: database_disconnected, targets: [error_*, success_rate_*, workflow_failures, timeouts, \
-response_time_high, queue_*, new_error_type, system_unhealthy], equal: [service.name]}, \
-{source: success_rate_critical, targets: [success_rate_low, error_rate_high, error_budget, \
-error_spike], equal: [service.name]}, \
-{source: error_rate_high, targets: [success_rate_low, error_spike], equal: [service.name]}, \
+response_time_high*, queue_*, new_error_type, system_unhealthy], equal: [service.name]}, \
+{source: success_rate_critical, targets: [success_rate_low*, success_rate_critical_polled, \
+error_rate_high, error_budget, error_spike], equal: [service.name]}, \
+{source: success_rate_critical_polled, targets: [success_rate_low*, success_rate_critical, \
+error_rate_high, error_budget, error_spike], equal: [service.name]}, \
+{source: error_rate_high, targets: [success_rate_low*, error_spike], equal: [service.name]}, \
+{source: success_rate_low, targets: [success_rate_low_polled], equal: [service.name]}, \
+{source: success_rate_low_polled, targets: [success_rate_low], equal: [service.name]}, \
+{source: response_time_high, targets: [response_time_high_polled], equal: [service.name]}, \
+{source: response_time_high_polled, targets: [response_time_high], equal: [service.name]}, \
+{source: system_unhealthy, targets: ["*_polled"], equal: [service.name]}, \
 {source: shipper_silent, targets: [watermark_behind, shipper_behind, application_silent], \
 equal: [host.name]}]"""
 
