@@ -16,7 +16,7 @@ from examples.orchestrator.actions import Tools
 from examples.orchestrator.api import Orchestrator, api, router
 from examples.orchestrator.auth import Auth
 from examples.orchestrator.database import Database, DatabaseUnavailableError
-from examples.orchestrator.engine import Engine
+from examples.orchestrator.engine import QUEUE, Engine
 from examples.orchestrator.executions import Executions, QueueFullError
 from examples.orchestrator.faults import Faults, parse
 from examples.orchestrator.services import Services
@@ -58,7 +58,7 @@ def assemble(settings: Settings) -> Orchestrator:
     executions = Executions(database, max_depth=settings.max_queue_depth)
     instrument = Instrument(folder=settings.data / "numbers", disk_of=settings.logs)
     instrument.probe("database", database.ping, keep=1.0)
-    instrument.queue("executions", executions.depth)
+    instrument.queue(QUEUE, executions.depth)
     return Orchestrator(
         settings=settings,
         faults=faults,

@@ -34,7 +34,8 @@ CREATE TABLE IF NOT EXISTS executions (
     status TEXT NOT NULL,         -- queued, running, success, failed
     changed_at REAL NOT NULL,     -- epoch seconds
     execution_time_ms REAL,
-    error_type TEXT
+    error_type TEXT,
+    queued_at REAL                -- epoch seconds
 );
 CREATE INDEX IF NOT EXISTS executions_by_status ON executions (status, changed_at);
 CREATE TABLE IF NOT EXISTS records (
@@ -50,6 +51,8 @@ CREATE TABLE IF NOT EXISTS sessions (
     token TEXT PRIMARY KEY, username TEXT NOT NULL, created_at REAL NOT NULL
 );
 """
+# Columns that tables of earlier versions do not have, and what stands in them for their rows.
+ADDED = (("executions", "queued_at REAL", "queued_at = changed_at"),)
 LOCK_SECONDS = 5.0  # how long a statement waits for another process to finish its own
 KEPT_SECONDS = 3600.0  # finished executions, written records and sessions
 
@@ -72,7 +75,7 @@ class Database:
 
     def open(self) -> None:
         """
-        Make the tables that are missing.
+        Make the tables and columns that are missing.
 
         Raises:
             DatabaseUnavailableError: the file cannot be made, or is no database.
@@ -83,6 +86,7 @@ class Database:
             self._anchor = sqlite3.connect(self._path, timeout=LOCK_SECONDS)
             self._anchor.execute("PRAGMA journal_mode = WAL")
             self._anchor.executescript(SCHEMA)
+            _add_columns(self._anchor)
         except sqlite3.Error as error:
             raise DatabaseUnavailableError(f"{self._path}: {error}") from error
 
@@ -150,3 +154,14 @@ class Database:
             slow_log.warning(
                 "Slow query", extra={"query": query, "query_ms": round(query_ms, 1), "rows": rows}
             )
+
+
+def _add_columns(connection: sqlite3.Connection) -> None:
+    """Add the columns that are missing; of several processes one does, and all of it or nothing."""
+    connection.execute("BEGIN IMMEDIATE")
+    with connection:
+        for table, column, values in ADDED:
+            known = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
+            if column.partition(" ")[0] not in known:
+                connection.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
+                connection.execute(f"UPDATE {table} SET {values}")

@@ -1,7 +1,7 @@
 """
 One execution, from start to outcome, with the records that tell its story.
 
-    INFO   Workflow started
+    INFO   Workflow started                 queue_wait_ms
     DEBUG  Action begins                    action, keys; of each action
     INFO   Workflow executed successfully   execution_time_ms, status=success
     ERROR  Workflow execution failed        execution_time_ms, status=failed, error_type, exc_info
@@ -19,12 +19,13 @@ from pydantic import ValidationError
 
 from examples.orchestrator.actions import MissingDataError, Tools, perform
 from examples.orchestrator.definitions import Data, Workflow
-from examples.orchestrator.executions import Execution, Outcome
+from examples.orchestrator.executions import Execution, Outcome, TakenExecution
 from examples.orchestrator.faults import Faults
 from examples.orchestrator.workflows import Workflows
 from shipper import emit
 from shipper.instrument import Instrument
 
+QUEUE = "executions"  # as the metrics call it
 LIMIT_SECONDS = 45.0  # for all the actions of an execution
 
 log = logging.getLogger("automation_orchestrator.workflows")
@@ -45,13 +46,16 @@ class Engine:
         self._faults = faults
         self._instrument = instrument
 
-    async def execute(self, execution: Execution) -> Outcome:
+    async def execute(self, execution: TakenExecution) -> Outcome:
         """Run a workflow's actions; whatever goes wrong in them is the outcome, not an error."""
         with emit.bind(request_id=execution.request_id, workflow_id=execution.workflow_id):
             about: dict[str, object] = {
                 "execution_id": execution.execution_id,
                 "trigger": execution.trigger,
             }
+            if execution.waited_seconds is not None:
+                self._instrument.waited(QUEUE, execution.waited_seconds)
+                about["queue_wait_ms"] = round(execution.waited_seconds * 1000, 1)
             log.info("Workflow started", extra=about)
             timer = self._instrument.workflow(execution.workflow_id, **about)
             try:

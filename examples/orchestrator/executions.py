@@ -12,7 +12,7 @@ import json
 import secrets
 import sqlite3
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 from examples.orchestrator.database import Database
@@ -43,6 +43,13 @@ class Execution:
 
 
 @dataclass(frozen=True, slots=True)
+class TakenExecution(Execution):
+    """One that was just taken out of the queue, and how long it was in there, if that is known."""
+
+    waited_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """How an execution ended."""
 
@@ -70,23 +77,27 @@ class Executions:
         """
         if self.depth() >= self._max_depth:
             raise QueueFullError(f"{self._max_depth} executions are waiting already")
+        now = time.time()
         rows = self._database.run(
             """
             INSERT INTO executions
-                (execution_id, workflow_id, trigger, data, request_id, status, changed_at)
-            VALUES (?, ?, ?, ?, ?, 'queued', ?) RETURNING *
+                (execution_id, workflow_id, trigger, data, request_id, status, changed_at,
+                 queued_at)
+            VALUES (?, ?, ?, ?, ?, 'queued', ?, ?) RETURNING *
             """,
             f"exec_{secrets.token_hex(8)}",
             workflow_id,
             trigger,
             json.dumps(data),
             request_id,
-            time.time(),
+            now,
+            now,
         )
         return _execution(rows[0])
 
-    def take(self) -> Execution | None:
+    def take(self) -> TakenExecution | None:
         """Hand out the execution that has waited longest; no other process gets it."""
+        now = time.time()
         rows = self._database.run(
             """
             UPDATE executions SET status = 'running', changed_at = ?
@@ -96,9 +107,14 @@ class Executions:
             )
             RETURNING *
             """,
-            time.time(),
+            now,
         )
-        return _execution(rows[0]) if rows else None
+        if not rows:
+            return None
+        # A clock that was set back makes no negative time; an older process wrote none.
+        queued_at = rows[0]["queued_at"]
+        waited = None if queued_at is None else max(0.0, now - queued_at)
+        return TakenExecution(**asdict(_execution(rows[0])), waited_seconds=waited)
 
     def finish(self, execution_id: str, outcome: Outcome) -> None:
         """Note how an execution ended."""
@@ -126,12 +142,14 @@ class Executions:
 
     def put_back(self) -> list[str]:
         """Queue again what was taken and never finished, and list the ids."""
+        now = time.time()
         rows = self._database.run(
             """
-            UPDATE executions SET status = 'queued'
+            UPDATE executions SET status = 'queued', queued_at = ?
             WHERE status = 'running' AND changed_at < ? RETURNING execution_id
             """,
-            time.time() - LOST_AFTER_SECONDS,
+            now,
+            now - LOST_AFTER_SECONDS,
         )
         return [row["execution_id"] for row in rows]
 

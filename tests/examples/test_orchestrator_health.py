@@ -68,5 +68,11 @@ def test_executions_are_counted_and_logged_at_once(tmp_path: Path) -> None:
         assert len(app.log.of("workflows", status="success")) == 3
         times = [each["execution_time_ms"] for each in app.log.of("workflows", status="success")]
         assert found["workflows"]["avg_ms"] == pytest.approx(sum(times) / 3, abs=0.01)
+        started = [each for each in app.log.records if each["message"] == "Workflow started"]
+        waits = [each["queue_wait_ms"] for each in started]
+        assert found["queues"]["executions"]["depth"] == 0
+        assert found["queues"]["executions"]["wait_avg_ms"] == pytest.approx(
+            sum(waits) / 3, abs=0.1
+        )
 
     asyncio.run(scenario())
