@@ -22,6 +22,7 @@ MILLISECOND: Final = timedelta(milliseconds=1)
 EARLIEST: Final = -62_135_596_800_000
 LATEST: Final = 253_402_300_799_999
 
+_FRACTIONS: Final = tuple(f".{milliseconds:03d}Z" for milliseconds in range(1000))
 _FORM: Final = re.compile(
     r"(?P<day>\d{4}-\d\d-\d\d)"
     r"(?:[Tt ](?P<minute>\d\d:\d\d)(?::(?P<second>\d\d)(?P<fraction>\.\d{1,9})?)?"
@@ -39,7 +40,7 @@ class Clock(NamedTuple):
 def iso(epoch_ms: int) -> str:
     """Return epoch milliseconds as `2026-02-05T14:30:45.123Z`, always 24 characters."""
     second, milliseconds = divmod(epoch_ms, 1000)
-    return f"{_iso_second(second)}.{milliseconds:03d}Z"
+    return _iso_second(second) + _FRACTIONS[milliseconds]
 
 
 @lru_cache(maxsize=4096)

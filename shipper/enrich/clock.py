@@ -20,6 +20,7 @@ LATEST = int(datetime(2200, 1, 1, tzinfo=UTC).timestamp() * 1000)
 # The least number of each unit, the year 2001 in all of them, and how many are a second.
 UNITS = ((1e9, 1), (1e12, 1000), (1e15, 10**6), (1e18, 10**9))
 
+SECOND = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}")
 NUMBER = re.compile(r"[0-9]{9,20}(\.[0-9]{1,9})?")
 MONTHS = "janfebmaraprmayjunjulaugsepoctnovdec"
 # `05/Feb/2026:14:30:45 +0000`, `Thu, 05 Feb 2026 14:30:45 GMT`
@@ -73,7 +74,7 @@ def parse(value: object) -> int | None:
     """
     if isinstance(value, str):
         epoch_ms = _of_text(value)
-    elif isinstance(value, int | float) and not isinstance(value, bool):
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
         epoch_ms = _of_number(value)
     else:
         return None
@@ -91,6 +92,26 @@ def _of_number(value: float) -> int | None:
 
 
 def _of_text(text: str) -> int | None:
+    zone = text[19:].lstrip(".,0123456789")
+    second = _second(text[:19], zone)
+    if second is not None:
+        fraction = text[19 : len(text) - len(zone)]
+        if not fraction:
+            return second
+        micros = fraction[1:7].ljust(6, "0")
+        # What lies in the middle of two milliseconds is rounded by `datetime`.
+        if fraction[0] in ".," and fraction[1:].isdecimal() and micros[3:] != "500":
+            return second + (int(micros) + 500) // 1000
+    return _of_any_text(text)
+
+
+@lru_cache(maxsize=4096)
+def _second(text: str, zone: str) -> int | None:
+    """Return the milliseconds of a second: `2026-02-05T14:30:45`, and a zone."""
+    return _of_any_text(text + zone) if SECOND.fullmatch(text) else None
+
+
+def _of_any_text(text: str) -> int | None:
     text = text.strip(" \t\r\n")
     if text[4:5] != "-" and NUMBER.fullmatch(text):
         return _of_number(float(text) if "." in text else int(text))

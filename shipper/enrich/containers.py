@@ -110,7 +110,7 @@ class ContainerReader:
             if of_runtime is not None:
                 time = of_runtime
                 del line.fields["tags"]
-        return line._replace(extra=extra, time=time)
+        return msgspec.structs.replace(line, extra=extra, time=time)
 
     def _inner(self, text: str, read_at: int) -> ReadLine:
         if text.startswith("{"):

@@ -38,6 +38,7 @@ class BlockDocuments:
     def __init__(self, context: RecordContext, block: Block, dataset: str = "") -> None:
         self.events = Events()
         self._block = block
+        self._stream = block.stream
         self._dataset = dataset  # of odd lines, where it is not for the record to say
         self._context = context
         self._created = iso(block.read_at)
@@ -70,7 +71,7 @@ class BlockDocuments:
 
     def put(self, line: ReadLine, offset: int) -> None:
         """Add the record of a foreign line; its fields are of their types."""
-        fields, extra, time, classification, error = line
+        fields, extra, classification = line.fields, line.extra, line.classification
         if "tags" in fields:
             self.events.tagged += 1
         if self._extra:
@@ -80,13 +81,13 @@ class BlockDocuments:
         if self._tags:
             fields["tags"] = self._tags + fields.get("tags", [])
         known = self._known.get(id(classification))
-        if known is None or error is not None:
-            known = self._remembered(classification, error)
-        fields["@timestamp"] = iso(time)
+        if known is None or line.error is not None:
+            known = self._remembered(classification, line.error)
+        fields["@timestamp"] = iso(line.time)
         events = self.events
-        events.ids.append(f"{self._block.stream}-{offset}")
+        events.ids.append(f"{self._stream}-{offset}")
         events.docs.append(b"%b%b%d%b" % (_encode(fields)[:-1], known.tail, offset, self._end))
-        events.times.append(time)
+        events.times.append(line.time)
         events.datasets.append(known.stream)
 
     def _remembered(self, classification: Classification, error: str | None) -> _KnownTail:

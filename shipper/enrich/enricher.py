@@ -108,11 +108,11 @@ class Enricher:
         source = block.source
         reader = self._readers[source] if source in self._readers else self._reader_of(source)
         if reader is not None:
-            for line in _lines(block):
-                if isinstance(reader, ContainerReader):
+            if isinstance(reader, ContainerReader):
+                for line in _lines(block):
                     work.read_container(line, reader)
-                else:
-                    work.read(line, reader)
+            else:
+                work.read_all(_lines(block), reader)
             return work.events
         events = self._whole(block, work)
         if events is not None:
@@ -322,17 +322,23 @@ class _Work:
             events.docs = [begin + doc[1:] for doc in events.docs]
         return events
 
-    def read(self, line: bytes, reader: LineReader) -> None:
-        """Add one event of a format; what does not have it is put right as any line."""
+    def read_all(self, lines: list[bytes], reader: LineReader) -> None:
+        """Add events of a format; what does not have it is put right as any line."""
         block = self._block
-        is_whole = len(line) <= block.limit and not block.cut
-        found = reader.read(line, block.read_at) if is_whole else None
-        if found is None:
-            misfit = "not_json" if block.source.format == JSON else "no_match"
-            self.repair(line, block.limit, misfit=misfit)
-        else:
-            self._documents.put(found, self._offset)
-            self._offset += len(line) + 1
+        limit = -1 if block.cut else block.limit
+        misfit = "not_json" if block.source.format == JSON else "no_match"
+        read, put, read_at = reader.read, self._documents.put, block.read_at
+        offset = self._offset
+        for line in lines:
+            size = len(line)
+            found = read(line, read_at) if size <= limit else None
+            if found is None:
+                self._offset = offset
+                self.repair(line, block.limit, misfit=misfit)
+            else:
+                put(found, offset)
+            offset += size + 1
+        self._offset = offset
 
     def read_container(self, event: bytes, reader: ContainerReader) -> None:
         """Add what a container wrote in lines that were cut from the file together."""

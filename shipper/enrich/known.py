@@ -39,6 +39,10 @@ _AS_WRITTEN: Final = ("run", "seq", "exc_info")
 _NUMERIC: Final = frozenset(
     name for name, field in FIELDS.items() if field.kind in (FieldKind.INTEGER, FieldKind.FLOAT)
 )
+_KINDS: Final = {name: field.kind for name, field in FIELDS.items()}
+_INTEGERS: Final = frozenset(
+    name for name, kind in _KINDS.items() if kind is FieldKind.INTEGER and name not in _AS_WRITTEN
+)
 _SPACE: Final = " \t\r\n"
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,19}")
 _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,400}(\.[0-9]{1,400})?([eE][+-]?[0-9]{1,3})?")
@@ -46,6 +50,8 @@ _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,400}(\.[0-9]{1,400})?([eE][+-]?[0-9]{
 
 def fit(field: str, value: Any) -> Any:
     """Return a value as one that the field can have; None if it is none."""
+    if type(value) is int and field in _INTEGERS:
+        return value if -INT64 <= value < INT64 else None
     if field in _AS_WRITTEN:
         return _as_written(field, value)
     if field == "level":
@@ -53,7 +59,7 @@ def fit(field: str, value: Any) -> Any:
         return text and (level_of(text) or None)
     if isinstance(value, str) and field not in _NUMERIC:
         return value
-    kind = FIELDS[field].kind if field in FIELDS else FieldKind.KEYWORD
+    kind = _KINDS.get(field, FieldKind.KEYWORD)
     if kind is FieldKind.INTEGER:
         return _integer(value)
     return _float(value) if kind is FieldKind.FLOAT else _text(value)

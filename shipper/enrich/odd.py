@@ -127,7 +127,7 @@ def _object(text: str) -> dict[str, Any]:
     if depth_of(value) > MAX_DEPTH:
         raise _NotARecordError("too_deep")
     # Every key is followed by a colon, so more colons than keys is the only way to a double one.
-    if text.count(":") > keys_of(value) and _has_duplicates(text):
+    if text.count(":") > keys_of(value) and has_duplicates(text):
         raise _NotARecordError("duplicate_keys")
     return value
 
@@ -177,7 +177,8 @@ def keys_of(value: Any) -> int:
     return 0
 
 
-def _has_duplicates(text: str) -> bool:
+def has_duplicates(text: str) -> bool:
+    """Return whether an object in a text of JSON has a key twice."""
     found = False
 
     def collect(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

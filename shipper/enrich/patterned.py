@@ -8,7 +8,9 @@ is `exc_info`, or more of the message. A line without groups for a message is it
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
 
 from shipper.enrich import known
 from shipper.enrich.classify import SEVERE, Classification, fault_of
@@ -39,7 +41,7 @@ _ERROR_TYPE = re.compile(
 )
 
 
-class ReadLine(NamedTuple):
+class ReadLine(msgspec.Struct, gc=False):
     """The fields of a line, what is under `extra`, the time in epoch milliseconds."""
 
     fields: dict[str, Any]

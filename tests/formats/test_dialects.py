@@ -4,10 +4,16 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from shipper.enrich import clock
+from shipper.enrich.foreign import REMEMBERED, SHAPES_REMEMBERED, JsonReader
+from tests.enrich.enriching import READ_AT
 from tests.formats.reading import read_as
 
 AT = "2026-02-05T14:30:45.123Z"
@@ -196,3 +202,112 @@ def test_the_record_of_a_line_is_the_same_as_by_the_default() -> None:
     )
 
     assert read_as("format: json", line) == read_as("format: emit", line)
+
+
+def of_pino(more: str) -> Any:
+    """Return the record of a line of pino with something more in it."""
+    line = '{"level":50,"time":1770301845123,"name":"svc",' + more + "}\n"
+    (doc,) = read_as("format: json", line)
+    return doc
+
+
+def test_json_within_a_text_is_no_key_twice() -> None:
+    """A message that quotes JSON, or a path that ends in a backslash, takes nothing from a line."""
+    for text in (r"got {\"a\":1,\"a\":2}", r"C:\\", r"\"C:\\\", b", "\\u0022"):
+        doc = of_pino(f'"msg":"{text}"')
+
+        assert (doc["message"], doc["logger"]) == (json.loads(f'"{text}"'), "svc")
+        assert "tags" not in doc
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        '"a" : 1,"msg":"x","msg":"y"',
+        '"a"\t:1,"msg":"x","msg":"y"',
+        '"msg":"x","req":{"id":"1","id":"2"}',
+        '"msg":"C:\\\\","path":"D:\\\\","n":1,"n":2',
+        '"msg":"\\"","n":1,"n":2',
+        '"err":{"a":[{"b":1,"b":2}]}',
+    ],
+)
+def test_a_key_twice_is_found_however_it_is_written(more: str) -> None:
+    """Neither value is taken for that of the key: the line is the message."""
+    doc = of_pino(more)
+
+    assert doc["tags"] == ["duplicate_keys"]
+    assert doc["message"].startswith('{"level":50')
+
+
+def test_half_an_origin_is_a_key_as_any_other() -> None:
+    """A number that another logger calls `seq` does not hide what else its line says."""
+    doc = of_pino('"seq":7,"msg":"it broke"')
+
+    assert (doc["message"], doc["level"], doc["extra"]["seq"]) == ("it broke", "ERROR", 7)
+    assert "seq" not in doc
+
+
+def test_a_value_that_its_field_cannot_have_is_moved() -> None:
+    """The others are taken all the same, and the record is tagged."""
+    doc = of_pino('"status":{"code":7},"status_code":1e300,"msg":"it broke"')
+
+    assert (doc["message"], doc["tags"]) == ("it broke", ["moved"])
+    assert doc["extra"]["status"] == {"code": 7}
+    assert doc["extra"]["status_code"] == 1e300
+
+
+def test_the_first_key_with_a_time_has_it() -> None:
+    """A key that has the name of a time and holds none is passed over."""
+    doc = of_pino('"timestamp":"soon","msg":"x"')
+
+    assert doc["@timestamp"] == AT
+    assert doc["extra"] == {"level": 50, "time": 1770301845123, "timestamp": "soon"}
+
+
+def test_a_field_without_a_value_leaves_its_place_to_another_key() -> None:
+    doc = of_pino('"message":null,"msg":"it broke"')
+
+    assert doc["message"] == "it broke"
+
+
+def test_many_shapes_are_forgotten() -> None:
+    """What is known of records is bounded, whatever keys they have."""
+    reader = JsonReader()
+    for number in range(3 * SHAPES_REMEMBERED):
+        line = f'{{"a{number}":{number},"level":"l{number}","time":"2026-02-05T14:30:45.123Z"}}'
+        assert reader.read(line.encode(), READ_AT) is not None
+
+    assert len(reader._plans) <= SHAPES_REMEMBERED
+    assert len(reader._levels) <= REMEMBERED
+
+
+@given(st.integers(86_400, 7_000_000_000), st.integers(0, 9), st.data())
+def test_times_are_read_as_datetime_does(at: int, digits: int, data: st.DataObject) -> None:
+    """However many digits a second has, and in whatever zone."""
+    moment = datetime.fromtimestamp(at, UTC)
+    zone = data.draw(st.sampled_from(["", "Z", "+02:00", "-0530", " UTC"]))
+    fraction = data.draw(st.text("0123456789", min_size=digits, max_size=digits))
+    text = moment.strftime("%Y-%m-%dT%H:%M:%S") + (f".{fraction}" if fraction else "")
+    wanted = datetime.fromisoformat(text + zone.replace(" UTC", "Z"))
+    wanted = wanted if wanted.tzinfo else wanted.replace(tzinfo=UTC)
+
+    assert clock.parse(text + zone) == int(wanted.timestamp() * 1000 + 0.5)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-02-30T14:30:45.123Z",
+        "2026-02-05T24:00:00.1Z",
+        "2026-02-05T14:30:45.1.2Z",
+        "2026-02-05T14:30:45.,Z",
+        "2026-02-05T14:30:45.\u0661\u0662\u0663Z",
+        "\u0662\u066026-02-05T14:30:45.123Z",
+    ],
+)
+def test_no_time_is_taken_for_one(text: str) -> None:
+    assert clock.parse(text) is None
+    (doc,) = read_as(
+        "format: json", f'{{"time":"2026-02-05T14:30:45.123Z"}}\n{{"time":"{text}"}}\n'
+    )[1:]
+    assert doc["tags"] == ["no_timestamp"]
