@@ -265,6 +265,7 @@ def test_the_first_key_with_a_time_has_it() -> None:
 
 
 def test_a_field_without_a_value_leaves_its_place_to_another_key() -> None:
+    """A key with null says nothing."""
     doc = of_pino('"message":null,"msg":"it broke"')
 
     assert doc["message"] == "it broke"
@@ -306,6 +307,7 @@ def test_times_are_read_as_datetime_does(at: int, digits: int, data: st.DataObje
     ],
 )
 def test_no_time_is_taken_for_one(text: str) -> None:
+    """Neither by what is remembered of the seconds before."""
     assert clock.parse(text) is None
     (doc,) = read_as(
         "format: json", f'{{"time":"2026-02-05T14:30:45.123Z"}}\n{{"time":"{text}"}}\n'
