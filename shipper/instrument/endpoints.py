@@ -86,6 +86,7 @@ class WorkersRead:
     metrics: SharedMetrics
     window: WindowSums
     workers: int
+    uptime_seconds: int
 
 
 class Endpoints:
@@ -93,7 +94,7 @@ class Endpoints:
 
     def __init__(  # noqa: PLR0913 -- the parts that it answers for
         self,
-        folder: Path,
+        folder: Callable[[], Path],
         health: HealthReport,
         sampler: Sampler,
         readers: Readers,
@@ -179,7 +180,7 @@ class Endpoints:
         waits = waits_json(read.metrics)
         found = {
             "timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "uptime_seconds": seconds_since_start(self._folder),
+            "uptime_seconds": read.uptime_seconds,
             "workers": read.workers,
             "success_rate": round(read.window.success_rate, 4),
             **traffic_json(read.metrics),
@@ -216,7 +217,7 @@ class Endpoints:
     async def _ask_health(self) -> tuple[State, dict[str, Any]]:
         read = await self._workers()
         total = int(read.metrics.total(REQUESTS.name))
-        return await self._health.answer(read.window, total, seconds_since_start(self._folder))
+        return await self._health.answer(read.window, total, read.uptime_seconds)
 
     def _status_of(self, state: State) -> int:
         return self._unhealthy_status if state == ORDER[-1] else 200
@@ -239,16 +240,17 @@ class Endpoints:
             if not self._has_failed:
                 log.error("the numbers of the workers cannot be read: %r", error)  # noqa: TRY400
             self._has_failed = True
-            read = self._read or WorkersRead(0.0, SharedMetrics({}), WindowSums(), 1)
+            read = self._read or WorkersRead(0.0, SharedMetrics({}), WindowSums(), 1, 0)
             read = replace(read, at=time.monotonic())
         self._read = read
         return read
 
     def _read_workers(self) -> WorkersRead:
-        window = read_window(self._folder)
-        metrics = SharedMetrics.of(read_all(self._folder))
-        alive = sum(workers_of(self._folder).values())
-        return WorkersRead(time.monotonic(), metrics, window, alive)
+        folder = self._folder()
+        window = read_window(folder)
+        metrics = SharedMetrics.of(read_all(folder))
+        alive = sum(workers_of(folder).values())
+        return WorkersRead(time.monotonic(), metrics, window, alive, seconds_since_start(folder))
 
     async def _pools(self) -> dict[str, Any]:
         """Return the numbers of connection pools that probes have found."""

@@ -23,6 +23,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from shipper.instrument.endpoints import Endpoints
+from shipper.instrument.folder import SharedFolder
+from shipper.instrument.guard import Guard
 from shipper.instrument.health import HealthReport
 from shipper.instrument.judge import HealthLimits
 from shipper.instrument.middleware import InstrumentMiddleware
@@ -31,7 +33,7 @@ from shipper.instrument.readers import Readers
 from shipper.instrument.ready_made import disk
 from shipper.instrument.recording import Recorder
 from shipper.instrument.sampling import Sampler
-from shipper.instrument.shared import SharedNumbers, folder_of
+from shipper.instrument.shared import SharedNumbers
 from shipper.instrument.started import note_start
 from shipper.instrument.statsd import StatsdPush
 from shipper.instrument.window import RequestWindow
@@ -54,7 +56,7 @@ class Instrument:
 
     Raises:
         ValueError: a network, the token or the address is not valid.
-        OSError: the folder cannot be used.
+        OSError: the folder cannot be used (a process of root logs that later).
     """
 
     def __init__(  # noqa: PLR0913 -- the options of an application
@@ -74,17 +76,17 @@ class Instrument:
     ) -> None:
         if debug_memory and token is None:
             raise ValueError("debug_memory needs a token")
-        place = folder_of(None if folder is None else Path(folder))
+        place = SharedFolder(None if folder is None else Path(folder))
         push = StatsdPush(statsd, prefix=statsd_prefix, tags=statsd_tags) if statsd else None
-        numbers = SharedNumbers(place)
-        window = RequestWindow(place)
+        numbers = SharedNumbers(place.path)
+        window = RequestWindow(place.path)
         self._recorder = Recorder(numbers, window, push)
         self._health = HealthReport(limits)
         self._sampler = Sampler(
             self._recorder, self._health, push, Path(disk_of) if disk_of is not None else None
         )
         self._endpoints = Endpoints(
-            place,
+            place.path,
             self._health,
             self._sampler,
             Readers.of(networks, token),
@@ -94,6 +96,7 @@ class Instrument:
             collectors=tuple(collectors),
         )
         self._window, self._folder = window, place
+        self._guard = Guard("workflows, queues and errors are not counted")
         if disk_of is not None:
             self.probe("storage", disk(Path(disk_of), limits.available_gb))
 
@@ -145,21 +148,21 @@ class Instrument:
 
         `fields` are those of the record besides.
         """
-        return WorkflowTimer(self._recorder, workflow_id, fields)
+        return WorkflowTimer(self._recorder, self._guard, workflow_id, fields)
 
     def waited(self, queue: str, seconds: float) -> None:
         """Count a task that left a queue after so many seconds."""
-        self._recorder.waited(queue, seconds)
+        self._guard.run(lambda: self._recorder.waited(queue, seconds))
 
     def error(self, error: BaseException) -> None:
         """Count an exception that the application handles itself, by its class."""
-        self._recorder.exception(type(error).__name__)
+        self._guard.run(lambda: self._recorder.exception(type(error).__name__))
 
     def begin(self) -> None:
         """Start sampling in this worker's event loop, if that is not done yet."""
         if not self._window.is_open:
             self._window.open()
-            note_start(self._folder)
+            note_start(self._folder.path())
         self._sampler.start()
 
     @property

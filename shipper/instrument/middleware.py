@@ -8,18 +8,16 @@ unhealthy answer must not make the application unhealthy.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from shipper.emit.access import route_template
+from shipper.instrument.guard import Guard
 from shipper.instrument.recording import UNMATCHED
 
 if TYPE_CHECKING:
     from shipper.instrument.instrument import Instrument
-
-log = logging.getLogger("shipper.instrument")
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -35,16 +33,16 @@ class InstrumentMiddleware:
         self._app = app
         self._instrument = instrument
         self._recorder = instrument.recorder
-        self._has_failed = False
+        self._guard = Guard("requests are not counted")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
         if scope["type"] != "http":
             if scope["type"] == "lifespan":
-                self._begin()
+                self._guard.run(self._instrument.begin)
             await self._app(scope, receive, send)
             return
-        self._begin()
+        self._guard.run(self._instrument.begin)
         if self._instrument.endpoints.answers(scope):
             await self._instrument.endpoints(scope, receive, send)
             return
@@ -65,12 +63,12 @@ class InstrumentMiddleware:
                 ended = True
                 self._note(scope, method, root_path, status, started)
 
-        self._guarded(self._recorder.began)
+        self._guard.run(self._recorder.began)
         try:
             await self._app(scope, receive, note)
         except Exception as error:
             name = type(error).__name__
-            self._guarded(lambda: self._recorder.exception(name))
+            self._guard.run(lambda: self._recorder.exception(name))
             if not ended:
                 self._note(scope, method, root_path, max(status, 500), started)
                 ended = True
@@ -85,18 +83,4 @@ class InstrumentMiddleware:
             route = route_template(scope, root_path) or UNMATCHED
             self._recorder.request(method, route, status, seconds)
         except Exception as error:  # noqa: BLE001 -- a full disk must not fail a request
-            self._failed(error)
-
-    def _guarded(self, act: Callable[[], None]) -> None:
-        try:
-            act()
-        except Exception as error:  # noqa: BLE001 -- the same
-            self._failed(error)
-
-    def _begin(self) -> None:
-        self._guarded(self._instrument.begin)
-
-    def _failed(self, error: Exception) -> None:
-        if not self._has_failed:
-            self._has_failed = True
-            log.error("requests are not counted: %r", error)
+            self._guard.failed(error)

@@ -15,8 +15,7 @@ Guarantees:
 - Files of dead workers are added up into those of worker 0 once there are many, in steps of which
   a crash can lose or double none: the sum is written beside, then a journal names what it replaces;
   whoever finds a journal first carries it out.
-- Two applications do not share numbers: the folder belongs to the process that started the
-  workers, or to the only process (`application_of`), and to the first, second … one in it.
+- Memory that is mapped has its place on the disk: one that fills up costs numbers, and no process.
 """
 
 from __future__ import annotations
@@ -24,16 +23,11 @@ from __future__ import annotations
 import fcntl
 import json
 import logging
-import multiprocessing
 import os
-import re
-import sys
-import tempfile
 import threading
 import time
 import weakref
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -43,6 +37,8 @@ from prometheus_client.mmap_dict import MmapedDict, mmap_key
 from prometheus_client.multiprocess import MultiProcessCollector
 
 MOST_DEAD: Final = 16  # workers whose files are kept apart
+FIRST_BYTES: Final = 1 << 16  # of a file
+_ENTRY_BYTES: Final = 4 + 8 + 16  # beside its key: length, padding, two numbers
 KEEP_SECONDS: Final = 600.0  # of a dead worker's window; twice its length
 OTHER: Final = "other"  # stands for the values of a label that are too many
 _JOURNAL: Final = "merge.json"
@@ -54,15 +50,50 @@ log = logging.getLogger("shipper.instrument")
 
 Labels = tuple[str, ...]
 
-# How often a process has made a folder below another: two applications in one process are two.
-_made: Counter[Path] = Counter()
+
+class AllocatedDict(MmapedDict):
+    """
+    A file of prometheus-client whose bytes have all their place on the disk.
+
+    Without that a write to mapped memory for which the disk has no place is a SIGBUS, which ends
+    the process.
+
+    Raises:
+        OSError: there is no place; what was in the file is as it was.
+    """
+
+    def __init__(self, path: Path) -> None:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            if os.fstat(descriptor).st_size == 0:
+                _allocate(descriptor, 0, FIRST_BYTES)
+        finally:
+            os.close(descriptor)
+        super().__init__(str(path))
+
+    def _init_value(self, key: str) -> None:
+        most = len(key.encode()) + _ENTRY_BYTES
+        capacity = self._capacity
+        while self._used + most > capacity:
+            capacity *= 2
+        if capacity > self._capacity:
+            _allocate(self._f.fileno(), self._capacity, capacity)
+        super()._init_value(key)
+
+
+def _allocate(descriptor: int, before: int, size: int) -> None:
+    try:
+        os.posix_fallocate(descriptor, 0, size)
+    except OSError:
+        os.ftruncate(descriptor, before)
+        raise
 
 
 class SharedNumbers:
     """The numbers of this worker; safe for threads, and begun anew in a forked child."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Callable[[], Path]) -> None:
+        self._folder = folder
         self.lock = threading.Lock()
         self._files: dict[str, Any] = {}
         self._values: dict[tuple[str, str], float] = {}
@@ -96,7 +127,7 @@ class SharedNumbers:
         files are cleaned of those that nobody has changed for days.
         """
         pid = os.getpid()
-        for path in self.folder.iterdir():
+        for path in self._folder().iterdir():
             if path.stem.endswith(f"_{pid}") or path.name in _OF_ALL:
                 with suppress(FileNotFoundError):
                     os.utime(path)
@@ -109,8 +140,8 @@ class SharedNumbers:
     def _file(self, kind: str) -> Any:
         found = self._files.get(kind)
         if found is None:
-            path = self.folder / f"{kind}_{os.getpid()}.db"
-            found = self._files[kind] = MmapedDict(str(path))
+            path = self._folder() / f"{kind}_{os.getpid()}.db"
+            found = self._files[kind] = AllocatedDict(path)
         return found
 
     def in_child(self) -> None:
@@ -176,38 +207,6 @@ def _is_whole(path: Path) -> bool:
     return True
 
 
-def application_of() -> str:
-    """
-    Return a name of the application that this process belongs to: the start of a process.
-
-    Workers of uvicorn (and whatever else starts them by multiprocessing) and of gunicorn belong to
-    the process that started them; any other process is an application of its own.
-    """
-    parent = multiprocessing.parent_process()
-    if parent is not None and parent.pid is not None:
-        return _start_of(parent.pid)
-    if "gunicorn.arbiter" in sys.modules and _is_gunicorn(os.getppid()):
-        return _start_of(os.getppid())
-    return _start_of(os.getpid())
-
-
-def folder_of(base: Path | None) -> Path:
-    """Make the folder of this application below `base`, and delete those of ended ones."""
-    base = base or Path(tempfile.gettempdir()) / f"shipper-instrument-{os.getuid()}"
-    base.mkdir(mode=0o700, parents=True, exist_ok=True)
-    status = base.lstat()
-    if status.st_uid != os.getuid() or status.st_mode & 0o022 or base.is_symlink():
-        raise PermissionError(f"{base} is not a folder that only this user can write")
-    _made[base] += 1
-    folder = base / f"{application_of()}-{_made[base]}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    for other in base.iterdir():
-        found = re.fullmatch(r"(\d+)-(\d+)-\d+", other.name, re.ASCII)
-        if found and not is_alive(int(found[1]), int(found[2])):
-            _delete(other)
-    return folder
-
-
 def is_alive(pid: int, start: int) -> bool:
     """Return whether a process that began at `start` (ticks since the boot) still is."""
     return start_ticks(pid) == start
@@ -232,27 +231,6 @@ def workers_of(folder: Path) -> dict[int, bool]:
             start = int.from_bytes(path.read_bytes()[:8], "little")
             found[pid] = is_alive(pid, start)
     return found
-
-
-def _start_of(pid: int) -> str:
-    return f"{pid}-{start_ticks(pid)}"
-
-
-def _is_gunicorn(pid: int) -> bool:
-    """Return whether a process is the arbiter: it runs our interpreter, and gunicorn."""
-    try:
-        same = os.readlink(f"/proc/{pid}/exe") == os.readlink("/proc/self/exe")
-        return same and b"gunicorn" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return False
-
-
-def _delete(folder: Path) -> None:
-    """Delete the files of an ended application; another process may be at it, too."""
-    with suppress(OSError):
-        for path in folder.iterdir():
-            path.unlink(missing_ok=True)
-        folder.rmdir()
 
 
 @contextmanager
@@ -310,7 +288,7 @@ def _merge(folder: Path, dead: set[int]) -> None:
         target = f"{kind}_0.db"
         beside = folder / f"{target}.new"
         beside.unlink(missing_ok=True)
-        file = MmapedDict(str(beside))
+        file = AllocatedDict(beside)
         for key, value in sums.items():
             file.write_value(key, value, 0.0)
         file.close()

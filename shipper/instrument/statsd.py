@@ -2,7 +2,8 @@
 Pushes numbers to StatsD over UDP, several in a datagram.
 
 What cannot be sent is lost and counted, as UDP is; nothing waits for it. Datagrams stay below what
-an Ethernet frame carries.
+an Ethernet frame carries. Only `flush`, which the sampler calls in a thread, looks the host up: a
+name server that does not answer holds up no request.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from __future__ import annotations
 import re
 import socket
 import threading
+from collections import deque
 from collections.abc import Mapping
 from typing import Final
 
 MOST_BYTES: Final = 1432
+MOST_DATAGRAMS: Final = 64  # kept until the host is known
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_.{}/-]")
 _UNSAFE_IN_NAME: Final = re.compile(r"[^A-Za-z0-9_-]")
 
@@ -36,6 +39,7 @@ class StatsdPush:
         self._lock = threading.Lock()
         self._waiting: list[bytes] = []
         self._size = 0
+        self._datagrams: deque[tuple[bytes, int]] = deque()
         self._socket: socket.socket | None = None
         self.lost = 0
 
@@ -55,9 +59,18 @@ class StatsdPush:
         self._close()
 
     def flush(self) -> None:
-        """Send what waits."""
+        """Send what waits; may take as long as the host is looked up."""
         with self._lock:
-            self._flush()
+            self._pack()
+            is_needed = self._socket is None and bool(self._datagrams)
+        opened = self._open() if is_needed else None
+        with self._lock:
+            if opened is not None:
+                self._close()
+                self._socket = opened
+            self._send()
+            while self._datagrams:  # the host is not known
+                self.lost += self._datagrams.popleft()[1]
 
     def _add(self, name: str, value: str, tags: Mapping[str, str]) -> None:
         if self._tags:
@@ -69,31 +82,46 @@ class StatsdPush:
         encoded = line.encode()
         with self._lock:
             if self._size + len(encoded) + 1 > MOST_BYTES:
-                self._flush()
+                self._pack()
+                self._send()
             self._waiting.append(encoded)
             self._size += len(encoded) + 1
 
-    def _flush(self) -> None:
-        if not self._waiting:
-            return
-        datagram, count = b"\n".join(self._waiting), len(self._waiting)
-        self._waiting.clear()
-        self._size = 0
-        try:
-            self._connected().send(datagram)
-        except OSError:
-            self.lost += count
-            self._close()
+    def _pack(self) -> None:
+        """Make a datagram of the lines that wait; the oldest is lost if there are too many."""
+        if self._waiting:
+            self._datagrams.append((b"\n".join(self._waiting), len(self._waiting)))
+            self._waiting.clear()
+            self._size = 0
+        if len(self._datagrams) > MOST_DATAGRAMS:
+            self.lost += self._datagrams.popleft()[1]
 
-    def _connected(self) -> socket.socket:
-        if self._socket is None:
+    def _send(self) -> None:
+        """Send the datagrams, if the host is known."""
+        while self._datagrams and self._socket is not None:
+            datagram, count = self._datagrams.popleft()
+            try:
+                self._socket.send(datagram)
+            except OSError:
+                self.lost += count
+                self._close()
+
+    def _open(self) -> socket.socket | None:
+        """Return a socket that is connected to the host as it is known now."""
+        try:
             kind, _type, _protocol, _name, place = socket.getaddrinfo(
                 *self._address, type=socket.SOCK_DGRAM
             )[0]
-            self._socket = socket.socket(kind, socket.SOCK_DGRAM)
-            self._socket.setblocking(False)  # noqa: FBT003 -- its only argument
-            self._socket.connect(place)
-        return self._socket
+        except (OSError, UnicodeError):
+            return None
+        opened = socket.socket(kind, socket.SOCK_DGRAM)
+        try:
+            opened.setblocking(False)  # noqa: FBT003 -- its only argument
+            opened.connect(place)
+        except OSError:
+            opened.close()
+            return None
+        return opened
 
     def _close(self) -> None:
         if self._socket is not None:

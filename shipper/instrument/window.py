@@ -53,7 +53,9 @@ class WindowSums:
 class RequestWindow:
     """The slots of this worker; one thread writes."""
 
-    def __init__(self, folder: Path, ticks: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, folder: Callable[[], Path], ticks: Callable[[], float] = time.monotonic
+    ) -> None:
         self._folder = folder
         self._ticks = ticks
         self._map: mmap.mmap | None = None
@@ -63,10 +65,10 @@ class RequestWindow:
     def open(self) -> None:
         """Make the file of this worker, so that others know of it."""
         if self._map is None:
-            path = self._folder / f"worker_{os.getpid()}.window"
+            path = self._folder() / f"worker_{os.getpid()}.window"
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
-                os.ftruncate(descriptor, _SIZE)
+                os.posix_fallocate(descriptor, 0, _SIZE)  # see AllocatedDict
                 self._map = mmap.mmap(descriptor, _SIZE)
             finally:
                 os.close(descriptor)

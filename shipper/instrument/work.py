@@ -23,6 +23,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from shipper.emit.context import bind
+from shipper.instrument.guard import Guard
 from shipper.instrument.recording import Recorder
 
 log = logging.getLogger("automation_orchestrator.workflows")
@@ -33,8 +34,11 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 class WorkflowTimer:
     """One execution of a workflow, or, as a decorator, one for each call."""
 
-    def __init__(self, recorder: Recorder, workflow_id: str, fields: Mapping[str, Any]) -> None:
+    def __init__(
+        self, recorder: Recorder, guard: Guard, workflow_id: str, fields: Mapping[str, Any]
+    ) -> None:
         self._recorder = recorder
+        self._guard = guard
         self._workflow_id = workflow_id
         self._fields = fields
         self._stack = ExitStack()
@@ -74,28 +78,26 @@ class WorkflowTimer:
 
             @functools.wraps(function)
             async def later(*args: Any, **kwargs: Any) -> Any:
-                with WorkflowTimer(self._recorder, self._workflow_id, self._fields):
+                with self._anew():
                     return await function(*args, **kwargs)
 
             return later  # type: ignore[return-value]
 
         @functools.wraps(function)
         def now(*args: Any, **kwargs: Any) -> Any:
-            with WorkflowTimer(self._recorder, self._workflow_id, self._fields):
+            with self._anew():
                 return function(*args, **kwargs)
 
         return now  # type: ignore[return-value]
+
+    def _anew(self) -> WorkflowTimer:
+        return WorkflowTimer(self._recorder, self._guard, self._workflow_id, self._fields)
 
     def _note(self, error: BaseException | None, seconds: float) -> None:
         if error is not None and not isinstance(error, Exception):
             return  # it did not end, it was ended: a task that is cancelled, an interrupt
         status = "success" if error is None else "failed"
-        try:
-            self._recorder.workflow(self._workflow_id, status, seconds)
-        except OSError as failure:  # a full disk must not fail a workflow
-            logging.getLogger("shipper.instrument").warning(
-                "a workflow is not counted: %r", failure
-            )
+        self._guard.run(lambda: self._recorder.workflow(self._workflow_id, status, seconds))
         extra = {**self._fields, "status": status, "execution_time_ms": self.milliseconds}
         if error is None:
             log.info("Workflow executed successfully", extra=extra)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import os
 import socket
+import tempfile
 import threading
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as families
 
 from shipper.instrument import Instrument, ready_made
+from shipper.instrument.folder import SharedFolder
 from shipper.instrument.recording import MOST_ROUTES, quantile
 from tests.instrument.mounted import app_of, client_of, made, run
 
@@ -434,15 +438,87 @@ def test_a_statsd_that_is_away_costs_nothing(tmp_path: Path) -> None:
 def test_a_request_is_answered_although_nothing_can_be_counted(tmp_path: Path) -> None:
     """A folder that went away is logged, and no request fails of it."""
     instrument = made(tmp_path / "numbers")
-    for path in instrument._folder.iterdir():
+    folder = instrument._folder.path()
+    for path in folder.iterdir():
         path.unlink()
-    instrument._folder.rmdir()
+    folder.rmdir()
+    _is_all_answered(instrument)
 
-    async def scenario() -> int:
-        async with client_of(app_of(instrument)) as client:
-            return (await client.get("/items/1")).status_code
 
-    assert run(scenario()) == 200
+def _is_all_answered(instrument: Instrument) -> None:
+    async def scenario() -> list[int]:
+        app = app_of(instrument)
+
+        @app.get("/work")
+        def work() -> None:
+            instrument.waited("tasks", 1.0)
+            instrument.error(KeyError())
+            with instrument.workflow("workflow_123"):
+                pass
+
+        async with client_of(app) as client:
+            paths = ("/items/1", "/work", "/health", "/metrics", "/api/metrics")
+            return [(await client.get(path)).status_code for path in paths]
+
+    assert run(scenario()) == [200] * 5
+
+
+def test_a_full_disk_costs_numbers_and_no_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The place of mapped files is taken beforehand; where there is none, it is said once."""
+
+    def full(_descriptor: int, _offset: int, _size: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    instrument = made(tmp_path / "numbers")
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    _is_all_answered(instrument)
+    _is_all_answered(instrument)
+
+    said = [each.getMessage() for each in caplog.records if each.name == "shipper.instrument"]
+    assert len([each for each in said if "requests are not counted" in each]) == 2  # one an app
+    assert len([each for each in said if "workflows, queues and errors" in each]) == 1
+
+
+def test_a_folder_that_another_user_of_the_process_needs_is_made_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root makes nothing before a worker needs it; who changes the user has another folder."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    user = os.getuid()
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    folder = SharedFolder(None)
+    assert [*tmp_path.iterdir()] == []
+
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    path = folder.path()
+    monkeypatch.undo()
+
+    assert path.parent == tmp_path / f"shipper-instrument-{user}"
+    assert path.stat().st_mode & 0o077 == 0
+
+
+def test_a_name_server_that_hangs_holds_up_no_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only what runs in a thread looks up the host of StatsD."""
+    looked_up: list[bool] = []
+    instrument = made(tmp_path, statsd="nowhere.invalid:8125")
+    push: Any = instrument._sampler._statsd
+
+    def look_up(*_args: Any, **_kwargs: Any) -> Any:
+        looked_up.append(push._lock.locked())
+        raise socket.gaierror
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    for _ in range(10_000):
+        instrument.recorder.exception("KeyError")
+    assert looked_up == []
+    push.flush()
+
+    assert looked_up == [False]
+    assert push.lost == 10_000
 
 
 def test_a_folder_of_others_is_refused(tmp_path: Path) -> None:

@@ -17,7 +17,14 @@ from shipper.instrument import shared
 from shipper.instrument.reading import SharedMetrics
 from shipper.instrument.recording import REQUESTS, Recorder
 from shipper.instrument.sampling import MEMORY
-from shipper.instrument.shared import MOST_DEAD, SharedNumbers, read_all, start_ticks
+from shipper.instrument.shared import (
+    FIRST_BYTES,
+    MOST_DEAD,
+    AllocatedDict,
+    SharedNumbers,
+    read_all,
+    start_ticks,
+)
 from shipper.instrument.started import note_start
 from shipper.instrument.window import RequestWindow, WindowSums, read_window
 
@@ -140,8 +147,8 @@ def test_a_worker_that_is_stopped_with_the_lock_holds_up_nobody(
 
 def test_files_in_use_are_never_old(tmp_path: Path) -> None:
     """Whoever cleans the folder for temporary files leaves them; those of the dead grow old."""
-    window = RequestWindow(tmp_path)
-    numbers = SharedNumbers(tmp_path)
+    window = RequestWindow(lambda: tmp_path)
+    numbers = SharedNumbers(lambda: tmp_path)
     Recorder(numbers, window).request("GET", "/", 200, 0.1)
     leave_worker(tmp_path, DEAD)
     note_start(tmp_path)
@@ -158,7 +165,7 @@ def test_files_in_use_are_never_old(tmp_path: Path) -> None:
 def test_the_window_forgets_what_is_over(tmp_path: Path) -> None:
     """Five minutes in slots of five seconds, by a clock that nobody sets."""
     now = [1_000_000.0]
-    window = RequestWindow(tmp_path, lambda: now[0])
+    window = RequestWindow(lambda: tmp_path, lambda: now[0])
     sums = []
     for seconds, success in ((0, True), (100, False), (150, True), (100, True)):
         now[0] += seconds
@@ -176,8 +183,8 @@ def test_a_clock_that_is_set_back_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Numbers go by the clock since the boot."""
-    window = RequestWindow(tmp_path)
-    recorder = Recorder(SharedNumbers(tmp_path), window)
+    window = RequestWindow(lambda: tmp_path)
+    recorder = Recorder(SharedNumbers(lambda: tmp_path), window)
     recorder.request("GET", "/", 200, 0.1)
     monkeypatch.setattr(time, "time", lambda: 0.0)
     recorder.request("GET", "/", 500, 0.1)
@@ -185,3 +192,32 @@ def test_a_clock_that_is_set_back_changes_nothing(
     assert total_of(tmp_path) == 2
     assert read_window(tmp_path).success_rate == 0.5
     window.forget()
+
+
+def test_files_have_their_place_on_the_disk_and_grow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No byte of a mapped file is a hole; one that cannot grow is as it was."""
+    path = tmp_path / "counter_1.db"
+    file: Any = AllocatedDict(path)
+    keys = [f"key {number} {'x' * 100}" for number in range(3000)]
+    for key in keys:
+        file.write_value(key, 1.0, 0.0)
+    size = path.stat().st_size
+    assert size > 5 * FIRST_BYTES
+    assert path.stat().st_blocks * 512 >= size
+
+    def full(_descriptor: int, _offset: int, _size: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "posix_fallocate", full)
+        with pytest.raises(OSError, match="No space"):
+            file.write_value("x" * size, 1.0, 0.0)
+    assert path.stat().st_size == size
+    file.write_value("later", 2.0, 0.0)
+    file.close()
+
+    found = {each[0]: each[1] for each in Mapped.read_all_values_from_file(str(path))}
+    assert {*keys, "later"} <= found.keys()
+    assert found["later"] == 2.0

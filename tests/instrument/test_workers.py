@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -30,6 +31,7 @@ from tests.instrument.test_endpoints import lint
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 ROOT = Path(__file__).parents[2]
+PACKAGES = [each for each in sys.path if each.endswith("-packages")]
 LIMIT_SECONDS = 120.0
 BROKEN = (OSError, HTTPException)
 APP = "tests.instrument.served:app"
@@ -81,15 +83,18 @@ class Served:
 
 
 @contextmanager
-def served(folder: Path, server: list[str], *, workers: int) -> Iterator[Served]:
+def served(
+    folder: Path, server: list[str], *, workers: int, python: str = sys.executable
+) -> Iterator[Served]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", *server, APP, "--workers", str(workers)]
+    command = [python, "-m", *server, APP, "--workers", str(workers)]
     if server[0] == "uvicorn":
         command += ["--port", str(port), "--log-level", "warning"]
     else:
         command += ["--bind", f"127.0.0.1:{port}", "--log-level", "warning"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "NUMBERS": str(folder)}
+    paths = [str(ROOT)] if python == sys.executable else [str(ROOT), *PACKAGES]
+    environment = {**os.environ, "PYTHONPATH": ":".join(paths), "NUMBERS": str(folder)}
     process = subprocess.Popen(command, env=environment, cwd=ROOT)
     found = Served(process, f"http://127.0.0.1:{port}")
     try:
@@ -204,6 +209,38 @@ def test_gunicorn_reloads_and_loses_no_count(tmp_path: Path, preload: list[str])
     assert said["api_calls_total"] == counts.total()
     assert said["uptime_seconds"] >= uptime
     assert said["workers"] == 2
+
+
+def python_of_all() -> str:
+    """Return a Python of our version that every user may run; skip the test if there is none."""
+    for found in (sys.executable, f"/usr/bin/python3.{sys.version_info.minor}"):
+        place = Path(found).resolve()
+        if place.exists() and all(each.stat().st_mode & 0o001 for each in place.parents):
+            return found
+    pytest.skip("other users may not run this Python")
+
+
+@pytest.mark.parametrize("preload", [[], ["--preload"]])
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give workers to another user")
+def test_workers_of_another_user_than_the_arbiter_s_share_numbers(
+    tmp_path: Path, preload: list[str]
+) -> None:
+    """Root starts gunicorn, and `nobody` answers; whoever imports the application, it adds up."""
+    place = tmp_path / "numbers"
+    place.mkdir(mode=0o700)
+    shutil.chown(place, "nobody")
+    for parent in place.parents:
+        if not parent.stat().st_mode & 0o001:
+            parent.chmod(0o711)
+    user = ["--user", "nobody", "--group", "nogroup"]
+    server = [*GUNICORN, *user, *preload]
+    with served(place, server, workers=2, python=python_of_all()) as found:
+        counts = load(found, PATHS, clients=4, rounds=30)
+        said = [found.metrics() for _ in range(3)]
+
+    for each in said:
+        assert each["api_calls_total"] == counts.total()
+        assert each["workers"] == 2
 
 
 def test_recycled_workers_keep_the_sums_and_few_files(tmp_path: Path) -> None:
