@@ -53,6 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "splice": {"events"},
     "fields": set(),
     "crashpoints": set(),
+    "own_log": {"emit.appending"},  # a log of ours is one of an application
     "text": {"times"},
     "emit": set(),
     "instrument": {"emit"},  # in the application, too
@@ -84,10 +85,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("store.elasticsearch.compile", "store.query", "store.untyped", "text", "times"),
     },
     "charts": {"text"},
-    "poll": {
-        *("config", "fields", "net", "times"),
-        "emit.appending",  # its log is one of an application
-    },
+    "poll": {"config", "fields", "net", "own_log", "times"},
     "reports": {
         *("alerts.alerters", "alerts.backtest", "alerts.incident", "alerts.incidents"),
         *("alerts.rules", "alerts.severity", "charts", "config.inputs", "config.reports"),
@@ -122,6 +120,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("alerts.ledger", "alerts.pages", "alerts.rules", "alerts.severity", "alerts.verdict"),
         *("charts", "config.addresses", "config.matchers", "config.options", "errors", "fields"),
         *("deliver.deadletters", "files", "store", "text", "times", "view.fleet", "view.records"),
+        *("emit.ulid", "own_log"),
         *("kibana.links", "kibana.place"),  # records are shown there, too
     },
     "commands": {

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from shipper.config.main import Config
     from shipper.formats.definition import LogFormat
 
-OWN_LOGS = (data_folder.ALERTS_LOG, data_folder.POLLS_LOG)
+OWN_LOGS = (data_folder.ALERTS_LOG, data_folder.POLLS_LOG, data_folder.WEB_LOG)
 OWN_LINE_BYTES = 2**20
 OWN = "pattern of inputs[{}]"  # a format of the config, by the place of its input
 _JOINED = MultilineOptions()

@@ -37,7 +37,7 @@ from shipper.agent.treatment import Treatment
 from shipper.config.changes import differences
 from shipper.emit.ulid import ulid
 from shipper.errors import ConfigError, DataFolderError
-from shipper.poll.poll_log import PollLog
+from shipper.own_log import OwnLog
 from shipper.poll.poller import Poller
 from shipper.process import data_folder
 from shipper.process.signals import Signals
@@ -124,7 +124,8 @@ class Shipper:
         self._closed = threading.Event()
         self._signals = Signals(self._on_signal)
         self._thread = self._make_thread()
-        polls = PollLog(config.data_dir / data_folder.POLLS_LOG, ulid(wall(), os.urandom(10)))
+        path, run = config.data_dir / data_folder.POLLS_LOG, ulid(wall(), os.urandom(10))
+        polls = OwnLog(path, run, "polls")
         self._poller = Poller(polls, Clock(wall), _start_thread)
         self._endpoint = Endpoint(
             config.metrics, self._read_metrics, self._read_health, _start_thread

@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,7 +68,7 @@ def demo(invocation: Invocation, /, *, seconds: float | None, rate: float, direc
     click.echo("starting the shipper, the application and the load …", err=True)
     try:
         with started(plan) as running:
-            place = Place(running.url, rate, commands, running.page)
+            place = Place(running.url, rate, commands)
             if invocation.interactive:
                 last = _on_a_terminal(running, place, colors=invocation.colors)
             else:
@@ -85,7 +86,7 @@ def _on_a_terminal(running: Demo, place: Place, *, colors: bool) -> Picture:
     with Live(console=Console(no_color=not colors), auto_refresh=False) as live:
         with suppress(KeyboardInterrupt):
             for picture in running.pictures():
-                live.update(render(picture, place), refresh=True)
+                live.update(render(picture, replace(place, page=running.page)), refresh=True)
         last = running.finish()
         live.update(render(last, place), refresh=True)
     return last
@@ -93,11 +94,12 @@ def _on_a_terminal(running: Demo, place: Place, *, colors: bool) -> Picture:
 
 def _as_lines(running: Demo, place: Place) -> Picture:
     click.echo(f"application at {place.url}; search with: {place.commands[0]}")
-    if place.page:
-        click.echo(f"dashboard: {place.page}")
-    due = 0.0
+    due, page = 0.0, ""
     with suppress(KeyboardInterrupt):
         for picture in running.pictures():
+            if running.page != page:  # a link opens the dashboard once
+                page = running.page
+                click.echo(f"dashboard: {page}")
             if picture.elapsed >= due:
                 click.echo(picture_line(picture))
                 due = picture.elapsed + LINE_SECONDS

@@ -63,18 +63,25 @@ def serve(invocation: Invocation, *, listen: str) -> int:
     try:
         import uvicorn  # noqa: PLC0415 - an extra
 
+        from shipper.web.access import Access  # noqa: PLC0415
         from shipper.web.app import make_app  # noqa: PLC0415
+        from shipper.web.trail import WebTrail  # noqa: PLC0415
     except ImportError as error:
         raise ConfigError(
             f"the dashboard needs {error.name}", "pip install 'orchestrator-shipper[web]'"
         ) from None
     with socket.create_server((host, port), family=_family(host)) as listening:
         port = listening.getsockname()[1]
-        token = secrets.token_urlsafe(24)
-        sources = _sources(config, invocation)
-        app = make_app(sources, token=token, port=port)
         shown = f"[{host}]" if ":" in host else host
-        click.echo(f"dashboard: http://{shown}:{port}/?token={token}")
+        server = f"http://{shown}:{port}/"
+        access = Access(
+            config.data_dir / data_folder.USERS,
+            trail=WebTrail(config.data_dir / data_folder.WEB_LOG, invocation.now),
+            link_used=lambda token: click.echo(f"for another browser: {server}?token={token}"),
+        )
+        token = secrets.token_urlsafe(24)
+        app = make_app(_sources(config, invocation), token=token, port=port, access=access)
+        click.echo(f"dashboard: {server}?token={token}")
         settings = uvicorn.Config(
             app,
             log_level="warning",

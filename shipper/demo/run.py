@@ -126,8 +126,6 @@ class Demo:
     """
     A running demo, started at `started` (epoch ms); the application listens at `url`.
 
-    `page` opens the dashboard; it is empty without one.
-
     `store` is None if the output cannot be searched; pictures then show what it acknowledged.
     """
 
@@ -140,9 +138,13 @@ class Demo:
     alerts: Child | None
     dashboard: Child | None
     url: str
-    page: str
     started: int
     interruptions: Interruptions
+
+    @property
+    def page(self) -> str:
+        """The link that opens the dashboard in the next browser; empty without a dashboard."""
+        return (self.dashboard and _link(self.dashboard)) or ""
 
     def pictures(self) -> Iterator[Picture]:
         """Yield two pictures a second until the end; raise ShipperError if a process ends."""
@@ -242,16 +244,16 @@ def demo(plan: DemoPlan) -> Iterator[Demo]:
         _check_inputs(config)
         visits = ["--url", url, "--rate", str(plan.rate), "--seconds", str(ENDLESS_SECONDS)]
         clients = start("load", ["examples.orchestrator.load", *visits], ROOT)
-        store, alerts, dashboard, page = None, None, None, ""
+        store, alerts, dashboard = None, None, None
         if not isinstance(config.search or config.output, NOT_SEARCHABLE):
             ready = partial(_store, config)
             store = stack.enter_context(closing(_until(shipper, ready, interruptions)))
             alerts = start("alerts", _alerts(plan.config), Path.cwd())
             serve = ["shipper", "--config", str(plan.config), "serve", "--listen", "127.0.0.1:0"]
             dashboard = start("dashboard", serve, Path.cwd())
-            page = _until(dashboard, partial(_link, dashboard), interruptions)
+            _until(dashboard, partial(_link, dashboard), interruptions)
         children = (clients, application, shipper, alerts, dashboard)
-        yield Demo(plan, config, store, *children, url, page, started, interruptions)
+        yield Demo(plan, config, store, *children, url, started, interruptions)
 
 
 def _check_example() -> None:
@@ -363,9 +365,9 @@ def _address(application: Child) -> str | None:
 
 
 def _link(dashboard: Child) -> str | None:
-    """Return the link of the dashboard once it has printed it."""
-    found = re.search(r"http://\S+", dashboard.output.read_text(errors="replace"))
-    return found[0] if found else None
+    """Return the last link that the dashboard has printed; each opens it once."""
+    found = re.findall(r"http://\S+", dashboard.output.read_text(errors="replace"))
+    return found[-1] if found else None
 
 
 def _store(config: Config) -> Store | None:

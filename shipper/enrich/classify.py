@@ -18,6 +18,7 @@ OWN = {
     "shipper.alerts": ALERTS,
     "shipper.health": "orchestrator.health",  # polls of applications
     "shipper.metrics": "orchestrator.metrics",
+    "shipper.web": "orchestrator.web",  # what people did on the dashboard
 }
 
 SEVERE = frozenset({"ERROR", "CRITICAL"})

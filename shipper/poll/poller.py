@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from shipper.config.health import HealthTargetOptions
+from shipper.own_log import OwnLog
 from shipper.poll.ask import STATES, PollAnswer, ask
-from shipper.poll.poll_log import PollLog
 from shipper.poll.record import message_of, records_of
 from shipper.times import Clock
 
@@ -29,7 +29,7 @@ class Poller:
 
     def __init__(
         self,
-        polls: PollLog,
+        polls: OwnLog,
         clock: Clock,
         start_thread: Callable[[Callable[[], None], str], None],
         ask: Ask = ask,

@@ -14,9 +14,12 @@ The data folder: one shipper at a time, and what lies where.
     reports.lock        held while reports that are due are sent
     alerts.db           its ledger (shipper/alerts/ledger/ledger.py)
     alerts.log          what became of incidents, which the shipper reads
+                        (shipper/alerts/ledger/journal.py)
     searches.json       saved searches of the dashboard (shipper/web/searches.py)
     polls.log           what applications answered to polls of their health, which it reads, too
-                        (shipper/alerts/ledger/journal.py)
+    users.json          users of the dashboard, and
+    users.lock          held while they are changed (shipper/web/people.py)
+    web.log             what people did on the dashboard, which the shipper reads, too
 
 The lock goes with the process, however it ends; nothing has to be cleaned up after a crash.
 """
@@ -46,6 +49,8 @@ ALERTS_LOCK = "alerts.lock"
 ALERTS_LEDGER = "alerts.db"
 ALERTS_LOG = "alerts.log"
 POLLS_LOG = "polls.log"
+USERS = "users.json"
+WEB_LOG = "web.log"
 SEARCHES = "searches.json"
 
 REPORTS_LOCK = "reports.lock"

@@ -1,14 +1,13 @@
 """
 What the forms of the pages do: incidents, dead letters, reports.
 
-Every form is a POST with the token of this server, so no other site can send one, and leads back to
-its page. What changes anything is done by the code, or the very command, that a terminal has.
+Every form is a POST that the gate (access.py) has let through, and leads back to its page. What
+changes anything is done by the code, or the very command, that a terminal has.
 """
 
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from shipper.web.searches import SavedSearches
     from shipper.web.tasks import TaskRunner
 
-MOST_FORM: Final = 16_384  # bytes
 LETTERS, REPORT = "dead letters", "report"  # kinds of tasks
 REPORTS: Final = ("daily", "weekly", "monthly")
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d|today|yesterday", re.ASCII)
@@ -44,7 +42,6 @@ class FormActs:
     alerts: AlertPlaces
     tasks: TaskRunner
     searches: SavedSearches
-    form_token: str
     now: Callable[[], int]
 
     async def incident(self, request: Request) -> Response:
@@ -52,7 +49,7 @@ class FormActs:
         name, act = str(request.path_params["id"]), str(request.path_params["act"])
 
         def do(form: Form) -> str:
-            self.alerts.act(name, act, form, self.now())
+            self.alerts.act(name, act, form, self.now(), _name_of(request))
             return f"/incidents/{quote(name, safe='')}"
 
         return await self._done(request, do)
@@ -62,7 +59,7 @@ class FormActs:
         act = str(request.path_params["act"])
 
         def do(form: Form) -> str:
-            self.tasks.start(LETTERS, *letters_command(act, form), self.alerts.user)
+            self.tasks.start(LETTERS, *letters_command(act, form), _name_of(request))
             return "/deadletters"
 
         return await self._done(request, do)
@@ -75,7 +72,7 @@ class FormActs:
             if kind not in REPORTS or not _DAY.fullmatch(day):
                 raise ConfigError("there is no such report", "choose its kind and a day")
             given = ("report", kind, "--date", day)
-            self.tasks.start(REPORT, f"{kind} report of {day}", given, self.alerts.user)
+            self.tasks.start(REPORT, f"{kind} report of {day}", given, _name_of(request))
             return "/reports"
 
         return await self._done(request, do)
@@ -98,21 +95,20 @@ class FormActs:
         return await self._done(request, do)
 
     async def _done(self, request: Request, do: Callable[[Form], str]) -> Response:
-        """Do what a form asks for, if it is one of this server; `do` returns where to go then."""
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MOST_FORM:
-                return PlainTextResponse("The form is too long.\n", 413)
+        """Do what a form asks for, which the gate let through; `do` returns where to go then."""
+        body = await request.body()  # the gate has bounded it (access.py)
         form = Form(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
-        if not secrets.compare_digest(form.get("form", "").encode(), self.form_token.encode()):
-            return PlainTextResponse("The form is old; open the page again.\n", 403)
         try:
             return RedirectResponse(await run_in_threadpool(do, form), 303)
         except ConfigError as error:
             return PlainTextResponse(f"{error}\n", 404)
         except ShipperError as error:
             return PlainTextResponse(f"{error}\n", 503)
+
+
+def _name_of(request: Request) -> str:
+    name: str = request.state.person.name
+    return name
 
 
 def letters_command(act: str, form: Form) -> tuple[str, tuple[str, ...]]:

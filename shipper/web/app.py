@@ -8,7 +8,6 @@ down. Only forms change anything (acts.py).
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -30,7 +29,7 @@ from shipper.kibana.links import discover_link
 from shipper.store.fleet import read_fleet
 from shipper.text import duration, instant, safe, size
 from shipper.view.fleet import FleetLimits, state_of
-from shipper.web.access import Gate
+from shipper.web.access import Access, Doors, Gate
 from shipper.web.acts import LETTERS, REPORT, REPORTS, FormActs
 from shipper.web.deadletters import letters_page
 from shipper.web.live import LiveTails
@@ -84,7 +83,6 @@ class Pages:
     tasks: TaskRunner
     searches: SavedSearches
     templates: Environment
-    form_token: str
 
     def overview(self, request: Request) -> Response:
         """Show cards, curves, open incidents and hosts."""
@@ -270,7 +268,8 @@ class Pages:
         except ShipperError as error:
             status, found = 503, {"fault": error.fault, "remedy": error.remedy}
         frame = {
-            "form_token": self.form_token,
+            "form_token": request.state.form_token,
+            "person": request.state.person,
             "name": name,
             "refresh": REFRESH.get(name, 0),
             "place": place,
@@ -330,7 +329,9 @@ def _hosts(store: Store, now: int) -> list[HostRow]:
     return rows
 
 
-def make_app(sources: WebSources, *, token: str, port: int) -> Starlette:
+def make_app(
+    sources: WebSources, *, token: str, port: int, access: Access | None = None
+) -> Starlette:
     """Return the application; `token` opens it, `port` is where it will listen."""
     pool = StorePool(sources.opened)
     # Every value is escaped; charts are made by us and are the only markup from outside a template.
@@ -340,10 +341,11 @@ def make_app(sources: WebSources, *, token: str, port: int) -> Starlette:
     templates.filters |= {"svg": Markup, "thousands": "{:,}".format}
     templates.filters |= {"instant": instant, "shown": shown}
     tasks = TaskRunner(sources.command)
-    form_token = secrets.token_urlsafe(32)
     searches = SavedSearches(sources.searches)
-    pages = Pages(sources, pool, tasks, searches, templates, form_token)
-    acts = FormActs(sources.alerts, tasks, searches, form_token, sources.now)
+    pages = Pages(sources, pool, tasks, searches, templates)
+    acts = FormActs(sources.alerts, tasks, searches, sources.now)
+
+    doors = Doors(access or Access(), token=token, port=port, owner=sources.alerts.user)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -353,7 +355,7 @@ def make_app(sources: WebSources, *, token: str, port: int) -> Starlette:
 
     return Starlette(
         routes=_routes(pages, acts, LiveTails(sources.opened)),
-        middleware=[Middleware(Gate, token=token, port=port), Middleware(GZipMiddleware)],
+        middleware=[Middleware(Gate, doors), Middleware(GZipMiddleware)],
         lifespan=lifespan,
     )
 

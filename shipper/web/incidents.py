@@ -135,13 +135,13 @@ def _shown(silence: Silence) -> tuple[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class AlertPlaces:
-    """Where the alert job has its ledger, its rules and runbooks, its time limits, and who acts."""
+    """Where the alert job has its ledger, its rules and runbooks, its time limits."""
 
     ledger: Path
     rules: Path
     runbooks: Path
     sla: Sla
-    user: str  # who acts on the pages
+    user: str  # who opens the printed link
 
     def incidents(self, now: int) -> tuple[list[IncidentRow], list[IncidentRow]] | None:
         """Return the open incidents and the last ended ones; None where no alert job has run."""
@@ -189,7 +189,7 @@ class AlertPlaces:
             [_shown(each) for each in silences],
         )
 
-    def act(self, name: str, act: str, form: Mapping[str, str], now: int) -> None:
+    def act(self, name: str, act: str, form: Mapping[str, str], now: int, by: str) -> None:
         """
         Acknowledge, resolve, note, silence or unsilence an incident, as `shipper alerts` does.
 
@@ -203,21 +203,21 @@ class AlertPlaces:
         note = form.get("note", "").replace("\r\n", "\n")  # as browsers send lines
         with closing(Ledger(self.ledger)) as ledger:
             if act == "note":
-                ledger.acts.note(_one(ledger, name), self.user, now, note)
+                ledger.acts.note(_one(ledger, name), by, now, note)
                 return
             note = note[:NOTE_CHARS]
             if act in ACTS:
                 with ledger.deciding():
-                    _, transitions = ACTS[act](_one(ledger, name), self.user, now, note)
+                    _, transitions = ACTS[act](_one(ledger, name), by, now, note)
                     record(ledger, transitions, now)
                 return
             incident = _one(ledger, name)
             covering = [each.id for each in _covering(ledger, incident, now)]
             if act == "silence" and form.get("for") in SILENCES:
                 lasts = SILENCES[form["for"]]
-                ledger.silences.put(silence_of(incident, self.user, note, now, lasts))
+                ledger.silences.put(silence_of(incident, by, note, now, lasts))
             elif act == "unsilence" and form.get("silence") in covering:
-                ledger.silences.end(form["silence"], self.user, now, note)
+                ledger.silences.end(form["silence"], by, now, note)
             else:
                 raise ConfigError("this cannot be done to an incident", "open its page again")
 

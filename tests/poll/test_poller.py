@@ -13,8 +13,8 @@ import pytest
 
 from shipper.config.health import HealthTargetOptions
 from shipper.emit.appending import Appender
+from shipper.own_log import OwnLog
 from shipper.poll.ask import PollAnswer
-from shipper.poll.poll_log import PollLog
 from shipper.poll.poller import Poller
 from shipper.times import Clock
 
@@ -53,7 +53,7 @@ def test_one_that_hangs_or_fails_holds_up_no_other(tmp_path: Path) -> None:
         return PollAnswer("healthy", 1.0, 200)
 
     path = tmp_path / "polls.log"
-    poller = Poller(PollLog(path, RUN), Clock(lambda: 0), start, ask)
+    poller = Poller(OwnLog(path, RUN, "polls"), Clock(lambda: 0), start, ask)
     poller.poll([fast("hangs"), fast("raises"), fast("well")])
     until(lambda: len(lines_of(path)) >= 3 and len(tried) >= 3)
     poller.close()
@@ -70,7 +70,7 @@ def test_a_reload_polls_the_new_targets_alone(tmp_path: Path) -> None:
         asked.append(target.name)
         return PollAnswer("healthy", 1.0, 200)
 
-    poller = Poller(PollLog(tmp_path / "polls.log", RUN), Clock(lambda: 0), start, ask)
+    poller = Poller(OwnLog(tmp_path / "polls.log", RUN, "polls"), Clock(lambda: 0), start, ask)
     poller.poll([fast("old")])
     until(lambda: "old" in asked)
     poller.poll([fast("new")])
@@ -92,7 +92,7 @@ def test_polls_are_counted_by_target_and_outcome(tmp_path: Path) -> None:
         ]
     )
     poller = Poller(
-        PollLog(tmp_path / "polls.log", RUN),
+        OwnLog(tmp_path / "polls.log", RUN, "polls"),
         Clock(lambda: 0),
         lambda _body, _name: None,
         lambda _target, _ticks: next(answers),
@@ -135,7 +135,7 @@ def test_a_late_poll_is_left_out_and_a_clock_that_is_set_changes_nothing(tmp_pat
     path = tmp_path / "polls.log"
     bodies: list[Callable[[], None]] = []
     clock = Clock(lambda: next(walls), lambda: now[0])
-    poller = Poller(PollLog(path, RUN), clock, lambda body, _name: bodies.append(body), ask)
+    poller = Poller(OwnLog(path, RUN, "polls"), clock, lambda body, _name: bodies.append(body), ask)
     poller.poll([HealthTargetOptions("api", "http://127.0.0.1:1/")])
     bodies[0].__self__._stop = Stop()  # type: ignore[attr-defined]
     bodies[0]()
@@ -149,7 +149,7 @@ def test_a_full_disk_costs_no_poll_and_no_number(
 ) -> None:
     """What cannot be written waits with its number, and comes first later."""
     path = tmp_path / "polls.log"
-    polls = PollLog(path, RUN)
+    polls = OwnLog(path, RUN, "polls")
     polls.append([{"n": 0}])
     real = Appender.append
     monkeypatch.setattr(Appender, "append", _full)

@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -33,8 +33,8 @@ def chromium() -> str:
 
 
 @pytest.fixture(scope="module")
-def link(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Serve a store of hostile records and return the printed link."""
+def next_link(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]]:
+    """Serve a store of hostile records; yield what returns the next link, each opens it once."""
     folder = tmp_path_factory.mktemp("browser")
     (folder / "shipper.yml").write_text(CONFIG)
     (folder / "reports").mkdir()
@@ -61,8 +61,9 @@ def link(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         command("--listen", "127.0.0.1:0"), cwd=folder, stdout=subprocess.PIPE, text=True
     )
     try:
-        assert serve.stdout is not None
-        yield serve.stdout.readline().split()[-1]
+        printed = serve.stdout
+        assert printed is not None
+        yield lambda: printed.readline().split()[-1]
         serve.send_signal(signal.SIGINT)
         serve.wait(60)
     finally:
@@ -87,10 +88,10 @@ def visit(chromium: str, address: str, profile: Path) -> tuple[str, str]:
 
 
 def test_a_browser_has_no_complaint_and_runs_the_scripts(
-    chromium: str, link: str, tmp_path: Path
+    chromium: str, next_link: Callable[[], str], tmp_path: Path
 ) -> None:
     """Hostile records violate no policy, and the button of the live tail is there."""
-    page, said = visit(chromium, link.replace("/?", "/logs?"), tmp_path)
+    page, said = visit(chromium, next_link().replace("/?", "/logs?"), tmp_path)
 
     assert COMPLAINTS.findall(said) == []
     assert f"<b>{len(HOSTILE)}</b> records" in page
@@ -99,10 +100,10 @@ def test_a_browser_has_no_complaint_and_runs_the_scripts(
 
 
 def test_a_browser_shows_a_report_and_runs_none_of_it(
-    chromium: str, link: str, tmp_path: Path
+    chromium: str, next_link: Callable[[], str], tmp_path: Path
 ) -> None:
     """The sandbox of a report lets it be seen, and its script is refused."""
-    report = link.replace("/?", "/reports/daily-2026-02-05.html?")
+    report = next_link().replace("/?", "/reports/daily-2026-02-05.html?")
 
     page, _ = visit(chromium, report, tmp_path)
 

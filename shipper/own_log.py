@@ -1,11 +1,13 @@
 """
-The log of the polls: `polls.log` in the data folder, which the shipper reads beside its inputs.
+A log of our own: a file of the data folder, which the shipper reads beside its inputs.
 
-It has the form of an application's log and its own `run` and `seq`, so polls go the way of all
-records: once, audited, with the same retention. Records that are put into the queue directly would
+`polls.log` has what applications answered to polls, `web.log` what people did on the dashboard.
+Such a log has the form of an application's and its own `run` and `seq`, so its records go the way
+of all: once, audited, with the same retention. Records that are put into the queue directly would
 be lost with a crash while the output is down; a file keeps them.
 
-- A line is one write. What a crash cuts off is closed by a newline, and is the poll of that moment.
+- A line is one write. What a crash cuts off is closed by a newline, and is the record of that
+  moment.
 - `run` begins with the process, so that a crash cannot make a number twice.
 - A line that cannot be written (full disk) waits with its number, up to 1,000 of them; if it was
   written all the same, its second copy has the same origin and is dropped.
@@ -32,12 +34,14 @@ MOST_WAITING: Final = 1000
 _encode = msgspec.json.Encoder().encode
 
 
-class PollLog:
+class OwnLog:
     """Appends records; safe for threads."""
 
-    def __init__(self, path: Path, run: str) -> None:
+    def __init__(self, path: Path, run: str, what: str) -> None:
+        """Take the id of a run, and what the records are, for messages."""
         self._appender = Appender(path, MAX_BYTES, BACKUPS)
         self._run = run
+        self._what = what
         self._seq = 0
         self._lock = threading.Lock()
         self._waiting: deque[bytes] = deque(maxlen=MOST_WAITING)
@@ -57,7 +61,8 @@ class PollLog:
                 self._has_failed = False
             except OSError as error:
                 if not self._has_failed:
-                    log.error("polls cannot be written now, they wait: %s", error)  # noqa: TRY400 -- no bug
+                    fault = "%s cannot be written now, they wait: %s"
+                    log.error(fault, self._what, error)  # noqa: TRY400 -- no bug
                 self._has_failed = True
 
     def close(self) -> None:
