@@ -166,40 +166,34 @@ def write_redis(folder: Path, logs: Path) -> None:
         says(port, b"PING\r\nNO-SUCH-COMMAND\r\n")
 
 
-def write_postgres(folder: Path, logs: Path) -> None:
-    """Let PostgreSQL write its log, with an error and its statement of two lines."""
+@contextmanager
+def postgres(folder: Path, *options: str) -> Iterator[int]:
+    """Run PostgreSQL with an empty cluster, whose user is `app`; yield its port."""
     port, path, init = free_port(), program("postgres"), program("initdb")
     data = folder / "data"
     user = "postgres" if os.geteuid() == 0 else None
     if user:
         shutil.chown(folder, user)
+    make = [init, "-D", str(data), "-U", "app", "-A", "trust", "-N", "--no-instructions"]
+    make += ["-E", "UTF8"]
     subprocess.run(
-        [
-            init,
-            "-D",
-            str(data),
-            "-U",
-            "app",
-            "-A",
-            "trust",
-            "-N",
-            "--no-instructions",
-            "--locale=C",
-        ],
-        check=True,
-        capture_output=True,
-        user=user,
-        cwd=folder,
-        timeout=120,
+        [*make, "--locale=C"], check=True, capture_output=True, user=user, cwd=folder, timeout=120
     )
     command = [path, "-D", str(data), "-p", str(port), "-h", "127.0.0.1", "-k", str(folder), "-F"]
-    command += ["-c", "log_line_prefix=%m [%p] %q%u@%d ", "-c", "log_connections=on"]
+    for option in options:
+        command += ["-c", option]
+    with running(command, folder, user=user):
+        wait_for(lambda: is_open(port))
+        yield port
+
+
+def write_postgres(folder: Path, logs: Path) -> None:
+    """Let PostgreSQL write its log, with an error and its statement of two lines."""
     start = b"\0\x03\0\0user\0app\0database\0postgres\0\0"
     query = b"select *\nfrom no_such_table\0"
     message = (len(start) + 4).to_bytes(4, "big") + start
     message += b"Q" + (len(query) + 4).to_bytes(4, "big") + query
-    with running(command, folder, user=user):
-        wait_for(lambda: is_open(port))
+    with postgres(folder, "log_line_prefix=%m [%p] %q%u@%d ", "log_connections=on") as port:
         wait_for(lambda: b"no_such_table" in says(port, message))
     shutil.copy(folder / "server.out", logs / "postgresql.log")
 
