@@ -71,12 +71,13 @@ class FileTable:
         self.records[record.id] = record
         self.known[key] = record
 
-    def may_be_renumbered(self, key: FileIdentity, found: AbstractSet[FileIdentity]) -> bool:
-        """Return whether a file that was not found has the inode of this one, on another device."""
-        return any(
-            record.file.inode == key.inode and record.file not in found
+    def renumbered(self, key: FileIdentity, found: AbstractSet[FileIdentity]) -> list[FileRecord]:
+        """Return the records of files that were not found, with this inode on another device."""
+        return [
+            record
             for record in self.records.values()
-        )
+            if record.file.inode == key.inode and record.file not in found
+        ]
 
     def rebind(self, record: FileRecord, key: FileIdentity) -> None:
         """Let a record stand for another file: the copy of the one it was read from."""

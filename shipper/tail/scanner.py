@@ -248,8 +248,8 @@ class Scanner:
 
         A hold without a record was made right before a crash. If it is a copy of a file that was
         truncated since, its lines are known by the record of that file: it waits in `_held` until
-        the reader has seen the truncation too, and is then read on. So is one whose record bears
-        the number that the disk had before.
+        the reader has seen the truncation too, and is then read on. The record of another may bear
+        the number that its disk had before.
         """
         key = identity(held.stat)
         if key in found or key in self._files.open:
@@ -265,11 +265,11 @@ class Scanner:
         if source is None:
             if self._start(new, now, wall) is not None:
                 self._drop_undelivered(key, "no input reads it any more", wall)
-        elif record is None and (
-            (held.stat.st_size and self._files.may_be_renumbered(key, found))
-            or self._is_copy_of_truncated(new)
-        ):
+        elif record is None and self._is_copy_of_truncated(new):
             self._held.append(new)
+        elif record is None and (kin := self._files.renumbered(key, found)):
+            if self._open_copy(new, kin, now, wall):
+                self._start(new, now, wall)
         else:
             self._start(new, now, wall)
         return True
