@@ -50,6 +50,8 @@ class Source:
 
 ANY_SOURCE = Source()
 
+LONGEST_PREAMBLE = 1 << 14  # bytes of a line that says how those after it are to be read
+
 
 @dataclass(frozen=True, slots=True)
 class Block:
@@ -62,7 +64,8 @@ class Block:
     beginning, `end` lies after all of it. The lines of a block that is read `again` on request
     were acked before. `starts` are the offsets in `data` at which events of several lines begin;
     empty where every line is an event. `last` is the fingerprint of the bytes before `end`.
-    `source` is what the input says of the lines.
+    `source` is what the input says of the lines; `preamble` is the last line before them that says
+    how they are to be read, where their format has such lines.
     """
 
     file: int
@@ -78,6 +81,7 @@ class Block:
     starts: tuple[int, ...] = ()
     last: Fingerprint = EMPTY
     source: Source = ANY_SOURCE
+    preamble: bytes = b""
 
 
 class PreparesEvents(Protocol[P_co]):

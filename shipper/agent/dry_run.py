@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
@@ -13,6 +14,7 @@ from shipper.enrich.enricher import Enricher
 from shipper.events import Block
 from shipper.files import open_regular
 from shipper.tail.content import GZIP
+from shipper.tail.preamble import Preamble
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,6 +48,7 @@ def events_of(config: Config, path: Path, read_at: int) -> Iterator[AnyEvents]:
     enricher = Enricher(record_context(config), own_formats(config))
     cutting = _cutting_of(config, path)
     limit, source, start = cutting.max_line_bytes, None, 0
+    prefix, preamble = b"", Preamble()
     with open(open_regular(path, follow=True), "rb") as plain:
         file = cast("IO[bytes]", gzip.GzipFile(fileobj=plain)) if _is_gzip(path) else plain
         while lines := file.readlines(BLOCK_BYTES):
@@ -54,11 +57,11 @@ def events_of(config: Config, path: Path, read_at: int) -> Iterator[AnyEvents]:
                 guess = cutting.guess
                 name = guess.recognize(data[: guess.head_bytes], str(path)) if guess else ""
                 found = guess.cuttings.get(name, cutting) if guess else cutting
-                source = found.source
+                source, prefix = found.source, found.preamble
             end = start + len(data)
-            yield enricher.enrich(
-                Block(1, str(path), STREAM, start, end, data, read_at, limit, source=source)
-            )
+            block = Block(1, str(path), STREAM, start, end, data, read_at, limit, source=source)
+            yield enricher.enrich(replace(block, preamble=preamble.line))
+            preamble.go_on(prefix, data, end)
             start = end
 
 

@@ -12,6 +12,7 @@ from shipper.events import Source
 from shipper.formats.blocks import expand
 from shipper.formats.detect import HEAD_BYTES, recognize
 from shipper.formats.table import AUTO, CONTAINERS, DOCKER_NAME, EMIT, FORMATS, JSON, TEXT_NAME
+from shipper.formats.web import W3C, W3C_FIELDS
 from shipper.process import data_folder
 from shipper.tail.containers import ContainerLines
 from shipper.tail.discovery import Patterns
@@ -68,11 +69,13 @@ def cutting_of(source: InputOptions, number: int) -> Cutting:
         source.tags,
     )
     if name != AUTO:
-        return Cutting(source.max_line_bytes, _multiline(source, name), said)
+        preamble = W3C_FIELDS if name == W3C.name else b""
+        return Cutting(source.max_line_bytes, _multiline(source, name), said, preamble=preamble)
     cuttings = {
         each: Cutting(source.max_line_bytes, _multiline(source, each), replace(said, format=each))
         for each in (*FORMATS, JSON)
     }
+    cuttings[W3C.name] = replace(cuttings[W3C.name], preamble=W3C_FIELDS)
     cuttings[EMIT] = Cutting(
         source.max_line_bytes, _multiline(source, EMIT), replace(said, format="")
     )

@@ -33,11 +33,13 @@ from shipper.enrich.logfmt import LogfmtReader
 from shipper.enrich.origin import is_run
 from shipper.enrich.patterned import FormatReader, LineReader
 from shipper.enrich.record import Record
+from shipper.enrich.w3c import W3cReader
 from shipper.errors import bug_of
 from shipper.events import Block, Events, Source
 from shipper.fields import level_of
 from shipper.formats.definition import LogFormat
-from shipper.formats.table import CONTAINERS, FORMATS, JSON, LOGFMT_NAME
+from shipper.formats.table import CONTAINERS, FORMATS, JSON, LOGFMT_NAME, W3C_NAME
+from shipper.formats.web import W3C_FIELDS
 from shipper.splice import (
     AROUND_BODY,
     AnyEvents,
@@ -111,6 +113,8 @@ class Enricher:
             if isinstance(reader, ContainerReader):
                 for line in _lines(block):
                     work.read_container(line, reader)
+            elif isinstance(reader, W3cReader):
+                work.read_columns(_lines(block), reader)
             else:
                 work.read_all(_lines(block), reader)
             return work.events
@@ -128,6 +132,8 @@ class Enricher:
             reader = JsonReader(source.dataset)
         elif source.format == LOGFMT_NAME:
             reader = LogfmtReader(JsonReader(source.dataset))
+        elif source.format == W3C_NAME:
+            reader = W3cReader(source.zone, source.dataset)
         elif source.format in CONTAINERS:
             reader = ContainerReader(source.format, source.zone, source.dataset)
         elif source.format in self._formats:
@@ -141,6 +147,8 @@ class Enricher:
             end = start + len(line) + 1
             starts = (0,) if block.starts else ()
             alone = replace(block, data=line + b"\n", start=start, end=end, starts=starts)
+            if line.startswith(W3C_FIELDS):
+                block = replace(block, preamble=line.rstrip(b"\r"))
             try:
                 found = self._enrich(alone)
                 columns = (found.ids, found.docs, found.times, found.datasets)
@@ -339,6 +347,15 @@ class _Work:
                 put(found, offset)
             offset += size + 1
         self._offset = offset
+
+    def read_columns(self, lines: list[bytes], reader: W3cReader) -> None:
+        """Add lines whose columns are named by some of them, which are no events themselves."""
+        reader.begin(self._block.preamble)
+        for line in lines:
+            if reader.is_comment(line):
+                self._offset += len(line) + 1
+            else:
+                self.read_all([line], reader)
 
     def read_container(self, event: bytes, reader: ContainerReader) -> None:
         """Add what a container wrote in lines that were cut from the file together."""

@@ -13,7 +13,8 @@ from typing import NamedTuple
 from shipper.formats.blocks import expand
 from shipper.formats.definition import LogFormat
 from shipper.formats.matching import compile_own, compile_ready
-from shipper.formats.table import DOCKER_NAME, EMIT, FORMATS, JSON, TEXT_NAME
+from shipper.formats.table import DOCKER_NAME, EMIT, FORMATS, JSON, TEXT_NAME, W3C_NAME
+from shipper.formats.web import W3C_FIELDS
 
 HEAD_BYTES = 1 << 16  # of a file that are looked at
 MOST_LINES = 100
@@ -49,8 +50,10 @@ def recognize(head: bytes, path: str) -> str:
         return EMIT if sum(map(_is_emit, lines)) * 2 >= objects else JSON
     texts = [line[:LINE_BYTES].decode(errors="replace") for line in lines]
     best, most = "", 0.0
+    if any(line.startswith(W3C_FIELDS) for line in lines):
+        return W3C_NAME
     for name, each in FORMATS.items():
-        if name == TEXT_NAME:
+        if name in (TEXT_NAME, W3C_NAME):
             continue
         fit = fit_of(each, texts)
         is_usual = re.search(each.paths, path) is not None
@@ -64,6 +67,8 @@ def recognize(head: bytes, path: str) -> str:
 
 def fit_of(log_format: LogFormat, lines: list[str]) -> Fit:
     """Return how many of these lines have a format; lines that go on are not counted."""
+    if log_format.name == W3C_NAME:
+        return _fit_of_w3c(lines)
     compiled = compile_own if log_format.is_own else compile_ready
     layouts = [compiled(layout.pattern)[0] for layout in log_format.layouts]
     first = log_format.first_line and re.compile(expand(log_format.first_line))
@@ -73,6 +78,19 @@ def fit_of(log_format: LogFormat, lines: list[str]) -> Fit:
             matched += 1
         elif not line.startswith("{") and not (first and matched and first.match(line) is None):
             misfits += 1
+    return Fit(matched, misfits)
+
+
+def _fit_of_w3c(lines: list[str]) -> Fit:
+    """Return how many lines have as many values as the last `#Fields:` before them has names."""
+    matched = misfits = columns = 0
+    for line in lines:
+        if line.startswith(W3C_FIELDS.decode()):
+            columns = len(line.split()) - 1
+        elif not line.startswith(("#", "{")):
+            is_quoted = '"' in line  # it may have spaces in its values
+            has_form = columns > 0 and (is_quoted or len(line.split()) == columns)
+            matched, misfits = matched + has_form, misfits + (not has_form)
     return Fit(matched, misfits)
 
 

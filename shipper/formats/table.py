@@ -9,7 +9,7 @@ from shipper.formats.containers import CRI, DOCKER, LOGFMT
 from shipper.formats.definition import LogFormat
 from shipper.formats.languages import JAVA, PYTHON, TEXT
 from shipper.formats.servers import POSTGRES, REDIS, SYSLOG
-from shipper.formats.web import APACHE, NGINX
+from shipper.formats.web import APACHE, NGINX, W3C
 
 AUTO = "auto"
 EMIT = "emit"
@@ -19,7 +19,7 @@ TEXT_NAME = TEXT.name
 FORMATS: dict[str, LogFormat] = {
     each.name: each
     for each in (
-        *(DOCKER, CRI, NGINX, APACHE, POSTGRES, REDIS),
+        *(DOCKER, CRI, W3C, NGINX, APACHE, POSTGRES, REDIS),
         *(SYSLOG, LOGFMT, JAVA, PYTHON, TEXT),
     )
 }
@@ -28,6 +28,7 @@ CONTAINERS = frozenset({DOCKER.name, CRI.name})  # formats that hold lines of an
 CRI_PATTERN = re.compile(expand(CRI.layouts[0].pattern), re.ASCII)
 DOCKER_NAME = DOCKER.name
 LOGFMT_NAME = LOGFMT.name
+W3C_NAME = W3C.name
 # What is tried for a line of a container that is no JSON.
 INSIDE = (NGINX, APACHE, POSTGRES, REDIS, JAVA, PYTHON)
 

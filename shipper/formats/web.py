@@ -16,6 +16,8 @@ _COMBINED = (
     r'(?: "%{QUOTED:referrer}" "%{QUOTED:user_agent}")?(?: (?P<more>.*))?'
 )
 
+W3C_FIELDS = b"#Fields:"  # begins a line that names the columns of those after it
+
 NGINX = LogFormat(
     "nginx",
     "nginx: the access log (combined, also with more fields behind it) and the error log",
@@ -79,4 +81,31 @@ APACHE = LogFormat(
         ),
     ),
     paths=r"apache|httpd",
+)
+
+W3C = LogFormat(
+    "w3c",
+    "W3C extended log format, as of IIS and CloudFront: the last `#Fields:` before a line says "
+    "what its columns are; times are in UTC unless `time.zone` says otherwise. These are the "
+    "usual ones of IIS",
+    (
+        Layout(
+            "w3c.access",
+            r"(?P<time>[0-9-]{10} [0-9:]{8}) (?P<server_ip>[^ ]+) (?P<method>[^ ]+) "
+            r"(?P<path>[^ ]+) (?P<query>[^ ]+) (?P<server_port>[^ ]+) (?P<user>[^ ]+) "
+            r"(?P<client_ip>[^ ]+) (?P<user_agent>[^ ]+) (?P<referrer>[^ ]+) "
+            r"(?P<status_code>[^ ]+) "
+            r"(?P<substatus>[^ ]+) (?P<win32_status>[^ ]+) (?P<duration_ms>[^ ]+)",
+            category="web",
+        ),
+    ),
+    (
+        (
+            "#Fields: date time s-ip cs-method cs-uri-stem cs-uri-query s-port cs-username c-ip "
+            "cs(User-Agent) cs(Referer) sc-status sc-substatus sc-win32-status time-taken\n"
+            "2026-02-05 14:30:45 10.0.0.5 GET /api/workflows page=2 443 - 203.0.113.7 "
+            "Mozilla/5.0+(X11;+Linux+x86_64) - 200 0 0 46"
+        ),
+    ),
+    paths=r"W3SVC|inetpub|u_ex[0-9]",
 )

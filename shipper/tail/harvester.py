@@ -37,6 +37,7 @@ from typing import TYPE_CHECKING
 from shipper.events import ANY_SOURCE, Block, Source
 from shipper.fingerprint import EMPTY, HEAD, fingerprint
 from shipper.tail.lag import Lag
+from shipper.tail.preamble import Preamble
 from shipper.tail.rewrites import Rewrites
 from shipper.tail.streams import FileStreams
 
@@ -66,13 +67,14 @@ class Cutting:
     How the bytes of a file are cut: into lines of at most so many bytes, or events of lines.
 
     `source` is what the input says of the lines. Where the input leaves their format open, `guess`
-    finds it.
+    finds it. With a `preamble`, lines that begin so say how the lines after them are to be read.
     """
 
     max_line_bytes: int
     multiline: LineJoiner | None = None
     source: Source = ANY_SOURCE
     guess: Guess | None = None
+    preamble: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,7 @@ class Harvester:
         self._seen = (0, 0)  # a size that the file had, and the wall clock just before
         self.rewrites = Rewrites()
         self.streams = FileStreams()
+        self._preamble = Preamble()
 
     def is_same(self) -> bool:
         """Return whether the file still is what was read so far; raises OSError."""
@@ -356,12 +359,15 @@ class Harvester:
             data, starts = data[:first], starts[:1]
         end = start + (length or len(data))
         head, last = self._head_to(end), self._last_before(end, b"" if cut else data)
+        prefix = cutting.preamble
+        preamble = self._preamble.before(self.content, prefix, start) if prefix else b""
         if not self.is_same():
             return None
         self.is_unsaved = self.is_unsaved or self.streams.begin(record, self._name_stream)
         if self.is_unsaved:
             return None  # after a crash, no other file that begins alike must get its name
         self.position, self.grown_at, self.last, record.head = end, now, last, head
+        self._preamble.go_on(prefix, data, end)
         return Block(
             file=record.id,
             path=record.path,
@@ -376,6 +382,7 @@ class Harvester:
             starts=tuple(starts),
             last=self.last,
             source=cutting.source,
+            preamble=preamble,
         )
 
     def _last_before(self, end: int, data: bytes) -> Fingerprint:
