@@ -88,7 +88,7 @@ def fields_of_records(store: Store, selection: Selection, sample: int = SAMPLE) 
                 left_out.add(name) if len(left_out) < MAX_FIELDS else None
             else:
                 seen.setdefault(name, _Values()).add(value)
-    counts = _counts(store, selection, [*seen])
+    total, counts = _counts(store, selection, [*seen])
     fields = [
         FieldFound(
             _queried(name),
@@ -101,7 +101,7 @@ def fields_of_records(store: Store, selection: Selection, sample: int = SAMPLE) 
         for name, values in seen.items()
     ]
     fields.sort(key=lambda each: (-(each.count or each.in_sample), each.name))
-    return Inventory(fields, hits.total, len(hits.hits), len(left_out))
+    return Inventory(fields, max(total, hits.total), len(hits.hits), len(left_out))
 
 
 def leaves(
@@ -133,19 +133,28 @@ def value_at(source: Mapping[str, Any], path: str) -> Any:
     return None
 
 
-def _counts(store: Store, selection: Selection, names: Sequence[str]) -> dict[str, int]:
-    """Return how many records have each field, without those that the store cannot count."""
+def _counts(
+    store: Store, selection: Selection, names: Sequence[str]
+) -> tuple[int, dict[str, int]]:
+    """
+    Return the number of records, and how many have each field that the store can count.
+
+    Records arrive between two questions, so a share is that of a count and a number of one question.
+    """
     if not names:
-        return {}
+        return 0, {}
     queries = {name: f"{escaped(name)}:*" for name in names}
     try:
         (answer,) = store.ask([Question(selection, {"fields": Filters(queries)})])
     except QueryError:
         if len(names) == 1:
-            return {}
+            return 0, {}
         half = len(names) // 2  # to find the field that cannot be counted
-        return _counts(store, selection, names[:half]) | _counts(store, selection, names[half:])
-    return {str(bucket.key): bucket.count for bucket in buckets_of(answer, "fields").buckets}
+        before, some = _counts(store, selection, names[:half])
+        after, others = _counts(store, selection, names[half:])
+        return max(before, after), some | others
+    buckets = buckets_of(answer, "fields").buckets
+    return answer.total, {str(bucket.key): bucket.count for bucket in buckets}
 
 
 def _queried(name: str) -> str:

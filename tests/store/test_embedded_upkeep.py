@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from shipper.store.embedded.incoming import Pieces
 from shipper.store.embedded.layout import list_store
 from shipper.store.embedded.upkeep import compact, read_info, verify
-from tests.store.store_records import NOON, record, write_parts
+from shipper.store.embedded.writer import EmbeddedWriter
+from tests.store.store_records import KEEP_SECONDS, NOON, record, write_parts
 
 
 def test_info_counts_what_is_there(tmp_path: Path) -> None:
@@ -18,6 +20,20 @@ def test_info_counts_what_is_there(tmp_path: Path) -> None:
     assert (info.writers, info.pieces, info.commits, info.records) == (1, 1, 1, 21)
     assert (info.oldest, info.newest) == (NOON - 5, NOON + 19)
     assert info.bytes == sum(file.path.stat().st_size for file in list_store(tmp_path))
+
+
+def test_info_of_spliced_records_counts_no_tails(tmp_path: Path) -> None:
+    """The lines of a commit that records share are no records, and have no time."""
+    begin = b'2026-02-05T14:30:45.123Z","run":"r","seq":1'
+    tail = b',"host":{"name":"h"},"log":{"file":{"path":"a"},"offset":'
+    numbers = range(3)
+    writer = EmbeddedWriter(tmp_path, keep_seconds=KEEP_SECONDS, max_bytes=1 << 30)
+    writer.store([Pieces([begin] * 3, [tail] * 3, numbers, [NOON] * 3, ["r"] * 3, numbers)])
+    writer.close()
+
+    info = read_info(tmp_path)
+
+    assert (info.commits, info.records, info.oldest, info.newest) == (1, 3, NOON, NOON)
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from shipper.store.embedded.columns import SEPARATOR, TAIL_LINE
 from shipper.store.embedded.engine import READ_MEMORY, connect, signals_pass
 from shipper.store.embedded.layout import list_store
 from shipper.store.embedded.sound import file_fault
@@ -49,9 +50,11 @@ def read_info(root: Path) -> StoreInfo:
     times = [ms for file in pieces if file.records for ms in file.times or ()]
     records = sum(file.records for file in pieces)
     for file in commits:
-        for line in file.path.read_bytes().splitlines():
-            records += 1
-            times.append(int(line.split(b"\x01", 4)[3]))
+        with file.path.open("rb") as lines:
+            for line in lines:
+                if not line.startswith(TAIL_LINE):
+                    records += 1
+                    times.append(int(line.split(SEPARATOR.encode(), 4)[3]))
     return StoreInfo(
         writers=len({file.writer for file in files}),
         pieces=len(pieces),
