@@ -74,7 +74,7 @@ COMMANDS = {
     "report": ("shipper.commands.report:report", "Write reports about the records."),
     "checklist": (
         "shipper.commands.checklist:checklist",
-        "Show a checklist of the guide, with proofs.",
+        "Show the regular checks of a day, week or month, with what proves them.",
     ),
     "alerts": (
         "shipper.commands.alerts:alerts",

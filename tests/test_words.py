@@ -14,16 +14,7 @@ ROOT = Path(__file__).parent.parent
 # docs/faults.md quotes what the tests saw.
 PAGES = [
     "README.md",
-    *(
-        f"docs/{name}.md"
-        for name in (
-            *("alerters", "alerts", "alerts-configuration", "alerts-operating", "alerts-rules"),
-            *("architecture", "audit", "commands"),
-            *("configuration", "emit", "guarantees", "kibana", "kibana-panels", "many-servers"),
-            *("metrics", "operating"),
-            *("outputs-elasticsearch", "outputs-logstash", "search"),
-        )
-    ),
+    *(f"docs/{page.name}" for page in sorted(ROOT.glob("docs/*.md")) if page.name != "faults.md"),
     *(str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("config/runbooks/*.md"))),
 ]
 RETIRED = re.compile(

@@ -21,7 +21,9 @@ _MODE: Final = 0o644  # no secret is in them: secrets have files of their own
 
 
 @click.command(
-    epilog=examples("shipper alerts init", "shipper alerts init /etc/shipper", "… init --rules")
+    epilog=examples(
+        "shipper alerts init", "shipper alerts init /etc/shipper", "shipper alerts init --rules"
+    )
 )
 @click.argument(
     "folder", type=click.Path(path_type=Path, file_okay=False), default=OWN, metavar="[FOLDER]"

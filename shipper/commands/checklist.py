@@ -82,7 +82,7 @@ def checklist(  # noqa: PLR0913, PLR0917 - the options
     as_json: bool,
 ) -> int:
     """
-    Show a checklist of the guide, with proofs.
+    Show the regular checks of a day, week or month, with what proves them.
 
     KIND is daily, weekly or monthly. An item is done, with its proof; needs attention; or is yours,
     with the command that helps. Exits with 1 if an item needs attention.

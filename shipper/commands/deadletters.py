@@ -34,7 +34,7 @@ NONE: Final = "no dead letters"
 MAX_REASON_CHARACTERS = 100  # in a list
 
 all_option = click.option("--all", "everything", is_flag=True, help="Select all dead letters.")
-ids_argument = click.argument("ids", nargs=-1, metavar="[ID…]")
+ids_argument = click.argument("ids", nargs=-1, metavar="[ID]...")
 
 
 @click.group(

@@ -30,6 +30,17 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that the arguments name; a name that is nearly right is an error."""
+        from difflib import get_close_matches  # noqa: PLC0415 - rarely needed
+
+        name = args[0]
+        if name not in self.table and (meant := get_close_matches(name, self.table, 1)):
+            ctx.fail(f"there is no command {name!r}; do you mean {meant[0]!r}?")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands with their summaries."""
         with formatter.section("Commands"):

@@ -87,7 +87,7 @@ def _row(file: KnownFile, now: int) -> list[str]:
 @registry.command(
     epilog=examples("shipper registry reset logs/app.log", "shipper registry reset 'logs/*.log*'")
 )
-@click.argument("paths", nargs=-1, required=True, metavar="PATH…")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @wait_option
 @invoked
 def reset(invocation: Invocation, paths: tuple[str, ...], *, wait: int) -> int:
@@ -107,7 +107,7 @@ def reset(invocation: Invocation, paths: tuple[str, ...], *, wait: int) -> int:
 
 
 @registry.command(epilog=examples("shipper registry forget 'logs/old/*'"))
-@click.argument("patterns", nargs=-1, required=True, metavar="PATH…")
+@click.argument("patterns", nargs=-1, required=True, metavar="PATH...")
 @wait_option
 @invoked
 def forget(invocation: Invocation, patterns: tuple[str, ...], *, wait: int) -> int:

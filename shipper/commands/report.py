@@ -84,11 +84,11 @@ _format_option = click.option(
 @invoked
 def daily(invocation: Invocation, day: date, form: str, directory: Path, *, mail: bool) -> int:
     """
-    Write the report of a day, and its summary to daily_summary_D.json.
+    Write the report of a day, and its summary.
 
-    The keys of the summary are date, total_requests, errors, warnings, success_rate,
-    avg_response_time and top_errors; docs/commands.md describes them. The report is in the folder
-    reports.folder of the config.
+    The summary is daily_summary_DATE.json. Its keys are date, total_requests, errors, warnings,
+    success_rate, avg_response_time and top_errors; docs/commands.md describes them. The report is
+    in the folder reports.folder of the config.
     """
     with open_store(invocation) as store:
         summary = summaries.summarize(store, day)

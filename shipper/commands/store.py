@@ -28,7 +28,7 @@ def store() -> None:
 @common_options
 @click.pass_obj
 def info(invocation: Invocation, *, as_json: bool) -> int:
-    """Show the number of pieces, commits and records, the bytes, the oldest and newest time."""
+    """Show how many records the store holds, of which time, and its size."""
     from shipper.store.embedded.upkeep import read_info  # noqa: PLC0415 - DuckDB takes its time
 
     found = read_info(embedded_path(invocation))

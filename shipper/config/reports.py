@@ -41,7 +41,7 @@ SHARE: Final = Scalar("a share, such as 99.5%", _parse_share)
 
 @dataclass(frozen=True, slots=True)
 class KpiOptions:
-    """Targets of the key performance indicators; the defaults are those of the guide."""
+    """Targets of the key performance indicators; the defaults are those of the monitoring guide."""
 
     response_time_seconds: float = option(
         SECONDS.between("1ms", "1h"),

@@ -133,13 +133,11 @@ def value_at(source: Mapping[str, Any], path: str) -> Any:
     return None
 
 
-def _counts(
-    store: Store, selection: Selection, names: Sequence[str]
-) -> tuple[int, dict[str, int]]:
+def _counts(store: Store, selection: Selection, names: Sequence[str]) -> tuple[int, dict[str, int]]:
     """
     Return the number of records, and how many have each field that the store can count.
 
-    Records arrive between two questions, so a share is that of a count and a number of one question.
+    Records arrive between two questions, so count and number of a share are those of one question.
     """
     if not names:
         return 0, {}

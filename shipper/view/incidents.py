@@ -116,7 +116,7 @@ def sla_text(kept: Sequence[Kept]) -> list[str]:
             str(each.incidents),
             str(each.responded),
             str(each.resolved),
-            "-" if each.share is None else f"{each.share:.1%}",
+            "-" if each.share is None else f"{100 * each.share:.1f} %",
         )
         for each in kept
     ]

@@ -38,6 +38,9 @@ def test_every_command_has_help_with_examples(path: tuple[str, ...]) -> None:
 
     assert result.exit_code == 0
     assert f"\n  Examples:\n    shipper {path[0]}" in result.output
+    examples = result.output.partition("\n  Examples:\n")[2].splitlines()
+    assert not [line for line in examples if "…" in line]
+    assert "..." not in result.output.partition("Commands:\n")[2].partition("Examples:")[0]
     assert all(option.help for option in ALL[path].params if isinstance(option, click.Option))
 
 
@@ -50,6 +53,14 @@ def test_the_table_tells_what_the_commands_tell() -> None:
         for (name, *rest), command in ALL.items()
         if not rest
     }
+
+
+def test_a_mistyped_command_is_answered_with_the_nearest() -> None:
+    """Who writes `serch` is asked whether it is `search`."""
+    for typed, meant in ((["serch"], "search"), (["alerts", "silense"], "silence")):
+        result = CliRunner().invoke(main, typed)
+        assert result.exit_code == 2
+        assert f"do you mean '{meant}'?" in result.output
 
 
 def test_help_lists_the_commands() -> None:
