@@ -11,7 +11,13 @@ import click
 
 from shipper.commands.invocation import Invocation, examples, invoked, json_option, refuse
 from shipper.commands.moments import duration_option
-from shipper.config.health import PAGE, HealthTargetOptions
+from shipper.config.health import (
+    EXPECT_HEALTH,
+    EXPECT_METRICS,
+    EXPECT_SUCCESS,
+    PAGE,
+    HealthTargetOptions,
+)
 from shipper.config.main import load
 from shipper.config.options import InvalidValueError
 from shipper.errors import ConfigError
@@ -31,7 +37,8 @@ _OMITTED = _IN_THE_SENTENCE | {"every_seconds", "latency_ms", "reason", "failure
     epilog=examples(
         "shipper health",
         "shipper health http://localhost:8000/health",
-        "shipper health --json | jq .extra.queue_depth",
+        "shipper health http://localhost:8000/api/metrics --expect metrics",
+        "shipper health --json | jq .queue_depth",
     )
 )
 @click.argument("url", required=False)
@@ -42,14 +49,20 @@ _OMITTED = _IN_THE_SENTENCE | {"every_seconds", "latency_ms", "reason", "failure
     metavar="FILE",
     help="File with a token to send to URL.",
 )
+@click.option(
+    "--expect",
+    type=click.Choice([EXPECT_HEALTH, EXPECT_METRICS, EXPECT_SUCCESS]),
+    help="What URL answers: JSON with a status (default), JSON with numbers, or any 2xx.",
+)
 @json_option("One JSON object per line, as the record of a poll.")
 @invoked
-def health(
+def health(  # noqa: PLR0913 -- the options of a command
     invocation: Invocation,
     *,
     url: str | None,
     timeout: int | None,
     token_file: Path | None,
+    expect: str | None,
     as_json: bool,
 ) -> int:
     """
@@ -60,7 +73,9 @@ def health(
     """
     if url is None and token_file is not None:
         refuse("--token-file needs URL; the config has token_file for its own")
-    targets = _targets(invocation, url, token_file)
+    if url is None and expect is not None:
+        refuse("--expect needs URL; the config has expect for its own")
+    targets = _targets(invocation, url, token_file, expect or EXPECT_HEALTH)
     if timeout is not None:
         targets = [_patient(target, timeout / 1000) for target in targets]
     are_healthy = True
@@ -77,7 +92,7 @@ def health(
 
 
 def _targets(
-    invocation: Invocation, url: str | None, token_file: Path | None
+    invocation: Invocation, url: str | None, token_file: Path | None, expect: str
 ) -> list[HealthTargetOptions]:
     if url is None:
         found = [*load(invocation.config).health]
@@ -91,7 +106,7 @@ def _targets(
         page = PAGE.parse(url)
     except InvalidValueError as error:
         raise ConfigError(f"the address {error.fault}", error.remedy) from None
-    return [HealthTargetOptions(name="application", url=page, token_file=token_file)]
+    return [HealthTargetOptions(name="application", url=page, expect=expect, token_file=token_file)]
 
 
 def _patient(target: HealthTargetOptions, seconds: float) -> HealthTargetOptions:
@@ -110,6 +125,8 @@ def _text(
     target: HealthTargetOptions, answer: PollAnswer, record: dict[str, Any], paint: Paint
 ) -> Iterator[str]:
     yield paint.level(safe(message_of(target.name, answer)), _COLORS[answer.status])
+    if answer.failure == "not_health":
+        yield "  for another page, such as /api/metrics: --expect, or expect in the config"
     for name, value in _leaves("", record):
         if name.partition(".")[0] not in _OMITTED:
             yield f"  {safe(name)}: {plain(value)}"

@@ -93,6 +93,19 @@ def test_every_poll_is_stored_once_after_kills(tmp_path: Path) -> None:
     assert cli(config, "audit")[0] == 0
 
 
+def test_what_is_no_health_leads_to_the_option(tmp_path: Path) -> None:
+    """Who asks another page than /health is told how."""
+    config = tmp_path / "shipper.yml"
+    with answering(answer({"api_calls_total": 3})) as url:
+        wrong = cli(config, "health", f"{url}/api/metrics")
+        right = cli(config, "health", f"{url}/api/metrics", "--expect", "metrics")
+
+    assert wrong[0] == 1
+    assert "--expect" in wrong[1]
+    assert right[0] == 0
+    assert "  api_calls_total: 3\n" in right[1]
+
+
 def test_shipper_health_asks_once(tmp_path: Path) -> None:
     """Exit 0 if all are healthy, 1 if not, 2 without anything to ask; nothing is recorded."""
     config = tmp_path / "shipper.yml"
@@ -100,11 +113,15 @@ def test_shipper_health_asks_once(tmp_path: Path) -> None:
         config.write_text(CONFIG.format(folder=tmp_path, url=url))
         one = cli(config, "health", f"{url}/health")
         every = cli(config, "health", "--json")
+        other = cli(config, "health", f"{url}/health", "--expect", "metrics")
+        assert cli(config, "health", "--expect", "metrics")[0] == 2
     config.write_text(CONFIG.format(folder=tmp_path, url=url).partition("health:")[0])
 
     assert one[0] == 0
     assert "application is healthy" in one[1]
     assert "  queue_depth: 12\n" in one[1]
+    assert other[0] == 0
+    assert "  queue_depth: 12\n" in other[1]
     assert every[0] == 1
     first, second = map(json.loads, every[1].splitlines())
     assert (first["target"], first["success_rate"]) == ("api", 0.9858)
