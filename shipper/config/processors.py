@@ -94,6 +94,26 @@ class LookupStep:
 
 
 @dataclass(frozen=True, slots=True)
+class GeoStep:
+    """
+    Adds where an IP address is: `source.geo.country_iso_code` and other names of ECS.
+
+    Private and reserved addresses are left alone. It needs the extra `geoip`.
+    """
+
+    file: Path = option(
+        PATH,
+        "Database in the format of MaxMind (.mmdb): of cities, countries or autonomous systems. It "
+        "is held in memory; when the file is replaced, the new one is used within seconds.",
+    )
+    field: str = option(_FIELD, "The field with the address.", default="client_ip")
+    into: str = option(
+        _FIELD, "The field under which `geo` and `as` are put.", default="extra.source"
+    )
+    where: str | None = optional(TEXT, _QUERY)
+
+
+@dataclass(frozen=True, slots=True)
 class TruncateStep:
     """Cuts a long text, and tags the record `truncated`."""
 
@@ -110,6 +130,7 @@ StepOptions = (
     | SetStep
     | ParseStep
     | LookupStep
+    | GeoStep
     | TruncateStep
 )
 
@@ -121,6 +142,7 @@ STEPS: Final = {
     "set": Section(SetStep),
     "parse": Section(ParseStep),
     "lookup": Section(LookupStep),
+    "geoip": Section(GeoStep),
     "truncate": Section(TruncateStep),
 }
 STEP: Final = OneOf(STEPS)

@@ -21,6 +21,7 @@ import msgspec
 
 from shipper.config.processors import (
     DropStep,
+    GeoStep,
     LookupStep,
     ParseStep,
     RemoveStep,
@@ -32,6 +33,7 @@ from shipper.config.processors import (
 )
 from shipper.errors import ConfigError, QueryError
 from shipper.files import open_regular
+from shipper.processors.geo import GeoDatabase
 from shipper.processors.match import Matcher, checked
 from shipper.processors.paths import find, path_of, put, take
 
@@ -71,7 +73,7 @@ class Step:
         return self._act(document, origin)
 
 
-def _action(place: str, options: StepOptions) -> Action:  # noqa: PLR0911 - one per kind
+def _action(place: str, options: StepOptions) -> Action:  # noqa: C901, PLR0911 - one per kind
     """Return what a step does; raise ConfigError if it cannot be done."""
     match options:
         case DropStep():
@@ -93,6 +95,11 @@ def _action(place: str, options: StepOptions) -> Action:  # noqa: PLR0911 - one 
         case LookupStep(field=field, into=into, file=file):
             path = path_of(f"{place}.into", into, target=True)
             return partial(_look_up, _table(place, file), path_of(place, field), path)
+        case GeoStep(field=field, into=into, file=file):
+            path = path_of(f"{place}.into", into, target=True)
+            if not path.startswith("extra."):
+                raise ConfigError(f"{place}.into: {into} holds no objects", "use extra.NAME")
+            return partial(_locate, GeoDatabase(place, file), path_of(place, field), path)
         case TruncateStep(field=field, max_bytes=most):
             return partial(_truncate, path_of(place, field, target=True), most)
 
@@ -177,6 +184,18 @@ def _look_up(
     if row is None:
         return StepResult.NOTHING
     return StepResult.CHANGED if put(document, into, dict(row)) else StepResult.FAILED
+
+
+def _locate(
+    database: GeoDatabase, field: str, into: str, document: dict[str, Any], _origin: str
+) -> StepResult:
+    there = find(document, field)
+    address = there[0][there[1]] if there is not None else None
+    places = database.places_of(address) if isinstance(address, str) else None
+    if not places:
+        return StepResult.NOTHING
+    is_put = [put(document, f"{into}.{name}", value) for name, value in places.items()]
+    return StepResult.CHANGED if all(is_put) else StepResult.FAILED
 
 
 def _table(place: str, path: Path) -> dict[str, dict[str, str]]:
