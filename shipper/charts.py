@@ -88,7 +88,7 @@ def time_chart(  # noqa: PLR0913 - what a chart may show
     times = [at for line in lines for at, _ in line.points]
     values = [value for line in lines for _, value in line.points if _is_drawn(value)]
     if not times or not values:
-        return _svg(width, 40, _label(LEFT, 24, "no data", "start"))
+        return _svg(width, 40, "no data", _label(LEFT, 24, "no data", "start"))
     bar_ms = _spacing(lines[0]) if bars else 0
     largest = max(value for value in (*values, limit, 0.0) if value is not None)
     top, steps = _scale(largest)
@@ -101,14 +101,26 @@ def time_chart(  # noqa: PLR0913 - what a chart may show
         *(_limit(limit, frame) if limit is not None else ()),
         *(_legend(lines, height) if legend else ()),
     ]
-    return _svg(width, height + legend, "".join(parts))
+    return _svg(width, height + legend, _said(lines, unit), "".join(parts))
 
 
-def _svg(width: int, height: int, content: str) -> str:
+def _svg(width: int, height: int, said: str, content: str) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
-        f'height="{height}" role="img" font-family="sans-serif" font-size="11">{content}</svg>'
+        f'height="{height}" role="img" aria-label="{escape(safe(said))}" font-family="sans-serif" '
+        f'font-size="11">{content}</svg>'
     )
+
+
+def _said(lines: Sequence[ChartLine], unit: str) -> str:
+    """Return what a chart shows for people who do not see it."""
+    parts = []
+    for line in lines:
+        values = [value for _, value in line.points if value is not None and math.isfinite(value)]
+        if values:
+            newest, highest = f"{_short(values[-1])} {unit}", f"{_short(max(values))} {unit}"
+            parts.append(f"{line.name}: {newest.strip()}, at most {highest.strip()}")
+    return "; ".join(parts)
 
 
 def _is_drawn(value: float | None) -> bool:

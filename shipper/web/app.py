@@ -244,6 +244,16 @@ class Pages:
             },
         )
 
+    def missing(self, request: Request, _error: Exception) -> Response:
+        """Say that there is no such page."""
+
+        def content(_place: PagePlace, _now: int) -> Mapping[str, Any]:
+            raise ConfigError(
+                f"there is no page {safe(request.url.path)[:100]}", "see the list above"
+            )
+
+        return self._page(request, "frame", content)
+
     def _page(
         self,
         request: Request,
@@ -355,6 +365,7 @@ def make_app(
 
     return Starlette(
         routes=_routes(pages, acts, LiveTails(sources.opened)),
+        exception_handlers={404: pages.missing},
         middleware=[Middleware(Gate, doors), Middleware(GZipMiddleware)],
         lifespan=lifespan,
     )

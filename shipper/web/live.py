@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from shipper.store.api import Hit, Store
 
 MOST_TAILS: Final = 20
-MOST_ROWS: Final = 200
+MOST_ROWS: Final = 500  # 1,000 records a second are shown, all of them
 POLL_SECONDS: Final = 0.3
 QUIET_STEPS: Final = 50  # after so many empty steps a comment shows that the connection lives
 

@@ -47,6 +47,7 @@ COMPARED: Final = {
 POLLS_MS: Final = 86_400_000  # how far back the last answer is looked for
 POLLS: Final = 200
 NO_NUMBER: Final = "\N{EN DASH}"
+WIDTH, HEIGHT = 520, 160  # of a chart
 USUAL_EVERY: Final = 60.0
 MISSED: Final = 3
 # The limits of the guide: degraded and unhealthy.
@@ -258,6 +259,11 @@ def _ago(ms: int) -> str:
     return f"{duration(max(ms, 0) / 1000)} ago"
 
 
+def _chart(lines: Sequence[ChartLine], **options: Any) -> str:
+    """Draw a chart that is readable on a narrow screen, too."""
+    return time_chart(lines, zone(), width=WIDTH, height=HEIGHT, **options)
+
+
 def _series(answer: AggregateAnswer) -> list[tuple[int, float]]:
     return [(int(slot.key), float(slot.count)) for slot in buckets_of(answer, "slots").buckets]
 
@@ -265,7 +271,7 @@ def _series(answer: AggregateAnswer) -> list[tuple[int, float]]:
 def _rate(requests: AggregateAnswer, place: PagePlace) -> Curve:
     seconds = place.slot_ms / 1000
     points = [(at, count / seconds) for at, count in _series(requests)]
-    svg = time_chart([ChartLine("requests", points)], zone(), unit="/s", bars=True)
+    svg = _chart([ChartLine("requests", points)], unit="/s", bars=True)
     return Curve("Requests per second", svg, place.link(q=ACCESS))
 
 
@@ -275,7 +281,7 @@ def _shares(requests: AggregateAnswer, faults: AggregateAnswer, place: PagePlace
         (at, 100 * failed.get(at, 0.0) / count if count else None)
         for at, count in _series(requests)
     ]
-    svg = time_chart([ChartLine("5xx", points)], zone(), unit="%", limit=SERVER_ERROR_LIMIT)
+    svg = _chart([ChartLine("5xx", points)], unit="%", limit=SERVER_ERROR_LIMIT)
     return Curve(
         "Server errors, share of requests", svg, place.link(q=f"{ACCESS} AND {SERVER_ERRORS}")
     )
@@ -289,7 +295,7 @@ def _latency(requests: AggregateAnswer, place: PagePlace) -> Curve:
         for percent, points in lines.items():
             points.append((int(slot.key), values.get(percent)))
     drawn = [ChartLine(f"p{percent:.0f}", points) for percent, points in lines.items()]
-    svg = time_chart(drawn, zone(), unit=" ms", limit=LATENCY_LIMIT)
+    svg = _chart(drawn, unit=" ms", limit=LATENCY_LIMIT)
     return Curve(
         "Response time", svg, place.link(q=f"{ACCESS} AND duration_ms:>{LATENCY_LIMIT:.0f}")
     )
@@ -297,9 +303,9 @@ def _latency(requests: AggregateAnswer, place: PagePlace) -> Curve:
 
 def _workflows(succeeded: AggregateAnswer, failed: AggregateAnswer, place: PagePlace) -> Curve:
     lines = [ChartLine("success", _series(succeeded)), ChartLine("failed", _series(failed))]
-    return Curve("Workflow executions", time_chart(lines, zone()), place.link(q=WORKFLOWS))
+    return Curve("Workflow executions", _chart(lines), place.link(q=WORKFLOWS))
 
 
 def _counts(title: str, answer: AggregateAnswer, query: str, place: PagePlace) -> Curve:
-    svg = time_chart([ChartLine("records", _series(answer))], zone(), bars=True)
+    svg = _chart([ChartLine("records", _series(answer))], bars=True)
     return Curve(title, svg, place.link(q=query))

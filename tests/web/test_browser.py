@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import signal
 import subprocess
 import time
@@ -20,16 +18,6 @@ from tests.web.test_serve import CONFIG, command
 
 RUN = "01KGVWFG00" + "0" * 16
 COMPLAINTS = re.compile(r"CONSOLE.*(?:Content Security Policy|Uncaught|Refused|Failed)")
-
-
-@pytest.fixture(scope="module")
-def chromium() -> str:
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
-    if found is None and os.environ.get("SHIPPER_TEST_REQUIRE"):
-        pytest.fail("there is no chromium; apt install chromium")
-    if found is None:
-        pytest.skip("there is no chromium")
-    return found
 
 
 @pytest.fixture(scope="module")

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import http.client
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 
-from shipper.alerts.incidents.sla import Sla
 from shipper.config.outputs import ElasticsearchOutput
 from shipper.errors import StoreUnavailable
 from shipper.store.answers import cancelled
-from shipper.store.api import Selection, Store
+from shipper.store.api import Selection
 from shipper.store.embedded.view import View, Views
 from shipper.store.opening import ReadLimits, open_elasticsearch, open_embedded
-from shipper.web.app import WebSources, make_app
-from shipper.web.incidents import AlertPlaces
 from shipper.web.stores import AT_ONCE
 from tests.store.store_records import write_parts
-from tests.web.test_dashboard import NOW, RECORDS, TOKEN
+from tests.web.serving import LONG, Served, plain_sources, served
+from tests.web.test_dashboard import RECORDS
 
-LONG = 60.0  # seconds, after which a test fails
 SLOW = "SELECT sum(a.range * b.range) FROM range(100_000_000) a, range(100_000) b"
 
 
@@ -131,30 +125,10 @@ class SlowStore:
         self.is_closed.set()
 
 
-@contextmanager
-def served(opened: Callable[[], Store], folder: Path) -> Iterator[tuple[int, str]]:
-    """Serve the pages on a port; yield it, and the cookie that opens them."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
-        alerts = AlertPlaces(folder / "none.db", folder, folder, Sla(), "oncall")
-        app = make_app(WebSources(opened, alerts, lambda: NOW), token=TOKEN, port=port)
-        server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="on"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        try:
-            client = http.client.HTTPConnection("127.0.0.1", port, timeout=LONG)
-            client.request("GET", f"/?token={TOKEN}")
-            cookie = client.getresponse().headers["set-cookie"].partition(";")[0]
-            client.close()
-            yield port, cookie
-        finally:
-            server.should_exit = True
-            thread.join()
-
-
-def ask(port: int, cookie: str, page: str) -> socket.socket:
-    tab = socket.create_connection(("127.0.0.1", port), timeout=LONG)
-    tab.sendall(f"GET {page} HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: {cookie}\r\n\r\n".encode())
+def ask(site: Served, page: str) -> socket.socket:
+    tab = socket.create_connection(("127.0.0.1", site.port), timeout=LONG)
+    head = f"GET {page} HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: {site.cookie}\r\n\r\n"
+    tab.sendall(head.encode())
     return tab
 
 
@@ -167,8 +141,8 @@ def test_a_closed_tab_cancels_its_question(tmp_path: Path, page: str) -> None:
         stores.append(SlowStore())
         return stores[-1]
 
-    with served(opened, tmp_path) as (port, cookie):
-        with ask(port, cookie, page):
+    with served(plain_sources(opened, tmp_path)) as site:
+        with ask(site, page):
             deadline = threading.Event()
             while not stores:
                 assert not deadline.wait(0.01)
@@ -187,13 +161,13 @@ def test_who_waits_for_a_free_store_is_cancelled_too(tmp_path: Path) -> None:
         stores.append(SlowStore())
         return stores[-1]
 
-    with served(opened, tmp_path) as (port, cookie):
-        tabs = [ask(port, cookie, "/logs") for _ in range(AT_ONCE)]
+    with served(plain_sources(opened, tmp_path)) as site:
+        tabs = [ask(site, "/logs") for _ in range(AT_ONCE)]
         while len(stores) < AT_ONCE:
             threading.Event().wait(0.01)
-        ask(port, cookie, "/logs").close()
+        ask(site, "/logs").close()
         for _ in range(3):  # the server has seen by now that nobody waits
-            with ask(port, cookie, "/static/style.css") as other:
+            with ask(site, "/static/style.css") as other:
                 assert other.recv(100)
         for tab in tabs:
             tab.close()
