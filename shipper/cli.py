@@ -23,7 +23,7 @@ import click
 
 from shipper.commands.groups import LazyGroup
 from shipper.commands.invocation import USUAL_CONFIG, Invocation
-from shipper.errors import ShipperError
+from shipper.errors import ShipperError, remedy_of
 from shipper.text import safe
 
 COMMANDS = {
@@ -122,7 +122,8 @@ def _failed(ctx: click.Context, message: str, code: int) -> int:
 
 def _sentence(error: OSError) -> str:
     place = f": {error.filename}" if error.filename else ""
-    return f"{error.strerror or error}{place}"
+    remedy = remedy_of(error)
+    return f"{error.strerror or error}{place}{'; ' if remedy else ''}{remedy}"
 
 
 def _reader_left() -> int:

@@ -14,7 +14,23 @@ semicolon. `cli` prints the text and exits with `exit_code`; any other exception
 
 from __future__ import annotations
 
+import errno
 import traceback
+from typing import Final
+
+_NOT_ALLOWED = "run this as a user who may do that, such as that of the shipper"
+_NO_SPACE = "free some space"
+_REMEDIES: Final = {
+    errno.EACCES: _NOT_ALLOWED,
+    errno.EPERM: _NOT_ALLOWED,
+    errno.ENOENT: "correct the path",
+    errno.ENOTDIR: "correct the path",
+    errno.EISDIR: "name a file, not a folder",
+    errno.EROFS: "use a path on a file system that can be written",
+    errno.ENOSPC: _NO_SPACE,
+    errno.EDQUOT: _NO_SPACE,
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+}
 
 
 class ShipperError(Exception):
@@ -51,6 +67,11 @@ class StoreUnavailable(ShipperError):
 
 class OutputUnavailable(ShipperError):
     """The outcome of a batch is unknown; all of it has to be sent again."""
+
+
+def remedy_of(error: OSError, otherwise: str = "") -> str:
+    """Return what to do about an error of the system; `otherwise` if its number does not say."""
+    return _REMEDIES.get(error.errno or 0, otherwise)
 
 
 def bug_of(error: BaseException) -> str:

@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
-from shipper.errors import bug_of
+import errno
+import os
+
+import pytest
+
+from shipper.errors import bug_of, remedy_of
+
+
+@pytest.mark.parametrize(
+    ("code", "remedy"),
+    [
+        (errno.EACCES, "run this as a user"),
+        (errno.ENOSPC, "free some space"),
+        (errno.ENOENT, "correct the path"),
+        (errno.EIO, "what else"),
+    ],
+)
+def test_an_error_of_the_system_says_what_to_do(code: int, remedy: str) -> None:
+    """What helps depends on what the system refused: space does not help who may not read."""
+    assert remedy_of(OSError(code, os.strerror(code)), "what else").startswith(remedy)
 
 
 def test_a_bug_is_described_without_what_it_quotes() -> None:

@@ -19,7 +19,7 @@ from shipper.enrich import clock
 from shipper.files import open_regular
 from shipper.formats.table import AUTO, EMIT
 from shipper.process import data_folder
-from shipper.registry.snapshot import read_dropped_bytes, read_known_files
+from shipper.registry.snapshot import is_there, read_dropped_bytes, read_known_files
 from shipper.tail.content import GZIP
 from shipper.tail.discovery import FoundFile, Patterns
 from shipper.tail.holds import read_holds
@@ -198,7 +198,7 @@ def status(config: Config) -> Status:
     Read the status from the data folder and the files.
 
     Raises:
-        DataFolderError: the registry exists but cannot be read.
+        DataFolderError: the data folder or the registry cannot be read.
 
     """
     pid = data_folder.holder_of(config.data_dir)
@@ -226,7 +226,7 @@ def status(config: Config) -> Status:
 def _damage(config: Config) -> str | None:
     """Say that there is a snapshot which cannot be read: that is not the same as none."""
     path = config.data_dir / data_folder.STATUS
-    if not path.exists():
+    if not is_there(path):
         return None
     return f"{path} cannot be read; counters are missing until a shipper writes it again"
 
@@ -238,7 +238,7 @@ def _holds_status(registry: Path, holds: list[HeldFile], not_held: int) -> Holds
         bytes=sum(held.stat.st_size for held in holds),
         nameless=len(nameless),
         nameless_bytes=sum(nameless),
-        dropped_bytes=read_dropped_bytes(registry) if registry.exists() else 0,
+        dropped_bytes=read_dropped_bytes(registry) if is_there(registry) else 0,
         not_held=not_held,
     )
 
@@ -257,7 +257,7 @@ def _files(
 ) -> list[FileStatus]:
     """Return the status of files that exist, and of those that are gone."""
     registry = config.data_dir / data_folder.REGISTRY
-    known = read_known_files(registry) if registry.exists() else []
+    known = read_known_files(registry) if is_there(registry) else []
     inputs = [Patterns(each.paths, each.exclude, compressed=False) for each in config.inputs]
     statuses = []
     for found, hold, record in list_files(inputs, holds, known):

@@ -29,7 +29,9 @@ PASSED, FAILED = 0, 1
         "shipper process --test config/processors.test.yml",
     )
 )
-@click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
+@click.argument(
+    "file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
 @click.option(
     "--test",
     "cases",

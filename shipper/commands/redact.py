@@ -48,10 +48,13 @@ def redact(
     if report:
         return _report(config, options, files, invocation, as_json=as_json)
     redactor = redactor_with(options)
-    for path in files or files_of(config):
+    chosen = files or files_of(config)
+    for path in chosen:
         for events in events_of(config, path, invocation.now()):
             for document in redactor.redact(events).docs:
                 click.echo(safe_json(msgspec.json.decode(document)))
+    if not chosen:
+        click.echo("shipper: the inputs match no file", err=True)
     return FOUND
 
 

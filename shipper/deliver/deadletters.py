@@ -26,7 +26,7 @@ import msgspec
 from shipper import crashpoints, files
 from shipper.crashpoints import CrashPoint
 from shipper.enrich.clock import parse
-from shipper.errors import DataFolderError, OutputUnavailable
+from shipper.errors import DataFolderError, OutputUnavailable, remedy_of
 from shipper.times import iso
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class DeadLetters:
                 self._has_durable_name = True
         except OSError as error:
             raise OutputUnavailable(
-                f"cannot write {self._path}: {error.strerror}", REMEDY
+                f"cannot write {self._path}: {error.strerror}", remedy_of(error, REMEDY)
             ) from error
 
     def read(self) -> Iterator[Line]:
@@ -168,7 +168,9 @@ class DeadLetters:
             os.close(fd)
 
     def _unusable(self, verb: str, error: OSError) -> DataFolderError:
-        return DataFolderError(f"cannot {verb} {self._path}: {error.strerror}", REMEDY)
+        return DataFolderError(
+            f"cannot {verb} {self._path}: {error.strerror}", remedy_of(error, REMEDY)
+        )
 
 
 def _append(fd: int, data: bytes) -> None:

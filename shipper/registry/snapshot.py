@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shipper.errors import DataFolderError
+from shipper.errors import DataFolderError, remedy_of
 from shipper.registry.records import Receipt, SeenRow, Tombstone
 from shipper.registry.tables import RECEIPTS, SEEN, TOMBSTONES, read_files
 
@@ -79,9 +79,20 @@ def read_dropped_bytes(path: Path) -> int:
         return int(row.fetchone()["bytes"])
 
 
+def is_there(path: Path) -> bool:
+    """Return whether a file of the data folder exists; raise DataFolderError if none may know."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise DataFolderError(f"cannot read {path}: {error.strerror}", remedy_of(error)) from error
+    return True
+
+
 @contextmanager
 def _reading(path: Path) -> Iterator[sqlite3.Connection]:
-    if not path.exists():
+    if not is_there(path):
         raise DataFolderError(
             f"there is no registry at {path}",
             "set data_dir to that of the shipper; a registry is made at its first start",

@@ -15,7 +15,7 @@ from shipper.check.finding import FindingLevel
 from shipper.check.machine import Machine
 from shipper.config.inputs import HoldsOptions
 from shipper.process.data_folder import hold
-from tests.check.checking import NOW, as_nobody, config_in, holds_of
+from tests.check.checking import NOW, as_nobody, config_in, faults, holds_of
 
 
 def test_files_that_can_be_held(place: Path) -> None:
@@ -26,6 +26,16 @@ def test_files_that_can_be_held(place: Path) -> None:
     off = replace(config, holds=HoldsOptions(enabled=False))
     fault = "files that are deleted while no shipper is running are lost"
     assert holds_of(off) == [(FindingLevel.WARNING, fault)]
+
+
+def test_a_data_folder_of_another_user_is_a_finding(place: Path) -> None:
+    """Who may not look into the data folder gets the findings of all checks, not an error."""
+    config = config_in(place)
+    config.data_dir.mkdir(mode=0)
+    with as_nobody():
+        found = faults(config)
+
+    assert "data_dir" in {place for place, _level, _fault in found}
 
 
 def test_logs_on_another_file_system_cannot_be_held(place: Path) -> None:

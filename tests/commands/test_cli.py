@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -134,6 +135,19 @@ def test_all_faults_of_a_config_are_told_without_a_traceback(tmp_path: Path) -> 
     assert "inputs" in plain.stderr
     assert "Traceback" not in plain.stderr
     assert "Traceback" in debug.stderr
+
+
+def test_a_refusal_of_the_system_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even an error of the system that no command expected names the place and a remedy."""
+
+    def refused(_path: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "logs/app.log")
+
+    monkeypatch.setattr("shipper.commands.check.load", refused)
+    result = CliRunner().invoke(main, ["check"])
+
+    assert result.exit_code == 3
+    assert "shipper: Permission denied: logs/app.log; run this as" in result.stderr
 
 
 def test_an_error_cannot_steer_the_terminal() -> None:

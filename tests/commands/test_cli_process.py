@@ -54,7 +54,7 @@ def test_wrong_usage_is_refused(config: Path) -> None:
     """A file or cases, not both and not neither; the file has to be there."""
     assert run(config, "process").exit_code == 2
     assert run(config, "process", "x", "--test", "y").exit_code == 2
-    assert run(config, "process", "/nowhere").exit_code == 3
+    assert run(config, "process", "/nowhere").exit_code == 2
 
 
 def test_check_names_what_cannot_be_applied(config: Path) -> None:

@@ -46,6 +46,17 @@ def test_the_report_counts_and_shows_no_value(config: Path) -> None:
     assert {"detector": "email", "field": "message", "found": 1, "files": 1} in [*objects]
 
 
+def test_inputs_without_files_are_named(config: Path) -> None:
+    """Silence would look like records without secrets."""
+    for path in (config.parent / "logs").iterdir():
+        path.unlink()
+
+    result = run(config)
+
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "the inputs match no file" in result.stderr
+
+
 def test_nothing_found_is_exit_code_1(config: Path) -> None:
     """So that a script can ask whether a log has secrets."""
     clean = config.parent / "clean.log"

@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from shipper.errors import StoreUnavailable
+from shipper.errors import StoreUnavailable, remedy_of
 from shipper.files import sync, write_whole
 
 if TYPE_CHECKING:
@@ -215,4 +215,6 @@ def no_store(root: Path, error: OSError) -> StoreUnavailable:
     """Return the error for a missing or unreadable folder."""
     if isinstance(error, FileNotFoundError):
         return StoreUnavailable(f"no store at {root}", "start the shipper: shipper run")
-    return StoreUnavailable(f"cannot read the store {root}: {error.strerror}", "check its path")
+    return StoreUnavailable(
+        f"cannot read the store {root}: {error.strerror}", remedy_of(error, "check its path")
+    )
