@@ -11,24 +11,31 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from shipper.config.outputs import ElasticsearchOutput
+from shipper.deliver.same_origin import RecordContent
 from shipper.enrich.origin import is_run
-from shipper.errors import OutputUnavailable, ShipperError
+from shipper.errors import ConfigError, OutputUnavailable, ShipperError
 from shipper.store.api import Selection
-from shipper.store.opening import store_of
+from shipper.store.opening import ReadLimits, store_of
 from shipper.store.origins import OriginRange
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from shipper.config.main import Config
     from shipper.deliver.output import Output, StoredPositions
+    from shipper.deliver.same_origin import StoredContents
     from shipper.store.origins import OriginStore
 
 log = logging.getLogger("shipper")
 
 WRAPPED = Selection("tags:rejected")
 MOST = 1_000_000
+MOST_NUMBERS = 1000  # that are asked for at once
+SPARSE = 4  # numbers within a range, for each that is asked for
+LIMITS = ReadLimits(10.0, lambda _path, _fault: None)  # the rest of a damaged store is asked
 
 
 def stored_positions_of(config: Config, output: Output[Any]) -> StoredPositions:
@@ -36,6 +43,51 @@ def stored_positions_of(config: Config, output: Output[Any]) -> StoredPositions:
     if isinstance(config.search or config.output, ElasticsearchOutput):
         return _SearchedStore(config).stored_positions
     return output.stored_positions
+
+
+def stored_contents_of(config: Config) -> StoredContents:
+    """Return the function that finds what the store has of records; nothing where it has none."""
+    return _StoredRecords(config).contents
+
+
+class _StoredRecords:
+    """Asks the store of a config what records say; it is opened when that is first needed."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._store: OriginStore | None = None
+        self._has_warned = False
+
+    def contents(self, run: str, numbers: Sequence[int]) -> Mapping[int, RecordContent]:
+        """Return what is stored of these records of a run; nothing if the store cannot say."""
+        try:
+            if self._store is None:
+                self._store = store_of(self._config, LIMITS)
+            found: dict[int, RecordContent] = {}
+            for start in range(0, len(numbers), MOST_NUMBERS):
+                found |= self._ask(self._store, run, numbers[start : start + MOST_NUMBERS])
+        except ConfigError:
+            return {}  # an output that cannot be asked
+        except ShipperError as error:
+            if not self._has_warned:
+                log.warning(
+                    "%s; cannot compare records that have one run and seq: they count as copies",
+                    error,
+                )
+            self._has_warned = True
+            return {}
+        return found
+
+    def _ask(
+        self, store: OriginStore, run: str, numbers: Sequence[int]
+    ) -> dict[int, RecordContent]:
+        first, last, count = numbers[0], numbers[-1], len(numbers)
+        if last - first < SPARSE * count:
+            text = f"run:{run} AND seq>={first} AND seq<={last}"
+        else:
+            text = f"run:{run} AND seq:({' OR '.join(map(str, numbers))})"
+        hits = store.search(Selection(text), limit=SPARSE * count).hits
+        return {hit.source["seq"]: msgspec.convert(hit.source, RecordContent) for hit in hits}
 
 
 class _SearchedStore:

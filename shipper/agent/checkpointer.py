@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from shipper.agent.already_stored import stored_positions_of
+from shipper.agent.already_stored import stored_contents_of, stored_positions_of
 from shipper.deliver.dedupe import Dedupe
 from shipper.errors import DataFolderError
 from shipper.process import data_folder
@@ -50,7 +50,10 @@ class Checkpointer:
         self.saves = self.failed_saves = 0
         self.registry.forget(before=clock.wall() - FORGET_RUNS_MS)
         self.dedupe = Dedupe(
-            self.registry.seen(), self.registry.streams(), stored_positions_of(config, output)
+            self.registry.seen(),
+            self.registry.streams(),
+            stored_positions_of(config, output),
+            stored_contents_of(config),
         )
         self._recover(output)
         self.registry.begin(clock.wall())
@@ -77,7 +80,7 @@ class Checkpointer:
 
     def begin_again(self, config: Config, output: Output[Any]) -> None:
         """Continue at what is acked with another output; nothing may be queued."""
-        self.dedupe.rewind(stored_positions_of(config, output))
+        self.dedupe.rewind(stored_positions_of(config, output), stored_contents_of(config))
         self._recover(output)
 
     def ack(self, block: QueuedBlock[Any], commit: int) -> None:

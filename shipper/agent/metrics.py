@@ -59,6 +59,10 @@ class MetricsSnapshot:
     dropped: int = _counter(
         "shipper_dropped_events_total", "Events dropped by processors, as the config says."
     )
+    same_origin: int = _counter(
+        "shipper_same_origin_events_total",
+        "Events with the run and seq of another record, stored under an id of their own.",
+    )
     redacted: int = _counter(
         "shipper_redacted_secrets_total", "Secrets taken out of records by redaction."
     )

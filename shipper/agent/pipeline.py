@@ -165,6 +165,10 @@ class Pipeline:
         crashpoints.reached(CrashPoint.READ)
         enriched = self._enricher.enrich(block)
         events, dropped = self._treatment.apply(enriched, block.path)
+        events = self._dedupe.separate(block, events)
+        self._telemetry.count_separated(
+            block.path, self._dedupe.take_separated(), self._clock.monotonic()
+        )
         read = receipt_of(block, events, dropped)
         kept = self._drop_duplicates(block, events)
         if kept is None:

@@ -92,6 +92,7 @@ class Counters:
     acked: int = 0
     duplicates: int = 0
     dropped: int = 0
+    same_origin: int = 0
     redacted: int = 0
     withheld: int = 0
     tagged: int = 0

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("shipper")
 
 MOST_FILES = 1000  # whose misfits are counted
+REPORT_SECONDS = 60.0  # between two reports of records with one origin
 
 
 class Telemetry:
@@ -42,6 +43,8 @@ class Telemetry:
         self._heartbeats = heartbeats
         self._counters = Counters()
         self._misfits: dict[int, int] = {}  # by the id of the file
+        self._separated = 0  # records with the origin of another one, since the last report
+        self._next_report = 0.0
         self._rates = Rates()
         self._totals = 0, 0, 0  # of the files, when the status was written last
         self._dead_letters = 0  # in the file, at that time
@@ -65,6 +68,20 @@ class Telemetry:
         """Count what redaction took out of a block, and the records that it withheld."""
         self._counters.redacted += secrets
         self._counters.withheld += withheld
+
+    def count_separated(self, path: str, count: int, now: float) -> None:
+        """Count records of a file that have the run and seq of another record, and report them."""
+        self._counters.same_origin += count
+        self._separated += count
+        if self._separated and now >= self._next_report:
+            log.warning(
+                "%s: records have the run and seq of other records (%d of all files): they are"
+                " stored under ids of their own, tagged same_origin; a process was copied, or its"
+                " writer counts from the same number again",
+                path,
+                self._separated,
+            )
+            self._separated, self._next_report = 0, now + REPORT_SECONDS
 
     def write_status(self, publisher: Publisher, now_ms: int, error: str | None) -> None:
         """Write `status.json`; raises nothing."""
@@ -94,6 +111,7 @@ class Telemetry:
             read=counters.events,
             duplicates=counters.duplicates,
             dropped=counters.dropped,
+            same_origin=counters.same_origin + published.same_origin,
             redacted=counters.redacted,
             withheld=counters.withheld,
             tagged=counters.tagged,

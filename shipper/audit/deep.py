@@ -4,8 +4,9 @@ The deep audit: the files that are there, line by line, against the store.
 The audit goes by receipts: what the shipper says that it read. This reads the files themselves, and
 asks the store for every line that lies before the acked offset of its file. Of the registry it
 takes no more than that offset, and the name of the file's stream. So it sees what receipts cannot
-say: a line that was taken for one that is stored already, or was passed over. And it sees two
-different records that have one `run` and `seq`, of which only one can be stored.
+say: a line that was taken for one that is stored already, or was passed over. And it sees different
+records that have one `run` and `seq`: one of them is stored under it, each other where it stands
+(shipper/deliver/same_origin.py); it is a conflict if one of them is not stored.
 
 What stands in no file any more is not seen. Not judged are lines without `run` and `seq` where an
 input joins lines into events, and lines near those that processors dropped. Memory is bounded:
@@ -49,6 +50,8 @@ STEP = 1 << 20  # bytes read at a time; of a longer line, its beginning
 BATCH = 50_000  # lines that are looked up at a time
 MOST_ORIGINS = 500_000
 MOST_CONFLICTS = 1000
+MOST_OF_ONE = 100  # different records with one origin
+NO_ORIGIN = "", 0, b""
 
 
 class _Line(NamedTuple):
@@ -63,8 +66,18 @@ class _Line(NamedTuple):
 class _Record(msgspec.Struct):
     run: str = ""
     seq: int = -1
-    message: msgspec.Raw = msgspec.Raw(b"")
+    timestamp: msgspec.Raw = msgspec.Raw(b"")
     level: msgspec.Raw = msgspec.Raw(b"")
+    logger: msgspec.Raw = msgspec.Raw(b"")
+    message: msgspec.Raw = msgspec.Raw(b"")
+
+
+class _Said(NamedTuple):
+    """A digest of what a line says, and where it stands."""
+
+    digest: bytes
+    stream: str
+    start: int
 
 
 @dataclass(slots=True)
@@ -72,9 +85,11 @@ class _Tally:
     files: int = 0
     lines: int = 0
     missing: list[MissingLines] = field(default_factory=list)
-    conflicts: set[str] = field(default_factory=set)
     unjudged: list[str] = field(default_factory=list)
-    contents: dict[tuple[str, int], bytes] = field(default_factory=dict)
+    contents: dict[tuple[str, int], _Said] = field(default_factory=dict)
+    conflicts: dict[tuple[str, int], dict[bytes, set[tuple[str, int]]]] = field(
+        default_factory=dict
+    )  # of different records with one origin: where the lines of each begin
 
 
 def compare_files(config: Config, store: OriginStore, letters: frozenset[str]) -> DeepResult:
@@ -113,7 +128,7 @@ def compare_files(config: Config, store: OriginStore, letters: frozenset[str]) -
         tally.files,
         tally.lines,
         tuple(tally.missing),
-        tuple(sorted(tally.conflicts)),
+        _open_conflicts(tally, store, known),
         tuple(tally.unjudged),
     )
 
@@ -157,11 +172,14 @@ class _FileLines:
         for start, end, text in _lines(self.content, self.record.offset):
             if not text.strip() or self._is_left_out(start):
                 continue
-            run, seq = self._origin(text)
+            run, seq, digest = self._origin(text)
             if not run and self.joins:
                 continue
             streams.look(self.content, start)
-            batch.append(_Line(start, streams.of(self.record.stream, start, end), run, seq))
+            line = _Line(start, streams.of(self.record.stream, start, end), run, seq)
+            if run:
+                self._note(line, digest)
+            batch.append(line)
             if len(batch) >= BATCH:
                 yield batch
                 batch = []
@@ -174,26 +192,36 @@ class _FileLines:
             each.start <= start < each.end for each in self.spans
         )
 
-    def _origin(self, text: bytes) -> tuple[str, int]:
-        """Return run and number of a line; note it if another record has them."""
+    def _origin(self, text: bytes) -> tuple[str, int, bytes]:
+        """Return run and number of a line, and a digest of what it says."""
         if b'"run":' not in text:
-            return "", 0
+            return NO_ORIGIN
         try:
             record = self._decode.decode(text)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return "", 0
+            return NO_ORIGIN
         if not (is_run(record.run) and is_seq(record.seq)):
-            return "", 0
-        tally, origin = self.tally, (record.run, record.seq)
-        said = bytes(record.level) + bytes(record.message)
-        digest = blake2b(said, digest_size=8).digest()
+            return NO_ORIGIN
+        said = [record.timestamp, record.level, record.logger, record.message]
+        digest = blake2b(b",".join(map(bytes, said)), digest_size=8).digest()
+        return record.run, record.seq, digest
+
+    def _note(self, line: _Line, digest: bytes) -> None:
+        """Keep what a line says of its origin; and where it stands, if another says otherwise."""
+        tally, origin = self.tally, (line.run, line.seq)
+        said = _Said(digest, line.stream, line.start)
         if len(tally.contents) < MOST_ORIGINS:
-            before = tally.contents.setdefault(origin, digest)
+            before = tally.contents.setdefault(origin, said)
         else:
-            before = tally.contents.get(origin, digest)
-        if before != digest and len(tally.conflicts) < MOST_CONFLICTS:
-            tally.conflicts.add(f"{record.run}-{record.seq}")
-        return origin
+            before = tally.contents.get(origin, said)
+        if before.digest == digest and origin not in tally.conflicts:
+            return
+        if origin in tally.conflicts or len(tally.conflicts) < MOST_CONFLICTS:
+            lines = tally.conflicts.setdefault(
+                origin, {before.digest: {(before.stream, before.start)}}
+            )
+            if len(lines) < MOST_OF_ONE or digest in lines:
+                lines.setdefault(digest, set()).add((line.stream, line.start))
 
 
 def _compare(
@@ -220,6 +248,26 @@ def _compare(
             count += 1
     if count:
         tally.missing.append(MissingLines(record.path, count, first))
+
+
+def _open_conflicts(tally: _Tally, store: OriginStore, known: frozenset[str]) -> tuple[str, ...]:
+    """Return the origins of which fewer records are stored than there are."""
+    origins = [*tally.conflicts]
+    asked = [OriginRange(run, seq, seq, own=True) for run, seq in origins]
+    found = []
+    for (run, seq), positions in zip(origins, store.positions(asked), strict=True):
+        origin = f"{run}-{seq}"
+        records = tally.conflicts[run, seq].values()
+        places = [OriginRange(*each, each[1], own=False) for lines in records for each in lines]
+        stored = {
+            (place.stream, place.first)
+            for place, at in zip(places, store.positions(places), strict=True)
+            if at or f"{place.stream}-{place.first}" in known
+        }
+        apart = sum(not stored.isdisjoint(each) for each in records)
+        if apart + bool(positions or origin in known) < len(records):
+            found.append(origin)
+    return tuple(sorted(found))
 
 
 def _stored(batch: Sequence[_Line], store: OriginStore) -> set[tuple[str, int]]:

@@ -62,8 +62,8 @@ class DeepResult:
     """
     The files against the store (shipper/audit/deep.py).
 
-    `conflicts` are origins that two different records have; `unjudged` are paths of files that
-    could not be read.
+    `conflicts` are origins of different records, not all of which are stored; `unjudged` are paths
+    of files that could not be read.
     """
 
     files: int

@@ -10,6 +10,8 @@ output may have lost them: that is why they are read again. So for these the out
 by block: what it has stored is dropped, the rest is sent. Two copies of a record within what is
 read again are recognised by the numbers that this process has sent again; once the first copy is
 stored, the output reports it.
+
+A number that another record has is no duplicate (shipper/deliver/same_origin.py).
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING
 
+from shipper.deliver.same_origin import OriginSeparator
 from shipper.enrich.origin import is_run
 from shipper.registry.receipts import is_dropped
 from shipper.registry.seen import Seen
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from shipper.deliver.output import StoredPositions
+    from shipper.deliver.same_origin import StoredContents
     from shipper.events import Block
     from shipper.registry.records import SeenRow
     from shipper.splice import AnyEvents
@@ -43,9 +47,11 @@ class Dedupe:
         saved: Iterable[SeenRow],
         streams: dict[str, int],
         stored_positions: StoredPositions = lambda _stream, _first, _last: (),
+        stored_contents: StoredContents = lambda _run, _numbers: {},
     ) -> None:
         rows = list(saved)
         self._stored_positions = stored_positions
+        self._separator = OriginSeparator(stored_contents)
         self._read, self._acked, self._again = Seen(), Seen(), Seen()
         self._read.restore(rows)
         self._acked.restore(rows)
@@ -62,6 +68,14 @@ class Dedupe:
             elif positions:
                 self.streams[stream] = max(self.streams.get(stream, 0), max(positions) + 1)
         return count
+
+    def separate(self, block: Block, events: AnyEvents) -> AnyEvents:
+        """Return the events, none with the origin of another record; call it before `filter`."""
+        return self._separator.separate(block, events, self._read.known)
+
+    def take_separated(self) -> int:
+        """Return how many events had the origin of another record, since the last call."""
+        return self._separator.take_count()
 
     def filter(self, block: Block, events: AnyEvents) -> AnyEvents:
         """
@@ -101,9 +115,10 @@ class Dedupe:
                 _count(duplicates, f"{run}-{number}")
         return _without(events, duplicates) if duplicates else events
 
-    def rewind(self, stored_positions: StoredPositions) -> None:
+    def rewind(self, stored_positions: StoredPositions, stored_contents: StoredContents) -> None:
         """Continue at what is acked, with another output; nothing may be queued."""
         self._stored_positions = stored_positions
+        self._separator = OriginSeparator(stored_contents)
         self._read, self._again = copy.deepcopy(self._acked), Seen()
 
     def forget_sent_again(self) -> None:

@@ -58,6 +58,7 @@ class PublisherCounters:
     acked: int = 0  # without heartbeats
     wrapped: int = 0
     dead_letters: int = 0
+    same_origin: int = 0  # events whose `_id` another record had at the destination
     retries: int = 0
     last_error: str | None = None
     published: int = 0  # events, counted at every try

@@ -20,6 +20,7 @@ full chunk. `low` says that every chunk below it is full; a row with chunk -1 ho
 from __future__ import annotations
 
 import zlib
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from shipper.registry.records import SeenRow
@@ -53,6 +54,25 @@ class RunNumbers:
             again = self._accept_each(numbers)
         self._settle(last // SIZE)
         return again
+
+    def known(self, numbers: Sequence[int]) -> set[int]:
+        """Return those of some numbers that were accepted, or that are among them twice."""
+        first, last = numbers[0], numbers[-1]
+        is_range = last - first == len(numbers) - 1 and list(range(first, last + 1)) == numbers
+        found = set() if is_range else _repeated(numbers)
+        if is_range and all(
+            self.chunk(index).find(1, max(first - index * SIZE, 0), last - index * SIZE + 1) < 0
+            for index in range(first // SIZE, last // SIZE + 1)
+        ):
+            return found
+        at, chunk = -1, b""
+        for number in numbers:
+            if number // SIZE != at:
+                at = number // SIZE
+                chunk = self.chunk(at)
+            if chunk[number % SIZE]:
+                found.add(number)
+        return found
 
     def _accept_each(self, numbers: Iterable[int]) -> list[int]:
         again = []
@@ -145,6 +165,9 @@ class RunNumbers:
         return bytes(data if isinstance(data, bytearray) else _unpack(data))
 
 
+NONE_ACCEPTED = RunNumbers()
+
+
 class Seen:
     """The numbers of all runs that were accepted."""
 
@@ -165,6 +188,11 @@ class Seen:
             self._runs[idle].pack()
         return self._runs.setdefault(run, RunNumbers()).accept(numbers)
 
+    def known(self, run: str, numbers: Sequence[int]) -> set[int]:
+        """Return those of some numbers that were accepted, or that are among them twice."""
+        of_run = self._runs.get(run, NONE_ACCEPTED)
+        return of_run.known(numbers) if numbers else set()
+
     def changes(self) -> Iterator[SeenRow]:
         """Yield the rows that changed since the last call."""
         changed, self._changed = self._changed, {}
@@ -177,6 +205,13 @@ class Seen:
         """Add saved rows."""
         for row in rows:
             self._runs.setdefault(row.run, RunNumbers()).restore(row.low, row.chunk, row.data)
+
+
+def _repeated(numbers: Sequence[int]) -> set[int]:
+    """Return the numbers that are there more than once."""
+    if len(set(numbers)) == len(numbers):
+        return set()
+    return {number for number, times in Counter(numbers).items() if times > 1}
 
 
 def _pack(chunk: bytes | bytearray) -> bytes:

@@ -65,7 +65,9 @@ def _deep_lines(deep: DeepResult) -> list[str]:
         for each in deep.missing
     )
     lines += _some(missing, len(deep.missing))
-    conflicts = (f"two records are {safe(each)}; one is stored" for each in deep.conflicts)
+    conflicts = (
+        f"different records are {safe(each)}; not all are stored" for each in deep.conflicts
+    )
     lines += _some(conflicts, len(deep.conflicts))
     unjudged = (f"not compared: {safe(each)}" for each in deep.unjudged)
     return lines + _some(unjudged, len(deep.unjudged))

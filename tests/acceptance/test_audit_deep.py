@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.acceptance.test_audit import RUN, audit, ship, take_away, write
+from tests.acceptance.test_audit import LINE, RUN, audit, ship, take_away, write
 
 if TYPE_CHECKING:
     from tests.acceptance.server import Site
@@ -61,18 +61,57 @@ def test_what_no_receipt_says(shipped: Site) -> None:
 
 
 def test_two_records_with_one_origin(site: Site) -> None:
-    """An application that claims numbers of another is found out."""
+    """An application that claims numbers of another takes none away: both are stored, and once."""
     write(site.logs / "a.log", 0, 1)
     ship(site)
     (site.logs / "b.log").write_text(f'{{"run":"{RUN}","seq":2,"message":"nothing to see"}}\n')
     ship(site)
     write(site.logs / "a.log", 2)
     ship(site)
-    assert audit(site)[0] == 0
+    code, told = audit(site)
+    assert (code, told["indexed"], told["doubled"]) == (0, 4, [])
+    assert site.count("tags:same_origin") == 1
 
     code, told = audit(site, "--deep")
 
+    assert (code, told["deep"]["missing"], told["deep"]["conflicts"]) == (0, [], [])
+
+
+def test_one_of_two_records_with_one_origin_is_lost(site: Site) -> None:
+    """The deep audit tells which of the two is stored, though its file is not the first."""
+    write(site.logs / "b.log", 2)
+    ship(site)
+    (site.logs / "a.log").write_text(f'{{"run":"{RUN}","seq":2,"message":"nothing to see"}}\n')
+    ship(site)
+    assert audit(site, "--deep")[0] == 0
+    take_away(site, _position=(0, 20))
+
+    code, told = audit(site, "--deep", "--wait", "1s")
+
     assert (code, told["deep"]["conflicts"]) == (1, [f"{RUN}-2"])
+
+
+def test_a_process_image_that_is_restored(site: Site) -> None:
+    """It goes on with numbers that were used: nothing is lost, also when the shipper crashes."""
+    write(site.logs / "a.log", *range(50))
+    ship(site)
+    with (site.logs / "a.log").open("a") as file:
+        for seq in range(40, 60):
+            line = LINE.format(seq, RUN, seq).replace('"m"', '"restored"')
+            file.write(line)
+    registry = site.folder / "var/shipper/registry.db"
+    saved = registry.read_bytes()
+    ship(site)
+    assert site.count("message:restored") == 20
+    assert (site.count("tags:same_origin"), site.count()) == (10, 70)
+
+    registry.write_bytes(saved)  # as if a crash had come before the save
+    for each in site.folder.glob("var/shipper/registry.db-*"):
+        each.unlink()
+    ship(site)
+
+    assert (site.count("message:restored"), site.count()) == (20, 70)
+    assert audit(site, "--deep")[0] == 0
 
 
 def test_rotated_and_compressed(site: Site) -> None:
