@@ -81,7 +81,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("formats.table", "tail.streams"),
     },
     "kibana": {
-        *("config.kibana", "errors", "fields", "net", "store.api"),
+        *("config.kibana", "errors", "fields", "files", "net", "store.api"),
         *("store.elasticsearch.compile", "store.query", "store.untyped", "text", "times"),
     },
     "charts": {"text"},

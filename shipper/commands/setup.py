@@ -13,6 +13,7 @@ from shipper.config.options import InvalidValueError
 from shipper.config.outputs import ElasticsearchOutput
 from shipper.errors import ConfigError
 from shipper.kibana.client import KibanaClient
+from shipper.kibana.copies import KibanaCopies
 from shipper.kibana.place import KibanaPlace
 from shipper.kibana.setup import KibanaState, remove_from_kibana, set_up_kibana
 from shipper.text import safe
@@ -55,7 +56,8 @@ def setup(
     config = load(invocation.config)
     if kibana is not None:
         server = _kibana_server(config, kibana, space)
-        return _set_up_kibana(server, dry_run=dry_run, remove=remove)
+        copies = KibanaCopies(config.data_dir / "kibana", invocation.now())
+        return _set_up_kibana(server, copies, dry_run=dry_run, remove=remove)
     if remove or space is not None:
         option = "--remove" if remove else "--space"
         raise ConfigError(f"{option} is for Kibana", "add --kibana")
@@ -80,7 +82,9 @@ def _kibana_server(config: Config, url: str, space: str | None) -> KibanaServer:
     )
 
 
-def _set_up_kibana(server: KibanaServer, *, dry_run: bool, remove: bool) -> int:
+def _set_up_kibana(
+    server: KibanaServer, copies: KibanaCopies, *, dry_run: bool, remove: bool
+) -> int:
     client = KibanaClient(server, KibanaPlace(server.url, server.space))
     done = {
         KibanaState.NEW: "is missing" if dry_run else "installed",
@@ -89,9 +93,13 @@ def _set_up_kibana(server: KibanaServer, *, dry_run: bool, remove: bool) -> int:
         KibanaState.REMOVED: "would be removed" if dry_run else "removed",
         KibanaState.ABSENT: "is not there",
     }
-    steps = remove_from_kibana if remove else set_up_kibana
+    steps = (
+        remove_from_kibana(client, dry_run=dry_run)
+        if remove
+        else set_up_kibana(client, copies, dry_run=dry_run)
+    )
     changes = 0
-    for step in steps(client, dry_run=dry_run):
+    for step in steps:
         note = f" ({safe(step.note)})" if step.note else ""
         click.echo(f"{step.name}: {done[step.state]}{note}")
         changes += step.state not in {KibanaState.SAME, KibanaState.ABSENT}

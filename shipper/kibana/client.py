@@ -74,14 +74,18 @@ class KibanaClient:
     place: KibanaPlace
     pause: Callable[[float], None] = field(default=time.sleep)
 
-    def get(self, path: str, *, anywhere: bool = False) -> Any:
+    def get(self, path: str, *, anywhere: bool = False) -> dict[str, Any] | None:
         """Return what is there; None if it is not. `anywhere`: a path outside of spaces."""
         try:
-            return self.send("GET", path, anywhere=anywhere)
+            found = self.send("GET", path, anywhere=anywhere)
         except KibanaError as refused:
             if refused.status != 404:
                 raise
             return None
+        if not isinstance(found, dict):
+            fault = f"{self.server.url} answers GET {path} with something that is no object"
+            raise KibanaError(fault, "check the address: it is that of something else than Kibana")
+        return found
 
     def send(self, method: str, path: str, body: Any = None, *, anywhere: bool = False) -> Any:
         """

@@ -62,13 +62,19 @@ def data_view_body(place: KibanaPlace) -> Json:
 def version_of(view: Json) -> str:
     """Return what tells two versions of a data view apart, by what Kibana answers of it."""
     kept = {name: view.get(name) for name in ("title", "name", "timeFieldName", "fieldFormats")}
-    types = {name: each.get("type") for name, each in (view.get("runtimeFieldMap") or {}).items()}
+    types = {name: each.get("type") for name, each in _objects(view.get("runtimeFieldMap"))}
     labels = {
         name: each["customLabel"]
-        for name, each in (view.get("fieldAttrs") or {}).items()
+        for name, each in _objects(view.get("fieldAttrs"))
         if each.get("customLabel")
     }
     return digest({**kept, "types": types, "labels": labels})
+
+
+def _objects(found: Any) -> list[tuple[str, Json]]:
+    """Return the objects within an object of Kibana, which may be anything."""
+    items = found.items() if isinstance(found, dict) else ()
+    return [(name, each) for name, each in items if isinstance(each, dict)]
 
 
 def field_formats(place: KibanaPlace) -> Json:

@@ -2,9 +2,18 @@
 Installs dashboards, data view and Discover sessions in Kibana, or removes them.
 
 What is there in our version stays as it is, so a second setup changes nothing. Kibana answers with
-defaults that nobody sent, so a version is known by the digest in the description, and by the places
-of the panels: who moves, adds or removes one in Kibana has it put back. After each write the object
-is read again, and a warning of Kibana, as of a panel that it dropped, is an error.
+defaults that nobody sent, so what comes back is never compared with what was sent:
+
+    version   the digest of what was sent, at the end of the description
+    places    title, type and grid of each panel, which come back as they were sent
+    seal      a second digest, of the whole dashboard as Kibana showed it after it was put
+
+So whoever changes anything in one of our dashboards has it put back, and a copy of the changed one
+is kept before that (shipper/kibana/copies.py). A dashboard without a seal, of `import.sh` or of a
+Kibana that shows the same dashboard in different ways, is known by version and places.
+
+After each write the object is read again, and a warning of Kibana, as of a panel that it dropped,
+is an error. What it cannot show of a dashboard that somebody changed is not overwritten.
 
 Order: the data view first, as the others name it; they are removed in the reverse order. Each step
 is complete in itself, so a setup that is interrupted is finished by the next one. A dashboard is
@@ -25,10 +34,12 @@ import msgspec
 from shipper.errors import ConfigError
 from shipper.kibana.bodies import dashboard_body
 from shipper.kibana.client import KibanaClient, KibanaError
+from shipper.kibana.copies import KibanaCopies
 from shipper.kibana.dashboards.all import DASHBOARDS
 from shipper.kibana.data_view import data_view_body, version_of
 from shipper.kibana.panels import Dashboard, DiscoverSession
 from shipper.kibana.place import KibanaPlace
+from shipper.kibana.seals import Seal, described, part_of, places_of
 from shipper.kibana.sessions import SESSIONS, ndjson, session_object
 
 Json = dict[str, Any]
@@ -55,6 +66,19 @@ class KibanaStep:
     note: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class KibanaFinding:
+    """How what is there compares with ours; `changed` is what somebody may have put work into."""
+
+    state: KibanaState
+    note: str = ""
+    changed: Json | None = None
+
+
+NEW: Final = KibanaFinding(KibanaState.NEW)
+SAME: Final = KibanaFinding(KibanaState.SAME)
+
+
 class KibanaObject(Protocol):
     """An object that Kibana should have."""
 
@@ -62,7 +86,11 @@ class KibanaObject(Protocol):
     def name(self) -> str:
         """What it is, for people."""
 
-    def compare(self, client: KibanaClient) -> tuple[KibanaState, str]:
+    @property
+    def id(self) -> str:
+        """Its id in Kibana."""
+
+    def compare(self, client: KibanaClient) -> KibanaFinding:
         """Return how what is there compares with ours, and what differs."""
 
     def write(self, client: KibanaClient, state: KibanaState) -> None:
@@ -81,21 +109,26 @@ class InstalledDataView:
     @property
     def name(self) -> str:
         """What it is, for people."""
-        return f"data view {self.place.data_view}"
+        return f"data view {self.id}"
+
+    @property
+    def id(self) -> str:
+        """Its id in Kibana."""
+        return self.place.data_view
 
     @property
     def _path(self) -> str:
-        return f"/api/data_views/data_view/{self.place.data_view}"
+        return f"/api/data_views/data_view/{self.id}"
 
-    def compare(self, client: KibanaClient) -> tuple[KibanaState, str]:
+    def compare(self, client: KibanaClient) -> KibanaFinding:
         """Return how what is there compares with ours."""
         found = client.get(self._path)
         if found is None:
-            return KibanaState.NEW, ""
+            return NEW
         ours = version_of(data_view_body(self.place)["data_view"])
-        if version_of(found.get("data_view", {})) == ours:
-            return KibanaState.SAME, ""
-        return KibanaState.CHANGED, ""
+        if version_of(part_of(found, "data_view")) == ours:
+            return SAME
+        return KibanaFinding(KibanaState.CHANGED, changed=found)
 
     def write(self, client: KibanaClient, state: KibanaState) -> None:
         """Make it, or update its parts: a new one of the same id would replace that of others."""
@@ -128,22 +161,27 @@ class InstalledSession:
     @property
     def name(self) -> str:
         """What it is, for people."""
-        return f"Discover session {self.place.session(self.session.key)}"
+        return f"Discover session {self.id}"
 
-    def compare(self, client: KibanaClient) -> tuple[KibanaState, str]:
+    @property
+    def id(self) -> str:
+        """Its id in Kibana."""
+        return self.place.session(self.session.key)
+
+    def compare(self, client: KibanaClient) -> KibanaFinding:
         """Return how what is there compares with ours, by its description."""
-        id_ = self.place.session(self.session.key)
-        asked = {"objects": [{"type": "search", "id": id_}], "excludeExportDetails": True}
+        asked = {"objects": [{"type": "search", "id": self.id}], "excludeExportDetails": True}
         try:
             found = client.send("POST", "/api/saved_objects/_export", asked)
         except KibanaError as refused:
             if refused.status != 400:  # that is the answer to an id that is not there
                 raise
-            return KibanaState.NEW, ""
+            return NEW
         ours = session_object(self.session, self.place)["attributes"]["description"]
-        there = found.get("attributes", {}) if isinstance(found, dict) else {}
-        same = there.get("description") == ours
-        return (KibanaState.SAME if same else KibanaState.CHANGED), ""
+        there = found if isinstance(found, dict) else {}
+        if part_of(there, "attributes").get("description") == ours:
+            return SAME
+        return KibanaFinding(KibanaState.CHANGED, changed=there)
 
     def write(self, client: KibanaClient, state: KibanaState) -> None:  # noqa: ARG002
         """Import it."""
@@ -155,7 +193,7 @@ class InstalledSession:
 
     def remove(self, client: KibanaClient) -> bool:
         """Remove it."""
-        return _deleted(client, f"/api/saved_objects/search/{self.place.session(self.session.key)}")
+        return _deleted(client, f"/api/saved_objects/search/{self.id}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,39 +206,64 @@ class InstalledDashboard:
     @property
     def name(self) -> str:
         """What it is, for people."""
-        return f"dashboard {self.place.dashboard(self.dashboard.key)}"
+        return f"dashboard {self.id}"
+
+    @property
+    def id(self) -> str:
+        """Its id in Kibana."""
+        return self.place.dashboard(self.dashboard.key)
 
     @property
     def _path(self) -> str:
-        return f"/api/dashboards/{self.place.dashboard(self.dashboard.key)}"
+        return f"/api/dashboards/{self.id}"
 
-    def compare(self, client: KibanaClient) -> tuple[KibanaState, str]:
-        """Return how what is there compares with ours, and how many panels differ."""
+    def compare(self, client: KibanaClient) -> KibanaFinding:
+        """Return how what is there compares with ours, and what of it differs."""
         found = client.get(self._path)
         if found is None:
-            return KibanaState.NEW, ""
+            return NEW
+        there = part_of(found, "data")
         ours = dashboard_body(self.dashboard, DASHBOARDS, self.place)
-        there = found.get("data", {})
-        moved = _places(ours) ^ _places(there)
+        sealed = Seal.in_description(there)
+        is_untouched = sealed is not None and sealed.is_of(there)
+        notes = [] if sealed is None or is_untouched else ["changed in Kibana"]
+        moved = places_of(ours) ^ places_of(there)
         if moved:
-            return KibanaState.CHANGED, f"panels that differ: {len({each[0] for each in moved})}"
-        if there.get("description") != ours["description"]:
-            return KibanaState.CHANGED, "another version"
-        return KibanaState.SAME, ""
+            notes.append(f"panels that differ: {len({each[0] for each in moved})}")
+        elif described(there) != ours["description"]:
+            notes.append("another version")
+        if not notes:
+            return SAME
+        if is_untouched:
+            return KibanaFinding(KibanaState.CHANGED, ", ".join(notes))
+        self._refuse_warnings(found, "has something that is not in its copy")
+        return KibanaFinding(KibanaState.CHANGED, ", ".join(notes), there)
 
     def write(self, client: KibanaClient, state: KibanaState) -> None:  # noqa: ARG002
-        """Put it, and read it back."""
+        """Put it, read it back, and seal it as it is shown."""
         body = dashboard_body(self.dashboard, DASHBOARDS, self.place)
+        seal = Seal.of(self._put(client, body))
+        if not seal.is_of(self._put(client, {**body, "description": seal.sealed(body)})):
+            self._put(client, body)  # it is shown in another way each time
+
+    def _put(self, client: KibanaClient, body: Json) -> Json:
+        """Put a body; return how Kibana shows it."""
         client.send("PUT", self._path, body)
         found = client.get(self._path) or {}
-        warnings = found.get("warnings") or found.get("data", {}).get("warnings")
+        self._refuse_warnings(found, "lost something")
+        there = part_of(found, "data")
+        if places_of(there) != places_of(body):
+            raise KibanaError(f"{self.name} is not as it was put", "see the log of Kibana")
+        return there
+
+    def _refuse_warnings(self, found: Json, what: str) -> None:
+        warnings = found.get("warnings") or part_of(found, "data").get("warnings")
         if warnings:
             raise KibanaError(
-                f"{self.name} lost something: {_short(warnings)}",
-                "use the shipper that belongs to this version of Kibana",
+                f"{self.name} {what}: {_short(warnings)}",
+                "use the shipper that belongs to this version of Kibana; if somebody changed the "
+                "dashboard, save a copy of it in Kibana and delete the original",
             )
-        if _places(found.get("data", {})) != _places(body):
-            raise KibanaError(f"{self.name} is not as it was put", "see the log of Kibana")
 
     def remove(self, client: KibanaClient) -> bool:
         """Remove it."""
@@ -216,21 +279,29 @@ def kibana_objects(place: KibanaPlace) -> list[KibanaObject]:
     ]
 
 
-def set_up_kibana(client: KibanaClient, *, dry_run: bool = False) -> Iterator[KibanaStep]:
+def set_up_kibana(
+    client: KibanaClient, copies: KibanaCopies, *, dry_run: bool = False
+) -> Iterator[KibanaStep]:
     """
     Compare each object and, unless it is a dry run, install it; yield how it was before.
+
+    What somebody may have changed is kept in `copies` before.
 
     Raises:
         ConfigError: this Kibana is too old.
         KibanaError: it cannot be reached, or refuses a request.
+        ShipperError: a copy cannot be kept.
     """
     _check_version(client)
     _check_space(client)
     for each in kibana_objects(client.place):
-        state, note = each.compare(client)
-        if state is not KibanaState.SAME and not dry_run:
-            each.write(client, state)
-        yield KibanaStep(each.name, state, note)
+        found = each.compare(client)
+        notes = [found.note] if found.note else []
+        if found.state is not KibanaState.SAME and not dry_run:
+            if found.changed is not None:
+                notes.append(f"a copy of the old one is {copies.keep(each.id, found.changed)}")
+            each.write(client, found.state)
+        yield KibanaStep(each.name, found.state, "; ".join(notes))
 
 
 def remove_from_kibana(client: KibanaClient, *, dry_run: bool = False) -> Iterator[KibanaStep]:
@@ -242,7 +313,7 @@ def remove_from_kibana(client: KibanaClient, *, dry_run: bool = False) -> Iterat
     """
     for each in reversed(kibana_objects(client.place)):
         if dry_run:
-            is_there = each.compare(client)[0] is not KibanaState.NEW
+            is_there = each.compare(client).state is not KibanaState.NEW
         else:
             is_there = each.remove(client)
         yield KibanaStep(each.name, KibanaState.REMOVED if is_there else KibanaState.ABSENT)
@@ -250,9 +321,8 @@ def remove_from_kibana(client: KibanaClient, *, dry_run: bool = False) -> Iterat
 
 def _check_version(client: KibanaClient) -> None:
     """Refuse a Kibana without the API; one that hides its version is asked all the same."""
-    status = client.get("/api/status", anywhere=True)
-    version = status.get("version", {}) if isinstance(status, dict) else {}
-    number = str(version.get("number", "")) if isinstance(version, dict) else ""
+    status = client.get("/api/status", anywhere=True) or {}
+    number = str(part_of(status, "version").get("number", ""))
     found = re.match(r"(\d+)\.(\d+)\.", number)
     if found is not None and (int(found[1]), int(found[2])) < LEAST:
         raise ConfigError(
@@ -270,17 +340,6 @@ def _check_space(client: KibanaClient) -> None:
             f"Kibana has no space {space}, or this login may not see it",
             "create it under Stack Management > Spaces",
         )
-
-
-def _places(body: Json) -> set[tuple[str, ...]]:
-    """Return title, type and place of each panel."""
-    found = set()
-    for panel in body.get("panels", []):
-        grid = panel.get("grid", {})
-        place = (str(grid.get(side)) for side in ("x", "y", "w", "h"))
-        title = str(panel.get("config", {}).get("title", ""))
-        found.add((title, str(panel.get("type")), *place))
-    return found
 
 
 def _deleted(client: KibanaClient, path: str) -> bool:

@@ -10,6 +10,7 @@ import shutil
 import ssl
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,10 @@ from click.testing import CliRunner
 
 from shipper.cli import main
 from shipper.config.kibana import KibanaServer
+from shipper.errors import ShipperError
+from shipper.kibana import setup
 from shipper.kibana.client import KibanaClient, KibanaError
+from shipper.kibana.copies import KibanaCopies
 from shipper.kibana.dashboards.all import DASHBOARDS
 from shipper.kibana.place import KibanaPlace
 from shipper.kibana.sessions import SESSIONS
@@ -36,6 +40,7 @@ inputs: [{{paths: [logs/*.log]}}]
 output: {{embedded: {{}}}}
 kibana: {{url: "{url}", api_key_file: "{key}"{more}}}
 """
+NOW = 1_770_301_845_123  # 2026-02-05T14:30:45.123Z
 
 
 @pytest.fixture
@@ -56,8 +61,18 @@ def client_of(kibana: ScriptedKibana, key: Path, space: str = "") -> KibanaClien
     return KibanaClient(server, KibanaPlace(kibana.url, space), pause=lambda _: None)
 
 
+@pytest.fixture(autouse=True)
+def folder_of_copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def copies() -> list[Path]:
+    return sorted(Path("copies").glob("*"))
+
+
 def states(client: KibanaClient, *, dry_run: bool = False) -> dict[str, KibanaState]:
-    return {step.name: step.state for step in set_up_kibana(client, dry_run=dry_run)}
+    kept = KibanaCopies(Path("copies"), NOW)
+    return {step.name: step.state for step in set_up_kibana(client, kept, dry_run=dry_run)}
 
 
 def run(tmp_path: Path, kibana: ScriptedKibana, *arguments: str, more: str = "") -> tuple[int, str]:
@@ -113,9 +128,11 @@ def test_a_space_that_is_not_there(tmp_path: Path, kibana: ScriptedKibana, key: 
     assert kibana.writes() == []
 
 
-@pytest.mark.parametrize("change", ["moved", "renamed", "added", "another version"])
+@pytest.mark.parametrize(
+    "change", ["moved", "renamed", "added", "another version", "asks something else", "title"]
+)
 def test_what_was_changed_is_put_back(kibana: ScriptedKibana, key: Path, change: str) -> None:
-    """Who moves, renames or adds a panel in Kibana has it put back; the rest is not written."""
+    """Whatever is changed in a dashboard is put back, and a copy kept; the rest is not written."""
     client = client_of(kibana, key)
     assert states(client)
     name = "dashboard shipper-errors"
@@ -129,16 +146,131 @@ def test_what_was_changed_is_put_back(kibana: ScriptedKibana, key: Path, change:
     elif change == "added":
         body["panels"].append(copy.deepcopy(panel) | {"id": "mine"})
         body["panels"][-1]["grid"]["y"] += 100
+    elif change == "asks something else":
+        panel["config"]["query"] = {"expression": "level:DEBUG", "language": "kql"}
+    elif change == "title":
+        body["title"] = "Mine"
     else:
         body["description"] = "Where errors come from [0123456789ab]"
+    changed = copy.deepcopy(body)
     before = len(kibana.writes())
+    assert states(client, dry_run=True)[name] is KibanaState.CHANGED
+    assert (copies(), len(kibana.writes())) == ([], before)
 
     found = states(client)
 
     assert [each for each, state in found.items() if state is not KibanaState.SAME] == [name]
     assert found[name] is KibanaState.CHANGED
-    assert kibana.dashboards["shipper-errors"][1] == ours
-    assert kibana.writes()[before:] == ["PUT /api/dashboards/shipper-errors"]
+    assert without_ids(kibana.dashboards["shipper-errors"][1]) == without_ids(ours)
+    assert {*kibana.writes()[before:]} == {"PUT /api/dashboards/shipper-errors"}
+    (kept,) = copies()
+    assert kept.name == "shipper-errors-20260205T143045123Z.json"
+    shown = json.loads(kept.read_text())
+    assert (shown["title"], shown["description"]) == (changed["title"], changed["description"])
+    assert [each["config"].get("query") for each in shown["panels"]] == [
+        each["config"].get("query") for each in changed["panels"]
+    ]
+    assert {*states(client).values()} == {KibanaState.SAME}
+
+
+def without_ids(body: dict[str, Any]) -> dict[str, Any]:
+    pinned = [{**each, "id": ""} for each in body["pinned_panels"]]
+    return {**body, "pinned_panels": pinned}
+
+
+def test_an_older_version_that_nobody_changed_leaves_no_copy(
+    kibana: ScriptedKibana, key: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its seal says that it is as it was put; without one, a copy is kept."""
+    errors = next(each for each in DASHBOARDS if each.key == "errors")
+    others = tuple(each for each in DASHBOARDS if each is not errors)
+    older = replace(errors, panels=errors.panels[:3])
+    client = client_of(kibana, key)
+    monkeypatch.setattr(setup, "DASHBOARDS", (*others, older))
+    assert states(client)
+    monkeypatch.undo()
+    monkeypatch.chdir(key.parent)
+
+    assert states(client)["dashboard shipper-errors"] is KibanaState.CHANGED
+    assert copies() == []
+
+
+def test_a_kibana_that_shows_things_in_another_way_each_time(
+    kibana: ScriptedKibana, key: Path
+) -> None:
+    """There is no seal then, and no setup that changes everything every time."""
+    kibana.restless = True
+    client = client_of(kibana, key)
+
+    assert {*states(client).values()} == {KibanaState.NEW}
+    assert {*states(client).values()} == {KibanaState.SAME}
+    assert copies() == []
+
+
+def test_what_cannot_be_copied_is_not_overwritten(
+    tmp_path: Path, kibana: ScriptedKibana, key: Path
+) -> None:
+    """No place for a copy, or a panel that Kibana does not show: said, and nothing is written."""
+    client = client_of(kibana, key)
+    assert states(client)
+    kibana.dashboards["shipper-errors"][1]["title"] = "Mine"
+    before = len(kibana.writes())
+    kibana.warnings = [{"type": "dropped_panel", "message": "a map"}]
+    with pytest.raises(KibanaError, match=r"not in its copy.*a map"):
+        states(client)
+    kibana.warnings = []
+    (tmp_path / "copies").write_text("in the way")
+    with pytest.raises(ShipperError, match="cannot be kept"):
+        states(client)
+
+    assert len(kibana.writes()) == before
+    assert kibana.dashboards["shipper-errors"][1]["title"] == "Mine"
+
+
+def test_the_command_says_where_the_copy_is(
+    tmp_path: Path, kibana: ScriptedKibana, key: Path
+) -> None:
+    """It is in the data folder."""
+    assert states(client_of(kibana, key))
+    kibana.dashboards["shipper-errors"][1]["title"] = "Mine"
+
+    code, output = run(tmp_path, kibana, "--kibana")
+
+    (kept,) = (tmp_path / "var/shipper/kibana").iterdir()
+    assert code == 0
+    assert f"shipper-errors: updated (changed in Kibana; a copy of the old one is {kept}" in (
+        output.replace("var/shipper", f"{tmp_path}/var/shipper")
+    )
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        b"[]",
+        b"null",
+        b"<html>",
+        b'{"data": 7, "warnings": 0}',
+        b'{"data": {"panels": {"a": 1}, "description": []}}',
+        b'{"data": {"panels": [7, {"grid": 7, "config": []}], "pinned_panels": [null]}}',
+        b'{"data": ' + b'{"a":' * 400 + b"1" + b"}" * 401,
+        b"[" * 100_000,
+    ],
+)
+def test_a_server_that_is_no_kibana(kibana: ScriptedKibana, key: Path, shown: bytes) -> None:
+    """Whatever it answers is an error in words, and never a traceback."""
+    client = client_of(kibana, key)
+    assert states(client)
+    answers = kibana.posts.otherwise
+
+    def other(posted: Posted) -> Any:
+        path = "/api/dashboards/shipper-errors"
+        return Says(200, shown) if (posted.method, posted.path) == ("GET", path) else kibana(posted)
+
+    kibana.posts.otherwise = other
+    with pytest.raises(ShipperError):
+        states(client)
+    kibana.posts.otherwise = answers
+    assert {*states(client).values()} == {KibanaState.SAME}
 
 
 def test_a_data_view_of_an_older_version_is_updated(kibana: ScriptedKibana, key: Path) -> None:

@@ -12,6 +12,7 @@ import copy
 import json
 import re
 import ssl
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -40,6 +41,7 @@ class ScriptedKibana:
     views: dict[str, tuple[str, Any]] = field(default_factory=dict)
     saved: dict[str, tuple[str, Any]] = field(default_factory=dict)
     warnings: list[Any] = field(default_factory=list)
+    restless: bool = False  # it shows the same dashboard in another way each time
     refused: list[str] = field(default_factory=list)
     posts: Posts = field(default_factory=Posts)
 
@@ -113,6 +115,8 @@ class ScriptedKibana:
                 return no(409, f"A dashboard with ID {id_} already exists.")
             is_new = id_ not in self.dashboards
             self.dashboards[id_] = (space, body)
+            for panel in body.get("pinned_panels", ()):  # those without an id get a new one
+                panel.setdefault("id", str(uuid.uuid4()))
             return self.shown(id_, body, 201 if is_new else 200)
         if id_ not in self.dashboards or owner != space:
             return no(404, f"A dashboard with ID {id_} was not found.")
@@ -129,6 +133,8 @@ class ScriptedKibana:
             panel["config"].setdefault("hide_border", False)
             if panel["type"] == "vis":
                 panel["config"].setdefault("filters", [])
+            if self.restless:
+                panel["config"]["seen"] = str(uuid.uuid4())
         made = {"id": id_, "data": data, "meta": {"version": "WzEsMV0="}}
         return Says(status, {**made, "warnings": self.warnings})
 
