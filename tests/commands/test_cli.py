@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -167,6 +168,24 @@ def test_a_fault_of_ours_exits_with_3(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert result.exit_code == 3
     assert "ZeroDivisionError" in result.stderr
+
+
+INTERRUPTED = """
+import os, runpy, signal, sys
+class Interrupt:
+    def find_spec(self, name, path, target=None):
+        if name == "shipper.cli":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupt())
+runpy.run_module("shipper", run_name="__main__")
+"""
+
+
+def test_ctrl_c_while_the_command_loads_is_quiet() -> None:
+    """Who changes their mind at once sees no traceback; a shell reports 130."""
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, check=False)
+
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, b"")
 
 
 def test_help_answers_at_once() -> None:
