@@ -18,6 +18,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from shipper.fingerprint import HEAD, fingerprint
+from shipper.tail.copies import is_copy_of
 from shipper.tail.dated import bears_time
 from shipper.tail.discovery import family
 from shipper.tail.edits import common_ranges
@@ -58,7 +59,7 @@ class Relatives:
             for record in self._files.records.values():
                 self._logs[family(record.path)].append(record)
         kin = self._logs.get(family(unknown.shown), [])
-        return sorted(kin, key=lambda each: each.file.inode != unknown.key.inode)
+        return sorted(kin, key=lambda each: (each.file.inode != unknown.key.inode, -each.seen_at))
 
     def has_any(self, unknown: UnknownFile) -> bool:
         """Return whether the content of a file in the folder of this one is known."""
@@ -77,12 +78,15 @@ class Relatives:
     ) -> tuple[list[FileRecord], tuple[tuple[int, int], ...]]:
         """Return the records that a file may continue, or what to skip in it; close it."""
         try:
-            if skips := self._edited(unknown, content):
-                return [], skips
-            return self._kin(unknown, self._in_folder(unknown), content.read_at(HEAD, 0)), ()
+            kin = self._kin(unknown, self._in_folder(unknown), content.read_at(HEAD, 0))
+            if known := [each for each in kin if self._is_renumbered(unknown, each, content)]:
+                return known, ()
+            skips = self._edited(unknown, content)
         except OSError as error:
             log.warning("%s: %s; it is read as a new file", content.path, error)
             return [], ()
+        else:
+            return ([], skips) if skips else (kin, ())
         finally:
             content.close()
 
@@ -99,11 +103,9 @@ class Relatives:
             content.close()
 
     def _edited(self, unknown: UnknownFile, content: Content) -> tuple[tuple[int, int], ...]:
-        log_name = family(unknown.shown)
-        for record in self._in_folder(unknown):
-            if family(record.path) == log_name and (skips := self._common(record, content)):
-                return skips
-        return ()
+        kin = [r for r in self._in_folder(unknown) if family(r.path) == family(unknown.shown)]
+        ranges = [self._common(record, content) for record in kin]
+        return max(ranges, key=lambda each: sum(end - start for start, end in each), default=())
 
     def _common(self, record: FileRecord, content: Content) -> tuple[tuple[int, int], ...]:
         """Return what a file has in common with one whose place it took; raises OSError."""
@@ -129,7 +131,10 @@ class Relatives:
                 bears_time(head[:length]) or self._is_on_another_device(unknown, record)
             ):
                 kin.append(record)
-        return kin
+        return sorted(kin, key=lambda each: -each.seen_at)
+
+    def _is_renumbered(self, unknown: UnknownFile, record: FileRecord, content: Content) -> bool:
+        return self._is_on_another_device(unknown, record) and is_copy_of(content, record)
 
     def _is_on_another_device(self, unknown: UnknownFile, record: FileRecord) -> bool:
         is_same = record.file.inode == unknown.key.inode and record.path == unknown.shown

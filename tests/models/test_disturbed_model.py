@@ -292,3 +292,41 @@ def test_compressed_after_the_clock_was_set_back() -> None:
         ("compress", {}),
         machine=Disturbed,
     )
+
+
+class Drawn:
+    """What a rule draws, as given."""
+
+    def __init__(self, value: object) -> None:
+        self.draw = lambda *_arguments: value
+
+
+def test_edited_between_two_reboots() -> None:
+    """Kept: the record of the edited log was passed over, and one of before was read on."""
+    play(
+        {"absorbing": False, "emit": False, "dated": True},
+        ("write", {"lines": 5}),
+        ("read_publish_and_save", {}),
+        ("edit", {"data": Drawn(4)}),
+        ("read_publish_and_save", {}),
+        ("reboot_with_another_device_number", {}),
+        ("write", {"lines": 3}),
+        ("read_publish_and_save", {}),
+        ("reboot_with_another_device_number", {}),
+        ("write", {"lines": 2}),
+        machine=Disturbed,
+    )
+
+
+def test_edited_twice() -> None:
+    """Kept: the log was compared with the first of those whose place it took."""
+    play(
+        {"absorbing": False, "emit": False, "dated": True},
+        ("write", {"lines": 5}),
+        ("read_publish_and_save", {}),
+        ("edit", {"data": Drawn(4)}),
+        ("write", {"lines": 1}),
+        ("read_publish_and_save", {}),
+        ("edit", {"data": Drawn(0)}),
+        machine=Disturbed,
+    )
