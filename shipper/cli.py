@@ -81,6 +81,10 @@ COMMANDS = {
         "Evaluate rules over the records and notify people.",
     ),
     "serve": ("shipper.commands.serve:serve", "Show records, incidents and hosts in a browser."),
+    "users": (
+        "shipper.commands.users:users",
+        "Say who may log in to the dashboard, and act there.",
+    ),
     "demo": ("shipper.commands.demo:demo", "Run an example application and watch its logs arrive."),
 }
 

@@ -1,11 +1,15 @@
-"""`shipper serve`: the dashboard, for a browser on this machine."""
+"""`shipper serve`: the dashboard, for browsers on this machine, or on others."""
 
 from __future__ import annotations
 
 import secrets
 import socket
+import ssl
 import sys
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from ipaddress import ip_network
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,17 +27,42 @@ from shipper.process import data_folder
 from shipper.store.opening import ReadLimits, store_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Sequence
 
     from shipper.config.main import Config
     from shipper.store.api import Store
+    from shipper.web.access import Access
     from shipper.web.app import WebSources
+    from shipper.web.proxies import Proxies
 
+FILE = click.Path(path_type=Path, dir_okay=False)
 USUAL_ADDRESS = "127.0.0.1:8765"
 QUESTION_SECONDS = 20.0
 STOP_SECONDS = 2
 MOST_CONNECTIONS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """How browsers reach the dashboard."""
+
+    listen: str
+    names: Sequence[str]
+    tls_cert: Path | None
+    tls_key: Path | None
+    behind_proxy: bool
+    trusted: Sequence[str]
+    proxy_user_header: str
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether browsers come by TLS."""
+        return self.tls_cert is not None or self.behind_proxy
+
+    @property
+    def scheme(self) -> str:
+        """The scheme of the address that is listened on."""
+        return "http" if self.tls_cert is None else "https"
 
 
 @click.command(
@@ -41,6 +70,7 @@ MOST_CONNECTIONS = 200
         "shipper serve",
         "shipper serve --listen 127.0.0.1:9000",
         "ssh -L 8765:127.0.0.1:8765 logs1  # the dashboard of another machine",
+        "shipper serve --listen 10.0.0.5:8765 --tls-cert logs1.pem --tls-key logs1.key",
     )
 )
 @click.option(
@@ -50,38 +80,62 @@ MOST_CONNECTIONS = 200
     show_default=True,
     help="Address of this machine to listen on; port 0: any that is free.",
 )
+@click.option(
+    "--name",
+    "names",
+    metavar="HOST",
+    multiple=True,
+    help="Another name by which browsers reach it; can be repeated.",
+)
+@click.option(
+    "--tls-cert", type=FILE, metavar="FILE", help="Certificate (PEM) and its chain, for https."
+)
+@click.option("--tls-key", type=FILE, metavar="FILE", help="Its key (PEM, without a password).")
+@click.option(
+    "--behind-proxy", is_flag=True, help="A proxy does TLS; only trusted proxies are answered."
+)
+@click.option(
+    "--trusted-proxy",
+    "trusted",
+    metavar="NETWORK",
+    multiple=True,
+    help="Network of proxies, such as 10.0.0.7/32; default: this machine. Can be repeated.",
+)
+@click.option(
+    "--proxy-user-header",
+    metavar="NAME",
+    default="",
+    help="Header in which the proxy names the user that it has logged in.",
+)
 @invoked
-def serve(invocation: Invocation, *, listen: str) -> int:
+def serve(invocation: Invocation, **given: Any) -> int:
     """
     Show records, incidents and hosts in a browser.
 
-    Prints a link that opens the dashboard; its token is valid until the command ends, with Ctrl-C.
-    Only this machine can reach it.
+    Without users (see shipper users), it prints a link that logs in whoever opens it first, and the
+    next link then. An address that others can reach needs users, and TLS or a proxy. Runs until
+    Ctrl-C.
     """
-    host, port = _address(listen)
+    options = ServeOptions(**given)
+    host, port = _address(options.listen)
     config = load(invocation.config)
     try:
         import uvicorn  # noqa: PLC0415 - an extra
 
-        from shipper.web.access import Access  # noqa: PLC0415
         from shipper.web.app import make_app  # noqa: PLC0415
-        from shipper.web.trail import WebTrail  # noqa: PLC0415
     except ImportError as error:
         raise ConfigError(
             f"the dashboard needs {error.name}", "pip install 'orchestrator-shipper[web]'"
         ) from None
+    has_users = _has_users(config)
+    proxies = _judged(options, host, has_users=has_users)
     with socket.create_server((host, port), family=_family(host)) as listening:
         port = listening.getsockname()[1]
-        shown = f"[{host}]" if ":" in host else host
-        server = f"http://{shown}:{port}/"
-        access = Access(
-            config.data_dir / data_folder.USERS,
-            trail=WebTrail(config.data_dir / data_folder.WEB_LOG, invocation.now),
-            link_used=lambda token: click.echo(f"for another browser: {server}?token={token}"),
-        )
-        token = secrets.token_urlsafe(24)
+        server = f"{options.scheme}://{f'[{host}]' if ':' in host else host}:{port}/"
+        access = _access(config, invocation, options, proxies, (host, server))
+        token = "" if has_users else secrets.token_urlsafe(24)
         app = make_app(_sources(config, invocation), token=token, port=port, access=access)
-        click.echo(f"dashboard: {server}?token={token}")
+        click.echo(f"dashboard: {server}" + (f"?token={token}" if token else ""))
         settings = uvicorn.Config(
             app,
             log_level="warning",
@@ -90,9 +144,85 @@ def serve(invocation: Invocation, *, listen: str) -> int:
             proxy_headers=False,
             limit_concurrency=MOST_CONNECTIONS,
             timeout_graceful_shutdown=STOP_SECONDS,
+            ssl_certfile=options.tls_cert,
+            ssl_keyfile=options.tls_key,
         )
         uvicorn.Server(settings).run(sockets=[listening])
     return 0
+
+
+def _access(
+    config: Config,
+    invocation: Invocation,
+    options: ServeOptions,
+    proxies: Proxies | None,
+    where: tuple[str, str],
+) -> Access:
+    """Return who may come in, on a server with this host and address."""
+    from shipper.web.access import Access  # noqa: PLC0415 - an extra
+    from shipper.web.trail import WebTrail  # noqa: PLC0415
+
+    host, server = where
+    return Access(
+        users=config.data_dir / data_folder.USERS,
+        names=frozenset(name.lower() for name in (host, *options.names)),
+        secure=options.is_secure,
+        trail=WebTrail(config.data_dir / data_folder.WEB_LOG, invocation.now),
+        proxies=proxies,
+        link_used=lambda token: click.echo(f"for another browser: {server}?token={token}"),
+    )
+
+
+def _has_users(config: Config) -> bool:
+    from shipper.web.people import UsersFile  # noqa: PLC0415 - an extra
+
+    return bool(UsersFile(config.data_dir / data_folder.USERS).users())
+
+
+def _judged(options: ServeOptions, host: str, *, has_users: bool) -> Proxies | None:
+    """Return the proxies; refuse a way to the server that is not safe."""
+    if (options.tls_cert is None) != (options.tls_key is None):
+        refuse("--tls-cert and --tls-key need each other")
+    if options.tls_cert is not None:
+        _check_certificate(options)
+    if not options.behind_proxy and (options.trusted or options.proxy_user_header):
+        refuse("--trusted-proxy and --proxy-user-header need --behind-proxy")
+    if options.proxy_user_header and not options.trusted:
+        refuse(
+            "--proxy-user-header needs --trusted-proxy: else every user of this machine could say "
+            "to be anybody"
+        )
+    is_open = not is_loopback(host)
+    if is_open and not options.is_secure:
+        refuse(
+            f"--listen {options.listen}: others can reach this address; give --tls-cert and "
+            "--tls-key, or --behind-proxy, or use 127.0.0.1 and ssh -L"
+        )
+    if (is_open or options.behind_proxy) and not has_users:
+        refuse(f"--listen {options.listen}: others can reach it; first use shipper users add")
+    return _proxies(options) if options.behind_proxy else None
+
+
+def _proxies(options: ServeOptions) -> Proxies:
+    from shipper.web.proxies import LOOPBACK, Proxies  # noqa: PLC0415 - an extra
+
+    try:
+        networks = tuple(ip_network(each) for each in options.trusted)
+    except ValueError as error:
+        refuse(f"--trusted-proxy {error}; use a network such as 10.0.0.7/32")
+    return Proxies(networks or LOOPBACK, options.proxy_user_header)
+
+
+def _check_certificate(options: ServeOptions) -> None:
+    assert options.tls_cert is not None
+    try:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(options.tls_cert, options.tls_key, password=lambda: "")
+    except (OSError, ValueError) as error:  # SSLError is one
+        raise ConfigError(
+            f"--tls-cert {options.tls_cert}, --tls-key {options.tls_key}: {error}",
+            "give a certificate and its key in PEM, without a password",
+        ) from None
 
 
 def _sources(config: Config, invocation: Invocation) -> WebSources:
@@ -137,7 +267,7 @@ def _family(host: str) -> socket.AddressFamily:
 
 
 def _address(listen: str) -> tuple[str, int]:
-    """Return host and port; refuse an address that is none, or that others can reach."""
+    """Return host and port; refuse an address that is none."""
     host, _, port = listen.rpartition(":")
     try:
         if port != "0":
@@ -145,9 +275,4 @@ def _address(listen: str) -> tuple[str, int]:
     except InvalidValueError:
         refuse(f"--listen {listen} is not host:port, such as {USUAL_ADDRESS}")
     host = host.strip("[]")
-    if not is_loopback(host):
-        refuse(
-            f"--listen {listen}: others can reach this address, and the dashboard has no accounts "
-            "yet; use 127.0.0.1 and ssh -L"
-        )
     return host, int(port)

@@ -18,6 +18,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -27,14 +28,19 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 
 from shipper.config.addresses import is_loopback
 from shipper.errors import ConfigError
-from shipper.web.people import Person, Role, UsersFile
+from shipper.text import safe
+from shipper.web.login import LOGIN, LOGOUT, address_of
+from shipper.web.people import Person, Role, UserEntry, UsersFile
+from shipper.web.proxies import Proxies
 from shipper.web.sessions import LONGEST_SECONDS, LoginMeans, Sessions, WebSession
 from shipper.web.trail import Trail, WebAct
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from shipper.web.login import LoginPage
 
 HEADERS: Final = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -51,6 +57,7 @@ TOKEN: Final = "token"  # noqa: S105 - the name of a parameter
 FORM: Final = "form"  # the field of a form that has the token of the session
 MOST_FORM: Final = 16_384  # bytes
 FAILED: Final = 500
+OPEN: Final = frozenset({LOGIN, "/static/style.css", "/static/icon.svg"})  # without a session
 LOCKED: Final = (
     "This dashboard opens with the link that `shipper serve` printed last; each opens it once.\n"
 )
@@ -85,7 +92,9 @@ class Access:
     names: frozenset[str] = frozenset()
     secure: bool = False
     trail: Trail | None = None
+    proxies: Proxies | None = None  # only they are answered
     link_used: Callable[[str], None] = print_nothing
+    clock: Callable[[], float] = monotonic
 
 
 class Doors:
@@ -94,7 +103,7 @@ class Doors:
     def __init__(self, access: Access, *, token: str, port: int, owner: str) -> None:
         """`token` is that of the printed link, `owner` the name of whoever opens it."""
         self.access = access
-        self.sessions = Sessions()
+        self.sessions = Sessions(access.clock)
         self.users_file = UsersFile(access.users) if access.users is not None else None
         # Cookies of one host are shared by all its ports.
         self.cookie = f"shipper-{port}"
@@ -109,10 +118,21 @@ class Doors:
         """Return whose session it is, None if it is over; raise ConfigError as `has_users`."""
         if session.means is LoginMeans.LINK:
             return None if self.has_users() else Person(session.name, Role.OPERATOR)
-        entry = self.users_file.users().get(session.name) if self.users_file else None
+        entry = self.user(session.name)
         if entry is None or entry.stamp != session.stamp:
             return None
         return Person(entry.name, entry.role)
+
+    def user(self, name: str) -> UserEntry | None:
+        """Return the user of a name; raise ConfigError as `has_users`."""
+        return self.users_file.users().get(name) if self.users_file else None
+
+    def is_over(self, session: WebSession) -> bool:
+        """Return whether a session has ended since it let something in."""
+        try:
+            return not self.sessions.is_open(session) or self.person_of(session) is None
+        except ConfigError:
+            return True
 
     def try_token(self, given: str) -> bool:
         """Return whether a token is that of the printed link, which it then is no more."""
@@ -133,86 +153,169 @@ class Doors:
         """Return whoever opens the printed link."""
         return Person(self._owner, Role.OPERATOR)
 
-    def let_in(self, answer: Response, name: str, stamp: str, means: LoginMeans) -> None:
-        """Open a session, and give its cookie with an answer."""
+    def let_in(
+        self, request: Request, answer: Response, name: str, stamp: str, means: LoginMeans
+    ) -> WebSession:
+        """Open a session in place of the one of a browser, and give its cookie with an answer."""
+        self.sessions.close(request.cookies.get(self.cookie, ""))
+        value, session = self.sessions.open(name, stamp, means)
         answer.set_cookie(
             self.cookie,
-            self.sessions.open(name, stamp, means),
+            value,
             max_age=int(LONGEST_SECONDS),
             httponly=True,
             samesite="strict",
             secure=self.access.secure,
         )
+        return session
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """Whose request may pass."""
+
+    session: WebSession
+    person: Person
+
+    def is_form_of(self, token: str) -> bool:
+        """Return whether a form with this token is of a page of the session."""
+        return secrets.compare_digest(token.encode(), self.session.form_token.encode())
+
+    def state(self, doors: Doors) -> dict[str, Any]:
+        """Return what pages know of it; `is_over` says later whether the session has ended."""
+        return {
+            "person": self.person,
+            "form_token": self.session.form_token,
+            "has_account": self.session.means is LoginMeans.PASSWORD,
+            "is_over": lambda: doors.is_over(self.session),
+        }
+
+
+class Guarded:
+    """Sends an answer with the headers of every answer, and knows its status."""
+
+    def __init__(self, send: Send, cookie: Response) -> None:
+        self._send = send
+        self._cookie = cookie
+        self.status = 0
+
+    async def __call__(self, message: Message) -> None:
+        """Send a message of the answer."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            for name, value in HEADERS.items():
+                headers.setdefault(name, value)  # a report has a policy of its own
+            for value in self._cookie.headers.getlist("set-cookie"):
+                headers.append("set-cookie", value)
+        await self._send(message)
 
 
 class Gate:
     """Lets requests through that have a session, and adds the headers to every answer."""
 
-    def __init__(self, app: ASGIApp, doors: Doors) -> None:
+    def __init__(self, app: ASGIApp, doors: Doors, login: LoginPage) -> None:
         self._app = app
         self._doors = doors
+        self._login = login
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request of the server."""
         if scope["type"] != "http":  # the start and end of the server
             await self._app(scope, receive, send)
             return
-        status = 0
-
-        async def guarded(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers.setdefault(name, value)  # a report has a policy of its own
-            await send(message)
-
         request = Request(scope)
+        cookie = Response()  # one that the answer gets besides its own
+        guarded = Guarded(send, cookie)
         try:
-            app, session, person = self._judge(request)
+            passed = self._judge(request, cookie)
         except ConfigError as error:
-            app, session, person = PlainTextResponse(f"{error}\n", 503), None, None
-        if session is None or person is None:
-            await (app or self._app)(scope, receive, guarded)
+            passed = PlainTextResponse(f"{error}\n", 503)
+        if isinstance(passed, Response):
+            await passed(scope, receive, guarded)
             return
-        state = {"person": person, "form_token": session.form_token}
-        scope["state"] = {**scope.get("state", {}), **state}
+        if passed is not None:
+            scope["state"] = {**scope.get("state", {}), **passed.state(self._doors)}
         if request.method in ("GET", "HEAD"):
             await self._app(scope, receive, guarded)
             return
-        app, receive, fields = await self._read_form(request, receive, session, person)
+        answer, receive, fields = await self._read_form(request, receive, passed)
         try:
-            await (app or self._app)(scope, receive, guarded)
+            await (answer or self._app)(scope, receive, guarded)
         finally:
-            path, address = request.url.path, _address(request)
-            self._doors.note(WebAct.of_form(person, path, fields, address, status or FAILED))
+            if passed is not None:
+                path, address = request.url.path, address_of(request)
+                status = guarded.status or FAILED
+                self._doors.note(WebAct.of_form(passed.person, path, fields, address, status))
 
-    def _judge(self, request: Request) -> tuple[ASGIApp | None, WebSession | None, Person | None]:
-        """Return the answer to a request that may not pass; else session and person."""
-        doors = self._doors
-        if not self._is_own_name(host_of(request.headers.get("host", ""))):
-            text = "This server answers to its own address only.\n"
-            return PlainTextResponse(text, 421), None, None
+    def _judge(self, request: Request, cookie: Response) -> Response | Passed | None:
+        """Return the answer to a request that may not pass; else whose it is, None for nobody's."""
+        doors, proxies = self._doors, self._doors.access.proxies
+        if refused := self._misled(request):
+            return refused
         given = request.query_params.get(TOKEN)
         if given is not None and request.method == "GET" and doors.try_token(given):
-            return self._let_in(request), None, None
+            return self._let_in(request)
+        has_users = doors.has_users()
+        path = request.url.path
+        if has_users and path in OPEN:
+            return None
+        named = proxies.users_of(request.headers) if proxies is not None else []
+        if named:
+            return self._named_by_proxy(request, named, cookie)
         session = doors.sessions.find(request.cookies.get(doors.cookie, ""))
         person = doors.person_of(session) if session else None
-        if session is None or person is None:
-            return self._stranger(request), None, None
-        return None, session, person
+        if session is None or person is None or session.means is LoginMeans.PROXY:
+            return self._stranger(request, has_users=has_users)
+        return Passed(session, person)
 
-    def _is_own_name(self, host: str) -> bool:
-        return is_loopback(host) or host.lower() in self._doors.access.names
+    def _misled(self, request: Request) -> Response | None:
+        """Return the answer to a request that is not for this server, or came beside its proxy."""
+        proxies = self._doors.access.proxies
+        if proxies is not None:
+            peer = address_of(request)
+            if not proxies.is_trusted(peer):
+                return PlainTextResponse("This server is reached through its proxy only.\n", 403)
+            request.scope["client"] = (proxies.client_of(peer, request.headers), 0)
+        if not self._is_own_name(request, host_of(request.headers.get("host", ""))):
+            return PlainTextResponse("This server answers to its own address only.\n", 421)
+        return None
 
-    def _stranger(self, request: Request) -> ASGIApp:
+    def _is_own_name(self, request: Request, host: str) -> bool:
+        server = request.scope.get("server") or ("", 0)
+        # An address cannot be made to lead elsewhere, as a name can.
+        own = (*self._doors.access.names, server[0])
+        return bool(host) and (is_loopback(host) or host.lower() in own)
+
+    def _stranger(self, request: Request, *, has_users: bool) -> Response:
         """Return the answer to a request without a session."""
-        if _is_from_elsewhere(request) and request.method == "GET":
+        if request.method != "GET":
+            return PlainTextResponse(OLD_FORM if has_users else LOCKED, 403 if has_users else 401)
+        if _is_from_elsewhere(request):
             return HTMLResponse(AGAIN, 401)
-        return PlainTextResponse(LOCKED, 401)
+        if not has_users:
+            return PlainTextResponse(LOCKED, 401)
+        page = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        return self._login.form(request, page, 401)
 
-    def _let_in(self, request: Request) -> ASGIApp:
+    def _named_by_proxy(
+        self, request: Request, named: Sequence[str], cookie: Response
+    ) -> Response | Passed:
+        """Return whose request it is by the header of a proxy, in a session that is theirs."""
+        doors = self._doors
+        entry = doors.user(named[0])
+        if entry is None or len(named) != 1:
+            name = safe(", ".join(named))[:100]
+            return PlainTextResponse(f"{name} is no user here; see shipper users add.\n", 403)
+        person = Person(entry.name, entry.role)
+        session = doors.sessions.find(request.cookies.get(doors.cookie, ""))
+        mine = (entry.name, entry.stamp, LoginMeans.PROXY)
+        if session is None or (session.name, session.stamp, session.means) != mine:
+            session = doors.let_in(request, cookie, *mine)
+            doors.note(WebAct("log in", *person.names, "by a proxy", address_of(request)))
+        return Passed(session, person)
+
+    def _let_in(self, request: Request) -> Response:
         """Return the answer that sets the cookie and leads to the same page without the token."""
         query = str(request.url.query)
         rest = [pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0] != TOKEN]
@@ -220,14 +323,13 @@ class Gate:
         page = "/" + request.url.path.lstrip("/\\")
         to = RedirectResponse(page + (f"?{urlencode(rest)}" if rest else ""), 303)
         owner = self._doors.owner()
-        self._doors.let_in(to, owner.name, "", LoginMeans.LINK)
-        act = WebAct("log in", owner.name, owner.role, "by the link", _address(request))
-        self._doors.note(act)
+        self._doors.let_in(request, to, owner.name, "", LoginMeans.LINK)
+        self._doors.note(WebAct("log in", *owner.names, "by the link", address_of(request)))
         return to
 
     async def _read_form(
-        self, request: Request, receive: Receive, session: WebSession, person: Person
-    ) -> tuple[ASGIApp | None, Receive, list[tuple[str, str]]]:
+        self, request: Request, receive: Receive, passed: Passed | None
+    ) -> tuple[Response | None, Receive, list[tuple[str, str]]]:
         """Return the answer to a form that may not pass, what gives it again, and its fields."""
         body = await _body(receive)
         if body is None:
@@ -235,11 +337,10 @@ class Gate:
         fields = parse_qsl(body.decode(errors="replace"), keep_blank_values=True)
         rest = [pair for pair in fields if pair[0] != FORM]
         given = next((value for name, value in fields if name == FORM), "")
-        is_own = secrets.compare_digest(given.encode(), session.form_token.encode())
-        answer: ASGIApp | None = None
-        if not is_own or self._is_from_other_page(request):
+        answer: Response | None = None
+        if self._is_from_other_page(request) or (passed and not passed.is_form_of(given)):
             answer = PlainTextResponse(OLD_FORM, 403)
-        elif not person.may_act and request.url.path not in FOR_ALL:
+        elif passed and not passed.person.may_act and request.url.path != LOGOUT:
             answer = PlainTextResponse("Your role is viewer; an operator may do this.\n", 403)
         return answer, _again(body, receive), rest
 
@@ -247,14 +348,7 @@ class Gate:
         origin = request.headers.get("origin", "null")
         if _is_from_elsewhere(request):
             return True
-        return origin != "null" and not self._is_own_name(host_of(urlsplit(origin).netloc))
-
-
-FOR_ALL: Final = ("/logout",)
-
-
-def _address(request: Request) -> str:
-    return request.client.host if request.client else ""
+        return origin != "null" and not self._is_own_name(request, host_of(urlsplit(origin).netloc))
 
 
 def _is_from_elsewhere(request: Request) -> bool:

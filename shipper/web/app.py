@@ -33,6 +33,7 @@ from shipper.web.access import Access, Doors, Gate
 from shipper.web.acts import LETTERS, REPORT, REPORTS, FormActs
 from shipper.web.deadletters import letters_page
 from shipper.web.live import LiveTails
+from shipper.web.login import LOGIN, LOGOUT, LoginPage
 from shipper.web.logs import MOST_DOWNLOADED, MOST_SHOWN, csv_of, lines_of, logs_page, rows_of
 from shipper.web.overview import compared, overview_page
 from shipper.web.place import RANGES, PagePlace, place_of, settled
@@ -42,6 +43,7 @@ from shipper.web.searches import SavedSearches
 from shipper.web.similar import similar_page
 from shipper.web.stores import StorePool, cancelled_with_its_tab
 from shipper.web.tasks import TaskRunner
+from shipper.web.throttle import LoginThrottle
 from shipper.web.zones import shown, use_zone, zone
 
 if TYPE_CHECKING:
@@ -280,6 +282,7 @@ class Pages:
         frame = {
             "form_token": request.state.form_token,
             "person": request.state.person,
+            "has_account": request.state.has_account,
             "name": name,
             "refresh": REFRESH.get(name, 0),
             "place": place,
@@ -356,6 +359,7 @@ def make_app(
     acts = FormActs(sources.alerts, tasks, searches, sources.now)
 
     doors = Doors(access or Access(), token=token, port=port, owner=sources.alerts.user)
+    login = LoginPage(doors, templates, LoginThrottle(doors.access.clock))
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -364,9 +368,14 @@ def make_app(
         pool.close()
 
     return Starlette(
-        routes=_routes(pages, acts, LiveTails(sources.opened)),
+        routes=[
+            *_routes(pages, acts, LiveTails(sources.opened)),
+            Route(LOGIN, login.show),
+            Route(LOGIN, login.answer, methods=["POST"]),
+            Route(LOGOUT, login.leave, methods=["POST"]),
+        ],
         exception_handlers={404: pages.missing},
-        middleware=[Middleware(Gate, doors), Middleware(GZipMiddleware)],
+        middleware=[Middleware(Gate, doors, login), Middleware(GZipMiddleware)],
         lifespan=lifespan,
     )
 

@@ -52,12 +52,14 @@ class LiveTails:
         if self._open >= MOST_TAILS:
             return PlainTextResponse("There are too many live tails; close one.\n", 503)
         return StreamingResponse(
-            self._events(Selection(query)),
+            self._events(Selection(query), request.state.is_over),
             media_type="text/event-stream",
             headers={"x-accel-buffering": "no"},
         )
 
-    async def _events(self, selection: Selection) -> AsyncIterator[str]:
+    async def _events(
+        self, selection: Selection, is_over: Callable[[], bool]
+    ) -> AsyncIterator[str]:
         self._open += 1
         store: Store | None = None
         try:
@@ -65,7 +67,7 @@ class LiveTails:
             arriving = await run_in_threadpool(store.follow, selection)
             yield ": open\n\n"
             quiet = 0
-            while True:
+            while not is_over():
                 hits = await run_in_threadpool(_step, arriving)
                 quiet = 0 if hits else quiet + 1
                 if hits:

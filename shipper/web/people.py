@@ -18,6 +18,7 @@ import unicodedata
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -40,8 +41,6 @@ NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}", re.ASCII)
 REMEDY: Final = "correct the permissions of the data folder, or restore the file from a backup"
 NONE_REMEDY: Final = "see shipper users list"
 _hasher = PasswordHasher()  # argon2id, with the parameters of RFC 9106 for little memory: 64 MiB
-# The hash of a password that nobody has.
-_NOBODY: Final = _hasher.hash(secrets.token_urlsafe(32))
 
 
 class Role(StrEnum):
@@ -57,6 +56,11 @@ class Person:
 
     name: str
     role: Role
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """The name and that of the role."""
+        return self.name, self.role.value
 
     @property
     def may_act(self) -> bool:
@@ -176,10 +180,16 @@ def is_password_of(entry: UserEntry | None, password: str) -> bool:
     """Return whether this is the password of a user; for None, and after as long, it is not."""
     known = entry is not None and bool(entry.hash)
     try:
-        right = _hasher.verify(entry.hash if entry and known else _NOBODY, _normal(password))
+        right = _hasher.verify(entry.hash if entry and known else _of_nobody(), _normal(password))
     except (VerificationError, InvalidHashError):
         return False
     return right and known
+
+
+@cache
+def _of_nobody() -> str:
+    """Return the hash of a password that nobody has."""
+    return _hasher.hash(secrets.token_urlsafe(32))
 
 
 def _known(users: dict[str, UserEntry], name: str) -> str:

@@ -52,8 +52,8 @@ class Sessions:
         self._clock = clock
         self._sessions: dict[bytes, WebSession] = {}
 
-    def open(self, name: str, stamp: str, means: LoginMeans) -> str:
-        """Begin a session and return the value of its cookie."""
+    def open(self, name: str, stamp: str, means: LoginMeans) -> tuple[str, WebSession]:
+        """Begin a session; return the value of its cookie, and it."""
         now = self._clock()
         own = [key for key, each in self._sessions.items() if each.name == name]
         if len(own) >= MOST_OF_A_USER:
@@ -61,10 +61,9 @@ class Sessions:
         if len(self._sessions) >= MOST_SESSIONS:
             self._end_idlest(list(self._sessions))
         value = secrets.token_urlsafe(32)
-        self._sessions[_key(value)] = WebSession(
-            name, stamp, means, secrets.token_urlsafe(32), now, now
-        )
-        return value
+        session = WebSession(name, stamp, means, secrets.token_urlsafe(32), now, now)
+        self._sessions[_key(value)] = session
+        return value, session
 
     def find(self, value: str) -> WebSession | None:
         """Return the session of a cookie, which is used by that; None where there is none."""
@@ -77,6 +76,11 @@ class Sessions:
             return None
         found.used = now
         return found
+
+    def is_open(self, session: WebSession) -> bool:
+        """Return whether a session is there still, which is not used by that."""
+        is_late = self._clock() - session.begun > LONGEST_SECONDS
+        return not is_late and any(each is session for each in self._sessions.values())
 
     def close(self, value: str) -> None:
         """End the session of a cookie, if there is one."""

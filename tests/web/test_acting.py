@@ -6,7 +6,7 @@ import asyncio
 import html
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -203,9 +203,17 @@ class ArrivingStore:
         self.closed = True
 
 
-def tail(tails: LiveTails, query: bytes = b"") -> tuple[int, list[str]]:
+def tail(
+    tails: LiveTails, query: bytes = b"", is_over: Callable[[], bool] = lambda: False
+) -> tuple[int, list[str]]:
     async def read() -> tuple[int, list[str]]:
-        scope = {"type": "http", "query_string": query, "headers": [], "method": "GET"}
+        scope: dict[str, Any] = {
+            "type": "http",
+            "query_string": query,
+            "headers": [],
+            "method": "GET",
+        }
+        scope["state"] = {"is_over": is_over}
         answer = await tails.answer(Request(scope))
         if not isinstance(answer, StreamingResponse):
             return answer.status_code, []
@@ -225,6 +233,17 @@ def test_the_live_tail_says_what_it_leaves_out() -> None:
     assert [len(event["rows"]) for event in events[:2]] == [2, MOST_ROWS]
     assert [event["left"] for event in events[:2]] == [0, 5]
     assert events[2] == {"fault": "the store is gone"}
+    assert store.closed
+
+
+def test_the_live_tail_ends_with_the_session() -> None:
+    """Whoever is removed gets no record that arrives later."""
+    store: Any = ArrivingStore([2, 2, 2, 2])
+    looks = iter([False, False, True])
+
+    _, parts = tail(LiveTails(lambda: store), is_over=lambda: next(looks))
+
+    assert len([part for part in parts if "data: " in part]) == 2
     assert store.closed
 
 

@@ -8,7 +8,7 @@ async function renew() {
   if (document.hidden) return;
   try {
     const answer = await fetch(location.href, { signal: AbortSignal.timeout(20000), cache: "no-store" });
-    if (answer.status === 401) throw new Error("the dashboard was started again; open its new link");
+    if (answer.status === 401) throw new Error("log in again, or open the new link of the dashboard");
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const main = document.importNode(page.querySelector("main"), true);
     const focus = document.activeElement;
