@@ -184,6 +184,7 @@ CLOCK_AND_THREADS = {
     "alerts.alerters.apprise": "Apprise bounds no try; one that takes too long is left behind",
     "reports.backups": "runs the commands that verify backups",
     "web.tasks": "commands that pages start, each in a process of its own",
+    "net.resolve": "looks names up, which has no time limit of its own",
     "process.signals": "a handler may take no lock; a thread does it, which only sets flags",
     "deliver.outputs.embedded": "makes pieces of the store beside the publishing, one thread",
     "store.embedded.view": "a thread interrupts what takes longer than its limit",

@@ -15,6 +15,9 @@ from contextlib import suppress
 from typing import Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+
+from shipper.net.resolve import addresses_of
 
 MOST_BYTES = 128 << 20  # of an answer
 
@@ -83,6 +86,30 @@ class _Bounded:
 
     sock: Any
     timeout: Any
+    host: str
+    port: int
+    _dns_host: str
+
+    def _new_conn(self) -> socket.socket:
+        """Connect to the addresses of the host in turn; looking it up takes `timeout` at most."""
+        name = self._dns_host
+        try:
+            addresses = addresses_of(name.strip("[]"), self.port, self.timeout)
+        except TimeoutError as error:
+            raise ConnectTimeoutError(self, f"{self.host} was not resolved") from error
+        except socket.gaierror as error:
+            raise NameResolutionError(self.host, self, error) from error  # type: ignore[arg-type]
+        failed: Exception | None = None
+        try:
+            for address in addresses:
+                self._dns_host = address
+                try:
+                    return super()._new_conn()  # type: ignore[misc,no-any-return]
+                except (ConnectTimeoutError, NewConnectionError) as error:
+                    failed = error
+        finally:
+            self._dns_host = name
+        raise failed or NewConnectionError(self, f"{self.host} has no address")  # type: ignore[arg-type]
 
     def request(self, *args: Any, **options: Any) -> None:
         """Send a request; its answer is taken as it is."""

@@ -15,6 +15,8 @@ import socket
 import ssl
 from typing import TYPE_CHECKING
 
+from shipper.net.resolve import open_connection
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -35,7 +37,7 @@ class ConnectionFailed(Exception):  # noqa: N818 -- callers name the server and 
 
 def connect(address: str, tls: TlsOptions, seconds: float, section: str) -> socket.socket:
     """
-    Connect to `host:port`, with at most `seconds` for each address that the name resolves to.
+    Connect to `host:port`; `seconds` are for looking the name up, and for each of its addresses.
 
     `section` is that of the config, such as `output.logstash`: remedies name its options.
 
@@ -47,7 +49,7 @@ def connect(address: str, tls: TlsOptions, seconds: float, section: str) -> sock
     host = host.strip("[]")
     context = client_context(tls, section) if tls.enabled else None
     try:
-        plain = socket.create_connection((host, int(port)), seconds)
+        plain = open_connection(host, int(port), lambda: seconds)
     except TimeoutError as error:
         raise ConnectionFailed(
             f"did not answer within {seconds:g} s",

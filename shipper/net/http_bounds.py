@@ -9,6 +9,7 @@ from typing import Any, Final
 import httpcore
 
 from shipper.net.deadline import Deadline
+from shipper.net.resolve import addresses_of
 
 PIECE: Final = 16 * 1024  # written at a time, so that the deadline is looked at in between
 
@@ -29,10 +30,24 @@ class BoundedBackend(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         """Connect within the time that is left."""
-        stream = self._real.connect_tcp(
-            host, port, self._deadline.left(), local_address, socket_options
-        )
-        return BoundedStream(stream, self._deadline)
+        failed: Exception = httpcore.ConnectError("the name has no address")
+        for address in self._addresses(host, port):
+            try:
+                stream = self._real.connect_tcp(
+                    address, port, self._deadline.left(), local_address, socket_options
+                )
+                return BoundedStream(stream, self._deadline)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failed = error
+        raise failed
+
+    def _addresses(self, host: str, port: int) -> list[str]:
+        try:
+            return addresses_of(host, port, self._deadline.left())
+        except TimeoutError:
+            raise
+        except OSError as error:
+            raise httpcore.ConnectError(str(error)) from error
 
 
 class BoundedStream(httpcore.NetworkStream):

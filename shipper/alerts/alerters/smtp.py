@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import Any
 
 from shipper.net.deadline import Deadline
+from shipper.net.resolve import in_time, open_connection
 
 
 class Session(smtplib.SMTP):
@@ -25,10 +26,18 @@ class Session(smtplib.SMTP):
     ) -> None:
         self._deadline = deadline
         self._context = context
-        super().__init__(host, port)
+        super().__init__(host, port, self._own_name())
+
+    def _own_name(self) -> str:
+        """Return the name of this machine, or an address, as smtplib does: it may be looked up."""
+        try:
+            name = in_time(socket.getfqdn, self._deadline.left() / 2)
+        except TimeoutError:
+            name = ""
+        return name if "." in name else "[127.0.0.1]"
 
     def _get_socket(self, host: str, port: int, _timeout: float) -> socket.socket:
-        plain = socket.create_connection((host, port), self._deadline.left())
+        plain = open_connection(host, port, self._deadline.left)
         if self._context is None:
             return plain
         plain.settimeout(self._deadline.left())
