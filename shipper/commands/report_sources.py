@@ -17,7 +17,7 @@ from shipper.reports.capacity import StoreSize
 from shipper.reports.completeness import Delivered
 from shipper.reports.measure import MeasureOptions
 from shipper.reports.metrics_files import Files, MetricsBuilder
-from shipper.reports.sources import ReportSources
+from shipper.reports.sources import IncidentNote, ReportSources
 from shipper.store.embedded.upkeep import read_info
 from shipper.store.fleet import read_fleet
 from shipper.store.opening import ReadLimits, store_of
@@ -75,7 +75,8 @@ def open_sources(config: Config, now: int) -> Iterator[ReportSources]:
         server = config.kibana
         kibana = None if server is None else KibanaPlace(server.url, server.space)
         folder = config.reports.folder
-        yield ReportSources(builder, folder, config.kpis, sla, incidents, kibana)
+        notes = notes_of(config) if incidents else []
+        yield ReportSources(builder, folder, config.kpis, sla, incidents, kibana, notes)
 
 
 def store_size_of(config: Config) -> StoreSize | None:
@@ -91,6 +92,17 @@ def store_size_of(config: Config) -> StoreSize | None:
 def rules_in(config: Config) -> Sequence[Rule]:
     """Return the rules of the config that can be used; none if there is no folder of rules."""
     return read_rules(config.alerts.rules).rules if config.alerts.rules.is_dir() else ()
+
+
+def notes_of(config: Config) -> list[IncidentNote]:
+    """Return the newest notes of the incidents in the ledger."""
+    with closing(Ledger(config.data_dir / data_folder.ALERTS_LEDGER)) as ledger:
+        found = ledger.acts.notes()
+    return [
+        IncidentNote(each.incident.id, each.at, each.by, each.note)
+        for each in found
+        if each.incident is not None
+    ]
 
 
 def incidents_of(config: Config) -> list[Incident] | None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from shipper.alerts.incident import Incident, Phase
 from shipper.alerts.severity import Severity
 from shipper.reports.document import ReportBlock, ReportSection, ReportTable, ReportText, State, cut
 from shipper.reports.periods import Period
-from shipper.reports.sources import ReportSources
+from shipper.reports.sources import IncidentNote, ReportSources
 from shipper.text import duration
 
+MOST_NOTES = 50
 SEVERE = (Severity.CRITICAL, Severity.HIGH)
 
 
@@ -29,7 +32,19 @@ def incidents_section(sources: ReportSources, period: Period) -> ReportSection:
     blocks: list[ReportBlock] = [_table(sources, found, "No incident fired.")]
     if older:
         blocks += [ReportText(text="Open since before:"), _table(sources, older, "")]
+    notes = [each for each in sources.notes if each.incident in ids | {one.id for one in older}]
+    if notes:
+        blocks += [ReportText(text="Notes:"), _notes(sources, notes[-MOST_NOTES:])]
     return ReportSection(title="Incidents", blocks=tuple(blocks))
+
+
+def _notes(sources: ReportSources, notes: Sequence[IncidentNote]) -> ReportTable:
+    return ReportTable(
+        columns=("id", "noted", "by", "note"),
+        rows=tuple(
+            (each.incident, sources.local(each.at), cut(each.by), cut(each.text)) for each in notes
+        ),
+    )
 
 
 def _table(sources: ReportSources, incidents: list[Incident], empty: str) -> ReportTable:

@@ -22,12 +22,23 @@ from shipper.times import EPOCH, MILLISECOND
 
 
 @dataclass(frozen=True, slots=True)
+class IncidentNote:
+    """What somebody wrote to an incident; `at` in epoch milliseconds."""
+
+    incident: str
+    at: int
+    by: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class ReportSources:
     """
     All that a report may look at.
 
     `folder` is where reports are written. `incidents` are those of the ledger, None if no alert job
-    has run here. `kibana` is where links to records lead, None for none.
+    has run here, `notes` the newest written to them, oldest first. `kibana` is where links to
+    records lead, None for none.
     """
 
     builder: MetricsBuilder
@@ -36,6 +47,7 @@ class ReportSources:
     sla: Sla
     incidents: Sequence[Incident] | None
     kibana: KibanaPlace | None = None
+    notes: Sequence[IncidentNote] = ()
 
     @property
     def store(self) -> Store:

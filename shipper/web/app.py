@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 
 HERE: Final = Path(__file__).parent
 DAY_MS: Final = 86_400_000
-REFRESH: Final = {"overview": 30}  # seconds, by page
+REFRESH: Final = dict.fromkeys(("overview", "incidents", "incident", "pipeline"), 30)  # seconds
 RUNNING_REFRESH: Final = 2
 LIMITS_MS: Final = (60_000, 300_000)  # a host is silent, behind
 

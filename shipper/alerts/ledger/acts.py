@@ -95,6 +95,13 @@ class ActTable:
         )
         return [(number, _read(body)) for number, body in found]
 
+    def notes(self, most: int = 1000) -> list[Act]:
+        """Return the newest notes of all incidents, oldest first."""
+        found = self._file.rows(
+            "SELECT body FROM acts WHERE incident <> '' ORDER BY seq DESC LIMIT ?", most
+        )
+        return [_read(body) for (body,) in reversed(found)]
+
     def of(self, incident: Incident) -> list[Act]:
         """Return the notes of an incident, and the silences that were made for it while open."""
         until = incident.resolved_at

@@ -11,8 +11,7 @@ async function renew() {
     if (answer.status === 401) throw new Error("log in again, or open the new link of the dashboard");
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const main = document.importNode(page.querySelector("main"), true);
-    const focus = document.activeElement;
-    if (focus && focus.closest("main form")) return; // somebody is typing
+    if (document.activeElement?.closest("main form") || isFilled()) return; // somebody is typing
     document.querySelector("main").replaceWith(main);
     document.body.dataset.refresh = page.body.dataset.refresh;
     state.textContent = page.querySelector("#state").textContent;
@@ -23,6 +22,11 @@ async function renew() {
     state.textContent = `no answer since ${since.toLocaleTimeString()}: ${error.message}`;
     state.classList.add("stale");
   }
+}
+
+function isFilled() {
+  const fields = [...document.querySelectorAll("main input, main textarea")];
+  return fields.some((field) => field.value !== field.defaultValue || field.checked !== field.defaultChecked);
 }
 
 async function wait() {
