@@ -95,55 +95,68 @@ def _scheme_value(found: bytes) -> Spans:
 
 
 def _cards(found: bytes) -> Spans:
-    """Yield the groups of digits, of two at least, that are the number of a card together."""
+    """
+    Yield the groups of digits, of two at least, that are the number of a card together.
+
+    Sums of digits up to each group say whether those between two groups have a right check digit,
+    so the time grows with the digits, however many groups they are in.
+    """
     groups = [match.span() for match in re.finditer(rb"[0-9]{2,}", found)]
+    ends = [0]  # digits up to the end of each group
+    sums = [[0], [0]]  # up to the same, with every second digit doubled: odd places, even places
+    for first, end in groups:
+        digits = found[first:end]
+        for doubled, total in enumerate(sums):
+            odd = (ends[-1] + doubled) % 2
+            plain, twice = digits[1 - odd :: 2], digits[odd::2].translate(_DOUBLED)
+            total.append(total[-1] + sum(plain) - 48 * len(plain) + sum(twice))
+        ends.append(ends[-1] + end - first)
     at = int(found[1:2] == b".")  # a fraction is no card
     while at < len(groups):
         start = groups[at][0]
-        digits = b""
-        for number, (first, end) in enumerate(groups[at:], at + 1):
-            digits += found[first:end]
-            if len(digits) > 19:
-                at += 1
+        lengths = _CARD_LENGTHS.get(found[start], ())
+        for last in range(at + 1, min(at + MOST_GROUPS, len(groups)) + 1):
+            length = ends[last] - ends[at]
+            if length > LONGEST_CARD or not lengths:
                 break
-            if _is_card(digits):
-                yield start, end
-                at = number
+            total = sums[ends[last] % 2]
+            if length in lengths and (total[last] - total[at]) % 10 == 0:
+                yield start, groups[last - 1][1]
+                at = last - 1
                 break
-        else:
-            at += 1
+        at += 1
 
 
+LONGEST_CARD: Final = 19
+MOST_GROUPS: Final = 9  # of two digits, and more, in so many digits
+_DOUBLED: Final = bytes.maketrans(b"0123456789", bytes([0, 2, 4, 6, 8, 1, 3, 5, 7, 9]))
 _CARD_LENGTHS: Final = {  # by the first digit
-    b"2": (16,),
-    b"3": (14, 15, 16),
-    b"4": (13, 16, 19),
-    b"5": (16, 17, 18, 19),
-    b"6": (16, 17, 18, 19),
+    ord("2"): (16,),
+    ord("3"): (14, 15, 16),
+    ord("4"): (13, 16, 19),
+    ord("5"): (16, 17, 18, 19),
+    ord("6"): (16, 17, 18, 19),
 }
-
-
-def _is_card(digits: bytes) -> bool:
-    if len(digits) not in _CARD_LENGTHS.get(digits[:1], ()):
-        return False
-    total = 0
-    for place, digit in enumerate(reversed(digits)):
-        value = digit - 48
-        if place % 2:
-            value = 2 * value - 9 * (value > 4)
-        total += value
-    return total % 10 == 0
 
 
 def _ibans(found: bytes) -> Spans:
     """Yield the longest beginning whose checksum is right."""
-    for length in range(min(34, len(found.replace(b" ", b""))), 14, -1):
-        end = _end_of(found, length)
-        text = found[:end].replace(b" ", b"").decode()
-        number = "".join(str(int(letter, 36)) for letter in text[4:] + text[:4])
-        if int(number) % 97 == 1:
-            yield 0, end
-            return
+    text = found.replace(b" ", b"")[:LONGEST_IBAN]
+    values = [byte - 48 if byte < 65 else byte - 55 for byte in text]  # A is 10
+    head = 0
+    for value in values[:4]:  # which belongs at the end
+        head = head * (10 if value < 10 else 100) + value
+    rest = length = 0
+    for place, value in enumerate(values[4:], 5):
+        rest = (rest * (10 if value < 10 else 100) + value) % 97
+        if place >= SHORTEST_IBAN and (rest * 1_000_000 + head) % 97 == 1:
+            length = place
+    if length:
+        yield 0, _end_of(found, length)
+
+
+SHORTEST_IBAN: Final = 15
+LONGEST_IBAN: Final = 34
 
 
 def _end_of(text: bytes, length: int) -> int:
@@ -173,6 +186,8 @@ def _addresses(found: bytes) -> Spans:
 
 def is_address(text: bytes) -> bool:
     """Return whether all of a text is one IP address."""
+    if b":" in text and b"::" not in text and text.count(b":") not in (6, 7):
+        return False
     try:
         ipaddress.ip_address(text.decode())
     except ValueError:

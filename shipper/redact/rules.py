@@ -18,10 +18,28 @@ ALL: Final = "all"
 IP: Final = "ip"
 PASSWORD: Final = "password"  # noqa: S105 -- the name of a detector
 HASH_BYTES: Final = 8
+MOST_PLACES: Final = 20_000  # in a record; 1 MiB of addresses has more
 NAMES_REMEMBERED: Final = 4096
 
 # What stands for a secret already: with its scheme, so that a header is not masked twice.
 _MARK: Final = re.compile(rb"(?:[A-Za-z-]+[ \t]+)?\[(?:redacted:(\w+)|(\w+)#[0-9a-f]{16})\]")
+
+
+class BudgetSpentError(Exception):
+    """A record has more places that may be secrets than are looked at closely."""
+
+
+class SearchBudget:
+    """How many places of one record are looked at closely: no line may cost minutes."""
+
+    def __init__(self) -> None:
+        self._left = MOST_PLACES
+
+    def spend(self) -> None:
+        """Look at one more; raise BudgetSpentError if that is too many."""
+        self._left -= 1
+        if self._left < 0:
+            raise BudgetSpentError
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +50,10 @@ class RedactRule:
     regex: Any  # of RE2, which has no types
     action: str
     key: bytes
+
+    def whole(self) -> bytes:
+        """Return what stands in place of a text that is not searched to its end."""
+        return b"" if self.action == REMOVE else f"[redacted:{self.detector.name}]".encode()
 
     def replacement(self, secret: bytes) -> bytes:
         """Return what stands in place of a secret."""
@@ -58,13 +80,20 @@ class RedactRule:
             self.detector.name,
         )
 
-    def spans(self, text: bytes) -> Iterable[tuple[int, int]]:
-        """Yield where secrets are in a text, in their order."""
+    def spans(self, text: bytes, budget: SearchBudget) -> Iterable[tuple[int, int]]:
+        """
+        Yield where secrets are in a text, in their order.
+
+        Raises:
+            BudgetSpentError: the record has too many places that may be secrets.
+
+        """
         at, length = 0, len(text)
         while at <= length:
             match = self.regex.search(text, at)
             if match is None:
                 return
+            budget.spend()
             groups = range(1, self.regex.groups + 1)
             start, end = next(
                 (match.span(group) for group in groups if match.start(group) >= 0), match.span()

@@ -13,7 +13,7 @@ from itertools import accumulate
 from typing import Any, Final, NamedTuple
 
 from shipper.fields import FIELDS, FieldKind
-from shipper.redact.rules import RedactRule, RedactRules
+from shipper.redact.rules import BudgetSpentError, RedactRule, RedactRules, SearchBudget
 
 SEPARATORS: Final = "\x1e\x1d\x1c\x02\x03\x04\x05\x06"
 LEAST_NUMBER: Final = 10**11  # a smaller number is no card
@@ -47,6 +47,7 @@ class Texts:
         self._texts: list[str] = []
         self._slots: list[_Slot] = []
         self._has_secret_keys = False
+        self._budget = SearchBudget()
         self._cut = b""
         known = rules.known_names
         for key, value in [*fields.items()]:
@@ -111,7 +112,10 @@ class Texts:
 
     def _applied(self, rule: RedactRule, together: bytes) -> bytes:
         if not self._rules.one_by_one:
-            spans = [*rule.spans(together)]
+            try:
+                spans = [*rule.spans(together, self._budget)]
+            except BudgetSpentError:
+                return self._alone(rule, together)
             if not spans:
                 return together
             if not any(self._cut in together[start:end] for start, end in spans):
@@ -122,10 +126,20 @@ class Texts:
         return self._alone(rule, together)
 
     def _alone(self, rule: RedactRule, together: bytes) -> bytes:
-        """Apply a rule text by text."""
+        """
+        Apply a rule text by text.
+
+        A text that has places that may be secrets, when too many were looked at, is masked as a
+        whole.
+        """
         texts = together.split(self._cut)
         for index, text in enumerate(texts):
-            spans = [*rule.spans(text)]
+            try:
+                spans = [*rule.spans(text, self._budget)]
+            except BudgetSpentError:
+                self._count(rule, index)
+                texts[index] = rule.whole()
+                continue
             for _ in spans:
                 self._count(rule, index)
             texts[index] = _replaced(text, spans, rule)
@@ -137,7 +151,7 @@ class Texts:
         self._has_secret_keys = self._has_secret_keys or slot.is_key
 
     def _put_back(self, texts: list[str]) -> None:
-        renamed = []
+        renamed, alike = [], 1
         for slot, old, new in zip(self._slots, self._texts, texts, strict=True):
             if old == new:
                 continue
@@ -147,8 +161,11 @@ class Texts:
                 _put(slot, new)
         for slot, new in renamed:
             if slot.key in slot.within:
-                # Two keys that are masked alike are still two.
-                name = new if new not in slot.within else f"{new}#{len(slot.within)}"
+                # Keys that are masked alike are still as many.
+                name = new
+                while name in slot.within:
+                    alike += 1
+                    name = f"{new}#{alike}"
                 slot.within[name] = slot.within.pop(slot.key)
 
 

@@ -36,7 +36,7 @@ output:
   embedded: {{path: {folder}/index}}
 """
 
-# Every secret has `zqx` in it, or digits that no other text has.
+# Every secret has `zqx` and a number in it, or digits that no other text has.
 KINDS: tuple[Callable[[int], str], ...] = (
     lambda n: f"password=Zqx{n:05d}",
     lambda n: f'"api_key": "zqx {n:05d}"',
@@ -52,7 +52,9 @@ KINDS: tuple[Callable[[int], str], ...] = (
     lambda n: f"203.{n % 199}.{n // 199}.213",
     lambda n: f"2001:db8:7:{n:x}::dead",
 )
-LEAK = re.compile(rb"(?i)zqx.{0,12}|(?<![0-9])40{6}\d{9}(?!\d)|DE\d\d0{8}\d{10}|\.213\b|::dead")
+LEAK = re.compile(
+    rb"(?i)zqx ?\d{3}.{0,9}|(?<![0-9])40{6}\d{9}(?!\d)|DE\d\d0{8}\d{10}|\.213\b|::dead"
+)
 
 
 def escaped(text: str) -> str:
