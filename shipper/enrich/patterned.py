@@ -95,7 +95,6 @@ class _LayoutReader:
         self.match, names = (compile_own if is_own else compile_ready)(layout.pattern)
         self._times = ZonedTimes(layout.time, zone)
         self._layout = layout
-        self._is_web = layout.category == "web"
         self._dataset = dataset or layout.dataset
         self._has_message = "message" in names
         self._level_index = names.index("level") if "level" in names else -1

@@ -25,7 +25,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from shipper.errors import ConfigError, QueryError, ShipperError
-from shipper.kibana.links import discover_link
+from shipper.kibana.links import dashboard_link, discover_link
 from shipper.store.fleet import read_fleet
 from shipper.text import duration, instant, safe, size
 from shipper.view.fleet import FleetLimits, state_of
@@ -95,7 +95,15 @@ class Pages:
                 hosts = _hosts(store, now)
                 counts = compared(store, place) if request.query_params.get("compare") else ()
             incidents = self.sources.alerts.incidents(now)
-            return {"page": page, "hosts": hosts, "incidents": incidents, "compared": counts}
+            kibana, asked = self.sources.kibana, place.selection
+            dashboard = kibana and dashboard_link(kibana, "overview", asked.since, asked.until)
+            return {
+                "page": page,
+                "hosts": hosts,
+                "incidents": incidents,
+                "compared": counts,
+                "in_kibana": dashboard,
+            }
 
         return self._page(request, "overview", content)
 

@@ -15,7 +15,7 @@ import pytest
 
 from shipper.alerts.incidents.sla import Sla
 from shipper.errors import QueryError, StoreUnavailable
-from shipper.kibana.links import discover_link
+from shipper.kibana.links import dashboard_link, discover_link
 from shipper.kibana.place import KibanaPlace
 from shipper.store.api import Selection, Store
 from shipper.store.opening import open_embedded
@@ -381,6 +381,18 @@ def test_the_state_of_a_page_is_in_its_address() -> None:
 def test_a_wrong_time_is_refused(client: Browser, given: dict[str, str]) -> None:
     """A time that is none, or without end, is an error in words."""
     assert client.get("/logs", params=given).status_code == 400
+
+
+def test_the_overview_leads_to_the_dashboard_in_kibana(index: Path) -> None:
+    """With a `kibana` in the config, the overview leads to that of Kibana, at the same time."""
+    place = KibanaPlace("https://kibana.example.com", "ops")
+
+    with client_of(index, kibana=place) as client:
+        text = client.get("/", params={"range": "1h"}).text
+
+    (address,) = re.findall(r'href="(https://kibana[^"]*)"', text)
+    asked = dashboard_link(place, "overview", NOW - 3_600_000, NOW)
+    assert html.unescape(address) == asked
 
 
 def test_records_have_their_link_to_kibana(index: Path) -> None:
