@@ -164,11 +164,11 @@ def _judged(section: ReportSection) -> tuple[ItemState, str]:
     if unknown:  # nothing that is stored says it
         return ItemState.YOURS, unknown[0]
     needs = section.state in (State.ATTENTION, State.BAD)
-    proof = "; ".join(_proofs(section)) or "nothing found"
+    proof = "; ".join(proofs(section)) or "nothing found"
     return (ItemState.ATTENTION if needs else ItemState.DONE), proof
 
 
-def _proofs(section: ReportSection) -> Iterator[str]:
+def proofs(section: ReportSection) -> Iterator[str]:
     """Yield what each block of a section says, what needs attention first."""
     for block in section.blocks:
         if isinstance(block, ReportFigures):
@@ -189,7 +189,10 @@ def _rows_of(table: ReportTable) -> str:
     if wrong:
         more = f" and {len(wrong) - MOST_NAMED} more" if len(wrong) > MOST_NAMED else ""
         return f"{name} {', '.join(wrong[:MOST_NAMED])}{more}"
-    return f"{name}: {counted(len(table.rows), 'row')}" if table.rows else table.empty
+    if not table.rows:
+        return table.empty
+    plural = f"{name}es" if name.endswith("s") else ""
+    return f"{counted(len(table.rows), name, plural)}, none needs attention"
 
 
 def needs_attention(items: Sequence[ChecklistItem]) -> bool:

@@ -128,12 +128,18 @@ def errors_section(sources: ReportSources, period: Period, metrics: PeriodMetric
         empty="No errors were logged.",
     )
     category = ", ".join(f"{name} {n:,}" for name, n in metrics.error_categories.items())
-    blocks: list[ReportBlock] = [table]
+    blocks: list[ReportBlock] = [table, *nothing_stored(metrics)]
     if category:
         blocks.append(ReportText(text=f"By category: {category}."))
     if groups:
         blocks.append(sources.records_of(ERRORS, period, ["error_type"]))
     return ReportSection(title="Errors", blocks=tuple(blocks))
+
+
+def nothing_stored(metrics: PeriodMetrics) -> list[ReportBlock]:
+    """Return what a report says in place of "no errors" if there are no records at all."""
+    text = "No record of this time is stored, so nobody knows whether there were errors."
+    return [] if metrics.records else [ReportText(text=text, state=State.ATTENTION)]
 
 
 def _error_row(sources: ReportSources, group: ErrorGroup) -> tuple[str, ...]:
@@ -176,7 +182,11 @@ def queue(sources: ReportSources, metrics: PeriodMetrics) -> ReportSection:
         points=chart_points(metrics, lambda point: point.pending_max),
         limit=float(kpis.queue_pending) if over else None,
     )
-    return ReportSection(title="Queue", blocks=(ReportFigures(figures=figures_), chart))
+    blocks: list[ReportBlock] = [ReportFigures(figures=figures_), chart]
+    if not found.finished and not found.samples:
+        text = "No record says whether the queue moved: no execution ended, no poll has a depth."
+        blocks.append(ReportText(text=text, state=State.ATTENTION))
+    return ReportSection(title="Queue", blocks=tuple(blocks))
 
 
 def resources(sources: ReportSources, period: Period, metrics: PeriodMetrics) -> ReportSection:

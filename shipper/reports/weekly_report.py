@@ -9,7 +9,7 @@ from shipper.alerts.incident import Incident
 from shipper.config.inputs import InputOptions
 from shipper.config.reports import ReportOptions
 from shipper.reports.backups import backups_section
-from shipper.reports.daily_report import errors_section, overview, subtitle
+from shipper.reports.daily_report import errors_section, nothing_stored, overview, subtitle
 from shipper.reports.document import (
     ReportDocument,
     ReportSection,
@@ -73,7 +73,7 @@ def error_trends(metrics: PeriodMetrics, before: PeriodMetrics | None) -> Report
         states=tuple(states),
         empty="No errors were logged.",
     )
-    return ReportSection(title="Error trends", blocks=(table,))
+    return ReportSection(title="Error trends", blocks=(table, *nothing_stored(metrics)))
 
 
 def _change(now: int, then: int) -> str:

@@ -12,7 +12,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from shipper.cli import main
-from shipper.reports.checklist import TASKS, Tick, append_tick, read_ticks
+from shipper.reports.checklist import TASKS, Tick, append_tick, proofs, read_ticks
+from shipper.reports.document import ReportSection, ReportTable
 from tests.commands.cli_index import config_in, store_records
 from tests.reports import seeded
 
@@ -69,6 +70,26 @@ def test_a_good_day_is_done_with_proofs(quiet: Path) -> None:
     assert {each["state"] for each in found.values()} == {"done"}
     assert found["health"]["proof"] == "Up, of the time it should be: 100 %"
     assert found["errors"]["proof"] == "No errors were logged."
+
+
+@pytest.mark.parametrize(
+    ("kind", "unproven"),
+    [("daily", {"health", "errors", "queue", "resources"}), ("weekly", {"errors"})],
+)
+def test_a_time_without_records_proves_nothing(quiet: Path, kind: str, unproven: set[str]) -> None:
+    """No record is not the same as no error: each item is a person's, with the reason."""
+    found = items(run(quiet, kind, "--date", "2026-01-15", "--json"))
+
+    assert {found[item]["state"] for item in unproven} == {"yours"}
+    assert "nobody knows" in found["errors"]["proof"]
+
+
+def test_rows_of_a_table_are_a_proof_in_words() -> None:
+    """What was looked at is counted by its name, and nothing of it needs attention."""
+    table = ReportTable(columns=("process", "memory"), rows=(("1", "2"), ("3", "4")))
+    section = ReportSection(title="Resources", blocks=(table,))
+
+    assert [*proofs(section)] == ["2 processes, none needs attention"]
 
 
 def test_a_bad_day_needs_attention(quiet: Path) -> None:
