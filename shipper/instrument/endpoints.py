@@ -13,6 +13,7 @@ import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -205,7 +206,10 @@ class Endpoints:
         for collector in self._collectors:
             registry.register(collector)
         accept = b",".join(value for name, value in scope["headers"] if name == b"accept")
-        encode, content_type = choose_encoder(accept.decode("latin-1"))
+        try:
+            encode, content_type = choose_encoder(accept.decode("latin-1"))
+        except (TypeError, ValueError):  # a version that is none
+            encode, content_type = choose_encoder("")
         return EndpointAnswer(200, await asyncio.to_thread(encode, registry), content_type)
 
     async def _post_memory(self, scope: Scope) -> EndpointAnswer:
@@ -271,11 +275,10 @@ class Endpoints:
             for name in ("cpu_percent", "memory_rss_bytes", "open_files", "threads")
         }
         if self._disk_of is not None:
-            free, size = read_disk(self._disk_of)
-            sums |= {
-                "disk_free_bytes": free,
-                "disk_used_percent": round(100 * (1 - free / size), 1) if size else None,
-            }
+            with suppress(OSError):  # the place is gone; the probe of it says so
+                free, size = read_disk(self._disk_of)
+                sums["disk_free_bytes"] = free
+                sums["disk_used_percent"] = round(100 * (1 - free / size), 1) if size else None
         return {"resources": sums, "processes": each}
 
 

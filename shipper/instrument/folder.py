@@ -77,7 +77,9 @@ def check_base(base: Path, user: int) -> None:
     """Raise PermissionError if others than a user may write in a folder."""
     status = base.lstat()
     if status.st_uid != user or status.st_mode & 0o022 or not stat.S_ISDIR(status.st_mode):
-        raise PermissionError(f"{base} is not a folder that only user {user} can write")
+        raise PermissionError(
+            f"{base} is not a folder that only user {user} can write; use Instrument(folder=...)"
+        )
 
 
 def application_of() -> str:

@@ -4,8 +4,8 @@ Probes: what an application asks of its parts for `/health`, such as its databas
 A probe is a callable, sync or async, that returns what is known of the part: a mapping with a
 `status` and numbers, or nothing, which is `ok`.
 
-- A probe that raises makes its own part `error`, one that takes too long `timeout`, with the
-  reason.
+- A probe that raises, or returns what JSON cannot say, makes its own part `error`, one that takes
+  too long `timeout`, with the reason.
 - All probes run at the same time. An answer is kept for some seconds, so that many who ask are no
   load; who asks meanwhile waits for the same run.
 - A probe that hangs for ever keeps one thread: no other is started before it has ended. The thread
@@ -16,10 +16,13 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import json
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any, Final
 
 from shipper.instrument.judge import DEGRADED, HEALTHY, UNHEALTHY, State
@@ -77,7 +80,7 @@ class ProbeRunner:
     async def _ask(self) -> ProbeResult:
         try:
             found = await asyncio.wait_for(self._call(), self.seconds)
-            part = {"status": self.up_word, **_mapping_of(found)}
+            part = _plain({"status": self.up_word, **_mapping_of(found)})
         except TimeoutError:
             part = {"status": "timeout", "reason": f"no answer within {self.seconds:g} s"}
         except Exception as error:  # noqa: BLE001 -- whatever a probe of the application raises
@@ -135,3 +138,20 @@ def _mapping_of(found: Any) -> Mapping[str, Any]:
     if isinstance(found, Mapping):
         return found
     return {"value": found}
+
+
+def _plain(part: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a part as JSON can say it; raise what json does if it cannot."""
+    text = json.dumps(part, default=_plain_value, allow_nan=False, skipkeys=True)
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, date | datetime):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError

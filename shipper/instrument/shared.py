@@ -40,6 +40,7 @@ MOST_DEAD: Final = 16  # workers whose files are kept apart
 FIRST_BYTES: Final = 1 << 16  # of a file
 _ENTRY_BYTES: Final = 4 + 8 + 16  # beside its key: length, padding, two numbers
 KEEP_SECONDS: Final = 600.0  # of a dead worker's window; twice its length
+LONGEST_LABEL: Final = 200
 OTHER: Final = "other"  # stands for the values of a label that are too many
 _JOURNAL: Final = "merge.json"
 _OF_ALL: Final = frozenset({"lock", "started", "counter_0.db", "histogram_0.db"})
@@ -163,7 +164,7 @@ def key_of(metric: str, sample: str, names: Sequence[str], values: Labels, text:
 
 
 class BoundedLabels:
-    """Lets so many different values of labels be; the rest are `other`, and counted as such."""
+    """Lets so many different, short values of labels be; the rest is counted as `other`."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -173,7 +174,7 @@ class BoundedLabels:
         """Return the labels, or `keep` instead if there are too many."""
         if values in self._known:
             return values
-        if len(self._known) >= self._most:
+        if len(self._known) >= self._most or any(len(each) > LONGEST_LABEL for each in values):
             return keep
         self._known.add(values)
         return values

@@ -11,6 +11,7 @@ import httpcore
 from shipper.net.deadline import Deadline
 from shipper.net.resolve import addresses_of
 
+MOST_ADDRESSES: Final = 8  # of a host, that are tried
 PIECE: Final = 16 * 1024  # written at a time, so that the deadline is looked at in between
 
 
@@ -29,13 +30,17 @@ class BoundedBackend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        """Connect within the time that is left."""
+        """
+        Connect within the time that is left, to the first of a host's addresses that answers.
+
+        Each gets its share of the time, so one that is silent does not use up that of the next.
+        """
         failed: Exception = httpcore.ConnectError("the name has no address")
-        for address in self._addresses(host, port):
+        places = self._addresses(host, port)[:MOST_ADDRESSES]
+        for left, place in zip(range(len(places), 0, -1), places, strict=True):
+            seconds = self._deadline.left() / left
             try:
-                stream = self._real.connect_tcp(
-                    address, port, self._deadline.left(), local_address, socket_options
-                )
+                stream = self._real.connect_tcp(place, port, seconds, local_address, socket_options)
                 return BoundedStream(stream, self._deadline)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failed = error

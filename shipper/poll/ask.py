@@ -7,6 +7,7 @@ token goes to the configured address only. Neither it nor the query of the addre
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 from collections.abc import Callable
@@ -26,6 +27,7 @@ MOST_BYTES: Final = 1 << 20  # of an answer
 MOST_TOKEN_BYTES: Final = 4096
 HEALTHY: Final = "healthy"
 UNHEALTHY: Final = "unhealthy"
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,49}")
 STATES: Final = frozenset({HEALTHY, "degraded", UNHEALTHY})
 
 
@@ -168,11 +170,12 @@ def _json(content: bytes, http_status: int) -> dict[str, Any]:
 
 
 def _said(found: dict[str, Any]) -> str:
-    """Return which parts of an unhealthy answer say so."""
+    """Return which parts of an unhealthy answer say so; odd names stay out."""
     bad = sorted(
-        name[:50]
+        name
         for name, part in found.items()
         if isinstance(part, dict)
-        and part.get("status") in {UNHEALTHY, "disconnected", "timeout", "error"}
+        and str(part.get("status")) in {UNHEALTHY, "disconnected", "timeout", "error"}
+        and _NAME.fullmatch(name)
     )
     return f"it says so ({', '.join(bad[:5])})" if bad else "it says so"

@@ -21,6 +21,7 @@ METRICS_LOGGER: Final = "shipper.metrics"
 MOST_DEPTH: Final = 4
 MOST_NUMBERS: Final = 300  # of an answer
 MOST_PROCESSES: Final = 64
+MOST_OF_PROCESS: Final = 40  # numbers
 LONGEST_TEXT: Final = 200
 LARGEST: Final = 2**53
 PREFIX: Final = "answer_"
@@ -65,7 +66,7 @@ def records_of(
         for process in processes[:MOST_PROCESSES] if isinstance(processes, list) else ():
             if isinstance(process, dict):
                 message = f"{target.name} has a process"
-                yield {**head, "message": message, "process": numbers_of(process)}
+                yield {**head, "message": message, "process": numbers_of(process, MOST_OF_PROCESS)}
 
 
 def message_of(name: str, answer: PollAnswer) -> str:
@@ -74,10 +75,10 @@ def message_of(name: str, answer: PollAnswer) -> str:
     return f"{name} is {answer.status} ({answer.latency_ms:g} ms){why}"
 
 
-def numbers_of(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the numbers and texts of an answer, as the fields of a record."""
+def numbers_of(body: Mapping[str, Any], most: int = MOST_NUMBERS) -> dict[str, Any]:
+    """Return the numbers and texts of an answer, so many at most, as the fields of a record."""
     found: dict[str, Any] = {}
-    budget = [MOST_NUMBERS]
+    budget = [most]
     lifted = body.get(_LIFTED)
     if isinstance(lifted, dict):
         body = {**{name: value for name, value in body.items() if name != _LIFTED}, **lifted}

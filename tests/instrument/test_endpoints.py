@@ -9,6 +9,8 @@ import os
 import socket
 import tempfile
 import threading
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +118,77 @@ def test_probes_that_hang_or_raise_are_parts_of_an_answer(tmp_path: Path) -> Non
     assert found["cache"] == {"status": "ok", "keys": 5}
     assert found["metrics"]["queue_depth"] is None
     assert "password" not in last.text
+
+
+def test_a_probe_that_returns_what_json_cannot_say_is_an_error_of_its_own(tmp_path: Path) -> None:
+    """Times and decimals are said; NaN, objects and circles make that part an error."""
+    circle: dict[str, Any] = {}
+    circle["me"] = circle
+    instrument = made(tmp_path, disk_of=None)
+    for name, found in (
+        ("fine", {"at": datetime(2026, 2, 5, tzinfo=UTC), "cost": Decimal("1.5"), 7: "seven"}),
+        ("nan", {"value": float("nan")}),
+        ("object", {"engine": object()}),
+        ("circle", circle),
+    ):
+        instrument.probe(name, lambda found=found: found)  # type: ignore[misc]
+    instrument.queue("endless", lambda: float("inf"))
+
+    async def scenario() -> list[Any]:
+        async with client_of(app_of(instrument)) as client:
+            paths = ("/health", "/health/ready", "/api/metrics", "/metrics")
+            answers = [await client.get(path) for path in paths]
+        assert [each.status_code for each in answers] == [503, 503, 200, 200]
+        return [answers[0].json(), answers[2].json()]
+
+    health, metrics = run(scenario())
+
+    assert health["fine"] == {
+        "status": "ok",
+        "at": "2026-02-05T00:00:00+00:00",
+        "cost": 1.5,
+        "7": "seven",
+    }
+    assert health["nan"] == {"status": "error", "reason": "ValueError"}
+    assert health["object"] == {"status": "error", "reason": "TypeError"}
+    assert health["circle"] == {"status": "error", "reason": "ValueError"}
+    assert metrics["queues"]["endless"]["depth"] is None
+
+
+def test_what_is_asked_for_in_odd_ways_is_answered(tmp_path: Path) -> None:
+    """A form that is none, a disk that is gone: the rest of the answer is there."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    instrument = made(tmp_path, disk_of=gone)
+    gone.rmdir()
+
+    async def scenario() -> None:
+        async with client_of(app_of(instrument)) as client:
+            for accept in ("application/openmetrics-text; version=abc", "x" * 9999, ";=,;q=="):
+                answer = await client.get("/metrics", headers={"accept": accept})
+                assert answer.status_code == 200
+                assert [*families(answer.text)]
+            found = (await client.get("/api/metrics")).json()
+        assert "memory_rss_bytes" in found["resources"]
+        assert "disk_free_bytes" not in found["resources"]
+
+    run(scenario())
+
+
+def test_a_label_of_a_client_s_choosing_is_short(tmp_path: Path) -> None:
+    """Who names a workflow with a megabyte is counted as other."""
+    instrument = made(tmp_path)
+    with instrument.workflow("x" * 1_000_000):
+        pass
+
+    async def scenario() -> str:
+        async with client_of(app_of(instrument)) as client:
+            return (await client.get("/metrics")).text
+
+    text = run(scenario())
+
+    assert len(text) < 100_000
+    assert 'workflow_executions_total{status="success",workflow="other"} 1.0' in text
 
 
 def test_answers_of_probes_are_kept(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -93,6 +94,64 @@ def test_what_is_no_health_is_unhealthy_with_the_reason(said: bytes, failure: st
     assert (found.status, found.failure) == ("unhealthy", failure)
     assert found.reason
     assert found.reason in message_of("api", found)
+
+
+@pytest.mark.parametrize(
+    ("parts", "reason"),
+    [
+        ({"database": {"status": "error"}}, "it says so (database)"),
+        ({"database": {"status": []}, "b": {"status": {"a": 1}}}, "it says so"),
+        ({"x\n2026 ERROR forged": {"status": "error"}}, "it says so"),
+        ({f"part_{number:03}": {"status": "timeout"} for number in range(900)}, None),
+        ({"\u001b]0;x\u0007": {"status": "error"}, "é" * 40: {"status": "error"}}, "it says so"),
+    ],
+)
+def test_an_unhealthy_answer_is_one_whatever_its_parts_are(
+    parts: dict[str, Any], reason: str | None
+) -> None:
+    """Odd types are no bug of ours, and odd names get into no line of our log."""
+    with answering(answer({"status": "unhealthy", **parts}, 503)) as url:
+        found = ask(target(url), time.monotonic)
+
+    assert (found.status, found.failure) == ("unhealthy", None)
+    assert reason is None or found.reason == reason
+    assert len(str(found.reason)) < 400
+    assert str(found.reason).isprintable()
+
+
+@pytest.mark.parametrize(
+    "flood",
+    [
+        b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 200_000,
+        b"HTTP/1.1 200 OK\r\nx: " + b"y" * 4_000_000,
+        b"HTTP/1.1 100 Continue\r\n\r\n" * 100_000,
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\n \r\n" * 1_100_000,
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"f" * 200_000,
+        b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n" + b" " * 2_000_000,
+        http(200, b"[" * 500_000),
+        http(200, b'{"a":' * 200_000),
+        http(200, b'{"status": "healthy", "n": ' + b"9" * 1_000_000 + b"}"),
+    ],
+)
+def test_a_flood_is_an_answer_within_the_time(flood: bytes) -> None:
+    """Headers, pieces, digits and brackets without end: a failure in words, nothing is raised."""
+    with answering(flood) as url:
+        found = ask(target(url, seconds=2), time.monotonic)
+
+    assert found.status == "unhealthy"
+    assert found.failure in {"unreachable", "timeout", "too_large", "not_json"}
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["file:///etc/passwd", "http://169.254.169.254/latest/meta-data", "//other/", "ftp://x"],
+)
+def test_a_redirect_leads_nowhere(place: str) -> None:
+    """Whatever it names, nobody asks for it."""
+    with answering(http(302, b"", f"Location: {place}")) as url:
+        found = ask(target(url), time.monotonic)
+
+    assert (found.failure, found.http_status) == ("redirect", 302)
 
 
 def test_a_refused_connection_is_unhealthy() -> None:

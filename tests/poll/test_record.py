@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from shipper.config.health import HealthTargetOptions
@@ -63,3 +64,14 @@ def test_a_metrics_answer_is_a_record_for_the_whole_and_one_per_process() -> Non
     assert len(processes) == MOST_PROCESSES
     assert processes[3]["process"] == {"pid": 3, "memory_rss_bytes": 1}
     assert "api_calls_total" not in processes[3]
+
+
+def test_processes_are_bounded_all_together() -> None:
+    """A target that says it has a thousand processes with a thousand numbers fills no disk."""
+    process = {f"n{number}": "x" * 1000 for number in range(1000)}
+    answered = PollAnswer("healthy", 1.0, 200, body={"processes": [process] * 1000})
+
+    records = [*records_of(TARGET, answered, 0)]
+
+    assert len(records) == 1 + MOST_PROCESSES
+    assert sum(len(json.dumps(each)) for each in records) < 2**20
