@@ -29,7 +29,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from shipper.config.addresses import is_loopback
 from shipper.errors import ConfigError
 from shipper.text import safe
-from shipper.web.login import LOGIN, LOGOUT, address_of
+from shipper.web.login import LOGIN, LOGOUT, NO_USERS, address_of
 from shipper.web.people import Person, Role, UserEntry, UsersFile
 from shipper.web.proxies import Proxies
 from shipper.web.sessions import LONGEST_SECONDS, LoginMeans, Sessions, WebSession
@@ -106,7 +106,8 @@ class Doors:
         self.sessions = Sessions(access.clock)
         self.users_file = UsersFile(access.users) if access.users is not None else None
         # Cookies of one host are shared by all its ports.
-        self.cookie = f"shipper-{port}"
+        # With this prefix, a browser takes it from this host and by TLS alone.
+        self.cookie = f"{'__Host-' if access.secure else ''}shipper-{port}"
         self._token = token
         self._owner = owner
 
@@ -221,16 +222,19 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request of the server."""
-        if scope["type"] != "http":  # the start and end of the server
+        if scope["type"] == "lifespan":  # the start and end of the server
             await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            await send({"type": "websocket.close"})
             return
         request = Request(scope)
         cookie = Response()  # one that the answer gets besides its own
         guarded = Guarded(send, cookie)
         try:
             passed = self._judge(request, cookie)
-        except ConfigError as error:
-            passed = PlainTextResponse(f"{error}\n", 503)
+        except ConfigError:
+            passed = PlainTextResponse(f"{NO_USERS}\n", 503)
         if isinstance(passed, Response):
             await passed(scope, receive, guarded)
             return

@@ -42,6 +42,7 @@ MOST_WAITING: Final = 16
 NOTED_SECONDS: Final = 60.0
 MOST_NEXT: Final = 4000
 WRONG: Final = "Name or password is wrong."
+NO_USERS: Final = "Nobody can be let in: the users cannot be read. `shipper users list` says why."
 OLD: Final = "The form was old. Try again."
 UNAUTHORIZED, FORBIDDEN, TOO_MANY, UNAVAILABLE = 401, 403, 429, 503
 
@@ -97,8 +98,8 @@ class LoginPage:
             return answer
         try:
             entry = self.doors.user(name)
-        except ConfigError as error:
-            return self.form(request, to, UNAVAILABLE, str(error))
+        except ConfigError:
+            return self.form(request, to, UNAVAILABLE, NO_USERS)
         right = await run_sync(is_password_of, entry, fields.get("password", ""), limiter=limiter)
         if not right or entry is None:
             known = entry.name if entry else ""
@@ -114,7 +115,7 @@ class LoginPage:
         """End the session of a browser (the gate has judged the form)."""
         self.doors.sessions.close(request.cookies.get(self.doors.cookie, ""))
         answer = RedirectResponse("/", 303)
-        answer.delete_cookie(self.doors.cookie)
+        answer.delete_cookie(self.doors.cookie, secure=self.doors.access.secure)
         return answer
 
     @property

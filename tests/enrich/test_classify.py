@@ -15,6 +15,7 @@ A = "automation_orchestrator"
     [
         (Traits(), "app", None),
         (Traits("shipper.alerts", "WARNING"), "alerts", None),
+        (Traits("shipper.web", "WARNING"), "web", None),
         (Traits("shipper.alerts.other"), "app", None),
         (Traits(f"{A}.access", "INFO", "", 200), "access", None),
         (Traits(f"{A}.access", "INFO", "", 399), "access", None),

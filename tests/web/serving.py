@@ -21,6 +21,7 @@ from shipper.config.shipped import own_or_shipped
 from shipper.kibana.place import KibanaPlace
 from shipper.store.api import Store
 from shipper.store.opening import open_embedded
+from shipper.web.access import Access
 from shipper.web.app import WebSources, make_app
 from shipper.web.incidents import AlertPlaces, silence_of
 from tests.alerts.verdicts import HOUR, live_through
@@ -44,18 +45,18 @@ class Served:
 
 
 @contextmanager
-def served(sources: WebSources) -> Iterator[Served]:
-    """Serve the pages for the length of a `with`."""
+def served(sources: WebSources, access: Access | None = None) -> Iterator[Served]:
+    """Serve the pages for the length of a `with`; with users the cookie is worth nothing."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
-        app = make_app(sources, token=TOKEN, port=port)
+        app = make_app(sources, token=TOKEN, port=port, access=access)
         server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=2))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         try:
             client = http.client.HTTPConnection("127.0.0.1", port, timeout=LONG)
             client.request("GET", f"/?token={TOKEN}")
-            cookie = client.getresponse().headers["set-cookie"].partition(";")[0]
+            cookie = client.getresponse().headers.get("set-cookie", "").partition(";")[0]
             client.close()
             yield Served(port, cookie)
         finally:

@@ -220,7 +220,7 @@ def test_a_wrong_name_and_a_wrong_password_look_the_same(house: House) -> None:
 
 def test_guessing_is_slowed_down_and_noted_once(house: House) -> None:
     """After some tries even the right password has to wait; the trail is not flooded."""
-    with house.browser() as browser:
+    with house.browser(clock=lambda: 0.0) as browser:
         for _ in range(OF_NETWORK.burst):
             assert log_in(browser, "nobody", "guess").status_code == 401
         for _ in range(5):
