@@ -17,6 +17,8 @@ from enum import Enum
 class CrashPoint(Enum):
     """What has just been done; in the order of a record's way."""
 
+    SPOOL_WRITTEN = "lines that came in are in the spool, not synced"
+    SPOOL_SYNCED = "lines that came in are on the disk, and their sender may go on"
     READ = "a block was read"
     ENRICHED = "its lines are documents, and what was taken before is left out"
     QUEUED = "its events are in the queue"
@@ -34,6 +36,7 @@ class CrashPoint(Enum):
     ACKED = "a batch is acked, no position has moved"
     SAVING = "the registry is written, its transaction not committed"
     SAVED = "the registry has committed, positions and receipts"
+    SPOOL_PRUNED = "a file of a spool is removed"
     HOLD_LINKED = "a hold was linked"
     HOLD_UNLINKED = "a hold was unlinked"
     LETTERS_REWRITTEN = "the dead letters that stay are in a new file, not yet renamed"

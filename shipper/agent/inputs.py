@@ -8,11 +8,13 @@ from glob import escape
 from typing import TYPE_CHECKING
 
 from shipper.config.inputs import MultilineOptions
+from shipper.config.intake import spool_pattern
 from shipper.events import Source
 from shipper.formats.blocks import expand
 from shipper.formats.detect import HEAD_BYTES, recognize
 from shipper.formats.table import AUTO, CONTAINERS, DOCKER_NAME, EMIT, FORMATS, JSON, TEXT_NAME
 from shipper.formats.web import W3C, W3C_FIELDS
+from shipper.intake.spools import left_spools
 from shipper.process import data_folder
 from shipper.tail.containers import ContainerLines
 from shipper.tail.discovery import Patterns
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 OWN_LOGS = (data_folder.ALERTS_LOG, data_folder.POLLS_LOG, data_folder.WEB_LOG)
 OWN_LINE_BYTES = 2**20
+LEFT_LINE_BYTES = 8 * 2**20  # the maximum of any input
 OWN = "pattern of inputs[{}]"  # a format of the config, by the place of its input
 _JOINED = MultilineOptions()
 
@@ -41,6 +44,9 @@ def inputs_of(config: Config, since: int) -> list[InputFiles]:
         )
         for number, source in enumerate(config.inputs)
     ]
+    for folder in left_spools(config.inputs, config.data_dir):
+        pattern = spool_pattern(folder.absolute())
+        inputs.append(InputFiles(Patterns((pattern,)), Cutting(LEFT_LINE_BYTES)))
     for name in OWN_LOGS:
         path = escape(str(config.data_dir / name))
         inputs.append(InputFiles(Patterns((path,)), Cutting(OWN_LINE_BYTES)))

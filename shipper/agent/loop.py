@@ -4,6 +4,7 @@
     main thread        the reading side of the pipeline; signals
     publishing thread  the publisher
     a thread per application of `health`, which polls it
+    a thread per input that is no file, which writes its spool
 
 A stop: reading ends, what was read is published, positions are saved, within
 `delivery.stop_seconds`. After that, or at a second signal, the current batch is abandoned: it is
@@ -37,10 +38,12 @@ from shipper.agent.treatment import Treatment
 from shipper.config.changes import differences
 from shipper.emit.ulid import ulid
 from shipper.errors import ConfigError, DataFolderError
+from shipper.intake.intakes import Intakes
 from shipper.own_log import OwnLog
 from shipper.poll.poller import Poller
 from shipper.process import data_folder
 from shipper.process.signals import Signals
+from shipper.tail.report import acked_by_path
 from shipper.times import Clock
 
 if TYPE_CHECKING:
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
     from shipper.agent.metrics import MetricsSnapshot
     from shipper.agent.requests import RequestOutcome
     from shipper.config.main import Config
+    from shipper.intake.intakes import StdinReading
 
 log = logging.getLogger("shipper")
 
@@ -66,15 +70,18 @@ def run(
     config: Config,
     *,
     once: bool = False,
+    stdin: bool = False,
     timeout_seconds: float | None = None,
     read_config: Callable[[], Config] | None = None,
 ) -> int:
     """
-    Ship until a signal asks to stop; with `once`, until all that is there now is acked.
+    Ship until a signal asks to stop.
 
+    With `once`, until all that is there now is acked; with `stdin`, until standard input has ended
+    and all of it is acked.
     Signals: see shipper/process/signals.py; `read_config` returns the config at a reload. Return
     the exit code: 0, or with `once` 3 if a file could not be read or not everything was acked
-    within `timeout_seconds`.
+    within `timeout_seconds`; with `stdin` 3 if it was stopped before its end, or before the ack.
 
     Raises:
         ShipperError: the data folder or the output cannot be used.
@@ -83,7 +90,7 @@ def run(
     with data_folder.hold(config.data_dir):
         shipper = Shipper(config, read_config)
         try:
-            return shipper.once(timeout_seconds) if once else shipper.forever()
+            return shipper.once(timeout_seconds) if once else shipper.forever(stdin=stdin)
         finally:
             shipper.close()
 
@@ -127,6 +134,8 @@ class Shipper:
         path, run = config.data_dir / data_folder.POLLS_LOG, ulid(wall(), os.urandom(10))
         polls = OwnLog(path, run, "polls")
         self._poller = Poller(polls, Clock(wall), _start_thread)
+        wake = self._pipeline.wake.set
+        self._intakes = Intakes(self._pipeline.spools, _start_thread, wake)
         self._endpoint = Endpoint(
             config.metrics, self._read_metrics, self._read_health, _start_thread
         )
@@ -135,13 +144,14 @@ class Shipper:
         body = self._pipeline.publisher.run
         return threading.Thread(target=body, name="publisher", daemon=True)
 
-    def forever(self) -> int:
-        """Ship until a signal; then stop reading, publish, save."""
+    def forever(self, *, stdin: bool = False) -> int:
+        """Ship until a signal, or the end of `stdin`; then stop reading, publish, save."""
         pipeline = self._pipeline
         self._endpoint.listen()  # a port in use is an error before anything is read
         self._start()
         self._endpoint.answer()  # not before all threads are alive
         self._poller.poll(self._config.health)
+        reading = self._intakes.read_stdin(self._config.inputs) if stdin else None
         log.info("shipping as %s; stop with SIGTERM or Ctrl-C", self._config.host.name)
         while not pipeline.stopping:
             pipeline.raise_failure()
@@ -150,10 +160,24 @@ class Shipper:
             pipeline.settle()
             pipeline.beat()
             if not busy:
+                if reading is not None and self._is_delivered(reading):
+                    break
                 pipeline.rest()
         self._poller.close()
+        self._intakes.close()
         self._finish(time.monotonic() + self._config.delivery.stop_seconds)
-        return 0
+        if reading is None or (
+            reading.is_complete and reading.is_delivered(acked_by_path(pipeline.tailer))
+        ):
+            return 0
+        log.warning("standard input is not delivered completely")
+        return 3
+
+    def _is_delivered(self, reading: StdinReading) -> bool:
+        """Return whether standard input has ended and all of it is acked."""
+        if not reading.has_ended or self._pipeline.end_events():
+            return False
+        return reading.is_delivered(acked_by_path(self._pipeline.tailer))
 
     def once(self, timeout_seconds: float | None) -> int:
         """Ship what is in the files now."""
@@ -314,6 +338,7 @@ class Shipper:
         self._pipeline.close()
         self._endpoint.close()
         self._poller.close()
+        self._intakes.close()
         self._closed.set()
 
 

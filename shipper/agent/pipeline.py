@@ -41,10 +41,12 @@ from shipper.deliver.prepare import prepare
 from shipper.deliver.publisher import Publisher
 from shipper.enrich.enricher import Enricher
 from shipper.errors import OutputUnavailable, ShipperError
+from shipper.intake.spools import Spools
 from shipper.process import data_folder
 from shipper.registry.receipts import receipt_of
 from shipper.splice import Spliced
 from shipper.tail.reader import WARM_SECONDS
+from shipper.tail.report import acked_by_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -93,6 +95,7 @@ class Pipeline:
         self._checkpointer = Checkpointer(config, self._output, clock)
         self._dedupe = self._checkpointer.dedupe
         registry = self._checkpointer.registry
+        self.spools = Spools(config.inputs, config.data_dir)
         self.tailer = tailer_of(config, registry)
         self._scans = ScanSchedule(config, self.tailer, self.wake, clock)
         self._enricher = Enricher(record_context(config), own_formats(config))
@@ -273,13 +276,15 @@ class Pipeline:
         now = self.turned = self._clock.monotonic()
         if at_once or now >= self._next_save:
             self._next_save = now + SAVE_SECONDS
-            self._checkpointer.save(self.tailer)
+            if self._checkpointer.save(self.tailer):
+                self.spools.prune(partial(acked_by_path, self.tailer))
             self._telemetry.write_status(self.publisher, self._clock.wall(), self.error)
             self.desk.look()
 
     def reconfigure(self, config: Config) -> None:
         """Continue with another config, except for its output."""
         self._config = config
+        self.spools.set_inputs(config.inputs)
         self._treatment = Treatment(config)
         self._enricher = Enricher(record_context(config), own_formats(config))
         self.tailer.set_inputs(

@@ -59,6 +59,7 @@ def context_of(config: Config, machine: Machine) -> CheckContext:
         )
         for number, found in enumerate(config.inputs)
         for index, pattern in enumerate(found.paths)
+        if found.intake is None  # a spool is made by the shipper
     }
     return CheckContext(config, machine, matches)
 

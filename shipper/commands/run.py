@@ -10,7 +10,7 @@ import click
 from shipper.agent.loop import run as ship
 from shipper.commands.invocation import Invocation, examples, invoked, refuse
 from shipper.commands.moments import duration_option
-from shipper.config.main import load
+from shipper.config.main import Config, load, with_stdin
 from shipper.text import safe
 
 
@@ -37,13 +37,19 @@ def log_to_stderr(*, debug: bool) -> None:
     epilog=examples(
         "shipper run",
         "shipper run --once --timeout 60s",
+        "kubectl logs app | shipper run --stdin",
         "shipper --config /etc/shipper.yml run",
     )
 )
 @click.option("--once", is_flag=True, help="Ship what is in the files now, then exit.")
+@click.option(
+    "--stdin",
+    is_flag=True,
+    help="Also ship standard input, then exit: 0 if all of it is delivered, else 3.",
+)
 @duration_option("--timeout", "With --once: exit after this time, such as 60s, even if not done.")
 @invoked
-def run(invocation: Invocation, *, once: bool, timeout: int | None) -> int:
+def run(invocation: Invocation, *, once: bool, stdin: bool, timeout: int | None) -> int:
     """
     Ship log files until stopped.
 
@@ -53,11 +59,15 @@ def run(invocation: Invocation, *, once: bool, timeout: int | None) -> int:
     """
     if timeout is not None and not once:
         refuse("--timeout needs --once; use both or neither")
+    if once and stdin:
+        refuse("--once and --stdin exclude each other; use one of them")
     log_to_stderr(debug=invocation.debug)
     seconds = None if timeout is None else timeout / 1000
+
+    def read_config() -> Config:
+        config = load(invocation.config)
+        return with_stdin(config) if stdin else config
+
     return ship(
-        load(invocation.config),
-        once=once,
-        timeout_seconds=seconds,
-        read_config=lambda: load(invocation.config),
+        read_config(), once=once, stdin=stdin, timeout_seconds=seconds, read_config=read_config
     )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from shipper.config.intake import IntakeOptions, StdinOptions, spool_folder, spool_pattern
 from shipper.config.options import (
     COUNT,
     SECONDS,
@@ -164,13 +166,15 @@ class TimeOptions:
 
 @dataclass(frozen=True, slots=True)
 class InputOptions:
-    """A set of log files to read."""
+    """A set of log files to read, or what comes in by another way (`stdin`)."""
 
     paths: tuple[str, ...] = option(
         ListOf(_GLOB, least=1),
         "Files to read. `*`, `?` and `[…]` match within a name, `**` matches any number of "
         "folders. Rotated copies (`app.log.1`, `app.log-20260205`, `app.log.2.gz`) are found "
         "without being listed.",
+        default="none",
+        factory=tuple,
     )
     exclude: tuple[str, ...] = option(
         ListOf(_GLOB),
@@ -234,6 +238,20 @@ class InputOptions:
         "Joins lines of plain-text logs into one event. Without it, the lines of a `format` are "
         "joined as that needs it; with `emit`, `json` or `pattern`, every line is an event.",
     )
+    stdin: StdinOptions | None = optional(
+        Section(StdinOptions), "Standard input instead of `paths`: [inputs.md](inputs.md)."
+    )
+
+    @property
+    def intake(self) -> IntakeOptions | None:
+        """The way by which lines come in, if they are not those of files."""
+        return self.stdin
+
+    def spooled(self, data_dir: Path) -> InputOptions:
+        """Return the input with the paths of its spool, if it has one."""
+        if self.intake is None:
+            return self
+        return replace(self, paths=(spool_pattern(spool_folder(self.intake, data_dir)),))
 
     def own_format(self) -> LogFormat | None:
         """Return the format that `pattern` describes."""
@@ -250,6 +268,11 @@ class InputOptions:
 
     def faults(self) -> Faults:
         """Yield (key, fault, remedy) for values that contradict each other."""
+        if self.intake is None and not self.paths:
+            yield "paths", "is missing", "name files to read, or use stdin"
+        if self.intake is not None and (self.paths or self.exclude):
+            key = "paths" if self.paths else "exclude"
+            yield key, "is there beside an input that is no file", "use two inputs"
         if self.multiline is not None and self.multiline.max_bytes > self.max_line_bytes:
             yield "multiline", "max_bytes is more than max_line_bytes", "use at most as much"
         if self.pattern is None:

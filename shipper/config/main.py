@@ -10,13 +10,14 @@ replaced.
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from shipper.config.addresses import HOST_AND_PORT, is_loopback
 from shipper.config.alerts import AlertOptions
 from shipper.config.health import MOST_TARGETS, HealthTargetOptions
 from shipper.config.inputs import HoldsOptions, InputOptions, TailOptions
+from shipper.config.intake import StdinOptions
 from shipper.config.kibana import KibanaServer
 from shipper.config.options import (
     PATH,
@@ -181,7 +182,7 @@ class Config:
         Section(HostOptions), "The machine.", default="{}", factory=HostOptions
     )
     inputs: tuple[InputOptions, ...] = option(
-        ListOf(Section(InputOptions), least=1), "Log files to read."
+        ListOf(Section(InputOptions), least=1), "What is read."
     )
     tail: TailOptions = option(Section(TailOptions), "How files are found and read.", default="{}")
     holds: HoldsOptions = option(
@@ -246,6 +247,9 @@ class Config:
             yield "health", "has two targets of one name", "use another name for each"
         if len(names) > MOST_TARGETS:
             yield "health", f"has more than {MOST_TARGETS} targets", "use another shipper for some"
+        spools = [each.intake.name for each in self.inputs if each.intake is not None]
+        if len(set(spools)) < len(spools):
+            yield "inputs", "has two spools of one name", "give one of them another name"
         longest = max((len(each.dataset or "") for each in self.inputs), default=0)
         if longest + len(self.namespace.encode()) > MOST_STREAM_BYTES:
             fault = "is too long for the name of a data stream, beside the dataset of an input"
@@ -261,4 +265,12 @@ def load(path: Path) -> Config:
         ConfigError: the file cannot be read.
     """
     config: Config = load_options(path, Config, "use --config to name the config file")
-    return config
+    return replace(config, inputs=tuple(each.spooled(config.data_dir) for each in config.inputs))
+
+
+def with_stdin(config: Config) -> Config:
+    """Return a config with an input that is standard input; the same if it has one."""
+    if any(each.stdin is not None for each in config.inputs):
+        return config
+    added = InputOptions(stdin=StdinOptions()).spooled(config.data_dir)
+    return replace(config, inputs=(*config.inputs, added))

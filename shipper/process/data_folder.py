@@ -7,6 +7,7 @@ The data folder: one shipper at a time, and what lies where.
     shipper-id          who ships from here (shipper/registry/owner.py)
     deadletters.ndjson  events refused for good (shipper/deliver/deadletters.py)
     holds/              second names of files that are not delivered (shipper/tail/holds.py)
+    inputs/             what came in by other ways than files (shipper/intake/spool.py)
     status.json         a view of the running shipper (shipper/agent/status.py)
     requests/           what other processes ask of it (shipper/agent/requests.py)
     audit.json          what the last audit found (shipper/audit/result.py)

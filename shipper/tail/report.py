@@ -39,3 +39,8 @@ def state(tailer: Tailer) -> Iterator[str]:
         yield f"waits to be opened: {lag.path}, size {lag.size}, acked {lag.acked}"
     for path in tailer.unreadable():
         yield f"cannot be read: {path}"
+
+
+def acked_by_path(tailer: Tailer) -> dict[str, int]:
+    """Return the acked bytes of every file."""
+    return {record.path: record.offset for record in tailer.records()}
