@@ -108,7 +108,7 @@ MAY_IMPORT: dict[str, set[str]] = {
             "alerts.settings",
             "config",
         ),
-        *("errors", "files", "formats", "net", "poll", "process.data_folder"),
+        *("errors", "files", "formats", "net", "poll", "process.data_folder", "reports.senders"),
         *("store", "tail", "text"),
     },
     "view": {

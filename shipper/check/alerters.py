@@ -35,20 +35,22 @@ from shipper.check.finding import Finding, error, ok, warning
 from shipper.config.options import InvalidOptionsError, InvalidValueError
 from shipper.errors import ConfigError
 from shipper.net.connect import ConnectionFailed, connect
+from shipper.reports.senders import senders_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from shipper.alerts.alerters.alerter import Alerter
     from shipper.alerts.alerters.settings import AlerterSettings, Kinds
+    from shipper.config.reports import ReportOptions
 
 PLACE = "alerts.settings"
 _PORTS = {"https": 443, "http": 80}
 
 
-def check_alerters(path: Path, now: float) -> Iterator[Finding]:
-    """Check every alerter of a settings file."""
+def check_alerters(path: Path, now: float, reports: ReportOptions) -> Iterator[Finding]:
+    """Check every alerter of a settings file, and that those which send reports are there."""
     try:
         settings = load(path)
     except InvalidOptionsError as invalid:
@@ -58,6 +60,11 @@ def check_alerters(path: Path, now: float) -> Iterator[Finding]:
     except ConfigError as failed:
         yield error(PLACE, failed.fault, failed.remedy)
         return
+    for place, *choices in _senders(reports):
+        try:
+            senders_of(settings.all_alerters, *choices)
+        except ConfigError as failed:
+            yield error(place, failed.fault, failed.remedy)
     for name, each in settings.all_alerters.items():
         place = f"alerters.{name}"
         try:
@@ -67,6 +74,15 @@ def check_alerters(path: Path, now: float) -> Iterator[Finding]:
             continue
         findings = list(_check_secrets(place, each.of_kind))
         yield from findings or _check_service(place, each, alerter)
+
+
+def _senders(reports: ReportOptions) -> Iterator[tuple[str, *tuple[Sequence[str], ...]]]:
+    """Yield each place of the config that says who sends reports, and its choices."""
+    if reports.to:
+        yield "reports.to", reports.to
+    for number, entry in enumerate(reports.schedule):
+        if entry.to or not reports.to:
+            yield f"reports.schedule[{number}]", entry.to, reports.to
 
 
 def _check_secrets(place: str, settings: Kinds) -> Iterator[Finding]:

@@ -54,9 +54,10 @@ def check_alerting(context: CheckContext) -> Iterator[Finding]:
     rules = import_module("shipper.check.rules")  # slow to import
     yield from rules.check_rules(options)
     settings = options.settings
-    if settings.exists() or settings != AlertOptions().settings:
+    reports = context.config.reports
+    if settings.exists() or settings != AlertOptions().settings or reports.schedule:
         alerters = import_module("shipper.check.alerters")  # slow to import
-        yield from alerters.check_alerters(settings, context.machine.clock())
+        yield from alerters.check_alerters(settings, context.machine.clock(), reports)
 
 
 CHECKS: tuple[Callable[[CheckContext], Iterator[Finding]], ...] = (

@@ -19,10 +19,10 @@ from shipper.alerts.ledger.ledger import Ledger
 from shipper.alerts.ledger.report_outbox import DueReport, ReportOutbox
 from shipper.alerts.settings import load as load_settings
 from shipper.commands.report_sources import open_sources
-from shipper.errors import ConfigError
 from shipper.process import data_folder
 from shipper.reports.schedule import NAMES, due_periods
-from shipper.reports.sending import KINDS, send
+from shipper.reports.senders import senders_of
+from shipper.reports.sending import send
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -51,15 +51,7 @@ def alerters_of(
         ConfigError: there is none, or one of them cannot send reports.
     """
     settings = load_settings(config.alerts.settings).all_alerters
-    wanted = names or config.reports.to
-    wanted = wanted or [name for name, each in settings.items() if each.kind == "email"]
-    if not wanted:
-        raise ConfigError("no alerter can send reports", "add one of the kind email or slack")
-    for name in wanted:
-        if name not in settings:
-            raise ConfigError(f"there is no alerter {name}", f"use one of: {', '.join(settings)}")
-        if settings[name].kind not in KINDS:
-            raise ConfigError(f"{name} cannot send reports", f"use {' or '.join(KINDS)}")
+    wanted = senders_of(settings, names, config.reports.to)
     context = AlerterContext(clock)
     return {name: open_alerter(name, settings[name], context) for name in wanted}
 

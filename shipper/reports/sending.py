@@ -10,8 +10,7 @@ from shipper.alerts.alerters.slack import SlackAlerter
 from shipper.errors import ConfigError
 from shipper.reports.document import ReportDocument
 from shipper.reports.mail import mail_of, summary_of
-
-KINDS = ("email", "slack")  # of alerters that can send a report
+from shipper.reports.senders import KINDS
 
 
 def send(document: ReportDocument, alerter: Alerter, zone: tzinfo, key: str, now: int) -> None:

@@ -12,6 +12,7 @@ from shipper.check.alerters import check_alerters
 from shipper.check.finding import Finding, FindingLevel
 from shipper.check.machine import Machine, context_of
 from shipper.check.run import check_alerting
+from shipper.config.reports import ReportOptions, ScheduledReport
 from tests.check.checking import config_in
 from tests.servers.mails import mail_server
 from tests.servers.posts import recording_server
@@ -21,10 +22,10 @@ SECRET = "s3cr3t-w0rds"
 NO_ADDRESS = "is not a valid address (a user or password is not allowed)"
 
 
-def findings_of(folder: Path, settings: str) -> list[Finding]:
+def findings_of(folder: Path, settings: str, reports: ReportOptions | None = None) -> list[Finding]:
     path = folder / "alerts.json"
     path.write_text(settings.replace("FOLDER", str(folder)))
-    return list(check_alerters(path, NOW))
+    return list(check_alerters(path, NOW, reports or ReportOptions()))
 
 
 def faults(found: list[Finding]) -> list[tuple[str, FindingLevel, str]]:
@@ -40,6 +41,22 @@ def secret(tmp_path: Path) -> Path:
     path.write_text(SECRET)
     path.chmod(0o600)
     return path
+
+
+def test_who_sends_reports_is_there(tmp_path: Path) -> None:
+    """A report that nobody can send is found before the first one is due."""
+    settings = "alerters: {screen: {console: {}}}"
+    weekly = (ScheduledReport("weekly"), ScheduledReport("daily", to=("screen",)))
+
+    found = findings_of(tmp_path, settings, ReportOptions(to=("ops",), schedule=weekly))
+    nobody = findings_of(tmp_path, settings, ReportOptions(schedule=weekly[:1]))
+
+    assert faults(found)[:2] == [
+        ("reports.to", FindingLevel.ERROR, "there is no alerter ops"),
+        ("reports.schedule[1]", FindingLevel.ERROR, "screen cannot send reports"),
+    ]
+    reason = "no alerter can send reports"
+    assert faults(nobody)[0] == ("reports.schedule[0]", FindingLevel.ERROR, reason)
 
 
 @pytest.mark.usefixtures("secret")
