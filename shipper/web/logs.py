@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from shipper.errors import QueryError
-from shipper.store.api import Buckets, Question, Sort, Terms, buckets_of
+from shipper.store.api import AggregateAnswer, Buckets, Question, Sort, Terms, buckets_of
 from shipper.store.hit_text import hit_json
 from shipper.store.query.parser import parse
 from shipper.text import plain, safe
@@ -102,7 +102,7 @@ def logs_page(store: Store, place: PagePlace, more: str = "") -> LogsPage:
         [*_facets({name: buckets_of(answer, name) for name in facets}, place)],
         rows,
         safe(command_of(place)),
-        _completions(rows, place),
+        _completions(rows, answer, place),
         note,
     )
 
@@ -140,11 +140,14 @@ def _cell(value: Any) -> str:
     return f"'{text}" if isinstance(value, str) and text.startswith(FORMULA) else text
 
 
-def _completions(rows: Sequence[RecordRow], place: PagePlace) -> list[str]:
-    """Return the query of the page with one more field, for each that its records have."""
+def _completions(rows: Sequence[RecordRow], answer: AggregateAnswer, place: PagePlace) -> list[str]:
+    """Return the query of the page with one more field, and with one more frequent value."""
     names = {*FACETS, *(field.name for row in rows for field in row.fields)}
     known = sorted(name for name in names if _NAME.fullmatch(name))[:MOST_NAMES]
-    return [place.adding(f"{name}:") for name in known]
+    found = (
+        condition(field, each.key) for field in FACETS for each in buckets_of(answer, field).buckets
+    )
+    return [place.adding(each) for each in (*(f"{name}:" for name in known), *filter(None, found))]
 
 
 def command_of(place: PagePlace) -> str:

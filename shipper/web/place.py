@@ -1,5 +1,5 @@
 """
-What a page shows, as its address says: the query, the time, the order.
+What a page shows, as its address says: the query, the time, the order, the columns.
 
 The whole state is in the address, so a page can be pasted into a chat. A range such as `1h` ends
 now; `since` and `until` are ISO 8601 in UTC and stay as they are. A form sends `from` and `to`,
@@ -22,6 +22,7 @@ from shipper.web.zones import in_utc
 
 RANGES: Final = ("15m", "1h", "6h", "24h", "7d", "30d")
 USUAL_RANGE: Final = "1h"
+MOST_COLUMNS: Final = 10
 MOST_MS: Final = 400 * 86_400_000
 BARS: Final = 60  # of a histogram, about
 _STEPS: Final = tuple(
@@ -32,19 +33,25 @@ _STEPS: Final = tuple(
     )
 )
 
+_COLUMN: Final = re.compile(r"[A-Za-z_@][\w.@-]{0,99}", re.ASCII)
 _OF_A_FORM: Final = frozenset({"from", "to", "was"})
 _OR: Final = re.compile(r"\bor\b|\|\|", re.IGNORECASE)  # before more is added, in brackets
 
 
 @dataclass(frozen=True, slots=True)
 class PagePlace:
-    """Query, range and order of a page; `since` and `until` in epoch milliseconds."""
+    """
+    Query, range and order of a page; `since` and `until` in epoch milliseconds.
+
+    `columns` are fields that stand in the line of each record.
+    """
 
     query: str
     range: str  # empty where since and until are given
     since: int
     until: int
     ascending: bool = False
+    columns: tuple[str, ...] = ()
 
     @property
     def selection(self) -> Selection:
@@ -71,6 +78,8 @@ class PagePlace:
             state |= {"since": iso(self.since), "until": iso(self.until)}
         if self.ascending:
             state["sort"] = "asc"
+        if self.columns:
+            state["cols"] = ",".join(self.columns)
         state |= changed
         given = {name: value for name, value in state.items() if value}
         return f"{path}?{urlencode(given)}" if given else path
@@ -78,6 +87,16 @@ class PagePlace:
     def narrowed(self, since: int, until: int) -> PagePlace:
         """Return the place with another time."""
         return replace(self, range="", since=since, until=until)
+
+    def with_column(self, name: str) -> str:
+        """Return the address with a column more; empty where it is there, or there is no room."""
+        if name in self.columns or len(self.columns) >= MOST_COLUMNS or not _COLUMN.fullmatch(name):
+            return ""
+        return self.link(cols=",".join([*self.columns, name]))
+
+    def without_column(self, name: str) -> str:
+        """Return the address without a column."""
+        return self.link(cols=",".join(each for each in self.columns if each != name))
 
     def adding(self, condition: str) -> str:
         """Return the query of the page with one more condition."""
@@ -95,12 +114,14 @@ def place_of(given: Mapping[str, str], now: int) -> PagePlace:
         QueryError: a time is not one.
     """
     query, ascending = given.get("q", ""), given.get("sort") == "asc"
+    names = dict.fromkeys(given.get("cols", "").split(","))
+    columns = tuple(filter(_COLUMN.fullmatch, names))[:MOST_COLUMNS]
     if given.get("since") or given.get("until"):
         until = _moment(given.get("until", ""), now)
         since = _moment(given.get("since", ""), until - 3_600_000)
         if not 0 < until - since <= MOST_MS:
             raise QueryError("the time does not end after it began", "choose another time")
-        return PagePlace(query, "", since, until, ascending)
+        return PagePlace(query, "", since, until, ascending, columns)
     name = given.get("range") or USUAL_RANGE
     try:
         length = round(parse_duration(name) * 1000)
@@ -108,7 +129,7 @@ def place_of(given: Mapping[str, str], now: int) -> PagePlace:
         raise QueryError(str(error)) from None
     if not 1000 <= length <= MOST_MS:
         raise QueryError(f"the range {name} is out of range", "use 1s to 400d")
-    return PagePlace(query, name, now - length, now, ascending)
+    return PagePlace(query, name, now - length, now, ascending, columns)
 
 
 def settled(given: Mapping[str, str]) -> Mapping[str, str]:

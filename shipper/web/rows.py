@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 MOST_FIELDS: Final = 150
 MOST_CHARS: Final = 8000
 LINE_CHARS: Final = 400
+COLUMN_CHARS: Final = 200
 FILTER_CHARS: Final = 300
 DEEPEST: Final = 6
 AROUND: Final = 25  # records before and after, of the same process
@@ -43,11 +44,12 @@ class FieldRow:
     text: str
     only: str = ""
     without: str = ""
+    column: str = ""  # the address with the field as a column
 
 
 @dataclass(frozen=True, slots=True)
 class RecordRow:
-    """A record in the list; `links` lead to the records around it, by name."""
+    """A record in the list; `links` lead to the records around it, `columns` are asked for."""
 
     time: str
     level: str
@@ -58,6 +60,7 @@ class RecordRow:
     trace: str
     fields: tuple[FieldRow, ...]
     links: tuple[tuple[str, str], ...]
+    columns: tuple[tuple[str, str], ...]
     json: str
 
 
@@ -78,6 +81,7 @@ def row_of(hit: Hit, place: PagePlace) -> RecordRow:
         trace=_lines(source["exc_info"]) if isinstance(source.get("exc_info"), str) else "",
         fields=tuple(_fields(source, place)),
         links=tuple(_links(hit, place)),
+        columns=tuple(_columns(source, place)),
         json=_cut(hit_json(hit), MOST_CHARS),
     )
 
@@ -150,7 +154,15 @@ def _fields(source: Mapping[str, Any], place: PagePlace) -> Iterator[FieldRow]:
             _cut(plain(value), MOST_CHARS),
             place.link(q=place.adding(found)) if found else "",
             place.link(q=place.adding(f"NOT {found}")) if found else "",
+            place.with_column(name),
         )
+
+
+def _columns(source: Mapping[str, Any], place: PagePlace) -> Iterator[tuple[str, str]]:
+    for name in place.columns:
+        value = value_at(source, name)
+        if value not in (None, [], ""):
+            yield name, _cut(plain(value), COLUMN_CHARS)
 
 
 def _leaves(value: Mapping[str, Any], before: str, depth: int) -> Iterator[tuple[str, Any]]:

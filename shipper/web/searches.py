@@ -28,7 +28,15 @@ MOST_SEARCHES: Final = 100
 MOST_BYTES: Final = 1 << 20
 NAME_CHARS: Final = 60
 VALUE_CHARS: Final = 2000
-STATE: Final = ("q", "range", "since", "until", "sort", "facet")  # of the address that is kept
+STATE: Final = (
+    "q",
+    "range",
+    "since",
+    "until",
+    "sort",
+    "facet",
+    "cols",
+)  # of the address that is kept
 REMEDY: Final = "correct the permissions of the data folder, or move the file away"
 
 

@@ -92,10 +92,31 @@ document.addEventListener("keydown", (event) => {
     asking();
     location.href = link;
   } else if (event.key === "?") keys.showModal();
-  else if (event.key === "Escape") cancel.click();
+  else if (event.key === "Escape" && !cancel.hidden) cancel.click();
   else if (event.key === "/") focusOn(document.querySelector("#query"), event);
   else if (event.key === "j" || event.key === "k") step(event.key === "j" ? 1 : -1);
 });
+
+// What is worth to be copied has a button for it, made when it is first in sight.
+function offerCopies() {
+  for (const text of document.querySelectorAll(".copied:not(.offered)")) {
+    if (!text.checkVisibility()) continue;
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = "Copy";
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(text.textContent);
+      button.textContent = "Copied";
+    });
+    text.classList.add("offered");
+    text.after(" ", button);
+  }
+}
+
+if (navigator.clipboard) {
+  document.addEventListener("toggle", offerCopies, { capture: true });
+  offerCopies();
+}
 
 function focusOn(element, event) {
   if (element) event.preventDefault();
