@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import socket
 import ssl
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
@@ -163,13 +165,18 @@ def _access(
     from shipper.web.trail import WebTrail  # noqa: PLC0415
 
     host, server = where
+
+    def print_link(token: str) -> None:
+        with suppress(OSError):  # nobody reads it any more
+            click.echo(f"for another browser: {server}?token={token}")
+
     return Access(
         users=config.data_dir / data_folder.USERS,
         names=frozenset(name.lower() for name in (host, *options.names)),
         secure=options.is_secure,
         trail=WebTrail(config.data_dir / data_folder.WEB_LOG, invocation.now),
         proxies=proxies,
-        link_used=lambda token: click.echo(f"for another browser: {server}?token={token}"),
+        link_used=print_link,
     )
 
 
@@ -192,6 +199,9 @@ def _judged(options: ServeOptions, host: str, *, has_users: bool) -> Proxies | N
             "--proxy-user-header needs --trusted-proxy: else every user of this machine could say "
             "to be anybody"
         )
+    for name in options.names:
+        if not re.fullmatch(r"[\w.:-]+", name, re.ASCII) or re.fullmatch(r"[^:]+:\d+", name):
+            refuse(f"--name {name} is no host, such as logs1.example.org, without a port")
     is_open = not is_loopback(host)
     if is_open and not options.is_secure:
         refuse(

@@ -15,6 +15,7 @@ Pages run no script and load nothing but those of this server; what a log line h
 
 from __future__ import annotations
 
+import re
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,11 +69,17 @@ AGAIN: Final = (
 )
 
 
+_AUTHORITY: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::\d{1,5})?", re.ASCII)
+
+
 def host_of(authority: str) -> str:
-    """Return the host of `host:port`, `[::1]:port` or a host alone."""
-    if authority.startswith("["):
-        return authority.partition("]")[0][1:]
-    return authority.partition(":")[0]
+    """
+    Return the host of `host:port`, `[::1]:port` or a host alone; empty for anything else.
+
+    Anything else could be taken for a part of the path where an address is put together of it.
+    """
+    found = _AUTHORITY.fullmatch(authority)
+    return (found[1] or found[2]) if found else ""
 
 
 def print_nothing(_token: str) -> None:
@@ -248,7 +255,7 @@ class Gate:
             await (answer or self._app)(scope, receive, guarded)
         finally:
             if passed is not None:
-                path, address = request.url.path, address_of(request)
+                path, address = scope["path"], address_of(request)
                 status = guarded.status or FAILED
                 self._doors.note(WebAct.of_form(passed.person, path, fields, address, status))
 
@@ -261,8 +268,7 @@ class Gate:
         if given is not None and request.method == "GET" and doors.try_token(given):
             return self._let_in(request)
         has_users = doors.has_users()
-        path = request.url.path
-        if has_users and path in OPEN:
+        if has_users and request.scope["path"] in OPEN:
             return None
         named = proxies.users_of(request.headers) if proxies is not None else []
         if named:
@@ -344,7 +350,7 @@ class Gate:
         answer: Response | None = None
         if self._is_from_other_page(request) or (passed and not passed.is_form_of(given)):
             answer = PlainTextResponse(OLD_FORM, 403)
-        elif passed and not passed.person.may_act and request.url.path != LOGOUT:
+        elif passed and not passed.person.may_act and request.scope["path"] != LOGOUT:
             answer = PlainTextResponse("Your role is viewer; an operator may do this.\n", 403)
         return answer, _again(body, receive), rest
 

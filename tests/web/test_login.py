@@ -196,6 +196,31 @@ def test_a_changed_user_is_out_at_once(house: House, change: Callable[[UsersFile
     assert house.phase() is Phase.FIRING
 
 
+@pytest.mark.parametrize("way", ["/login?", "/logout?", "/static/style.css#", "@", " ", ":1"])
+def test_a_path_in_the_host_opens_nothing(house: House, way: str) -> None:
+    """What is looked at is the path of the request, whatever `Host` makes of the address."""
+    odd = {"host": f"127.0.0.1:8765{way}"}
+    with house.browser() as browser:
+        for page in ("/download", "/logs", "/live", "/incidents", "/login"):
+            assert browser.get(page, headers=odd).status_code == 421
+        log_in(browser, "vi")
+        assert ack(browser, house, token_of(browser), headers=odd) == 421
+    assert house.phase() is Phase.FIRING
+
+
+@pytest.mark.parametrize(
+    "path", ["/logout%3F/../incidents/{id}/ack", "//logout/../x", "/login/../x"]
+)
+def test_a_viewer_gets_around_no_gate_by_a_path(house: House, path: str) -> None:
+    """An address that only looks like that of the log-out is none."""
+    with house.browser() as browser:
+        log_in(browser, "vi")
+        page = path.format(id=house.incident.id)
+        answer = browser.request("POST", page, data={"form": token_of(browser)})
+    assert answer.status_code == 403
+    assert house.phase() is Phase.FIRING
+
+
 def test_who_logs_out_is_out(house: House) -> None:
     """The cookie is worth nothing then, whoever kept it."""
     with house.browser() as browser:

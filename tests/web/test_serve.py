@@ -113,13 +113,15 @@ def test_what_others_can_reach_needs_users(
         ("--behind-proxy", "--proxy-user-header", "X-User"),
         ("--behind-proxy", "--trusted-proxy", "10.0.0.1/8"),
         ("--behind-proxy", "--trusted-proxy", "proxy1"),
+        ("--behind-proxy", "--name", "logs1:443"),
+        ("--behind-proxy", "--name", "https://logs1"),
     ],
 )
 def test_options_that_would_not_protect_are_refused(tmp_path: Path, given: tuple[str, ...]) -> None:
     """Half of a certificate, or a header that anybody could send."""
     UsersFile(tmp_path / "data/users.json").add("ada", Role.VIEWER, None)
 
-    assert re.search("--(tls|trusted|proxy)", refused(tmp_path, *given))
+    assert re.search("--(tls|trusted|proxy|name)", refused(tmp_path, *given))
 
 
 def test_users_log_in_over_tls(tmp_path: Path, made_certificate: tuple[Path, Path]) -> None:
