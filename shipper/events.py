@@ -161,9 +161,11 @@ class Delivery:
 
     Events named in neither list are accepted: the destination has stored them. `again` are the
     indexes to send again. `commit` is the number of the destination's last commit, where it numbers
-    its commits (the embedded store does).
+    its commits (the embedded store does). `apart` counts the events that are stored under another
+    `_id`, as another record has theirs.
     """
 
     again: tuple[int, ...] = ()
     rejected: tuple[Rejection, ...] = ()
     commit: int = 0
+    apart: int = 0

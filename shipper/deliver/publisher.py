@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+APART_REPORT_SECONDS = 60.0
 MAINTENANCE_SECONDS = 60.0  # between two maintenance calls of the output
 
 # A batch is gathered for this many times what the last try took, so a slow output is busy for at
@@ -108,6 +109,7 @@ class Publisher:
         self._last_try_seconds = 0.0
         self._last_try_at = -math.inf
         self._next_maintenance = 0.0
+        self._next_apart_report = -math.inf
         self.counters = PublisherCounters()
         self.failure: BaseException | None = None
 
@@ -279,6 +281,7 @@ class Publisher:
             delivery = self._try(batch)
             if delivery is not None:
                 self._commit = delivery.commit
+                self._count_apart(delivery.apart)
                 if delivery.rejected:
                     refused.append(RefusedEvents.of(batch, delivery.rejected))
                 if not delivery.again:
@@ -307,6 +310,19 @@ class Publisher:
             log.info("the output works again")
             counters.last_error = None
         return delivery
+
+    def _count_apart(self, count: int) -> None:
+        """Count events whose `_id` another record has; report the first, and then once a minute."""
+        self.counters.same_origin += count
+        now = self._clock.monotonic()
+        if count and now >= self._next_apart_report:
+            self._next_apart_report = now + APART_REPORT_SECONDS
+            log.warning(
+                "another host has written records with the run and seq of ours (%d since the"
+                " start): both are stored, ours under another id, tagged same_origin; one of the"
+                " machines or processes is a copy of the other",
+                self.counters.same_origin,
+            )
 
     def _add_dead_letters(self, refused: RefusedEvents) -> None:
         """Write dead letters; wait while the disk is full."""

@@ -237,7 +237,7 @@ class OriginSeparator:
         """Compare the events that have one of these numbers with the records that have it."""
         places = self._places(events, suspects)
         first = self._first_contents(places)
-        moved: dict[int, _Moved] = {}
+        moved: dict[int, MovedEvent] = {}
         for (run, number), indexes in places.items():
             before = first.get((run, number))
             for index in indexes:
@@ -288,11 +288,17 @@ class OriginSeparator:
         return before == origin
 
 
-class _Moved(NamedTuple):
+class MovedEvent(NamedTuple):
     """An event that another one keeps its origin of: its new `_id` and its document."""
 
     id: str
     document: bytes
+
+
+def set_apart(origin: str, document: bytes, content: RecordContent) -> MovedEvent:
+    """Return the event of another host, whose `_id` is taken, under one with a digest."""
+    fields = msgspec.json.encode(moved_fields(document))
+    return MovedEvent(f"{origin}-{content.digest()}", fields)
 
 
 def _text(events: AnyEvents, index: int) -> bytes:
@@ -302,7 +308,7 @@ def _text(events: AnyEvents, index: int) -> bytes:
     )
 
 
-def _moved(events: AnyEvents, index: int, stream: str) -> _Moved | None:
+def _moved(events: AnyEvents, index: int, stream: str) -> MovedEvent | None:
     """Return an event as one of a line that has no origin; None if its place is not known."""
     document = events.docs[index]
     fields = moved_fields(document)
@@ -313,7 +319,7 @@ def _moved(events: AnyEvents, index: int, stream: str) -> _Moved | None:
         return None
     log["stream"] = msgspec.Raw(msgspec.json.encode(stream))
     fields["log"] = msgspec.Raw(msgspec.json.encode(log))
-    return _Moved(f"{stream}-{offset}", msgspec.json.encode(fields))
+    return MovedEvent(f"{stream}-{offset}", msgspec.json.encode(fields))
 
 
 def moved_fields(document: bytes) -> dict[str, msgspec.Raw]:
@@ -329,7 +335,7 @@ def moved_fields(document: bytes) -> dict[str, msgspec.Raw]:
     return fields
 
 
-def _with_moved(events: AnyEvents, moved: Mapping[int, _Moved]) -> Events:
+def _with_moved(events: AnyEvents, moved: Mapping[int, MovedEvent]) -> Events:
     """Return the events, some of them under another `_id`."""
     ids, docs, numbers = [*events.ids], [*events.docs], Counter[str]()
     for index, each in moved.items():

@@ -2,7 +2,8 @@
 Output `elasticsearch`: `_bulk` requests to the data streams `logs-orchestrator.*`.
 
 Every event is a `create` with an `_id` made of its origin, so an event that is sent again is
-refused (409), which is a success: the stream has it. An ack means that the primary shard and all
+refused (409), which is a success: the stream has it, unless another host has written another record
+under this `_id` (shipper/deliver/conflicts.py). An ack means that the primary shard and all
 replicas in sync have it in their translog.
 
     201, 409 version conflict         accepted
@@ -29,7 +30,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from shipper.config.outputs import ElasticsearchOutput
+from shipper.deliver.batch import Batch
 from shipper.deliver.bulk import BulkBody, BulkPreparer, bulk_chunks
+from shipper.deliver.conflicts import Conflict, Conflicts
 from shipper.deliver.output import WithoutCommits
 from shipper.errors import OutputUnavailable
 from shipper.events import Delivery, Rejection
@@ -44,14 +47,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from shipper.config.main import Config
-    from shipper.deliver.batch import Batch
 
 log = logging.getLogger(__name__)
 
 # No index with guessed types is created without templates; the answer has only what is read.
 TARGET = (
     "/_bulk?require_data_stream=true&filter_path=errors,items.*.status,items.*.error.type,"
-    "items.*.error.reason,items.*.failure_store"
+    "items.*.error.reason,items.*.error.index,items.*.failure_store"
 )
 COMPRESSED = {"content-encoding": "gzip"}
 NOTHING_FAILED = b'{"errors":false'
@@ -81,6 +83,7 @@ class BulkError(msgspec.Struct, gc=False):
 
     type: str = ""
     reason: str | None = ""
+    index: str | None = ""
 
 
 class BulkItem(msgspec.Struct, gc=False):
@@ -115,6 +118,7 @@ class BulkOutcome:
     accepted: int = 0
     again: list[int] = field(default_factory=list)
     rejected: list[Rejection] = field(default_factory=list)
+    conflicts: list[Conflict] = field(default_factory=list)  # among the accepted
     reason: str = ""  # why the first of `again` was not accepted
 
 
@@ -133,10 +137,11 @@ class DataStreams(BulkPreparer, WithoutCommits):
         self._most_bytes = output.request_bytes
         self._request_bytes = output.request_bytes  # now
         self._cluster = BareCluster(output)
+        self._conflicts = Conflicts(self._cluster)
 
     def publish(self, batch: Batch[BulkBody]) -> Delivery:
         """Send a batch in as many requests as it needs; see `Output`."""
-        outcome = BulkOutcome()
+        outcome, apart = BulkOutcome(), 0
         try:
             for start, end in self._ranges(batch):
                 self._send(batch, start, end, outcome)
@@ -146,13 +151,36 @@ class DataStreams(BulkPreparer, WithoutCommits):
             answered = outcome.accepted + len(outcome.again) + len(outcome.rejected)
             outcome.again.extend(range(answered, len(batch)))
             outcome.reason = outcome.reason or str(failure)
+            outcome.again += [each.event for each in outcome.conflicts]  # not compared
         else:
             self._request_bytes = min(self._request_bytes * 9 // 8, self._most_bytes)
+            if outcome.conflicts:
+                apart = self._send_others(batch, outcome)
         if len(outcome.again) == len(batch):
             raise OutputUnavailable(outcome.reason)
         if outcome.again:
             log.debug("%d events are sent again: %s", len(outcome.again), outcome.reason)
-        return Delivery(tuple(outcome.again), tuple(outcome.rejected))
+        rejected = sorted(outcome.rejected, key=lambda each: each.index)
+        return Delivery(tuple(sorted(outcome.again)), tuple(rejected), apart=apart)
+
+    def _send_others(self, batch: Batch[BulkBody], outcome: BulkOutcome) -> int:
+        """Send the events that another record has the `_id` of under another; return how many."""
+        sent = BulkOutcome()
+        indexes = [each.event for each in outcome.conflicts]
+        try:
+            indexes, others = self._conflicts.others(batch, outcome.conflicts)
+            if not indexes:
+                return 0
+            again = Batch((self.prepare(others),))
+            for start, end in self._ranges(again):
+                self._send(again, start, end, sent)
+        except ElasticFailure as failure:
+            outcome.reason = outcome.reason or str(failure)
+            outcome.again += indexes
+            return 0
+        outcome.again += [indexes[each] for each in sent.again]
+        outcome.rejected += [Rejection(indexes[at.index], at.reason) for at in sent.rejected]
+        return sent.accepted - len(sent.conflicts)
 
     def _ranges(self, batch: Batch[BulkBody]) -> Iterator[tuple[int, int]]:
         """Yield ranges of indexes whose requests are within the allowed size."""
@@ -235,8 +263,11 @@ class DataStreams(BulkPreparer, WithoutCommits):
         if item.failure_store == "used":
             reason = "failure_store: stored there, where no search finds it; the cause is there too"
             outcome.rejected.append(Rejection(index, reason))
-        elif item.status < 300 or (item.status == 409 and CONFLICT in bytes(item.error)):
+        elif item.status < 300:
             outcome.accepted += 1
+        elif item.status == 409 and CONFLICT in bytes(item.error):
+            outcome.accepted += 1
+            outcome.conflicts.append(Conflict(index, _decode_failure(item.error).index or ""))
         else:
             error = _decode_failure(item.error)
             if item.status in TRY_AGAIN or item.status >= 500 or error.type in NOT_THE_EVENT:
