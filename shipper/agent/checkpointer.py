@@ -50,10 +50,11 @@ class Checkpointer:
         self.saves = self.failed_saves = 0
         self.registry.forget(before=clock.wall() - FORGET_RUNS_MS)
         self.dedupe = Dedupe(
-            self.registry.seen(),
+            (),
             self.registry.streams(),
             stored_positions_of(config, output),
             stored_contents_of(config),
+            self.registry.seen_of,
         )
         self._recover(output)
         self.registry.begin(clock.wall())
@@ -110,6 +111,7 @@ class Checkpointer:
                 self.saves += 1
                 self._unsaved = Changes()
                 self.error = None
+            self.dedupe.saved()
             tailer.saved()
         except DataFolderError as error:
             if self.error is None:

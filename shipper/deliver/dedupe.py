@@ -16,13 +16,12 @@ A number that another record has is no duplicate (shipper/deliver/same_origin.py
 
 from __future__ import annotations
 
-import copy
 from typing import TYPE_CHECKING
 
 from shipper.deliver.same_origin import OriginSeparator
 from shipper.enrich.origin import is_run
 from shipper.registry.receipts import is_dropped
-from shipper.registry.seen import Seen
+from shipper.registry.seen import SavedNumbers, Seen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -38,8 +37,9 @@ class Dedupe:
     """
     Which records were read, and which of them are acked; used by one thread.
 
-    `streams` says per foreign stream up to which byte the index has its lines. `stored_positions`
-    is that of an output or a store.
+    `saved` are numbers that were acked before, `saved_numbers` returns those of a run. `streams`
+    says per foreign stream up to which byte the index has its lines. `stored_positions` is that of
+    an output or a store.
     """
 
     def __init__(
@@ -48,11 +48,13 @@ class Dedupe:
         streams: dict[str, int],
         stored_positions: StoredPositions = lambda _stream, _first, _last: (),
         stored_contents: StoredContents = lambda _run, _numbers: {},
+        saved_numbers: SavedNumbers = lambda _run: (),
     ) -> None:
         rows = list(saved)
         self._stored_positions = stored_positions
         self._separator = OriginSeparator(stored_contents)
-        self._read, self._acked, self._again = Seen(), Seen(), Seen()
+        self._read, self._acked = Seen(saved_numbers), Seen(saved_numbers)
+        self._again = Seen()
         self._read.restore(rows)
         self._acked.restore(rows)
         self.streams = streams
@@ -119,7 +121,7 @@ class Dedupe:
         """Continue at what is acked, with another output; nothing may be queued."""
         self._stored_positions = stored_positions
         self._separator = OriginSeparator(stored_contents)
-        self._read, self._again = copy.deepcopy(self._acked), Seen()
+        self._read, self._again = self._acked.copy(), Seen()
 
     def forget_sent_again(self) -> None:
         """Forget what this process has sent again; nothing may be queued."""
@@ -129,6 +131,14 @@ class Dedupe:
         """Record the numbers per run of an acked block."""
         for run, numbers in origins.items():
             self._acked.accept(run, numbers)
+
+    def saved(self) -> None:
+        """Leave runs that have ended to the registry, which has all that is acked."""
+        if self._acked.is_full() or self._read.is_full():
+            for run in {*self._acked.idle_runs(), *self._read.idle_runs()}:
+                if self._read.has_same(run, self._acked):  # nothing of it is on its way
+                    self._read.drop(run)
+                    self._acked.drop(run)
 
     def changes(self) -> list[SeenRow]:
         """Return the rows to save since the last call."""

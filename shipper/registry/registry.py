@@ -148,6 +148,12 @@ class Registry:
         """Return all numbers that were accepted."""
         return [SeenRow(**row) for row in self._rows(SEEN.select(SeenRow._fields))]
 
+    def seen_of(self, run: str) -> list[SeenRow]:
+        """Return all numbers of a run that were accepted."""
+        statement = SEEN.select(SeenRow._fields, rest="WHERE run = ?")
+        with self._reported():
+            return [SeenRow(**row) for row in self._db.execute(statement, (run,))]
+
     def streams(self) -> dict[str, int]:
         """Return the offset up to which the index holds the lines of each foreign stream."""
         return {row["stream"]: row["done"] for row in self._rows(STREAMS.select())}

@@ -13,24 +13,31 @@ nothing once it is full; it is compressed when it is far from the last number, o
 are busy. (One byte a number is faster than one bit: a test or a mark is a single index
 operation in Python.) Memory is bounded by gaps and runs, not by records.
 
+Runs that have ended would pile up: so a set holds `MOST_RUNS` of them. Those that were used least
+lately are left to the registry (`Seen.drop`), once it has all of them, and are read from there when
+they are met again. At the start none is read.
+
 On disk there is a row per chunk: its 4,096 bytes (1 = accepted) deflated (RFC 1950), nothing for a
 full chunk. `low` says that every chunk below it is full; a row with chunk -1 holds only that.
 """
 
 from __future__ import annotations
 
+import copy
 import zlib
 from collections import Counter
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from shipper.registry.records import SeenRow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
 SIZE = 4096
 FULL = b"\1" * SIZE
 SETTLED = 64  # chunks from the last number on either side that are not packed: 512 KiB a run
+MOST_RUNS = 1024  # in memory: about 1.5 KB each; a host has fewer that write now
 BUSY_RUNS = 64  # runs whose chunks are not packed: the processes that write now
 
 
@@ -165,14 +172,19 @@ class RunNumbers:
         return bytes(data if isinstance(data, bytearray) else _unpack(data))
 
 
-NONE_ACCEPTED = RunNumbers()
+SavedNumbers = Callable[[str], Iterable[SeenRow]]  # the saved rows of a run
 
 
 class Seen:
-    """The numbers of all runs that were accepted."""
+    """
+    The numbers of all runs that were accepted.
 
-    def __init__(self) -> None:
-        self._runs: dict[str, RunNumbers] = {}
+    `saved` returns what the registry has of a run that is not in memory.
+    """
+
+    def __init__(self, saved: SavedNumbers = lambda _run: ()) -> None:
+        self._saved = saved
+        self._runs: dict[str, RunNumbers] = {}  # the run that was used last comes last
         self._busy: dict[str, None] = {}  # the run that was used last comes last
         self._changed: dict[str, None] = {}  # runs, since the last call of `changes`
 
@@ -186,12 +198,51 @@ class Seen:
             idle = next(iter(self._busy))
             del self._busy[idle]
             self._runs[idle].pack()
-        return self._runs.setdefault(run, RunNumbers()).accept(numbers)
+        return self._of(run).accept(numbers)
 
     def known(self, run: str, numbers: Sequence[int]) -> set[int]:
         """Return those of some numbers that were accepted, or that are among them twice."""
-        of_run = self._runs.get(run, NONE_ACCEPTED)
-        return of_run.known(numbers) if numbers else set()
+        return self._of(run).known(numbers) if numbers else set()
+
+    def _of(self, run: str) -> RunNumbers:
+        """Return the numbers of a run, from the registry if they are not in memory."""
+        found = self._runs.pop(run, None)
+        if found is None:
+            found = RunNumbers()
+            for row in self._saved(run):
+                found.restore(row.low, row.chunk, row.data)
+        self._runs[run] = found
+        return found
+
+    def is_full(self) -> bool:
+        """Return whether some runs should be left to the registry."""
+        return len(self._runs) > MOST_RUNS
+
+    def idle_runs(self) -> list[str]:
+        """Return the runs that were used least lately: all but half of what there is room for."""
+        return [*self._runs][: -MOST_RUNS // 2]
+
+    def has_same(self, run: str, other: Seen) -> bool:
+        """Return whether another set has the numbers of a run that this one has in memory."""
+        mine = self._runs.get(run)
+        if mine is None:
+            return True
+        others = other._of(run)
+        if mine.low != others.low:
+            return False
+        indexes = mine.indexes() | others.indexes()
+        return all(mine.chunk(each) == others.chunk(each) for each in indexes if each >= mine.low)
+
+    def copy(self) -> Seen:
+        """Return a set of its own with the same numbers."""
+        other = Seen(self._saved)
+        other._runs = copy.deepcopy(self._runs)
+        return other
+
+    def drop(self, run: str) -> None:
+        """Leave a run to the registry, which has all of its numbers."""
+        for each in (self._runs, self._busy, self._changed):
+            each.pop(run, None)
 
     def changes(self) -> Iterator[SeenRow]:
         """Yield the rows that changed since the last call."""

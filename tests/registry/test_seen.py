@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shipper.deliver.dedupe import Dedupe
 from shipper.registry.records import Changes
 from shipper.registry.registry import Registry
-from shipper.registry.seen import SETTLED, SIZE, RunNumbers, Seen
-from tests.deliver.delivering import NOW, OTHER_RUN, RUN
+from shipper.registry.seen import MOST_RUNS, SETTLED, SIZE, RunNumbers, Seen
+from tests.deliver.delivering import NOW, OTHER_RUN, RUN, block_of, events_of, seqs_of
 
 SMALL = st.integers(0, 3 * SIZE)
 EDGES = st.sampled_from([0, 1, SIZE - 1, SIZE, SIZE + 1, 2 * SIZE, 100 * SIZE, 2**53 - 1, 2**31])
@@ -172,3 +173,54 @@ def test_a_save_looks_at_what_changed_only(monkeypatch: pytest.MonkeyPatch) -> N
 
     assert [row.run for row in seen.changes()] == ["run 7"]
     assert len(looked) == 1
+
+
+def test_runs_that_have_ended_are_left_to_the_registry(tmp_path: Path) -> None:
+    """Memory is bounded by the runs that write, and a run that is met again is known."""
+    registry = Registry(tmp_path / "registry.db")
+    dedupe = Dedupe([], {}, saved_numbers=registry.seen_of)
+    runs = [f"01JK{number:022d}" for number in range(MOST_RUNS + 100)]
+    for start in range(0, len(runs), 100):
+        for run in runs[start : start + 100]:
+            dedupe.filter(block_of(), events_of(0, 1, run=run))
+            dedupe.ack({run: [0, 1]})
+        changes = Changes()
+        changes.add_seen(dedupe.changes())
+        registry.save(changes, NOW)
+        dedupe.saved()
+    assert len(dedupe._read._runs) <= MOST_RUNS >= len(dedupe._acked._runs)
+    assert len(dedupe._read._changed) <= MOST_RUNS
+    left = dedupe.filter(block_of(), events_of(0, 1, 2, run=runs[0]))
+    assert seqs_of(left) == [2]
+    dedupe.ack({runs[0]: [2]})
+    assert [row.run for row in dedupe.changes()] == [runs[0]]
+    registry.close()
+
+
+def test_what_is_on_its_way_stays_in_memory(tmp_path: Path) -> None:
+    """The registry does not have it yet: it would be delivered a second time."""
+    registry = Registry(tmp_path / "registry.db")
+    dedupe = Dedupe([], {}, saved_numbers=registry.seen_of)
+    dedupe.filter(block_of(), events_of(0, run=RUN))
+    for number in range(MOST_RUNS):
+        dedupe.filter(block_of(), events_of(0, run=f"01JK{number:022d}"))
+    dedupe.saved()
+    assert len(dedupe.filter(block_of(), events_of(0, run=RUN))) == 0
+    registry.close()
+
+
+def test_another_output_begins_at_what_is_acked(tmp_path: Path) -> None:
+    """Of a run in memory, and of one that is left to the registry."""
+    registry = Registry(tmp_path / "registry.db")
+    changes = Changes()
+    before = Seen()
+    before.accept(OTHER_RUN, [0, 1])
+    changes.add_seen(before.changes())
+    registry.save(changes, NOW)
+    dedupe = Dedupe([], {}, saved_numbers=registry.seen_of)
+    dedupe.filter(block_of(), events_of(0, 1))
+    dedupe.ack({RUN: [0]})
+    dedupe.rewind(lambda _stream, _first, _last: (), lambda _run, _numbers: {})
+    assert seqs_of(dedupe.filter(block_of(), events_of(0, 1))) == [1]
+    assert seqs_of(dedupe.filter(block_of(), events_of(1, 2, run=OTHER_RUN))) == [2]
+    registry.close()
