@@ -86,6 +86,7 @@ def tab(browser: Browser, site: Served, address: str = "/", **options: Any) -> P
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)  # axe looks at every element of every page
 @pytest.mark.parametrize(
     ("width", "scheme"), [(1200, "light"), (360, "dark")], ids=["wide and light", "phone and dark"]
 )
