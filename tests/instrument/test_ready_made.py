@@ -23,7 +23,15 @@ from sqlalchemy.pool import NullPool, StaticPool
 
 from shipper.instrument import ready_made
 from shipper.instrument.probes import ProbeRunner
-from tests.formats.real_programs import free_port, is_open, postgres, program, running, wait_for
+from tests.formats.real_programs import (
+    free_port,
+    is_open,
+    postgres,
+    program,
+    running,
+    wait_for,
+)
+from tests.tail.tailing import open_folder
 
 
 def test_sqlalchemy_has_the_numbers_of_its_pool(tmp_path: Path) -> None:
@@ -71,12 +79,8 @@ def redis_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 
 
 @pytest.fixture(scope="module")
-def postgres_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("postgres")
-    for parent in folder.parents:  # it runs as a user of its own
-        if os.geteuid() == 0 and not parent.stat().st_mode & 0o001:
-            parent.chmod(0o711)
-    with postgres(folder) as port:
+def postgres_address() -> Iterator[str]:
+    with open_folder() as folder, postgres(folder) as port:
         address = f"postgresql://app@127.0.0.1:{port}/postgres"
         wait_for(lambda: _is_ready(address))
         yield address
@@ -155,15 +159,13 @@ def test_a_pool_that_nobody_returns_connections_to_is_a_timeout(postgres_address
     assert asyncio.run(ask()) == ("timeout", "ok")
 
 
-def test_a_server_that_is_gone_is_an_error(tmp_path: Path) -> None:
+def test_a_server_that_is_gone_is_an_error() -> None:
     """The server is stopped while pools have connections to it: their probes fail, in time."""
-    for parent in tmp_path.parents:
-        if os.geteuid() == 0 and not parent.stat().st_mode & 0o001:
-            parent.chmod(0o711)
 
     async def ask() -> list[str]:
         with ExitStack() as stack:
-            port = stack.enter_context(postgres(tmp_path))
+            folder = stack.enter_context(open_folder())
+            port = stack.enter_context(postgres(folder))
             address = f"postgresql://app@127.0.0.1:{port}/postgres"
             wait_for(lambda: _is_ready(address))
             engine = stack.enter_context(
@@ -177,7 +179,7 @@ def test_a_server_that_is_gone_is_an_error(tmp_path: Path) -> None:
                 ProbeRunner("async", ready_made.asyncpg_pool(pool), 20, 0.0),
             ]
             before = [(await each.result()).part["status"] for each in runners]
-            stop(tmp_path)
+            stop(folder)
             return before + [(await each.result()).part["status"] for each in runners]
 
     assert asyncio.run(ask()) == ["ok", "ok", "error", "error"]

@@ -27,6 +27,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.instrument.test_endpoints import lint
+from tests.tail.tailing import open_folder
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -222,21 +223,17 @@ def python_of_all() -> str:
 
 @pytest.mark.parametrize("preload", [[], ["--preload"]])
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give workers to another user")
-def test_workers_of_another_user_than_the_arbiter_s_share_numbers(
-    tmp_path: Path, preload: list[str]
-) -> None:
+def test_workers_of_another_user_than_the_arbiter_s_share_numbers(preload: list[str]) -> None:
     """Root starts gunicorn, and `nobody` answers; whoever imports the application, it adds up."""
-    place = tmp_path / "numbers"
-    place.mkdir(mode=0o700)
-    shutil.chown(place, "nobody")
-    for parent in place.parents:
-        if not parent.stat().st_mode & 0o001:
-            parent.chmod(0o711)
     user = ["--user", "nobody", "--group", "nogroup"]
     server = [*GUNICORN, *user, *preload]
-    with served(place, server, workers=2, python=python_of_all()) as found:
-        counts = load(found, PATHS, clients=4, rounds=30)
-        said = [found.metrics() for _ in range(3)]
+    with open_folder() as folder:
+        place = folder / "numbers"
+        place.mkdir(mode=0o700)
+        shutil.chown(place, "nobody")
+        with served(place, server, workers=2, python=python_of_all()) as found:
+            counts = load(found, PATHS, clients=4, rounds=30)
+            said = [found.metrics() for _ in range(3)]
 
     for each in said:
         assert each["api_calls_total"] == counts.total()
