@@ -49,8 +49,9 @@ output: {embedded: {}}
 - A line that does not have the format of its file is kept as text with the tag `no_match`; JSON
   is read as JSON in any file. `shipper check` warns if more than 1 % of the lines that it looks
   at are such, `shipper status` counts them.
-- A traceback, and any other line that goes on, belongs to the event before: `exc_info` and
-  `error_type`, or more of the `message`. Access logs have one line an event.
+- A traceback (of Python, Java, Go, Node or Ruby), and any other line that goes on, belongs to the
+  event before: `exc_info` and `error_type`, or more of the `message`. Access logs have one line an
+  event.
 - A group with the name of a [field](search.md#fields) is that field, others are under `extra`.
   `-` is no value. An access log has its whole line as the `message`.
 - The data stream of a record is `logs-orchestrator.<dataset>-<namespace>`: so the templates and

@@ -9,21 +9,19 @@ from shipper.check.finding import Finding, ok, warning
 from shipper.check.machine import CheckContext
 from shipper.config.inputs import InputOptions
 from shipper.files import open_regular
-from shipper.formats.definition import LogFormat
-from shipper.formats.detect import HEAD_BYTES, fit_of, recognize
-from shipper.formats.table import AUTO, EMIT, FORMATS, JSON
+from shipper.formats.detect import HEAD_BYTES, Fit, fit_of, fit_of_json, recognize
+from shipper.formats.table import AUTO, EMIT, FORMATS
 
 MOST_FILES = 50  # of a pattern that are looked at
-MOST_MISFITS = 0.01  # of the lines of a file
-PLAIN = (EMIT, JSON)
+MISFITS_ONE_IN = 100  # lines of a file; more are a warning
 
 
 def check_formats(context: CheckContext) -> Iterator[Finding]:
-    """Check what each file is; JSON is not looked at, unless `auto` has to find that out."""
+    """Check what each file is; lines are not looked at where no `format` is named."""
     for place, (_pattern, matches) in context.matches.items():
         source = context.config.inputs[int(place.partition("[")[2].partition("]")[0])]
         for found in matches[:MOST_FILES]:
-            if source.pattern is None and source.format in PLAIN:
+            if source.pattern is None and source.format == EMIT:
                 continue
             parts = _read_parts(found.path)
             if parts is not None:
@@ -42,23 +40,19 @@ def _check_file(
             return
     log_format = own or FORMATS.get(name)
     shown = "the pattern" if own else name
-    if log_format is None:
-        yield ok(place, f"{path}: {shown}")
-        return
-    yield from _check_fit(place, path, log_format, shown, lines)
+    fit = fit_of_json(lines) if log_format is None else fit_of(log_format, lines)
+    tag = "not_json" if log_format is None else "no_match"
+    yield from _check_fit(place, path, fit, shown, tag)
 
 
-def _check_fit(
-    place: str, path: str, log_format: LogFormat, shown: str, lines: list[str]
-) -> Iterator[Finding]:
-    fit = fit_of(log_format, lines)
-    if not fit.misfits or 1 - fit.share <= MOST_MISFITS:
+def _check_fit(place: str, path: str, fit: Fit, shown: str, tag: str) -> Iterator[Finding]:
+    if fit.misfits * MISFITS_ONE_IN <= fit.matched + fit.misfits:
         yield ok(place, f"{path}: {shown}")
         return
     yield warning(
         place,
         f"{path}: {fit.misfits} of {fit.matched + fit.misfits} lines that were looked at do not "
-        f"match {shown}; they are stored as text, tagged no_match",
+        f"match {shown}; they are stored as text, tagged {tag}",
         "use another format, or a pattern of your own",
     )
 

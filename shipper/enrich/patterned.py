@@ -31,7 +31,7 @@ MOST_LEVELS = 1000  # remembered
 # Where a traceback names its error: Python at its end, Java at its beginning.
 _TRACEBACK = re.compile(
     r"^(?:Traceback \(most recent call last\):|\s+at [\w.$/<>]+|[\w.$]*(?:Error|Exception)\b"
-    r"|goroutine [0-9])",
+    r"|goroutine [0-9]|[^ \t:]{1,1000}:[0-9]{1,9}:in [`']|\tfrom [^ \t:]{1,1000}:[0-9])",
     re.MULTILINE,
 )
 _ERROR_TYPE = re.compile(
@@ -39,6 +39,11 @@ _ERROR_TYPE = re.compile(
     r"(?=[:\s]|$)",
     re.MULTILINE,
 )
+
+
+# Ruby names it at the end of the first line.
+_OF_RUBY = re.compile(r"^(?:\tfrom )?[^ \t:]{1,1000}:[0-9]{1,9}:in [`']", re.MULTILINE)
+_ERROR_IN_FIRST = re.compile(r"\(([A-Z]\w*(?:::[A-Z]\w*)*)\)$")
 
 
 class ReadLine(msgspec.Struct, gc=False):
@@ -193,5 +198,7 @@ def _add_rest(fields: dict[str, Any], rest: str) -> None:
     fields["exc_info"] = rest
     if "error_type" not in fields:
         names = _ERROR_TYPE.findall(rest)
+        if _OF_RUBY.search(rest):
+            names = _ERROR_IN_FIRST.findall(fields.get("message", "")) or names
         if names:
             fields["error_type"] = names[-1 if "Traceback (" in rest else 0]

@@ -81,6 +81,12 @@ def fit_of(log_format: LogFormat, lines: list[str]) -> Fit:
     return Fit(matched, misfits)
 
 
+def fit_of_json(lines: list[str]) -> Fit:
+    """Return how many of these lines are objects of JSON, as far as their ends say."""
+    objects = sum(line.startswith("{") and line.rstrip().endswith("}") for line in lines)
+    return Fit(objects, len(lines) - objects)
+
+
 def _fit_of_w3c(lines: list[str]) -> Fit:
     """Return how many lines have as many values as the last `#Fields:` before them has names."""
     matched = misfits = columns = 0

@@ -98,8 +98,15 @@ PYTHON = LogFormat(
 
 TEXT = LogFormat(
     "text",
-    "Any text: time and level at the beginning of a line are found, all of it is the message",
+    "Any text: time and level at the beginning of a line are found, all of it is the message; the "
+    "logger of Ruby",
     (
+        Layout(
+            "text.log",
+            r"[A-Z], \[%{TIMESTAMP_ISO8601:time} #(?P<pid>[0-9]+)\] +%{LOGLEVEL:level} -- "
+            r"(?P<logger>[^:]*): (?P<message>.*)",
+            numbers=frozenset({"pid"}),
+        ),
         Layout("text.log", _TIME + _WORDS + r"%{LOGLEVEL:level}\b.*"),
         Layout("text.log", _TIME + r".*"),
         Layout("text.log", r"\[?%{HTTPDATE:time}\]?" + _WORDS + r"%{LOGLEVEL:level}\b.*"),
