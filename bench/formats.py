@@ -104,13 +104,14 @@ def _nginx(at: _Moment) -> str:
     )
 
 
+NGINX = (_nginx,)
 KINDS: dict[str, tuple[str, Sequence[Callable[[_Moment], str]]]] = {
     "zap": ("json", [_zap]),
     "pino": ("json", [_pino]),
     "structlog": ("json", [_structlog]),
     "ecs-logging": ("json", [_ecs]),
     "JSON of others": ("json", [_zap, _pino, _structlog, _ecs]),
-    "nginx": ("nginx", [_nginx]),
+    "nginx": ("nginx", NGINX),
 }
 
 

@@ -5,6 +5,10 @@ Each decodes every line as JSON and writes a document a line, so that one can se
 through; its CPU time is read before it is stopped.
 
     python -m bench.peers 1000000
+    python -m bench.peers 1000000 --nginx
+
+With `--nginx`, each takes lines of nginx's combined access log apart, and so does this shipper,
+whose documents have besides what enrichment adds.
 """
 
 from __future__ import annotations
@@ -12,12 +16,14 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench import corpus
+from bench.formats import NGINX, lines_of
 from bench.harness import Result, measure, table
 
 
@@ -91,6 +97,48 @@ PEERS = (
 )
 
 
+def _syslog_ng(folder: Path, log: Path) -> Sequence[str]:
+    (folder / "syslog-ng.conf").write_text(f"""\
+@version: current
+@include "scl.conf"
+options {{ stats-freq(0); }};
+source bench {{
+  file("{log}" flags(no-parse) follow-freq(1) log-fetch-limit(10000) log-iw-size(100000));
+}};
+destination bench {{
+  file("{folder}/out" flush-lines(1000) log-fifo-size(200000)
+    template("$(format-json --key .apache.* message=\\"$MESSAGE\\" time=\\"$ISODATE\\")\\n"));
+}};
+log {{
+  source(bench);
+  parser {{
+    apache-accesslog-parser();
+    date-parser(format("%d/%b/%Y:%H:%M:%S %z") template("${{.apache.timestamp}}"));
+  }};
+  destination(bench);
+  flags(flow-control);
+}};
+""")
+    places = ["-R", str(folder / "persist"), "-p", str(folder / "pid"), "-c", str(folder / "ctl")]
+    return ["-F", "--no-caps", "-f", str(folder / "syslog-ng.conf"), *places]
+
+
+def _shipper(folder: Path, log: Path) -> Sequence[str]:
+    (folder / "shipper.yml").write_text(f"""\
+service: {{name: web}}
+data_dir: data
+inputs: [{{paths: ["{log}"], format: nginx}}]
+output: {{console: {{format: json, path: out}}}}
+""")
+    return ["-m", "shipper", "--config", str(folder / "shipper.yml"), "run"]
+
+
+NGINX_PEERS = (
+    Peer("this shipper", sys.executable, _shipper),
+    Peer("syslog-ng", "syslog-ng", _syslog_ng),
+)
+
+
 def run(peer: Peer, log: Path, lines: int) -> Result | None:
     """Measure a peer over a corpus; None where it is not on the PATH."""
     program = shutil.which(peer.program)
@@ -127,13 +175,19 @@ class LineCount:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.peers", description="Measure others.")
     parser.add_argument("lines", type=int, nargs="?", default=1_000_000)
-    lines = parser.parse_args().lines
+    parser.add_argument("--nginx", action="store_true", help="lines of nginx, taken apart")
+    options = parser.parse_args()
+    lines = options.lines
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder, "corpus.log")
-        corpus.write(log, lines)
+        if options.nginx:
+            log.write_bytes(lines_of(NGINX, lines, secrets=False))
+        else:
+            corpus.write(log, lines)
+        peers = NGINX_PEERS if options.nginx else PEERS
         mean = log.stat().st_size / lines
         print(f"others, {lines:,} lines of {mean:.0f} bytes in the mean")
-        results = [(peer, run(peer, log, lines)) for peer in PEERS]
+        results = [(peer, run(peer, log, lines)) for peer in peers]
     print(table([result for _peer, result in results if result]))
     for peer, result in results:
         if result is None:

@@ -260,6 +260,12 @@ def test_colours_are_for_terminals_that_want_them(config: Path) -> None:
     assert "\x1b" not in on_a_terminal(config, TERM="dumb")
 
 
+def test_what_was_asked_for_is_underlined(config: Path) -> None:
+    """On a terminal with colours, in the case that the message has."""
+    assert "\x1b[1;4mfailed\x1b[0m" in on_a_terminal(config, "message:FAILED")
+    assert "\x1b" not in on_a_terminal(config, "message:FAILED", NO_COLOR="1")
+
+
 @pytest.mark.parametrize(
     ("query", "said"),
     [
