@@ -20,6 +20,7 @@ LATEST = int(datetime(2200, 1, 1, tzinfo=UTC).timestamp() * 1000)
 # The least number of each unit, the year 2001 in all of them, and how many are a second.
 UNITS = ((1e9, 1), (1e12, 1000), (1e15, 10**6), (1e18, 10**9))
 
+LONGEST = 64  # characters of a time that is remembered
 SECOND = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}")
 NUMBER = re.compile(r"[0-9]{9,20}(\.[0-9]{1,9})?")
 MONTHS = "janfebmaraprmayjunjulaugsepoctnovdec"
@@ -92,6 +93,8 @@ def _of_number(value: float) -> int | None:
 
 
 def _of_text(text: str) -> int | None:
+    if len(text) > LONGEST:
+        return _of_any_text(text)
     zone = text[19:].lstrip(".,0123456789")
     second = _second(text[:19], zone)
     if second is not None:

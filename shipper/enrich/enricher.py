@@ -213,6 +213,7 @@ class _Parts(dict[_PartsKey, tuple[str, bytes, bytes]]):
     """(source, path, traits) → dataset, and the tail before and behind the time of reading."""
 
     LIMIT = 4096  # remembered: each of 100 files has a few dozen
+    LONGEST = 1024  # characters of the traits that are remembered
 
     def __init__(self, context: RecordContext) -> None:
         super().__init__()
@@ -229,9 +230,11 @@ class _Parts(dict[_PartsKey, tuple[str, bytes, bytes]]):
         log = {"log": {"file": {"path": path}, "offset": 0}}
         tail = tail_of(msgspec.json.encode(context), msgspec.json.encode(log))
         before, _, behind = tail.partition(b'"created":"' + CREATED.encode())
+        dataset = stream_of(classification.dataset)
+        if len(logger) + len(level) + len(status) > self.LONGEST:
+            return dataset, before + b'"created":"', behind
         if len(self) >= self.LIMIT:
             self.clear()
-        dataset = stream_of(classification.dataset)
         return self.setdefault(key, (dataset, before + b'"created":"', behind))
 
 

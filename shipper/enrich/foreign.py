@@ -24,6 +24,8 @@ from shipper.times import iso
 MISFITS = (msgspec.DecodeError, UnicodeDecodeError, UnicodeEncodeError, RecursionError)
 SHAPES_REMEMBERED = 1024
 REMEMBERED = 4096
+LONGEST_SHAPE = 4096  # characters of all its keys
+LONGEST_REMEMBERED = 256  # characters; what is longer comes from nobody who logs much
 
 _PLAIN: Final = frozenset({str, bool, float})  # of JSON, these are what any store can index
 _MOVED: Final = "moved"
@@ -92,6 +94,8 @@ class JsonReader:
         return ReadLine(fields, record, time, found, error)
 
     def _plan_of(self, shape: tuple[tuple[str, ...], tuple[type, ...]]) -> ShapePlan | None:
+        if len(",".join(shape[0])) > LONGEST_SHAPE:
+            return plan_of(*shape)
         if len(self._plans) >= SHAPES_REMEMBERED:
             self._plans.clear()
         return self._plans.setdefault(shape, plan_of(*shape))
@@ -100,6 +104,8 @@ class JsonReader:
         found = classify(Traits(*traits))
         if self._dataset:
             found = Classification(self._dataset, found.categories, found.error)
+        if sum(map(len, traits[:3])) > LONGEST_REMEMBERED:
+            return found
         if len(self._classes) >= REMEMBERED:
             self._classes.clear()
         return self._classes.setdefault(traits, found)
@@ -143,6 +149,8 @@ class JsonReader:
 
     def _level(self, written: str | int) -> str | None:
         level: str | None = known.fit("level", written)
+        if len(str(written)) > LONGEST_REMEMBERED:
+            return level
         if len(self._levels) >= REMEMBERED:
             self._levels.clear()
         return self._levels.setdefault(written, level)

@@ -26,7 +26,8 @@ TIME = "time"
 ABSENT = frozenset({"", "-", None})
 _NEVER_FIRST = (b"{", b"\0", b"", b"\xef", b"\r")  # JSON, holes, blank lines: see `odd`
 NUMBER_DIGITS = 18
-MOST_LEVELS = 1000  # remembered
+MOST_LEVELS = 1000  # remembered, of so many characters
+LONGEST_LEVEL = 64
 
 # Where a traceback names its error: Python at its end, Java at its beginning.
 _TRACEBACK = re.compile(
@@ -150,7 +151,8 @@ class _LayoutReader:
     def _fit(self, name: str, value: str | None) -> Any:
         """Return a number that a field can have; those of an HTTP status are remembered."""
         found = None if value in ABSENT else known.fit(name, value)
-        if name == "status_code" and len(self._fitting) < MOST_LEVELS:
+        is_short = value is None or len(value) <= LONGEST_LEVEL
+        if name == "status_code" and is_short and len(self._fitting) < MOST_LEVELS:
             self._fitting[name, value] = found
         return found
 
@@ -161,7 +163,7 @@ class _LayoutReader:
     def _level(self, named: str) -> str:
         level = self._layout.levels.get(named)
         level = level_of(level or named)
-        if len(self._levels) < MOST_LEVELS:
+        if len(self._levels) < MOST_LEVELS and len(named) <= LONGEST_LEVEL:
             self._levels[named] = level
         return level
 
@@ -171,7 +173,7 @@ class _LayoutReader:
             fault = fault_of(status_code) or ("server" if level in SEVERE else None)
             category = (self._layout.category,) if self._layout.category else ()
             known_class = Classification(self._dataset, category, fault)
-            if len(self._classes) < MOST_LEVELS:
+            if len(self._classes) < MOST_LEVELS and len(level) <= LONGEST_LEVEL:
                 self._classes[level, status_code] = known_class
         return known_class
 

@@ -57,6 +57,8 @@ class ZonedTimes:
         return whole if whole is None else whole + int(fraction[1][:3].ljust(3, "0"))
 
     def _whole(self, text: str, read_at: int) -> int | None:
+        if len(text) > clock.LONGEST:
+            return self._read(text, read_at)
         if text not in self._known:
             self._known[text] = self._read(text, read_at)
         return self._known[text]

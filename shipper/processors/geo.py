@@ -26,6 +26,7 @@ MOST_BYTES: Final = 1 << 30  # of a database; those of cities have 60 MiB
 COPIED_BYTES: Final = 1 << 20  # in one call
 LOOK_SECONDS: Final = 10.0
 REMEMBERED: Final = 4096  # addresses
+LONGEST_ADDRESS: Final = 64  # characters
 
 Places = Mapping[str, Mapping[str, Any]]  # `geo` and `as` of ECS
 
@@ -65,6 +66,8 @@ class GeoDatabase:
         """Return what is known of an address; None for a private one, and for what is none."""
         if self._now() >= self._look_at:
             self._look()
+        if len(address) > LONGEST_ADDRESS:
+            return None
         if address not in self._known:
             if len(self._known) >= REMEMBERED:
                 self._known.clear()

@@ -42,6 +42,7 @@ log = logging.getLogger(__name__)
 
 CLIENT: Final = b'"client_ip":"'
 CLIENTS_REMEMBERED: Final = 4096
+LONGEST_CLIENT: Final = 64  # characters of one that is remembered
 _OCTETS: Final = re.compile(rb"\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?:\.[0-9]{1,3})*")
 WITHHELD: Final = "withheld"  # the tag
 WITHHELD_TEXT: Final = "(withheld: redaction failed on this record)"
@@ -79,9 +80,11 @@ class _Clients(dict[bytes, bytes | None]):
         self._rule = rule
 
     def __missing__(self, text: bytes) -> bytes | None:
+        found = self._rule.replacement(text) if is_address(text) else None
+        if len(text) > LONGEST_CLIENT:
+            return found
         if len(self) >= CLIENTS_REMEMBERED:
             self.clear()
-        found = self._rule.replacement(text) if is_address(text) else None
         return self.setdefault(text, found)
 
 

@@ -20,6 +20,7 @@ PASSWORD: Final = "password"  # noqa: S105 -- the name of a detector
 HASH_BYTES: Final = 8
 MOST_PLACES: Final = 20_000  # in a record; 1 MiB of addresses has more
 NAMES_REMEMBERED: Final = 4096
+LONGEST_NAME: Final = 256  # characters of one that is remembered
 
 # What stands for a secret already: with its scheme, so that a header is not masked twice.
 _MARK: Final = re.compile(rb"(?:[A-Za-z-]+[ \t]+)?\[(?:redacted:(\w+)|(\w+)#[0-9a-f]{16})\]")
@@ -162,8 +163,10 @@ class _KnownNames(dict[str, bool]):
         self._usual = usual
 
     def __missing__(self, key: str) -> bool:
+        found = self._usual and NAME_OF_SECRET.search(key) is not None
+        found = found or key in self._names
+        if len(key) > LONGEST_NAME:
+            return found
         if len(self) >= NAMES_REMEMBERED:
             self.clear()
-        found = self._usual and NAME_OF_SECRET.search(key) is not None
-        self[key] = found = found or key in self._names
-        return found
+        return self.setdefault(key, found)
