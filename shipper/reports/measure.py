@@ -16,7 +16,7 @@ definitions are those of the shipped rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from shipper.reports.metrics import (
@@ -106,15 +106,8 @@ def measure(
     every, requests, routes, errors, executions, workflows, health, polls = answers
     kinds = _named(errors, "types")
     asked, executed = _timed("", requests), _timed("", executions)
-    return PeriodMetrics(
-        period=day.kind,
-        name=day.name,
-        zone=str(day.zone),
-        since=iso(day.since),
-        until=iso(day.until),
-        hours=day.hours,
-        complete=reason is None,
-        reason=reason,
+    return replace(
+        nothing_measured(day, reason),
         records=every.total,
         errors=errors.total,
         warnings=_count(every, "levels", "WARNING"),
