@@ -63,8 +63,17 @@ def safe(text: str) -> str:
 
 def safe_json(value: Any) -> str:
     """Return a value as one line of JSON, with unsafe characters as JSON escapes."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return escaped_json(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+
+
+def escaped_json(text: str) -> str:
+    """Return JSON with unsafe characters as JSON escapes."""
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def safe_lines(text: str) -> str:
+    """Return a text with its line ends, and all other unsafe characters as escapes."""
+    return "\n".join(map(safe, text.split("\n")))
 
 
 def plain(value: Any) -> str:

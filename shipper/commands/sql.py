@@ -13,9 +13,11 @@ from shipper.commands.invocation import Invocation, examples, invoked
 from shipper.commands.moments import duration_option
 from shipper.commands.stores import embedded_path
 from shipper.store.opening import ReadLimits
-from shipper.text import safe
+from shipper.text import escaped_json, safe, safe_lines
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import duckdb
 
 FOUND, NOTHING_FOUND = 0, 1
@@ -63,16 +65,21 @@ def _print_csv(names: list[str], rows: duckdb.DuckDBPyConnection) -> int:
     writer.writerow(names)
     count = 0
     while portion := rows.fetchmany(PORTION):
-        writer.writerows(portion)
+        writer.writerows(map(_safe_cells, portion))
         count += len(portion)
     return count
+
+
+def _safe_cells(row: Iterable[Any]) -> list[Any]:
+    return [safe_lines(cell) if isinstance(cell, str) else cell for cell in row]
 
 
 def _print_json(names: list[str], rows: duckdb.DuckDBPyConnection) -> int:
     count = 0
     while portion := rows.fetchmany(PORTION):
         objects = (dict(zip(names, row, strict=True)) for row in portion)
-        click.echo(b"\n".join(msgspec.json.encode(each, enc_hook=str) for each in objects))
+        texts = (msgspec.json.encode(each, enc_hook=str).decode() for each in objects)
+        click.echo("\n".join(map(escaped_json, texts)))
         count += len(portion)
     return count
 

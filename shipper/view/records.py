@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from shipper.fields import resolve
 from shipper.store.inventory import value_at
-from shipper.text import Paint, instant, plain, safe, safe_json, table
+from shipper.text import Paint, instant, plain, safe, safe_json, safe_lines, table
 
 if TYPE_CHECKING:
     from shipper.store.api import Hit
@@ -155,7 +155,7 @@ def _csv_cell(value: Any) -> str:
         return ""
     if not isinstance(value, str):
         return safe_json(value)
-    return "\n".join(map(safe, value.split("\n")))  # a file may be shown in a terminal, too
+    return safe_lines(value)  # a file may be shown in a terminal, too
 
 
 def _csv(rows: Iterable[Sequence[str]]) -> list[str]:

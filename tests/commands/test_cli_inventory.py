@@ -197,3 +197,26 @@ def test_similar_messages_are_counted(config: Path) -> None:
 def test_what_cannot_be_combined_is_refused(config: Path, options: list[str]) -> None:
     """Wrong usage exits with 2, before a store is opened."""
     assert run(config, "search", *options).exit_code == 2
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "json"])
+def test_rows_of_sql_cannot_steer_the_terminal(config: Path, form: str) -> None:
+    """What a line holds is shown with escapes in every form, as by `shipper search`."""
+    select = "SELECT message, message || chr(8238) AS turned FROM logs WHERE message LIKE '=1%'"
+    result = run(config, "sql", "--format", form, select)
+
+    assert result.exit_code == 0
+    assert "=1+" in result.stdout
+    assert not {"\x1b", "\u202e"} & {*result.stdout}
+    assert len(result.stdout.splitlines()) == {"table": 3, "csv": 2, "json": 1}[form]
+
+
+def test_a_line_end_in_a_row_of_sql_stays_one_in_csv(config: Path) -> None:
+    """Values that no terminal minds come back as they are."""
+    select = "SELECT message FROM logs WHERE message LIKE 'Task 1 \"%'"
+    result = run(config, "sql", "--format", "csv", select)
+
+    assert [*csv.reader(io.StringIO(result.stdout))] == [
+        ["message"],
+        ['Task 1 "fast", failed\nbadly'],
+    ]
