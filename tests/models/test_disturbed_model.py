@@ -38,6 +38,8 @@ class Disturbed(Delivery):
         self.may_be_old = False  # whether the next one may be one that is stored
         self.ticks_owed = 0  # of these, so many have to be stored
         self.has_new_tick = False
+        self.is_set_back = False  # the clock, and no scan has noticed
+        self.was_off_then = False
 
     @initialize(
         absorbing=st.booleans(),
@@ -155,6 +157,8 @@ class Disturbed(Delivery):
     @rule()
     def read(self) -> None:
         super().read()
+        if self.shipper.pipeline is not None:
+            self.is_set_back = self.was_off_then = False
         if self.read_now and self.has_new_tick and not self.clock.set_ahead < 0:
             # What was stored but not saved before a crash may have been these bytes: nothing that
             # is left says when they were written.
@@ -167,10 +171,26 @@ class Disturbed(Delivery):
         super().has_crashed()
         self.ticks_owed = min(self.ticks_owed, self.ticks_stored())
         self.may_be_old = self.ticks_stored() > 0
+        if self.is_set_back:
+            self.was_off_then = True
+            self.excuse_archives()
 
     @rule(hours=st.sampled_from([-25, 25]))
     def set_clock(self, hours: int) -> None:
         self.clock.set_ahead += hours * HOUR_MS
+        self.is_set_back = hours < 0
+
+    @precondition(lambda self: "app.log.1" in self.names)
+    @rule()
+    def compress(self) -> None:
+        super().compress()
+        if self.was_off_then:
+            self.excuse_archives()
+
+    def excuse_archives(self) -> None:
+        """Some look as if they were older than the first start."""
+        archived = {n for name, f in self.names.items() if name.endswith(".gz") for n in f.records}
+        self.excused |= archived - {*self.store.stored()}
 
     @rule(hours=st.sampled_from([0, 25]))
     def folder_is_away(self, hours: int) -> None:
@@ -192,8 +212,7 @@ class Disturbed(Delivery):
         for file in (*self.names.values(), *self.nameless):
             if file.made_of_another:  # that there was one before, only the registry knew
                 self.copied |= {*file.records}
-        archived = {n for name, f in self.names.items() if name.endswith(".gz") for n in f.records}
-        self.excused |= archived - {*self.store.stored()}
+        self.excuse_archives()
         self.ticks_owed = max(self.ticks_owed - 1, 0)  # the report may be a new one of old bytes
         self.shipper.start()  # again the first time: only what is compressed from now on is read
 
