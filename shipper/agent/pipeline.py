@@ -88,6 +88,7 @@ class Pipeline:
         self.turned = clock.monotonic()
         self._pending: QueuedBlock[Any] | None = None  # read, but not put yet
         self._put = self._acked = 0  # blocks
+        self._is_resting = False  # nothing has to be done at an ack
         self._is_unput = False  # a block was read, but will not be put
         self._next_save = clock.monotonic()
         self._fast_until = 0.0  # files grow fast until then
@@ -115,8 +116,13 @@ class Pipeline:
             self._dead_letters,
             self._config.delivery,
             clock=self._clock,
-            on_ack=self.wake.set,
+            on_ack=self._on_ack,
         )
+
+    def _on_ack(self) -> None:
+        """Wake the reading thread, unless it rests: it looks for acks before the next save."""
+        if not self._is_resting or self.publisher.failure is not None:
+            self.wake.set()
 
     def raise_failure(self) -> None:
         """Raise what ended the publishing thread early."""
@@ -213,7 +219,7 @@ class Pipeline:
         return None
 
     def rest(self) -> None:
-        """Wait for a hint, an ack, a signal, or the time of the next step."""
+        """Wait for a hint, a signal, or the time of the next step."""
         now = self._clock.monotonic()
         if self.desk.wants_quiet or self.desk.is_replaying:
             self.wait(POLL_SECONDS)
@@ -229,7 +235,9 @@ class Pipeline:
         if is_warm:
             is_fast = now < self._fast_until
             until = min(until, now + (POLL_SECONDS if is_fast else SLOW_POLL_SECONDS))
+        self._is_resting = True
         self.wait(max(until - now, 0.001))
+        self._is_resting = False
 
     def wait(self, seconds: float) -> None:
         """Wait until `wake` is set, but at most this long."""

@@ -85,7 +85,7 @@ class DeliveryOptions:
         SECONDS.between("0s", "1m"),
         "Maximum time that a line waits for its batch to fill. If the last publish was longer ago "
         "than that, the batch goes out sooner: after four times the duration of that publish.",
-        default="300ms",
+        default="800ms",
     )
     queue_bytes: int = option(
         SIZE.between("64 KiB", "1 GiB"),

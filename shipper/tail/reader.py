@@ -68,6 +68,11 @@ class Reader:
                 files.look(key, harvester, now)
         return bool(files.warm)
 
+    def warm_paths(self) -> frozenset[str]:
+        """Return the paths of the files that `poll` looks at."""
+        files = self._files
+        return frozenset(files.open[key].path for key in files.warm if key in files.open)
+
     def has_rotation(self) -> bool:
         """Return whether a file that grew lately has another name by now: a scan is due."""
         for key in self._files.warm:

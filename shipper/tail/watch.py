@@ -47,7 +47,9 @@ class Watch(FileSystemEventHandler):
     """
     Listens to folders and wakes `wake` when something changed in them.
 
-    `listen` and `take` are for one thread; the events come from watchdog's own.
+    `listen` and `take` are for one thread; the events come from watchdog's own. `polled` are files
+    that are looked at several times a second: that they were written to is seen sooner than the
+    event, which watchdog keeps for half a second.
     """
 
     def __init__(self, wake: threading.Event) -> None:
@@ -61,13 +63,18 @@ class Watch(FileSystemEventHandler):
         self._observer: BaseObserver | None = None
         self._folders: frozenset[str] = frozenset()
         self._kinds = ALL
+        self.polled: frozenset[str] = frozenset()
 
     def dispatch(self, event: FileSystemEvent) -> None:
         """Take an event of watchdog."""
+        path = str(event.dest_path or event.src_path)
+        is_news = not (isinstance(event, FileModifiedEvent) and path in self.polled)
         with self._lock:
             self._count += 1
-            self._hints.add(str(event.dest_path or event.src_path))
-        self._wake.set()
+            if is_news:
+                self._hints.add(path)
+        if is_news:
+            self._wake.set()
 
     def listen(self, folders: Iterable[str], now: float) -> None:
         """Listen to exactly these folders from now on, if it is worth it; never raises."""

@@ -6,6 +6,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+import pytest
+
 from shipper.agent.pipeline import Pipeline
 from shipper.config.main import load
 from shipper.times import Clock
@@ -67,3 +69,46 @@ def test_a_reload_applies_processors_and_redaction(tmp_path: Path) -> None:
     assert "token=[redacted:password]" in written
     assert "two" not in written
     assert "noise" not in written
+
+
+def test_files_that_grew_lately_are_not_hinted_at(tmp_path: Path) -> None:
+    """They are polled; what is found by the scan first counts as grown."""
+    log = tmp_path / "app.log"
+    log.write_text("one\n")
+    pipeline = _pipeline(tmp_path, log)
+    while pipeline.turn():
+        pass
+    pipeline.scan()
+    assert pipeline.tailer.warm_paths() == {str(log)}
+    pipeline.close()
+
+
+def test_an_ack_wakes_who_waits_for_it_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At rest the next save is soon enough; anywhere else the ack is waited for."""
+    pipeline = _pipeline(tmp_path, tmp_path / "app.log")
+    rested: list[bool] = []
+
+    def wait(_seconds: float) -> None:
+        pipeline.publisher._on_ack()
+        rested.append(not pipeline.wake.is_set())
+
+    monkeypatch.setattr(pipeline, "wait", wait)
+    while pipeline.turn():
+        pass
+    pipeline.rest()
+    assert rested == [True]
+    pipeline.publisher._on_ack()
+    assert pipeline.wake.is_set()
+    pipeline.close()
+
+
+def _pipeline(folder: Path, log: Path) -> Pipeline:
+    config = folder / "shipper.yml"
+    config.write_text(
+        f"service: {{name: a}}\ndata_dir: {folder}/data\n"
+        f"inputs: [{{paths: [{log}]}}]\noutput: {{console: {{path: /dev/null}}}}\n"
+    )
+    (folder / "data").mkdir()
+    return Pipeline(load(config), Clock(lambda: int(time.time() * 1000)))

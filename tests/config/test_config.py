@@ -71,7 +71,7 @@ def test_what_is_left_out_has_its_default() -> None:
     assert config.tail == TailOptions(scan_seconds=1.0, block_bytes=2**18, watch=True)
     assert config.delivery == DeliveryOptions(
         batch_bytes=2 * 2**20,
-        linger_seconds=0.3,
+        linger_seconds=0.8,
         queue_bytes=4 * 2**20,
         backoff_seconds=0.5,
         backoff_max_seconds=30.0,

@@ -75,6 +75,20 @@ def test_a_folder_that_is_not_there(listening: Listening, tmp_path: Path) -> Non
     assert listening.hears_of(folder / "a")
 
 
+def test_files_that_are_polled(listening: Listening, tmp_path: Path) -> None:
+    """A write to one is no hint: it was seen by then. Another file, or another name, is one."""
+    polled, other = str(tmp_path / "app.log"), str(tmp_path / "other.log")
+    listening.watch.polled = frozenset([polled])
+    listening.watch.dispatch(FileModifiedEvent(polled))
+    assert not listening.wake.is_set()
+    assert listening.watch.take() == set()
+    for event in (FileModifiedEvent(other), FileMovedEvent(other, polled)):
+        listening.watch.dispatch(event)
+        assert listening.wake.is_set()
+        listening.wake.clear()
+    assert listening.watch.take() == {other, polled}
+
+
 def test_a_folder_that_is_written_to_a_lot(listening: Listening, tmp_path: Path) -> None:
     """Above a rate, writes are no hints for a while; new names still are, as they may go soon."""
     watch, folders = listening.watch, [str(tmp_path)]
