@@ -9,6 +9,10 @@ would be stored twice. So Elasticsearch is searched, also where Logstash writes 
 from __future__ import annotations
 
 import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -34,6 +38,7 @@ log = logging.getLogger("shipper")
 WRAPPED = Selection("tags:rejected")
 MOST = 1_000_000
 MOST_NUMBERS = 1000  # that are asked for at once
+REST_SECONDS = 60.0  # after a question that failed
 SPARSE = 4  # numbers within a range, for each that is asked for
 LIMITS = ReadLimits(10.0, lambda _path, _fault: None)  # the rest of a damaged store is asked
 
@@ -51,15 +56,24 @@ def stored_contents_of(config: Config) -> StoredContents:
 
 
 class _StoredRecords:
-    """Asks the store of a config what records say; it is opened when that is first needed."""
+    """
+    Asks the store of a config what records say; it is opened when that is first needed.
 
-    def __init__(self, config: Config) -> None:
-        self._config = config
+    Reading waits for the answer: so a question is short, and none is asked for a minute after one
+    that failed, as of a server that is down or of a user that may only write.
+    """
+
+    def __init__(self, config: Config, ticks: Callable[[], float] = time.monotonic) -> None:
+        self._config = _in_short(config)
+        self._ticks = ticks
         self._store: OriginStore | None = None
         self._has_warned = False
+        self._next_try = -math.inf
 
     def contents(self, run: str, numbers: Sequence[int]) -> Mapping[int, RecordContent]:
         """Return what is stored of these records of a run; nothing if the store cannot say."""
+        if self._ticks() < self._next_try:
+            return {}
         try:
             if self._store is None:
                 self._store = store_of(self._config, LIMITS)
@@ -67,8 +81,10 @@ class _StoredRecords:
             for start in range(0, len(numbers), MOST_NUMBERS):
                 found |= self._ask(self._store, run, numbers[start : start + MOST_NUMBERS])
         except ConfigError:
-            return {}  # an output that cannot be asked
+            self._next_try = math.inf  # an output that cannot be asked
+            return {}
         except ShipperError as error:
+            self._next_try = self._ticks() + REST_SECONDS
             if not self._has_warned:
                 log.warning(
                     "%s; cannot compare records that have one run and seq: they count as copies",
@@ -88,6 +104,15 @@ class _StoredRecords:
             text = f"run:{run} AND seq:({' OR '.join(map(str, numbers))})"
         hits = store.search(Selection(text), limit=SPARSE * count).hits
         return {hit.source["seq"]: msgspec.convert(hit.source, RecordContent) for hit in hits}
+
+
+def _in_short(config: Config) -> Config:
+    """Return a config whose Elasticsearch is not waited for longer than a moment."""
+    place = config.search or config.output
+    if not isinstance(place, ElasticsearchOutput):
+        return config
+    seconds = min(place.request_seconds, LIMITS.timeout_seconds)
+    return replace(config, search=replace(place, request_seconds=seconds))
 
 
 class _SearchedStore:
