@@ -88,7 +88,7 @@ class Pipeline:
         self.turned = clock.monotonic()
         self._pending: QueuedBlock[Any] | None = None  # read, but not put yet
         self._put = self._acked = 0  # blocks
-        self._is_resting = False  # nothing has to be done at an ack
+        self.is_resting = False  # nothing has to be done at an ack
         self._is_unput = False  # a block was read, but will not be put
         self._next_save = clock.monotonic()
         self._fast_until = 0.0  # files grow fast until then
@@ -116,13 +116,8 @@ class Pipeline:
             self._dead_letters,
             self._config.delivery,
             clock=self._clock,
-            on_ack=self._on_ack,
+            on_ack=lambda: _wake_at_ack(self),
         )
-
-    def _on_ack(self) -> None:
-        """Wake the reading thread, unless it rests: it looks for acks before the next save."""
-        if not self._is_resting or self.publisher.failure is not None:
-            self.wake.set()
 
     def raise_failure(self) -> None:
         """Raise what ended the publishing thread early."""
@@ -235,9 +230,9 @@ class Pipeline:
         if is_warm:
             is_fast = now < self._fast_until
             until = min(until, now + (POLL_SECONDS if is_fast else SLOW_POLL_SECONDS))
-        self._is_resting = True
+        self.is_resting = True
         self.wait(max(until - now, 0.001))
-        self._is_resting = False
+        self.is_resting = False
 
     def wait(self, seconds: float) -> None:
         """Wait until `wake` is set, but at most this long."""
@@ -362,3 +357,9 @@ class Pipeline:
         self.tailer.close()
         self._checkpointer.registry.close()
         self._output.close()
+
+
+def _wake_at_ack(pipeline: Pipeline) -> None:
+    """Wake the reading thread, unless it rests: it looks for acks before the next save."""
+    if not pipeline.is_resting or pipeline.publisher.failure is not None:
+        pipeline.wake.set()

@@ -65,7 +65,7 @@ class ScanSchedule:
         now = self._clock.monotonic()
         self._tailer.scan(now=now, wall=self._clock.wall())
         self.next_scan = now + self._config.tail.scan_seconds
-        self._watch.polled = self._tailer.warm_paths()
+        self._watch.polled = self._tailer.reader.warm_paths()
         seconds = self._clock.monotonic() - now
         self._next_hinted_scan = now + SCAN_SHARE * seconds
         if self._tailer.scanner.is_measuring():  # at most half of the time, as others want to read

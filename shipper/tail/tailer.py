@@ -87,10 +87,6 @@ class Tailer:
         """Look at the files that grew lately; return whether there are any such files."""
         return self.reader.poll(now)
 
-    def warm_paths(self) -> frozenset[str]:
-        """Return the paths of the files that grew lately, which `poll` looks at."""
-        return self.reader.warm_paths()
-
     def has_rotation(self) -> bool:
         """Return whether a file that grew lately has another name by now: a scan is due."""
         return self.reader.has_rotation()

@@ -79,7 +79,7 @@ def test_files_that_grew_lately_are_not_hinted_at(tmp_path: Path) -> None:
     while pipeline.turn():
         pass
     pipeline.scan()
-    assert pipeline.tailer.warm_paths() == {str(log)}
+    assert pipeline.tailer.reader.warm_paths() == {str(log)}
     pipeline.close()
 
 
