@@ -85,7 +85,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("store.elasticsearch.compile", "store.query", "store.untyped", "text", "times"),
     },
     "charts": {"text"},
-    "intake": {"config", "crashpoints", "errors", "files", "fingerprint"},
+    "intake": {*SEAMS, "config", "enrich.zoned", "formats.definition"},
     "poll": {"config", "fields", "net", "own_log", "times"},
     "reports": {
         *("alerts.alerters", "alerts.backtest", "alerts.incident", "alerts.incidents"),

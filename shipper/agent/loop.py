@@ -37,7 +37,7 @@ from shipper.agent.scan_schedule import POLL_SECONDS
 from shipper.agent.treatment import Treatment
 from shipper.config.changes import differences
 from shipper.emit.ulid import ulid
-from shipper.errors import ConfigError, DataFolderError
+from shipper.errors import ConfigError, DataFolderError, ShipperError
 from shipper.intake.intakes import Intakes
 from shipper.own_log import OwnLog
 from shipper.poll.poller import Poller
@@ -135,7 +135,7 @@ class Shipper:
         polls = OwnLog(path, run, "polls")
         self._poller = Poller(polls, Clock(wall), _start_thread)
         wake = self._pipeline.wake.set
-        self._intakes = Intakes(self._pipeline.spools, _start_thread, wake)
+        self._intakes = Intakes(self._pipeline.spools, _start_thread, wake, wall)
         self._endpoint = Endpoint(
             config.metrics, self._read_metrics, self._read_health, _start_thread
         )
@@ -148,6 +148,7 @@ class Shipper:
         """Ship until a signal, or the end of `stdin`; then stop reading, publish, save."""
         pipeline = self._pipeline
         self._endpoint.listen()  # a port in use is an error before anything is read
+        self._intakes.receive(self._config.inputs)
         self._start()
         self._endpoint.answer()  # not before all threads are alive
         self._poller.poll(self._config.health)
@@ -270,12 +271,19 @@ class Shipper:
             self._poller.poll(new.health)
             self._config = new
             self._pipeline.reconfigure(new)
+            self._receive()
             changed = ", ".join(found.sections) or "nothing"
             log.info("the config was reloaded; changed: %s", changed)
 
     def _read_metrics(self) -> MetricsSnapshot:
         """Return all metrics; called by the thread that answers."""
         return replace(self._pipeline.read_metrics(), polls=self._poller.counts())
+
+    def _receive(self) -> None:
+        try:
+            self._intakes.receive(self._config.inputs)
+        except ShipperError as error:
+            log.error("%s; the other inputs are received", error)  # noqa: TRY400 -- no bug
 
     def _read_health(self) -> HealthInputs:
         """Return what health is judged by; called by the thread that answers."""

@@ -98,6 +98,25 @@ class MetricsSnapshot:
         "shipper_registry_errors_total",
         "Commits of the registry that failed; their changes are saved later.",
     )
+    intake_messages: int = _counter(
+        "shipper_intake_messages_total",
+        "Lines of standard input and messages of syslog that were written to a spool.",
+    )
+    intake_cut: int = _counter(
+        "shipper_intake_cut_total", "Of them those that were longer than allowed and cut."
+    )
+    intake_lost: int = _counter(
+        "shipper_intake_lost_total",
+        "Datagrams that the kernel dropped as they were not received in time.",
+    )
+    intake_refused: int = _counter(
+        "shipper_intake_refused_total",
+        "Connections of syslog closed at once, as there were too many.",
+    )
+    intake_connections: int = _gauge(
+        "shipper_intake_connections", "Connections over which syslog is received."
+    )
+    spool_bytes: int = _gauge("shipper_spool_bytes", "Bytes in the spools of all inputs.")
     publish_seconds: Histogram = _histogram(
         "shipper_publish_seconds", "Duration of a publish attempt in seconds."
     )

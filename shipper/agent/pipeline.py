@@ -107,7 +107,7 @@ class Pipeline:
         self.publisher = self._make_publisher()
         self._heartbeats = Heartbeats(config, self.tailer, registry, self._scans, clock)
         self._telemetry = Telemetry(
-            config.data_dir, self.tailer, self._checkpointer, self._heartbeats
+            config.data_dir, self.tailer, self._checkpointer, self._heartbeats, self.spools
         )
 
     def _make_publisher(self) -> Publisher:

@@ -99,6 +99,10 @@ class Counters:
     wrapped: int = 0
     dead_letters: int = 0
     retries: int = 0
+    intake_messages: int = 0
+    intake_cut: int = 0
+    intake_lost: int = 0
+    intake_refused: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from shipper.agent.heartbeats import Heartbeats
     from shipper.deliver.publisher import Publisher
     from shipper.events import Block
+    from shipper.intake.spools import Spools
     from shipper.splice import AnyEvents
     from shipper.tail.tailer import Tailer
 
@@ -35,10 +36,16 @@ class Telemetry:
     """
 
     def __init__(
-        self, data_dir: Path, tailer: Tailer, checkpointer: Checkpointer, heartbeats: Heartbeats
+        self,
+        data_dir: Path,
+        tailer: Tailer,
+        checkpointer: Checkpointer,
+        heartbeats: Heartbeats,
+        spools: Spools,
     ) -> None:
         self._path = data_dir / data_folder.STATUS
         self._tailer = tailer
+        self._spools = spools
         self._checkpointer = checkpointer
         self._heartbeats = heartbeats
         self._counters = Counters()
@@ -92,6 +99,11 @@ class Telemetry:
         counters.wrapped = published.wrapped
         counters.dead_letters = published.dead_letters
         counters.retries = published.retries
+        intake = self._spools.totals()
+        counters.intake_messages = intake.messages
+        counters.intake_cut = intake.cut
+        counters.intake_lost = intake.lost
+        counters.intake_refused = intake.refused
         snapshot = self._rates.snapshot(now_ms, self._heartbeats.started, counters, error)
         snapshot.deleted = {str(file): size for file, size in self._tailer.held().items()}
         snapshot.misfits = {str(file): count for file, count in self._misfits.items()}
@@ -106,6 +118,7 @@ class Telemetry:
         counters, published, checkpointer = self._counters, publisher.counters, self._checkpointer
         open_files, behind, held = self._totals
         cpu_seconds, resident_bytes = process_usage()
+        intake = self._spools.totals()
         return MetricsSnapshot(
             read_bytes=counters.read_bytes,
             read=counters.events,
@@ -123,6 +136,12 @@ class Telemetry:
             errors=published.errors,
             saves=checkpointer.saves,
             save_errors=checkpointer.failed_saves,
+            intake_messages=intake.messages,
+            intake_cut=intake.cut,
+            intake_lost=intake.lost,
+            intake_refused=intake.refused,
+            intake_connections=intake.connections,
+            spool_bytes=self._spools.size(),
             publish_seconds=published.seconds.copy(),
             batch_events=published.batch_events.copy(),
             queue_bytes=publisher.queued_bytes,

@@ -12,6 +12,7 @@ from shipper.check.formats import check_formats
 from shipper.check.health import check_health
 from shipper.check.holds import check_holds
 from shipper.check.inputs import check_inputs, check_links, check_overlaps
+from shipper.check.intake import check_intake
 from shipper.check.limits import check_clock, check_limits
 from shipper.check.logstash import check_logstash
 from shipper.check.machine import CheckContext, Machine, check_writable, context_of
@@ -65,6 +66,7 @@ CHECKS: tuple[Callable[[CheckContext], Iterator[Finding]], ...] = (
     check_links,
     check_overlaps,
     check_formats,
+    check_intake,
     check_treatment,
     check_data_folder,
     check_holds,

@@ -7,7 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from shipper.config.intake import IntakeOptions, StdinOptions, spool_folder, spool_pattern
+from shipper.config.intake import (
+    IntakeOptions,
+    StdinOptions,
+    SyslogOptions,
+    spool_folder,
+    spool_pattern,
+)
 from shipper.config.options import (
     COUNT,
     SECONDS,
@@ -29,7 +35,9 @@ from shipper.errors import ConfigError
 from shipper.formats.blocks import numbers_of
 from shipper.formats.definition import Layout, LogFormat
 from shipper.formats.matching import compile_linear, compile_own
-from shipper.formats.table import EMIT, NAMES
+from shipper.formats.table import EMIT, JSON, NAMES
+
+MOST_LINE_BYTES = 8 << 20
 
 _GLOB = text_matching(r"(?!~)[^\x00]*[^\x00/]", "the path of a file, with * ? [ ] ** as wildcards")
 
@@ -166,7 +174,7 @@ class TimeOptions:
 
 @dataclass(frozen=True, slots=True)
 class InputOptions:
-    """A set of log files to read, or what comes in by another way (`stdin`)."""
+    """A set of log files to read, or what comes in by another way (`stdin`, `syslog`)."""
 
     paths: tuple[str, ...] = option(
         ListOf(_GLOB, least=1),
@@ -241,17 +249,26 @@ class InputOptions:
     stdin: StdinOptions | None = optional(
         Section(StdinOptions), "Standard input instead of `paths`: [inputs.md](inputs.md)."
     )
+    syslog: SyslogOptions | None = optional(
+        Section(SyslogOptions),
+        "Syslog instead of `paths`, received over TCP, UDP or unix sockets: "
+        "[inputs.md](inputs.md#syslog).",
+    )
 
     @property
     def intake(self) -> IntakeOptions | None:
         """The way by which lines come in, if they are not those of files."""
-        return self.stdin
+        return self.stdin or self.syslog
 
     def spooled(self, data_dir: Path) -> InputOptions:
         """Return the input with the paths of its spool, if it has one."""
         if self.intake is None:
             return self
-        return replace(self, paths=(spool_pattern(spool_folder(self.intake, data_dir)),))
+        spooled = replace(self, paths=(spool_pattern(spool_folder(self.intake, data_dir)),))
+        if self.stdin is not None:
+            return spooled
+        dataset = self.dataset or "syslog.log"
+        return replace(spooled, format=JSON, dataset=dataset, max_line_bytes=MOST_LINE_BYTES)
 
     def own_format(self) -> LogFormat | None:
         """Return the format that `pattern` describes."""
@@ -269,10 +286,15 @@ class InputOptions:
     def faults(self) -> Faults:
         """Yield (key, fault, remedy) for values that contradict each other."""
         if self.intake is None and not self.paths:
-            yield "paths", "is missing", "name files to read, or use stdin"
+            yield "paths", "is missing", "name files to read, or use stdin or syslog"
         if self.intake is not None and (self.paths or self.exclude):
             key = "paths" if self.paths else "exclude"
             yield key, "is there beside an input that is no file", "use two inputs"
+        ways = [each for each in (self.stdin, self.syslog) if each is not None]
+        if len(ways) > 1:
+            yield "syslog", "is there beside another way in", "use an input for each"
+        if self.intake is not None and self.stdin is None:
+            yield from self._faults_of_messages()
         if self.multiline is not None and self.multiline.max_bytes > self.max_line_bytes:
             yield "multiline", "max_bytes is more than max_line_bytes", "use at most as much"
         if self.pattern is None:
@@ -288,6 +310,15 @@ class InputOptions:
         if self.time.field not in compile_own(self.pattern)[1]:
             remedy = "add the group, or name it in time.field"
             yield "pattern", f"has no group {self.time.field}, so no record has a time", remedy
+
+    def _faults_of_messages(self) -> Faults:
+        """Yield the options of lines, where what comes in is no lines."""
+        if self.format != EMIT:
+            yield "format", "is there beside syslog, which is one", "leave it out"
+        if self.pattern is not None:
+            yield "pattern", "is there beside syslog", "leave it out"
+        if self.multiline is not None:
+            yield "multiline", "is there beside syslog", "leave it out"
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ def status_text(status: Status, now: int, paint: Paint) -> list[str]:
     lines += _holds(status.holds)
     if status.running or status.counters.read_bytes:
         lines += ["", _totals(status.counters)]
+    if status.counters.intake_messages or status.counters.intake_lost:
+        lines.append(_intake(status.counters))
     if status.running:
         lines.append(_rates(status))
     if status.watermark is not None:
@@ -96,6 +98,17 @@ def _totals(counters: Counters) -> str:
         counted(counters.retries, "retry", "retries"): counters.retries,
     }
     return ", ".join([*shown, *(text for text, count in rare.items() if count)])
+
+
+def _intake(counters: Counters) -> str:
+    """Return what came in by standard input and syslog, and what did not."""
+    rare = {
+        f"{counters.intake_cut:,} cut": counters.intake_cut,
+        f"{counted(counters.intake_lost, 'datagram')} lost": counters.intake_lost,
+        f"{counted(counters.intake_refused, 'connection')} refused": counters.intake_refused,
+    }
+    received = f"{counted(counters.intake_messages, 'message')} received"
+    return ", ".join([received, *(text for text, count in rare.items() if count)])
 
 
 def _rates(status: Status) -> str:

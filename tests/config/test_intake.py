@@ -40,6 +40,12 @@ def test_standard_input_needs_no_entry(tmp_path: Path) -> None:
         ("[{stdin: {}, paths: [a.log]}]", "is there beside an input that is no file"),
         ("[{stdin: {}, exclude: [a.log]}]", "is there beside an input that is no file"),
         ("[{stdin: {}}, {stdin: {}}]", "inputs (line 4): has two spools of one name"),
+        ("[{syslog: {}}]", "inputs[0].syslog.listen (line 4): is missing"),
+        ('[{syslog: {listen: ["tcp://x"]}}]', '"x" is not valid; use host:port'),
+        ('[{syslog: {listen: ["http://x:1"]}}]', '"http://x:1" is not an address; use tcp://'),
+        ('[{syslog: {listen: ["unix://a"]}}]', '"unix://a" is not an address'),
+        ('[{syslog: {listen: ["tcp://a:1"]}, format: json}]', "is there beside syslog, which is"),
+        ('[{syslog: {listen: ["tcp://a:1"]}, stdin: {}}]', "is there beside another way in"),
         ("[{stdin: {name: ../up}}]", '"../up" is not valid'),
         ("[{stdin: {spool_bytes: 1 KiB}}]", '"1 KiB" is out of range'),
     ],
@@ -52,3 +58,18 @@ def test_contradictions_are_faults_with_their_place(
         load(written(tmp_path, inputs))
 
     assert fault in str(raised.value)
+
+
+def test_syslog_is_read_as_json_of_its_dataset(tmp_path: Path) -> None:
+    """What it is written as in the spool is no choice; the dataset and the zone are."""
+    listen = '["tcp://[::1]:5514", "unixgram:///run/log.sock"]'
+    [source] = load(written(tmp_path, f"[{{syslog: {{listen: {listen}}}}}]")).inputs
+
+    assert source.format == "json"
+    assert source.dataset == "syslog.log"
+    assert source.syslog is not None
+    assert [each.text for each in source.syslog.listen] == [
+        "tcp://[::1]:5514",
+        "unixgram:///run/log.sock",
+    ]
+    assert all(each.is_local for each in source.syslog.listen)
