@@ -184,6 +184,7 @@ CLOCK_AND_THREADS = {
     "instrument": "lives in the application, too",
     "alerts.alerters.apprise": "Apprise bounds no try; one that takes too long is left behind",
     "reports.backups": "runs the commands that verify backups",
+    "intake.journald": "journalctl, which yields the entries of the journal",
     "web.tasks": "commands that pages start, each in a process of its own",
     "net.resolve": "looks names up, which has no time limit of its own",
     "process.signals": "a handler may take no lock; a thread does it, which only sets flags",

@@ -100,7 +100,7 @@ class MetricsSnapshot:
     )
     intake_messages: int = _counter(
         "shipper_intake_messages_total",
-        "Lines of standard input and messages of syslog that were written to a spool.",
+        "Lines of standard input, messages of syslog, entries of journald, in a spool by now.",
     )
     intake_cut: int = _counter(
         "shipper_intake_cut_total", "Of them those that were longer than allowed and cut."

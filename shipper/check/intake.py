@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from shipper.check.finding import Finding, ok, warning
+from shipper.check.finding import Finding, error, ok, warning
 from shipper.check.machine import CheckContext, check_writable
-from shipper.config.intake import INPUTS, ListenAddress, StdinOptions, SyslogOptions
+from shipper.config.intake import (
+    INPUTS,
+    JournaldOptions,
+    ListenAddress,
+    StdinOptions,
+    SyslogOptions,
+)
 
 LEAST_PORT = 1024  # lower ones need a privilege
 
@@ -24,9 +31,18 @@ def check_intake(context: CheckContext) -> Iterator[Finding]:
         match options:
             case StdinOptions():
                 yield ok(f"{place}.stdin", "received by shipper run --stdin")
+            case JournaldOptions():
+                yield _check_program(f"{place}.journald.journalctl", options.journalctl)
             case SyslogOptions():
                 for address in options.listen:
                     yield from _check_address(f"{place}.syslog.listen", address)
+
+
+def _check_program(place: str, program: str) -> Finding:
+    found = shutil.which(program)
+    if found is None:
+        return error(place, f"{program} is not installed", "install systemd, or name its path")
+    return ok(place, f"{found}; its user has to be in the group systemd-journal or adm")
 
 
 def _check_address(place: str, address: ListenAddress) -> Iterator[Finding]:

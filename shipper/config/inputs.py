@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from shipper.config.intake import (
     IntakeOptions,
+    JournaldOptions,
     StdinOptions,
     SyslogOptions,
     spool_folder,
@@ -174,7 +175,7 @@ class TimeOptions:
 
 @dataclass(frozen=True, slots=True)
 class InputOptions:
-    """A set of log files to read, or what comes in by another way (`stdin`, `syslog`)."""
+    """A set of log files to read, or another way in: `stdin`, `syslog`, `journald`."""
 
     paths: tuple[str, ...] = option(
         ListOf(_GLOB, least=1),
@@ -254,11 +255,15 @@ class InputOptions:
         "Syslog instead of `paths`, received over TCP, UDP or unix sockets: "
         "[inputs.md](inputs.md#syslog).",
     )
+    journald: JournaldOptions | None = optional(
+        Section(JournaldOptions),
+        "The journal of systemd instead of `paths`: [inputs.md](inputs.md#journald).",
+    )
 
     @property
     def intake(self) -> IntakeOptions | None:
         """The way by which lines come in, if they are not those of files."""
-        return self.stdin or self.syslog
+        return self.stdin or self.syslog or self.journald
 
     def spooled(self, data_dir: Path) -> InputOptions:
         """Return the input with the paths of its spool, if it has one."""
@@ -267,7 +272,7 @@ class InputOptions:
         spooled = replace(self, paths=(spool_pattern(spool_folder(self.intake, data_dir)),))
         if self.stdin is not None:
             return spooled
-        dataset = self.dataset or "syslog.log"
+        dataset = self.dataset or ("syslog.log" if self.syslog else "journald.log")
         return replace(spooled, format=JSON, dataset=dataset, max_line_bytes=MOST_LINE_BYTES)
 
     def own_format(self) -> LogFormat | None:
@@ -286,13 +291,13 @@ class InputOptions:
     def faults(self) -> Faults:
         """Yield (key, fault, remedy) for values that contradict each other."""
         if self.intake is None and not self.paths:
-            yield "paths", "is missing", "name files to read, or use stdin or syslog"
+            yield "paths", "is missing", "name files to read, or use stdin, syslog or journald"
         if self.intake is not None and (self.paths or self.exclude):
             key = "paths" if self.paths else "exclude"
             yield key, "is there beside an input that is no file", "use two inputs"
-        ways = [each for each in (self.stdin, self.syslog) if each is not None]
-        if len(ways) > 1:
-            yield "syslog", "is there beside another way in", "use an input for each"
+        ways = (self.stdin, self.syslog, self.journald)
+        if sum(each is not None for each in ways) > 1:
+            yield "paths", "is there beside another way in", "use an input for each"
         if self.intake is not None and self.stdin is None:
             yield from self._faults_of_messages()
         if self.multiline is not None and self.multiline.max_bytes > self.max_line_bytes:
@@ -314,11 +319,11 @@ class InputOptions:
     def _faults_of_messages(self) -> Faults:
         """Yield the options of lines, where what comes in is no lines."""
         if self.format != EMIT:
-            yield "format", "is there beside syslog, which is one", "leave it out"
+            yield "format", "is there beside a way in that has one", "leave it out"
         if self.pattern is not None:
-            yield "pattern", "is there beside syslog", "leave it out"
+            yield "pattern", "is there beside a way in that has a format", "leave it out"
         if self.multiline is not None:
-            yield "multiline", "is there beside syslog", "leave it out"
+            yield "multiline", "is there beside a way in of whole messages", "leave it out"
 
 
 @dataclass(frozen=True, slots=True)

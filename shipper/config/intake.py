@@ -14,12 +14,16 @@ from pathlib import Path
 from shipper.config.addresses import HOST_AND_PORT, is_loopback
 from shipper.config.options import (
     COUNT,
+    PATH,
     SECONDS,
     SIZE,
+    TEXT,
     InvalidValueError,
     ListOf,
     Scalar,
+    one_word_of,
     option,
+    optional,
     text_matching,
 )
 
@@ -76,6 +80,7 @@ def _parse_address(text: str) -> ListenAddress:
 
 
 _ADDRESS = Scalar(_ADDRESS_SHOWN, _parse_address)
+_UNIT = text_matching(r"[A-Za-z0-9:_.@*?\\][A-Za-z0-9:_.@*?\\-]{0,254}", "the name of a unit")
 _MODE = Scalar(
     "octal digits such as 0660",
     lambda text: int(text_matching("0?[0-7]{3}", "octal digits such as 0660").parse(text), 8),
@@ -137,7 +142,33 @@ class SyslogOptions:
     )
 
 
-IntakeOptions = StdinOptions | SyslogOptions
+@dataclass(frozen=True, slots=True)
+class JournaldOptions:
+    """The journal of systemd, read by `journalctl`, which the shipper starts."""
+
+    units: tuple[str, ...] = option(
+        ListOf(_UNIT),
+        "Units whose entries are read, such as `nginx.service`; `*` and `?` are wildcards. Empty: "
+        "all entries.",
+        default="[]",
+    )
+    begin: str = option(
+        one_word_of("all", "now"),
+        "Where the first start begins: with all that the journal has, or with what comes from now "
+        "on. Later starts go on where the last one ended.",
+        default="all",
+    )
+    directory: Path | None = optional(
+        PATH, "Folder of journal files to read.", default="the journal of this machine"
+    )
+    journalctl: str = option(TEXT, "The program.", default="journalctl")
+    name: str = option(_NAME, _SPOOL_NAME, default="journald")
+    spool_bytes: int = option(
+        _SPOOL_SIZE, _SPOOL_BYTES + ": the journal keeps what is to come.", default="256 MiB"
+    )
+
+
+IntakeOptions = StdinOptions | SyslogOptions | JournaldOptions
 
 
 def spool_folder(options: IntakeOptions, data_dir: Path) -> Path:

@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import Final, Protocol
 
 from shipper.config.inputs import InputOptions
-from shipper.config.intake import IntakeOptions, StdinOptions, SyslogOptions
+from shipper.config.intake import IntakeOptions, JournaldOptions, StdinOptions, SyslogOptions
 from shipper.errors import ShipperError, bug_of
 from shipper.intake.spool import Spool
 from shipper.intake.spools import Spools
@@ -144,7 +144,10 @@ class Intakes:
         if isinstance(options, SyslogOptions):
             syslog = import_module("shipper.intake.syslog")  # not needed by most
             return lambda: syslog.SyslogIntake(spool, options, zone, self._wall)
-        raise NotImplementedError
+        if isinstance(options, JournaldOptions):
+            journald = import_module("shipper.intake.journald")
+            return lambda: journald.JournaldIntake(spool, options, self._wall)
+        raise TypeError(options)
 
     def _run(self, name: str, make: Callable[[], Intake]) -> _Running:
         running = self._running[name] = _Running(name, make, self._on_end)

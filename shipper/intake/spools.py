@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from shipper.config.inputs import InputOptions
-from shipper.config.intake import INPUTS, spool_folder
+from shipper.config.intake import INPUTS, JournaldOptions, spool_folder
 from shipper.intake.spool import IntakeCounters, Spool
 
 
@@ -30,7 +30,11 @@ class Spools:
             options = source.intake
             if options is not None and options.name not in self._spools:
                 folder = spool_folder(options, self._data_dir)
-                self._spools[options.name] = Spool(folder, options.spool_bytes)
+                self._spools[options.name] = Spool(
+                    folder,
+                    options.spool_bytes,
+                    keep_last=isinstance(options, JournaldOptions),
+                )
         for folder in left_spools(inputs, self._data_dir):
             if folder.name not in self._spools:
                 self._spools[folder.name] = Spool(folder, 0)

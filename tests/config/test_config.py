@@ -277,7 +277,7 @@ def test_all_faults_are_reported_at_once() -> None:
             'inputs[1] (line 8): is the single value "logs/*.log"; '
             "use a section with the keys paths, exclude, format, pattern, time, service, "
             "service_from_path, dataset, fields, tags, max_line_bytes, compressed, multiline, "
-            "stdin, syslog"
+            "stdin, syslog, journald"
         ),
         f"inputs[2].paths (line 9): is empty; use a list of: {paths}",
         'tail.scan_seconds (line 10): "0" is out of range; use 0.05s to 1h',

@@ -44,7 +44,7 @@ def test_standard_input_needs_no_entry(tmp_path: Path) -> None:
         ('[{syslog: {listen: ["tcp://x"]}}]', '"x" is not valid; use host:port'),
         ('[{syslog: {listen: ["http://x:1"]}}]', '"http://x:1" is not an address; use tcp://'),
         ('[{syslog: {listen: ["unix://a"]}}]', '"unix://a" is not an address'),
-        ('[{syslog: {listen: ["tcp://a:1"]}, format: json}]', "is there beside syslog, which is"),
+        ('[{syslog: {listen: ["tcp://a:1"]}, format: json}]', "is there beside a way in"),
         ('[{syslog: {listen: ["tcp://a:1"]}, stdin: {}}]', "is there beside another way in"),
         ("[{stdin: {name: ../up}}]", '"../up" is not valid'),
         ("[{stdin: {spool_bytes: 1 KiB}}]", '"1 KiB" is out of range'),
