@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from shipper.events import Block
     from shipper.splice import AnyEvents
 
-RECENT_BYTES = 8 << 20  # of lines that are kept to compare with
+RECENT_BYTES = 2 << 20  # of lines that are kept to compare with
 RECENT_BLOCKS = 1024
 RUNS_REMEMBERED = 1024
 FILES_REMEMBERED = 8  # of a run
