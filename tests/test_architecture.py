@@ -178,6 +178,7 @@ CLOCK_AND_THREADS = {
     "demo.run": "the demo's composition",
     "alerts.job": "the alert job's composition",
     "alerts.job_threads": "the threads of the alert job",
+    "alerts.due_reports": "the process that the alert job starts",
     "cli": "gives the commands their clock",
     "check.machine": "asks the machine how it is",
     "emit": "lives in the application, which has no composition of ours",

@@ -5,6 +5,7 @@
     metrics thread         answers /metrics, /-/healthy and /-/ready
     a thread per alerter   outbox → page → people
     ping thread            tells a service elsewhere that all is well, while it is
+    process                `shipper report due`, while reports are made (due_reports.py)
 
 The threads meet in the ledger alone: each has a connection of its own. So one alerter that hangs
 holds up neither the judging nor another alerter, and whatever ends, nothing has to be handed over.
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from shipper.alerts.due_reports import DueReports
     from shipper.alerts.incident import Transition
     from shipper.config.alerts import AlertOptions
     from shipper.config.main import Config
@@ -160,6 +162,7 @@ def run(  # noqa: PLR0913 - how the command line was called
     search: str = "shipper search",
     timeout_seconds: float = ONCE_SECONDS,
     read_again: Callable[[], Setup] | None = None,
+    due_reports: DueReports | None = None,
 ) -> int:
     """
     Judge and notify until stopped; with `once`, what is due now.
@@ -171,7 +174,9 @@ def run(  # noqa: PLR0913 - how the command line was called
         ShipperError: the data folder is in use, or something of the setup cannot be used.
     """
     with data_folder.hold(setup.config.data_dir, data_folder.ALERTS_LOCK):
-        job = AlertJob(setup, colors=colors, search=search, read_again=read_again)
+        job = AlertJob(
+            setup, colors=colors, search=search, read_again=read_again, due_reports=due_reports
+        )
         try:
             return job.once(timeout_seconds) if once else job.forever()
         finally:
@@ -188,8 +193,10 @@ class AlertJob:
         colors: bool,
         search: str,
         read_again: Callable[[], Setup] | None = None,
+        due_reports: DueReports | None = None,
     ) -> None:
         self._setup = setup
+        self._due_reports = due_reports
         self._search = search
         self._read_again = read_again
         self._surroundings = AlerterContext(time.time, colors)
@@ -220,7 +227,10 @@ class AlertJob:
         )
         while not self._signals.stops:
             self._attend()
-            self._rest(self._turn(wall()))
+            next_at = self._turn(wall())
+            if self._due_reports is not None and self._state.is_active:
+                self._due_reports.attend(self._setup.config.reports, wall())
+            self._rest(next_at)
         return 0
 
     def once(self, timeout_seconds: float) -> int:
@@ -244,6 +254,8 @@ class AlertJob:
     def close(self) -> None:
         """Let every alerter finish its page; give back the lease."""
         self._endpoint.close()
+        if self._due_reports is not None:
+            self._due_reports.close()
         self._stop_dispatchers()
         self._pinger.stop()
         self._judging.close()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from shipper.alerts.due_reports import DueReports
 from shipper.alerts.job import read_setup
 from shipper.alerts.job import run as work
 from shipper.alerts.settings import with_console
@@ -82,7 +84,8 @@ def run(invocation: Invocation, /, **options: Any) -> int:
     Evaluate the rules and notify people, until stopped.
 
     SIGTERM or Ctrl-C stops gracefully; notifications that are not sent yet are sent at the next
-    start. SIGHUP reloads config, rules and alerters. Only one job runs per data folder; of several
+    start. SIGHUP reloads config, rules and alerters. Reports of `reports.schedule` are made and
+    sent when they are due, in a process of their own. Only one job runs per data folder; of several
     jobs on one Elasticsearch, one is active and the others stand by.
     """
     log_to_stderr(debug=invocation.debug)
@@ -92,6 +95,9 @@ def run(invocation: Invocation, /, **options: Any) -> int:
         colors=invocation.colors,
         search=search_command(invocation),
         read_again=lambda: choice.setup(invocation),
+        due_reports=DueReports(
+            [sys.executable, "-m", "shipper", *_config_option(invocation), "report", "due"]
+        ),
     )
 
 
@@ -120,7 +126,10 @@ def once(invocation: Invocation, /, *, timeout: int, **options: Any) -> int:
 
 def search_command(invocation: Invocation) -> str:
     """Write the command that pages show: it finds this config."""
-    words = ["shipper"]
-    if not invocation.usual_config:
-        words += ["--config", str(invocation.config.absolute())]
-    return shlex.join([*words, "search"])
+    return shlex.join(["shipper", *_config_option(invocation), "search"])
+
+
+def _config_option(invocation: Invocation) -> list[str]:
+    if invocation.usual_config:
+        return []
+    return ["--config", str(invocation.config.absolute())]

@@ -153,8 +153,9 @@ def due(invocation: Invocation) -> int:
     Make and send the reports of reports.schedule that are due.
 
     Each is sent once per period and alerter, also after a crash or a downtime. Makes the metrics
-    files up to yesterday first. Meant for cron or a systemd timer, every few minutes. Exits with 1
-    if a report could not be sent; it is tried again.
+    files up to yesterday first. `shipper alerts run` does this when it is time; where no alert job
+    runs, it is meant for cron or a systemd timer, every few minutes. Exits with 1 if a report could
+    not be sent; it is tried again.
     """
     config = load(invocation.config)
     with open_builder(config, invocation.now()) as builder:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, date, time, timedelta
 from email.message import EmailMessage
 from pathlib import Path
+from time import monotonic, sleep
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -212,3 +215,22 @@ def test_the_command_builds_metrics_and_sends_what_is_due(place: Path, mails: Ma
     assert done.exit_code == 0, done.output
     assert (place / "metrics/2026-02-05.json").exists()
     assert len(mails.got) == 1
+
+
+def test_the_alert_job_makes_and_sends_what_is_due(place: Path, mails: Mails) -> None:
+    """In a process of its own, at its start: what was due yesterday is not forgotten."""
+    command = [sys.executable, "-m", "shipper", "--config", str(place / "shipper.yml")]
+    with open(place / "job.txt", "wb") as output:
+        job = subprocess.Popen([*command, "alerts", "run"], cwd=place, stdout=output, stderr=output)
+        try:
+            end = monotonic() + 120
+            while not (found := subjects(mails)):
+                assert job.poll() is None, (place / "job.txt").read_text()
+                assert monotonic() < end, (place / "job.txt").read_text()
+                sleep(0.1)
+        finally:
+            job.terminate()
+            job.wait()
+    assert len(found) == 1
+    assert found[0].startswith("Daily report, ")
+    assert job.returncode == 0
