@@ -30,7 +30,7 @@ from shipper.store.query.parser import parse
 from shipper.store.questions import check, field_of, nested
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from shipper.store.answers import Key
     from shipper.store.embedded.view import View, Views
@@ -82,8 +82,11 @@ class _Level:
     def _numbers(self, asked: Mapping[str, Aggregation], find: Any, count: Any) -> int:
         """Ask for the counts of the level, and for its statistics beside them."""
         columns, readers, source = [], [], self._source
+        bins_name, bin_of = _only_distribution(asked)
         for name, aggregation in asked.items():
-            if isinstance(aggregation, (Terms, DateHistogram, Filters, Cardinality)):
+            if name == bins_name or isinstance(
+                aggregation, (Terms, DateHistogram, Filters, Cardinality)
+            ):
                 continue
             if isinstance(aggregation, Percentiles):
                 if not _is_untyped(aggregation):
@@ -91,7 +94,7 @@ class _Level:
                     readers.append((name, 1))
                 continue
             if isinstance(aggregation, Distribution):
-                columns.append(_bins(quoted(field_of(aggregation)[0])))
+                columns.append(f"histogram({_bin(quoted(field_of(aggregation)[0]))})")
                 readers.append((name, 1))
                 continue
             field, kind = field_of(aggregation)
@@ -103,8 +106,22 @@ class _Level:
             else:
                 columns += [f"{each}({quoted(field)})" for each in ("count", "sum", "min", "max")]
             readers.append((name, 4))
-        chosen = ", ".join([*self._keys, "count(*)", *columns])
-        rows = self._rows(f"SELECT {chosen} FROM ({source}){self._grouped()}")
+        if bins_name is None:
+            chosen = ", ".join([*self._keys, "count(*)", *columns])
+            rows = self._rows(f"SELECT {chosen} FROM ({source}){self._grouped()}")
+        else:
+            readers.append((bins_name, 2))
+            rows = self._rows(_by_bin(self._keys, bin_of, columns, source) + self._grouped())
+        return self._add_up(rows, readers, find, count)
+
+    def _add_up(
+        self,
+        rows: Sequence[tuple[Any, ...]],
+        readers: Sequence[tuple[str, int]],
+        find: Any,
+        count: Any,
+    ) -> int:
+        """Add the rows of a level to its tallies; return the number of records."""
         total = 0
         for row in rows:
             keys, number, *values = row[: len(self._keys)], *row[len(self._keys) :]
@@ -185,6 +202,12 @@ def _is_untyped(aggregation: Percentiles) -> bool:
 
 
 def _add(tallies: Tallies, name: str, values: Any) -> None:
+    if len(values) == 2:
+        bins = zip(*(each or () for each in values), strict=True)
+        tallies.bins_of(name).update(
+            {number: count for number, count in bins if number is not None}
+        )
+        return
     if len(values) == 1:
         if isinstance(values[0], dict):
             tallies.bins_of(name).update(values[0])
@@ -199,11 +222,41 @@ def _quantiles(column: str, aggregation: Percentiles) -> str:
     return f"quantile_disc({column}, [{percents}])"
 
 
-def _bins(column: str) -> str:
-    """Return the column that counts the bins of `shipper/store/distribution.py`."""
+def _only_distribution(asked: Mapping[str, Aggregation]) -> tuple[str | None, str]:
+    """
+    Return the name of a distribution by whose bins records can be grouped, and the SQL of a bin.
+
+    That takes a third of the time of `histogram`. Quantiles cannot be put together again.
+    """
+    found = [(name, each) for name, each in asked.items() if isinstance(each, Distribution)]
+    if len(found) != 1 or any(isinstance(each, Percentiles) for each in asked.values()):
+        return None, ""
+    ((name, only),) = found
+    return name, _bin(quoted(field_of(only)[0]))
+
+
+def _by_bin(keys: Sequence[str], bin_of: str, statistics: Sequence[str], source: str) -> str:
+    """
+    Return the statement that counts by keys and bin, then puts the bins of the same keys together.
+
+    `statistics` are columns of count, sum, least and largest number. Its grouping is not in it.
+    """
+    inner = [f"{each} AS v{number}" for number, each in enumerate(statistics)]
+    outer = [
+        f"{('coalesce(sum({}), 0)', 'sum({})', 'min({})', 'max({})')[n % 4].format(f'v{n}')}"
+        for n in range(len(statistics))
+    ]
+    grouped = ", ".join([*keys, "bin"])
+    found = ", ".join([*keys, f"{bin_of} AS bin", "count(*) AS number", *inner])
+    chosen = ", ".join([*keys, "coalesce(sum(number), 0)", *outer, "list(bin)", "list(number)"])
+    return f"SELECT {chosen} FROM (SELECT {found} FROM ({source}) GROUP BY {grouped})"
+
+
+def _bin(column: str) -> str:
+    """Return the SQL of the bin of a number, as `shipper/store/distribution.py` has it."""
     number = f"1 + floor(ln({column} / {LEAST!r}) / ln({GROWTH!r}))"
     return (
-        f"histogram(CASE WHEN {column} < {LEAST!r} THEN 0 WHEN {column} >= {MOST!r} THEN {LAST} "
+        f"(CASE WHEN {column} < {LEAST!r} THEN 0 WHEN {column} >= {MOST!r} THEN {LAST} "
         f"WHEN {column} IS NOT NULL THEN {number} END::INTEGER)"
     )
 

@@ -30,6 +30,12 @@ from shipper.store.embedded.columns import (
 )
 from shipper.store.embedded.engine import READ_MEMORY, connect, signals_pass
 from shipper.store.embedded.needles import asks_for_ids, may_match
+from shipper.store.embedded.sharing import (
+    SHARED_RECORDS,
+    is_within,
+    named_columns,
+    shared_time,
+)
 from shipper.store.embedded.sound import file_fault
 from shipper.store.query.parser import parse
 
@@ -42,9 +48,6 @@ if TYPE_CHECKING:
     from shipper.store.embedded.layout import StoredFile
     from shipper.store.opening import ReadLimits
 
-SHARED_MS: Final = 2 * 3_600_000  # the time that questions share, at most
-SHARED_QUESTIONS: Final = 4
-SHARED_RECORDS: Final = 200_000
 ATTEMPTS: Final = 20  # the writer may replace files between the listing and the reading
 
 
@@ -62,7 +65,7 @@ class View:
     newest: dict[str, int]  # the last commit of each writer
     same_columns: bool  # whether all pieces have the columns of this version
     odd_commits: bool  # whether a commit has records as `StoredFile.odd` says
-    recent: Selection | None = None  # what the table `recent` has, without documents
+    recent: Selection | None = None  # the time of the table `recent`
     _chosen: dict[Selection, list[StoredFile]] = field(default_factory=dict)
 
     def chosen(self, selection: Selection | None) -> list[StoredFile]:
@@ -83,7 +86,7 @@ class View:
 
     def source(self, selection: Selection | None = None) -> str:
         """Return the SQL of the records, without pieces that lie outside of the selection."""
-        if self.recent is not None and selection is not None and _within(selection, self.recent):
+        if self.recent is not None and selection is not None and is_within(selection, self.recent):
             return "SELECT * FROM recent"
         by_writer: dict[str, list[Path]] = {}
         for piece in self.chosen(selection):
@@ -205,16 +208,19 @@ class Views:
     @contextmanager
     def sharing(self, view: View, questions: Sequence[Question]) -> Iterator[View]:
         """
-        Read once what many questions ask of the same recent time; yield the view to ask.
+        Read once what many questions ask about the same time; yield the view to ask.
 
-        A question on a table in memory takes a millisecond or two, on pieces several times that.
+        Raises:
+            QueryError: a question cannot be answered.
         """
-        recent = _shared_time([question.selection for question in questions])
+        recent = shared_time([question.selection for question in questions])
         if recent is None or _estimate(view, recent) > SHARED_RECORDS:
             yield view
             return
+        shared = [each for each in questions if is_within(each.selection, recent)]
+        chosen = ", ".join(map(quoted, named_columns(shared)))
         self.connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE recent AS SELECT * EXCLUDE (_doc, _tail) "
+            f"CREATE OR REPLACE TEMP TABLE recent AS SELECT {chosen} "
             f"FROM ({view.source(recent)}) WHERE _ms >= {recent.since:d} AND _ms < {recent.until:d}"
         )
         try:
@@ -262,26 +268,6 @@ def _newest(files: Sequence[StoredFile]) -> dict[str, int]:
     for file in files:
         newest[file.writer] = max(newest.get(file.writer, 0), file.last)
     return newest
-
-
-def _shared_time(selections: Sequence[Selection]) -> Selection | None:
-    """Return the latest time that enough selections lie in; None if there are too few."""
-    until = max((each.until for each in selections if each.until is not None), default=0)
-    whole = Selection("", until - SHARED_MS, until)
-    shared = [each.since for each in selections if _within(each, whole)]
-    if len(shared) < SHARED_QUESTIONS:
-        return None
-    return Selection("", min(since for since in shared if since is not None), until)
-
-
-def _within(inner: Selection, outer: Selection) -> bool:
-    return (
-        inner.since is not None
-        and inner.until is not None
-        and outer.since is not None
-        and outer.until is not None
-        and outer.since <= inner.since <= inner.until <= outer.until
-    )
 
 
 def _estimate(view: View, selection: Selection) -> float:
