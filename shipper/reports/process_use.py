@@ -27,9 +27,13 @@ MEMORY: Final = "extra.process.memory_rss_bytes"
 CPU: Final = "extra.process.cpu_percent"
 PROCESSES: Final = f"event.dataset:orchestrator.metrics AND {MEMORY}:*"
 MOST_TARGETS: Final = 20
-MOST_PROCESSES: Final = 50  # of a target; those with most records
+MOST_HOSTS: Final = 50  # of a target: each numbers its processes itself
+MOST_PROCESSES: Final = 50  # of a target on a host; those with most records
 MOST_ROWS: Final = 12  # those with most memory
 MIB: Final = 1024 * 1024
+COLUMNS: Final = (
+    *("process", "application", "host", "memory, mean", "most", "CPU, mean", "CPU, most"),
+)
 
 
 def process_use(store: Store, period: Period) -> tuple[ReportBlock, ...]:
@@ -50,7 +54,8 @@ def process_use(store: Store, period: Period) -> tuple[ReportBlock, ...]:
     }
     processes = Terms("extra.process.pid", MOST_PROCESSES, measures)
     hours = DateHistogram(HOUR_MS, {"most": most}, filled=False)
-    targets = Terms("extra.target", MOST_TARGETS, {"processes": processes})
+    hosts = Terms("host.name", MOST_HOSTS, {"processes": processes})
+    targets = Terms("extra.target", MOST_TARGETS, {"hosts": hosts})
     selection = Selection(PROCESSES, period.since, period.until)
     try:
         (found,) = store.ask([Question(selection, {"targets": targets, "hours": hours})])
@@ -59,15 +64,16 @@ def process_use(store: Store, period: Period) -> tuple[ReportBlock, ...]:
     if not found.total:
         return ()
     rows = [
-        (target, process)
+        (target, host, process)
         for target in buckets_of(found, "targets").buckets
-        for process in buckets_of(target, "processes").buckets
+        for host in buckets_of(target, "hosts").buckets
+        for process in buckets_of(host, "processes").buckets
     ]
-    rows.sort(key=lambda row: -(_number(row[1], "most") or 0))
+    rows.sort(key=lambda row: -(_number(row[2], "most") or 0))
     table = ReportTable(
-        columns=("process", "application", "memory, mean", "most", "CPU, mean", "CPU, most"),
+        columns=COLUMNS,
         rows=tuple(_row(*row) for row in rows[:MOST_ROWS]),
-        right=frozenset({2, 3, 4, 5}),
+        right=frozenset({3, 4, 5, 6}),
     )
     chart = ReportChart(
         title="Memory of the largest process",
@@ -77,12 +83,13 @@ def process_use(store: Store, period: Period) -> tuple[ReportBlock, ...]:
     return chart, table
 
 
-def _row(target: Bucket, process: Bucket) -> tuple[str, ...]:
+def _row(target: Bucket, host: Bucket, process: Bucket) -> tuple[str, ...]:
     memory = (_number(process, name) for name in ("memory", "most"))
     cpu = (_number(process, name) for name in ("cpu", "peak"))
     return (
         cut(str(process.key)),
         cut(str(target.key)),
+        cut(str(host.key)),
         *("" if value is None else size(round(value)) for value in memory),
         *("" if value is None else f"{value:.1f} %" for value in cpu),
     )

@@ -140,19 +140,24 @@ def test_json_has_the_same_content_and_the_facts(tmp_path: Path) -> None:
 
 
 def test_memory_and_cpu_of_each_process_are_shown(tmp_path: Path) -> None:
-    """The larger of two processes is first; the sum, and another day, do not count."""
+    """
+    The larger process is first; the sum, and another day, do not count.
+
+    Two hosts have processes of the same number, which are two.
+    """
     rng = random.Random(2)
     since = seeded.midnight(DAY, UTC)
 
     def poll(at: int, **extra: Any) -> dict[str, Any]:
         return seeded.base(at, rng, "orchestrator.metrics") | {"extra": {"target": "api", **extra}}
 
-    def use(at: int, pid: int, mib: int, cpu: float) -> dict[str, Any]:
+    def use(at: int, pid: int, mib: int, cpu: float, host: str = "one") -> dict[str, Any]:
         process = {"pid": pid, "memory_rss_bytes": mib * 1024 * 1024, "cpu_percent": cpu}
-        return poll(since + at, process=process)
+        return poll(since + at, process=process) | {"host": {"name": host}}
 
     pool = poll(since + 5, resources={"memory_rss_bytes": 10**12, "cpu_percent": 99.0})
     uses = [use(1, 11, 100, 1.0), use(2, 11, 200, 2.0), use(3, 12, 300, 5.0)]
+    uses.append(use(4, 11, 50, 9.0, "two"))
     store_records(tmp_path, [*uses, use(-1, 13, 900, 90.0), pool])
 
     found = json.loads(report(tmp_path, "daily", "--date", str(DAY), "--format", "json"))
@@ -160,8 +165,9 @@ def test_memory_and_cpu_of_each_process_are_shown(tmp_path: Path) -> None:
     (section,) = [each for each in found["sections"] if each["title"] == "Resources"]
     chart, table, _ = [each for each in section["blocks"] if each["type"] != "text"]
     assert table["rows"] == [
-        ["12", "api", "300.0 MiB", "300.0 MiB", "5.0 %", "5.0 %"],
-        ["11", "api", "150.0 MiB", "200.0 MiB", "1.5 %", "2.0 %"],
+        ["12", "api", "one", "300.0 MiB", "300.0 MiB", "5.0 %", "5.0 %"],
+        ["11", "api", "one", "150.0 MiB", "200.0 MiB", "1.5 %", "2.0 %"],
+        ["11", "api", "two", "50.0 MiB", "50.0 MiB", "9.0 %", "9.0 %"],
     ]
     assert chart["points"] == [[since, 300.0]]
 
