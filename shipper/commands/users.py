@@ -42,7 +42,7 @@ role_option = click.option(
 @common_options
 def users() -> None:
     """
-    Add, list, change and remove users of the dashboard.
+    Say who may log in to the dashboard, and act there.
 
     Passwords are asked for on a terminal, else read from the first line of stdin. A running
     dashboard knows of a change with the next request.
