@@ -52,7 +52,7 @@ models: $(VENV)/dev.stamp ## SCHEDULES=5000 random schedules of files, crashes a
 	$(BIN)/pytest tests/models/test_delivery_model.py tests/models/test_disturbed_model.py --schedules $(SCHEDULES) --timeout 0
 
 faults-table: $(VENV)/dev.stamp ## docs/faults.md, out of a run of the tests
-	$(BIN)/pytest tests/faults --timeout 1800 --faults-table docs/faults.md
+	$(BIN)/pytest -n auto --dist loadgroup tests/faults --timeout 1800 --faults-table docs/faults.md
 
 servers: $(VENV)/dev.stamp ## a real Elasticsearch and a Lumberjack receiver on this machine, to ship to
 	$(BIN)/python -m tests.servers

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pytest
@@ -61,9 +61,27 @@ class Row:
 
 MOST = 110  # characters of a line of the log that are shown
 
-ROWS = pytest.StashKey[list[Row]]()
-
 Outcome = Callable[..., None]
+
+
+class Table:
+    """The rows of all tests, also of those that run in other processes."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._rows: list[Row] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "teardown":
+            self._rows += [
+                Row(**row)
+                for name, row in report.user_properties
+                if name == "fault" and isinstance(row, dict)
+            ]
+
+    def pytest_sessionfinish(self) -> None:
+        lines = [f"{row.line()}\n" for row in sorted(self._rows, key=lambda row: row.test)]
+        self._path.write_text(HEAD + "".join(lines) + FOOT)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -71,14 +89,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[ROWS] = []
+    path = config.getoption("--faults-table")
+    if path and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Table(Path(path)))
 
 
 @pytest.fixture
 def outcome(request: pytest.FixtureRequest) -> Iterator[Outcome]:
     """Return what notes the outcome of a fault; a test that takes it has to."""
-    rows = request.config.stash[ROWS]
-    before = len(rows)
+    noted = request.node.user_properties
+    before = len(noted)
 
     def note(
         fault: str,
@@ -89,17 +109,11 @@ def outcome(request: pytest.FixtureRequest) -> Iterator[Outcome]:
         sees: str = "nothing",
     ) -> None:
         test = request.node.nodeid.partition("tests/")[2]
-        rows.append(Row(fault, len(written), len(lost), len(doubled), sees, test))
+        row = Row(fault, len(written), len(lost), len(doubled), sees, test)
+        noted.append(("fault", asdict(row)))
 
     yield note
-    assert len(rows) > before, "the outcome was not noted"
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    path = session.config.getoption("--faults-table", default=None)
-    if path:
-        rows = session.config.stash[ROWS]
-        Path(path).write_text(HEAD + "".join(f"{row.line()}\n" for row in rows) + FOOT)
+    assert len(noted) > before, "the outcome was not noted"
 
 
 def told(log: str, folder: Path) -> str:
