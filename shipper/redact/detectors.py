@@ -22,6 +22,8 @@ from typing import Final
 
 ESCAPES: Final = r"\\[u/]"  # of characters that need none: any detector may match behind them
 
+AROUND: Final = 64  # a UUID and a `traceparent` are shorter
+
 Spans = Iterator[tuple[int, int]]
 
 
@@ -32,14 +34,15 @@ class Detector:
 
     Behind a match without secrets the search goes on after `step` bytes, 0: behind all of it.
     `normal` brings equal secrets to one form before they are hashed; `masked` is what stands in
-    place of one, None for the usual mark.
+    place of one, None for the usual mark. `spans` gets a candidate, and up to `AROUND` bytes before
+    it and behind it.
     """
 
     name: str
     pattern: str
     hint: str
     meaning: str
-    spans: Callable[[bytes], Spans] = lambda found: iter([(0, len(found))])
+    spans: Callable[[bytes, bytes, bytes], Spans] = lambda found, *_: iter([(0, len(found))])
     step: int = 0
     normal: Callable[[bytes], bytes] = bytes
     masked: Callable[[bytes], bytes] | None = None
@@ -88,15 +91,17 @@ IP6_HINT: Final = r"[0-9A-Fa-f]::|::[0-9A-Fa-f]|(?:[0-9A-Fa-f]{1,4}:){7}"
 _IP6 = r"(?:[0-9A-Fa-f]{0,4}:){2,8}(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9A-Fa-f]{0,4})"
 
 
-def _scheme_value(found: bytes) -> Spans:
+def _scheme_value(found: bytes, *_: bytes) -> Spans:
     """Yield what is no word: `Bearer token expired` has no token."""
     if len(found) >= 24 or re.search(rb"[0-9=._~+/]|[a-z][A-Z]", found):
         yield 0, len(found)
 
 
-def _cards(found: bytes) -> Spans:
+def _cards(found: bytes, before: bytes, behind: bytes) -> Spans:
     """
     Yield the groups of digits, of two at least, that are the number of a card together.
+
+    Digits that touch a letter or `_`, or are parts of a hexadecimal id with hyphens, are none.
 
     Sums of digits up to each group say whether those between two groups have a right check digit,
     so the time grows with the digits, however many groups they are in.
@@ -112,6 +117,12 @@ def _cards(found: bytes) -> Spans:
             total.append(total[-1] + sum(plain) - 48 * len(plain) + sum(twice))
         ends.append(ends[-1] + end - first)
     at = int(found[1:2] == b".")  # a fraction is no card
+    if _is_id_behind(behind):
+        last = found.rfind(b" ") + 1
+        groups = [group for group in groups if group[0] < last]
+    if _is_id_before(before):
+        first = len(found.partition(b" ")[0])
+        at = max(at, sum(group[0] < first for group in groups))
     while at < len(groups):
         start = groups[at][0]
         lengths = _CARD_LENGTHS.get(found[start], ())
@@ -127,6 +138,32 @@ def _cards(found: bytes) -> Spans:
         at += 1
 
 
+def _is_id_before(text: bytes) -> bool:
+    """Return whether what follows a text, from its next byte on, goes on with an id."""
+    word = _WORD_BEFORE.search(text)
+    if word is None or _ESCAPE_BEFORE.search(text):
+        return False
+    return not word[0].endswith(b"-") or _is_hex(word[0])
+
+
+def _is_id_behind(text: bytes) -> bool:
+    """Return whether a text begins in the middle of an id."""
+    word = _WORD_BEHIND.match(text)
+    return word is not None and (not word[0].startswith(b"-") or _is_hex(word[0]))
+
+
+def _is_hex(word: bytes) -> bool:
+    parts = word.strip(b"-").split(b"-")
+    return all(map(_HEX.fullmatch, parts)) and any(map(_HEX_OF_ID.fullmatch, parts))
+
+
+_WORD_BEFORE: Final = re.compile(rb"[0-9A-Za-z_-]*[A-Za-z_-]\Z")
+_WORD_BEHIND: Final = re.compile(rb"[A-Za-z_-][0-9A-Za-z_-]*")
+_ESCAPE_BEFORE: Final = re.compile(  # of JSON, of a URL, of a terminal
+    rb"(?:\\[a-z]|\\u[0-9A-Fa-f]{4}|%[0-9A-Fa-f]{2}|\x1b\[[0-9;]*[A-Za-z])\Z"
+)
+_HEX: Final = re.compile(rb"[0-9A-Fa-f]+")
+_HEX_OF_ID: Final = re.compile(rb"(?=.*[0-9])(?=.*[A-Fa-f])[0-9A-Fa-f]{4,}")
 LONGEST_CARD: Final = 19
 MOST_GROUPS: Final = 9  # of two digits, and more, in so many digits
 _DOUBLED: Final = bytes.maketrans(b"0123456789", bytes([0, 2, 4, 6, 8, 1, 3, 5, 7, 9]))
@@ -139,7 +176,7 @@ _CARD_LENGTHS: Final = {  # by the first digit
 }
 
 
-def _ibans(found: bytes) -> Spans:
+def _ibans(found: bytes, *_: bytes) -> Spans:
     """Yield the longest beginning whose checksum is right."""
     text = found.replace(b" ", b"")[:LONGEST_IBAN]
     values = [byte - 48 if byte < 65 else byte - 55 for byte in text]  # A is 10
@@ -168,7 +205,7 @@ def _end_of(text: bytes, length: int) -> int:
     return len(text)
 
 
-def _addresses(found: bytes) -> Spans:
+def _addresses(found: bytes, *_: bytes) -> Spans:
     if b":" not in found:
         yield 0, len(found)
         return

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import re2
 
-from shipper.redact.detectors import DETECTORS, NAME_OF_SECRET, Detector
+from shipper.redact.detectors import AROUND, DETECTORS, NAME_OF_SECRET, Detector
 
 MASK, HASH, REMOVE, NONE = "mask", "hash", "remove", "none"
 ACTIONS: Final = (MASK, HASH, REMOVE, NONE)
@@ -100,7 +100,8 @@ class RedactRule:
                 (match.span(group) for group in groups if match.start(group) >= 0), match.span()
             )
             last = 0
-            for first, behind in self.detector.spans(text[start:end]):
+            around = text[max(start - AROUND, 0) : start], text[end : end + AROUND]
+            for first, behind in self.detector.spans(text[start:end], *around):
                 last = start + behind
                 if behind > first and not self.is_done(text[start + first : last]):
                     yield start + first, last

@@ -97,7 +97,7 @@ def test_keys_that_are_masked_alike_are_all_there() -> None:
 
 
 def spans(name: str, text: str) -> list[Any]:
-    return [*DETECTORS[name].spans(text.encode())]
+    return [*DETECTORS[name].spans(text.encode(), b"", b"")]
 
 
 def cards_one_by_one(text: str) -> list[Any]:
