@@ -36,7 +36,7 @@ from shipper.web.live import LiveTails
 from shipper.web.login import LOGIN, LOGOUT, LoginPage
 from shipper.web.logs import MOST_DOWNLOADED, MOST_SHOWN, csv_of, lines_of, logs_page, rows_of
 from shipper.web.overview import compared, overview_page
-from shipper.web.place import RANGES, PagePlace, place_of, settled
+from shipper.web.place import MOST_FACETS, RANGES, PagePlace, place_of, settled
 from shipper.web.reports import REPORT_HEADERS, list_reports, read_report
 from shipper.web.rules import rule_page, rules_page
 from shipper.web.searches import SavedSearches
@@ -109,15 +109,14 @@ class Pages:
 
     def logs(self, request: Request) -> Response:
         """Show the records of a query."""
-        more = request.query_params.get("facet", "").strip()
 
         def content(place: PagePlace, _now: int) -> Mapping[str, Any]:
             with self.pool.store() as store:
                 return {
-                    "page": logs_page(store, place, more),
+                    "page": logs_page(store, place),
                     "in_kibana": self._in_kibana(place),
                     "searches": self.searches.links(),
-                    "facet_name": more,
+                    "most_facets": MOST_FACETS,
                     "most": MOST_DOWNLOADED,
                 }
 

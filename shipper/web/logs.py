@@ -6,12 +6,19 @@ import csv
 import io
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from shipper.errors import QueryError
-from shipper.store.api import AggregateAnswer, Buckets, Question, Sort, Terms, buckets_of
+from shipper.store.api import (
+    AggregateAnswer,
+    Buckets,
+    Question,
+    Sort,
+    Terms,
+    buckets_of,
+)
 from shipper.store.hit_text import hit_json
 from shipper.store.query.parser import parse
 from shipper.text import plain, safe
@@ -28,6 +35,7 @@ SHOWN: Final = 50
 MOST_DOWNLOADED: Final = 10_000
 MOST_SHOWN: Final = 500  # of one trace
 FACET_VALUES: Final = 6
+CHOSEN: Final = "chosen "  # before the name of a field, which could be that of another count
 MOST_NAMES: Final = 150  # of fields that complete a query
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 _NAME: Final = re.compile(r"[A-Za-z_@][\w.@-]{0,99}", re.ASCII)
@@ -54,11 +62,17 @@ class FacetValue:
 
 @dataclass(frozen=True, slots=True)
 class Facet:
-    """The most frequent values of a field; `others` counts the records with other values."""
+    """
+    The most frequent values of a field; `others` counts the records with other values.
+
+    A field of choice has the address `gone` without it, and where it has no values the `fault`.
+    """
 
     field: str
     values: Sequence[FacetValue]
-    others: int
+    others: int = 0
+    gone: str = ""
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,39 +85,42 @@ class LogsPage:
     rows: Sequence[RecordRow]
     command: str  # for a terminal
     completions: Sequence[str]
-    note: str = ""  # why a field that was asked for has no facet
 
 
-def logs_page(store: Store, place: PagePlace, more: str = "") -> LogsPage:
+def logs_page(store: Store, place: PagePlace) -> LogsPage:
     """
-    Ask for the page; `more` is a field to count besides the usual ones.
+    Ask for the page.
 
     Raises:
         QueryError: the query is wrong.
         StoreUnavailable: the store cannot be read now.
     """
     parse(place.query)
-    fields = [*FACETS, *([more] if more and more not in FACETS else [])]
-    facets = {field: Terms(field, FACET_VALUES) for field in fields}
-    note = ""
-    asked = histogram.aggregations(place.slot_ms)
+    usual = {field: Terms(field, FACET_VALUES) for field in FACETS}
+    chosen = {
+        f"{CHOSEN}{field}": Terms(field, FACET_VALUES)
+        for field in place.facets
+        if field not in FACETS
+    }
+    asked = {**histogram.aggregations(place.slot_ms), **usual}
+    found: list[tuple[str, Buckets | str]]
     try:
-        (answer,) = store.ask([Question(place.selection, {**asked, **facets})])
-    except QueryError as error:
-        if fields == [*FACETS]:
+        (answer,) = store.ask([Question(place.selection, {**asked, **chosen})])
+        found = [(each.field, buckets_of(answer, name)) for name, each in chosen.items()]
+    except QueryError:
+        if not chosen:
             raise
-        facets.pop(more)
-        (answer,) = store.ask([Question(place.selection, {**asked, **facets})])
-        note = str(error)
+        (answer,) = store.ask([Question(place.selection, asked)])
+        found = [(each.field, _count(store, place, each)) for each in chosen.values()]
+    counted = [(field, buckets_of(answer, field)) for field in FACETS]
     rows = rows_of(store, place, SHOWN) if answer.total else []
     return LogsPage(
         answer.total,
         histogram.draw(answer, place),
-        [*_facets({name: buckets_of(answer, name) for name in facets}, place)],
+        [*_facets([*counted, *found], place)],
         rows,
         safe(command_of(place)),
         _completions(rows, answer, place),
-        note,
     )
 
 
@@ -158,8 +175,21 @@ def command_of(place: PagePlace) -> str:
     return shlex.join([*words, "--since", iso(place.since), "--until", iso(place.until)])
 
 
-def _facets(answers: dict[str, Buckets], place: PagePlace) -> Iterator[Facet]:
-    for field, found in answers.items():
+def _count(store: Store, place: PagePlace, terms: Terms) -> Buckets | str:
+    """Return the counts of one field, or why there are none."""
+    try:
+        (answer,) = store.ask([Question(place.selection, {CHOSEN: terms})])
+    except QueryError as error:
+        return str(error)
+    return buckets_of(answer, CHOSEN)
+
+
+def _facets(counted: Iterable[tuple[str, Buckets | str]], place: PagePlace) -> Iterator[Facet]:
+    for field, found in counted:
+        gone = "" if field in FACETS else place.without_facet(field)
+        if isinstance(found, str):
+            yield Facet(safe(field), (), gone=gone, fault=safe(found))
+            continue
         values = []
         for bucket in found.buckets:
             only = condition(field, bucket.key)
@@ -172,4 +202,6 @@ def _facets(answers: dict[str, Buckets], place: PagePlace) -> Iterator[Facet]:
                 )
             )
         if values:
-            yield Facet(safe(field), values, found.others)
+            yield Facet(safe(field), values, found.others, gone)
+        elif gone:
+            yield Facet(safe(field), (), gone=gone, fault="none of these records has this field")

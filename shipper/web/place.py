@@ -1,9 +1,10 @@
 """
-What a page shows, as its address says: the query, the time, the order, the columns.
+What a page shows, as its address says: the query, the time, the order, the fields of choice.
 
 The whole state is in the address, so a page can be pasted into a chat. A range such as `1h` ends
 now; `since` and `until` are ISO 8601 in UTC and stay as they are. A form sends `from` and `to`,
 times of the zone that is shown, and which range there `was`; the page moves to the address in UTC.
+So it does for `count`, the name of one more field to count.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from shipper.web.zones import in_utc
 RANGES: Final = ("15m", "1h", "6h", "24h", "7d", "30d")
 USUAL_RANGE: Final = "1h"
 MOST_COLUMNS: Final = 10
+MOST_FACETS: Final = 5
+NAME_CHARS: Final = 100  # of a field
 MOST_MS: Final = 400 * 86_400_000
 BARS: Final = 60  # of a histogram, about
 _STEPS: Final = tuple(
@@ -34,7 +37,7 @@ _STEPS: Final = tuple(
 )
 
 _COLUMN: Final = re.compile(r"[A-Za-z_@][\w.@-]{0,99}", re.ASCII)
-_OF_A_FORM: Final = frozenset({"from", "to", "was"})
+_OF_A_FORM: Final = frozenset({"from", "to", "was", "count"})
 _OR: Final = re.compile(r"\bor\b|\|\|", re.IGNORECASE)  # before more is added, in brackets
 
 
@@ -43,7 +46,8 @@ class PagePlace:
     """
     Query, range and order of a page; `since` and `until` in epoch milliseconds.
 
-    `columns` are fields that stand in the line of each record.
+    `columns` are fields that stand in the line of each record, `facets` those that are counted
+    besides the usual ones.
     """
 
     query: str
@@ -52,6 +56,7 @@ class PagePlace:
     until: int
     ascending: bool = False
     columns: tuple[str, ...] = ()
+    facets: tuple[str, ...] = ()
 
     @property
     def selection(self) -> Selection:
@@ -80,6 +85,8 @@ class PagePlace:
             state["sort"] = "asc"
         if self.columns:
             state["cols"] = ",".join(self.columns)
+        if self.facets:
+            state["facet"] = ",".join(self.facets)
         state |= changed
         given = {name: value for name, value in state.items() if value}
         return f"{path}?{urlencode(given)}" if given else path
@@ -98,6 +105,10 @@ class PagePlace:
         """Return the address without a column."""
         return self.link(cols=",".join(each for each in self.columns if each != name))
 
+    def without_facet(self, name: str) -> str:
+        """Return the address without a field that is counted."""
+        return self.link(facet=",".join(each for each in self.facets if each != name))
+
     def adding(self, condition: str) -> str:
         """Return the query of the page with one more condition."""
         if self.query.strip() in ("", "*"):
@@ -114,14 +125,14 @@ def place_of(given: Mapping[str, str], now: int) -> PagePlace:
         QueryError: a time is not one.
     """
     query, ascending = given.get("q", ""), given.get("sort") == "asc"
-    names = dict.fromkeys(given.get("cols", "").split(","))
-    columns = tuple(filter(_COLUMN.fullmatch, names))[:MOST_COLUMNS]
+    columns = tuple(filter(_COLUMN.fullmatch, _names(given.get("cols", ""))))[:MOST_COLUMNS]
+    facets = _names(given.get("facet", ""))[:MOST_FACETS]
     if given.get("since") or given.get("until"):
         until = _moment(given.get("until", ""), now)
         since = _moment(given.get("since", ""), until - 3_600_000)
         if not 0 < until - since <= MOST_MS:
             raise QueryError("the time does not end after it began", "choose another time")
-        return PagePlace(query, "", since, until, ascending, columns)
+        return PagePlace(query, "", since, until, ascending, columns, facets)
     name = given.get("range") or USUAL_RANGE
     try:
         length = round(parse_duration(name) * 1000)
@@ -129,11 +140,11 @@ def place_of(given: Mapping[str, str], now: int) -> PagePlace:
         raise QueryError(str(error)) from None
     if not 1000 <= length <= MOST_MS:
         raise QueryError(f"the range {name} is out of range", "use 1s to 400d")
-    return PagePlace(query, name, now - length, now, ascending, columns)
+    return PagePlace(query, name, now - length, now, ascending, columns, facets)
 
 
 def settled(given: Mapping[str, str]) -> Mapping[str, str]:
-    """Return the state with `from` and `to` of a form in UTC; nothing where there are none."""
+    """Return the state with what a form gives in its place; nothing where it gives nothing."""
     if not _OF_A_FORM & given.keys():
         return {}
     state = {name: value for name, value in given.items() if name not in _OF_A_FORM}
@@ -141,7 +152,14 @@ def settled(given: Mapping[str, str]) -> Mapping[str, str]:
     typed = {name: in_utc(text) for name, text in times.items() if text}
     if typed and given.get("range", "") == given.get("was", ""):  # no other range was chosen
         state = state | typed | {"range": ""}
+    if count := given.get("count", "").strip():
+        state["facet"] = f"{given.get('facet', '')},{count}".strip(",")
     return {name: value for name, value in state.items() if value}
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = dict.fromkeys(name.strip()[:NAME_CHARS] for name in text.split(","))
+    return tuple(filter(None, names))
 
 
 def _moment(text: str, otherwise: int) -> int:

@@ -33,6 +33,7 @@ def pages_of(store: Store, factory: pytest.TempPathFactory) -> list[tuple[int, s
         *PAGES,
         "/logs?q=level:ERROR&cols=run,extra.target,seq",
         "/logs?q=status_code:>=500&facet=extra.queue_depth",
+        "/logs?facet=extra.target,message,request_id,nothing,extra.queue_depth",
     ]
     with Browser(app) as browser:
         browser.get(f"/?token={TOKEN}")
