@@ -51,7 +51,9 @@ output: {embedded: {}}
   at are such, `shipper status` counts them.
 - A traceback (of Python, Java, Go, Node or Ruby), and any other line that goes on, belongs to the
   event before: `exc_info` and `error_type`, or more of the `message`. Access logs have one line an
-  event.
+  event. In `text`, and in the log of a container, a line such as `TypeError: …` goes on only with
+  an event whose first line speaks of a failure (`ERROR`, `failed` …), or with a traceback that has
+  named no error yet; else it is an uncaught error, an event of its own.
 - A group with the name of a [field](search.md#fields) is that field, others are under `extra`.
   `-` is no value. An access log has its whole line as the `message`.
 - The data stream of a record is `logs-orchestrator.<dataset>-<namespace>`: so the templates and

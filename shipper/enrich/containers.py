@@ -18,7 +18,7 @@ from shipper.enrich import clock
 from shipper.enrich.classify import Classification
 from shipper.enrich.foreign import JsonReader
 from shipper.enrich.patterned import FormatReader, ReadLine
-from shipper.formats.continuing import CONTINUING
+from shipper.formats.continuing import CONTINUING, FAILING, Continuation
 from shipper.formats.languages import TEXT
 from shipper.formats.table import CRI_PATTERN, DOCKER_NAME, INSIDE
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 DATASET = "docker.log"
 UTC = "UTC"  # the zone of a container, unless the config says so
 CONTINUES = re.compile(CONTINUING)
+FAILS = re.compile(FAILING)
 
 
 class _DockerLine(msgspec.Struct, gc=False):
@@ -47,6 +48,7 @@ class _Said:
     attrs: dict[str, str]
     text: list[str] = field(default_factory=list)
     is_part: bool = False
+    event: Continuation[str] | None = None
 
 
 class ContainerReader:
@@ -131,9 +133,12 @@ def _goes_on(before: _Said | None, said: _Said) -> bool:
         return False
     if before.is_part:
         before.text += said.text
-    elif CONTINUES.match(said.text[0]) and not before.text[0].startswith("{"):
-        before.text += ["\n", *said.text]
-    else:
+    elif before.text[0].startswith("{"):
         return False
+    else:
+        before.event = before.event or Continuation(CONTINUES, FAILS, before.text[0])
+        if not before.event.goes_on(said.text[0]):
+            return False
+        before.text += ["\n", *said.text]
     before.is_part = said.is_part
     return True

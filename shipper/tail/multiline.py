@@ -13,9 +13,10 @@ import re
 from dataclasses import dataclass
 from typing import Protocol
 
-from shipper.formats.continuing import CONTINUING
+from shipper.formats.continuing import CONTINUING, FAILING, Continuation
 
 CONTINUES = re.compile(CONTINUING.encode())
+FAILS = re.compile(FAILING.encode())
 
 
 class LineJoiner(Protocol):
@@ -59,13 +60,15 @@ class Multiline:
         starts: list[int] = []
         offset = size = lines = 0
         goes_on, begin = False, b""
+        event = Continuation(CONTINUES, FAILS, begin)
         for line in data.removesuffix(b"\n").split(b"\n"):
             length = len(line) + 1
             is_json = _is_json(line)
             fits = lines < self.max_lines and size + length <= self.max_bytes
-            if not (goes_on and fits and not is_json and self._continues(line, begin)):
+            if not (goes_on and fits and not is_json and self._continues(line, begin, event)):
                 starts.append(offset)
                 begin = line
+                event = Continuation(CONTINUES, FAILS, begin)
                 lines = size = 0
                 goes_on = not is_json
             lines += 1
@@ -73,9 +76,9 @@ class Multiline:
             offset += length
         return starts, not goes_on or lines >= self.max_lines or size >= self.max_bytes
 
-    def _continues(self, line: bytes, begin: bytes) -> bool:
+    def _continues(self, line: bytes, begin: bytes, event: Continuation[bytes]) -> bool:
         if self.first_line is None:
-            return CONTINUES.match(line) is not None
+            return event.goes_on(line)
         if self.follows is not None and (following := self.follows.match(line)):
             first = self.first_line.match(begin)
             return first is not None and first[1] == following[1]

@@ -83,6 +83,15 @@ def check(docs: list[Any], name: str) -> None:
     assert after["message"].endswith("next")
 
 
+def docker_of(text: str) -> str:
+    """Return the lines that Docker writes of a text."""
+    lines = [
+        {"log": line, "stream": "stderr", "time": "2026-02-05T14:30:47.123456789Z"}
+        for line in text.splitlines(keepends=True)
+    ]
+    return "".join(json.dumps(each, separators=(",", ":")) + "\n" for each in lines)
+
+
 @pytest.mark.parametrize("name", TRACES)
 def test_a_trace_is_one_record(name: str) -> None:
     """Its first line is the message, the others are the traceback, and the error has its name."""
@@ -92,13 +101,7 @@ def test_a_trace_is_one_record(name: str) -> None:
 @pytest.mark.parametrize("name", TRACES)
 def test_a_trace_in_a_container_is_one_record(name: str) -> None:
     """Docker writes a line of its own for each."""
-    lines = [
-        {"log": line, "stream": "stderr", "time": "2026-02-05T14:30:47.123456789Z"}
-        for line in (TRACES[name][0] + AFTER).splitlines(keepends=True)
-    ]
-    text = "".join(json.dumps(each, separators=(",", ":")) + "\n" for each in lines)
-
-    check(read_as("format: docker", text, check_starts=False), name)
+    check(read_as("format: docker", docker_of(TRACES[name][0] + AFTER), check_starts=False), name)
 
 
 @pytest.mark.parametrize(
@@ -110,6 +113,42 @@ def test_other_lines_begin_a_record(line: str) -> None:
     docs = read_as(f"format: text, {UTC}", f"{AFTER}{line}\n")
 
     assert [doc["message"] for doc in docs] == [AFTER[:-1], line]
+
+
+UNCAUGHT = "TypeError: gone\n    at run (/app/server.js:7:9)\n"
+PYTHON = 'Traceback (most recent call last):\n  File "a.py", line 1, in <module>\nKeyError: 7\n'
+CHAINED = (
+    f"{PYTHON}\nDuring handling of the above exception, another exception occurred:\n\n{PYTHON}"
+)
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        ("2026-02-05 14:30:45 [info] ready\n", UNCAUGHT),
+        ("ready\n", "app.GoneException: gone\n"),
+        (UNCAUGHT, UNCAUGHT, UNCAUGHT),
+        (PYTHON, UNCAUGHT),
+        (CHAINED, UNCAUGHT),
+        ("2026-02-05 14:30:45 [info] ready\n" + PYTHON, UNCAUGHT),
+        (GO_PANIC, GO_PANIC, AFTER, UNCAUGHT),
+        (NODE_UNCAUGHT, UNCAUGHT),
+        (NODE_LOG, UNCAUGHT, AFTER),
+        ("WARN retried\n" + UNCAUGHT, AFTER),
+    ],
+)
+@pytest.mark.parametrize("form", ["docker", "text"])
+def test_an_uncaught_error_is_an_event_of_its_own(events: tuple[str, ...], form: str) -> None:
+    """It is joined only to what speaks of a failure, or to a trace that has named no error yet."""
+    if form == "docker":
+        docs = read_as("format: docker", docker_of("".join(events)), check_starts=False)
+    else:
+        docs = read_as(f"format: text, {UTC}", "".join(events))
+
+    found = [f"{doc['message']} {doc.get('exc_info', '')}".split() for doc in docs]
+    wanted = [event.split() for event in events]
+    ends = zip(found, wanted, strict=True)
+    assert all(each and whole[-len(each) :] == each for each, whole in ends)
 
 
 @pytest.mark.parametrize(
