@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
-from shipper.commands.invocation import Invocation, examples, invoked, refuse
+from shipper.commands.invocation import Invocation, examples, invoked
 from shipper.commands.moments import duration_option, moment_option
 from shipper.commands.stores import embedded_path
+from shipper.errors import ConfigError, remedy_of
 from shipper.store.api import Selection
 from shipper.store.opening import ReadLimits
 from shipper.text import counted, safe, size
@@ -51,16 +52,17 @@ def export(  # noqa: PLR0913 - one parameter per option
 
     kind = file.suffix.lstrip(".")
     if kind not in KINDS:
-        refuse(f"{file} does not end in .parquet, .ndjson or .csv; give it one of these names")
+        raise ConfigError(f"{file} does not end in .parquet, .ndjson or .csv", "use such a name")
     if file.exists() and not force:
-        refuse(f"{file} exists; use another name, or --force")
+        raise ConfigError(f"{file} exists already", "use another name, or --force to replace it")
     new = file.with_name(f"{file.name}.new")
     selection = Selection(" ".join(query), since, until)
     path = embedded_path(invocation)
     try:
         new.write_bytes(b"")
     except OSError as error:
-        refuse(f"cannot write {new}: {error.strerror}; use another folder")
+        remedy = remedy_of(error, "use another folder")
+        raise ConfigError(f"{new} cannot be written: {error.strerror}", remedy) from error
     try:
         count = export_records(path, selection, new, kind, ReadLimits(timeout / 1000))
         new.replace(file)

@@ -33,7 +33,7 @@ MAX_CELL = 100  # characters of a value in a table
         'shipper sql "DESCRIBE SELECT * FROM logs"',
     )
 )
-@click.argument("statement", metavar="SELECT")
+@click.argument("words", nargs=-1, required=True, metavar="SELECT...")
 @click.option(
     "--format",
     "kind",
@@ -44,17 +44,18 @@ MAX_CELL = 100  # characters of a value in a table
 )
 @duration_option("--timeout", "Time limit of the query.", default="60s")
 @invoked
-def sql(invocation: Invocation, /, statement: str, kind: str, timeout: int) -> int:
+def sql(invocation: Invocation, /, words: tuple[str, ...], kind: str, timeout: int) -> int:
     """
     Ask the embedded store in SQL.
 
     SELECT is in the dialect of DuckDB. The table `logs` has a row per record; docs/store.md lists
-    its columns. It reads nothing but the store. Exits with 1 if there are no rows.
+    its columns. It reads nothing but the store. Exits with 1 if there are no rows. Words that the
+    shell split are one statement; quote it if it has any of * ( ) < > ' or a dollar.
     """
     from shipper.store.embedded.sql import selected  # noqa: PLC0415 - DuckDB takes its time
 
     path = embedded_path(invocation)
-    with selected(path, statement, ReadLimits(timeout / 1000)) as rows:
+    with selected(path, " ".join(words), ReadLimits(timeout / 1000)) as rows:
         names = [column[0] for column in rows.description or ()]
         count = PRINTERS[kind](names, rows)
     return FOUND if count else NOTHING_FOUND

@@ -220,3 +220,34 @@ def test_a_line_end_in_a_row_of_sql_stays_one_in_csv(config: Path) -> None:
         ["message"],
         ['Task 1 "fast", failed\nbadly'],
     ]
+
+
+def test_words_of_sql_are_one_statement(config: Path) -> None:
+    """As those of a query are."""
+    result = run(config, "sql", "SELECT", "1", "AS", "one", "--format", "json")
+
+    assert (result.exit_code, result.stdout) == (0, '{"one":1}\n')
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("there.csv", "exists already; use another name, or --force to replace it"),
+        ("a.txt", "does not end in .parquet, .ndjson or .csv; use such a name"),
+        ("no/a.csv", "cannot be written: No such file or directory; correct the path"),
+    ],
+)
+def test_a_file_that_cannot_be_exported_to_is_one_message(
+    config: Path, tmp_path: Path, name: str, fault: str
+) -> None:
+    """It says where, what and what to do, without the usage, and nothing is written."""
+    (tmp_path / "there.csv").write_text("mine")
+    result = run(config, "export", str(tmp_path / name))
+
+    assert result.exit_code == 2
+    assert str(tmp_path / name) in result.stderr
+    assert fault in result.stderr
+    assert "Usage" not in result.stderr
+    assert [each.name for each in tmp_path.iterdir()] == ["there.csv"]
+    assert (tmp_path / "there.csv").read_text() == "mine"
+    assert run(config, "export", str(tmp_path / "there.csv"), "--force").exit_code == 0
