@@ -22,10 +22,12 @@ from shipper.commands.invocation import Invocation, examples, invoked, refuse
 from shipper.config.addresses import HOST_AND_PORT, is_loopback
 from shipper.config.main import load
 from shipper.config.options import InvalidValueError
+from shipper.config.outputs import ElasticsearchOutput
 from shipper.config.shipped import own_or_shipped
 from shipper.errors import ConfigError, ShipperError
 from shipper.kibana.place import KibanaPlace
 from shipper.process import data_folder
+from shipper.store.elasticsearch.curl import CurlPlace
 from shipper.store.opening import ReadLimits, store_of
 
 if TYPE_CHECKING:
@@ -255,9 +257,17 @@ def _sources(config: Config, invocation: Invocation) -> WebSources:
         reports=config.reports.folder,
         searches=config.data_dir / data_folder.SEARCHES,
         dead_letters=config.data_dir / data_folder.DEAD_LETTERS,
+        curl=_curl_of(config),
         kibana=None if server is None else KibanaPlace(server.url, server.space),
         command=(sys.executable, "-m", "shipper", "--config", str(invocation.config)),
     )
+
+
+def _curl_of(config: Config) -> CurlPlace | None:
+    place = config.search or config.output
+    if not isinstance(place, ElasticsearchOutput):
+        return None
+    return CurlPlace(place.hosts[0], config.namespace)
 
 
 def _runbooks(config: Config) -> Path:

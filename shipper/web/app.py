@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 
     from shipper.kibana.place import KibanaPlace
     from shipper.store.api import Store
+    from shipper.store.elasticsearch.curl import CurlPlace
     from shipper.web.incidents import AlertPlaces
 
 HERE: Final = Path(__file__).parent
@@ -72,6 +73,7 @@ class WebSources:
     reports: Path | None = None
     dead_letters: Path | None = None
     kibana: KibanaPlace | None = None  # where links to records lead
+    curl: CurlPlace | None = None  # where Elasticsearch has the records, if it does
     searches: Path | None = None  # the file of saved searches
     command: Sequence[str] = ()  # runs shipper, for what pages start; empty: they start nothing
 
@@ -113,7 +115,7 @@ class Pages:
         def content(place: PagePlace, _now: int) -> Mapping[str, Any]:
             with self.pool.store() as store:
                 return {
-                    "page": logs_page(store, place),
+                    "page": logs_page(store, place, self.sources.curl),
                     "in_kibana": self._in_kibana(place),
                     "searches": self.searches.links(),
                     "most_facets": MOST_FACETS,

@@ -19,6 +19,7 @@ from shipper.store.api import (
     Terms,
     buckets_of,
 )
+from shipper.store.elasticsearch.curl import curl_of
 from shipper.store.hit_text import hit_json
 from shipper.store.query.parser import parse
 from shipper.text import plain, safe
@@ -29,6 +30,7 @@ from shipper.web.rows import RecordRow, condition, row_of
 
 if TYPE_CHECKING:
     from shipper.store.api import Store
+    from shipper.store.elasticsearch.curl import CurlPlace
     from shipper.web.place import PagePlace
 
 SHOWN: Final = 50
@@ -84,12 +86,13 @@ class LogsPage:
     facets: Sequence[Facet]
     rows: Sequence[RecordRow]
     command: str  # for a terminal
+    curl: str  # for one, too; empty where there is none
     completions: Sequence[str]
 
 
-def logs_page(store: Store, place: PagePlace) -> LogsPage:
+def logs_page(store: Store, place: PagePlace, curl: CurlPlace | None = None) -> LogsPage:
     """
-    Ask for the page.
+    Ask for the page; `curl` is where Elasticsearch can be asked for it.
 
     Raises:
         QueryError: the query is wrong.
@@ -120,20 +123,26 @@ def logs_page(store: Store, place: PagePlace) -> LogsPage:
         [*_facets([*counted, *found], place)],
         rows,
         safe(command_of(place)),
+        curl_of(curl, place.selection, limit=SHOWN, sort=_sort_of(place)) if curl else "",
         _completions(rows, answer, place),
     )
 
 
+def _sort_of(place: PagePlace) -> Sort:
+    return Sort.ASC if place.ascending else Sort.DESC
+
+
 def rows_of(store: Store, place: PagePlace, most: int) -> list[RecordRow]:
     """Return the first records of a page in its order."""
-    sort = Sort.ASC if place.ascending else Sort.DESC
-    return [row_of(hit, place) for hit in store.search(place.selection, limit=most, sort=sort).hits]
+    return [
+        row_of(hit, place)
+        for hit in store.search(place.selection, limit=most, sort=_sort_of(place)).hits
+    ]
 
 
 def lines_of(store: Store, place: PagePlace) -> str:
     """Return the first records of a page in its order as JSON lines."""
-    sort = Sort.ASC if place.ascending else Sort.DESC
-    hits = store.search(place.selection, limit=MOST_DOWNLOADED, sort=sort).hits
+    hits = store.search(place.selection, limit=MOST_DOWNLOADED, sort=_sort_of(place)).hits
     return "".join(f"{hit_json(hit)}\n" for hit in hits)
 
 
@@ -143,8 +152,7 @@ def csv_of(store: Store, place: PagePlace) -> str:
 
     A text that a spreadsheet would take for a formula has an apostrophe before it.
     """
-    sort = Sort.ASC if place.ascending else Sort.DESC
-    hits = store.search(place.selection, limit=MOST_DOWNLOADED, sort=sort).hits
+    hits = store.search(place.selection, limit=MOST_DOWNLOADED, sort=_sort_of(place)).hits
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(CSV_COLUMNS)
