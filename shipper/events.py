@@ -148,10 +148,16 @@ class Events:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """An event that an output refused for good: its index in the batch, and why."""
+    """
+    An event that an output refused for good: its index in the batch, and why.
+
+    `instead` is what was refused in its place, where another record has its `_id`: that `_id`
+    would count as stored.
+    """
 
     index: int
     reason: str
+    instead: Events | None = None
 
 
 @dataclass(frozen=True, slots=True)

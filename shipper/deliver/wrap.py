@@ -38,6 +38,10 @@ class RefusedEvents(NamedTuple):
         events = Events()
         for part in batch.parts(rejection.index for rejection in rejections):
             events.extend(part)
+        for at, rejection in enumerate(rejections):
+            if rejection.instead is not None:
+                (events.ids[at],) = rejection.instead.ids
+                (events.docs[at],) = rejection.instead.docs
         return cls(events, [rejection.reason for rejection in rejections])
 
     def only(self, ids: Collection[str]) -> RefusedEvents:

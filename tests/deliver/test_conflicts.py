@@ -14,6 +14,7 @@ from shipper.deliver.batch import Batch
 from shipper.deliver.conflicts import MOST_IDS
 from shipper.deliver.outputs.elasticsearch import DataStreams
 from shipper.deliver.same_origin import TAG
+from shipper.deliver.wrap import RefusedEvents, wrap
 from shipper.errors import OutputUnavailable
 from shipper.events import Delivery, Events
 from tests.deliver.delivering import RUN, batch_with, document_of, publish, simple_batch
@@ -95,6 +96,26 @@ def test_text_of_a_refused_record_is_no_other_record(output: DataStreams, node: 
     node.held[f"{RUN}-0"] = {"message": "{...}", "tags": ["rejected"]}
     assert publish(output, simple_batch(0)) == Delivery()
     assert len(node.held) == 1
+
+
+def test_text_of_another_record_has_its_own_id(output: DataStreams, node: Node) -> None:
+    """Under the first one it would count as stored, and be lost."""
+    publish(output, simple_batch(0, 1, 2))
+    odd = [document_of(seq, message="other", status_code="odd") for seq in (1, 2)]
+    odd[0] = document_of(1, message="other")
+    batch = batch_with(simple_batch(1, 2), odd)
+    found = publish(output, batch)
+    refused = RefusedEvents.of(batch, found.rejected)
+    (new,) = refused.events.ids
+    assert (found.apart, [each.index for each in found.rejected]) == (1, [1])
+    assert new.startswith(f"{RUN}-2-")
+
+    for _ in range(2):  # also after a crash
+        assert publish(output, Batch((wrap(refused),))) == Delivery()
+        assert publish(output, batch) == Delivery()
+    assert node.held[new]["tags"] == ["rejected"]
+    assert '"odd"' in node.held[new]["message"]
+    assert len(node.held) == 5
 
 
 @pytest.mark.parametrize("status", [0, 503])

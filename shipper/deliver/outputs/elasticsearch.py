@@ -179,7 +179,9 @@ class DataStreams(BulkPreparer, WithoutCommits):
             outcome.again += indexes
             return 0
         outcome.again += [indexes[each] for each in sent.again]
-        outcome.rejected += [Rejection(indexes[at.index], at.reason) for at in sent.rejected]
+        outcome.rejected += [
+            Rejection(indexes[at.index], at.reason, others.part([at.index])) for at in sent.rejected
+        ]
         return sent.accepted - len(sent.conflicts)
 
     def _ranges(self, batch: Batch[BulkBody]) -> Iterator[tuple[int, int]]:
