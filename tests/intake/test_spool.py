@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from shipper.config.inputs import InputOptions
+from shipper.config.intake import StdinOptions
 from shipper.errors import DataFolderError
 from shipper.fingerprint import HEAD
-from shipper.intake.spool import Spool
+from shipper.intake.spool import FILE_BYTES, Spool
+from shipper.intake.spools import Spools
 
 GO_ON = threading.Event()
 
@@ -148,3 +151,16 @@ def test_a_folder_that_cannot_be_used_is_an_error_with_its_path(tmp_path: Path) 
 
     with pytest.raises(DataFolderError, match=r"cannot use .*/spool"):
         spool_in(tmp_path / "spool")
+
+
+def test_sizes_are_as_the_page_of_inputs_says(tmp_path: Path) -> None:
+    """A reload leaves the size of a spool as it is; a file ends at 16 MiB."""
+    old, new = (InputOptions(stdin=StdinOptions(spool_bytes=size)) for size in (1 << 20, 1 << 21))
+    spools = Spools([old], tmp_path)
+    spools.set_inputs([new])
+
+    assert spools[StdinOptions().name].limit == 1 << 20
+    assert Spools([new], tmp_path)[StdinOptions().name].limit == 1 << 21
+    page = (Path(__file__).parents[2] / "docs" / "inputs.md").read_text()
+    assert f"ends at {FILE_BYTES >> 20} MiB" in page
+    assert "takes effect at the next start" in page
