@@ -20,6 +20,7 @@ from shipper.alerts.ledger.ledger import Ledger
 from shipper.config.shipped import own_or_shipped
 from shipper.kibana.place import KibanaPlace
 from shipper.store.api import Store
+from shipper.store.elasticsearch.curl import CurlPlace
 from shipper.store.opening import open_embedded
 from shipper.web.access import Access
 from shipper.web.app import WebSources, make_app
@@ -97,6 +98,7 @@ def full_sources(folder: Path) -> tuple[WebSources, str]:
         reports=folder / "reports",
         dead_letters=dead,
         kibana=KibanaPlace("https://kibana.example.com", "ops"),
+        curl=CurlPlace("https://elasticsearch.example.com:9200", "default"),
         searches=folder / "searches.json",
         command=(sys.executable, "-c", "print('done')"),
     )

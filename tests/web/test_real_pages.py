@@ -24,7 +24,7 @@ PAGES = [
     "/",
     "/?range=30d&compare=1",
     "/logs",
-    "/logs?q=level:ERROR&facet=extra.user",
+    "/logs?q=level:ERROR&facet=extra.user,message,nothing",
     "/logs?q=level:NONE",
     "/logs?q=(",
     "/logs?since=2026-02-05T13:57:00Z&until=2026-02-05T14:00:00.250Z",
