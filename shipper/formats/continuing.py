@@ -35,7 +35,7 @@ FAILING = (
 
 
 class Continuation(Generic[AnyStr]):
-    """Says of each line whether the event goes on with it; made anew for each event."""
+    """Says of each line whether the event goes on with it."""
 
     __slots__ = ("_awaits_error", "_begin", "_continues", "_failing")
 
@@ -46,6 +46,11 @@ class Continuation(Generic[AnyStr]):
         self._failing: re.Pattern[AnyStr] = failing
         self._begin: AnyStr = begin
         self._awaits_error: bool | None = None  # only looked for where it matters
+
+    def begins(self, line: AnyStr) -> None:
+        """Begin another event with this line."""
+        self._begin = line
+        self._awaits_error = None
 
     def goes_on(self, line: AnyStr) -> bool:
         """Return whether a line belongs to the event; if so, it is its last one now."""

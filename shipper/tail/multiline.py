@@ -68,7 +68,7 @@ class Multiline:
             if not (goes_on and fits and not is_json and self._continues(line, begin, event)):
                 starts.append(offset)
                 begin = line
-                event = Continuation(CONTINUES, FAILS, begin)
+                event.begins(line)
                 lines = size = 0
                 goes_on = not is_json
             lines += 1
