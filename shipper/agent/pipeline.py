@@ -219,7 +219,7 @@ class Pipeline:
         if self.desk.wants_quiet or self.desk.is_replaying:
             self.wait(POLL_SECONDS)
             return
-        is_warm = self.tailer.poll(now)
+        is_warm = self._scans.poll()
         if not self.tailer.is_caught_up():
             return
         until = min(

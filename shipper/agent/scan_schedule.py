@@ -65,7 +65,7 @@ class ScanSchedule:
         now = self._clock.monotonic()
         self._tailer.scan(now=now, wall=self._clock.wall())
         self.next_scan = now + self._config.tail.scan_seconds
-        self._watch.polled = self._tailer.reader.warm_paths()
+        self._set_polled(self._tailer.reader.warm_paths())
         seconds = self._clock.monotonic() - now
         self._next_hinted_scan = now + SCAN_SHARE * seconds
         if self._tailer.scanner.is_measuring():  # at most half of the time, as others want to read
@@ -77,6 +77,13 @@ class ScanSchedule:
                 for folder in Patterns(source.paths).folders()
             }
             self._watch.listen(folders, now)
+
+    def poll(self) -> bool:
+        """Look at the files that grew lately; return whether there are any such files."""
+        return self._tailer.reader.poll(self._clock.monotonic(), self._set_polled)
+
+    def _set_polled(self, paths: frozenset[str]) -> None:
+        self._watch.polled = paths
 
     def close(self) -> None:
         """Stop listening for hints."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from shipper.tail.copies import TruncatedFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from shipper.events import Block
     from shipper.registry.identity import FileIdentity
@@ -57,15 +57,25 @@ class Reader:
                 self._files.ready[key] = None
         return unknown
 
-    def poll(self, now: float) -> bool:
-        """Look at the files that grew lately; return whether there are any such files."""
+    def poll(self, now: float, cooled: Callable[[frozenset[str]], None] | None = None) -> bool:
+        """
+        Look at the files that grew lately; return whether there are any such files.
+
+        When some have not grown any more, `cooled` is called with the paths of the others before a
+        last look at these: what is written to them later is for the kernel's events to tell.
+        """
         files = self._files
-        for key in list(files.warm):
-            harvester = files.open.get(key)
-            if harvester is None or now - harvester.grown_at >= WARM_SECONDS:
-                files.warm.discard(key)
-            else:
-                files.look(key, harvester, now)
+        looked_at = list(files.warm)
+        files.warm -= {
+            key
+            for key in looked_at
+            if key not in files.open or now - files.open[key].grown_at >= WARM_SECONDS
+        }
+        if cooled is not None and len(files.warm) < len(looked_at):
+            cooled(self.warm_paths())
+        for key in looked_at:
+            if key in files.open:
+                files.look(key, files.open[key], now)
         return bool(files.warm)
 
     def warm_paths(self) -> frozenset[str]:

@@ -83,10 +83,6 @@ class Tailer:
         """Take hints that files have changed; return whether any is of a file not known yet."""
         return self.reader.hint(paths)
 
-    def poll(self, now: float) -> bool:
-        """Look at the files that grew lately; return whether there are any such files."""
-        return self.reader.poll(now)
-
     def has_rotation(self) -> bool:
         """Return whether a file that grew lately has another name by now: a scan is due."""
         return self.reader.has_rotation()

@@ -578,15 +578,32 @@ def test_files_that_grew_lately_are_looked_at_between_scans(reader: Reader, log:
     append(log, b"1\n")
     reader.lines()
     append(log, b"2\n")
-    assert reader.tailer.poll(reader.now + WARM_SECONDS - 0.1)
+    assert reader.tailer.reader.poll(reader.now + WARM_SECONDS - 0.1)
     assert not reader.tailer.is_caught_up()
     assert lines_of(reader.read()) == [b"2"]
     assert reader.tailer.is_caught_up()
     reader.now += 2 * WARM_SECONDS
+    assert not reader.tailer.reader.poll(reader.now)
     append(log, b"3\n")
-    assert not reader.tailer.poll(reader.now + WARM_SECONDS + 0.1)
+    assert not reader.tailer.reader.poll(reader.now)
     assert reader.read() == []
     assert reader.lines() == [b"3"]
+
+
+def test_a_file_that_gets_cold_is_looked_at_once_more(reader: Reader, log: Path) -> None:
+    """Until it is said that it is polled no more, nobody asks for its events."""
+    append(log, b"1\n")
+    reader.lines()
+    reader.now += 2 * WARM_SECONDS
+    said = []
+
+    def write_late(polled: frozenset[str]) -> None:
+        said.append(polled)
+        append(log, b"2\n")
+
+    assert reader.tailer.reader.poll(reader.now, write_late)
+    assert said == [frozenset()]
+    assert lines_of(reader.read()) == [b"2"]
 
 
 def test_a_rotation_of_a_busy_file_is_seen_between_scans(reader: Reader, log: Path) -> None:
