@@ -51,7 +51,7 @@ for (const each of document.querySelectorAll("details:not(.records > :nth-child(
 CANCEL_WHEN_ASKED = """
 document.querySelector('nav a[href^="/logs"]').click();
 const timer = setInterval(async () => {
-  if ((await (await fetch("/asked")).text()) !== "True") return;
+  if ((await (await fetch("/asked")).text()) !== "True" || sessionStorage.said) return;
   clearInterval(timer);
   sessionStorage.said = document.querySelector("#state").textContent;
   document.querySelector("#cancel:not([hidden])").click();
