@@ -25,6 +25,7 @@ from tests.faults import killing
 from tests.faults.killing import crash, crash_and_delete, dead_letters, finish, occurrences
 from tests.faults.live import Origin, writer
 from tests.faults.table import told
+from tests.intake import test_shipping_stdin
 from tests.servers.elasticsearch_scripted import Asked, Says, item, items, scripted_server
 from tests.store import test_embedded_writer
 
@@ -210,6 +211,6 @@ def test_every_point_is_crashed_at() -> None:
 
     of_the_alert_job = {CrashPoint[name] for name in test_alert_job.STEPS}
     crashed = {*ON_THE_WAY, *HELD, *INDEX, *SIDE_WORK, *REFUSED, *REPLAYED, *of_the_alert_job}
-    crashed |= {*test_embedded_writer.POINTS}
+    crashed |= {*test_embedded_writer.POINTS, *test_shipping_stdin.STEPS}
     assert {point.name for point in CrashPoint} == used
     assert crashed == {*CrashPoint}

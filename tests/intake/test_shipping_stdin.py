@@ -86,19 +86,18 @@ def test_an_end_without_newline_and_an_empty_input(site: Site) -> None:
     assert messages(site) == ["half"]
 
 
-@pytest.mark.parametrize(
-    "step",
-    [
-        CrashPoint.SPOOL_WRITTEN,
-        CrashPoint.SPOOL_SYNCED,
-        CrashPoint.READ,
-        CrashPoint.PUBLISHED,
-        CrashPoint.SAVING,
-        CrashPoint.SAVED,
-        CrashPoint.SPOOL_PRUNED,
-    ],
-    ids=lambda step: step.name,
+STEPS = (
+    CrashPoint.SPOOL_WRITTEN,
+    CrashPoint.SPOOL_SYNCED,
+    CrashPoint.READ,
+    CrashPoint.PUBLISHED,
+    CrashPoint.SAVING,
+    CrashPoint.SAVED,
+    CrashPoint.SPOOL_PRUNED,
 )
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
 def test_what_is_in_the_spool_survives_a_crash(site: Site, step: CrashPoint) -> None:
     """Killed at any step, the lines that were spooled are stored once by the next start."""
     command = [sys.executable, "-m", "tests.crashing", step.name, "1"]
