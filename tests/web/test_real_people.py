@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from shipper.web.access import Access
 from shipper.web.people import Role, UsersFile
@@ -14,14 +14,6 @@ from tests.web.serving import Served, full_sources, served
 from tests.web.test_real_pages import COMPLAINTS, WAIT_MS
 
 PASSWORD = "correct horse battery"
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")
