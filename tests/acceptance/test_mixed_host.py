@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.enrich.enriching import line_of
+from tests.formats import real_programs
 from tests.formats.real_programs import WRITERS
 
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).parents[2]
 CONFIG = """\
 service: {name: automation-orchestrator}
 data_dir: data
@@ -92,18 +91,7 @@ def place() -> Iterator[Path]:
         yield place
 
 
-def shipper(place: Path, *arguments: str, fails: bool = False) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "shipper", "--config", "shipper.yml", *arguments],
-        cwd=place,
-        env={"PYTHONPATH": str(ROOT), "TZ": "America/New_York"},
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=90,
-    )
-    assert fails or done.returncode == 0, done.stderr
-    return done.stdout
+shipper = partial(real_programs.shipper, zone="America/New_York")
 
 
 def write_all(place: Path) -> None:

@@ -11,6 +11,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ import pytest
 
 PLACES = ["/usr/sbin", "/usr/bin", *map(str, Path("/usr/lib/postgresql").glob("*/bin"))]
 NOBODY = "nobody"
+ROOT = Path(__file__).parents[2]
 
 
 def program(name: str) -> str:
@@ -204,3 +206,18 @@ WRITERS = {
     "postgres": write_postgres,
     "redis": write_redis,
 }
+
+
+def shipper(place: Path, *arguments: str, zone: str = "UTC", fails: bool = False) -> str:
+    """Run the shipper in a folder; return what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-m", "shipper", "--config", "shipper.yml", *arguments],
+        cwd=place,
+        env={"PYTHONPATH": str(ROOT), "TZ": zone},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+    assert fails or done.returncode == 0, done.stderr
+    return done.stdout

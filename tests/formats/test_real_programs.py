@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -14,9 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.formats.real_programs import WRITERS
+from tests.formats.real_programs import WRITERS, shipper
 
-ROOT = Path(__file__).parent.parent.parent
 CONFIG = """\
 service: {name: host}
 data_dir: data
@@ -38,20 +35,6 @@ def place() -> Iterator[Path]:
         place = Path(folder)
         place.chmod(0o755)
         yield place
-
-
-def shipper(place: Path, *arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "shipper", "--config", "shipper.yml", *arguments],
-        cwd=place,
-        env={"PYTHONPATH": str(ROOT), "TZ": "UTC"},
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=90,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def test_a_real_program_is_understood(name: str, place: Path) -> None:
