@@ -33,8 +33,8 @@ class Checkpointer:
     """
     The registry, what has changed since the last save, and the deduplication that it feeds.
 
-    `error` is why the last save failed, if it did; `saves` and
-    `failed_saves` count.
+    `begun` is the first use of the data folder (epoch ms), by the clock as it was at the start.
+    `error` is why the last save failed, if it did; `saves` and `failed_saves` count.
     """
 
     def __init__(self, config: Config, output: Output[Any], clock: Clock) -> None:
@@ -58,6 +58,8 @@ class Checkpointer:
         )
         self._recover(output)
         self.registry.begin(clock.wall())
+        self.begun = self.registry.begun()
+        self._set_back = 0
         self._receipts = Receipts(self.registry.next_receipt())
 
     def _recover(self, output: Output[Any]) -> None:
@@ -105,6 +107,9 @@ class Checkpointer:
         unsaved.add_tombstones(tailer.take_tombstones())
         unsaved.add_seen(self.dedupe.changes())
         unsaved.add_receipts(self._receipts.changes())
+        if tailer.scanner.set_back != self._set_back:
+            self._set_back = tailer.scanner.set_back
+            unsaved.begun = self.begun - self._set_back
         try:
             if not unsaved.is_empty():
                 self.registry.save(unsaved, self._clock.wall())

@@ -291,7 +291,7 @@ class Pipeline:
         self._treatment = Treatment(config)
         self._enricher = Enricher(record_context(config), own_formats(config))
         self.tailer.set_inputs(
-            inputs_of(config, self._checkpointer.registry.begun()),
+            inputs_of(config, self._checkpointer.begun),
             host=config.host.name,
             block_bytes=config.tail.block_bytes,
         )

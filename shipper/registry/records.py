@@ -139,8 +139,8 @@ class Changes:
     """
     What the registry has to save.
 
-    `dropped` are ids of files, `retired` the streams of these; `accounted` and `watermark` stay as
-    they are where they are None.
+    `dropped` are ids of files, `retired` the streams of these; `accounted`, `watermark` and `begun`
+    stay as they are where they are None.
     """
 
     files: dict[int, FileRecord] = field(default_factory=dict)
@@ -152,6 +152,7 @@ class Changes:
     receipts: dict[int, Receipt] = field(default_factory=dict)
     accounted: int | None = None
     watermark: int | None = None
+    begun: int | None = None
 
     def add_files(self, changed: Iterable[FileRecord], dropped: Iterable[FileRecord]) -> None:
         """Add records that are new or have changed, and those to delete."""
@@ -183,4 +184,5 @@ class Changes:
             or self.streams
             or self.tombstones
             or self.receipts
+            or self.begun is not None
         )

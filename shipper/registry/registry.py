@@ -198,6 +198,7 @@ class Registry:
 
         """
         meta = {"accounted": changes.accounted, "watermark": changes.watermark}
+        meta["begun"] = changes.begun
         meta |= {"inode": self._inode, "saves": self._saves + 1, "saved_at": now}
         with self._reported():
             with transaction(self._db):

@@ -63,6 +63,7 @@ class Scanner:
         self._forgetting = Forgetting(files, copies)
         self._left: list[HeldFile] | None = None  # holds to look at; None before the first scan
         self._held: list[UnknownFile] = []  # of which only a hold is left, see _recover
+        self.set_back = 0  # by how many milliseconds the clock was, in all
 
     def is_measuring(self) -> bool:
         """Return whether a gzip waits to be measured further: a scan is due soon."""
@@ -80,8 +81,12 @@ class Scanner:
         return [*self._limit.waiting.values()]
 
     def set_inputs(self, inputs: Iterable[InputFiles]) -> None:
-        """Go on with other inputs; what none of them names any more is read to its end."""
-        self._inputs = tuple(inputs)
+        """
+        Go on with other inputs; what none of them names any more is read to its end.
+
+        Their times are of the clock as it was at the start.
+        """
+        self._inputs = tuple(each.since_earlier(self.set_back) for each in inputs)
         for harvester in self._files.open.values():
             source = self._source_of(harvester.path)
             if source is not None:
@@ -91,6 +96,7 @@ class Scanner:
         """Look at all folders; `now` is monotonic seconds, `wall` epoch milliseconds."""
         jump = self._forgetting.follow_clock(now, wall)
         if jump < 0:  # what is compressed from now on must not seem older than the first start
+            self.set_back -= jump
             self._inputs = tuple(each.since_earlier(-jump) for each in self._inputs)
         self._limit.begin_scan()
         self.unreadable.archives.begin_scan()

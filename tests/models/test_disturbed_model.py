@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import closing
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pytest
 from hypothesis import strategies as st
@@ -309,6 +309,24 @@ def test_compressed_after_the_clock_was_set_back() -> None:
         ("set_clock", {"hours": -25}),
         ("copytruncate", {}),
         ("compress", {}),
+        machine=Disturbed,
+    )
+
+
+@pytest.mark.parametrize("then", [("reload", {"swap": False}), ("restart", {})])
+def test_compressed_after_the_clock_was_set_back_under_a_shipper(
+    then: tuple[str, dict[str, Any]],
+) -> None:
+    """Kept: a reload, and a restart, took the first start for as late as before."""
+    play(
+        {"absorbing": False, "emit": False, "dated": False},
+        ("set_clock", {"hours": -25}),
+        ("read_publish_and_save", {}),
+        ("write", {"lines": 1}),
+        ("copytruncate", {}),
+        ("compress", {}),
+        ("wait", {"seconds": 6}),
+        then,
         machine=Disturbed,
     )
 
