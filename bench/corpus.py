@@ -59,18 +59,24 @@ class _Pools:
 
 
 def blocks(
-    count: int, *, seed: int = 1, start_ms: int = START_MS, run: str = RUN
+    count: int, *, seed: int = 1, start_ms: int = START_MS, run: str = RUN, step_ms: float = 1
 ) -> Iterator[bytes]:
-    """Yield `count` lines in blocks of up to 10,000; the first one happens at `start_ms`."""
+    """
+    Yield `count` lines in blocks of up to 10,000; the first one happens at `start_ms`.
+
+    `step_ms` is the mean time from one to the next.
+    """
     rng = random.Random(seed)
     pools = _pools(rng)
     kinds: list[Callable[[_Pools, int], str]] = [_access] * 33 + [_error] * 5 + [_event] * 62
-    bits_of, now, second, moment = rng.getrandbits, start_ms, 0, ""
+    bits_of, second, moment = rng.getrandbits, 0, ""
+    exact: float = start_ms
     for first in range(0, count, BLOCK_LINES):
         lines = []
         for seq in range(first, min(first + BLOCK_LINES, count)):
             bits = bits_of(128)
-            now += bits % 3
+            exact += bits % 3 * step_ms
+            now = int(exact)
             if now >= second + 1000:
                 second = now - now % 1000
                 moment = f"{datetime.fromtimestamp(second / 1000, UTC):%Y-%m-%dT%H:%M:%S}"

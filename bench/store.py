@@ -59,22 +59,22 @@ QUESTIONS: dict[str, tuple[str, Aggregation]] = {
 }
 
 
-def events_of(lines: int) -> Iterator[tuple[int, AnyEvents]]:
+def events_of(lines: int, step_ms: float = 1) -> Iterator[tuple[int, AnyEvents]]:
     """Yield the documents of the corpus in batches, and the bytes of their lines."""
     enricher = Enricher(CONTEXT)
     offset = 0
-    for data in corpus.blocks(lines):
+    for data in corpus.blocks(lines, step_ms=step_ms):
         end = offset + len(data)
         block = Block(1, "/var/log/app.log", "f" * 20, offset, end, data, 0, LINE_BYTES)
         offset = block.end
         yield len(data), enricher.enrich(block)
 
 
-def write(path: Path, lines: int) -> None:
-    """Write the corpus into a new store, and print what that took."""
+def write(path: Path, lines: int, step_ms: float = 1) -> None:
+    """Write the corpus into a new store, `step_ms` from one record to the next; print the cost."""
     writer = EmbeddedWriter(path, keep_seconds=10**9, max_bytes=100 << 30)
     raw, cpu = 0, 0.0
-    for size, events in events_of(lines):
+    for size, events in events_of(lines, step_ms):
         raw += size
         started = time.process_time()
         refused = writer.store([events.prepared_by(IndexPreparer()).incoming])

@@ -214,8 +214,15 @@ class Store(Protocol):
     the store cannot be read.
     """
 
-    def search(self, selection: Selection, *, limit: int, sort: Sort = Sort.DESC) -> Hits:
-        """Return the first `limit` records of the selection in that order."""
+    def search(
+        self, selection: Selection, *, limit: int, sort: Sort = Sort.DESC, counted: bool = True
+    ) -> Hits:
+        """
+        Return the first `limit` records of the selection in that order.
+
+        Unless they are `counted`, which may take far longer than to find them, the total may be
+        just the number of hits.
+        """
 
     def count(self, selection: Selection) -> int:
         """Return the number of records in the selection."""

@@ -29,7 +29,7 @@ from shipper.web import histogram
 from shipper.web.rows import RecordRow, condition, row_of
 
 if TYPE_CHECKING:
-    from shipper.store.api import Store
+    from shipper.store.api import Hit, Store
     from shipper.store.elasticsearch.curl import CurlPlace
     from shipper.web.place import PagePlace
 
@@ -136,13 +136,21 @@ def rows_of(store: Store, place: PagePlace, most: int) -> list[RecordRow]:
     """Return the first records of a page in its order."""
     return [
         row_of(hit, place)
-        for hit in store.search(place.selection, limit=most, sort=_sort_of(place)).hits
+        for hit in store.search(
+            place.selection, limit=most, sort=_sort_of(place), counted=False
+        ).hits
     ]
+
+
+def _to_download(store: Store, place: PagePlace) -> Sequence[Hit]:
+    return store.search(
+        place.selection, limit=MOST_DOWNLOADED, sort=_sort_of(place), counted=False
+    ).hits
 
 
 def lines_of(store: Store, place: PagePlace) -> str:
     """Return the first records of a page in its order as JSON lines."""
-    hits = store.search(place.selection, limit=MOST_DOWNLOADED, sort=_sort_of(place)).hits
+    hits = _to_download(store, place)
     return "".join(f"{hit_json(hit)}\n" for hit in hits)
 
 
@@ -152,7 +160,7 @@ def csv_of(store: Store, place: PagePlace) -> str:
 
     A text that a spreadsheet would take for a formula has an apostrophe before it.
     """
-    hits = store.search(place.selection, limit=MOST_DOWNLOADED, sort=_sort_of(place)).hits
+    hits = _to_download(store, place)
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(CSV_COLUMNS)

@@ -133,17 +133,17 @@ def overview_page(store: Store, place: PagePlace, now: int) -> OverviewPage:
     def asked(of: Aggregation, *parts: str) -> Question:
         return Question(place.about(*parts), {"slots": of})
 
-    requests, faults, succeeded, failed, errors, types = store.ask(
+    requests, faults, succeeded, failed, errors = store.ask(
         [
             asked(latency, ACCESS),
             asked(slots, ACCESS, SERVER_ERRORS),
             asked(slots, WORKFLOWS, "status:success"),
             asked(slots, WORKFLOWS, "status:failed"),
-            asked(slots, ERRORS),
-            Question(place.about(ERRORS), {"types": Terms("error_type", 8)}),
+            Question(place.about(ERRORS), {"slots": slots, "types": Terms("error_type", 8)}),
         ]
     )
-    polls = store.search(Selection(HEALTH, now - POLLS_MS, now + 1), limit=POLLS).hits
+    polled = Selection(HEALTH, now - POLLS_MS, now + 1)
+    polls = store.search(polled, limit=POLLS, counted=False).hits
     curves = [
         _rate(requests, place),
         _shares(requests, faults, place),
@@ -155,7 +155,7 @@ def overview_page(store: Store, place: PagePlace, now: int) -> OverviewPage:
         FacetValue(
             safe(str(each.key)), each.count, place.link(q=condition("error_type", each.key)), ""
         )
-        for each in buckets_of(types, "types").buckets
+        for each in buckets_of(errors, "types").buckets
     ]
     return OverviewPage(_cards(polls, requests, faults, place, now), curves, top)
 

@@ -91,6 +91,8 @@ def test_hits_come_in_order(store: Store, sort: Sort, limit: int) -> None:
 
     assert [hit.id for hit in found.hits] == REFERENCE.search(Selection(), limit, sort)
     assert found.total == len(ALL)
+    uncounted = store.search(Selection(), limit=limit, sort=sort, counted=False)
+    assert [hit.id for hit in uncounted.hits] == [hit.id for hit in found.hits]
 
 
 @pytest.mark.parametrize(

@@ -54,15 +54,20 @@ class ElasticsearchStore:
     def __init__(self, cluster: Cluster, namespace: str = "*") -> None:
         self._requests = Requests(cluster, namespace)
 
-    def search(self, selection: Selection, *, limit: int, sort: Sort = Sort.DESC) -> Hits:
+    def search(
+        self, selection: Selection, *, limit: int, sort: Sort = Sort.DESC, counted: bool = True
+    ) -> Hits:
         """Return the first `limit` records of the selection in that order; at most a million."""
         check_limit(limit)
         body: Body = {
             "query": self._query(selection),
             "sort": [{key: sort.value} for key in ("@timestamp", "_index", "_seq_no")],
         }
-        first = {**body, "size": min(limit, PAGE), "track_total_hits": True}
+        counted = counted or limit > PAGE
+        first = {**body, "size": min(limit, PAGE), "track_total_hits": counted}
         (response,) = self._requests.search([first])
+        if not counted:
+            return Hits(LazyHits(response.hits.hits), len(response.hits.hits))
         if min(limit, response.total) > PAGE:
             return self._pages(body, limit)
         return Hits(LazyHits(response.hits.hits), response.total)

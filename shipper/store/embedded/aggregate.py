@@ -3,11 +3,15 @@ Aggregations: one statement per level of a question, grouped by the keys above i
 
 A field with several values, and named filters, become one row per value. So the levels below them
 need nothing of their own. A level that has only one aggregation by a field with a single value has
-no statement: its counts are the sums of those below it.
+no statement: its counts are the sums of those below it. Several counts by single values, as the
+facets of a page, share one statement, which reads the records once.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from shipper.fields import FieldKind
@@ -30,11 +34,13 @@ from shipper.store.query.parser import parse
 from shipper.store.questions import check, field_of, nested
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from shipper.store.answers import Key
     from shipper.store.embedded.view import View, Views
 
+BUCKETED: Final = (Terms, DateHistogram, Filters, Cardinality)
+MOST_TOGETHER: Final = 30  # counts of one statement
 MAX_KEY_BYTES: Final = 65_530  # as Elasticsearch: longer texts have no place among the values
 
 
@@ -54,6 +60,25 @@ def answer(question: Question, views: Views, view: View) -> AggregateAnswer:
     return AggregateAnswer(total, results(question.aggregations, tallies, question.selection))
 
 
+@dataclass(frozen=True, slots=True)
+class _Link:
+    """A count by a single value: its name, the SQL of the value, and what makes a key of it."""
+
+    name: str
+    values: str
+    read: Callable[[Any], Key]
+
+
+def _count_along(
+    tallies: Tallies, places: Sequence[tuple[_Link, int]], row: Sequence[Any], number: int
+) -> None:
+    """Add a number of records to a count and those nested in it, as far as there are values."""
+    for link, at in places:
+        if row[at] is None:
+            return
+        tallies = tallies.counts_of(link.name).add(link.read(row[at]), number)
+
+
 class _Level:
     """The aggregations under the same keys: columns of `source` that are grouped by."""
 
@@ -71,12 +96,66 @@ class _Level:
                 values, read = self._values(only)
                 if not values.startswith("unnest("):
                     return self._buckets(name, only, (values, read), find, count, alone=True)
-        total = self._numbers(asked, find, count)
+        chains = {} if self._keys else self._chains(asked)
+        if len(chains) > 1:
+            total = self._together(chains, find(()))
+            asked = {name: each for name, each in asked.items() if name not in chains}
+            if any(not isinstance(each, BUCKETED) for each in asked.values()):
+                self._numbers(asked, find, count)
+        else:
+            total = self._numbers(asked, find, count)
         for name, aggregation in asked.items():
-            if isinstance(aggregation, (Terms, DateHistogram, Filters, Cardinality)):
+            if isinstance(aggregation, BUCKETED):
                 self._buckets(name, aggregation, self._values(aggregation), find)
-            elif isinstance(aggregation, Percentiles) and _is_untyped(aggregation):
+            elif isinstance(aggregation, Percentiles) and is_untyped(aggregation):
                 self._untyped_percentiles(name, aggregation, find)
+        return total
+
+    def _chains(self, asked: Mapping[str, Aggregation]) -> dict[str, list[_Link]]:
+        """Return the counts that can share a statement, with those nested in them."""
+        found = {name: self._chain(name, each) for name, each in asked.items()}
+        return dict(islice(((n, chain) for n, chain in found.items() if chain), MOST_TOGETHER))
+
+    def _chain(self, name: str, aggregation: Aggregation) -> list[_Link]:
+        """Return a count by a single value and those nested in it; nothing if it is no such one."""
+        if not isinstance(aggregation, (Terms, DateHistogram, Cardinality)):
+            return []
+        values, read = self._values(aggregation)
+        if values.startswith("unnest("):
+            return []
+        link = _Link(name, values, read)
+        below = nested(aggregation)
+        if not below:
+            return [link]
+        if len(below) > 1:
+            return []
+        rest = self._chain(*next(iter(below.items())))
+        return [link, *rest] if rest else []
+
+    def _together(self, chains: Mapping[str, Sequence[_Link]], tallies: Tallies) -> int:
+        """Tally counts in one statement; return the number of records."""
+        values = list(dict.fromkeys(link.values for chain in chains.values() for link in chain))
+        keys = [f"k{number}" for number in range(len(values))]
+        key_of = dict(zip(values, keys, strict=True))
+        sets = {frozenset(key_of[link.values] for link in chain): None for chain in chains.values()}
+        grouped = ", ".join(f"({', '.join(sorted(each))})" for each in (*sets, ()))
+        inner = ", ".join(f"{each} AS {key}" for each, key in key_of.items())
+        rows = self._rows(
+            f"SELECT grouping({', '.join(keys)}), {', '.join(keys)}, count(*) "
+            f"FROM (SELECT {inner} FROM ({self._source})) GROUP BY GROUPING SETS ({grouped})"
+        )
+        by_mask: dict[int, list[list[tuple[_Link, int]]]] = {}
+        whole = 2 ** len(keys) - 1  # a bit is set for each key that rows are not grouped by
+        for chain in chains.values():
+            places = [(link, values.index(link.values)) for link in chain]
+            bits = {2 ** (len(keys) - 1 - at) for _, at in places}
+            by_mask.setdefault(whole - sum(bits), []).append(places)
+        total = 0
+        for mask, *row, number in rows:
+            if mask == whole:
+                total = number
+            for places in by_mask.get(mask, ()):
+                _count_along(tallies, places, row, number)
         return total
 
     def _numbers(self, asked: Mapping[str, Aggregation], find: Any, count: Any) -> int:
@@ -84,13 +163,11 @@ class _Level:
         columns, readers, source = [], [], self._source
         bins_name, bin_of = _only_distribution(asked)
         for name, aggregation in asked.items():
-            if name == bins_name or isinstance(
-                aggregation, (Terms, DateHistogram, Filters, Cardinality)
-            ):
+            if name == bins_name or isinstance(aggregation, BUCKETED):
                 continue
             if isinstance(aggregation, Percentiles):
-                if not _is_untyped(aggregation):
-                    columns.append(_quantiles(quoted(field_of(aggregation)[0]), aggregation))
+                if not is_untyped(aggregation):
+                    columns.append(quantiles_of(quoted(field_of(aggregation)[0]), aggregation))
                     readers.append((name, 1))
                 continue
             if isinstance(aggregation, Distribution):
@@ -186,7 +263,7 @@ class _Level:
     def _untyped_percentiles(self, name: str, aggregation: Percentiles, find: Any) -> None:
         numbers = _leaf_numbers(field_of(aggregation)[0], self._compiler)
         source = f"SELECT *, unnest({numbers}) AS number FROM ({self._source})"
-        chosen = ", ".join([*self._keys, _quantiles("number", aggregation)])
+        chosen = ", ".join([*self._keys, quantiles_of("number", aggregation)])
         for row in self._rows(f"SELECT {chosen} FROM ({source}){self._grouped()}"):
             _add(find(row[:-1]), name, row[-1:])
 
@@ -197,7 +274,13 @@ class _Level:
         return self._views.rows(sql, self._compiler)
 
 
-def _is_untyped(aggregation: Percentiles) -> bool:
+def slot_of(interval_ms: int) -> str:
+    """Return the SQL of the start of the slot of a record."""
+    return f"(_ms - ((_ms % {interval_ms:d}) + {interval_ms:d}) % {interval_ms:d})"
+
+
+def is_untyped(aggregation: Percentiles) -> bool:
+    """Return whether the numbers are those of a key without a column."""
     return field_of(aggregation)[1] is FieldKind.OBJECT
 
 
@@ -217,7 +300,8 @@ def _add(tallies: Tallies, name: str, values: Any) -> None:
         tallies.numbers_of(name).add(values[0], float(values[1]), values[2], values[3])
 
 
-def _quantiles(column: str, aggregation: Percentiles) -> str:
+def quantiles_of(column: str, aggregation: Percentiles) -> str:
+    """Return the SQL of percentiles of a column."""
     percents = ", ".join(f"{percent / 100!r}::DOUBLE" for percent in aggregation.percents)
     return f"quantile_disc({column}, [{percents}])"
 
@@ -281,7 +365,7 @@ def _values(aggregation: Aggregation, compiler: Compiler) -> tuple[str, Callable
     """Return the SQL of the values of a record, and what makes a key of each."""
     match aggregation:
         case DateHistogram(interval_ms=interval):
-            return f"(_ms - ((_ms % {interval:d}) + {interval:d}) % {interval:d})", int
+            return slot_of(interval), int
         case Filters(queries=queries):
             names = list(queries)
             chosen = ", ".join(

@@ -13,9 +13,10 @@ from shipper.errors import QueryError
 from shipper.store.answers import check_limit
 from shipper.store.api import AggregateAnswer, Hits, Question, Selection, Sort
 from shipper.store.embedded import layout
-from shipper.store.embedded.aggregate import answer
+from shipper.store.embedded.asking import answers
 from shipper.store.embedded.columns import ORDER_BITS
 from shipper.store.embedded.compile import Compiler
+from shipper.store.embedded.first import first_hits
 from shipper.store.embedded.hits import CHOSEN, EAGER, StoredHits, hit_of
 from shipper.store.embedded.view import Views
 from shipper.text import counted
@@ -47,37 +48,43 @@ class EmbeddedStore:
         self._views = Views(path, limits)
         self._views.current()
 
-    def search(self, selection: Selection, *, limit: int, sort: Sort = Sort.DESC) -> Hits:
+    def search(
+        self, selection: Selection, *, limit: int, sort: Sort = Sort.DESC, counted: bool = True
+    ) -> Hits:
         """Return the first `limit` records of the selection in that order; at most a million."""
         check_limit(limit)
-        chosen = CHOSEN if limit <= EAGER else "_writer, _order"
-        order = (
-            f"ORDER BY _ms {sort.value}, _order {sort.value}, _writer {sort.value} LIMIT {limit:d}"
-        )
 
         def ask(view: View) -> Hits:
-            compiler = Compiler(odd=view.is_odd(selection))
-            where = compiler.selection(selection)
-            source = view.source(selection)
             if not limit:
-                sql = f"SELECT count(*) FROM ({source}) WHERE {where}"
-                return Hits([], self._views.rows(sql, compiler)[0][0])
-            # The condition is looked at once; documents are read of the first records only.
-            rows = self._views.rows(
-                f"WITH found AS MATERIALIZED (SELECT _writer, _order, _ms FROM ({source}) "
-                f"WHERE {where}), first AS (SELECT * FROM found {order}) "
-                f"SELECT (SELECT count(*) FROM found), {chosen} FROM ({source}) "
-                f"JOIN (SELECT _writer, _order FROM first) USING (_writer, _order) {order}"
-                if limit <= EAGER
-                else f"SELECT count(*) OVER (), {chosen} FROM ({source}) WHERE {where} {order}",
-                compiler,
-            )
-            total = rows[0][0] if rows else 0
-            if limit <= EAGER:
-                return Hits([hit_of(row[1:]) for row in rows], total)
-            return Hits(StoredHits([row[1:] for row in rows], self._views), total)
+                return Hits([], self._count(view, selection))
+            if limit > EAGER:
+                return self._search_many(view, selection, limit, sort)
+            hits = first_hits(self._views, view, selection, limit=limit, sort=sort)
+            if len(hits) < limit or not counted:
+                return Hits(hits, len(hits))
+            return Hits(hits, self._count(view, selection))
 
         return self._views.answer(ask)
+
+    def _count(self, view: View, selection: Selection) -> int:
+        compiler = Compiler(odd=view.is_odd(selection))
+        where = compiler.selection(selection)
+        sql = f"SELECT count(*) FROM ({view.source(selection)}) WHERE {where}"
+        ((total,),) = self._views.rows(sql, compiler)
+        return int(total)
+
+    def _search_many(self, view: View, selection: Selection, limit: int, sort: Sort) -> Hits:
+        """Return the places of many records, whose documents are read on access."""
+        compiler = Compiler(odd=view.is_odd(selection))
+        where = compiler.selection(selection)
+        order = ", ".join(f"{each} {sort.value}" for each in ("_ms", "_order", "_writer"))
+        rows = self._views.rows(
+            f"SELECT count(*) OVER (), _writer, _order FROM ({view.source(selection)}) "
+            f"WHERE {where} ORDER BY {order} LIMIT {limit:d}",
+            compiler,
+        )
+        places = [row[1:] for row in rows]
+        return Hits(StoredHits(places, self._views), rows[0][0] if rows else 0)
 
     def count(self, selection: Selection) -> int:
         """Return the number of records in the selection."""
@@ -88,7 +95,7 @@ class EmbeddedStore:
 
         def ask(view: View) -> list[AggregateAnswer]:
             with self._views.sharing(view, questions) as shared:
-                return [answer(question, self._views, shared) for question in questions]
+                return answers(questions, self._views, shared)
 
         return self._views.answer(ask)
 
@@ -153,8 +160,9 @@ class EmbeddedStore:
                 compiler = Compiler(odd=view.is_odd(selection))
                 where = compiler.selection(selection)
                 least, most = (last + 1) << ORDER_BITS, (newest + 1) << ORDER_BITS
+                late = [each for each in view.chosen(selection) if each.last > last]
                 rows = self._views.rows(
-                    f"SELECT {CHOSEN} FROM ({view.source(selection)}) WHERE {where} "
+                    f"SELECT {CHOSEN} FROM ({view.only(late).source()}) WHERE {where} "
                     f"AND _writer = {compiler.value(writer)} "
                     f"AND _order >= {least:d} AND _order < {most:d} ORDER BY _order",
                     compiler,

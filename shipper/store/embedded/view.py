@@ -84,6 +84,10 @@ class View:
         """Return whether objects may have keys without columns, so that leaves are to be read."""
         return self.odd_commits or any(piece.odd for piece in self.chosen(selection))
 
+    def only(self, pieces: Sequence[StoredFile]) -> View:
+        """Return the view of some of the pieces, and of the commits."""
+        return replace(self, pieces=pieces, _chosen={})
+
     def source(self, selection: Selection | None = None) -> str:
         """Return the SQL of the records, without pieces that lie outside of the selection."""
         if self.recent is not None and selection is not None and is_within(selection, self.recent):
