@@ -44,6 +44,7 @@ class Plain:
         *,
         limit: int,
         sort: Sort = Sort.DESC,
+        counted: bool = True,
     ) -> Hits:
         return Hits([Hit(each, 0, {}) for each in self.wrapped], len(self.wrapped))
 

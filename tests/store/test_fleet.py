@@ -142,9 +142,11 @@ class Counting:
     store: Store
     asked: list[str] = field(default_factory=list)
 
-    def search(self, selection: Selection, *, limit: int, sort: Sort = Sort.DESC) -> Hits:
+    def search(
+        self, selection: Selection, *, limit: int, sort: Sort = Sort.DESC, counted: bool = True
+    ) -> Hits:
         self.asked.append("search")
-        return self.store.search(selection, limit=limit, sort=sort)
+        return self.store.search(selection, limit=limit, sort=sort, counted=counted)
 
     def ask(self, questions: Sequence[Question]) -> list[AggregateAnswer]:
         self.asked.append("ask")

@@ -14,8 +14,10 @@ from tests.store.store_records import NOON, record, write_parts
 class _Growing(EmbeddedStore):
     """A store in which records arrive right after each search."""
 
-    def search(self, selection: Selection, *, limit: int, sort: Sort = Sort.DESC) -> Hits:
-        hits = super().search(selection, limit=limit, sort=sort)
+    def search(
+        self, selection: Selection, *, limit: int, sort: Sort = Sort.DESC, counted: bool = True
+    ) -> Hits:
+        hits = super().search(selection, limit=limit, sort=sort, counted=counted)
         write_parts(self._path, [[record(100 + i, NOON + i) for i in range(5)]])
         return hits
 

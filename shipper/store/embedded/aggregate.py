@@ -9,7 +9,7 @@ facets of a page, share one statement, which reads the records once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
@@ -34,7 +34,7 @@ from shipper.store.query.parser import parse
 from shipper.store.questions import check, field_of, nested
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from shipper.store.answers import Key
     from shipper.store.embedded.view import View, Views
@@ -67,11 +67,28 @@ class _Link:
     name: str
     values: str
     read: Callable[[Any], Key]
+    is_text: bool
 
 
-def _count_along(
-    tallies: Tallies, places: Sequence[tuple[_Link, int]], row: Sequence[Any], number: int
-) -> None:
+_Places = Sequence[tuple[_Link, int]]  # counts nested in each other, and the numbers of their keys
+
+
+def _by_set(chains: Sequence[_Places]) -> dict[frozenset[int], list[_Places]]:
+    """
+    Return the sets of keys to group by, with what is counted in the rows of each.
+
+    A set within another needs no rows of its own: those of the other add up to them.
+    """
+    sets = {frozenset(number for _, number in places): places for places in chains}
+    largest = [each for each in sets if not any(each < other for other in sets)]
+    found: dict[frozenset[int], list[_Places]] = {each: [] for each in largest}
+    for places in chains:
+        own = {number for _, number in places}
+        found[next(each for each in largest if own <= each)].append(places)
+    return found
+
+
+def _count_along(tallies: Tallies, places: _Places, row: Sequence[Any], number: int) -> None:
     """Add a number of records to a count and those nested in it, as far as there are values."""
     for link, at in places:
         if row[at] is None:
@@ -123,7 +140,9 @@ class _Level:
         values, read = self._values(aggregation)
         if values.startswith("unnest("):
             return []
-        link = _Link(name, values, read)
+        field, kind = field_of(aggregation)
+        is_text = kind is FieldKind.KEYWORD  # the length of which is looked at once it is counted
+        link = _Link(name, quoted(field) if is_text else values, read, is_text)
         below = nested(aggregation)
         if not below:
             return [link]
@@ -134,28 +153,31 @@ class _Level:
 
     def _together(self, chains: Mapping[str, Sequence[_Link]], tallies: Tallies) -> int:
         """Tally counts in one statement; return the number of records."""
-        values = list(dict.fromkeys(link.values for chain in chains.values() for link in chain))
-        keys = [f"k{number}" for number in range(len(values))]
-        key_of = dict(zip(values, keys, strict=True))
-        sets = {frozenset(key_of[link.values] for link in chain): None for chain in chains.values()}
-        grouped = ", ".join(f"({', '.join(sorted(each))})" for each in (*sets, ()))
-        inner = ", ".join(f"{each} AS {key}" for each, key in key_of.items())
+        texts = {link.values: link.is_text for chain in chains.values() for link in chain}
+        number_of = {values: number for number, values in enumerate(texts)}
+        places = [[(link, number_of[link.values]) for link in chain] for chain in chains.values()]
+        by_set = _by_set(places)
+        keys = [f"k{number}" for number in range(len(texts))]
+        inner = ", ".join(f"{each} AS {key}" for each, key in zip(texts, keys, strict=True))
+        shown = ", ".join(
+            _short_text(key) if is_text else key
+            for key, is_text in zip(keys, texts.values(), strict=True)
+        )
+        grouped = ", ".join(f"({', '.join(f'k{at}' for at in sorted(each))})" for each in by_set)
         rows = self._rows(
-            f"SELECT grouping({', '.join(keys)}), {', '.join(keys)}, count(*) "
+            f"SELECT grouping({', '.join(keys)}), {shown}, count(*) "
             f"FROM (SELECT {inner} FROM ({self._source})) GROUP BY GROUPING SETS ({grouped})"
         )
-        by_mask: dict[int, list[list[tuple[_Link, int]]]] = {}
-        whole = 2 ** len(keys) - 1  # a bit is set for each key that rows are not grouped by
-        for chain in chains.values():
-            places = [(link, values.index(link.values)) for link in chain]
-            bits = {2 ** (len(keys) - 1 - at) for _, at in places}
-            by_mask.setdefault(whole - sum(bits), []).append(places)
-        total = 0
+        # A bit is set for each key that a row is not grouped by, the first key is the highest bit.
+        masks = {
+            sum(2 ** (len(keys) - 1 - at) for at in range(len(keys)) if at not in each): found
+            for each, found in by_set.items()
+        }
+        first, total = next(iter(masks)), 0
         for mask, *row, number in rows:
-            if mask == whole:
-                total = number
-            for places in by_mask.get(mask, ()):
-                _count_along(tallies, places, row, number)
+            total += number if mask == first else 0
+            for along in masks[mask]:
+                _count_along(tallies, along, row, number)
         return total
 
     def _numbers(self, asked: Mapping[str, Aggregation], find: Any, count: Any) -> int:
@@ -378,10 +400,14 @@ def _values(aggregation: Aggregation, compiler: Compiler) -> tuple[str, Callable
     if field == "tags":
         return f"unnest(list_distinct({_short('tags')}))", _same
     if kind is FieldKind.KEYWORD:
-        return f"CASE WHEN strlen({column}) <= {MAX_KEY_BYTES} THEN {column} END", _same
+        return _short_text(column), _same
     if kind is not FieldKind.OBJECT:
         return column, _same
     return f"unnest(list_distinct({_key_values(field, compiler)}))", _tagged
+
+
+def _short_text(column: str) -> str:
+    return f"CASE WHEN strlen({column}) <= {MAX_KEY_BYTES} THEN {column} END"
 
 
 def _short(values: str) -> str:
