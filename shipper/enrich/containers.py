@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DATASET = "docker.log"
+NO_TIME = "no_timestamp"  # the tag of a line without a time of its own
 UTC = "UTC"  # the zone of a container, unless the config says so
 CONTINUES = re.compile(CONTINUING)
 FAILS = re.compile(FAILING)
@@ -107,10 +108,11 @@ class ContainerReader:
         if said.attrs:
             extra["attrs"] = said.attrs
         time = line.time
-        if "tags" in line.fields:  # it has no time of its own
-            of_runtime = clock.parse(said.time)
-            if of_runtime is not None:
-                time = of_runtime
+        tags = line.fields.get("tags", [])
+        if NO_TIME in tags and (of_runtime := clock.parse(said.time)) is not None:
+            time = of_runtime
+            line.fields["tags"] = [tag for tag in tags if tag != NO_TIME]
+            if not line.fields["tags"]:
                 del line.fields["tags"]
         return msgspec.structs.replace(line, extra=extra, time=time)
 
@@ -123,7 +125,7 @@ class ContainerReader:
             found = reader.read_text(text, read_at)
             if found is not None:
                 return found
-        fields = {"message": text, "tags": ["no_timestamp"]}
+        fields = {"message": text, "tags": [NO_TIME]}
         return ReadLine(fields, {}, read_at, Classification(DATASET, (), None))
 
 

@@ -18,6 +18,7 @@ from shipper.enrich.classify import Classification, Traits, classify
 from shipper.enrich.odd import MAX_DEPTH, depth_of, has_duplicates, indexable
 from shipper.enrich.patterned import ReadLine
 from shipper.enrich.shapes import OWN, TEXTS, MoreOfShape, ShapePlan, plan_of
+from shipper.enrich.weight import lighten
 from shipper.formats.dialects import ERROR_MESSAGE, INSTANTS, OBJECTS
 from shipper.times import iso
 
@@ -77,17 +78,18 @@ class JsonReader:
         if plan.level is not None:
             self._take_level(plan.level, fields, record)
         time = self._take_time(plan.times, record)
-        for key in plan.integers:
-            if not -known.INT64 <= record[key] < known.INT64:
-                record[key] = str(record[key])
+        _keep_integers(plan.integers, record)
         error = None
         if plan.more is not None:
             if not _take_more(plan.more, fields, record):
                 return None
             error = fields.pop(ERROR_MESSAGE, None)
+        tags = lighten(record, line)
         if time is None:
-            fields["tags"] = ["no_timestamp", *fields.get("tags", ())]
+            tags = ("no_timestamp", *tags)
             time = read_at
+        if tags:
+            fields["tags"] = [*tags, *fields.get("tags", ())]
         get = fields.get
         traits = get("logger", ""), get("level", ""), get("status", ""), get("status_code", 0)
         found = self._classes.get(traits) or self._class_of(traits)
@@ -132,7 +134,7 @@ class JsonReader:
                     self._seconds.clear()
                 self._seconds[value[:20] + value[23:]] = found - found % 1000
             elif kind is not str and kind is not float:
-                extra[key] = indexable(value)
+                extra[key] = _made_indexable(value)
             if found is not None:
                 return found
         return None
@@ -173,6 +175,13 @@ def _take_more(more: MoreOfShape, fields: dict[str, Any], extra: dict[str, Any])
         if key in extra:
             extra[name] = extra.pop(key)
     return True
+
+
+def _keep_integers(keys: tuple[str, ...], extra: dict[str, Any]) -> None:
+    """Make a text of each integer beyond 64 bits."""
+    for key in keys:
+        if not -known.INT64 <= extra[key] < known.INT64:
+            extra[key] = str(extra[key])
 
 
 def _has_key_twice(line: bytes, plan: ShapePlan, record: dict[str, Any]) -> bool:
@@ -219,11 +228,16 @@ def _take(key: str, field: str, fields: dict[str, Any], extra: dict[str, Any]) -
 
 def _leave(key: str, fields: dict[str, Any], extra: dict[str, Any]) -> None:
     """Leave a value under `extra` that its field can't have."""
-    if depth_of(extra[key]) >= MAX_DEPTH:
-        raise RecursionError
-    extra[key] = indexable(extra[key])
+    extra[key] = _made_indexable(extra[key])
     if key in OWN:
         fields["tags"] = [_MOVED]
+
+
+def _made_indexable(value: Any) -> Any:
+    """Return a value in a form that any store can index; raise RecursionError if too deep."""
+    if depth_of(value) >= MAX_DEPTH:
+        raise RecursionError
+    return indexable(value)
 
 
 def _make_indexable(keys: tuple[str, ...], extra: dict[str, Any]) -> bool:

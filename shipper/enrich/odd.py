@@ -11,6 +11,7 @@ beyond 64 bits, NaN and Infinity) becomes text. The tags say why:
     invalid_utf8   bytes that are no UTF-8, and halves of surrogate pairs, stand as U+FFFD
     no_timestamp   no time could be read: `@timestamp` is the time of reading
     moved          a known field had a value that it can't have; it is under `extra`
+    unindexed      an object or list of too much weight is its JSON, as a text
     unreadable     enrichment failed on the line, which is a bug: it is the message
 """
 
@@ -28,6 +29,7 @@ import msgspec
 from shipper.enrich import clock, known
 from shipper.enrich.classify import Traits
 from shipper.enrich.origin import is_run, is_seq
+from shipper.enrich.weight import lighten
 from shipper.fields import FIELDS, TIME_KEYS, FieldKind
 from shipper.times import iso
 
@@ -41,6 +43,7 @@ _ESCAPE = re.compile(
 UTF8 = codecs.getincrementaldecoder("utf-8")
 
 BOM = b"\xef\xbb\xbf"
+BLANK = " \t\r\n"  # of JSON
 
 MAX_DEPTH = 20  # Elasticsearch's default limit of object depth in a mapping
 LONGEST_NUMBER = 400  # digits; a longer one is read by no field, and is slow to read
@@ -93,7 +96,7 @@ def repair(line: bytes, limit: int, *, cut: bool, at_start: bool, read_at: int) 
     except _NotARecordError as odd:
         tags.append(str(odd))
         return _plain(text, tags, read_at)
-    return _record(record, tags, read_at)
+    return _record(record, tags, read_at, line)
 
 
 def as_text(line: bytes, limit: int, tag: str, read_at: int) -> RepairedRecord:
@@ -137,7 +140,7 @@ def _decoded(text: str) -> Any:
     try:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeEncodeError):
-        if not text.startswith("{"):
+        if not text.lstrip(BLANK).startswith("{"):
             raise
     return json.loads(text, parse_int=_number)
 
@@ -148,7 +151,7 @@ def _number(digits: str) -> int | str:
 
 def _whole(text: str, tags: list[str]) -> str:
     """Return JSON with U+FFFD for each escape of half a surrogate pair."""
-    if not text.startswith("{") or _SURROGATE.search(text) is None:
+    if not text.lstrip(BLANK).startswith("{") or _SURROGATE.search(text) is None:
         return text
     whole = _ESCAPE.sub(lambda found: "\\ufffd" if found["half"] else found[0], text)
     if whole != text and "invalid_utf8" not in tags:
@@ -191,7 +194,7 @@ def has_duplicates(text: str) -> bool:
     return found
 
 
-def _record(record: dict[str, Any], tags: list[str], read_at: int) -> RepairedRecord:
+def _record(record: dict[str, Any], tags: list[str], read_at: int, line: bytes) -> RepairedRecord:
     extra: dict[str, Any] = {}
     time = _take_time(record, extra)
     if time is None:
@@ -213,6 +216,7 @@ def _record(record: dict[str, Any], tags: list[str], read_at: int) -> RepairedRe
         fields["level"] = level
     origin = _origin(fields, extra)
     if extra:
+        tags += lighten(extra, line)
         fields["extra"] = extra
     if tags:
         fields["tags"] = list(dict.fromkeys(tags))

@@ -225,3 +225,13 @@ def test_killed_at_a_step(
     assert run(tmp_path, *crashing) == -9
 
     assert stored(tmp_path) == undisturbed
+
+
+def test_a_line_with_a_time_keeps_it_whatever_else_is_odd() -> None:
+    """The time of the runtime is for lines without one only, and no other tag is taken away."""
+    text = docker('{"msg":"a","level":{"x":1},"ts":1770301840}\n') + docker('{"level":{"x":1}}\n')
+
+    timed, untimed = read_as("format: docker", text)
+
+    assert (timed["@timestamp"], timed["tags"]) == ("2026-02-05T14:30:40.000Z", ["moved"])
+    assert (untimed["@timestamp"], untimed["tags"]) == (MS, ["moved"])
