@@ -13,12 +13,14 @@ judged by the back-test, which does what the live job does; only the counts are 
             the beginning of the fault to the page
     again   pages a month about a fault that was paged already, with one fault a day
     false   pages a month about no fault: without any, and beside one fault a day
+
+At last, what the rules make of a fault together (`alerts_together.py`): the share that was found,
+the delay of the first page, how many faults made more than one page, and the most of one.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
 import random
 import statistics
 from collections.abc import Iterator, Sequence
@@ -26,35 +28,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from bench.alerts_together import pages_table
+from bench.traffic import (
+    DAY,
+    LENGTHS,
+    MINUTE,
+    RATES,
+    SOON,
+    START,
+    USUAL,
+    Fault,
+    daily_faults,
+    history,
+    traffic,
+)
 from shipper.alerts.backtest.backtest import backtest
-from shipper.alerts.backtest.history import History, HistorySeries, HistorySpan
 from shipper.alerts.incident import Change
-from shipper.alerts.judge.measure import Ask
 from shipper.alerts.rules.reading import load_rules
 from shipper.alerts.rules.rule import Rule
 
 ROOT: Final = Path(__file__).parent.parent
-MINUTE: Final = 60_000
-DAY: Final = 1440  # minutes
-MONTH: Final = 30 * DAY
-START: Final = 1_769_990_400_000  # 2026-02-02T00:00:00Z
-USUAL: Final = 0.002  # of requests fail without a fault
-NIGHT: Final = 0.1  # of the rate of noon
-SOON: Final = 6  # minutes after the end of a fault in which a page is still about it
-RATES: Final = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0, 20.0, 50.0)  # requests/s at noon
 SHARES: Final = (0.02, 0.05, 0.08, 0.2, 0.35, 1.0)
-LENGTHS: Final = (1, 5, 15, 60)
-GROUP: Final = (("service.name", "shop"),)
+MONTH: Final = 30 * DAY
 RULES: Final = ("error_rate_high", "success_rate_low", "success_rate_critical")
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """A time in which more requests fail: minutes from the start, and the share."""
-
-    begin: int
-    minutes: int
-    share: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,63 +61,6 @@ class Found:
     delays: tuple[int, ...]  # minutes, of the faults that were found
     faults: int
     again: int = 0  # pages about a fault besides its first
-
-
-def poisson(chance: random.Random, mean: float) -> int:
-    """Draw a count."""
-    if mean > 60:
-        return max(0, round(chance.gauss(mean, math.sqrt(mean))))
-    limit, product, count = math.exp(-mean), chance.random(), 0
-    while product > limit:
-        product *= chance.random()
-        count += 1
-    return count
-
-
-def failures(chance: random.Random, requests: int, share: float) -> int:
-    """Draw how many of some requests fail."""
-    if requests * share * (1 - share) > 30:
-        drawn = chance.gauss(requests * share, math.sqrt(requests * share * (1 - share)))
-        return min(requests, max(0, round(drawn)))
-    if share < 0.01:
-        return min(requests, poisson(chance, requests * share))
-    return sum(chance.random() < share for _ in range(requests))
-
-
-def traffic(
-    chance: random.Random, rate: float, minutes: int, faults: Sequence[Fault]
-) -> Iterator[tuple[int, int]]:
-    """Yield requests and failures of each minute."""
-    shares = {
-        minute: each.share
-        for each in faults
-        for minute in range(each.begin, each.begin + each.minutes)
-    }
-    for minute in range(minutes):
-        day = (1 - math.cos(2 * math.pi * minute / DAY)) / 2  # 0 at midnight
-        requests = poisson(chance, 60 * rate * (NIGHT + (1 - NIGHT) * day))
-        yield requests, failures(chance, requests, shares.get(minute, USUAL))
-
-
-def history(rule: Rule, counts: Sequence[tuple[int, int]]) -> History:
-    """Return what a store says of the traffic to a ratio of server errors, or of all others."""
-    series = {}
-    ratio = rule.ratio
-    assert ratio is not None
-    for probe in rule.probes:
-        is_whole = probe.query == ratio.to
-        is_good = rule.below is not None
-        numbers = {
-            START + minute * MINUTE: float(
-                requests if is_whole else requests - failed if is_good else failed
-            )
-            for minute, (requests, failed) in enumerate(counts)
-        }
-        ask = Ask(probe.query, 0, 0, rule.all_group_by)
-        slots = {at: number for at, number in numbers.items() if number}
-        series[ask, (probe.take, probe.field)] = HistorySeries(MINUTE, {GROUP: slots})
-    span = HistorySpan(START + MINUTE, START + len(counts) * MINUTE)
-    return History(span, series)
 
 
 def judged(rule: Rule, counts: Sequence[tuple[int, int]], faults: Sequence[Fault]) -> Found:
@@ -142,14 +81,6 @@ def judged(rule: Rule, counts: Sequence[tuple[int, int]], faults: Sequence[Fault
         if about:
             delays.append(about[0] - fault.begin)
     return Found(len(false), tuple(delays), len(faults), again)
-
-
-def daily_faults(chance: random.Random, days: int, minutes: int, share: float) -> list[Fault]:
-    """Return one fault a day, at any time of it."""
-    return [
-        Fault(day * DAY + chance.randrange(DAY - 2 * minutes - SOON), minutes, share)
-        for day in range(days)
-    ]
 
 
 def table(rule: Rule, months: int, seed: int) -> Iterator[str]:
@@ -190,10 +121,15 @@ def main() -> None:
     parser.add_argument("--rule", action="append", help="a shipped ratio rule; several times")
     parser.add_argument("--months", type=int, default=4, help="months without any fault")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--days", type=int, default=10, help="of the table of pages per fault")
     options = parser.parse_args()
     rules = load_rules(ROOT / "config" / "rules").named(options.rule or RULES)
     for rule in rules:
-        print("\n".join(table(rule, options.months, options.seed)), flush=True)
+        for text in table(rule, options.months, options.seed):
+            print(text, flush=True)
+    if not options.rule:
+        for text in pages_table(options.days, options.seed):
+            print(text, flush=True)
 
 
 if __name__ == "__main__":

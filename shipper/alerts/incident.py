@@ -44,7 +44,17 @@ class Change(StrEnum):
     RESPONSE_BREACHED = "response_breached"
     RESOLUTION_DUE = "resolution_due"
     RESOLUTION_BREACHED = "resolution_breached"
+    RAISED = "raised"  # another rule sees the same fault: it is worse, or its cause was found
     UNMUTED = "unmuted"  # it fired in silence, the mute has ended, and it still fires
+
+
+@dataclass(frozen=True, slots=True)
+class Raise:
+    """What another rule added to an incident: which rule, when, and the severity before."""
+
+    rule: str
+    at: int
+    severity: Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +70,8 @@ class Incident:
     from a past that nobody could know of. `late` marks what was found after the fact, when a host
     or the job caught up. `muted_by` names the silence, maintenance window or incident for which
     nobody is notified; `catching_up`: nobody is yet, for windows that were missed are being judged.
-    `before` is the resolved incident that a pending one may turn out not to follow.
+    `raised` says which other rules saw the same fault later, each once; the severity is the highest
+    of theirs. `before` is the resolved incident that a pending one may turn out not to follow.
     """
 
     id: str
@@ -83,6 +94,7 @@ class Incident:
     relapses: int = 0
     catching_up: bool = False
     before: Incident | None = None
+    raised: tuple[Raise, ...] = ()
 
     @property
     def muted(self) -> str | None:

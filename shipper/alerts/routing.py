@@ -2,13 +2,16 @@
 Who is notified of a transition: a function of the routes, the transition, and nothing else.
 
 The first route whose conditions are all met takes the transition; with `continue` the routes below
-are tried too. Each alerter is notified once, in the order in which it was found. Nobody is notified
-of what an incident goes through before it fires, nor of one that is muted.
+are tried too. Each alerter is notified once, in the order in which it was found. An incident that
+another rule has raised goes where those of that rule go as well, and still where it went before: so
+who heard of its beginning hears of its end. Nobody is notified of what an incident goes through
+before it fires, nor of one that is muted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Final
 
@@ -25,7 +28,8 @@ def alerters_for(transition: Transition, settings: AlertSettings) -> tuple[str, 
         return ()
     names = [
         name
-        for route in _taking(settings.all_routes, incident, transition.change)
+        for each in _seen_as(incident)
+        for route in _taking(settings.all_routes, each, transition.change)
         for name in route.to
     ]
     if transition.change in BREACHES:
@@ -37,6 +41,14 @@ def repeat_after_ms(incident: Incident, settings: AlertSettings) -> int | None:
     """Return after how long (ms) people are reminded of a firing incident; None: never."""
     routes = _taking(settings.all_routes, incident, Change.REMINDED)
     return min((route.repeat_seconds * 1000 for route in routes if route.to), default=None)
+
+
+def _seen_as(incident: Incident) -> Iterator[Incident]:
+    """Yield an incident as routes see it: as it is, as raised by others, and as it was before."""
+    yield incident
+    for each in incident.raised:
+        yield replace(incident, rule=each.rule)
+        yield replace(incident, severity=each.severity)
 
 
 def is_catch_all(route: Route) -> bool:

@@ -12,3 +12,8 @@ class Severity(StrEnum):
     HIGH = "high"
     MEDIUM = "medium"
     LOW = "low"
+
+    @property
+    def rank(self) -> int:
+        """0 for the worst, so that the lesser number is the worse."""
+        return [*Severity].index(self)

@@ -261,7 +261,8 @@ response_time_high*, queue_*, new_error_type, system_unhealthy], equal: [service
 error_rate_high, error_budget, error_spike], equal: [service.name]}, \
 {source: success_rate_critical_polled, targets: [success_rate_low*, success_rate_critical, \
 error_rate_high, error_budget, error_spike], equal: [service.name]}, \
-{source: error_rate_high, targets: [success_rate_low*, error_spike], equal: [service.name]}, \
+{source: error_rate_high, targets: [success_rate_low*, error_spike, error_budget], \
+equal: [service.name]}, \
 {source: success_rate_low, targets: [success_rate_low_polled], equal: [service.name]}, \
 {source: success_rate_low_polled, targets: [success_rate_low], equal: [service.name]}, \
 {source: response_time_high, targets: [response_time_high_polled], equal: [service.name]}, \

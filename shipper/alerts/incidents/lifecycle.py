@@ -44,11 +44,24 @@ Step = tuple[Incident | None, tuple[Transition, ...]]
 
 @dataclass(frozen=True, slots=True)
 class LifecycleTerms:
-    """What a rule says of its incidents; times in milliseconds."""
+    """
+    What a rule says of its incidents; times in milliseconds.
+
+    Of a rule that widens its windows of `over_ms`, a breach that took a longer one to be seen is
+    not over after a short one without it, but only when half of the longer one is calm.
+    """
 
     severity: Severity
     for_ms: int = 0
     keep_firing_ms: int = 0
+    over_ms: int | None = None
+
+    def calm_ms(self, incident: Incident) -> int:
+        """Return for how long it must be ok before an incident is over."""
+        window = incident.verdict.window
+        span = window.end - window.start
+        widened = span // 2 if self.over_ms is not None and span > self.over_ms else 0
+        return max(self.keep_firing_ms, CALM_MS if incident.flapping else 0, widened)
 
 
 def is_open(incident: Incident | None) -> bool:
@@ -161,7 +174,6 @@ def _calm_down(before: Incident, verdict: Verdict, terms: LifecycleTerms, now: i
         return before, ()
     since = now if before.ok_since is None else before.ok_since
     after = replace(before, ok_since=since)
-    calm = max(terms.keep_firing_ms, CALM_MS if before.flapping else 0)
-    if now - since < calm:
+    if now - since < terms.calm_ms(before):
         return after, ()
     return resolve(after, BY_RULE, now, verdict.reason)

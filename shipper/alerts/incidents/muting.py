@@ -98,6 +98,14 @@ class Maintenance:
 
 
 @dataclass(frozen=True, slots=True)
+class Muted:
+    """Why nobody is notified of an incident; `known` is the one by which people know its fault."""
+
+    reason: str
+    known: Incident | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Mutes:
     """All that can mute."""
 
@@ -114,20 +122,52 @@ class Mutes:
         `others` are those that fire, and those that have ended lately: what their end has left
         behind in a window that began before it follows from them still.
         """
+        found = self.find(incident, others, now)
+        return None if found is None else found.reason
+
+    def find(
+        self, incident: Incident, others: Iterable[Incident] | Sources, now: int
+    ) -> Muted | None:
+        """
+        Return what mutes an incident at a time; see `reason`.
+
+        Of an incident and what explains it, people hear of the one that they heard of first.
+        """
         for silence in self.silences:
             if silence.is_active(now) and hold(silence.matchers, incident):
                 message = f": {silence.comment}" if silence.comment else ""
-                return f"silence {silence.id} by {silence.by}{message}"
+                return Muted(f"silence {silence.id} by {silence.by}{message}")
         for window in self.maintenance:
             if window.when.covers(now) and hold(window.matchers, incident):
-                return f"maintenance window {window.name}"
+                return Muted(f"maintenance window {window.name}")
         sources = others if isinstance(others, Sources) else Sources(self.inhibitions, others)
         for source in sources.of(incident):
             if self._follows(source, incident) and order_of(incident) < order_of(source):
                 continue
+            if incident.told_at is not None and self._is_news(incident, source, sources):
+                continue
             message = f"inhibited by {source.rule} (incident {source.id})"
-            return message if source.resolved_at is None else f"{message}, which has just ended"
-        return None
+            return Muted(message + _ended(source))
+        known = sources.known_as(incident)
+        if known is None:
+            return None
+        message = f"the same fault as {known.rule} (incident {known.id}), notified before"
+        return Muted(message + _ended(known), known)
+
+    def sees_the_same(self, one: Incident, other: Incident) -> bool:
+        """Return whether two incidents would mute each other, so that neither is the cause."""
+        return self._follows(one, other) and self._follows(other, one)
+
+    def _is_news(self, incident: Incident, source: Incident, sources: Sources) -> bool:
+        """Return whether people know the fault by the incident, or heard of it after the source."""
+        if source.resolved_at is not None and (incident.told_at or 0) >= source.resolved_at:
+            return True
+        known = sources.known_as(source)
+        return known is not None and known.id == incident.id
 
     def _follows(self, target: Incident, source: Incident) -> bool:
         return any(each.mutes(source, target) for each in self.inhibitions)
+
+
+def _ended(incident: Incident) -> str:
+    return "" if incident.resolved_at is None else ", which has just ended"

@@ -1,7 +1,8 @@
 """
 The clocks of an incident: how long until somebody answers it, and until it is over.
 
-Both clocks start with the first notification (`told_at`). The response clock stops at the
+Both clocks start with the first notification (`told_at`). Where the severity is raised, those of
+the new one start then; the limit that ends first counts. The response clock stops at the
 acknowledgement and the resolution clock at the end; an incident that ends before anybody answered
 has stopped both.
 When four fifths of the time are gone, the limit is near; after it, it is breached. Each of these is
@@ -14,7 +15,7 @@ zone. Spans are counted in UTC, so a change to summer time neither shortens nor 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Final
@@ -82,11 +83,26 @@ class Sla:
 
     def respond_by(self, incident: Incident) -> int | None:
         """Return the time by which somebody has to answer; None where the clock has not begun."""
-        return self._by(self.limits[incident.severity].respond, incident.told_at)
+        return self._first(incident, lambda limits: limits.respond)
 
     def resolve_by(self, incident: Incident) -> int | None:
         """Return the time by which it has to be over; None where the clock has not begun."""
-        return self._by(self.limits[incident.severity].resolve, incident.told_at)
+        return self._first(incident, lambda limits: limits.resolve)
+
+    def start_of(self, incident: Incident) -> int | None:
+        """Return when the clocks of its severity began: when first notified, or when raised."""
+        raises = (each.at for each in incident.raised if each.severity != incident.severity)
+        return None if incident.told_at is None else max([incident.told_at, *raises])
+
+    def _first(self, incident: Incident, span_of: Callable[[Limits], Span]) -> int | None:
+        """Return the first of the limits of all the severities that it had, each from its start."""
+        severities = [each.severity for each in incident.raised] + [incident.severity]
+        starts = [incident.told_at, *(each.at for each in incident.raised)]
+        ends = [
+            self._by(span_of(self.limits[severity]), start)
+            for severity, start in zip(severities, starts, strict=True)
+        ]
+        return min((end for end in ends if end is not None), default=None)
 
     def _by(self, span: Span, start: int | None) -> int | None:
         if start is None:
@@ -105,7 +121,7 @@ class Sla:
             clocks.insert(0, response)
         for limit, near, breached in clocks:
             assert limit is not None, "both clocks begin at once"
-            start = incident.told_at
+            start = self.start_of(incident) or 0
             change = breached if now >= limit else near
             if now >= start + (limit - start) * NEAR and not {change, breached} & {*recorded}:
                 yield Transition(incident, change, now, _words(limit - now))

@@ -62,6 +62,7 @@ class Sources:
     def __init__(self, inhibitions: Sequence[Inhibition], incidents: Iterable[Incident]) -> None:
         self._inhibitions = inhibitions
         known = list(incidents) if inhibitions else []
+        self._known = KnownFaults(inhibitions, known)
         self._from = [[each for each in known if one.is_from(each.rule)] for one in inhibitions]
         self._indexes: dict[tuple[int, _Names], _Index] = {}
 
@@ -79,6 +80,10 @@ class Sources:
                     if source.rule != target.rule:
                         yield source
 
+    def known_as(self, source: Incident) -> Incident | None:
+        """Return the incident by which people know the fault that another one explains."""
+        return self._known.of(source) if source.told_at is None else None
+
     def _index(self, number: int, shared: _Names) -> _Index:
         """Sort the sources of an inhibition by the fields that a target has, once."""
         place = (number, shared)
@@ -93,27 +98,54 @@ class Sources:
         return self._indexes[place]
 
 
-class Consequences:
-    """Incidents that another one explains: found by the values that have to be equal."""
+class KnownFaults:
+    """
+    Incidents of which people were notified before what explains them was found.
+
+    They are found by the values that have to be equal. The first of which people were notified
+    stands for the fault; of those that have ended, only what was there in the window that is asked
+    about. One that somebody silenced stands for nothing that came later.
+    """
 
     def __init__(self, inhibitions: Sequence[Inhibition], incidents: Iterable[Incident]) -> None:
         self._inhibitions = inhibitions
         self._index: dict[tuple[int, _Names], list[Incident]] = {}
-        for each in sorted(incidents, key=order_of) if inhibitions else ():
+        notified = [each for each in incidents if each.told_at is not None]
+        for each in sorted(notified, key=_known_rank):
             for number, inhibition in enumerate(inhibitions):
                 values = _values(each, inhibition.equal)
                 if values is not None and inhibition.is_for(each.rule):
                     self._index.setdefault((number, values), []).append(each)
 
     def of(self, source: Incident) -> Incident | None:
-        """Return the first incident that follows from one; None if there is none."""
-        for number, inhibition in enumerate(self._inhibitions):
-            if inhibition.is_from(source.rule):
-                values = _values(source, inhibition.equal)
-                for each in self._index.get((number, values), ()) if values is not None else ():
-                    if each.rule != source.rule:
-                        return each
-        return None
+        """Return the incident that stands for the fault of a source; None if there is none."""
+        found = [
+            each
+            for number, inhibition in enumerate(self._inhibitions)
+            if inhibition.is_from(source.rule)
+            for each in self._of(number, source)
+        ]
+        return min(found, key=_known_rank, default=None)
+
+    def _of(self, number: int, source: Incident) -> Iterator[Incident]:
+        """Yield the first incident that follows from a source by one inhibition, if any."""
+        values = _values(source, self._inhibitions[number].equal)
+        for each in self._index.get((number, values), ()) if values is not None else ():
+            is_over = each.resolved_at is not None
+            if is_over and (each.resolved_at or 0) <= source.verdict.window.start:
+                continue
+            is_heard = each.muted_by is None or source.rule in _raised_by(each)
+            if each.rule != source.rule and (is_over or is_heard):
+                yield each
+                return
+
+
+def _raised_by(incident: Incident) -> set[str]:
+    return {each.rule for each in incident.raised}
+
+
+def _known_rank(incident: Incident) -> tuple[bool, int, str]:
+    return incident.resolved_at is not None, incident.told_at or 0, incident.id
 
 
 def _values(incident: Incident, fields: Sequence[str]) -> _Names | None:

@@ -7,8 +7,9 @@ Rules say that an incident fires or ends; whether people hear of it is decided h
   the mute ends and it still fires, people are notified then (`unmuted`). For what follows from an
   incident that has ended, people are notified only when a window that began after that end is a
   breach: a window of five minutes still holds the errors of an outage that is over.
-- An incident that explains one of which people were notified before says so: it is the same fault,
-  as a rule with its severity raised, and the other one is muted from then on.
+- One fault is one incident to people, whichever of its rules fires first. What explains an incident
+  of which people were notified before is muted; that one takes on the severity, and people are
+  notified of it once per rule (`raised`), unless the two rules only see the same.
 - Whoever was notified that it fires is notified of its acknowledgement and its end, muted or not: a
   page that was opened is closed. Who was not notified of an incident is not notified of its end.
 - For what fired and ended within one turn, or while missed windows are being judged, there is one
@@ -24,10 +25,10 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from shipper.alerts.incident import Change, Incident, Phase, Transition
+from shipper.alerts.incident import Change, Incident, Phase, Raise, Transition
 from shipper.alerts.incidents.muting import Maintenance, Mutes
 from shipper.alerts.incidents.sla import Sla
-from shipper.alerts.incidents.sources import Consequences, Inhibition, Sources
+from shipper.alerts.incidents.sources import Inhibition, Sources
 from shipper.alerts.ledger.ledger import Ledger
 from shipper.alerts.routing import alerters_for, repeat_after_ms
 from shipper.alerts.settings import AlertSettings
@@ -79,7 +80,7 @@ class Decisions:
         self._policy = policy
         self._now = now
         self._mutes = Mutes(ledger.silences.active(now=now), policy.maintenance, policy.inhibitions)
-        self._notified: Consequences | None = None  # incidents of which people were notified before
+        self._raised: dict[str, Incident] = {}
         self.count = 0  # transitions that were recorded
 
     def tell(self, transitions: Sequence[Transition], behind: Collection[str] = ()) -> None:
@@ -99,8 +100,6 @@ class Decisions:
                 incident = self._fired(incident, others, each.at, waits=waits)
                 fired[incident.id] = incident
                 self._patch(incident)
-                if incident.told_at is not None:
-                    each = replace(each, note=self._raised_from(incident))  # noqa: PLW2901
             elif incident.id in fired:
                 known = fired[incident.id]
                 incident = replace(incident, **_decided_of(known))
@@ -109,8 +108,12 @@ class Decisions:
     def look_after(self, behind: Collection[str] = ()) -> None:
         """Decide what is due for firing incidents: ends of mutes, reminders, SLA clocks."""
         others = self._others()
-        for incident in self._ledger.incidents(FIRING):
-            reason = self._mutes.reason(incident, others, self._now)
+        for known in self._ledger.incidents(FIRING):
+            incident = self._raised.get(known.id, known)
+            muted = self._mutes.find(incident, others, self._now)
+            reason = None if muted is None else muted.reason
+            if muted is not None and muted.known is not None:
+                self._raise(muted.known.id, incident)
             waits = reason is None and incident.catching_up and incident.rule in behind
             if reason is not None or waits:
                 held = replace(incident, muted_by=reason, catching_up=waits)
@@ -120,7 +123,7 @@ class Decisions:
             if incident.muted is not None or incident.told_at is None:
                 if incident.ok_since is not None:
                     continue  # it is about to end, or else to be notified at its next breach
-                incident = self._unmute(incident)  # noqa: PLW2901 - as it stands from here on
+                incident = self._unmute(incident)
             self._remind(incident)
 
     def route(self) -> None:
@@ -150,19 +153,21 @@ class Decisions:
         ended = self._ledger.ended_since(self._now - LATELY_MS)
         return Sources(inhibitions, [*self._ledger.incidents(FIRING), *ended])
 
-    def _raised_from(self, incident: Incident) -> str:
-        """Say of which incident people were notified that this one explains, and now mutes."""
-        if self._notified is None:
-            found = [each for each in self._ledger.incidents(FIRING) if each.told_at is not None]
-            self._notified = Consequences(self._policy.inhibitions, found)
-        known = self._notified.of(incident)
-        if known is None or known.told_at is None:
-            return ""
-        at = instant(known.told_at, unit_ms=1000)
-        return (
-            f"the same fault as {known.rule} ({known.severity}, incident {known.id}), notified "
-            f"{at}; that one is muted from now on"
-        )
+    def _raise(self, known: str, by: Incident) -> None:
+        """Put what another rule sees of the same fault on the incident that people know."""
+        for incident in self._ledger.find(known):
+            is_worse = by.severity.rank < incident.severity.rank
+            is_less = by.severity.rank > incident.severity.rank
+            is_new = by.rule not in {each.rule for each in incident.raised}
+            is_cause = is_worse or not self._mutes.sees_the_same(by, incident)
+            is_heard = incident.phase in FIRING and incident.muted is None
+            if is_heard and is_new and is_cause and not is_less:
+                raised = (*incident.raised, Raise(by.rule, self._now, incident.severity))
+                after = replace(incident, severity=by.severity, raised=raised)
+                self._raised[after.id] = after
+                self._ledger.update(after)
+                note = f"{by.rule} ({by.severity}, incident {by.id}): {by.verdict.reason}"
+                self._record(Transition(after, Change.RAISED, self._now, note))
 
     def _patch(self, decided: Incident) -> None:
         """Keep who is notified in the incident as it stands, which may have gone on since."""

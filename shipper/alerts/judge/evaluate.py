@@ -86,4 +86,5 @@ def verdict_of(asked: Asked, group: Group, finding: RuleFinding) -> Verdict:
 
 def terms_of(rule: Rule) -> LifecycleTerms:
     """Return what a rule says of its incidents."""
-    return LifecycleTerms(rule.severity, rule.for_ms, rule.keep_firing_ms)
+    over = None if rule.ratio is None else rule.over_ms
+    return LifecycleTerms(rule.severity, rule.for_ms, rule.keep_firing_ms, over)

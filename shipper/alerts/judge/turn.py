@@ -318,11 +318,12 @@ class Judging:
         """Step through the windows of a rule, in order, and keep how far it is judged."""
         rule, progress = turn.rule, turn.progress
         made: list[Transition] = []
+        terms = terms_of(rule)
         if turn.due or turn.caught_up:
             standings = Standings(self._ledger.standings(rule.name))
             for due in turn.due:
                 for verdict in _verdicts(due, measured, standings):
-                    made += standings.take(verdict, terms_of(rule), due.track)
+                    made += standings.take(verdict, terms, due.track)
             for host in turn.caught_up:
                 made += standings.close(host, progress.judged or 0)
             self._keep(rule, standings)

@@ -37,7 +37,13 @@ LOGGER: Final = "shipper.alerts"
 RUN: Final = "run"  # names of the ledger's own values
 
 _LOUD: Final = frozenset(
-    {Change.FIRED, Change.UNMUTED, Change.RESPONSE_BREACHED, Change.RESOLUTION_BREACHED}
+    {
+        Change.FIRED,
+        Change.RAISED,
+        Change.UNMUTED,
+        Change.RESPONSE_BREACHED,
+        Change.RESOLUTION_BREACHED,
+    }
 )
 _encode = msgspec.json.Encoder().encode
 

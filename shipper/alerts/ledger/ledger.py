@@ -58,7 +58,7 @@ from shipper.alerts.ledger.progress import RuleProgress
 from shipper.alerts.ledger.silences import SilenceTable
 from shipper.alerts.verdict import Group
 
-REPEATED: Final = frozenset({Change.REMINDED, Change.UNMUTED})
+REPEATED: Final = frozenset({Change.REMINDED, Change.RAISED, Change.UNMUTED})
 
 
 _encode = msgspec.json.Encoder().encode

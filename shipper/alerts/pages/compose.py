@@ -93,7 +93,7 @@ class PageComposer:
         )
 
 
-def headline(transition: Transition) -> str:  # noqa: PLR0911 -- one per change
+def headline(transition: Transition) -> str:  # noqa: C901, PLR0911 -- one per change
     """Say in some words what happened."""
     incident = transition.incident
     begun = incident.fired_at if incident.fired_at is not None else incident.opened_at
@@ -105,6 +105,8 @@ def headline(transition: Transition) -> str:  # noqa: PLR0911 -- one per change
             return f"Still firing after {lasted}"
         case Change.UNMUTED:
             return f"Firing for {lasted}, no longer muted"
+        case Change.RAISED:
+            return _raised(incident)
         case Change.ACKNOWLEDGED:
             return f"Acknowledged by {incident.acknowledged_by or 'somebody'}"
         case Change.RESOLVED:
@@ -119,6 +121,11 @@ def headline(transition: Transition) -> str:  # noqa: PLR0911 -- one per change
             return f"Not resolved in time ({lasted})"
         case _:
             return transition.change.value.capitalize()
+
+
+def _raised(incident: Incident) -> str:
+    is_worse = any(each.severity != incident.severity for each in incident.raised[-1:])
+    return f"Raised to {incident.severity}" if is_worse else "Cause found"
 
 
 def numbers(verdict: Verdict) -> str:

@@ -28,6 +28,7 @@ WORDS: Final = {
     Change.RESPONSE_BREACHED: "nobody acknowledged it in time",
     Change.RESOLUTION_DUE: "the time to resolve it ends soon",
     Change.RESOLUTION_BREACHED: "it was not resolved in time",
+    Change.RAISED: "another rule sees the same fault",
     Change.UNMUTED: "firing, no longer muted",
 }
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from shipper.alerts.incident import Change, Incident, Phase
 from shipper.alerts.incidents.lifecycle import CALM_MS, LifecycleTerms, acknowledge, resolve, step
 from shipper.alerts.severity import Severity
-from shipper.alerts.verdict import VerdictState
+from shipper.alerts.verdict import VerdictState, Window
 from tests.alerts.verdicts import MINUTE, START, TERMS, live_through, verdict
 
 
@@ -167,3 +169,18 @@ def test_what_is_dropped_leaves_the_incident_before_it() -> None:
     fired, _ = live_through("bbb", terms, resolved, START + 20 * MINUTE)
     assert fired is not None
     assert (fired.phase, fired.relapses, fired.before) == (Phase.FIRING, 1, None)
+
+
+def test_a_breach_that_took_long_to_see_is_not_over_after_a_short_calm() -> None:
+    """What a window of 40 minutes had to prove ends after 20, what one of five did after none."""
+    terms = LifecycleTerms(Severity.HIGH, over_ms=5 * MINUTE)
+    wide = replace(verdict(VerdictState.BREACH, START), window=Window(START - 40 * MINUTE, START))
+    incident, _ = step(None, wide, terms, START)
+    for minute in range(1, 22):
+        ok = verdict(VerdictState.OK, START + minute * MINUTE)
+        incident, made = step(incident, ok, terms, START + minute * MINUTE)
+        assert [each.change for each in made] == ([] if minute < 21 else [Change.RESOLVED])
+
+    incident, _ = step(None, verdict(VerdictState.BREACH, START), terms, START)
+    _, made = step(incident, verdict(VerdictState.OK, START + MINUTE), terms, START + MINUTE)
+    assert [each.change for each in made] == [Change.RESOLVED]

@@ -4,78 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from shipper.alerts.incident import Change, Incident, Phase, Transition
-from shipper.alerts.incidents.lifecycle import LifecycleTerms, acknowledge, resolve
+from shipper.alerts.incident import Change, Phase
+from shipper.alerts.incidents.lifecycle import acknowledge, resolve
 from shipper.alerts.incidents.muting import Maintenance, Once, Silence
 from shipper.alerts.incidents.sources import Inhibition
 from shipper.alerts.incidents.tracks import Standings
 from shipper.alerts.judge.decide import Decisions, Policy, act
 from shipper.alerts.ledger.ledger import Ledger
 from shipper.alerts.ledger.outbox import Outbox
-from shipper.alerts.settings import AlertSettings
-from shipper.alerts.severity import Severity
 from shipper.alerts.verdict import VerdictState
 from shipper.config.matchers import parse_matcher
-from shipper.config.options import read_options
+from tests.alerts.desk import HIGH, SHOP, Desk
 from tests.alerts.verdicts import HOUR, MINUTE, START, verdict
-
-ROUTES = """
-alerters: {desk: {console: {}}, boss: {console: {}}}
-routes: [{to: [desk], repeat: 4h}]
-escalation: {high: [boss]}
-"""
-HIGH = LifecycleTerms(Severity.HIGH)
-SHOP = (("service.name", "shop"),)
-
-
-class Desk:
-    """A ledger, and what is decided about verdicts that come in."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        settings: AlertSettings = read_options(ROUTES, AlertSettings)
-        self.ledger = ledger
-        self.policy = Policy(settings)
-
-    def judge(
-        self, letters: str, at: int, rule: str = "server_errors", *, behind: bool = False
-    ) -> None:
-        """Judge windows, one a minute, the last of which ends at `at`, in one turn."""
-        states = {"b": VerdictState.BREACH, "o": VerdictState.OK}
-        with self.ledger.deciding():
-            standings = Standings(self.ledger.standings(rule))
-            transitions: list[Transition] = []
-            first = at - (len(letters) - 1) * MINUTE
-            for end, letter in enumerate(letters):
-                each = verdict(states[letter], first + end * MINUTE, rule, SHOP)
-                transitions += standings.take(each, HIGH)
-            for (group, track), incident in standings.changes():
-                self.ledger.place(rule, group, track, incident)
-            decisions = Decisions(self.ledger, self.policy, at)
-            decisions.tell(transitions, {rule} if behind else ())
-            decisions.look_after({rule} if behind else ())
-
-    def look(self, at: int) -> None:
-        with self.ledger.deciding():
-            decisions = Decisions(self.ledger, self.policy, at)
-            decisions.route()
-            decisions.look_after()
-
-    def heard(self) -> list[str]:
-        """Return what alerters are told, in order, and forget it."""
-        outbox = Outbox(self.ledger)
-        found = outbox.errands()
-        for each in found:
-            outbox.end([each.key], each.alerter, "heard", None, START)
-        return [f"{each.transition.change}>{each.alerter}" for each in found]
-
-    def incident(self, rule: str = "server_errors") -> Incident:
-        found = self.ledger.incidents(list(Phase))
-        return next(each for each in reversed(found) if each.rule == rule)
 
 
 @pytest.fixture
@@ -277,40 +221,3 @@ def test_what_a_person_does_counts_for_the_next_verdict(desk: Desk) -> None:
 
     assert desk.incident().id != first
     assert desk.heard() == ["fired>desk"]
-
-
-def test_a_fault_that_grows_says_which_page_it_raises(desk: Desk) -> None:
-    """The second page of one fault names the first, whose incident is silent from then on."""
-    desk.policy = replace(
-        desk.policy,
-        inhibitions=(Inhibition("no_success", ("server_errors",), ("service.name",)),),
-    )
-    desk.judge("b", START)
-    first = desk.incident()
-    desk.judge("b", START + MINUTE, "no_success")
-
-    assert desk.heard() == ["fired>desk", "fired>desk"]
-    raised = desk.incident("no_success")
-    (fired,) = [
-        each.transition
-        for each in desk.ledger.history(raised.id)
-        if each.transition.change is Change.FIRED
-    ]
-    assert fired.note == (
-        f"the same fault as server_errors (high, incident {first.id}), notified "
-        "2026-05-28T20:26:00Z; that one is muted from now on"
-    )
-    desk.look(START + 5 * HOUR)
-    errands = Outbox(desk.ledger).errands()
-    assert {each.transition.incident.rule for each in errands} == {"no_success"}
-    assert desk.incident().muted_by == f"inhibited by no_success (incident {raised.id})"
-
-
-def test_an_incident_that_explains_nothing_notified_has_no_note(desk: Desk) -> None:
-    """Neither another service, nor one of which nobody heard, is what a page raises."""
-    equal = (Inhibition("no_success", ("server_errors",), ("host.name",)),)
-    desk.policy = replace(desk.policy, inhibitions=equal)
-    desk.judge("b", START)
-    desk.judge("b", START + MINUTE, "no_success")
-    (_, fired) = [each.transition for each in desk.ledger.history(desk.incident("no_success").id)]
-    assert fired.note == ""
