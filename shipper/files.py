@@ -9,7 +9,10 @@ regular file is closed before anything is read of it.
 path reads the old content or the new content, never a part of either. The new file is created
 (O_EXCL) and never opened through a symbolic link, and it is deleted when the write fails. Only a
 process that is killed half-way leaves its `NAME.PID.new` behind, which the next one with that
-process id replaces. What root writes belongs to the owner of the folder.
+process id replaces.
+
+What root makes here belongs to the owner of the folder: a command that root runs beside a service
+leaves nothing behind that the service can't open.
 
 With `durable`, the content and the name are on the disk when the call returns (fsync of the file
 before the rename, and of its folder after it). Without it, a power failure may bring back the old
@@ -78,7 +81,7 @@ def replacing(path: Path, *, durable: bool, mode: int = 0o600) -> Iterator[IO[by
     fd = os.open(new, _NEW, mode)
     try:
         with open(fd, "wb") as file:
-            _keep_owner(fd, path.parent)
+            keep_owner(fd, path.parent)
             yield file
             if durable:
                 file.flush()
@@ -91,11 +94,34 @@ def replacing(path: Path, *, durable: bool, mode: int = 0o600) -> Iterator[IO[by
         sync(path.parent)
 
 
-def _keep_owner(fd: int, folder: Path) -> None:
-    """Make the owner of a folder the owner of a file that root writes into it."""
+def keep_owner(fd: int, folder: Path) -> None:
+    """Make the owner of a folder the owner of what root has just made in it."""
     if os.geteuid() == 0:
         owner = folder.stat()
         os.fchown(fd, owner.st_uid, owner.st_gid)
+
+
+def make_folder(path: Path, mode: int = 0o700) -> None:
+    """
+    Make a folder with this mode, and those above it with the usual one, unless it is there.
+
+    Raises:
+        OSError: it could not be made, or is no folder.
+    """
+    try:
+        path.mkdir(mode=mode)
+    except FileNotFoundError:
+        make_folder(path.parent, 0o777)
+        make_folder(path, mode)
+    except FileExistsError:
+        if not path.is_dir():
+            raise
+    else:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            keep_owner(fd, path.parent)
+        finally:
+            os.close(fd)
 
 
 def write_whole(path: Path, data: bytes, *, durable: bool, mode: int = 0o600) -> None:
@@ -130,7 +156,10 @@ def open_locked(path: Path, flags: int = os.O_RDWR | os.O_CREAT, *, wait: bool) 
         OSError: the file could not be opened.
     """
     while True:
-        fd = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fd = _open_or_make(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except FileExistsError:
+            continue  # made by another process meanwhile
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             if os.path.samestat(os.fstat(fd), path.stat()):
@@ -141,6 +170,17 @@ def open_locked(path: Path, flags: int = os.O_RDWR | os.O_CREAT, *, wait: bool) 
             os.close(fd)
             raise
         os.close(fd)
+
+
+def _open_or_make(path: Path, flags: int) -> int:
+    try:
+        return os.open(path, flags & ~os.O_CREAT)
+    except FileNotFoundError:
+        if not flags & os.O_CREAT:
+            raise
+    fd = os.open(path, flags | os.O_EXCL, 0o600)
+    keep_owner(fd, path.parent)
+    return fd
 
 
 def is_locked(fd: int) -> bool:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from shipper.errors import DataFolderError
-from shipper.files import read_regular, write_whole
+from shipper.files import make_folder, read_regular, write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,7 +78,7 @@ def ask(folder: Path, name: str, request: Request) -> Path:
     """
     path = folder / f"{name}{ENDING}"
     try:
-        folder.mkdir(mode=0o700, exist_ok=True)
+        make_folder(folder)
         write_whole(path, msgspec.json.encode(request), durable=True)
     except OSError as error:
         raise DataFolderError(

@@ -14,6 +14,7 @@ from shipper.commands.moments import as_day
 from shipper.commands.report import made
 from shipper.commands.report_sources import open_sources
 from shipper.config.main import load
+from shipper.files import make_folder
 from shipper.reports.checklist import (
     LONGEST,
     TASKS,
@@ -110,7 +111,7 @@ def checklist(  # noqa: PLR0913, PLR0917 - the options
 
 
 def _folder(config: Config) -> Path:
-    config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(config.data_dir)
     return config.data_dir
 
 

@@ -15,7 +15,7 @@ from shipper.commands.report_sending import send_due, send_now
 from shipper.commands.report_sources import open_builder, open_sources, rules_in, store_size_of
 from shipper.commands.stores import open_store
 from shipper.config.main import load
-from shipper.files import write_whole
+from shipper.files import make_folder, write_whole
 from shipper.reports import daily as summaries
 from shipper.reports.checklist import checklist_of, checklist_section, read_ticks
 from shipper.reports.daily_report import daily_report
@@ -203,6 +203,6 @@ def _write(document: ReportDocument, folder: Path, form: str, sources: ReportSou
             data = as_markdown(document, sources.zone).encode()
         case _:
             data = as_json(document)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder, 0o777)
     write_whole(path, data, durable=True, mode=0o644)
     return path

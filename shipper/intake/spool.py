@@ -32,7 +32,7 @@ from typing import Final, NoReturn
 from shipper import crashpoints
 from shipper.crashpoints import CrashPoint
 from shipper.errors import DataFolderError
-from shipper.files import sync
+from shipper.files import keep_owner, make_folder, sync
 from shipper.fingerprint import HEAD
 
 log = logging.getLogger("shipper")
@@ -86,7 +86,7 @@ class Spool:
         self._sizes: dict[Path, int] = {}
         self._has_failed = False
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(self.folder)
             self._find()
         except OSError as error:
             raise DataFolderError(
@@ -165,6 +165,7 @@ class Spool:
         new = path.with_suffix(".new")
         fd = os.open(new, _NEW, 0o600)
         try:
+            keep_owner(fd, self.folder)
             head = _unique_line()
             written = os.writev(fd, [head, lines]) - len(head)
             if written < 0:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from shipper.errors import ShipperError
-from shipper.files import write_whole
+from shipper.files import make_folder, write_whole
 from shipper.times import iso
 
 
@@ -36,7 +36,7 @@ class KibanaCopies:
         """
         path = self.folder / f"{id_}-{re.sub('[-:.]', '', iso(self.now))}.json"
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(self.folder)
             write_whole(path, text_of(found).encode(), durable=True)
         except OSError as error:
             raise ShipperError(

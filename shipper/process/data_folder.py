@@ -33,7 +33,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from shipper.errors import DataFolderError
-from shipper.files import is_locked, open_locked, open_regular
+from shipper.files import is_locked, make_folder, open_locked, open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +75,7 @@ def hold(folder: Path, lock: str = LOCK, *, root_may: bool = False) -> Iterator[
 
     """
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(folder)
         fault = fault_of_owner(folder)
         if fault is not None and not (root_may and os.geteuid() == 0):
             raise DataFolderError(*fault)

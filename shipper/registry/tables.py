@@ -21,12 +21,14 @@ Rows are read and written by the names of their columns, never by position.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from shipper.errors import DataFolderError
+from shipper.files import keep_owner
 from shipper.fingerprint import Fingerprint
 from shipper.registry.identity import FileIdentity
 from shipper.registry.records import FileRecord
@@ -205,7 +207,9 @@ def create(path: Path) -> None:
     """Make an empty registry under another name, and rename it once it is complete."""
     new = path.with_name(f"{path.name}.new")
     new.unlink(missing_ok=True)  # left by a crash
-    new.touch(mode=0o600)
+    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    keep_owner(fd, path.parent)
+    os.close(fd)
     with closing(sqlite3.connect(new, isolation_level=None)) as db:
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("BEGIN")

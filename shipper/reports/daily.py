@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
-from shipper.files import write_whole
+from shipper.files import make_folder, write_whole
 from shipper.store.api import Average, Filters, Number, Question, Selection, Terms, buckets_of
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def summarize(store: Store, day: date) -> DailySummary:
 
 def write(summary: DailySummary, directory: Path) -> Path:
     """Write `daily_summary_DATE.json`; create the directory if needed; raise OSError on failure."""
-    directory.mkdir(parents=True, exist_ok=True)
+    make_folder(directory, 0o777)
     path = directory / f"daily_summary_{summary.date}.json"
     text = json.dumps(asdict(summary), indent=2)
     write_whole(path, f"{text}\n".encode(), durable=True, mode=0o666)

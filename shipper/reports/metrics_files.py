@@ -23,7 +23,7 @@ from typing import Final
 import msgspec
 
 from shipper.errors import DataFolderError
-from shipper.files import read_regular, write_whole
+from shipper.files import make_folder, read_regular, write_whole
 from shipper.reports.completeness import Delivered
 from shipper.reports.measure import MeasureOptions, measure, nothing_measured
 from shipper.reports.merge import merge
@@ -80,7 +80,7 @@ class Files:
             if read_regular(path, MOST_BYTES) == data:
                 return False
         except FileNotFoundError:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent, 0o777)
         write_whole(path, data, durable=True, mode=0o644)
         return True
 

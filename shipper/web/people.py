@@ -26,7 +26,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from shipper.errors import ConfigError
-from shipper.files import open_locked, read_regular, write_whole
+from shipper.files import make_folder, open_locked, read_regular, write_whole
 from shipper.text import safe
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class UsersFile:
     def _changing(self) -> Iterator[dict[str, UserEntry]]:
         """Yield the users, and keep what the block makes of them unless it raises."""
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(self._path.parent)
             # A file of its own: that of the users is replaced, and is not there while none are.
             fd = open_locked(self._path.with_suffix(".lock"), wait=True)
             try:

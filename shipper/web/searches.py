@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from shipper.errors import ConfigError
-from shipper.files import open_locked, read_regular, write_whole
+from shipper.files import make_folder, open_locked, read_regular, write_whole
 from shipper.text import safe
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class SavedSearches:
         if self.path is None:
             raise ConfigError("this dashboard keeps no searches", "keep the address of the page")
         try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(self.path.parent)
             fd = open_locked(self.path, wait=True)
             try:
                 searches = self._read()

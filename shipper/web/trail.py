@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from shipper.emit.ulid import ulid
+from shipper.files import make_folder
 from shipper.own_log import OwnLog
 from shipper.text import safe
 from shipper.times import iso
@@ -73,7 +74,7 @@ class WebTrail:
         """`now` returns epoch milliseconds."""
         self._now = now
         with suppress(OSError):  # the log says what is wrong
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(path.parent)
         self._log = OwnLog(path, ulid(now(), os.urandom(10)), "acts on the dashboard")
 
     def note(self, act: WebAct) -> None:

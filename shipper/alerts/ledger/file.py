@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from shipper.errors import DataFolderError
+from shipper.files import keep_owner, make_folder
 from shipper.transactions import transaction
 
 LAYOUT: Final = 2
@@ -98,7 +99,7 @@ class LedgerFile:
         """
         self._path = path
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(path.parent)
             _make(path)
             self._db = sqlite3.connect(
                 path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
@@ -185,4 +186,6 @@ def _make(path: Path) -> None:
     """
     if not path.exists():
         with suppress(FileExistsError):
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            keep_owner(fd, path.parent)
+            os.close(fd)

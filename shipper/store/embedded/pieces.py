@@ -7,12 +7,13 @@ A piece is written under another name, synced, and renamed. What it replaces is 
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from shipper import crashpoints
 from shipper.crashpoints import CrashPoint
-from shipper.files import sync
+from shipper.files import keep_owner
 from shipper.store.embedded.columns import (
     IS_ODD,
     literal,
@@ -69,8 +70,7 @@ def _write(
         f"FROM read_parquet({paths_list([new])})"
     ).fetchone()
     assert row is not None
-    sync(new)
-    new.chmod(0o600)
+    _finish(new)
     earliest, latest, count, odd = row
     times = (earliest or 0, latest or 0)
     piece = StoredFile(new.parent.name, *commits, new, times, count, crc_of(new), bool(odd))
@@ -80,6 +80,17 @@ def _write(
     publish(new, path)
     crashpoints.reached(CrashPoint.PIECE_PUBLISHED)
     return path
+
+
+def _finish(new: Path) -> None:
+    """Sync a file that DuckDB wrote; as every file of the store it is its owner's alone."""
+    fd = os.open(new, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.fchmod(fd, 0o600)
+        keep_owner(fd, new.parent)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def next_merge(

@@ -7,6 +7,7 @@ piece has replaced it.
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from threading import Event, Thread
@@ -156,10 +157,7 @@ class Views:
                             self._same_columns = False
                         elif not self._leave_out(files):
                             break
-        raise StoreUnavailable(
-            f"cannot read the store {self.root}: {failed}",
-            "if the disk is intact, move the file that is named away (its records are lost)",
-        ) from failed
+        raise unreadable(self.root, [file.path for file in files], failed) from failed
 
     @contextmanager
     def _in_time(self) -> Iterator[None]:
@@ -260,6 +258,21 @@ class Views:
         if by_writer:
             row = self.connection.execute(f"SELECT bool_or({IS_ODD}) FROM commits").fetchone()
             self._odd_commits = bool(row and row[0])
+
+
+def unreadable(root: Path, paths: Sequence[Path], failed: Exception) -> StoreUnavailable:
+    """Return the error for a store that can't be read: files of another user are not damaged."""
+    closed = [path for path in paths if not os.access(path, os.R_OK, effective_ids=True)]
+    if closed:
+        return StoreUnavailable(
+            f"cannot read the store {root}: this user may not read {closed[0]}",
+            "run this as the user of the store, or give the file to that user (chown)",
+        )
+    reason = str(failed).splitlines()[0]  # what follows quotes the SQL
+    return StoreUnavailable(
+        f"cannot read the store {root}: {reason}",
+        "if the disk is intact, move the file that is named away (its records are lost)",
+    )
 
 
 def _identity(file: StoredFile) -> CommitFile:

@@ -23,7 +23,7 @@ from shipper import crashpoints
 from shipper.crashpoints import CrashPoint
 from shipper.errors import StoreUnavailable
 from shipper.fields import HEARTBEAT
-from shipper.files import open_locked, sync, write_whole
+from shipper.files import make_folder, open_locked, sync, write_whole
 from shipper.store.embedded import layout
 from shipper.store.embedded.columns import (
     ORDER_BITS,
@@ -280,9 +280,9 @@ def _size_of(file: StoredFile) -> tuple[int, int]:
 def _lock(root: Path, folder: Path) -> int:
     """Create the folders and acquire the lock of the writer, which ends with the process."""
     try:
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(root)
         layout.refuse_old_form(root, os.listdir(root))
-        folder.mkdir(mode=0o700, exist_ok=True)
+        make_folder(folder)
         return open_locked(folder / "lock", wait=False)
     except BlockingIOError as error:
         raise StoreUnavailable(
@@ -295,7 +295,11 @@ def _lock(root: Path, folder: Path) -> int:
 
 def unusable(path: Path, error: Exception) -> StoreUnavailable:
     """Return the error for a store that cannot be written."""
-    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    reason = (
+        error.strerror
+        if isinstance(error, OSError) and error.strerror
+        else str(error).splitlines()[0]
+    )
     return StoreUnavailable(
         f"cannot write the store {path}: {reason}",
         "check that this user can write to the folder, and that the disk has free space",
