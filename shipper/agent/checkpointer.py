@@ -60,6 +60,8 @@ class Checkpointer:
         self.registry.begin(clock.wall())
         self.begun = self.registry.begun()
         self._set_back = 0
+        if self.registry.is_copy:
+            self.registry.save(Changes(), clock.wall())  # now this is the one that is saved to
         self._receipts = Receipts(self.registry.next_receipt())
 
     def _recover(self, output: Output[Any]) -> None:
