@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import configparser
 import json
+import os
+import pwd
 import re
 import shutil
 import subprocess
@@ -139,14 +141,49 @@ def test_systemd_takes_the_unit(source: Path, tmp_path: Path) -> None:
 
 
 def test_the_drop_in_for_holds() -> None:
-    """It runs as the user of the application, with logs and data folder in one writable mount."""
+    """
+    It runs as the user of the application, with logs and data folder in one writable mount.
+
+    systemd mounts a StateDirectory by itself, so there is none.
+    """
     drop_in = Unit((ROOT / "systemd/shipper-holds.conf").read_text())["Service"]
 
     assert (drop_in["DynamicUser"], drop_in["SupplementaryGroups"]) == ("no", "")
     assert drop_in["User"] not in {"root", "shipper"}
+    assert drop_in["StateDirectory"] == ""
     config = load(ROOT / "systemd/shipper.yml")
     for path in (config.data_dir, Path(config.inputs[0].paths[0])):
         assert path.is_relative_to(drop_in["ReadWritePaths"])
+
+
+def test_the_folder_that_the_drop_in_makes(tmp_path: Path) -> None:
+    """It takes over the folder that DynamicUser had, makes it where there is none, else nothing."""
+    text = (ROOT / "systemd/shipper-holds.conf").read_text()
+    command = re.search(r"ExecStartPre=\+/bin/sh -ec '(.*)'", text.replace("\\\n", ""))
+    assert command is not None
+    script = command[1].replace("/var/lib", str(tmp_path))
+    (tmp_path / "private/shipper").mkdir(parents=True)
+    (tmp_path / "private/shipper/registry.db").touch()
+    (tmp_path / "shipper").symlink_to("private/shipper")
+    user = {"USER": pwd.getpwuid(os.geteuid()).pw_name, "PATH": os.environ["PATH"]}
+
+    for _ in range(2):
+        subprocess.run(["/bin/sh", "-ec", script], env=user, check=True)
+        assert not (tmp_path / "shipper").is_symlink()
+        assert (tmp_path / "shipper/registry.db").exists()
+    shutil.rmtree(tmp_path / "shipper")
+    subprocess.run(["/bin/sh", "-ec", script], env=user, check=True)
+
+    assert (tmp_path / "shipper").stat().st_mode & 0o777 == 0o700
+
+
+def test_the_drop_in_for_the_journal() -> None:
+    """The user may read the journal, and journalctl finds out which boot this is."""
+    first = Unit(UNIT.read_text())["Service"]
+    drop_in = Unit((ROOT / "systemd/shipper-journald.conf").read_text())["Service"]
+
+    assert first["ProcSubset"] == "pid", "hides /proc/sys/kernel/random/boot_id"
+    assert dict(drop_in) == {"ProcSubset": "all", "SupplementaryGroups": "systemd-journal"}
 
 
 def test_the_config_of_the_unit() -> None:
