@@ -72,9 +72,15 @@ end
 
 def filter(event)
   tags = []
+  others = brought(event)
   raw = text_of(event, tags)
   line = raw.delete_prefix("\uFEFF").chomp("\r")
-  return [] unless /[^\0\s]/.match?(line)
+  unless /[^\0\s]/.match?(line)
+    return [] if others.empty?
+
+    # An event of fields alone, as another beat sends them.
+    raw, line = JSON.generate(others, allow_nan: true), "{}"
+  end
 
   if line.bytesize > @longest_line
     tags << "truncated"
@@ -83,14 +89,16 @@ def filter(event)
     record = parsed(line, tags)
   end
   fields, extra, time = record ? sorted(record, tags) : [{ "message" => line }, {}, nil]
-  put(event, raw, fields, brought(event).merge(extra), time, tags)
+  put(event, raw, fields, others.merge(extra), time, tags)
   [event]
 end
 
 # The text of a line. Port 5000 hands over its bytes, one character each (charset ISO-8859-1), so
 # that a byte that is no UTF-8 costs that byte only.
 def text_of(event, tags)
-  message = event.get("message").to_s
+  message = event.get("message")
+  message = JSON.generate(message, allow_nan: true) unless message.nil? || message.is_a?(String)
+  message = message.to_s
   return message unless event.get("[@metadata][input][tcp]")
 
   text = message.encode(Encoding::ISO_8859_1).force_encoding(Encoding::UTF_8)

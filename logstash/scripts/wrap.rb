@@ -2,9 +2,12 @@
 # whole document as text in `message`, the reason in `error`, the tag `rejected`, and of the rest
 # only what has a known type.
 
+require "date"
+
 def register(params)
   @namespace = params.fetch("namespace")
-  @objects = %w[host service event data_stream log]
+  @objects = { "host" => %w[name], "service" => %w[name environment version],
+               "event" => %w[dataset kind category created], "log" => %w[file offset stream] }
   @texts = %w[level logger]
   @longest_reason = 1000 # characters
 end
@@ -14,24 +17,45 @@ def filter(event)
   whole = event.to_json
   document = event.to_hash
   # What has no origin did not come as far as to get fields of known types.
-  kept = event.get("[@metadata][origin]") ? document.select { |key, value| known?(key, value) } : {}
-  dropped = document.keys - kept.keys - ["@timestamp"]
-  dropped.each { |key| event.remove("[#{key}]") }
+  kept = event.get("[@metadata][origin]") ? known(document) : {}
+  name, namespace = event.get("[data_stream][dataset]"), event.get("[data_stream][namespace]")
+  (document.keys - ["@timestamp"]).each { |key| event.remove("[#{key}]") }
+  kept.each { |key, value| event.set("[#{key}]", value) }
 
   event.set("message", whole)
   event.set("tags", ["rejected"])
   event.set("error_type", "rejected") # `error.type` is an alias of it, which cannot be written to
   event.set("error", { "message" => reason(event) })
-  name = event.get("[data_stream][dataset]")
-  unless name.is_a?(String) && event.get("[data_stream][namespace]").is_a?(String)
-    stream = { "type" => "logs", "dataset" => "orchestrator.app", "namespace" => @namespace }
-    event.set("data_stream", stream)
-  end
+  named = name.is_a?(String) && namespace.is_a?(String)
+  name, namespace = "orchestrator.app", @namespace unless named
+  event.set("data_stream", { "type" => "logs", "dataset" => name, "namespace" => namespace })
   [event]
 end
 
-def known?(key, value)
-  (@objects.include?(key) && value.is_a?(Hash)) || (@texts.include?(key) && value.is_a?(String))
+# The fields of a document that have the type that ours have: it may have been refused for any other.
+def known(document)
+  objects = @objects.to_h do |key, names|
+    value = document[key].is_a?(Hash) ? document[key] : {}
+    [key, value.select { |name, item| names.include?(name) && fits?(name, item) }]
+  end
+  texts = document.select { |key, value| @texts.include?(key) && value.is_a?(String) }
+  objects.reject { |_, value| value.empty? }.merge(texts)
+end
+
+def fits?(name, value)
+  case name
+  when "file" then value.is_a?(Hash) && value.keys == ["path"] && value["path"].is_a?(String)
+  when "offset" then value.is_a?(Integer) && value.between?(0, 2**63 - 1)
+  when "category" then value.is_a?(Array) && value.all?(String)
+  when "created" then value.is_a?(String) && time?(value)
+  else value.is_a?(String)
+  end
+end
+
+def time?(text)
+  /\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z\z/.match?(text) && !DateTime.iso8601(text).nil?
+rescue Date::Error
+  false
 end
 
 # What Elasticsearch said; Logstash puts the whole event before it.

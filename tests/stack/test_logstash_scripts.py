@@ -260,6 +260,26 @@ def test_what_a_foreign_beat_brings() -> None:
     assert found["fields"]["tags"] == ["not_json"]
 
 
+def test_an_event_of_fields_alone() -> None:
+    """An event without a text is stored, each once; a message that is no text is kept as JSON."""
+    measured: list[dict[str, Any]] = [
+        {"host": {"name": "web"}, "system": {"load": load}} for load in (1, 2)
+    ]
+    given = [*measured, measured[0], {"message": {"a": [1]}}, {"message": " "}, {}]
+    events: list[dict[str, Any]] = [
+        {"fields": {"@timestamp": iso(READ_AT), **fields}, "metadata": {}} for fields in given
+    ]
+
+    first, second, again, odd, *nothing = run_script("foreign.rb", PARAMS, events)
+
+    assert first["fields"]["extra"] == measured[0]
+    assert first["fields"]["@timestamp"] == iso(READ_AT)
+    identities = [each["metadata"]["identity"] for each in (first, second, again)]
+    assert identities[0] == identities[2] != identities[1]
+    assert odd["fields"]["extra"] == {"a": [1]}
+    assert nothing == [None, None]
+
+
 def test_equal_lines_of_another_shipper_are_apart() -> None:
     """Equal lines of one millisecond are two records if host, file or offset differ, else one."""
     timed = '{"timestamp":"2026-02-05T14:30:45.123Z","message":"tick"}'
@@ -332,3 +352,35 @@ def test_a_dead_letter_of_any_shape() -> None:
         assert fields["tags"] == ["rejected"]
         assert fields["error_type"] == "rejected"
         assert not {"host", "log"} & set(fields)
+
+
+def test_a_dead_letter_with_fields_of_other_types() -> None:
+    """What may be why it was refused is left out, so that the second form is not refused, too."""
+    stream = {"type": "metrics", "dataset": "orchestrator.app", "namespace": "blue", "x": {}}
+    fields: dict[str, Any] = {
+        "data_stream": stream,
+        "host": {"name": {"a": 1}, "ip": "x"},
+        "service": {"name": "shop", "version": 5},
+        "event": {"created": "2026-02-31T00:00:00Z", "category": ["web", 5], "kind": "event"},
+        "log": {"file": {"path": "/a"}, "offset": 2**63},
+        "level": {},
+    }
+    sound = {"event": {"created": "2026-02-05T14:30:45.123Z"}, "log": {"offset": 7}}
+    events: list[dict[str, Any]] = [
+        {"fields": {"@timestamp": iso(READ_AT), **each}, "metadata": {"origin": "a-1"}}
+        for each in (fields, {**sound, "data_stream": stream})
+    ]
+
+    odd, fine = (each["fields"] for each in run_script("wrap.rb", {"namespace": "green"}, events))
+
+    for found in (odd, fine):
+        named = {"dataset": "orchestrator.app", "namespace": "blue"}
+        assert found.pop("data_stream") == {"type": "logs", **named}
+        for key in ("message", "error", "error_type", "tags", "@timestamp"):
+            del found[key]
+    assert odd == {
+        "service": {"name": "shop"},
+        "event": {"kind": "event"},
+        "log": {"file": {"path": "/a"}},
+    }
+    assert fine == sound
