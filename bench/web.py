@@ -13,8 +13,9 @@ process: CPU time is that of all its threads, time is that until the answer has 
 end; printed are the first request of a fresh server, and the medians of those behind it. Bytes are
 those of the page as it is sent, compressed.
 
-Then `shipper serve` runs as a process: its memory before the first page and behind the last one,
-and how long a record takes from being stored to the event that shows it.
+Then `shipper serve` runs as a process: its memory before the first page, behind the last one, and
+when nobody has asked for anything for some minutes; and how long a record takes from being stored
+to the event that shows it.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ from shipper.store.opening import open_embedded
 from shipper.times import iso
 from shipper.web.app import WebSources, make_app
 from shipper.web.incidents import AlertPlaces
+from shipper.web.stores import LOOK_SECONDS, UNUSED_SECONDS
 
 ROUNDS = 5
 PAGES = ("/", "/logs", "/logs?q=level:ERROR", "/logs?q=timeout", "/similar?q=level:ERROR")
@@ -107,9 +109,11 @@ def serve(path: Path, now: int, spans: dict[str, int]) -> None:
         for since in spans.values():
             for page in PAGES:
                 client.get(f"{address}{within(page, since, now)}").raise_for_status()
-        print(f"idle, behind the last page: {resident(pid)}")
+        print(f"behind the last page: {resident(pid)}")
         late = sorted(tail(path, address, client))
         print(f"a live record is shown after {late[len(late) // 2]:.0f} ms, {late[-1]:.0f} at most")
+        time.sleep(UNUSED_SECONDS + 2 * LOOK_SECONDS)
+        print(f"idle for some minutes: {resident(pid)}")
 
 
 @contextmanager
@@ -127,7 +131,7 @@ def served(path: Path) -> Iterator[tuple[int, str, httpx.Client]]:
             link = re.search(r"(http://\S+?)/\?token=\S+", process.stdout.readline())
             assert link
             with httpx.Client(timeout=120) as client:
-                client.get(link[0].replace("/?", "/reports?")).raise_for_status()
+                client.get(link[0].replace("/?", "/reports?"))
                 yield process.pid, link[1], client
         finally:
             process.terminate()

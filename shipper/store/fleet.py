@@ -94,7 +94,7 @@ def read_fleet(store: Store, *, since: int, now: int | None = None) -> list[Host
         named = " OR ".join(f'(run:"{run}" AND seq:{seq})' for run, seq in portion)
         selection = Selection(f"{QUERY} AND ({named})", since, until)
         # A rollover may store the same `_id` twice, once in each index.
-        found += store.search(selection, limit=2 * len(portion)).hits
+        found += store.search(selection, limit=2 * len(portion), counted=False).hits
     by_host = {beat.host: beat for beat in map(beat_of, found)}
     return [by_host[host] for host in sorted(by_host)]
 

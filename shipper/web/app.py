@@ -8,6 +8,7 @@ down. Only forms change anything (acts.py).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -372,7 +373,9 @@ def make_app(
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        closing = asyncio.create_task(pool.close_unused_ones())
         yield
+        closing.cancel()
         tasks.close()
         pool.close()
 

@@ -2,7 +2,8 @@
 The stores that answer the requests of browsers.
 
 A store answers one thread at a time, so a few are kept open; requests wait for a free one. One that
-failed other than by a wrong query is closed, and the next request opens another.
+failed other than by a wrong query is closed, and the next request opens another. One that nobody
+needed for some minutes is closed, too, as it holds tens of megabytes.
 
 A browser that goes away (a closed tab, the button that cancels) ends the connection of its request.
 The question that is being asked for it ends then, and so does its waiting for a free store.
@@ -12,9 +13,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from threading import BoundedSemaphore, Lock
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from starlette.concurrency import run_in_threadpool
@@ -34,6 +36,8 @@ AT_ONCE: Final = 3
 WAIT_SECONDS: Final = 20.0
 WAIT_STEP: Final = 0.25  # after so long it is seen that nobody waits any more
 AGAIN_SECONDS: Final = 0.1
+UNUSED_SECONDS: Final = 300.0
+LOOK_SECONDS: Final = 30.0
 
 
 class Errand:
@@ -94,9 +98,15 @@ async def _cancel_with(request: Request, errand: Errand) -> None:
 class StorePool:
     """Lends open stores, each to one request at a time."""
 
-    def __init__(self, opened: Callable[[], Store], size: int = AT_ONCE) -> None:
+    def __init__(
+        self,
+        opened: Callable[[], Store],
+        size: int = AT_ONCE,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
         self._opened = opened
-        self._idle: deque[Store] = deque()
+        self._clock = clock
+        self._idle: deque[tuple[Store, float]] = deque()  # since when, the longest first
         self._free = BoundedSemaphore(size)
 
     @contextmanager
@@ -110,7 +120,7 @@ class StorePool:
         errand = _ERRAND.get(Errand())
         self._wait_for_one(errand)
         try:
-            store = self._idle.pop() if self._idle else self._opened()
+            store = self._unused() or self._opened()
             try:
                 with errand.asking(store):
                     yield store
@@ -128,7 +138,29 @@ class StorePool:
         if errand.is_cancelled:  # it answers no more
             store.close()
         else:
-            self._idle.append(store)
+            self._idle.append((store, self._clock()))
+
+    def _unused(self) -> Store | None:
+        try:
+            return self._idle.pop()[0]
+        except IndexError:  # there is none, or another thread closes it
+            return None
+
+    async def close_unused_ones(self) -> None:
+        """Close the stores that are not needed, again and again."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            await run_in_threadpool(self.close_unused)
+
+    def close_unused(self) -> None:
+        """Close the stores that nobody needed for some minutes."""
+        with suppress(IndexError):  # a request has taken the last one
+            while True:
+                store, since = self._idle.popleft()
+                if self._clock() - since < UNUSED_SECONDS:
+                    self._idle.appendleft((store, since))
+                    return
+                store.close()
 
     def _wait_for_one(self, errand: Errand) -> None:
         """Wait until a store may be lent, as long as somebody waits for the answer."""
@@ -143,5 +175,5 @@ class StorePool:
 
     def close(self) -> None:
         """Close the stores that are not lent."""
-        while self._idle:
-            self._idle.pop().close()
+        while store := self._unused():
+            store.close()

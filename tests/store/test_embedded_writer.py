@@ -206,6 +206,23 @@ def test_many_origins_come_in_portions(
     assert portions == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9]]
 
 
+def test_origins_are_read_of_some_files_at_a_time(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten million records would not fit into the memory of a writer at once."""
+    monkeypatch.setattr("shipper.store.embedded.writer.ORIGINS", 6)
+    writer = open_writer(path)
+    for first in (8, 4, 0):
+        write(writer, some(4, first))
+        roll(writer, path)
+    write(writer, some(4, 12))
+
+    portions = [list(positions) for _, positions in writer.origins_after(0)]
+
+    assert portions == [[4, 5, 6, 7, 8, 9, 10, 11], [0, 1, 2, 3, 12, 13, 14, 15]]
+    writer.close()
+
+
 def test_there_is_one_writer(writer: EmbeddedWriter, path: Path) -> None:
     """A second writer fails at once, and the first continues."""
     with pytest.raises(StoreUnavailable, match="another shipper"):

@@ -23,7 +23,7 @@ from shipper.web import logs
 from shipper.web.app import WebSources, make_app
 from shipper.web.incidents import AlertPlaces
 from shipper.web.place import place_of
-from shipper.web.stores import StorePool
+from shipper.web.stores import UNUSED_SECONDS, StorePool
 from tests.store.store_records import Record, write_parts
 from tests.web.browsing import Browser
 
@@ -355,6 +355,32 @@ def test_a_store_that_failed_is_closed_and_another_is_opened() -> None:
     assert [each.closed for each in opened] == [True, False]
     pool.close()
     assert opened[1].closed
+
+
+def test_a_store_that_nobody_needs_is_closed() -> None:
+    """An idle server holds no store; one that was used lately stays open."""
+    opened: list[FakeStore] = []
+    now = 0.0
+
+    def open_one() -> Any:
+        opened.append(FakeStore())
+        return opened[-1]
+
+    pool = StorePool(open_one, clock=lambda: now)
+    with pool.store(), pool.store():
+        pass
+    now = UNUSED_SECONDS - 1
+    with pool.store():
+        pass
+    now += 2
+    pool.close_unused()
+
+    assert sorted(each.closed for each in opened) == [False, True]
+    now += UNUSED_SECONDS
+    pool.close_unused()
+    assert all(each.closed for each in opened)
+    with pool.store():
+        assert len(opened) == 3
 
 
 def test_the_state_of_a_page_is_in_its_address() -> None:

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PORTION: Final = 50_000  # positions at a time
+ORIGINS: Final = 500_000  # records of the files that are read for their origins at a time, about
 ATTEMPTS: Final = 20  # files may be replaced between the listing and the reading
 _ORIGIN: Final = '_order, _stream, _position, run, seq, "event.dataset"'
 
@@ -125,13 +126,31 @@ class EmbeddedWriter:
         return lines.refused
 
     def origins_after(self, commit: int) -> Iterator[tuple[str, Sequence[int]]]:
-        """Return stream and positions of all that was stored after that commit, in portions."""
-        least, most = (commit + 1) << ORDER_BITS, (self.commit + 1) << ORDER_BITS
+        """
+        Yield stream and positions of all that was stored after that commit, in portions.
+
+        Some files are read at a time: all of them would not fit into the memory of a writer.
+        """
+        while (last := self._last_of_some(commit)) > commit:
+            yield from self._origins(commit, last)
+            commit = last
+
+    def _last_of_some(self, commit: int) -> int:
+        """Return the last commit of the next files that are read at a time."""
+        records, last = 0, commit
+        for file in self._files():
+            if file.last > commit and records < ORIGINS:
+                records += file.records
+                last = min(file.last, self.commit)
+        return last
+
+    def _origins(self, commit: int, last: int) -> Iterator[tuple[str, Sequence[int]]]:
+        least, most = (commit + 1) << ORDER_BITS, (last + 1) << ORDER_BITS
         rows = self._query(
             "SELECT coalesce(_stream, run) AS s, coalesce(_position, seq) AS p FROM ({files}) "
             f"WHERE _order >= {least} AND _order < {most} "
             f"AND \"event.dataset\" IS DISTINCT FROM '{HEARTBEAT}' ORDER BY s, p",
-            lambda file: file.last > commit,
+            lambda file: file.last > commit and file.first <= last,
         )
         stream, positions = "", list[int]()
         for name, position in rows:
