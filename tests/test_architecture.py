@@ -122,6 +122,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("charts", "config.addresses", "config.matchers", "config.options", "errors", "fields"),
         *("deliver.deadletters", "files", "store", "text", "times", "view.fleet", "view.records"),
         *("emit.ulid", "own_log"),
+        *("config.oidc", "net"),  # the provider that people log in by
         *("kibana.links", "kibana.place"),  # records are shown there, too
     },
     "commands": {

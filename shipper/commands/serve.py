@@ -8,9 +8,10 @@ import socket
 import ssl
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from shipper.store.api import Store
     from shipper.web.access import Access
     from shipper.web.app import WebSources
+    from shipper.web.provider import OidcProvider
     from shipper.web.proxies import Proxies
 
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -131,12 +133,14 @@ def serve(invocation: Invocation, **given: Any) -> int:
         raise ConfigError(
             f"the dashboard needs {error.name}", "pip install 'orchestrator-shipper[web]'"
         ) from None
-    has_users = _has_users(config)
+    provider = _provider_of(config, invocation)
+    has_users = provider is not None or _has_users(config)
     proxies = _judged(options, host, has_users=has_users)
     with socket.create_server((host, port), family=_family(host)) as listening:
         port = listening.getsockname()[1]
         server = f"{options.scheme}://{f'[{host}]' if ':' in host else host}:{port}/"
         access = _access(config, invocation, options, proxies, (host, server))
+        access = replace(access, provider=provider)
         token = "" if has_users else secrets.token_urlsafe(24)
         app = make_app(_sources(config, invocation), token=token, port=port, access=access)
         click.echo(f"dashboard: {server}" + (f"?token={token}" if token else ""))
@@ -182,6 +186,18 @@ def _access(
     )
 
 
+def _provider_of(config: Config, invocation: Invocation) -> OidcProvider | None:
+    if config.oidc is None:
+        return None
+    try:
+        from shipper.web.provider import OidcProvider  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise ConfigError(
+            f"oidc needs {error.name}", "pip install 'orchestrator-shipper[oidc]'"
+        ) from None
+    return OidcProvider(config.oidc, monotonic, invocation.now)
+
+
 def _has_users(config: Config) -> bool:
     from shipper.web.people import UsersFile  # noqa: PLC0415 - an extra
 
@@ -211,7 +227,10 @@ def _judged(options: ServeOptions, host: str, *, has_users: bool) -> Proxies | N
             "--tls-key, or --behind-proxy, or use 127.0.0.1 and ssh -L"
         )
     if (is_open or options.behind_proxy) and not has_users:
-        refuse(f"--listen {options.listen}: others can reach it; first use shipper users add")
+        refuse(
+            f"--listen {options.listen}: others can reach it; first use shipper users add, or set "
+            "oidc in the config"
+        )
     return _proxies(options) if options.behind_proxy else None
 
 

@@ -19,6 +19,7 @@ from shipper.config.health import MOST_TARGETS, HealthTargetOptions
 from shipper.config.inputs import HoldsOptions, InputOptions, TailOptions
 from shipper.config.intake import StdinOptions
 from shipper.config.kibana import KibanaServer
+from shipper.config.oidc import OidcOptions
 from shipper.config.options import (
     PATH,
     SECONDS,
@@ -229,6 +230,9 @@ class Config:
     kibana: KibanaServer | None = optional(
         Section(KibanaServer),
         "Where records are looked at: for links, and for `shipper setup --kibana`.",
+    )
+    oidc: OidcOptions | None = optional(
+        Section(OidcOptions), "Log-in to the dashboard by an OpenID Connect provider."
     )
     alerts: AlertOptions = option(
         Section(AlertOptions), "The alert job.", default="{}", factory=AlertOptions

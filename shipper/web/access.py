@@ -30,7 +30,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from shipper.config.addresses import is_loopback
 from shipper.errors import ConfigError
 from shipper.text import safe
-from shipper.web.login import LOGIN, LOGOUT, NO_USERS, address_of
+from shipper.web.login import LOGIN, LOGOUT, NO_USERS, OIDC, OIDC_BACK, address_of
 from shipper.web.people import Person, Role, UserEntry, UsersFile
 from shipper.web.proxies import Proxies
 from shipper.web.sessions import LONGEST_SECONDS, LoginMeans, Sessions, WebSession
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from shipper.web.login import LoginPage
+    from shipper.web.provider import OidcProvider
 
 HEADERS: Final = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -58,7 +59,9 @@ TOKEN: Final = "token"  # noqa: S105 - the name of a parameter
 FORM: Final = "form"  # the field of a form that has the token of the session
 MOST_FORM: Final = 16_384  # bytes
 FAILED: Final = 500
-OPEN: Final = frozenset({LOGIN, "/static/style.css", "/static/icon.svg"})  # without a session
+OPEN: Final = frozenset(
+    {LOGIN, OIDC, OIDC_BACK, "/static/style.css", "/static/icon.svg"}
+)  # without a session
 LOCKED: Final = (
     "This dashboard opens with the link that `shipper serve` printed last; each opens it once.\n"
 )
@@ -100,6 +103,7 @@ class Access:
     secure: bool = False
     trail: Trail | None = None
     proxies: Proxies | None = None  # only they are answered
+    provider: OidcProvider | None = None  # logs people in besides the users
     link_used: Callable[[str], None] = print_nothing
     clock: Callable[[], float] = monotonic
 
@@ -119,13 +123,15 @@ class Doors:
         self._owner = owner
 
     def has_users(self) -> bool:
-        """Return whether anybody has an account; raise ConfigError where that can't be read."""
-        return bool(self.users_file and self.users_file.users())
+        """Return whether there are accounts; raise ConfigError where that can't be read."""
+        return self.access.provider is not None or bool(self.users_file and self.users_file.users())
 
     def person_of(self, session: WebSession) -> Person | None:
         """Return whose session it is, None if it is over; raise ConfigError as `has_users`."""
         if session.means is LoginMeans.LINK:
             return None if self.has_users() else Person(session.name, Role.OPERATOR)
+        if session.means is LoginMeans.PROVIDER:
+            return Person(session.name, Role(session.stamp))
         entry = self.user(session.name)
         if entry is None or entry.stamp != session.stamp:
             return None
@@ -161,16 +167,22 @@ class Doors:
         """Return whoever opens the printed link."""
         return Person(self._owner, Role.OPERATOR)
 
-    def let_in(
-        self, request: Request, answer: Response, name: str, stamp: str, means: LoginMeans
+    def let_in(  # noqa: PLR0913, PLR0917 - what a session is made of
+        self,
+        request: Request,
+        answer: Response,
+        name: str,
+        stamp: str,
+        means: LoginMeans,
+        seconds: float = LONGEST_SECONDS,
     ) -> WebSession:
         """Open a session in place of the one of a browser, and give its cookie with an answer."""
         self.sessions.close(request.cookies.get(self.cookie, ""))
-        value, session = self.sessions.open(name, stamp, means)
+        value, session = self.sessions.open(name, stamp, means, seconds)
         answer.set_cookie(
             self.cookie,
             value,
-            max_age=int(LONGEST_SECONDS),
+            max_age=int(seconds),
             httponly=True,
             samesite="strict",
             secure=self.access.secure,
@@ -194,7 +206,7 @@ class Passed:
         return {
             "person": self.person,
             "form_token": self.session.form_token,
-            "has_account": self.session.means is LoginMeans.PASSWORD,
+            "has_account": self.session.means in (LoginMeans.PASSWORD, LoginMeans.PROVIDER),
             "is_over": lambda: doors.is_over(self.session),
         }
 

@@ -34,7 +34,7 @@ from shipper.web.access import Access, Doors, Gate
 from shipper.web.acts import LETTERS, REPORT, REPORTS, FormActs
 from shipper.web.deadletters import letters_page
 from shipper.web.live import LiveTails
-from shipper.web.login import LOGIN, LOGOUT, LoginPage
+from shipper.web.login import LOGIN, LOGOUT, OIDC, OIDC_BACK, LoginPage
 from shipper.web.logs import MOST_DOWNLOADED, MOST_SHOWN, csv_of, lines_of, logs_page, rows_of
 from shipper.web.overview import compared, overview_page
 from shipper.web.place import MOST_FACETS, RANGES, PagePlace, place_of, settled
@@ -385,11 +385,21 @@ def make_app(
             Route(LOGIN, login.show),
             Route(LOGIN, login.answer, methods=["POST"]),
             Route(LOGOUT, login.leave, methods=["POST"]),
+            *_provider_routes(doors, login),
         ],
         exception_handlers={404: pages.missing},
         middleware=[Middleware(Gate, doors, login), Middleware(GZipMiddleware)],
         lifespan=lifespan,
     )
+
+
+def _provider_routes(doors: Doors, login: LoginPage) -> list[BaseRoute]:
+    if doors.access.provider is None:
+        return []
+    from shipper.web.oidc import OidcLogin  # noqa: PLC0415 - an extra
+
+    pages = OidcLogin(doors, login, doors.access.provider)
+    return [Route(OIDC, pages.start), Route(OIDC_BACK, pages.back)]
 
 
 def _routes(pages: Pages, acts: FormActs, tails: LiveTails) -> list[BaseRoute]:

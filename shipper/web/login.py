@@ -16,7 +16,7 @@ import hmac
 import os
 import secrets
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, quote
 
 from anyio import CapacityLimiter
@@ -28,8 +28,11 @@ from shipper.web.people import is_password_of
 from shipper.web.sessions import LoginMeans
 from shipper.web.throttle import LoginThrottle
 from shipper.web.trail import WebAct
+from shipper.web.zones import shown, use_zone
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from jinja2 import Environment
     from starlette.requests import Request
 
@@ -37,6 +40,8 @@ if TYPE_CHECKING:
 
 LOGIN: Final = "/login"
 LOGOUT: Final = "/logout"
+OIDC: Final = "/login/oidc"  # begins a log-in by a provider
+OIDC_BACK: Final = "/login/oidc/back"  # where it ends
 AT_A_TIME: Final = 2  # hashes, 64 MiB each
 MOST_WAITING: Final = 16
 NOTED_SECONDS: Final = 60.0
@@ -62,13 +67,13 @@ class LoginPage:
 
     async def show(self, request: Request) -> Response:
         """Show the form; it leads to the page in `next`."""
-        return self.form(request, _inner(request.query_params.get("next", "/")), 200)
+        return self.form(request, inner(request.query_params.get("next", "/")), 200)
 
     def form(self, request: Request, to: str, status: int, fault: str = "") -> Response:
         """Return the page with the form."""
         cookie = request.cookies.get(self._cookie, "") or secrets.token_urlsafe(24)
         page = self.templates.get_template("login.html").render(
-            form_token=self._token_of(cookie), to=to, fault=fault
+            form_token=self._token_of(cookie), to=to, fault=fault, **self._ways(to, request.cookies)
         )
         answer = HTMLResponse(page, status)
         access = self.doors.access
@@ -77,11 +82,26 @@ class LoginPage:
         )
         return answer
 
+    def _ways(self, to: str, cookies: Mapping[str, str]) -> dict[str, Any]:
+        """Return how somebody can log in: by a password, by a provider that has a name."""
+        provider = self.doors.access.provider
+        use_zone(cookies)
+        try:
+            has_passwords = bool(self.doors.users_file and self.doors.users_file.users())
+        except ConfigError:
+            has_passwords = True
+        return {
+            "has_passwords": has_passwords or provider is None,
+            "provider": provider and provider.options.label,
+            "provider_down": provider and provider.down_since and shown(provider.down_since),
+            "provider_link": f"{OIDC}?next={quote(to, safe='')}",
+        }
+
     async def answer(self, request: Request) -> Response:
         """Log somebody in who knows a password; the gate (access.py) has bounded the body."""
         body = await request.body()
         fields = dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
-        to, name = _inner(fields.get("next", "/")), fields.get("name", "").strip()
+        to, name = inner(fields.get("next", "/")), fields.get("name", "").strip()
         token = self._token_of(request.cookies.get(self._cookie, ""))
         if not secrets.compare_digest(fields.get("form", "").encode(), token.encode()):
             return self.form(request, to, FORBIDDEN, OLD)
@@ -140,7 +160,7 @@ def address_of(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
-def _inner(to: str) -> str:
+def inner(to: str) -> str:
     """Return a page of this server: never the address of another one."""
     clean = "".join(each for each in to[:MOST_NEXT] if " " < each < "\x7f")
     return "/" + quote(clean.lstrip("/\\"), safe="/?&=:%+,;@~!*'()$")

@@ -2,9 +2,10 @@
 Sessions: who has logged in, known by a cookie whose value only the browser has.
 
 They are kept in memory, by a digest of the value, and end with the server, after `IDLE_SECONDS`
-without a request, `LONGEST_SECONDS` after the log-in, and when the user logs out, is removed or
-gets another password (access.py). There are so many at a time, and so many of a user; one too many
-ends the one that was idle longest. Each has a token that its forms have to have.
+without a request, `LONGEST_SECONDS` after the log-in (by a provider as its options say), and when
+the user logs out, is removed or gets another password (access.py). There are so many at a time, and
+so many of a user; one too many ends the one that was idle longest. Each has a token that its forms
+have to have.
 """
 
 from __future__ import annotations
@@ -31,17 +32,22 @@ class LoginMeans(StrEnum):
     LINK = "link"
     PASSWORD = "password"  # noqa: S105 - the name of a means
     PROXY = "proxy"
+    PROVIDER = "provider"
 
 
 @dataclass(slots=True)
 class WebSession:
-    """Somebody at a browser. `stamp` is that of the user's password when the session began."""
+    """
+    Somebody at a browser, until `until` at the longest.
+
+    `stamp` is that of the user's password when the session began; with a provider the role.
+    """
 
     name: str
     stamp: str
     means: LoginMeans
     form_token: str
-    begun: float
+    until: float
     used: float
 
 
@@ -52,8 +58,10 @@ class Sessions:
         self._clock = clock
         self._sessions: dict[bytes, WebSession] = {}
 
-    def open(self, name: str, stamp: str, means: LoginMeans) -> tuple[str, WebSession]:
-        """Begin a session; return the value of its cookie, and it."""
+    def open(
+        self, name: str, stamp: str, means: LoginMeans, seconds: float = LONGEST_SECONDS
+    ) -> tuple[str, WebSession]:
+        """Begin a session of at most so long; return the value of its cookie, and it."""
         now = self._clock()
         own = [key for key, each in self._sessions.items() if each.name == name]
         if len(own) >= MOST_OF_A_USER:
@@ -61,7 +69,7 @@ class Sessions:
         if len(self._sessions) >= MOST_SESSIONS:
             self._end_idlest(list(self._sessions))
         value = secrets.token_urlsafe(32)
-        session = WebSession(name, stamp, means, secrets.token_urlsafe(32), now, now)
+        session = WebSession(name, stamp, means, secrets.token_urlsafe(32), now + seconds, now)
         self._sessions[_key(value)] = session
         return value, session
 
@@ -71,7 +79,7 @@ class Sessions:
         if found is None:
             return None
         now = self._clock()
-        if now - found.used > IDLE_SECONDS or now - found.begun > LONGEST_SECONDS:
+        if now - found.used > IDLE_SECONDS or now > found.until:
             self.close(value)
             return None
         found.used = now
@@ -79,7 +87,7 @@ class Sessions:
 
     def is_open(self, session: WebSession) -> bool:
         """Return whether a session is there still, which is not used by that."""
-        is_late = self._clock() - session.begun > LONGEST_SECONDS
+        is_late = self._clock() > session.until
         return not is_late and any(each is session for each in self._sessions.values())
 
     def close(self, value: str) -> None:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
+from time import monotonic
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
+from shipper.config.oidc import OidcOptions
 from shipper.web.access import Access
 from shipper.web.people import Role, UsersFile
+from shipper.web.provider import OidcProvider
+from tests.web.providing import CLIENT, NOW, SECRET, new_key, provided
 from tests.web.serving import Served, full_sources, served
 from tests.web.test_real_pages import COMPLAINTS, WAIT_MS
 
@@ -84,3 +89,33 @@ def test_a_link_of_another_site_shows_its_page(browser: Browser, site: Served) -
     page.evaluate(f"location.href = '{site.at('/incidents')}'")
 
     expect(page.locator("h1")).to_have_text("Incidents")
+
+
+def test_a_log_in_by_a_provider(browser: Browser, tmp_path: Path) -> None:
+    """The provider is another site: its link brings the cookie that is needed, and no more."""
+    sources, _ = full_sources(tmp_path)
+    said = list[str]()
+    with provided(new_key()) as provider:
+        options = OidcOptions(
+            issuer=provider.issuer,
+            client_id=CLIENT,
+            client_secret_file=tmp_path / "secret",
+            operators=("ops",),
+        )
+        (tmp_path / "secret").write_text(SECRET)
+        access = Access(provider=OidcProvider(options, monotonic, lambda: NOW))
+        with served(sources, access) as site:
+            page = browser.new_context().new_page()
+            page.set_default_timeout(WAIT_MS)
+            page.on("console", lambda message: said.append(message.text))
+            page.goto(site.at("/incidents/incident1"))
+            faults = [each["id"] for each in Axe().run(page).response["violations"]]
+            page.get_by_role("link", name="Log in with").click()
+            page.get_by_role("button", name="Acknowledge").click()
+            expect(page.locator("h1")).to_contain_text("acknowledged")
+            expect(page.locator("header")).to_contain_text("ada@example.org, operator")
+            page.get_by_role("button", name="Log out").click()
+            expect(page.get_by_role("link", name="Log in with")).to_be_visible()
+
+    assert faults == []
+    assert COMPLAINTS.findall("\n".join(said)) == []
