@@ -50,6 +50,9 @@ def _date_option(text: str) -> Callable[[Command], Command]:
     )
 
 
+_progress_option = click.option(
+    "--progress", is_flag=True, help="Print each step to stderr, with how many there are."
+)
 _mail_option = click.option(
     "--mail", is_flag=True, help="Send it, too, by the alerters of reports.to in the config."
 )
@@ -73,6 +76,7 @@ _format_option = click.option(
 @_date_option("The day: 2026-02-05, today (so far) or yesterday.")
 @_format_option
 @_mail_option
+@_progress_option
 @click.option(
     "--directory",
     type=click.Path(path_type=Path, file_okay=False),
@@ -82,7 +86,9 @@ _format_option = click.option(
     help="Directory of the summary.",
 )
 @invoked
-def daily(invocation: Invocation, day: date, form: str, directory: Path, *, mail: bool) -> int:
+def daily(  # noqa: PLR0913 - its options
+    invocation: Invocation, day: date, form: str, directory: Path, *, mail: bool, progress: bool
+) -> int:
     """
     Write the report of a day, and its summary.
 
@@ -95,7 +101,7 @@ def daily(invocation: Invocation, day: date, form: str, directory: Path, *, mail
     path = summaries.write(summary, directory)
     click.echo(summary)
     click.echo(f"written to {path}")
-    return _report(invocation, PeriodKind.DAY, day, form, mail=mail)
+    return _report(invocation, PeriodKind.DAY, day, form, mail=mail, progress=progress)
 
 
 @report.command(
@@ -104,15 +110,16 @@ def daily(invocation: Invocation, day: date, form: str, directory: Path, *, mail
 @_date_option("A day of the week (Monday to Sunday): 2026-02-05, today or yesterday.")
 @_format_option
 @_mail_option
+@_progress_option
 @invoked
-def weekly(invocation: Invocation, day: date, form: str, *, mail: bool) -> int:
+def weekly(invocation: Invocation, day: date, form: str, *, mail: bool, progress: bool) -> int:
     """
     Write the report of a week.
 
     Shows key figures beside those of the week before, error trends, slow routes, log files and
     their rotation, backups, noisy rules and incidents.
     """
-    return _report(invocation, PeriodKind.WEEK, day, form, mail=mail)
+    return _report(invocation, PeriodKind.WEEK, day, form, mail=mail, progress=progress)
 
 
 @report.command(
@@ -123,21 +130,27 @@ def weekly(invocation: Invocation, day: date, form: str, *, mail: bool) -> int:
 @_date_option("A day of the month: 2026-02-05, today or yesterday.")
 @_format_option
 @_mail_option
+@_progress_option
 @invoked
-def monthly(invocation: Invocation, day: date, form: str, *, mail: bool) -> int:
+def monthly(invocation: Invocation, day: date, form: str, *, mail: bool, progress: bool) -> int:
     """
     Write the report of a month.
 
     Shows performance, SLA compliance, the error budget, proposals for alert thresholds, the
     capacity plan for the next quarter and a security audit of the access logs.
     """
-    return _report(invocation, PeriodKind.MONTH, day, form, mail=mail)
+    return _report(invocation, PeriodKind.MONTH, day, form, mail=mail, progress=progress)
 
 
-def _report(invocation: Invocation, kind: PeriodKind, day: date, form: str, *, mail: bool) -> int:
+def _report(  # noqa: PLR0913 - what is asked for
+    invocation: Invocation, kind: PeriodKind, day: date, form: str, *, mail: bool, progress: bool
+) -> int:
     """Make the metrics files that the report needs, then the report; print where it is."""
     config = load(invocation.config)
     with open_sources(config, invocation.now()) as sources:
+        if progress:
+            builder = replace(sources.builder, begins=_print_day)
+            sources = replace(sources, builder=builder)  # noqa: PLW2901 - the same, with a listener
         document = made(config, sources, kind, day)
         path = _write(document, sources.folder, form, sources)
     click.echo(f"report in {path}")
@@ -162,6 +175,13 @@ def due(invocation: Invocation) -> int:
         today = day_at(invocation.now(), config.reports.zone)
         builder.build(None, today - timedelta(days=1))
     return 0 if send_due(invocation, config, made) else _NO
+
+
+def _print_day(number: int, of: int, day: date) -> None:
+    """Print that the figures of a day are made; the report itself comes after the last of them."""
+    click.echo(f"[{number}/{of + 1}] figures of {day}", err=True)
+    if number == of:
+        click.echo(f"[{of + 1}/{of + 1}] the report, after the figures of {day}", err=True)
 
 
 def made(config: Config, sources: ReportSources, kind: PeriodKind, day: date) -> ReportDocument:

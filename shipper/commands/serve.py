@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 import socket
-import ssl
 import sys
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
 from time import monotonic
@@ -34,10 +35,13 @@ from shipper.store.opening import ReadLimits, store_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import uvicorn
+
     from shipper.config.main import Config
     from shipper.store.api import Store
     from shipper.web.access import Access
     from shipper.web.app import WebSources
+    from shipper.web.certificates import Certificate
     from shipper.web.provider import OidcProvider
     from shipper.web.proxies import Proxies
 
@@ -155,8 +159,27 @@ def serve(invocation: Invocation, **given: Any) -> int:
             ssl_certfile=options.tls_cert,
             ssl_keyfile=options.tls_key,
         )
-        uvicorn.Server(settings).run(sockets=[listening])
+        asyncio.run(_served(settings, listening, options))
     return 0
+
+
+async def _served(
+    settings: uvicorn.Config, listening: socket.socket, options: ServeOptions
+) -> None:
+    """Serve until a signal, and use a renewed certificate meanwhile."""
+    import uvicorn  # noqa: PLC0415 - an extra
+
+    from shipper.web.certificates import keep_fresh  # noqa: PLC0415
+
+    certificate = None if options.tls_cert is None else _certificate(options)
+    settings.load()  # makes the context
+    renewing = None
+    if certificate is not None and settings.ssl is not None:
+        report = partial(click.echo, err=True)
+        renewing = asyncio.create_task(keep_fresh(certificate, settings.ssl, report))
+    await uvicorn.Server(settings).serve(sockets=[listening])
+    if renewing is not None:
+        renewing.cancel()
 
 
 def _access(
@@ -244,11 +267,17 @@ def _proxies(options: ServeOptions) -> Proxies:
     return Proxies(networks or LOOPBACK, options.proxy_user_header)
 
 
-def _check_certificate(options: ServeOptions) -> None:
+def _certificate(options: ServeOptions) -> Certificate:
+    from shipper.web.certificates import Certificate  # noqa: PLC0415 - an extra
+
     assert options.tls_cert is not None
+    assert options.tls_key is not None
+    return Certificate(options.tls_cert, options.tls_key)
+
+
+def _check_certificate(options: ServeOptions) -> None:
     try:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(options.tls_cert, options.tls_key, password=lambda: "")
+        _certificate(options).check()
     except (OSError, ValueError) as error:  # SSLError is one
         raise ConfigError(
             f"--tls-cert {options.tls_cert}, --tls-key {options.tls_key}: {error}",

@@ -14,7 +14,7 @@ the files. A file is replaced whole, and only if its bytes change; they depend o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta, tzinfo
 from pathlib import Path
@@ -97,6 +97,10 @@ class Built:
     incomplete: dict[str, str] = field(default_factory=dict)
 
 
+def nobody_listens(_number: int, _of: int, _day: date) -> None:
+    """Do nothing when a day begins."""
+
+
 @dataclass(frozen=True, slots=True)
 class MetricsBuilder:
     """
@@ -110,6 +114,7 @@ class MetricsBuilder:
     asked: MeasureOptions
     delivered: Delivered
     cut: bool = False
+    begins: Callable[[int, int, date], None] = nobody_listens  # day number, of so many, which
 
     def build(self, first: date | None, last: date) -> Built:
         """
@@ -130,7 +135,8 @@ class MetricsBuilder:
         if begin is None:
             return built
         days = [*_days(max(first or begin, begin), last)]
-        for day in days:
+        for number, day in enumerate(days, 1):
+            self.begins(number, len(days), day)
             is_cut = self.cut and day == begin
             self._build_day(day, counts[day], built, is_cut=is_cut)
         for month in dict.fromkeys(day.replace(day=1) for day in days):

@@ -37,7 +37,7 @@ from shipper.web.sessions import LONGEST_SECONDS, LoginMeans, Sessions, WebSessi
 from shipper.web.trail import Trail, WebAct
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -55,6 +55,8 @@ HEADERS: Final = {
     "cross-origin-resource-policy": "same-origin",
     "cache-control": "no-store",
 }
+# A browser that has come by TLS once comes by nothing else, for a year.
+BY_TLS: Final = "max-age=31536000"
 TOKEN: Final = "token"  # noqa: S105 - the name of a parameter
 FORM: Final = "form"  # the field of a form that has the token of the session
 MOST_FORM: Final = 16_384  # bytes
@@ -214,9 +216,10 @@ class Passed:
 class Guarded:
     """Sends an answer with the headers of every answer, and knows its status."""
 
-    def __init__(self, send: Send, cookie: Response) -> None:
+    def __init__(self, send: Send, cookie: Response, headers: Mapping[str, str]) -> None:
         self._send = send
         self._cookie = cookie
+        self._headers = headers
         self.status = 0
 
     async def __call__(self, message: Message) -> None:
@@ -224,7 +227,7 @@ class Guarded:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = MutableHeaders(scope=message)
-            for name, value in HEADERS.items():
+            for name, value in self._headers.items():
                 headers.setdefault(name, value)  # a report has a policy of its own
             for value in self._cookie.headers.getlist("set-cookie"):
                 headers.append("set-cookie", value)
@@ -249,7 +252,7 @@ class Gate:
             return
         request = Request(scope)
         cookie = Response()  # one that the answer gets besides its own
-        guarded = Guarded(send, cookie)
+        guarded = Guarded(send, cookie, self._headers_of(request))
         try:
             passed = self._judge(request, cookie)
         except ConfigError:
@@ -270,6 +273,12 @@ class Gate:
                 path, address = scope["path"], address_of(request)
                 status = guarded.status or FAILED
                 self._doors.note(WebAct.of_form(passed.person, path, fields, address, status))
+
+    def _headers_of(self, request: Request) -> Mapping[str, str]:
+        """Return the headers that every answer has; this machine's own name is for others, too."""
+        if not self._doors.access.secure or is_loopback(host_of(request.headers.get("host", ""))):
+            return HEADERS
+        return {**HEADERS, "strict-transport-security": BY_TLS}
 
     def _judge(self, request: Request, cookie: Response) -> Response | Passed | None:
         """Return the answer to a request that may not pass; else whose it is, None for nobody's."""

@@ -22,6 +22,8 @@ from shipper.text import counted
 from shipper.web.searches import STATE
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from starlette.requests import Request
 
     from shipper.web.incidents import AlertPlaces
@@ -43,6 +45,7 @@ class FormActs:
     tasks: TaskRunner
     searches: SavedSearches
     now: Callable[[], int]
+    reports: Path | None = None  # the folder of reports
 
     async def incident(self, request: Request) -> Response:
         """Acknowledge, resolve, note, silence or unsilence an incident."""
@@ -71,7 +74,9 @@ class FormActs:
             kind, day = form.get("kind", ""), form.get("day", "") or "yesterday"
             if kind not in REPORTS or not _DAY.fullmatch(day):
                 raise ConfigError("there is no such report", "choose its kind and a day")
-            given = ("report", kind, "--date", day)
+            given: tuple[str, ...] = ("report", kind, "--date", day, "--progress")
+            if kind == "daily" and self.reports is not None:
+                given += ("--directory", str(self.reports))  # of its summary
             self.tasks.start(REPORT, f"{kind} report of {day}", given, _name_of(request))
             return "/reports"
 

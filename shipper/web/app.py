@@ -366,7 +366,7 @@ def make_app(
     tasks = TaskRunner(sources.command)
     searches = SavedSearches(sources.searches)
     pages = Pages(sources, pool, tasks, searches, templates)
-    acts = FormActs(sources.alerts, tasks, searches, sources.now)
+    acts = FormActs(sources.alerts, tasks, searches, sources.now, sources.reports)
 
     doors = Doors(access or Access(), token=token, port=port, owner=sources.alerts.user)
     login = LoginPage(doors, templates, LoginThrottle(doors.access.clock))

@@ -10,6 +10,7 @@ The end of what it printed is kept, and the last tasks, until the server ends.
 from __future__ import annotations
 
 import os
+import re
 import select
 import signal
 import subprocess
@@ -31,6 +32,7 @@ STOP_SECONDS: Final = 10.0
 MOST_KEPT: Final = 20
 MOST_BYTES: Final = 4000  # of what a task printed
 NICE: Final = 10
+_STEP: Final = re.compile(r"\[(\d{1,6})/(\d{1,6})\] ")  # as commands print with --progress
 
 
 @dataclass(slots=True)
@@ -63,6 +65,8 @@ class TaskRow:
     state: str
     lasted: str
     output: str
+    step: int = 0  # that is being done, of so many
+    steps: int = 0
 
 
 class TaskRunner:
@@ -157,10 +161,12 @@ def _row(task: Task) -> TaskRow:
     code = task.process.poll() if task.ended is not None else None
     state = "running" if code is None else "done" if code == 0 else f"failed ({code})"
     lines = task.output.decode(errors="replace").splitlines()
+    steps = [found for line in lines if (found := _STEP.match(line))] if code is None else []
     return TaskRow(
         safe(task.title)[:200],
         safe(task.by)[:100],
         "stopped" if code is not None and task.was_stopped else state,
         duration((task.ended or monotonic()) - task.started),
         "\n".join(map(safe, lines)),
+        *(map(int, steps[-1].groups()) if steps else ()),
     )

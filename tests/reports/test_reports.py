@@ -93,6 +93,19 @@ def report(folder: Path, *args: str, more: str = "") -> str:
     return Path(done.output.splitlines()[-1].removeprefix("report in ")).read_text()
 
 
+def test_each_step_is_printed_if_asked_for(tmp_path: Path) -> None:
+    """On stderr, so that the output is that of every report; the report is the last step."""
+    store_records(tmp_path, hostile_records())
+    command = ["--config", str(config_in(tmp_path)), "report", "weekly", "--date", str(DAY)]
+
+    done = CliRunner().invoke(main, [*command, "--progress"])
+
+    steps = [line.partition(" ")[0] for line in done.stderr.splitlines()]
+    assert steps == [f"[{number}/{len(steps)}]" for number in range(1, len(steps) + 1)]
+    assert len(steps) > 1
+    assert done.stdout.startswith("report in ")
+
+
 def test_a_page_runs_and_loads_nothing_whatever_is_in_the_records(tmp_path: Path) -> None:
     """Hostile texts are shown as they are; the page has no script, link or picture from outside."""
     store_records(tmp_path, hostile_records())

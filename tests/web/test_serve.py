@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import signal
 import ssl
@@ -17,7 +18,13 @@ import trustme
 from click.testing import CliRunner
 
 from shipper.cli import main
+from shipper.web import certificates
+from shipper.web.access import Access
+from shipper.web.app import make_app
 from shipper.web.people import Role, UsersFile
+from tests.web.browsing import Browser
+from tests.web.serving import plain_sources
+from tests.web.test_acting import no_store
 
 CONFIG = """
 service: {name: s}
@@ -148,3 +155,69 @@ def test_users_log_in_over_tls(tmp_path: Path, made_certificate: tuple[Path, Pat
     finally:
         serve.kill()
         serve.communicate()
+
+
+def test_a_renewed_certificate_is_used_without_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that does not fit its key leaves the old one in use."""
+    monkeypatch.setattr(certificates, "LOOK_SECONDS", 0.02)
+    authority, said = trustme.CA(), list[str]()
+    files = certificates.Certificate(tmp_path / "cert.pem", tmp_path / "key.pem")
+
+    def renew(name: str, *, key: bool = True) -> None:
+        made = authority.issue_cert("127.0.0.1", common_name=name)
+        if key:
+            made.private_key_pem.write_to_path(files.key)
+        made.cert_chain_pems[0].write_to_path(files.path)
+
+    async def shown(port: int) -> str:
+        trusting = ssl.create_default_context()
+        authority.configure_trust(trusting)
+        _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trusting)
+        found = writer.get_extra_info("peercert")["subject"]
+        writer.close()
+        return str(found)
+
+    async def until(text: str) -> None:
+        while not any(text in each for each in said):  # noqa: ASYNC110 - there is no event
+            await asyncio.sleep(0.02)
+        said.clear()
+
+    async def check() -> None:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        files.load(context)
+        task = asyncio.create_task(certificates.keep_fresh(files, context, said.append))
+        server = await asyncio.start_server(lambda _r, _w: None, "127.0.0.1", 0, ssl=context)
+        port = server.sockets[0].getsockname()[1]
+        assert "first" in await shown(port)
+        renew("wrong", key=False)
+        await until("not used")
+        assert "first" in await shown(port)
+        renew("second")
+        await until("certificate is used")
+        assert "second" in await shown(port)
+        task.cancel()
+        server.close()
+
+    renew("first")
+    files = certificates.Certificate(files.path, files.key)
+    asyncio.run(asyncio.wait_for(check(), 60))
+
+
+@pytest.mark.parametrize(
+    ("host", "secure", "told"),
+    [
+        ("logs.example.org", True, True),
+        ("logs.example.org", False, False),
+        ("localhost:8765", True, False),
+        ("127.0.0.1:8765", True, False),
+    ],
+)
+def test_browsers_come_by_tls_only(tmp_path: Path, host: str, *, secure: bool, told: bool) -> None:
+    """The name of this machine is left out: other servers have it, too."""
+    access = Access(names=frozenset({"logs.example.org"}), secure=secure)
+    sources = plain_sources(no_store, tmp_path)
+    with Browser(make_app(sources, token="t", port=1, access=access)) as browser:
+        answer = browser.get("/", headers={"host": host})
+    assert ("strict-transport-security" in answer.headers) is told

@@ -128,10 +128,34 @@ def test_a_report_is_made_by_the_command(tmp_path: Path) -> None:
 
         assert browser.request("POST", "/reports/make", data=form).headers["location"] == "/reports"
 
-        assert "given report weekly --date 2026-02-05" in when_done(browser, "/reports")
+        assert "given report weekly --date 2026-02-05 --progress</pre>" in when_done(
+            browser, "/reports"
+        )
+        browser.request("POST", "/reports/make", data=form | {"kind": "daily"})
+        folder = f"--progress --directory {tmp_path / 'reports'}"  # not that of the server
+        assert f"given report daily --date 2026-02-05 {folder}" in when_done(browser, "/reports")
         for wrong in ({"kind": "--help"}, {"day": "--help"}, {"day": "2026-02-05\n"}):
             assert browser.request("POST", "/reports/make", data=form | wrong).status_code == 404
         assert browser.request("POST", "/reports/make", data={"kind": "daily"}).status_code == 403
+
+
+def test_the_page_shows_how_far_a_report_is(tmp_path: Path) -> None:
+    """The last step that the command printed, of so many; none when it has ended."""
+    script = (
+        "import os, time\n"
+        "print('[1/9] figures of a\\n[3/9] figures of b', flush=True)\n"
+        f"while not os.path.exists({str(tmp_path / 'go')!r}): time.sleep(0.05)"
+    )
+    with browser_of(tmp_path, python(script)) as browser:
+        form = {"form": token_of(browser.get("/reports").text), "kind": "weekly"}
+        browser.request("POST", "/reports/make", data=form)
+        deadline = time.monotonic() + 120
+        while "step 3 of 9" not in (page := browser.get("/reports").text):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert '<progress value="2" max="9"' in page
+        (tmp_path / "go").touch()
+        assert "<progress" not in when_done(browser, "/reports")
 
 
 def test_what_begins_like_an_option_is_an_id(tmp_path: Path) -> None:
