@@ -130,7 +130,7 @@ class Pages:
 
         def content(place: PagePlace, _now: int) -> Mapping[str, Any]:
             with self.pool.store() as store:
-                rows = rows_of(store, place, MOST_SHOWN)
+                rows = rows_of(store, place, MOST_SHOWN, self.sources.curl)
             return {"rows": rows, "most": MOST_SHOWN, "in_kibana": self._in_kibana(place)}
 
         return self._page(request, "trace", content)

@@ -116,7 +116,7 @@ def logs_page(store: Store, place: PagePlace, curl: CurlPlace | None = None) -> 
         (answer,) = store.ask([Question(place.selection, asked)])
         found = [(each.field, _count(store, place, each)) for each in chosen.values()]
     counted = [(field, buckets_of(answer, field)) for field in FACETS]
-    rows = rows_of(store, place, SHOWN) if answer.total else []
+    rows = rows_of(store, place, SHOWN, curl) if answer.total else []
     return LogsPage(
         answer.total,
         histogram.draw(answer, place),
@@ -132,10 +132,12 @@ def _sort_of(place: PagePlace) -> Sort:
     return Sort.ASC if place.ascending else Sort.DESC
 
 
-def rows_of(store: Store, place: PagePlace, most: int) -> list[RecordRow]:
-    """Return the first records of a page in its order."""
+def rows_of(
+    store: Store, place: PagePlace, most: int, curl: CurlPlace | None = None
+) -> list[RecordRow]:
+    """Return the first records of a page in its order; `curl` as for the page."""
     return [
-        row_of(hit, place)
+        row_of(hit, place, curl)
         for hit in store.search(
             place.selection, limit=most, sort=_sort_of(place), counted=False
         ).hits
@@ -185,10 +187,14 @@ def _completions(rows: Sequence[RecordRow], answer: AggregateAnswer, place: Page
 
 def command_of(place: PagePlace) -> str:
     """Return the command that asks for the same records in a terminal."""
-    words = ["shipper", "search", *([place.query] if place.query else [])]
+    words = ["--since", iso(place.since), "--until", iso(place.until)]
     if place.range:
-        return shlex.join([*words, "--since", place.range])
-    return shlex.join([*words, "--since", iso(place.since), "--until", iso(place.until)])
+        words = ["--since", place.range]
+    if place.query.startswith("-"):  # it is no option
+        words += ["--", place.query]
+    elif place.query:
+        words.insert(0, place.query)
+    return shlex.join(["shipper", "search", *words])
 
 
 def _count(store: Store, place: PagePlace, terms: Terms) -> Buckets | str:

@@ -7,22 +7,26 @@ direction are shown as escapes. Fields and lengths are bounded, and a cut text s
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from shipper.fields import FieldKind
 from shipper.store.context import quoted
+from shipper.store.elasticsearch.curl import curl_of_record
 from shipper.store.hit_text import hit_json
 from shipper.store.inventory import value_at
 from shipper.store.query.tokens import escaped
 from shipper.store.query.values import find_field
 from shipper.text import plain, safe
+from shipper.times import iso
 from shipper.web.place import PagePlace
 from shipper.web.zones import shown
 
 if TYPE_CHECKING:
     from shipper.store.api import Hit
+    from shipper.store.elasticsearch.curl import CurlPlace
 
 MOST_FIELDS: Final = 150
 MOST_CHARS: Final = 8000
@@ -62,10 +66,12 @@ class RecordRow:
     links: tuple[tuple[str, str], ...]
     columns: tuple[tuple[str, str], ...]
     json: str
+    command: str  # finds it in a terminal
+    curl: str  # gets it from Elasticsearch; empty where the records are elsewhere
 
 
-def row_of(hit: Hit, place: PagePlace) -> RecordRow:
-    """Return what the list shows of a hit on a page."""
+def row_of(hit: Hit, place: PagePlace, curl: CurlPlace | None = None) -> RecordRow:
+    """Return what the list shows of a hit on a page; `curl` is where Elasticsearch has it."""
     source = hit.source
     message = str(source.get("message", ""))
     first, _, rest = message.partition("\n")
@@ -83,7 +89,23 @@ def row_of(hit: Hit, place: PagePlace) -> RecordRow:
         links=tuple(_links(hit, place)),
         columns=tuple(_columns(source, place)),
         json=_cut(hit_json(hit), MOST_CHARS),
+        command=_command_of(hit),
+        curl=curl_of_record(curl, hit.id) if curl else "",
     )
+
+
+def _command_of(hit: Hit) -> str:
+    """Return the command that finds a record, alone as far as its fields tell it apart."""
+    source = hit.source
+    run, seq = source.get("run"), source.get("seq")
+    if _can_be_typed(run) and isinstance(seq, int):
+        query = f"run:{quoted(str(run))} AND seq:{seq}"
+    else:
+        names = ("log.file.path", "log.offset", "host.name")
+        found = (condition(name, value_at(source, name)) for name in names)
+        query = " AND ".join(filter(None, found)) or "*"
+    since, until = iso(hit.time), iso(hit.time + 1)
+    return shlex.join(["shipper", "search", query, "--since", since, "--until", until, "--json"])
 
 
 def line_of(hit: Hit) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shipper.store.elasticsearch.compile import compile_selection, keys_to_list
 from shipper.store.query.parser import parse
@@ -20,6 +20,11 @@ class CurlPlace:
 
     url: str
     namespace: str
+
+
+def curl_of_record(place: CurlPlace, record: str) -> str:
+    """Return the command that gets the record with this id."""
+    return _curl(place, {"query": {"ids": {"values": [record]}}})
 
 
 def curl_of(place: CurlPlace, selection: Selection, *, limit: int, sort: Sort) -> str:
@@ -39,6 +44,10 @@ def curl_of(place: CurlPlace, selection: Selection, *, limit: int, sort: Sort) -
         "size": limit,
         "track_total_hits": True,
     }
+    return _curl(place, body)
+
+
+def _curl(place: CurlPlace, body: dict[str, Any]) -> str:
     address = f"{place.url}/logs-orchestrator.*-{place.namespace}/_search"
     text = json.dumps(body).replace("\x7f", "\\u007f")  # the rest is ASCII that can be seen
     return shlex.join(["curl", "-H", "content-type: application/json", address, "-d", text])
