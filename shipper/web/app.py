@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from shipper.kibana.place import KibanaPlace
     from shipper.store.api import Store
     from shipper.store.elasticsearch.curl import CurlPlace
+    from shipper.store.fleet import FileLag
     from shipper.web.incidents import AlertPlaces
 
 HERE: Final = Path(__file__).parent
@@ -314,8 +315,10 @@ class HostRow:
     heartbeat: str
     watermark: str
     behind: str
+    held: str
     files: int
     dead_letters: int
+    audit: str
     version: str
     notes: tuple[str, ...]
 
@@ -326,7 +329,7 @@ def _hosts(store: Store, now: int) -> list[HostRow]:
     for beat in read_fleet(store, since=now - DAY_MS):
         state = state_of(beat, limits)
         notes = [
-            f"{safe(lag.path)} is {size(lag.size - lag.acked)} behind"
+            f"{safe(lag.path)} is {size(lag.size - lag.acked)} behind" + _oldest(lag, now)
             for lag in (beat.furthest if state == "behind" else ())
         ]
         if beat.tombstones:
@@ -343,13 +346,25 @@ def _hosts(store: Store, now: int) -> list[HostRow]:
                 f"{duration(max(now - beat.at, 0) / 1000)} ago",
                 lag,
                 size(beat.behind_bytes),
+                size(beat.held_bytes),
                 beat.files,
                 beat.dead_letters,
+                "none yet"
+                if beat.audit_open is None
+                else f"{beat.audit_open:,} open"
+                if beat.audit_open
+                else "all there",
                 safe(beat.version),
                 tuple(notes),
             )
         )
     return rows
+
+
+def _oldest(lag: FileLag, now: int) -> str:
+    if lag.next_at is None:
+        return ""
+    return f"; its oldest unread record is {duration(max(now - lag.next_at, 0) / 1000)} old"
 
 
 def make_app(

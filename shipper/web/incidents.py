@@ -6,9 +6,11 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import lru_cache
 from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
 from shipper.alerts.incident import Incident, Phase
 from shipper.alerts.incidents.lifecycle import acknowledge, resolve
@@ -18,6 +20,7 @@ from shipper.alerts.ledger.ledger import Ledger
 from shipper.alerts.pages.explain import narrowed_to
 from shipper.alerts.pages.runbooks import steps_of
 from shipper.alerts.rules.reading import read_rules
+from shipper.alerts.rules.summary import fill
 from shipper.alerts.severity import Severity
 from shipper.config.matchers import Comparison, Matcher
 from shipper.errors import ConfigError
@@ -48,6 +51,7 @@ class IncidentRow:
     state: str
     rule: str
     group: str
+    summary: str  # the sentence of its rule
     reason: str
     opened: str
     lasted: str
@@ -74,7 +78,26 @@ class IncidentPage:
     steps: Sequence[str]
     records: str
     errors: str
+    rule: str  # the address of what its rule measured; empty where it has none
     silences: Sequence[tuple[str, str]]  # id, and what it says
+
+
+@lru_cache(maxsize=4)
+def _rules_of(folder: Path, _look: tuple[tuple[str, int, int], ...]) -> Mapping[str, Rule]:
+    """Return the rules of a folder by name; read again when a file has changed."""
+    return {rule.name: rule for rule in read_rules(folder).rules} if folder.is_dir() else {}
+
+
+def _look(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    """Return how the files of the rules are now."""
+    found = []
+    for path in sorted(folder.glob("*.yml")):
+        try:
+            state = path.stat()
+        except OSError:
+            continue
+        found.append((path.name, state.st_mtime_ns, state.st_size))
+    return tuple(found)
 
 
 def silence_of(incident: Incident, by: str, note: str, now: int, lasts: int) -> Silence:
@@ -186,6 +209,7 @@ class AlertPlaces:
             [safe(step) for step in steps],
             place.link(q=narrowed_to(rule.asked if rule else "", incident.group, typed=True)),
             place.link(q=narrowed_to("level:ERROR OR level:CRITICAL", incident.group, typed=True)),
+            place.link(f"/rules/{quote(incident.rule, safe='')}") if rule and rule.probes else "",
             [_shown(each) for each in silences],
         )
 
@@ -222,8 +246,12 @@ class AlertPlaces:
                 raise ConfigError("this cannot be done to an incident", "open its page again")
 
     def _rule(self, incident: Incident) -> Rule | None:
-        rules = read_rules(self.rules).rules if self.rules.is_dir() else ()
-        return next((rule for rule in rules if rule.name == incident.rule), None)
+        return _rules_of(self.rules, _look(self.rules)).get(incident.rule)
+
+    def _summary(self, incident: Incident) -> str:
+        """Return in words what is wrong; the reason where the rule is gone."""
+        rule = self._rule(incident)
+        return fill(rule.summary, incident.verdict) if rule else incident.verdict.reason
 
     def _row(self, incident: Incident, now: int) -> IncidentRow:
         begun = incident.opened_at if incident.fired_at is None else incident.fired_at
@@ -236,6 +264,7 @@ class AlertPlaces:
             state,
             incident.rule,
             ", ".join(f"{field}={safe(value)}" for field, value in incident.group)[:200],
+            safe(self._summary(incident))[:500],
             safe(incident.verdict.reason)[:400],
             shown(incident.opened_at),
             duration(max(0, (incident.resolved_at or now) - begun) / 1000),

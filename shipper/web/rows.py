@@ -55,6 +55,8 @@ class FieldRow:
 class RecordRow:
     """A record in the list; `links` lead to the records around it, `columns` are asked for."""
 
+    at: int  # epoch milliseconds
+    host: str
     time: str
     level: str
     origin: str
@@ -78,6 +80,8 @@ def row_of(hit: Hit, place: PagePlace, curl: CurlPlace | None = None) -> RecordR
     line = _cut(safe(first), LINE_CHARS)
     is_whole = not rest and line == safe(first)
     return RecordRow(
+        at=hit.time,
+        host=_cut(plain(value_at(source, "host.name") or ""), 60),
         time=shown(hit.time, unit_ms=1),
         level=plain(source.get("level", "")),
         origin=_origin(source),

@@ -216,11 +216,16 @@ def _row(rule: Rule, state: str, reason: str, group: Group) -> RuleRow:
     )
 
 
+def _number(value: float) -> str:
+    """Return a number with all of its digits before the point: `10,000,000`, never `1e+07`."""
+    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:,.6g}"
+
+
 def _limit(rule: Rule) -> str:
     value, sign = (rule.below, "<") if rule.above is None else (rule.above, ">")
     if value is None:
         return ""
-    return f"{sign} {value * 100:.4g} %" if rule.ratio is not None else f"{sign} {value:,.6g}"
+    return f"{sign} {value * 100:.4g} %" if rule.ratio is not None else f"{sign} {_number(value)}"
 
 
 def _named(group: Group) -> str:

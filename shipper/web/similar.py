@@ -81,7 +81,7 @@ def similar_page(store: Store, place: PagePlace) -> SimilarPage:
             each.count,
             safe(each.example)[:LINE_CHARS],
             f"{each.count / len(messages):.1%}",
-            each.is_new,
+            each.is_new and earlier.total > 0,  # else everything would be
         )
         for each in patterns
     ]
