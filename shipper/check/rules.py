@@ -45,7 +45,7 @@ def _check_inhibitions(
     place = "alerts.inhibit"
     for each in options.inhibit:
         sources = {rule.name for rule in rules if fnmatchcase(rule.name, each.source)}
-        if not sources:
+        if not sources and each not in default_inhibitions():
             yield warning(
                 place, f"no rule is named {each.source}", "correct source, or remove the entry"
             )

@@ -35,6 +35,7 @@ _UNIT_BYTES: dict[str, int] = {"": 1, "B": 1} | {
     for suffix, base in (("B", 1000), ("IB", 1024))
 }
 _TAG = "tag:yaml.org,2002:"
+_LONGEST = 500  # characters of a fault, which may quote a value
 _PLAIN = {
     _TAG + name for name in ("str", "int", "float", "bool", "null", "timestamp", "seq", "map")
 }
@@ -135,6 +136,9 @@ class Scalar:
             faults.append(_fault(node, place, f"is {_shape(node)}", f"use {self.shown}"))
         elif node.tag == f"{_TAG}null":
             faults.append(_fault(node, place, "has no value", f"use {self.shown}"))
+        elif any("\ud800" <= letter <= "\udfff" for letter in node.value):
+            fault = "has half of a pair of UTF-16, which is no letter"
+            faults.append(_fault(node, place, fault, "write the letter, or its escape \\U"))
         else:
             try:
                 return self.parse(node.value)
@@ -488,7 +492,8 @@ def _shape(node: Node) -> str:
 
 
 def _fault(node: Node, place: str, fault: str, remedy: str) -> Fault:
-    return Fault(place, node.start_mark.line + 1 if node.start_mark else 0, fault, remedy)
+    line = node.start_mark.line + 1 if node.start_mark else 0
+    return Fault(place, line, fault if len(fault) <= _LONGEST else f"{fault[:_LONGEST]} …", remedy)
 
 
 def _join(place: str, key: str) -> str:

@@ -166,7 +166,7 @@ class _Nodes(ABC, Generic[Client]):
             remedy = "check that it is Elasticsearch"
         elif status == 401:
             remedy = f"correct {self._place_of_login()}"
-        elif status == 403:
+        elif status == 403 and kind != "cluster_block_exception":
             remedy = "give the user or key the role that `shipper setup` creates"
         return ElasticFailure(fault, remedy, status, kind)
 

@@ -52,6 +52,13 @@ def test_a_rule_on_words_from_outside_is_warned_of(tmp_path: Path) -> None:
     assert only == rule
 
 
+def test_rules_of_ones_own_need_not_have_the_names_of_the_default_list(tmp_path: Path) -> None:
+    """What nobody wrote into the config, nobody can correct there."""
+    (tmp_path / "lost_database.yml").write_text(FREE)
+
+    assert {each.place for each in found(tmp_path)} == {"alerts.rules"}
+
+
 def test_a_list_of_ones_own_says_what_it_no_longer_mutes() -> None:
     """What the default list muted, and which source is no rule at all."""
     own = InhibitOptions(source="shipper_silent", targets=("x",))

@@ -30,6 +30,7 @@ from tests.servers.elasticsearch_scripted import (
 
 SECRET = "s3cr3t-of-the-test"
 CONFLICT = item(409, "version_conflict_engine_exception")
+NO_STREAM = item(404, "resource_not_found_exception", "[x] is not a data stream")
 BLOCKED = item(403, "cluster_block_exception", "index [x] blocked by: [FORBIDDEN/8/index write]")
 
 Open = Callable[..., DataStreams]
@@ -105,10 +106,11 @@ def test_each_event_is_answered_for(server: Scripted, start: Open) -> None:
             item(400, "document_parsing_exception", "failed to parse"),
             item(404, "document_missing_exception"),
             item(201, failure_store="used"),
+            NO_STREAM,
         )
     ]
-    delivery = publish(start(), simple_batch(*range(13)))
-    assert delivery.again == (2, 3, 4, 5, 6, 7, 8, 9)
+    delivery = publish(start(), simple_batch(*range(14)))
+    assert delivery.again == (2, 3, 4, 5, 6, 7, 8, 9, 13)
     assert [rejection.index for rejection in delivery.rejected] == [10, 11, 12]
     assert delivery.rejected[0].reason == "document_parsing_exception: failed to parse"
     assert "failure_store" in delivery.rejected[2].reason
@@ -133,6 +135,8 @@ def test_a_used_failure_store_is_seen_though_nothing_failed(server: Scripted, st
     ("answer", "told"),
     [
         (items(BLOCKED, BLOCKED), "answered 403 (cluster_block_exception: index [x] blocked by"),
+        (items(NO_STREAM, NO_STREAM), "; delete the index or alias that has the name"),
+        (items(BLOCKED, BLOCKED), "; free disk space on the node, or remove the block"),
         (items(item(404, "index_not_found_exception")), "answered for 1 of 2 events"),
         (items(*[item(404, "index_not_found_exception")] * 2), "; run `shipper setup`"),
         (Says(401, {"error": {"type": "security_exception"}}), "answered 401 (security_exception"),

@@ -62,6 +62,7 @@ GZIP = 31  # the window of 32 KiB, with the head of gzip
 
 CONFLICT = b'"version_conflict_engine_exception"'  # a document with this `_id` is stored
 NO_TEMPLATE = "index_not_found_exception"
+NOT_A_STREAM = "resource_not_found_exception"
 
 TRY_AGAIN = {401, 403, 409, 429}
 
@@ -69,11 +70,20 @@ TRY_AGAIN = {401, 403, 409, 429}
 NOT_THE_EVENT = {
     "cluster_block_exception",  # read-only index
     "index_closed_exception",
+    NOT_A_STREAM,
     NO_TEMPLATE,
     "security_exception",
     "validation_exception",  # too many shards
 }
 
+REMEDIES = {
+    "cluster_block_exception": "free disk space on the node, or remove the block of the index",
+    "index_closed_exception": "open the index",
+    NOT_A_STREAM: "delete the index or alias that has the name of the data stream",
+    NO_TEMPLATE: "run `shipper setup`",
+    "security_exception": "give the user or key the role that `shipper setup` creates",
+    "validation_exception": "delete old indices, or raise cluster.max_shards_per_node",
+}
 
 NO_ERROR = msgspec.Raw(b"{}")
 
@@ -282,7 +292,7 @@ class DataStreams(BulkPreparer, WithoutCommits):
     def _why(self, status: int, error: BulkError) -> str:
         message = f"{self._cluster.name} answered {status}"
         message += f" ({error.type}: {(error.reason or '')[:MAX_REASON]})"
-        return message + ("; run `shipper setup`" if error.type == NO_TEMPLATE else "")
+        return "; ".join(filter(None, [message, REMEDIES.get(error.type)]))
 
     def close(self) -> None:
         """Close the connections."""
