@@ -12,8 +12,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
-from urllib.parse import urlencode
+from urllib.parse import quote_plus
 
 from shipper.config.options import InvalidValueError, parse_duration
 from shipper.errors import QueryError
@@ -89,7 +90,8 @@ class PagePlace:
             state["facet"] = ",".join(self.facets)
         state |= changed
         given = {name: value for name, value in state.items() if value}
-        return f"{path}?{urlencode(given)}" if given else path
+        parts = [f"{name}={_quoted(value)}" for name, value in given.items()]
+        return f"{path}?{'&'.join(parts)}" if parts else path
 
     def narrowed(self, since: int, until: int) -> PagePlace:
         """Return the place with another time."""
@@ -155,6 +157,12 @@ def settled(given: Mapping[str, str]) -> Mapping[str, str]:
     if count := given.get("count", "").strip():
         state["facet"] = f"{given.get('facet', '')},{count}".strip(",")
     return {name: value for name, value in state.items() if value}
+
+
+@lru_cache(maxsize=4096)
+def _quoted(text: str) -> str:
+    """Return a text as addresses have it; the thousands of links of a page have much in common."""
+    return quote_plus(text)
 
 
 def _names(text: str) -> tuple[str, ...]:
