@@ -10,12 +10,12 @@ incidents nobody knows what was real, and nothing is proposed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from shipper.alerts.backtest.backtest import BacktestOutcome, backtest
-from shipper.alerts.backtest.history import History, HistorySpan, read_history
+from shipper.alerts.backtest.history import History, HistorySpan, alike, read_history
 from shipper.alerts.backtest.sweep import changed
 from shipper.alerts.incident import Incident
 from shipper.alerts.rules.rule import Rule
@@ -23,6 +23,7 @@ from shipper.errors import QueryError
 from shipper.reports.document import ReportBlock, ReportSection, ReportTable, ReportText, State
 from shipper.reports.periods import Period
 from shipper.reports.sources import ReportSources
+from shipper.store.api import Store
 from shipper.text import counted
 from shipper.times import iso
 
@@ -53,28 +54,18 @@ def proposals_section(
     judged = [rule for rule in rules if rule.probes and _threshold(rule)]
     span = HistorySpan(period.since, min(period.until, sources.now))
     real = _real(sources.incidents or (), sources.now)
-    rows: list[tuple[str, ...]] = []
-    states = []
-    quiet = 0
-    for rule in judged:
-        try:
-            history = read_history(sources.store, [rule], span)
-        except QueryError as error:
-            rows.append((rule.name, _text(rule, _threshold(rule)), "", "", str(error)))
-            states.append(State.NONE)
-            continue
-        now = trial(rule, history, real)
-        if not now.fired:
-            quiet += 1
-            continue
-        better = proposal(rule, history, now, real) if real and now.fired > now.inside else None
-        rows.append(_row(rule, now, better, bool(real)))
-        states.append(State.ATTENTION if better else State.NONE)
+    found = {
+        rule.name: _found(rule, history, real)
+        for together in alike(judged)
+        for rule, history in _histories(sources.store, together, span)
+    }
+    listed = [row for rule in judged if (row := found[rule.name]) is not None]
+    quiet = len(judged) - len(listed)
     table = ReportTable(
         columns=("rule", "threshold", "fired", "in real incidents", "proposal"),
-        rows=tuple(rows),
+        rows=tuple(row for row, _ in listed),
         right=frozenset({1, 2, 3}),
-        states=tuple(states),
+        states=tuple(state for _, state in listed),
         empty="No rule with a threshold fired.",
     )
     text = f"{quiet} of {counted(len(judged), 'rule')} with a threshold would not have fired."
@@ -85,6 +76,37 @@ def proposals_section(
         text = "Nobody acknowledged an incident, so it is unknown which of them were real."
         blocks.insert(0, ReportText(text=text))
     return ReportSection(title="Alert thresholds", blocks=tuple(blocks))
+
+
+def _histories(
+    store: Store, rules: Sequence[Rule], span: HistorySpan
+) -> Iterator[tuple[Rule, History | QueryError]]:
+    """Yield each rule with its numbers, read together unless that is too much for the store."""
+    try:
+        history = read_history(store, rules, span)
+    except QueryError as error:
+        if len(rules) == 1:
+            yield rules[0], error
+        else:
+            for rule in rules:
+                yield from _histories(store, [rule], span)
+        return
+    for rule in rules:
+        yield rule, history
+
+
+def _found(
+    rule: Rule, history: History | QueryError, real: Sequence[Times]
+) -> tuple[tuple[str, ...], State] | None:
+    """Return the row of a rule; None if it would not have fired."""
+    if isinstance(history, QueryError):
+        return (rule.name, _text(rule, _threshold(rule)), "", "", str(history)), State.NONE
+    now = trial(rule, history, real)
+    if not now.fired:
+        return None
+    better = proposal(rule, history, now, real) if real and now.fired > now.inside else None
+    row = _row(rule, now, better, bool(real))
+    return row, State.ATTENTION if better else State.NONE
 
 
 def _real(incidents: Iterable[Incident], now: int) -> list[Times]:

@@ -127,6 +127,16 @@ MEANINGS: dict[str, Predicate] = {
     "path:/api/*": like("path", "/api/.*"),
     r"path:*\?*": like("path", r".*\?.*"),
     "error_type:*Error": like("error_type", ".*Error"),
+    "path:(*workflows* OR *3 OR /a* OR *\\?q=*)": any_of(
+        *(like("path", each) for each in (".*workflows.*", ".*3", "/a.*", r".*\?q=.*"))
+    ),
+    r"path:(*[d]* OR *ü* OR *.php OR *\*\? OR /*/3 OR ?api*)": any_of(
+        *(like("path", each) for each in (r".*\[d\].*", ".*ü.*", r".*\.php", r".*\*\?")),
+        *(like("path", each) for each in ("/.*/3", ".api.*")),
+    ),
+    "-path:(*w* OR *3 OR /a* OR *q*)": no(
+        any_of(*(like("path", each) for each in (".*w.*", ".*3", "/a.*", ".*q.*")))
+    ),
     "message:work*": word_like("message", "work.*"),
     "message:WORK?LOW": word_like("message", "work.low"),
     "conn*": any_of(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,11 +21,15 @@ from shipper.store.api import (
     Sum,
     Terms,
 )
+from shipper.store.embedded.cells import MOST_KEYS
+from shipper.store.embedded.compile import Compiler
 from shipper.store.embedded.sharing import named_columns, shared_time
+from shipper.store.embedded.view import Views
 from shipper.store.opening import open_embedded
 from tests.store.store_records import NOON, record, write_parts
 
 HOUR = 3_600_000
+LEVELS = Terms("level")
 DAY = Selection("", NOON, NOON + 24 * HOUR)
 
 ASKED: list[tuple[str, dict[str, Aggregation]]] = [
@@ -75,6 +80,49 @@ def test_questions_about_one_time_are_answered_as_each_alone(path: Path, hours: 
 
     assert together == [store.ask([each])[0] for each in questions]
     assert together[0].total == 20 * hours
+    store.close()
+
+
+def test_what_is_asked_of_the_same_records_is_one_statement(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All levels of a question, and of others with its selection, read the records once."""
+    statements = []
+    rows = Views.rows
+
+    def counted(self: Views, sql: str, compiler: Compiler) -> list[tuple[Any, ...]]:
+        statements.append(sql)
+        return rows(self, sql, compiler)
+
+    monkeypatch.setattr(Views, "rows", counted)
+    timing: dict[str, Aggregation] = {"b": Distribution("duration_ms"), "m": Maximum("duration_ms")}
+    asked: list[dict[str, Aggregation]] = [
+        {"levels": Terms("level"), "late": Filters({"late": "duration_ms:>9"}), **timing},
+        {"hours": DateHistogram(HOUR, timing), "hosts": Terms("host.name", 5, {"l": LEVELS})},
+        {"paths": Terms("path", 3, {"depth": Sum("extra.depth"), "l": LEVELS}), "n": LEVELS},
+    ]
+    store = open_embedded(path)
+
+    together = store.ask([Question(DAY, each) for each in asked])
+
+    assert len(statements) == 1
+    monkeypatch.undo()
+    for aggregations, answer in zip(asked, together, strict=True):
+        for name, each in aggregations.items():
+            (alone,) = store.ask([Question(DAY, {name: each})])
+            assert (alone.total, alone.results[name]) == (answer.total, answer.results[name])
+    store.close()
+
+
+def test_more_keys_than_a_statement_has_room_for_are_several(path: Path) -> None:
+    """Each key has a bit in a number, which has 63."""
+    store = open_embedded(path)
+    slots: dict[str, Aggregation] = {f"s{n}": DateHistogram(HOUR + n) for n in range(2 * MOST_KEYS)}
+
+    (answer,) = store.ask([Question(DAY, slots)])
+
+    for name, each in slots.items():
+        assert store.ask([Question(DAY, {name: each})])[0].results[name] == answer.results[name]
     store.close()
 
 

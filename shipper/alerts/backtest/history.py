@@ -148,6 +148,22 @@ def read_history(
     return History(span, series)
 
 
+def alike(rules: Iterable[Rule]) -> list[list[Rule]]:
+    """
+    Return rules by what they ask: those that share a question are together.
+
+    Read together they cost one reading of it, and others do not have to be held in memory with it.
+    """
+    found: list[tuple[list[Rule], set[Ask]]] = []
+    for rule in rules:
+        asks = {_ask_of(rule, probe) for probe in rule.probes}
+        shared = [each for each in found if each[1] & asks]
+        members = [member for each in shared for member in each[0]]
+        found = [each for each in found if each not in shared]
+        found.append(([*members, rule], asks.union(*(each[1] for each in shared))))
+    return [members for members, _ in found]
+
+
 @dataclass(frozen=True, slots=True)
 class _Plan:
     """What one histogram has to cover, how finely, and a probe of each thing that is taken."""

@@ -2,7 +2,7 @@
 The questions of one request.
 
 Those that count the records of different queries in the same slots of the same time share one
-statement, which reads the records once: the curves of a page.
+statement, which reads the records once: the curves of a page. So do those about the same records.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from shipper.store.api import (
     Question,
     Selection,
 )
-from shipper.store.embedded.aggregate import answer, is_untyped, quantiles_of, slot_of
+from shipper.store.embedded.aggregate import alone, is_untyped, quantiles_of, slot_of
 from shipper.store.embedded.columns import quoted
 from shipper.store.embedded.compile import Compiler
 from shipper.store.embedded.sharing import is_within
@@ -49,10 +49,9 @@ def answers(questions: Sequence[Question], views: Views, view: View) -> list[Agg
         if len(numbers) > 1:
             of_group = [questions[number] for number in numbers]
             found |= zip(numbers, _together(of_group, time, interval, views, view), strict=True)
-    return [
-        found[number] if number in found else answer(question, views, view)
-        for number, question in enumerate(questions)
-    ]
+    rest = [number for number in range(len(questions)) if number not in found]
+    found |= zip(rest, alone([questions[number] for number in rest], views, view), strict=True)
+    return [found[number] for number in range(len(questions))]
 
 
 def _shape_of(question: Question, view: View) -> Shape | None:

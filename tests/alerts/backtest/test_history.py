@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from shipper.alerts.backtest.backtest import backtest, verdicts
-from shipper.alerts.backtest.history import HistorySpan, read_history
+from shipper.alerts.backtest.history import HistorySpan, alike, read_history
 from shipper.alerts.incident import Transition
 from shipper.alerts.incidents.tracks import Standings
 from shipper.alerts.judge.evaluate import judge, terms_of
@@ -238,6 +238,23 @@ def test_a_histogram_that_is_too_much_is_asked_in_halves() -> None:
         assert narrow.refused > 0
         assert pieces == backtest(rule, read_history(store, [rule], span))
         store.close()
+
+
+def test_rules_that_share_a_question_are_read_together() -> None:
+    """Directly or by way of another; the rest alone, so that it needs no memory beside them."""
+    errors, other, every, spike = (
+        rule_of(text)
+        for text in (
+            "count: level:ERROR\nabove: 1\n",
+            "count: level:WARNING\nabove: 1\n",
+            "count: '*'\nabove: 1\n",
+            "spike: {of: level:ERROR}\nabove: 1\n",
+        )
+    )
+
+    assert alike([errors, other, every]) == [[errors], [other], [every]]
+    assert alike([errors, other, every, spike]) == [[other], [errors, every, spike]]
+    assert alike([]) == []
 
 
 def test_a_span_without_any_window_has_no_verdicts(tmp_path: Path) -> None:
