@@ -119,8 +119,9 @@ class Main(LazyGroup):
 def _failed(ctx: click.Context, message: str, code: int) -> int:
     if ctx.obj.debug:
         traceback.print_exc()
-    text = "\n".join(map(safe, message.splitlines()))
-    click.echo(f"shipper: {text}", err=True)
+    priority = "<3>" if ctx.obj.journal else ""
+    lines = f"shipper: {message}".splitlines()
+    click.echo("\n".join(priority + safe(line) for line in lines), err=True)
     return code
 
 
@@ -134,6 +135,15 @@ def _reader_left() -> int:
     # Python would flush the closed pipe once more at exit, and complain.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
+
+
+def _is_journal(stream: str) -> bool:
+    """Return whether stderr is what systemd calls the stream to the journal, device:inode."""
+    try:
+        status = os.fstat(sys.stderr.fileno())
+    except (OSError, ValueError, AttributeError):
+        return False  # closed, or in a test
+    return stream == f"{status.st_dev}:{status.st_ino}"
 
 
 @click.command(
@@ -179,6 +189,7 @@ def main(ctx: click.Context, config: Path, *, debug: bool) -> None:
         colors=ctx.color,
         width=shutil.get_terminal_size().columns,
         clock=time.time,
+        journal=_is_journal(os.environ.get("JOURNAL_STREAM", "")),
     )
 
 

@@ -88,7 +88,7 @@ def run(invocation: Invocation, /, **options: Any) -> int:
     sent when they are due, in a process of their own. Only one job runs per data folder; of several
     jobs on one Elasticsearch, one is active and the others stand by.
     """
-    log_to_stderr(debug=invocation.debug)
+    log_to_stderr(invocation)
     choice = Choice(**options)
     return work(
         choice.setup(invocation),
@@ -114,7 +114,7 @@ def once(invocation: Invocation, /, *, timeout: int, **options: Any) -> int:
     All windows since the last run are evaluated, so it finds the same incidents as `run`. Exits
     with 3 if the store did not answer, or if a notification could not be sent yet.
     """
-    log_to_stderr(debug=invocation.debug)
+    log_to_stderr(invocation)
     return work(
         Choice(**options).setup(invocation),
         once=True,

@@ -23,7 +23,7 @@ class Invocation:
     How the command line was called.
 
     `interactive`: stdout is a terminal; `width`: its columns; `clock` returns the seconds
-    since the epoch.
+    since the epoch; `journal`: stderr is the journal of systemd.
     """
 
     config: Path
@@ -32,6 +32,7 @@ class Invocation:
     colors: bool
     width: int
     clock: Callable[[], float]
+    journal: bool = False
 
     @property
     def usual_config(self) -> bool:

@@ -13,6 +13,8 @@ from shipper.commands.moments import duration_option
 from shipper.config.main import Config, load, with_stdin
 from shipper.text import safe
 
+_PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
+
 
 class SafeFormatter(logging.Formatter):
     """Formats the shipper's own log in UTC, and escapes it: parts come from log lines."""
@@ -26,11 +28,24 @@ class SafeFormatter(logging.Formatter):
         return "\n".join(map(safe, super().format(record).splitlines()))
 
 
-def log_to_stderr(*, debug: bool) -> None:
+class JournalFormatter(SafeFormatter):
+    """Formats for the journal of systemd: it has the time, and takes a priority for each line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return each line behind its priority, see sd-daemon(3)."""
+        priority = next((to for level, to in _PRIORITIES if record.levelno >= level), 7)
+        return "\n".join(f"<{priority}>{line}" for line in super().format(record).splitlines())
+
+
+def log_to_stderr(invocation: Invocation) -> None:
     """Send the log of a long-running command to stderr."""
     handler = logging.StreamHandler()
-    handler.setFormatter(SafeFormatter("%(asctime)s %(levelname)s %(message)s"))
-    logging.basicConfig(level=logging.DEBUG if debug else logging.INFO, handlers=[handler])
+    if invocation.journal:
+        handler.setFormatter(JournalFormatter("%(levelname)s %(message)s"))
+    else:
+        handler.setFormatter(SafeFormatter("%(asctime)s %(levelname)s %(message)s"))
+    level = logging.DEBUG if invocation.debug else logging.INFO
+    logging.basicConfig(level=level, handlers=[handler])
 
 
 @click.command(
@@ -61,7 +76,7 @@ def run(invocation: Invocation, *, once: bool, stdin: bool, timeout: int | None)
         refuse("--timeout needs --once; use both or neither")
     if once and stdin:
         refuse("--once and --stdin exclude each other; use one of them")
-    log_to_stderr(debug=invocation.debug)
+    log_to_stderr(invocation)
     seconds = None if timeout is None else timeout / 1000
 
     def read_config() -> Config:

@@ -3,14 +3,17 @@ Pushes numbers to StatsD over UDP, several in a datagram.
 
 What cannot be sent is lost and counted, as UDP is; nothing waits for it. Datagrams stay below what
 an Ethernet frame carries. Only `flush`, which the sampler calls in a thread, looks the host up: a
-name server that does not answer holds up no request.
+name server that does not answer holds up no request. In a forked process, what waited is the
+parent's to send, and no lock is held.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import threading
+import weakref
 from collections import deque
 from collections.abc import Mapping
 from typing import Final
@@ -36,11 +39,16 @@ class StatsdPush:
         self._address = host.strip("[]"), int(port)
         self._prefix = f"{prefix}." if prefix else ""
         self._tags = tags
+        self._socket: socket.socket | None = None
+        self.begin()
+        _pushes.add(self)
+
+    def begin(self) -> None:
+        """Begin without anything that waits, as in a new process."""
         self._lock = threading.Lock()
         self._waiting: list[bytes] = []
         self._size = 0
         self._datagrams: deque[tuple[bytes, int]] = deque()
-        self._socket: socket.socket | None = None
         self.lost = 0
 
     def count(self, name: str, tags: Mapping[str, str]) -> None:
@@ -127,3 +135,14 @@ class StatsdPush:
         if self._socket is not None:
             self._socket.close()
         self._socket = None
+
+
+_pushes: weakref.WeakSet[StatsdPush] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for push in _pushes:
+        push.begin()
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 import signal
 import subprocess
 import sys
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from shipper.commands.run import JournalFormatter
 from tests.commands.cli_index import config_in
 
 LINE = '{"timestamp":"2026-02-05T14:30:45.123Z","level":"INFO","message":"hello"}\n'
@@ -87,3 +90,34 @@ def test_check_tells_good_from_bad(site: Path) -> None:
     assert "data_dir: " in good[1]
     assert bad[0] == 1
     assert "error    output.embedded.path: " in bad[1]
+
+
+def test_under_systemd_errors_have_priorities(site: Path) -> None:
+    """The journal gets the priority of each line; any other stderr does not."""
+    (site / "bad.yml").write_text("a: 1\n")
+    command = shipper(site, "run", "--config", "bad.yml")
+    with (site / "journal").open("ab") as journal:
+        status = os.fstat(journal.fileno())
+        told = {**os.environ, "JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}"}
+        subprocess.run(command, cwd=site, env=told, stderr=journal, timeout=60, check=False)
+        plain = subprocess.run(
+            command, cwd=site, env=told, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    lines = (site / "journal").read_text().splitlines()
+    assert lines[0] == "<3>shipper: cannot use bad.yml:"
+    assert lines[1].startswith("<3>  a (line 1): unknown key")
+    assert [f"<3>{line}" for line in plain.stderr.splitlines()] == lines
+
+
+@pytest.mark.parametrize(
+    ("level", "priority"), [(logging.DEBUG, 7), (logging.INFO, 6), (logging.ERROR, 3), (60, 2)]
+)
+def test_lines_for_the_journal(level: int, priority: int) -> None:
+    """It has the time itself, and takes a priority for each line."""
+    record = logging.LogRecord("shipper", level, "", 0, "a\n%s", ("b\x1b",), None)
+
+    lines = JournalFormatter("%(levelname)s %(message)s").format(record).splitlines()
+
+    name = logging.getLevelName(level)
+    assert lines == [f"<{priority}>{name} a", f"<{priority}>b\\x1b"]
