@@ -16,7 +16,7 @@ from shipper.fields import FieldKind
 from shipper.store import untyped
 from shipper.store.query import tree
 from shipper.store.query.parser import parse
-from shipper.store.query.values import number_of
+from shipper.store.query.values import lowered, number_of
 
 Matcher = Callable[[dict[str, Any]], bool]
 
@@ -108,7 +108,7 @@ def _match(node: tree.Match) -> Callable[[Any], bool]:
 
 
 def _words(text: str) -> list[str]:
-    return [word.lower() for word in _WORD.findall(text)]
+    return [lowered(word) for word in _WORD.findall(text)]
 
 
 def _has_phrase(words: list[str], phrase: list[str]) -> bool:

@@ -87,6 +87,14 @@ MEANINGS: dict[str, Predicate] = {
     "zero:0": has("extra.zero", 0),
     "zero:-0.0": has("extra.zero", 0),
     "zero:>=0": within("extra.zero", 0, INF),
+    "execution_time_ms:0": has("execution_time_ms", 0),
+    "execution_time_ms:-0.0": has("execution_time_ms", 0),
+    "execution_time_ms:>=0": within("execution_time_ms", 0, INF),
+    "execution_time_ms:>0": within("execution_time_ms", 1, INF),
+    "execution_time_ms:<0": no(everything),
+    "execution_time_ms:<=-0.0": has("execution_time_ms", 0),
+    "execution_time_ms:[0 TO 0]": has("execution_time_ms", 0),
+    "execution_time_ms:{-1 TO 0}": no(everything),
     "x:1e999": no(everything),
     "logger:automation_orchestrator.access": has("logger", "automation_orchestrator.access"),
     "error_type:TimeoutError": has("error_type", "TimeoutError"),
@@ -106,6 +114,13 @@ MEANINGS: dict[str, Predicate] = {
     "message:connection": says("message", "connection"),
     "message:CONNECTION": says("message", "connection"),
     "message:ΑΒΓ": says("message", "αβγ"),
+    # each character in lower case by itself, as Lucene has it
+    "message:ΔΙΑΚΟΜΙΣΤΗΣ": says("message", "διακομιστησ"),
+    "message:διακομιστησ": says("message", "διακομιστησ"),
+    "message:*ΣΤΗΣ": word_like("message", ".*στησ"),
+    "message:\u0130STANBUL": says("message", "istanbul"),
+    "message:\u0130*": word_like("message", "i.*"),
+    "message:istanbul": says("message", "istanbul"),
     "message:STRASSE": says("message", "strasse"),
     'message:"connection refused"': says("message", "connection refused"),
     "message:connection-refused": says("message", "connection refused"),
@@ -295,6 +310,12 @@ MEANINGS: dict[str, Predicate] = {
     "level:(NOT ERROR)": no(ERROR),
     "message:(workflow -failed)": all_of(
         says("message", "workflow"), no(says("message", "failed"))
+    ),
+    "tags IN [a, b]": any_of(has("tags", "a"), has("tags", "b")),
+    "host.name.keyword:web-1": has("host.name", "web-1"),
+    "logger.keyword:*access": like("logger", ".*access"),
+    "level:(ERROR OR INFO) OR status_code:(404 OR 503) OR refused": any_of(
+        MANY, has("status_code", 404), has("status_code", 503), REFUSED
     ),
     "level:IN [error 'CRITICAL']": any_of(ERROR, has("level", "CRITICAL")),
 }

@@ -151,6 +151,8 @@ HOSTILE = [
     ),
     record(45, client_ip="10.1.0.1", extra={"zero": 0, "peer": ["172.32.0.1", "172.16.0.1"]}),
     record(47, error={"category": "server", "message": "boom"}),
+    record(48, message="ΔΙΑΚΟΜΙΣΤΗΣ ΕΠΕΣΕ", execution_time_ms=-0.0),
+    record(49, message="\u0130STANBUL", execution_time_ms=0),
     record(46, client_ip="100.0.0.1", level="WARN", extra={"zero": "-0.0", "peer": "172.1"}),
 ]
 

@@ -129,7 +129,12 @@ def no(predicate: Predicate) -> Predicate:
 
 def words(text: str) -> list[str]:
     """Split a text into words as the stores do."""
-    return [word.lower() for word in re.findall(r"[^\W_]+", text)]
+    return ["".join(map(_small, word)) for word in re.findall(r"[^\W_]+", text)]
+
+
+def _small(character: str) -> str:
+    """Return one character in lower case; that of a dotted I would be two."""
+    return character.lower()[0]
 
 
 def says(path: str, phrase: str) -> Predicate:

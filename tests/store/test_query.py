@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from shipper.errors import QueryError
 from shipper.fields import FieldKind
-from shipper.store.query.parser import parse
+from shipper.store.query.parser import MAX_LEVELS, parse
 from shipper.store.query.tree import And, Match, Not, Or, Range, Wildcard
 
 A, B, C = (Match("tags", FieldKind.KEYWORD, x) for x in "abc")
@@ -49,6 +49,12 @@ A, B, C = (Match("tags", FieldKind.KEYWORD, x) for x in "abc")
         ("tags:/a/", Match("tags", FieldKind.KEYWORD, "/a/")),
         ("x:1", Match("extra.x", FieldKind.OBJECT, "1")),
         ("seq:{1 TO 2]", Range("seq", FieldKind.INTEGER, 1, 2, lower_included=False)),
+        ("tags IN [a, b]", Or((A, B))),
+        ("tags.keyword:a", A),
+        ("tags:a (tags:b OR (tags:c OR tags:a))", And((A, Or((B, C, A))))),
+        ("NOT (NOT tags:a)", A),
+        ("host.name.keyword:a", Match("host.name", FieldKind.OBJECT, "a")),
+        ("x.keyword:1", Match("extra.x.keyword", FieldKind.OBJECT, "1")),
         ("seq:>-5", Range("seq", FieldKind.INTEGER, -5, None, lower_included=False)),
     ],
 )
@@ -119,6 +125,26 @@ def test_a_text_becomes_a_tree(text: str, tree: object) -> None:
         ("tenant:(acme, beta)", "ends with a comma", 8),
         ("x:IN (a, b)", "needs a list", 5),
         ("client_ip:2001:db8::/32", "networks of IPv6", 10),
+        ("level:ERROR,CRITICAL", "is no value", 6),
+        ("level:ERROR;", "is no value", 6),
+        ("level:-ERROR", "is no value", 6),
+        ("level:NOT ERROR", "NOT is a value", 6),
+        ("level:=error", "= is not an operator", 6),
+        ("level:\u201cerror\u201d", "is no quote", 6),
+        ("\u201cquick fox\u201d", "is no quote", 0),
+        ("level:(ERROR CRITICAL)", "no level is both ERROR and CRITICAL", 13),
+        ("level:warn level:error", "no level is both WARN and ERROR", 11),
+        ("status_code:(500 503)", "no status_code is both", 17),
+        ("level:[WARNING TO ERROR]", "has no ranges", 7),
+        ("ext*:acme", "has a wildcard", 0),
+        ("extra.*: acme", "has a wildcard", 0),
+        ("a *:acme", "has a wildcard", 2),
+        ("_exists_:*", "is no field", 9),
+        ("_missing_:level", "is not supported", 0),
+        ("client_ip:10.0.0.0/33", "is no network", 10),
+        ("client_ip:[10.0.0.0 TO 10.0.0.9]", "has no ranges", 11),
+        ("@timestamp:>now-1h", "is a date", 12),
+        ('message:"' + "a " * 1025 + '"', "more than 1,024 words", 8),
         ("huge:>1e200", "limited to", 6),
         ("x:>1e999", "a range needs numbers", 3),
         ("(" * 51 + "a" + ")" * 51, "deep", 50),
@@ -134,6 +160,47 @@ def test_an_error_points_at_its_place(text: str, fault: str, at: int) -> None:
     assert ";" in reason
     assert caret.index("^") == 2 + min(at, 60)
     assert line[2:] in text.replace("\n", " ") or len(text) > 60
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("@timestamp:>=now-7d", "--since"),
+        ("@timestamp:today", "--since"),
+        ("level:[WARNING TO ERROR]", "level:>=WARNING"),
+        ("client_ip:[10.0.0.0 TO 10.0.0.9]", "client_ip:10.0.0.0/8"),
+        ("level:(ERROR CRITICAL)", "level:(ERROR OR CRITICAL)"),
+        ("level:NOT ERROR", "NOT level:x"),
+        ("_missing_:level", "NOT x:*"),
+    ],
+)
+def test_an_error_says_what_to_write(text: str, remedy: str) -> None:
+    """What other languages write is refused with how it is written here."""
+    with pytest.raises(QueryError, match=re.escape(remedy)):
+        parse(text)
+
+
+def nested(levels: int) -> str:
+    text = "tags:a"
+    for level in range(levels):
+        text = f"(tags:b {'OR' if level % 2 else 'AND'} {text})"
+    return text
+
+
+def test_a_query_is_as_deep_as_every_store_can_answer() -> None:
+    """The levels of a tree are limited, not the brackets around it."""
+    parse(nested(MAX_LEVELS))
+    parse("(" * 50 + "a" + ")" * 50)
+
+    with pytest.raises(QueryError, match="nested more than"):
+        parse(nested(MAX_LEVELS + 1))
+
+
+@pytest.mark.parametrize("text", ["\udcff", "path:\udcff", "\udcff:1", "message:a\ud800*"])
+def test_bytes_that_are_no_utf8(text: str) -> None:
+    """What a terminal hands over of such bytes is an error, no fault of the store."""
+    with pytest.raises(QueryError, match="no UTF-8"):
+        parse(text)
 
 
 def documented_queries() -> list[str]:

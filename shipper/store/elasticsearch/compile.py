@@ -43,6 +43,7 @@ KEYS_OF_OBJECTS: Final = (
     "data_stream.dataset",
     "data_stream.namespace",
 )
+MAX_VALUE: Final = 8191  # characters; `ignore_above` of the mapping
 NOTHING: Final[Body] = {"match_none": {}}
 HEARTBEATS: Final[Body] = {"term": {"event.dataset": HEARTBEAT}}
 
@@ -117,6 +118,12 @@ def _any_of(queries: Sequence[Body]) -> Body:
 def _match(node: tree.Match) -> Body:
     if node.kind is FieldKind.TEXT:
         return {"match_phrase": {node.field: node.value}}
+    if len(str(node.value)) > MAX_VALUE:
+        raise QueryError(
+            f"Elasticsearch indexes values of at most {MAX_VALUE:,} characters", "shorten the value"
+        )
+    if node.kind is FieldKind.FLOAT and node.value == 0:  # which has a sign in some records
+        return {"range": {node.field: {"gte": -0.0, "lte": 0.0}}}
     if not untyped.in_extra(node.field):
         return {"term": {indexed(node.field, node.kind): node.value}}
     number = number_of(str(node.value))
@@ -144,10 +151,16 @@ def _range(node: tree.Range, values: Values) -> Body:
     if indexed(node.field, node.kind) and node.kind is FieldKind.OBJECT:
         return NOTHING  # these keys hold texts
     limits: Body = {"format": "epoch_millis"} if node.kind is FieldKind.DATE else {}
+    # Elasticsearch sorts -0.0 before 0.0: which of them a bound is depends on what is included.
+    is_float = node.kind is FieldKind.FLOAT
     if node.lower is not None:
-        limits["gte" if node.lower_included else "gt"] = node.lower
+        zero = -0.0 if node.lower_included else 0.0
+        limit = zero if is_float and node.lower == 0 else node.lower
+        limits["gte" if node.lower_included else "gt"] = limit
     if node.upper is not None:
-        limits["lte" if node.upper_included else "lt"] = node.upper
+        zero = 0.0 if node.upper_included else -0.0
+        limit = zero if is_float and node.upper == 0 else node.upper
+        limits["lte" if node.upper_included else "lt"] = limit
     return {"range": {node.field: limits}}
 
 

@@ -16,7 +16,7 @@ from shipper.store import untyped
 from shipper.store.embedded.columns import OBJECT_KEYS, literal, quoted
 from shipper.store.query import tree
 from shipper.store.query.parser import parse
-from shipper.store.query.values import number_of, wildcard_steps
+from shipper.store.query.values import lowered, number_of, wildcard_steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,6 +27,7 @@ MAX_EXTRA_BOUND: Final = 2**52  # above it every float is whole
 MAX_WORD_BYTES: Final = 255
 LEAST_JOINED: Final = 4  # a LIKE takes a quarter of the time of a regular expression
 MAX_JOINED_CHARACTERS: Final = 4000
+_ONE_VALUE: Final = (FieldKind.KEYWORD, FieldKind.INTEGER, FieldKind.FLOAT)
 LETTER: Final = r"[\p{L}\p{N}]"
 _OTHER: Final = r"[^\p{L}\p{N}]"
 _WORD: Final = re.compile(r"[^\W_]+")
@@ -91,16 +92,21 @@ class Compiler:
                 return _exists(node, self)
 
     def _alternatives(self, items: Sequence[tree.Node]) -> Iterator[str]:
-        """Yield the conditions of items; of many parts of one text, one for all of them."""
+        """Yield the conditions of items; of many values or parts of one text, one for all."""
         parts: dict[str, list[str]] = {}
         for item in items:
             part = _part(item)
             if isinstance(item, tree.Wildcard) and part is not None:
                 parts.setdefault(item.field, []).append(part)
         joined = {name for name, found in parts.items() if _are_joined(found)}
+        values: dict[str, list[str]] = {}
         for item in items:
-            if not (isinstance(item, tree.Wildcard) and item.field in joined and _part(item)):
+            if isinstance(item, tree.Match) and item.kind in _ONE_VALUE and item.field != "tags":
+                values.setdefault(item.field, []).append(self.value(item.value))
+            elif not (isinstance(item, tree.Wildcard) and item.field in joined and _part(item)):
                 yield self.node(item)
+        for name, parameters in values.items():
+            yield f"{quoted(name)} IN ({', '.join(parameters)})"
         for name, found in parts.items():
             if name in joined:
                 whole = self.value(f"(?s){'|'.join(found)}")
@@ -146,7 +152,7 @@ class Compiler:
         return f"({of_column(column)}) OR ({found})"
 
     def _phrase(self, field: str, text: str) -> str:
-        words = [w.lower() for w in _WORD.findall(text) if len(w.encode()) <= MAX_WORD_BYTES]
+        words = [lowered(w) for w in _WORD.findall(text) if len(w.encode()) <= MAX_WORD_BYTES]
         if not words:
             return "FALSE"
         column = f"lower({quoted(field)})"

@@ -27,14 +27,16 @@ from typing import Final
 from shipper.errors import QueryError
 from shipper.fields import FieldKind
 from shipper.store.query.tokens import Cursor, QuerySyntaxError, Word
-from shipper.store.query.tree import All, And, Exists, Node, Not, Or, Range
+from shipper.store.query.tree import All, And, Exists, Node, Not, Or, Range, levels_of, parts_of
 from shipper.store.query.values import (
     LEVEL,
     bound,
+    check_utf8,
     find_field,
     is_searchable,
     levels_beyond,
     match_word,
+    refuse_two_values,
 )
 
 # Where a word without a field is searched: among the words of a text, and as a whole keyword.
@@ -42,9 +44,11 @@ BARE_TEXTS: Final = ("message", "exc_info")
 BARE_KEYWORDS: Final = ("request_id", "workflow_id", "error_type", "run")
 
 EXISTS: Final = "_exists_"  # Lucene's `_exists_:field`
+MISSING: Final = "_missing_"
 
 MAX_CHARS: Final = 65_536
 MAX_DEPTH: Final = 50
+MAX_LEVELS: Final = 20  # of and, or and not within each other; Elasticsearch takes 28
 MAX_TERMS: Final = 1024
 
 
@@ -60,13 +64,19 @@ def parse(text: str) -> Node:
         raise QueryError(
             f"the query has {len(text):,} characters", f"shorten it to {MAX_CHARS:,} or fewer"
         )
+    check_utf8(text)
     try:
-        return _Parser(text).parse()
+        node = _Parser(text).parse()
     except QuerySyntaxError as fault:
         before = text[max(0, fault.at - 60) : fault.at]
         line = (before + text[fault.at : fault.at + 40]).replace("\n", " ").replace("\t", " ")
         remedy = f"{fault.remedy}\n  {line}\n  {' ' * len(before)}^"
         raise QueryError(fault.fault, remedy) from None
+    if levels_of(node) > MAX_LEVELS:
+        raise QueryError(
+            f"AND, OR and NOT are nested more than {MAX_LEVELS} levels deep", "simplify the query"
+        )
+    return node
 
 
 class _Parser:
@@ -89,7 +99,9 @@ class _Parser:
         items = [self._and(field)]
         while self._cursor.take_keyword("OR"):
             items.append(self._and(field))
-        return items[0] if len(items) == 1 else Or(tuple(items))
+        if len(items) == 1:
+            return items[0]
+        return Or(tuple(each for item in items for each in parts_of(item, Or)))
 
     def _and(self, field: str | None) -> Node:
         cursor = self._cursor
@@ -97,8 +109,13 @@ class _Parser:
         while True:
             joined = cursor.take_keyword("AND")
             if not joined and (cursor.at_end() or cursor.peek() == ")" or cursor.sees("OR")):
-                return items[0] if len(items) == 1 else And(tuple(items))
+                if len(items) == 1:
+                    return items[0]
+                return And(tuple(each for item in items for each in parts_of(item, And)))
+            start = cursor.at
             items.append(self._not(field))
+            if not joined:
+                refuse_two_values(items[-2], items[-1], start)
 
     def _not(self, field: str | None) -> Node:
         cursor = self._cursor
@@ -110,7 +127,9 @@ class _Parser:
                 negated ^= sign == "-"
             else:
                 node = self._term(field)
-                return Not(node) if negated else node
+                if negated:
+                    return node.item if isinstance(node, Not) else Not(node)
+                return node
 
     def _term(self, field: str | None) -> Node:
         cursor = self._cursor
@@ -130,6 +149,7 @@ class _Parser:
         if cursor.take("*:*"):
             return All()
         cursor.refuse_equality()
+        cursor.refuse_wild_name()
         name = cursor.take_field_name()
         if name is None:
             return All() if cursor.take_star() else self._bare()
@@ -154,7 +174,15 @@ class _Parser:
     def _value(self, name: str, start: int) -> Node:
         cursor = self._cursor
         if name == EXISTS:
-            return Exists(*find_field(cursor.take_word().text))
+            word = cursor.take_word()
+            if word.pattern is not None:
+                raise QuerySyntaxError(
+                    word.at, f"{word.text} is no field", f"name one, such as {EXISTS}:exc_info"
+                )
+            return Exists(*find_field(word.text))
+        if name == MISSING:
+            raise QuerySyntaxError(start, f"{MISSING} is not supported", "write NOT x:* instead")
+        cursor.refuse_negation(name)
         field, kind = find_field(name)
         if cursor.take_star():
             return Exists(field, kind)
@@ -191,7 +219,9 @@ class _Parser:
     def _one_of(self, field: str, kind: FieldKind) -> Node:
         start = self._cursor.at
         if not self._cursor.take("["):
-            raise self._fault("IN needs a list of values", "write IN [a b c]")
+            raise self._fault(
+                "IN needs a list of values", 'write IN [a b c], or "IN" in quotes for the word'
+            )
         items = []
         while not self._cursor.take("]"):
             if self._cursor.at_end():

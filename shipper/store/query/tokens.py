@@ -14,6 +14,11 @@ from typing import Final
 _NAME: Final = r"((?:[^\W\d]|[@\\])(?:\\.|[^\s:()\[\]{}\"'<>*?\\])*)"
 _FIELD_NAME: Final = re.compile(_NAME + r"\s*(?::|(?=[<>]))")
 _EQUALITY: Final = re.compile(r"((?:[^\W\d]|@)[^\s:()\[\]{}\"'<>*?\\=!]*)\s*(==?|!=)\s*([^\s()]*)")
+# Wildcards in the name of a field, which is another's syntax.
+_WILD_NAME: Final = re.compile(r"([^\s:()\[\]{}\"'<>\\]*[*?][^\s:()\[\]{}\"'<>\\]*):\s*(?=[^\s)])")
+_IN_LIST: Final = re.compile(r"([^\W\d][^\s:()\[\]{}\"'<>*?\\]*)\s+(?=(?i:in)\s*[\[(])")
+_NEGATED: Final = re.compile(r"NOT\s+(?!(?i:and|or)\b)[^\s)]")
+TYPOGRAPHIC: Final = "\u201c\u201d\u201e\u2018\u201a\u00ab\u00bb"  # what is typed for quotes
 _LIST: Final = re.compile(r"IN\s*\[|IN(?=[\s(]|$)|(?i:in)(?=\s*[\[(])")
 _REGEX: Final = re.compile(r"/.*[.*+?|^$\[\\].*/")
 _FUZZY: Final = re.compile(r".+(~\d*|\^[\d.]+)")
@@ -116,6 +121,23 @@ class Cursor:
             f"write {written if sign != '!=' else f'NOT {written}'}, or quote the text",
         )
 
+    def refuse_wild_name(self) -> None:
+        """Raise `QuerySyntaxError` if `field*:value` comes next, which would mean a plain word."""
+        match = _WILD_NAME.match(self._text, self.at)
+        if match is not None:
+            raise QuerySyntaxError(
+                self.at,
+                f"{match[1]} has a wildcard, and is the name of a field",
+                "write the names with OR between them, or the value alone for any text",
+            )
+
+    def refuse_negation(self, field: str) -> None:
+        """Raise `QuerySyntaxError` if `field:NOT value` comes next, which would mean a word."""
+        if _NEGATED.match(self._text, self.at):
+            raise QuerySyntaxError(
+                self.at, "NOT is a value here", f"write NOT {field}:x, or quote it"
+            )
+
     def take_star(self) -> bool:
         """Read a `*` that stands alone; return whether it did."""
         following = self._text[self.at + 1 : self.at + 2]
@@ -146,7 +168,7 @@ class Cursor:
 
         None if none comes next.
         """
-        match = _FIELD_NAME.match(self._text, self.at)
+        match = _FIELD_NAME.match(self._text, self.at) or _IN_LIST.match(self._text, self.at)
         if match is None:
             return None
         self.at = match.end()
@@ -222,6 +244,10 @@ def _refuse_unsupported(at: int, raw: str) -> None:
     """Raise `QuerySyntaxError` for syntax of other languages, which would mean plain words."""
     if not raw:
         raise QuerySyntaxError(at, "a value is missing here", "write one")
+    if raw[0] in TYPOGRAPHIC:
+        raise QuerySyntaxError(at, f"{raw[0]} is no quote of a query", 'write " instead')
+    if raw[0] == "=" and len(raw) > 1:
+        raise QuerySyntaxError(at, "= is not an operator", "leave it out, or quote the text")
     if raw in ("&&", "||") or (raw[0] == "!" and len(raw) > 1):
         raise QuerySyntaxError(at, "&&, || and ! are not operators", "write AND, OR or NOT")
     if raw.startswith("//"):

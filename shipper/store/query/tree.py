@@ -92,6 +92,22 @@ class Exists:
 Node = All | And | Or | Not | Match | Wildcard | Range | Exists
 
 
+def parts_of(node: Node, kind: type[And | Or]) -> tuple[Node, ...]:
+    """Return the items of a node of this kind, and any other node alone."""
+    return node.items if isinstance(node, kind) else (node,)
+
+
+def levels_of(node: Node) -> int:
+    """Return how deep a tree is."""
+    match node:
+        case And(items) | Or(items):
+            return 1 + max(map(levels_of, items))
+        case Not(item):
+            return 1 + levels_of(item)
+        case _:
+            return 0
+
+
 def fields_of(node: Node) -> Iterator[tuple[str, FieldKind]]:
     """Yield the fields that a query asks for, with their kinds."""
     match node:

@@ -7,29 +7,61 @@ import re
 from ipaddress import IPv6Network, ip_network
 from typing import Final
 
+from shipper.errors import QueryError
 from shipper.fields import LEVELS_IN_ORDER, FieldKind, level_of, resolve
 from shipper.store.query.tokens import QuerySyntaxError, Word
-from shipper.store.query.tree import Match, Node, Or, Range, Wildcard
+from shipper.store.query.tree import Match, Node, Or, Range, Value, Wildcard
 from shipper.times import parse_period
 
 # Of a range of values that may be texts as well: numbers beyond 64 bits are stored as texts, and
 # above this every float is whole.
 MAX_BOUND: Final = 2**52
 
+SINGLE: Final = (FieldKind.KEYWORD, FieldKind.INTEGER, FieldKind.FLOAT)
+MAX_WORDS: Final = 1024  # of a phrase
+
 LEVEL: Final = "level"  # asked for in any case and by any name, as it was stored
+
+EXACT: Final = ".keyword"  # what Elasticsearch calls the whole value of a field elsewhere
 
 # Keys of objects that hold the same kind in every record.
 KINDS_OF_KEYS: Final = {"event.created": FieldKind.DATE, "log.offset": FieldKind.INTEGER}
 
 _NETWORK: Final = re.compile(r"[0-9a-fA-F.:]+/[0-9]{1,3}", re.ASCII)
+_IPV4: Final = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}/[0-9]{1,3}", re.ASCII)
+_NO_LEVEL: Final = re.compile(r"[-+|&,;]|.*[,;|]")
+_RELATIVE: Final = re.compile(r"now\b.*|today|yesterday|tomorrow|.*\|\|.*", re.IGNORECASE)
+_WORD: Final = re.compile(r"[^\W_]+")
 _INTEGER: Final = re.compile(r"[+-]?\d{1,19}", re.ASCII)
 _NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 
 
+def check_utf8(text: str) -> None:
+    """Raise QueryError for a text from a terminal with bytes that are no UTF-8."""
+    if not text.isascii() and text != text.encode(errors="replace").decode():
+        raise QueryError("the query has bytes that are no UTF-8", "write it in UTF-8")
+
+
 def find_field(name: str) -> tuple[str, FieldKind]:
-    """Return the path and the kind of the field that a user names."""
+    """
+    Return the path and the kind of the field that a user names.
+
+    Raises:
+        QueryError: the name has bytes that are no UTF-8.
+    """
+    check_utf8(name)
     path, kind = resolve(name)
+    if name.endswith(EXACT):
+        exact, kind_of_it = resolve(name.removesuffix(EXACT))
+        is_key = kind_of_it is FieldKind.OBJECT and not exact.startswith("extra.")
+        if is_key or kind_of_it is FieldKind.KEYWORD:
+            return exact, kind_of_it
     return path, KINDS_OF_KEYS.get(path, kind)
+
+
+def lowered(text: str) -> str:
+    """Return a text in lower case as the stores have it: each character by itself."""
+    return text.replace("\u0130", "i").replace("\u03a3", "\u03c3").lower()
 
 
 def number_of(text: str) -> int | float | None:
@@ -74,21 +106,54 @@ def match_word(field: str, kind: FieldKind, word: Word) -> Node:
             f"{field} is searched by words, and {word.text!r} is not one",
             "use letters and digits, with * and ? only inside one word",
         )
+    if kind is FieldKind.TEXT and len(word.text) > MAX_WORDS and _words(word.text) > MAX_WORDS:
+        raise QuerySyntaxError(
+            word.at, f"a phrase of more than {MAX_WORDS:,} words", "search for a part of it"
+        )
     if kind in (FieldKind.KEYWORD, FieldKind.OBJECT) and not word.is_quoted:
-        if word.text.endswith(","):
+        if word.text.endswith(",") or (field == LEVEL and _NO_LEVEL.match(word.text)):
             raise QuerySyntaxError(
-                word.at, "this value ends with a comma", "write OR between values, or quote it"
+                word.at,
+                f"{word.text} is no value" if field == LEVEL else "this value ends with a comma",
+                "write OR between values, NOT before the field, or quote it",
             )
         if _NETWORK.fullmatch(word.text):
             return _in_network(field, kind, word)
     if word.pattern is not None and kind in (FieldKind.TEXT, FieldKind.KEYWORD, FieldKind.OBJECT):
-        pattern = word.pattern.lower() if kind is FieldKind.TEXT else word.pattern
+        pattern = lowered(word.pattern) if kind is FieldKind.TEXT else word.pattern
         return Wildcard(field, kind, pattern.upper() if field == LEVEL else pattern)
     if kind is FieldKind.DATE:
         return Range(field, kind, *_date(field, word))
     if kind in (FieldKind.INTEGER, FieldKind.FLOAT):
         return Match(field, kind, _number(field, kind, word))
     return _level(word.text) if field == LEVEL else Match(field, kind, word.text)
+
+
+def refuse_two_values(before: Node, node: Node, at: int) -> None:
+    """
+    Raise `QuerySyntaxError` if two terms beside each other are two values of a field that has one.
+
+    Beside each other means both; elsewhere it means one of them.
+    """
+    one, other = _plain(before), _plain(node)
+    if one and other and one[0] == other[0] and not one[1] & other[1]:
+        field, first, second = one[0], *(min(each[1], key=str) for each in (one, other))
+        raise QuerySyntaxError(
+            at,
+            f"no {field} is both {first} and {second}",
+            f"write OR between them, as in {field}:({first} OR {second})",
+        )
+
+
+def _plain(node: Node) -> tuple[str, set[Value]] | None:
+    """Return field and values of a term, if a record has one value of that field."""
+    items = node.items if isinstance(node, Or) else (node,)
+    found: dict[str, set[Value]] = {}
+    for item in items:
+        if not isinstance(item, Match) or item.kind not in SINGLE or item.field == "tags":
+            return None
+        found.setdefault(item.field, set()).add(item.value)
+    return next(iter(found.items())) if len(found) == 1 else None
 
 
 def bound(
@@ -136,6 +201,10 @@ def _in_network(field: str, kind: FieldKind, word: Word) -> Node:
     try:
         network = ip_network(word.text, strict=False)
     except ValueError:
+        if _IPV4.fullmatch(word.text):
+            raise QuerySyntaxError(
+                word.at, f"{word.text} is no network", "write one such as 10.0.0.0/8, or quote it"
+            ) from None
         return written
     if isinstance(network, IPv6Network):
         raise QuerySyntaxError(
@@ -151,6 +220,10 @@ def _in_network(field: str, kind: FieldKind, word: Word) -> Node:
     return Or((written, *(Wildcard(field, kind, pattern) for pattern in patterns)))
 
 
+def _words(text: str) -> int:
+    return len(_WORD.findall(text))
+
+
 def _level(text: str) -> Node:
     """Match a level by its own name, and by that which was typed: earlier versions stored it so."""
     names = dict.fromkeys((level_of(text), text.upper()))
@@ -162,11 +235,10 @@ def _date(field: str, word: Word) -> tuple[int, int]:
     """Return the first and the last millisecond of the day, minute or second that is named."""
     span = parse_period(word.text)
     if span is None:
-        raise QuerySyntaxError(
-            word.at,
-            f"{field} is a date, and {word.text!r} is not",
-            "write 2026-02-05 or 2026-02-05T14:30:45.123Z",
-        )
+        remedy = "write 2026-02-05 or 2026-02-05T14:30:45.123Z"
+        if _RELATIVE.fullmatch(word.text):
+            remedy += "; times like 1h, today or 03:00 are for --since and --until"
+        raise QuerySyntaxError(word.at, f"{field} is a date, and {word.text!r} is not", remedy)
     return span
 
 
@@ -177,9 +249,12 @@ def _number(field: str, kind: FieldKind, word: Word) -> int | float:
     if number is not None and kind in (FieldKind.FLOAT, FieldKind.OBJECT):
         return float(number)
     if kind in (FieldKind.KEYWORD, FieldKind.TEXT):
-        raise QuerySyntaxError(
-            word.at, f"{field} is text and has no ranges", "use ranges for numbers and dates only"
-        )
+        remedy = "use ranges for numbers and dates only"
+        if field == LEVEL:
+            remedy = "write level:>=WARNING, or level:(WARNING OR ERROR)"
+        elif field == "client_ip":
+            remedy = "write a network, such as client_ip:10.0.0.0/8"
+        raise QuerySyntaxError(word.at, f"{field} is text and has no ranges", remedy)
     noun = "an integer" if kind is FieldKind.INTEGER else "a number"
     fault = f"{field} is {noun}" if kind is not FieldKind.OBJECT else "a range needs numbers"
     raise QuerySyntaxError(
