@@ -125,6 +125,7 @@ class Harvester:
         self.grown_at = now
         self.split_saved = record.split
         self.is_unsaved = False  # the registry has to save the record before anything is read
+        self.is_unjudged = False  # opened while empty: what it continues shows with its first bytes
         self.rotated_at: float | None = None
         self.looked_at = (-1, -1)
         self._seen = (0, 0)  # a size that the file had, and the wall clock just before
@@ -142,7 +143,7 @@ class Harvester:
         if self.size < max(self.position, self._looked_to):
             return False
         head = record.head
-        if not head.length:
+        if not head.length and not self.is_unjudged:
             record.head = self._head_to(self.size)
         elif not head.matches(content.read_at(head.length, 0)):
             return False

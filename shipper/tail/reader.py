@@ -12,7 +12,9 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
+from shipper.fingerprint import HEAD
 from shipper.tail.copies import TruncatedFile
+from shipper.tail.dated import bears_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -39,6 +41,7 @@ class Reader:
         self._holds = holds
         self._splits: dict[FileIdentity, Harvester] = {}  # whose next block waits for a save,
         self._saving: dict[FileIdentity, Harvester] = {}  # which is under way for these
+        self.wants_scan = False  # a file that was empty has to be judged before it is read
 
     def rewind(self) -> None:
         """Go on reading every file at what is acked; nothing may be under way."""
@@ -114,6 +117,8 @@ class Reader:
     ) -> Block | None:
         try:
             is_anew = not harvester.is_same()
+            if harvester.is_unjudged and self._must_be_judged(harvester):
+                return None
             if is_anew or harvester.rewrites.are_sure(harvester, now=now, wall=wall):
                 self._restart(key, harvester, now, wall)
             if harvester.is_unsaved:
@@ -131,6 +136,13 @@ class Reader:
             self._await_save(key, harvester)
         harvester.note_reached(wall)
         return block
+
+    def _must_be_judged(self, harvester: Harvester) -> bool:
+        """Return whether a file that was empty may hold the lines of another by now."""
+        if harvester.size:
+            harvester.is_unjudged = bears_time(harvester.content.read_at(HEAD, 0))
+            self.wants_scan = self.wants_scan or harvester.is_unjudged
+        return harvester.is_unjudged
 
     def _restart(self, key: FileIdentity, harvester: Harvester, now: float, wall: int) -> None:
         """

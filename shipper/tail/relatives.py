@@ -71,7 +71,8 @@ class Relatives:
             for record in self._files.records.values():
                 if record.head.length or record.file in self._files.open:
                     self._folders[os.path.dirname(record.path)].append(record)
-        return self._folders.get(os.path.dirname(unknown.shown), [])
+        found = self._folders.get(os.path.dirname(unknown.shown), [])
+        return [record for record in found if record.file != unknown.key]
 
     def by_content(
         self, unknown: UnknownFile, content: Content

@@ -104,9 +104,12 @@ class Scanner:
             for key, each in self._files.open.items():
                 self._holds.keep(key, each.content.fd, each.path)
         found, news = self._list(wall)
-        unknown = []
+        unknown, unjudged = list[UnknownFile](), list[UnknownFile]()
         for new in sorted(news, key=_changed_at):
-            if new.key in self._files.open or self._is_known(new, now):
+            harvester = self._files.open.get(new.key)
+            if harvester is not None and harvester.is_unjudged and new.file.stat.st_size:
+                unjudged.append(new)
+            elif harvester is not None or self._is_known(new, now):
                 self._meet(new, now, wall)
             else:
                 unknown.append(new)
@@ -116,7 +119,7 @@ class Scanner:
             self._left = [*self._holds.left()]
         self._left = [held for held in self._left if not self._recover(held, found, now, wall)]
         self._copies.found = found | {held.key for held in self._held}
-        self._open_unknown([*self._held, *unknown], now, wall)
+        self._open_unknown([*self._held, *unknown], unjudged, now, wall)
         self._held = [held for held in self._held if held.key not in self._files.open]
         self._visit(found, now, wall)
         self._keep_within_budget(wall)
@@ -154,10 +157,12 @@ class Scanner:
         that its lines get the same names again, unless it turns out to be a copy.
         """
         record = self._files.known.get(new.key)
-        if record is None or not new.file.rotated or _is_done(record, new.file):
+        if record is None or _is_done(record, new.file):
             return record is not None
         if not record.head.length:
-            return False
+            return not (new.file.rotated or new.file.stat.st_size)
+        if not new.file.rotated:
+            return True
         content = self.unreadable.open(new.file, new.key)
         if content is None or begins_as(record, content):
             return True
@@ -177,6 +182,7 @@ class Scanner:
             harvester = self._files.open[key]
             harvester.missing = key in gone
             if harvester.missing:
+                harvester.is_unjudged = False
                 harvester.set_rotated(now, rotated=True)
                 self._files.look(key, harvester, now)
             if harvester.position == harvester.size:
@@ -299,9 +305,30 @@ class Scanner:
             return self._inputs[0]  # only the end of the path is known
         return next((each for each in self._inputs if each.patterns.take(path)), None)
 
-    def _open_unknown(self, unknown: list[UnknownFile], now: float, wall: int) -> None:
+    def _judge(self, new: UnknownFile, relatives: Relatives, now: float, wall: int) -> bool:
+        """
+        Return whether a file that was opened while it was empty is one of its own.
+
+        If not it is closed: it is as if its bytes had been there when it was first seen.
+        """
+        harvester = self._files.open[new.key]
+        content = None if new.file.rotated else self.unreadable.open(new.file, new.key)
+        if content is not None and any(relatives.by_content(new, content)):
+            self._files.close(new.key)
+            self._files.drop(harvester.record)
+            self._holds.release(new.key)
+            return False
+        harvester.is_unjudged = False
+        self._meet(new, now, wall)
+        self._files.ready[new.key] = None
+        return True
+
+    def _open_unknown(
+        self, unknown: list[UnknownFile], unjudged: list[UnknownFile], now: float, wall: int
+    ) -> None:
         """Open new files, and tell what continues known ones from them."""
         relatives = Relatives(self._files, self._holds, self._copies.found)
+        unknown += [new for new in unjudged if not self._judge(new, relatives, now, wall)]
         for each in unknown:
             if not each.file.rotated:
                 self._open_live(each, relatives, now, wall)
@@ -322,7 +349,9 @@ class Scanner:
         content = self.unreadable.open(unknown.file, unknown.key) if may_continue else None
         kin, skips = relatives.by_content(unknown, content) if content else ([], ())
         if not kin or self._open_copy(unknown, kin, now, wall):
-            self._start(unknown, now, wall, skips)
+            harvester = self._start(unknown, now, wall, skips)
+            if harvester is not None and not unknown.file.stat.st_size:
+                harvester.is_unjudged = relatives.has_any(unknown)
 
     def _open_copy(
         self, unknown: UnknownFile, kin: list[FileRecord], now: float, wall: int

@@ -69,6 +69,7 @@ class Tailer:
 
     def scan(self, *, now: float, wall: int) -> None:
         """Look at all folders; `now` is monotonic seconds, `wall` epoch milliseconds."""
+        self.reader.wants_scan = False
         self.scanner.scan(now=now, wall=wall)
 
     def read(self, *, now: float, wall: int) -> Iterator[Block]:
@@ -84,8 +85,8 @@ class Tailer:
         return self.reader.hint(paths)
 
     def has_rotation(self) -> bool:
-        """Return whether a file that grew lately has another name by now: a scan is due."""
-        return self.reader.has_rotation()
+        """Return whether a scan is due, as for a file that has another name by now."""
+        return self.reader.wants_scan or self.reader.has_rotation()
 
     def end_events(self) -> bool:
         """Let all events end that wait for more lines; return whether there were any."""

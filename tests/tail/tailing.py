@@ -118,6 +118,13 @@ class Reader:
             self.ack(blocks)
         return lines_of(blocks)
 
+    def lines_between_scans(self) -> list[bytes]:
+        """Read what there is without a scan, and give its lines; ack them."""
+        self.tailer.reader.poll(self.now)
+        blocks = self.read()
+        self.ack(blocks)
+        return lines_of(blocks)
+
     def ack(self, blocks: Iterable[Block]) -> None:
         for block in blocks:
             self.tailer.ack(block.file, block.end, block.last)

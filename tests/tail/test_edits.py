@@ -167,6 +167,50 @@ def test_copytruncate_with_a_name_that_the_pattern_takes(
     assert reader.lines() == []
 
 
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("name", ["app-20260205.log", "app.log"])
+def test_a_copy_that_was_empty_when_it_was_first_seen(
+    reader: Reader, log: Path, tmp_path: Path, name: str, *, restart: bool
+) -> None:
+    """Whoever copies makes an empty file first: logrotate, or an editor that saves a log anew."""
+    append(log, text(LINES[:50]))
+    assert reader.lines() == LINES[:50]
+    append(log, text(LINES[50:60]))
+    data = log.read_bytes()
+    if name == log.name:
+        log.rename(tmp_path / "app.log~")
+    copy = tmp_path / name
+    copy.touch()
+    found = reader.lines()
+    if restart:
+        reader.restart()
+    copy.write_bytes(data)
+    if name != log.name:
+        os.truncate(log, 0)
+    append(log, text(LINES[60:]))
+    found += reader.lines_between_scans()
+    for _ in range(3):
+        found += reader.lines()
+    reader.settle()
+    assert sorted(found) == sorted(LINES[50:])
+    reader.restart()
+    assert reader.lines() == []
+
+
+def test_a_new_log_that_was_empty_when_it_was_first_seen(
+    reader: Reader, log: Path, tmp_path: Path
+) -> None:
+    append(log, text(LINES[:50]))
+    assert reader.lines() == LINES[:50]
+    other = tmp_path / "other.log"
+    other.touch()
+    assert reader.lines() == []
+    append(other, text(LINES[50:]))
+    other.unlink()
+    found = reader.lines_between_scans()
+    assert found + reader.lines() == LINES[50:]
+
+
 def test_two_logs_with_the_same_lines(reader: Reader, tmp_path: Path) -> None:
     """A second log that begins like another is read after a while: both were written."""
     append(tmp_path / "one.log", text(LINES))
