@@ -179,6 +179,7 @@ class Disturbed(Delivery):
     def set_clock(self, hours: int) -> None:
         self.clock.set_ahead += hours * HOUR_MS
         self.is_set_back = hours < 0
+        self.was_off_then = self.was_off_then or (hours < 0 and self.shipper.pipeline is None)
 
     @precondition(lambda self: "app.log.1" in self.names)
     @rule()
