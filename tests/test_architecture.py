@@ -75,8 +75,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("store.embedded.writer", "store.embedded.incoming"),
     },
     "audit": {
-        *("config", "deliver.deadletters", "enrich.origin", "events", "files", "process"),
-        "registry",
+        *("config", "deliver.deadletters", "enrich.origin", "errors", "events", "files"),
+        *("process", "registry"),
         *("store", "tail.content", "tail.discovery", "tail.holds", "tail.inventory"),
         *("formats.table", "tail.streams"),
     },
@@ -86,7 +86,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "charts": {"text"},
     "intake": {*SEAMS, "config", "enrich.zoned", "formats.definition"},
-    "poll": {"config", "fields", "net", "own_log", "times"},
+    "poll": {"config", "errors", "fields", "net", "own_log", "times"},
     "reports": {
         *("alerts.alerters", "alerts.backtest", "alerts.incident", "alerts.incidents"),
         *("alerts.rules", "alerts.severity", "charts", "config.inputs", "config.reports"),

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import re
+from pathlib import Path
 
+import msgspec
 import pytest
 
-from shipper.errors import bug_of, remedy_of
+from shipper.errors import UNDECODABLE, bug_of, remedy_of
 
 
 @pytest.mark.parametrize(
@@ -34,3 +37,21 @@ def test_a_bug_is_described_without_what_it_quotes() -> None:
     assert text.startswith("ValueError\n")
     assert "test_errors.py" in text
     assert "invalid literal" not in text
+
+
+def test_who_decodes_what_others_wrote_expects_all_that_may_be_wrong() -> None:
+    """Invalid UTF-8 and deep nesting are no `DecodeError`: each ended a thread."""
+    package = Path(__file__).parent.parent / "shipper"
+    narrow = [
+        f"{path.relative_to(package)}:{number}"
+        for path in package.rglob("*.py")
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if re.search(r"except .*msgspec\.(DecodeError|MsgspecError)", line)
+    ]
+    assert not narrow, "use UNDECODABLE of shipper/errors.py"
+
+
+@pytest.mark.parametrize("data", [b"{", b'"\xff"', b"[" * 100_000, b"1"])
+def test_what_cannot_be_decoded(data: bytes) -> None:
+    with pytest.raises(UNDECODABLE):
+        msgspec.json.decode(data, type=str)

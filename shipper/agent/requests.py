@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from shipper.errors import DataFolderError
+from shipper.errors import UNDECODABLE, DataFolderError
 from shipper.files import make_folder, read_regular, write_whole
 
 if TYPE_CHECKING:
@@ -120,5 +120,5 @@ def _read(path: Path, kind: type[_Value]) -> _Value | None:
     """Read a file of another process; return None if it is gone, or no such file."""
     try:
         return msgspec.json.decode(read_regular(path, MAX_BYTES), type=kind)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, *UNDECODABLE):
         return None

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from shipper.enrich import clock
+from shipper.errors import UNDECODABLE
 from shipper.files import open_regular
 from shipper.formats.table import AUTO, EMIT
 from shipper.process import data_folder
@@ -194,7 +195,7 @@ def write_snapshot(path: Path, snapshot: StatusSnapshot) -> None:
 def _read_snapshot(path: Path) -> StatusSnapshot | None:
     try:
         return msgspec.json.decode(path.read_bytes(), type=StatusSnapshot)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, *UNDECODABLE):
         return None  # the shipper never ran, or the file is of another version
 
 
@@ -314,6 +315,6 @@ def _time_at(path: str, offset: int) -> int | None:
         with open(open_regular(path, follow=True), "rb") as file:
             file.seek(offset)
             record = msgspec.json.decode(file.readline(FIRST_LINE))
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (OSError, *UNDECODABLE):
         return None
     return clock.parse(record.get("timestamp")) if isinstance(record, dict) else None

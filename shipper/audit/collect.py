@@ -18,6 +18,7 @@ import msgspec
 from shipper.audit.account import WINDOW, Account, DroppedBytes, UnreadLines
 from shipper.deliver.deadletters import DeadLetters
 from shipper.enrich.origin import is_run, is_seq
+from shipper.errors import UNDECODABLE
 from shipper.files import open_regular
 from shipper.process import data_folder
 from shipper.registry.identity import FileIdentity, identity
@@ -171,7 +172,7 @@ class _Unread:
             if b'"run":' in line:
                 try:
                     origin = self._decode(line)
-                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                except UNDECODABLE:
                     continue
                 if is_run(origin.run) and is_seq(origin.seq):
                     self._note(origin.run, origin.seq)

@@ -26,6 +26,7 @@ from shipper.audit.account import WINDOW
 from shipper.audit.examine import split_expired, wrapped_ids
 from shipper.audit.result import DeepResult, MissingLines
 from shipper.enrich.origin import is_run, is_seq
+from shipper.errors import UNDECODABLE
 from shipper.formats.table import EMIT
 from shipper.process import data_folder
 from shipper.registry.identity import identity
@@ -198,7 +199,7 @@ class _FileLines:
             return NO_ORIGIN
         try:
             record = self._decode.decode(text)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except UNDECODABLE:
             return NO_ORIGIN
         if not (is_run(record.run) and is_seq(record.seq)):
             return NO_ORIGIN

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from shipper.errors import UNDECODABLE
 from shipper.files import read_regular, write_whole
 
 if TYPE_CHECKING:
@@ -139,5 +140,5 @@ def read_open_count(path: Path) -> int | None:
     """Return how many records the last audit left lost or doubled; None if there was none."""
     try:
         return msgspec.json.decode(read_regular(path, MAX_BYTES), type=_SavedResult).open
-    except (OSError, msgspec.DecodeError):
+    except (OSError, *UNDECODABLE):
         return None

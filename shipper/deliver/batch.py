@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 import msgspec
 
 from shipper.enrich import clock
+from shipper.errors import UNDECODABLE
 from shipper.events import Events, PreparesEvents
 from shipper.fingerprint import EMPTY, Fingerprint
 
@@ -106,5 +107,5 @@ def time_in(document: bytes | msgspec.Raw) -> int | None:
     """Return the `@timestamp` of a document in epoch milliseconds; None if it has none."""
     try:
         return clock.parse(msgspec.json.decode(document, type=_Timestamp).timestamp)
-    except msgspec.DecodeError:
+    except UNDECODABLE:
         return None

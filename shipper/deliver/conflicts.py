@@ -19,6 +19,7 @@ import msgspec
 
 from shipper.deliver.same_origin import RecordContent, content_of, set_apart
 from shipper.enrich.origin import is_run
+from shipper.errors import UNDECODABLE
 from shipper.events import Events
 from shipper.net.elastic import JSON, VERSION, BareCluster, ElasticFailure
 
@@ -112,7 +113,7 @@ class Conflicts:
                 return []
             self._most = max(self._most // 8, 1)  # an answer may be too large
             raise
-        except msgspec.DecodeError as error:
+        except UNDECODABLE as error:
             raise ElasticFailure(f"{self._cluster.name} sent no valid answer") from error
         if any(each.error and b"security_exception" in bytes(each.error) for each in answer.docs):
             self._cannot_read("the user may not read")

@@ -26,7 +26,7 @@ import msgspec
 from shipper import crashpoints, files
 from shipper.crashpoints import CrashPoint
 from shipper.enrich.clock import parse
-from shipper.errors import DataFolderError, OutputUnavailable, remedy_of
+from shipper.errors import UNDECODABLE, DataFolderError, OutputUnavailable, remedy_of
 from shipper.times import iso
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ def _letter_of(line: bytes) -> DeadLetter | None:
     """Read a line; return None if it is no dead letter."""
     try:
         return msgspec.json.decode(line, type=DeadLetter)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNDECODABLE:
         return None
 
 

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from shipper.errors import UNDECODABLE
 from shipper.events import Events
 from shipper.registry.receipts import is_dropped
 from shipper.registry.seen import SIZE
@@ -90,7 +91,7 @@ def content_of(document: bytes) -> RecordContent | None:
     """Return what is compared of a document; None if it cannot be taken apart."""
     try:
         return _decode(document)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNDECODABLE:
         return None
 
 
@@ -315,7 +316,7 @@ def _moved(events: AnyEvents, index: int, stream: str) -> MovedEvent | None:
     try:
         log = _decode_fields(fields["log"])
         offset = int(bytes(log["offset"]))
-    except (KeyError, ValueError, msgspec.DecodeError):
+    except (KeyError, ValueError, *UNDECODABLE):
         return None
     log["stream"] = msgspec.Raw(msgspec.json.encode(stream))
     fields["log"] = msgspec.Raw(msgspec.json.encode(log))

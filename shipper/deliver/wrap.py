@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from shipper.errors import UNDECODABLE
 from shipper.events import Events
 from shipper.times import iso
 
@@ -64,7 +65,7 @@ def wrap(refused: RefusedEvents) -> Events:
 def _wrapped(document: bytes, time: int, reason: str) -> bytes:
     try:
         fields = msgspec.json.decode(document, type=dict[str, msgspec.Raw])
-    except msgspec.DecodeError:
+    except UNDECODABLE:
         fields = {}  # its text is kept
     return msgspec.json.encode(
         {

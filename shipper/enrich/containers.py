@@ -18,6 +18,7 @@ from shipper.enrich import clock
 from shipper.enrich.classify import Classification
 from shipper.enrich.foreign import JsonReader
 from shipper.enrich.patterned import FormatReader, ReadLine
+from shipper.errors import UNDECODABLE
 from shipper.formats.continuing import CONTINUING, FAILING, Continuation
 from shipper.formats.languages import TEXT
 from shipper.formats.table import CRI_PATTERN, DOCKER_NAME, INSIDE
@@ -86,7 +87,7 @@ class ContainerReader:
         if self._is_docker:
             try:
                 docker = self._decoder.decode(line)
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except UNDECODABLE:
                 return None
             if not docker.time:
                 return None

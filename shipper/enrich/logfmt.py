@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from shipper.enrich import known
+from shipper.errors import UNDECODABLE
 from shipper.formats.containers import LOGFMT
 from shipper.formats.matching import compile_ready
 
@@ -55,5 +56,5 @@ def _unquoted(text: str) -> str:
         return text
     try:
         return msgspec.json.decode(f'"{text}"', type=str)
-    except (msgspec.DecodeError, UnicodeEncodeError):
+    except (*UNDECODABLE, UnicodeEncodeError):
         return text

@@ -30,6 +30,7 @@ from shipper.enrich import clock, known
 from shipper.enrich.classify import Traits
 from shipper.enrich.origin import is_run, is_seq
 from shipper.enrich.weight import lighten
+from shipper.errors import UNDECODABLE
 from shipper.fields import FIELDS, TIME_KEYS, FieldKind
 from shipper.times import iso
 
@@ -139,7 +140,7 @@ def _decoded(text: str) -> Any:
     """Decode JSON, and what Python and JavaScript write beyond it in objects: NaN and Infinity."""
     try:
         return msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeEncodeError):
+    except (*UNDECODABLE, UnicodeEncodeError):
         if not text.lstrip(BLANK).startswith("{"):
             raise
     return json.loads(text, parse_int=_number)

@@ -19,7 +19,7 @@ import httpcore
 import msgspec
 
 from shipper.config.kibana import KibanaServer
-from shipper.errors import ShipperError
+from shipper.errors import UNDECODABLE, ShipperError
 from shipper.kibana.place import KibanaPlace
 from shipper.net.connect import ConnectionFailed, client_context, explain
 from shipper.net.deadline import Deadline
@@ -62,7 +62,7 @@ class KibanaAnswer:
         """Return the body read as JSON; None if it is not."""
         try:
             return msgspec.json.decode(self.body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except UNDECODABLE:
             return None
 
 

@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from shipper.config.outputs import ElasticsearchOutput, TlsOptions
-from shipper.errors import ShipperError
+from shipper.errors import UNDECODABLE, ShipperError
 from shipper.net.login import login_of
 
 try:
@@ -196,14 +196,15 @@ def error_of(body: Any) -> tuple[str, str]:
     if isinstance(body, bytes):
         try:
             body = msgspec.json.decode(body)
-        except msgspec.DecodeError:
+        except UNDECODABLE:
             return "", ""
     error = body.get("error") if isinstance(body, dict) else None
     if isinstance(error, str):
         return "error", error[:MAX_REASON]
     if not isinstance(error, dict):
         return "", ""
-    return str(error.get("type", "error")), str(error.get("reason", ""))[:MAX_REASON]
+    kind, reason = error.get("type", "error"), error.get("reason", "")
+    return str(kind)[:MAX_REASON], str(reason)[:MAX_REASON]
 
 
 class _Node(Urllib3HttpNode):

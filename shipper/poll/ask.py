@@ -19,6 +19,7 @@ import httpcore
 import msgspec
 
 from shipper.config.health import EXPECT_HEALTH, EXPECT_METRICS, HealthTargetOptions
+from shipper.errors import UNDECODABLE
 from shipper.net.connect import ConnectionFailed, client_context
 from shipper.net.deadline import Deadline
 from shipper.net.http_bounds import BoundedBackend
@@ -160,7 +161,7 @@ def _judged(
 def _json(content: bytes, http_status: int) -> dict[str, Any]:
     try:
         found = msgspec.json.decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNDECODABLE:
         found = None
     if not isinstance(found, dict):
         if not 200 <= http_status < 300:

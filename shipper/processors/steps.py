@@ -31,7 +31,7 @@ from shipper.config.processors import (
     StepOptions,
     TruncateStep,
 )
-from shipper.errors import ConfigError, QueryError
+from shipper.errors import UNDECODABLE, ConfigError, QueryError
 from shipper.files import open_regular
 from shipper.processors.geo import GeoDatabase
 from shipper.processors.match import Matcher, checked
@@ -153,7 +153,7 @@ def _parse(
 def _json(text: str) -> dict[str, Any] | None:
     try:
         found = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+    except (*UNDECODABLE, UnicodeEncodeError):
         return None
     return found if isinstance(found, dict) else None
 

@@ -25,6 +25,7 @@ from typing import Any, Final
 import msgspec
 import re2
 
+from shipper.errors import UNDECODABLE
 from shipper.redact.detectors import ESCAPES, IP6_HINT, is_address
 from shipper.redact.rules import IP, MASK, REMOVE, RedactRule, RedactRules
 from shipper.redact.texts import Texts
@@ -68,7 +69,7 @@ def _has_kept_address(doc: bytes) -> bool:
         fields = msgspec.json.decode(doc)
         kept = {key: fields.get(key) for key in ("host", "service", "event", "data_stream")}
         return _OCTETS.search(msgspec.json.encode(kept)) is not None
-    except (msgspec.DecodeError, AttributeError):
+    except (*UNDECODABLE, AttributeError):
         return True
 
 

@@ -20,6 +20,7 @@ from typing import Final
 
 import msgspec
 
+from shipper.errors import UNDECODABLE
 from shipper.files import open_locked, open_regular
 from shipper.reports.document import (
     ReportDocument,
@@ -253,5 +254,5 @@ def read_ticks(folder: Path) -> list[Tick]:
 def _tick(line: bytes) -> Tick | None:
     try:
         return msgspec.json.decode(line, type=Tick)
-    except msgspec.MsgspecError:
+    except UNDECODABLE:
         return None

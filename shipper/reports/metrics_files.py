@@ -20,9 +20,7 @@ from datetime import date, timedelta, tzinfo
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
-from shipper.errors import DataFolderError
+from shipper.errors import UNDECODABLE, DataFolderError
 from shipper.files import make_folder, read_regular, write_whole
 from shipper.reports.completeness import Delivered
 from shipper.reports.measure import MeasureOptions, measure, nothing_measured
@@ -62,7 +60,7 @@ class Files:
             found = decoded(read_regular(path, MOST_BYTES))
         except FileNotFoundError:
             return None
-        except msgspec.MsgspecError:
+        except UNDECODABLE:
             return None  # cut off, or changed by hand: it is made again
         if found.version > VERSION:
             raise DataFolderError(f"{path} is of a newer version", "update shipper")

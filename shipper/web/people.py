@@ -25,7 +25,7 @@ import msgspec
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from shipper.errors import ConfigError
+from shipper.errors import UNDECODABLE, ConfigError
 from shipper.files import make_folder, open_locked, read_regular, write_whole
 from shipper.text import safe
 
@@ -168,7 +168,7 @@ class UsersFile:
             return {}
         except OSError as error:
             raise self._fault(error.strerror) from None
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNDECODABLE:
             raise self._fault("it is damaged") from None
         return {each.name: each for each in found}
 

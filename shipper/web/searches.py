@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from shipper.errors import ConfigError
+from shipper.errors import UNDECODABLE, ConfigError
 from shipper.files import make_folder, open_locked, read_regular, write_whole
 from shipper.text import safe
 
@@ -125,7 +125,7 @@ class SavedSearches:
             return []
         except OSError as error:
             raise ConfigError(f"cannot read {self.path}: {error.strerror}", REMEDY) from None
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNDECODABLE:
             raise ConfigError(f"cannot read {self.path}: it is damaged", REMEDY) from None
 
 

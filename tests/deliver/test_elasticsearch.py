@@ -146,6 +146,20 @@ def test_a_used_failure_store_is_seen_though_nothing_failed(server: Scripted, st
         (Says(503, b"<html>"), "answered 503"),
         (Says(200, b"<html>"), "sent no valid bulk answer"),
         (Says(200, {"errors": True}), "answered for 0 of 2 events"),
+        (Says(200, b'{"errors":true,"more":' + b"[" * 100_000), "sent no valid bulk answer"),
+        (
+            Says(
+                200,
+                b'{"errors":true,"items":[{"create":{"status":400,"error":{"type":"\xff"}}},'
+                b'{"create":{"status":200}}]}',
+            ),
+            "sent no valid bulk answer",
+        ),
+        (Says(500, b'{"error":' + b"[" * 100_000), "answered 500"),
+        (Says(500, b'{"error":"\xff"}'), "answered 500"),
+        (items(*[item(0)] * 2), "answered 0"),
+        (items(*[item(102)] * 2), "answered 102"),
+        (items(*[item(302, "x" * 9999)] * 2), "answered 302 (xxxx"),
         (Says(200, {}, product="Other"), "check that it is Elasticsearch"),
     ],
 )

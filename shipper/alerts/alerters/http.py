@@ -25,6 +25,7 @@ from shipper.alerts.alerters.secret import Scrub, Secret, read_secret
 from shipper.alerts.alerters.settings import address_of
 from shipper.config.options import InvalidValueError
 from shipper.config.outputs import TlsOptions
+from shipper.errors import UNDECODABLE
 from shipper.net.connect import ConnectionFailed, client_context
 from shipper.net.deadline import Deadline
 from shipper.net.http_bounds import BoundedBackend
@@ -48,7 +49,7 @@ class HttpAnswer:
         """Return the body read as JSON, None if it is not."""
         try:
             return msgspec.json.decode(self.body)
-        except msgspec.DecodeError:
+        except UNDECODABLE:
             return None
 
 

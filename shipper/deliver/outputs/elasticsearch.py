@@ -34,7 +34,7 @@ from shipper.deliver.batch import Batch
 from shipper.deliver.bulk import BulkBody, BulkPreparer, bulk_chunks
 from shipper.deliver.conflicts import Conflict, Conflicts
 from shipper.deliver.output import WithoutCommits
-from shipper.errors import OutputUnavailable
+from shipper.errors import UNDECODABLE, OutputUnavailable
 from shipper.events import Delivery, Rejection
 from shipper.net.elastic import MAX_REASON, BareCluster, ElasticFailure
 
@@ -268,32 +268,36 @@ class DataStreams(BulkPreparer, WithoutCommits):
                 raise ElasticFailure(f"{self._cluster.name} answered for {counts}")
             for index, each in enumerate(answer.items, start):
                 self._record_item(index, each.create, outcome)
-        except msgspec.DecodeError as error:
+        except UNDECODABLE as error:
             raise ElasticFailure(f"{self._cluster.name} sent no valid bulk answer") from error
 
     def _record_item(self, index: int, item: BulkItem, outcome: BulkOutcome) -> None:
         if item.failure_store == "used":
             reason = "failure_store: stored there, where no search finds it; the cause is there too"
             outcome.rejected.append(Rejection(index, reason))
-        elif item.status < 300:
+        elif 200 <= item.status < 300:
             outcome.accepted += 1
         elif item.status == 409 and CONFLICT in bytes(item.error):
             outcome.accepted += 1
             outcome.conflicts.append(Conflict(index, _decode_failure(item.error).index or ""))
         else:
             error = _decode_failure(item.error)
-            if item.status in TRY_AGAIN or item.status >= 500 or error.type in NOT_THE_EVENT:
+            is_refused = 400 <= item.status < 500 and item.status not in TRY_AGAIN
+            if not is_refused or error.type in NOT_THE_EVENT:
                 outcome.again.append(index)
                 outcome.reason = outcome.reason or self._why(item.status, error)
             else:
-                reason = f"{error.type}: {(error.reason or '')[:MAX_REASON]}"
-                outcome.rejected.append(Rejection(index, reason))
+                outcome.rejected.append(Rejection(index, _reason_of(error)))
 
     def _why(self, status: int, error: BulkError) -> str:
         message = f"{self._cluster.name} answered {status}"
-        message += f" ({error.type}: {(error.reason or '')[:MAX_REASON]})"
+        message += f" ({_reason_of(error)})"
         return "; ".join(filter(None, [message, REMEDIES.get(error.type)]))
 
     def close(self) -> None:
         """Close the connections."""
         self._cluster.close()
+
+
+def _reason_of(error: BulkError) -> str:
+    return f"{error.type[:MAX_REASON]}: {(error.reason or '')[:MAX_REASON]}"

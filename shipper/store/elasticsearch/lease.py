@@ -18,7 +18,7 @@ from typing import Final
 
 import msgspec
 
-from shipper.errors import StoreUnavailable
+from shipper.errors import UNDECODABLE, StoreUnavailable
 from shipper.net.elastic import Cluster, ElasticFailure
 
 INDEX: Final = "orchestrator-lease"
@@ -117,7 +117,7 @@ class Lease:
 def _read(body: bytes) -> _Document:
     try:
         return msgspec.json.decode(body, type=_Document)
-    except msgspec.DecodeError as error:
+    except UNDECODABLE as error:
         raise StoreUnavailable(
             f"the document of the lease in the index {INDEX} cannot be read",
             "check that output.elasticsearch.hosts is Elasticsearch",

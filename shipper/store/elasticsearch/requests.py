@@ -13,7 +13,7 @@ from typing import Any, Final, NoReturn
 
 import msgspec
 
-from shipper.errors import QueryError, StoreUnavailable
+from shipper.errors import UNDECODABLE, QueryError, StoreUnavailable
 from shipper.net.elastic import MAX_REASON, Cluster, ElasticFailure
 from shipper.store.answers import cancelled
 from shipper.store.elasticsearch.compile import Body
@@ -118,7 +118,7 @@ class Requests:
         answered = self.request("POST", "/_msearch", lines, content_type=JSON_LINES)
         try:
             return self._decode(answered).responses
-        except msgspec.DecodeError as error:
+        except UNDECODABLE as error:
             raise StoreUnavailable(
                 f"{self._cluster.name} sent an answer that cannot be read",
                 "check that it is Elasticsearch",

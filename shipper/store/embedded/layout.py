@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from shipper.errors import StoreUnavailable, remedy_of
+from shipper.errors import UNDECODABLE, StoreUnavailable, remedy_of
 from shipper.files import sync, write_whole
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ def dropped_commits(folder: Path) -> int:
     """Return the last commit of which retention dropped records, 0 if it dropped none."""
     try:
         content = msgspec.json.decode((folder / DROPPED).read_bytes(), type=dict[str, int])
-    except (OSError, msgspec.DecodeError):
+    except (OSError, *UNDECODABLE):
         return 0
     return content.get("commit", 0)
 

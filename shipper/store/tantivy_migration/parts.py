@@ -19,7 +19,7 @@ import msgspec
 import tantivy
 from tantivy import FieldType, Order, Query
 
-from shipper.errors import StoreUnavailable
+from shipper.errors import UNDECODABLE, StoreUnavailable
 from shipper.store.tantivy_migration.schema import ORDER_BITS, VERSION
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _open(path: Path) -> IndexPart:
         index.reload()
         searcher = index.searcher()
         terms = [term for term, _ in searcher.terms_with_prefix("_envelopes", "")]
-    except (ValueError, OSError, msgspec.DecodeError) as error:
+    except (ValueError, OSError, *UNDECODABLE) as error:
         raise StoreUnavailable(
             f"cannot read the index at {path}: {error}",
             "if the disk is intact, move this folder away (its records are lost) and start again",
