@@ -145,11 +145,12 @@ class Harvester:
         head = record.head
         if not head.length and not self.is_unjudged:
             record.head = self._head_to(self.size)
-        elif not head.matches(content.read_at(head.length, 0)):
-            return False
-        if self.position <= head.length or not last.length:
-            return True
-        return last.matches(content.read_at(last.length, self.position - last.length))
+        elif not head.matches(begins := content.read_at(head.length, 0)):
+            is_hole = begins[:1] == b"\0" and last.length > 0 and self.position > HEAD
+            if not (is_hole and _is_last_there(self)):
+                return False
+            record.head = fingerprint(begins)  # its beginning was punched out
+        return self.position <= head.length or not last.length or _is_last_there(self)
 
     def is_rotated(self) -> bool:
         """Return whether the file was rotated away."""
@@ -415,6 +416,12 @@ class Harvester:
         stat = self.content.stat()
         self.content.close()
         return stat
+
+
+def _is_last_there(harvester: Harvester) -> bool:
+    """Return whether what was read last is where it was."""
+    last = harvester.last
+    return last.matches(harvester.content.read_at(last.length, harvester.position - last.length))
 
 
 def _cutting_of(harvester: Harvester) -> Cutting:

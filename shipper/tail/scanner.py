@@ -272,7 +272,9 @@ class Scanner:
         path = record.path if record else FoundFile(held.path, held.stat, rotated=True).shown
         source = self._source_of(path)
         new = UnknownFile(file, key, source or self._inputs[0], path)
-        if not self._limit.has_room_for(new, now) or (gz and not self._is_measured(file, key)):
+        if not self._limit.has_room_for(new, now) or (
+            gz and not _is_measured(self.unreadable, file, key)
+        ):
             return False
         if source is None:
             if self._start(new, now, wall) is not None:
@@ -285,12 +287,6 @@ class Scanner:
         else:
             self._start(new, now, wall)
         return True
-
-    def _is_measured(self, gzip: FoundFile, key: FileIdentity) -> bool:
-        try:
-            return self.unreadable.archives.text_of(gzip, key) is not None
-        except OSError:
-            return True  # it is logged by who opens it
 
     def _is_copy_of_truncated(self, new: UnknownFile) -> bool:
         content = self.unreadable.open(new.file, new.key)
@@ -440,6 +436,13 @@ class Scanner:
         self._files.close(key)
         self._holds.release(key)
         self._files.drop(record)
+
+
+def _is_measured(unreadable: UnreadableFiles, gzip: FoundFile, key: FileIdentity) -> bool:
+    try:
+        return unreadable.archives.text_of(gzip, key) is not None
+    except OSError:
+        return True  # it is logged by who opens it
 
 
 def _changed_at(new: UnknownFile) -> int:

@@ -25,7 +25,7 @@ from joserfc.errors import BadSignatureError, InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet
 
 from shipper.config.oidc import is_safe_address
-from shipper.errors import ShipperError
+from shipper.errors import UNDECODABLE, ShipperError
 from shipper.files import read_regular
 from shipper.net.connect import ConnectionFailed, client_context
 from shipper.net.deadline import Deadline
@@ -267,7 +267,7 @@ class OidcProvider:
             raise _down(f"{where} answers {status}")
         try:
             return msgspec.json.decode(body, type=dict[str, Any])
-        except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError):
+        except UNDECODABLE:
             raise _down(f"the answer of {where} is no JSON object") from None
 
     def _exchange(

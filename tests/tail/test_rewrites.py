@@ -90,6 +90,22 @@ def test_an_append_that_is_seen_half_done(reader: Reader, log: Path) -> None:
     assert changes(reader) == []
 
 
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_beginning_that_was_punched_out(reader: Reader, log: Path, *, restart: bool) -> None:
+    """`fallocate -p` frees the space of old lines: the others are where they were."""
+    lines = [b"2026-02-05 10:00:%02d up" % (number % 60) for number in range(400)]
+    append(log, b"".join(line + b"\n" for line in lines))
+    assert reader.lines() == lines
+    if restart:
+        reader.restart()
+    with log.open("r+b") as file:
+        file.write(bytes(4096))
+    append(log, b"more\n")
+    assert reader.lines() == [b"more"]
+    reader.restart()
+    assert reader.lines() == []
+
+
 @pytest.mark.parametrize(
     "line",
     [
