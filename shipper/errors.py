@@ -18,11 +18,6 @@ import errno
 import traceback
 from typing import Final
 
-import msgspec
-
-# What msgspec raises of bytes that others wrote: no JSON or not as expected, no UTF-8, too deep.
-UNDECODABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-
 _NOT_ALLOWED = "run this as a user who may do that, such as that of the shipper"
 _NO_SPACE = "free some space"
 _REMEDIES: Final = {

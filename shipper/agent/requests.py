@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from shipper.errors import UNDECODABLE, DataFolderError
+from shipper.decoding import UNDECODABLE
+from shipper.errors import DataFolderError
 from shipper.files import make_folder, read_regular, write_whole
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from shipper.decoding import UNDECODABLE
 from shipper.enrich import clock
-from shipper.errors import UNDECODABLE
 from shipper.files import open_regular
 from shipper.formats.table import AUTO, EMIT
 from shipper.process import data_folder

@@ -16,9 +16,9 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 import msgspec
 
 from shipper.audit.account import WINDOW, Account, DroppedBytes, UnreadLines
+from shipper.decoding import UNDECODABLE
 from shipper.deliver.deadletters import DeadLetters
 from shipper.enrich.origin import is_run, is_seq
-from shipper.errors import UNDECODABLE
 from shipper.files import open_regular
 from shipper.process import data_folder
 from shipper.registry.identity import FileIdentity, identity

@@ -25,8 +25,8 @@ import msgspec
 from shipper.audit.account import WINDOW
 from shipper.audit.examine import split_expired, wrapped_ids
 from shipper.audit.result import DeepResult, MissingLines
+from shipper.decoding import UNDECODABLE
 from shipper.enrich.origin import is_run, is_seq
-from shipper.errors import UNDECODABLE
 from shipper.formats.table import EMIT
 from shipper.process import data_folder
 from shipper.registry.identity import identity

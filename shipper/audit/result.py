@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shipper.errors import UNDECODABLE
+from shipper.decoding import UNDECODABLE
 from shipper.files import read_regular, write_whole
 
 if TYPE_CHECKING:

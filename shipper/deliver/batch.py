@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import msgspec
 
+from shipper.decoding import UNDECODABLE
 from shipper.enrich import clock
-from shipper.errors import UNDECODABLE
 from shipper.events import Events, PreparesEvents
 from shipper.fingerprint import EMPTY, Fingerprint
 

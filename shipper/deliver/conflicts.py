@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from shipper.decoding import UNDECODABLE
 from shipper.deliver.same_origin import RecordContent, content_of, set_apart
 from shipper.enrich.origin import is_run
-from shipper.errors import UNDECODABLE
 from shipper.events import Events
 from shipper.net.elastic import JSON, VERSION, BareCluster, ElasticFailure
 

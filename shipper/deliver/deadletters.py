@@ -25,8 +25,9 @@ import msgspec
 
 from shipper import crashpoints, files
 from shipper.crashpoints import CrashPoint
+from shipper.decoding import UNDECODABLE
 from shipper.enrich.clock import parse
-from shipper.errors import UNDECODABLE, DataFolderError, OutputUnavailable, remedy_of
+from shipper.errors import DataFolderError, OutputUnavailable, remedy_of
 from shipper.times import iso
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from shipper.errors import UNDECODABLE
+from shipper.decoding import UNDECODABLE
 from shipper.events import Events
 from shipper.registry.receipts import is_dropped
 from shipper.registry.seen import SIZE

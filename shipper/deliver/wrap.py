@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from shipper.errors import UNDECODABLE
+from shipper.decoding import UNDECODABLE
 from shipper.events import Events
 from shipper.times import iso
 

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from shipper.decoding import UNDECODABLE
 from shipper.enrich import clock
 from shipper.enrich.classify import Classification
 from shipper.enrich.foreign import JsonReader
 from shipper.enrich.patterned import FormatReader, ReadLine
-from shipper.errors import UNDECODABLE
 from shipper.formats.continuing import CONTINUING, FAILING, Continuation
 from shipper.formats.languages import TEXT
 from shipper.formats.table import CRI_PATTERN, DOCKER_NAME, INSIDE

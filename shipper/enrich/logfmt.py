@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from shipper.decoding import UNDECODABLE
 from shipper.enrich import known
-from shipper.errors import UNDECODABLE
 from shipper.formats.containers import LOGFMT
 from shipper.formats.matching import compile_ready
 

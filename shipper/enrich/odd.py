@@ -26,11 +26,11 @@ from typing import Any
 
 import msgspec
 
+from shipper.decoding import UNDECODABLE
 from shipper.enrich import clock, known
 from shipper.enrich.classify import Traits
 from shipper.enrich.origin import is_run, is_seq
 from shipper.enrich.weight import lighten
-from shipper.errors import UNDECODABLE
 from shipper.fields import FIELDS, TIME_KEYS, FieldKind
 from shipper.times import iso
 

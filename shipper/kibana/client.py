@@ -19,7 +19,8 @@ import httpcore
 import msgspec
 
 from shipper.config.kibana import KibanaServer
-from shipper.errors import UNDECODABLE, ShipperError
+from shipper.decoding import UNDECODABLE
+from shipper.errors import ShipperError
 from shipper.kibana.place import KibanaPlace
 from shipper.net.connect import ConnectionFailed, client_context, explain
 from shipper.net.deadline import Deadline

@@ -23,7 +23,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from shipper.config.outputs import ElasticsearchOutput, TlsOptions
-from shipper.errors import UNDECODABLE, ShipperError
+from shipper.decoding import UNDECODABLE
+from shipper.errors import ShipperError
 from shipper.net.login import login_of
 
 try:

@@ -19,7 +19,7 @@ import httpcore
 import msgspec
 
 from shipper.config.health import EXPECT_HEALTH, EXPECT_METRICS, HealthTargetOptions
-from shipper.errors import UNDECODABLE
+from shipper.decoding import UNDECODABLE
 from shipper.net.connect import ConnectionFailed, client_context
 from shipper.net.deadline import Deadline
 from shipper.net.http_bounds import BoundedBackend

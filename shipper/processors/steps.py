@@ -31,7 +31,8 @@ from shipper.config.processors import (
     StepOptions,
     TruncateStep,
 )
-from shipper.errors import UNDECODABLE, ConfigError, QueryError
+from shipper.decoding import UNDECODABLE
+from shipper.errors import ConfigError, QueryError
 from shipper.files import open_regular
 from shipper.processors.geo import GeoDatabase
 from shipper.processors.match import Matcher, checked

@@ -25,7 +25,7 @@ from typing import Any, Final
 import msgspec
 import re2
 
-from shipper.errors import UNDECODABLE
+from shipper.decoding import UNDECODABLE
 from shipper.redact.detectors import ESCAPES, IP6_HINT, is_address
 from shipper.redact.rules import IP, MASK, REMOVE, RedactRule, RedactRules
 from shipper.redact.texts import Texts

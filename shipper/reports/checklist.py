@@ -20,7 +20,7 @@ from typing import Final
 
 import msgspec
 
-from shipper.errors import UNDECODABLE
+from shipper.decoding import UNDECODABLE
 from shipper.files import open_locked, open_regular
 from shipper.reports.document import (
     ReportDocument,

@@ -20,7 +20,8 @@ from datetime import date, timedelta, tzinfo
 from pathlib import Path
 from typing import Final
 
-from shipper.errors import UNDECODABLE, DataFolderError
+from shipper.decoding import UNDECODABLE
+from shipper.errors import DataFolderError
 from shipper.files import make_folder, read_regular, write_whole
 from shipper.reports.completeness import Delivered
 from shipper.reports.measure import MeasureOptions, measure, nothing_measured

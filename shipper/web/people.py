@@ -25,7 +25,8 @@ import msgspec
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from shipper.errors import UNDECODABLE, ConfigError
+from shipper.decoding import UNDECODABLE
+from shipper.errors import ConfigError
 from shipper.files import make_folder, open_locked, read_regular, write_whole
 from shipper.text import safe
 

@@ -25,7 +25,8 @@ from joserfc.errors import BadSignatureError, InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet
 
 from shipper.config.oidc import is_safe_address
-from shipper.errors import UNDECODABLE, ShipperError
+from shipper.decoding import UNDECODABLE
+from shipper.errors import ShipperError
 from shipper.files import read_regular
 from shipper.net.connect import ConnectionFailed, client_context
 from shipper.net.deadline import Deadline

@@ -16,7 +16,8 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from shipper.errors import UNDECODABLE, ConfigError
+from shipper.decoding import UNDECODABLE
+from shipper.errors import ConfigError
 from shipper.files import make_folder, open_locked, read_regular, write_whole
 from shipper.text import safe
 

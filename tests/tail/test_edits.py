@@ -200,6 +200,7 @@ def test_a_copy_that_was_empty_when_it_was_first_seen(
 def test_a_new_log_that_was_empty_when_it_was_first_seen(
     reader: Reader, log: Path, tmp_path: Path
 ) -> None:
+    """It is read, also if it is deleted before a scan could judge it."""
     append(log, text(LINES[:50]))
     assert reader.lines() == LINES[:50]
     other = tmp_path / "other.log"

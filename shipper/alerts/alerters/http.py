@@ -25,7 +25,7 @@ from shipper.alerts.alerters.secret import Scrub, Secret, read_secret
 from shipper.alerts.alerters.settings import address_of
 from shipper.config.options import InvalidValueError
 from shipper.config.outputs import TlsOptions
-from shipper.errors import UNDECODABLE
+from shipper.decoding import UNDECODABLE
 from shipper.net.connect import ConnectionFailed, client_context
 from shipper.net.deadline import Deadline
 from shipper.net.http_bounds import BoundedBackend

@@ -30,11 +30,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from shipper.config.outputs import ElasticsearchOutput
+from shipper.decoding import UNDECODABLE
 from shipper.deliver.batch import Batch
 from shipper.deliver.bulk import BulkBody, BulkPreparer, bulk_chunks
 from shipper.deliver.conflicts import Conflict, Conflicts
 from shipper.deliver.output import WithoutCommits
-from shipper.errors import UNDECODABLE, OutputUnavailable
+from shipper.errors import OutputUnavailable
 from shipper.events import Delivery, Rejection
 from shipper.net.elastic import MAX_REASON, BareCluster, ElasticFailure
 

@@ -18,7 +18,8 @@ from typing import Final
 
 import msgspec
 
-from shipper.errors import UNDECODABLE, StoreUnavailable
+from shipper.decoding import UNDECODABLE
+from shipper.errors import StoreUnavailable
 from shipper.net.elastic import Cluster, ElasticFailure
 
 INDEX: Final = "orchestrator-lease"

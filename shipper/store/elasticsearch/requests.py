@@ -13,7 +13,8 @@ from typing import Any, Final, NoReturn
 
 import msgspec
 
-from shipper.errors import UNDECODABLE, QueryError, StoreUnavailable
+from shipper.decoding import UNDECODABLE
+from shipper.errors import QueryError, StoreUnavailable
 from shipper.net.elastic import MAX_REASON, Cluster, ElasticFailure
 from shipper.store.answers import cancelled
 from shipper.store.elasticsearch.compile import Body

@@ -35,7 +35,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from shipper.errors import UNDECODABLE, StoreUnavailable, remedy_of
+from shipper.decoding import UNDECODABLE
+from shipper.errors import StoreUnavailable, remedy_of
 from shipper.files import sync, write_whole
 
 if TYPE_CHECKING:

@@ -19,7 +19,8 @@ import msgspec
 import tantivy
 from tantivy import FieldType, Order, Query
 
-from shipper.errors import UNDECODABLE, StoreUnavailable
+from shipper.decoding import UNDECODABLE
+from shipper.errors import StoreUnavailable
 from shipper.store.tantivy_migration.schema import ORDER_BITS, VERSION
 
 if TYPE_CHECKING:
