@@ -276,7 +276,10 @@ class Scanner:
             gz and not _is_measured(self.unreadable, file, key)
         ):
             return False
-        if source is None:
+        if source is None and not held.is_last_name:
+            log.warning("no input reads %s any more; it is not held from now on", path)
+            self._holds.release(key)  # it is there, and known if an input reads it again
+        elif source is None:
             if self._start(new, now, wall) is not None:
                 self._drop_undelivered(key, "no input reads it any more", wall)
         elif record is None and self._is_copy_of_truncated(new):

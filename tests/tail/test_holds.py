@@ -300,6 +300,23 @@ def test_an_input_that_is_gone(reader: Reader, log: Path) -> None:
     assert held(reader) == []
 
 
+def test_an_input_that_comes_back(reader: Reader, log: Path) -> None:
+    """A file that is still there is read on, though no input named it for a while."""
+    append(log, b"1\n2\n")
+    assert reader.lines() == [b"1", b"2"]
+    before = reader.inputs
+    reader.inputs = [replace(before[0], patterns=Patterns((f"{log.parent}/*.txt",)))]
+    reader.restart()
+    assert reader.lines() == []
+    assert reader.tombstones() == []
+    assert held(reader) == []
+    append(log, b"3\n")
+    reader.inputs = before
+    reader.restart()
+    assert reader.lines() == [b"3"]
+    assert len(held(reader)) == 1
+
+
 def test_a_folder_of_holds_that_cannot_be_made() -> None:
     """Where holds are wanted and can't be, the message says what to do."""
     with open_folder() as folder, unprivileged(), pytest.raises(DataFolderError, match="holds"):
