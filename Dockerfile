@@ -10,7 +10,7 @@ RUN python -m venv /opt/shipper
 COPY pyproject.toml README.md /src/
 COPY config /src/config
 COPY shipper /src/shipper
-RUN /opt/shipper/bin/pip install "/src[elasticsearch,logstash]" \
+RUN /opt/shipper/bin/pip install "/src[elasticsearch,logstash,web]" \
  && /opt/shipper/bin/pip uninstall --yes pip setuptools
 
 FROM python:3.11-slim

@@ -188,7 +188,8 @@ class _Nodes(ABC, Generic[Client]):
         if isinstance(error, SerializationError):
             return f"{url} sent an unreadable answer", "check that it is Elasticsearch"
         known = filter(None, map(_reason_of, _causes(error)))
-        reason, remedy = next(known, ("the connection ended without an answer", ""))
+        https = "use https://, if it wants TLS" if url.startswith("http:") else ""
+        reason, remedy = next(known, ("the connection ended without an answer", https))
         return f"cannot reach {url}: {reason}", remedy
 
 

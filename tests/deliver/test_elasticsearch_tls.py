@@ -60,6 +60,17 @@ def test_a_server_of_the_ca(ca: trustme.CA, trusted: Path) -> None:
         assert publish(to, simple_batch(1)) == Delivery()
 
 
+def test_a_server_that_wants_tls(ca: trustme.CA) -> None:
+    """With `http://` it ends the connection without a word; the error says what to try."""
+    with server_with(ca.issue_cert("127.0.0.1")) as server:
+        plain = ElasticsearchOutput((server.url.replace("https:", "http:"),))
+        with (
+            closing(open_output(config_of(plain))) as to,
+            pytest.raises(OutputUnavailable, match="use https://, if it wants TLS"),
+        ):
+            publish(to, simple_batch(1))
+
+
 @pytest.mark.parametrize("fault", ["name", "expired", "ca", "none"])
 def test_a_server_that_is_not_trusted(ca: trustme.CA, trusted: Path, fault: str) -> None:
     """Wrong name, expired, unknown CA, and the CAs of the machine: told, and nothing is sent."""

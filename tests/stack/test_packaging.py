@@ -51,6 +51,13 @@ def test_the_image_is_small_and_without_rights() -> None:
     assert "latest" not in DOCKERFILE
 
 
+def test_the_image_has_what_every_command_for_a_server_needs() -> None:
+    """What an error would tell to install cannot be installed there: pip is not in the image."""
+    build, _ = stages()
+    assert '"/src[elasticsearch,logstash,web]"' in build
+    assert "uninstall --yes pip" in build
+
+
 def test_the_image_is_started_so_that_it_can_be_stopped() -> None:
     """The shipper is process 1 itself, without a shell that would keep SIGTERM from it."""
     assert 'ENTRYPOINT ["shipper"]' in DOCKERFILE
