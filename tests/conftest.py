@@ -17,6 +17,7 @@ settings.load_profile("shipper")
 pytest_plugins = [
     "tests.faults.lengths",
     "tests.faults.table",
+    "tests.servers.chromium",
     "tests.servers.elasticsearch",
     "tests.servers.elasticsearch_secure",
     "tests.servers.lumberjack",

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from shipper.commands.invocation import Invocation, examples, invoked, json_option, refuse
-from shipper.commands.moments import as_day
-from shipper.commands.report import made
+from shipper.commands.moments import NamedDay, as_named_day
+from shipper.commands.report import begun_day, made
 from shipper.commands.report_sources import open_sources
 from shipper.config.main import load
 from shipper.files import make_folder
@@ -30,7 +30,6 @@ from shipper.reports.periods import PeriodKind
 from shipper.text import safe, safe_json, table
 
 if TYPE_CHECKING:
-    from datetime import date
     from pathlib import Path
 
     from shipper.config.main import Config
@@ -58,7 +57,7 @@ def _user() -> str:
 @click.option(
     "--date",
     "day",
-    callback=as_day,
+    callback=as_named_day,
     metavar="D",
     default="yesterday",
     show_default=True,
@@ -75,7 +74,7 @@ def checklist(  # noqa: PLR0913, PLR0917 - the options
     invocation: Invocation,
     /,
     kind: str,
-    day: date,
+    day: NamedDay,
     item: str | None,
     note: str,
     by: str,
@@ -91,8 +90,9 @@ def checklist(  # noqa: PLR0913, PLR0917 - the options
     if item is not None and item not in {task.item for task in TASKS[kind]}:
         refuse(f"there is no item {item}; use {', '.join(t.item for t in TASKS[kind])}")
     config = load(invocation.config)
+    found = begun_day(config, _KINDS[kind], day, invocation.now())
     with open_sources(config, invocation.now()) as sources:
-        document = made(config, sources, _KINDS[kind], day)
+        document = made(config, sources, _KINDS[kind], found)
         if item is not None:
             tick = Tick(
                 checklist=kind,

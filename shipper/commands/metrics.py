@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from shipper.commands.invocation import Invocation, common_options, examples, invoked, refuse
-from shipper.commands.moments import as_day
+from shipper.commands.moments import NamedDay, as_named_day
 from shipper.commands.report_sources import open_builder
 from shipper.config.main import load
 from shipper.reports.periods import day_at
 from shipper.text import counted
-
-if TYPE_CHECKING:
-    from datetime import date
 
 _NO = 1
 
@@ -33,20 +28,20 @@ def metrics() -> None:
 )
 @click.option(
     "--since",
-    callback=as_day,
+    callback=as_named_day,
     metavar="D",
     help="The first day.  [default: that of the first record]",
 )
 @click.option(
     "--until",
-    callback=as_day,
+    callback=as_named_day,
     metavar="D",
     default="yesterday",
     show_default=True,
     help="The last day.",
 )
 @invoked
-def build(invocation: Invocation, since: date | None, until: date) -> int:
+def build(invocation: Invocation, since: NamedDay | None, until: NamedDay) -> int:
     """
     Make the metrics files that are missing, incomplete or out of date.
 
@@ -55,11 +50,14 @@ def build(invocation: Invocation, since: date | None, until: date) -> int:
     """
     config = load(invocation.config)
     today = day_at(invocation.now(), config.reports.zone)
-    last = min(until, today)
-    if since is not None and since > last:
+    zone = config.reports.zone
+    first = None if since is None else since.of(zone)
+    if first is not None and first > until.of(zone):
         refuse("--since is after --until")
+    if first is not None and first > today:
+        refuse("--since has not begun; use a day that has")
     with open_builder(config, invocation.now()) as builder:
-        built = builder.build(since, last)
+        built = builder.build(first, min(until.of(zone), today))
     for name in built.changed:
         click.echo(f"made {name}")
     for name, reason in built.incomplete.items():

@@ -7,6 +7,7 @@ A time without a zone is UTC, like all times that are shown, unless `--tz` names
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
@@ -90,9 +91,9 @@ def parse_duration_ms(text: str) -> int:
     return milliseconds
 
 
-def parse_day(text: str, now: int) -> date:
-    """Return the day in UTC of `2026-02-05`, `today` or `yesterday`; else InvalidValueError."""
-    today = (EPOCH + now * MILLISECOND).date()
+def parse_day(text: str, now: int, zone: tzinfo = UTC) -> date:
+    """Return the day in a zone of `2026-02-05`, `today` or `yesterday`; else InvalidValueError."""
+    today = (EPOCH + now * MILLISECOND).astimezone(zone).date()
     named = {"today": today, "yesterday": today - timedelta(days=1)}
     if text in named:
         return named[text]
@@ -131,8 +132,25 @@ def zone_of(ctx: click.Context) -> tzinfo:
     return zone
 
 
+@dataclass(frozen=True, slots=True)
+class NamedDay:
+    """A day of the command line: `today` and `yesterday` are other days in other zones."""
+
+    text: str
+    now: int
+
+    def of(self, zone: tzinfo) -> date:
+        """Return the day in a zone."""
+        return parse_day(self.text, self.now, zone)
+
+
+def _named_day(text: str, now: int, _zone: tzinfo) -> NamedDay:
+    parse_day(text, now)
+    return NamedDay(text, now)
+
+
 as_moment = typed(parse_moment)
-as_day = typed(lambda text, now, _zone: parse_day(text, now))
+as_named_day = typed(_named_day)
 as_duration = typed(lambda text, _now, _zone: parse_duration_ms(text))
 
 

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from shipper.commands.invocation import Command, Invocation, common_options, examples, invoked
-from shipper.commands.moments import as_day
+from shipper.commands.invocation import (
+    Command,
+    Invocation,
+    common_options,
+    examples,
+    invoked,
+    refuse,
+)
+from shipper.commands.moments import NamedDay, as_named_day
 from shipper.commands.report_sending import send_due, send_now
 from shipper.commands.report_sources import open_builder, open_sources, rules_in, store_size_of
 from shipper.commands.stores import open_store
@@ -19,11 +26,13 @@ from shipper.files import make_folder, write_whole
 from shipper.reports import daily as summaries
 from shipper.reports.checklist import checklist_of, checklist_section, read_ticks
 from shipper.reports.daily_report import daily_report
-from shipper.reports.document import as_json
+from shipper.reports.document import as_json, limited
+from shipper.reports.glance import glance_section
 from shipper.reports.html import as_html
 from shipper.reports.markdown import as_markdown
 from shipper.reports.monthly_report import monthly_report
 from shipper.reports.periods import Period, PeriodKind, day_at, period_of
+from shipper.reports.retained import with_what_is_gone
 from shipper.reports.weekly_report import weekly_report
 
 if TYPE_CHECKING:
@@ -46,7 +55,13 @@ def report() -> None:
 
 def _date_option(text: str) -> Callable[[Command], Command]:
     return click.option(
-        "--date", "day", callback=as_day, metavar="D", default="today", show_default=True, help=text
+        "--date",
+        "day",
+        callback=as_named_day,
+        metavar="D",
+        default="today",
+        show_default=True,
+        help=text,
     )
 
 
@@ -87,7 +102,7 @@ _format_option = click.option(
 )
 @invoked
 def daily(  # noqa: PLR0913 - its options
-    invocation: Invocation, day: date, form: str, directory: Path, *, mail: bool, progress: bool
+    invocation: Invocation, day: NamedDay, form: str, directory: Path, *, mail: bool, progress: bool
 ) -> int:
     """
     Write the report of a day, and its summary.
@@ -96,8 +111,9 @@ def daily(  # noqa: PLR0913 - its options
     success_rate, avg_response_time and top_errors; docs/commands.md describes them. The report is
     in the folder reports.folder of the config.
     """
+    begun_day(load(invocation.config), PeriodKind.DAY, day, invocation.now())
     with open_store(invocation) as store:
-        summary = summaries.summarize(store, day)
+        summary = summaries.summarize(store, day.of(UTC))
     path = summaries.write(summary, directory)
     click.echo(summary)
     click.echo(f"written to {path}")
@@ -112,7 +128,7 @@ def daily(  # noqa: PLR0913 - its options
 @_mail_option
 @_progress_option
 @invoked
-def weekly(invocation: Invocation, day: date, form: str, *, mail: bool, progress: bool) -> int:
+def weekly(invocation: Invocation, day: NamedDay, form: str, *, mail: bool, progress: bool) -> int:
     """
     Write the report of a week.
 
@@ -132,7 +148,7 @@ def weekly(invocation: Invocation, day: date, form: str, *, mail: bool, progress
 @_mail_option
 @_progress_option
 @invoked
-def monthly(invocation: Invocation, day: date, form: str, *, mail: bool, progress: bool) -> int:
+def monthly(invocation: Invocation, day: NamedDay, form: str, *, mail: bool, progress: bool) -> int:
     """
     Write the report of a month.
 
@@ -142,16 +158,32 @@ def monthly(invocation: Invocation, day: date, form: str, *, mail: bool, progres
     return _report(invocation, PeriodKind.MONTH, day, form, mail=mail, progress=progress)
 
 
+def begun_day(config: Config, kind: PeriodKind, day: NamedDay, now: int) -> date:
+    """Return the day of `--date` in the zone of reports; exit with 2 if it is yet to come."""
+    found = day.of(config.reports.zone)
+    period = period_of(kind, found, config.reports.zone)
+    if period.since > now:
+        refuse(f"--date: {period.name} has not begun; use a day that has")
+    return found
+
+
 def _report(  # noqa: PLR0913 - what is asked for
-    invocation: Invocation, kind: PeriodKind, day: date, form: str, *, mail: bool, progress: bool
+    invocation: Invocation,
+    kind: PeriodKind,
+    day: NamedDay,
+    form: str,
+    *,
+    mail: bool,
+    progress: bool,
 ) -> int:
     """Make the metrics files that the report needs, then the report; print where it is."""
     config = load(invocation.config)
+    found = begun_day(config, kind, day, invocation.now())
     with open_sources(config, invocation.now()) as sources:
         if progress:
             builder = replace(sources.builder, begins=_print_day)
             sources = replace(sources, builder=builder)  # noqa: PLW2901 - the same, with a listener
-        document = made(config, sources, kind, day)
+        document = made(config, sources, kind, found)
         path = _write(document, sources.folder, form, sources)
     click.echo(f"report in {path}")
     if mail:
@@ -190,15 +222,18 @@ def made(config: Config, sources: ReportSources, kind: PeriodKind, day: date) ->
     today = day_at(sources.now, sources.zone)
     _build(sources, period, today)
     document = _composed(config, sources, period)
+    found = with_what_is_gone(sources.store, period, document.facts, document.sections)
+    document = replace(document, sections=tuple(map(limited, found)))
     items = checklist_of(document, read_ticks(config.data_dir))
     when = {each.item: sources.local(each.ticked_at) for each in items if each.ticked_at}
-    return replace(document, sections=(checklist_section(items, when), *document.sections))
+    first = glance_section(document.sections, document.note), checklist_section(items, when)
+    return replace(document, sections=(*first, *document.sections))
 
 
 def _composed(config: Config, sources: ReportSources, period: Period) -> ReportDocument:
     match period.kind:
         case PeriodKind.DAY:
-            return daily_report(sources, period)
+            return daily_report(sources, period, config.reports)
         case PeriodKind.WEEK:
             return weekly_report(sources, period, config.reports, config.inputs)
         case PeriodKind.MONTH:

@@ -39,6 +39,7 @@ from shipper.instrument.sampling import (
     GROWTH_LOW,
     MEMORY,
     OPEN_FILES,
+    STARTED,
     THREADS,
     Sampler,
 )
@@ -288,6 +289,7 @@ _OF_A_PROCESS: Final = (
     ("cpu_seconds", CPU, 1, 2),
     ("open_files", OPEN_FILES, 1, 0),
     ("threads", THREADS, 1, 0),
+    ("start_time_seconds", STARTED, 1, 0),
     ("memory_growth_bytes_per_hour", GROWTH, 1, 0),
     ("memory_growth_low_bytes_per_hour", GROWTH_LOW, 1, 0),
     ("memory_growth_high_bytes_per_hour", GROWTH_HIGH, 1, 0),

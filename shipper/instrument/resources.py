@@ -29,6 +29,7 @@ class ProcessUse:
     cpu_seconds: float
     open_files: int
     threads: int
+    started: float  # epoch seconds
 
 
 def read_process() -> ProcessUse:
@@ -41,6 +42,7 @@ def read_process() -> ProcessUse:
             times.user + times.system,
             process.num_fds(),
             process.num_threads(),
+            process.create_time(),
         )
 
 

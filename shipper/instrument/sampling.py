@@ -25,6 +25,9 @@ CPU = GaugeFamily("process_cpu_seconds", (), "Processor time so far.", _PER_PROC
 CPU_SHARE = GaugeFamily("process_cpu_ratio", (), "Processors in use, lately.", _PER_PROCESS)
 OPEN_FILES = GaugeFamily("process_open_fds", (), "Open files.", _PER_PROCESS)
 THREADS = GaugeFamily("process_threads", (), "Threads.", _PER_PROCESS)
+STARTED = GaugeFamily(
+    "process_start_time_seconds", (), "When it started, seconds since 1970.", _PER_PROCESS
+)
 GROWTH = GaugeFamily(
     "process_memory_growth_bytes_per_hour", (), "Trend of the floor of the memory.", _PER_PROCESS
 )
@@ -84,6 +87,7 @@ class Sampler:
             (CPU, use.cpu_seconds),
             (OPEN_FILES, use.open_files),
             (THREADS, use.threads),
+            (STARTED, use.started),
             (GROWTH, trend.slope * 3600 if trend else 0.0),
             (GROWTH_LOW, trend.low * 3600 if trend else 0.0),
             (GROWTH_HIGH, trend.high * 3600 if trend else 0.0),

@@ -47,7 +47,12 @@ def backups_section(backups: Sequence[BackupOptions], now: int) -> ReportSection
         rows=tuple((cut(each.name), cut(each.words)) for each in found),
         states=tuple(State.GOOD if each.good else State.BAD for each in found),
     )
-    return ReportSection(title=title, blocks=(table,))
+    lines = tuple(
+        ReportText(text=f"Backup {cut(each.name)}: {cut(each.words)}.", state=State.BAD)
+        for each in found
+        if not each.good
+    )
+    return ReportSection(title=title, blocks=(table,), headlines=lines)
 
 
 def verify(backup: BackupOptions, now: int) -> BackupCheck:

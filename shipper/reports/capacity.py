@@ -30,18 +30,35 @@ from shipper.text import size
 
 LOOKED_BACK: Final = 90  # days
 QUARTER: Final = 92  # days ahead
+DISK: Final = "free space on the disk"
+ALREADY: Final = "reached already"
+PERHAPS: Final = "within the quarter, too few days to say when"
+NO_LIMIT: Final = "not in sight"
+NO_DATA: Final = "no data"
+TOO_LITTLE: Final = "too little data"
 
 Of = Callable[[PeriodMetrics], float | None]
 
 
 @dataclass(frozen=True, slots=True)
 class LimitedResource:
-    """Something that may run out: its number per day, its limit, and how it is written."""
+    """
+    Something that may run out: its number per day, its limit, and how it is written.
+
+    The limit is the least number if `is_least`, else the largest.
+    """
 
     name: str
     of: Of
     limit: float | None
     write: Callable[[float], str]
+    is_least: bool = False
+
+    def is_past(self, value: float) -> bool:
+        """Return whether a number is at the limit, or beyond it."""
+        if self.limit is None:
+            return False
+        return value <= self.limit if self.is_least else value >= self.limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +79,13 @@ def capacity_section(
 ) -> ReportSection:
     """Return the plan for the quarter after a period."""
     days = _days(sources, period)
-    rows, states = [], []
+    rows, states, lines = [], [], []
     for resource in _resources(options, store_size):
         row, state = plan_of(resource, days, period)
         rows.append(row)
         states.append(state)
+        if state in {State.BAD, State.ATTENTION}:
+            lines.append(_headline(row, state))
     table = ReportTable(
         columns=("resource", "now", "a day", "in a quarter", "limit", "reached"),
         rows=tuple(rows),
@@ -82,7 +101,27 @@ def capacity_section(
         _load_text(days),
         *_charts(days, sources, options),
     ]
-    return ReportSection(title="Capacity for the next quarter", blocks=tuple(blocks))
+    if not any(_is_planned(row[-1]) for row in rows):
+        text = f"Too little data for a plan: it takes {LEAST_DAYS} complete days."
+        blocks.append(ReportText(text=text, state=State.ATTENTION))
+    title = "Capacity for the next quarter"
+    return ReportSection(title=title, blocks=tuple(blocks), headlines=tuple(lines))
+
+
+def _is_planned(reached: str) -> bool:
+    return reached != NO_DATA and not reached.startswith(TOO_LITTLE)
+
+
+def _headline(row: tuple[str, ...], state: State) -> ReportText:
+    """Return when a limit is reached, in a sentence."""
+    name, now, a_day, _, limit, reached = row
+    begin = f"{name[0].upper()}{name[1:]}"
+    if reached == ALREADY:
+        text = f"{begin} is at its limit of {limit} already: {now}."
+    else:
+        when = f"on {reached}" if reached[0].isdigit() else reached
+        text = f"{begin} reaches its limit of {limit} {when}: now {now}, {a_day} a day."
+    return ReportText(text=text, state=state)
 
 
 def _days(sources: ReportSources, period: Period) -> dict[date, PeriodMetrics]:
@@ -104,7 +143,7 @@ def _resources(options: ReportOptions, store: StoreSize | None) -> list[LimitedR
 
     most = options.requests_per_second_most
     found = [
-        LimitedResource("free space on the disk", _free, float(options.free_gb_least), _gigabytes),
+        LimitedResource(DISK, _free, float(options.free_gb_least), _gigabytes, is_least=True),
         LimitedResource("requests a second, busiest hour", busiest, most, _plain),
         LimitedResource("records a day", lambda m: float(m.records), None, _count),
         LimitedResource("waiting executions, most", _pending, None, _count),
@@ -153,28 +192,32 @@ def plan_of(
     points = [(day, value) for day, m in days.items() if (value := resource.of(m)) is not None]
     limit = "" if resource.limit is None else resource.write(resource.limit)
     if not points:
-        return (resource.name, "no data", "", "", limit, "no data"), State.NONE
+        return (resource.name, NO_DATA, "", "", limit, NO_DATA), State.NONE
     now = resource.write(points[-1][1])
+    if resource.is_past(points[-1][1]):
+        return (resource.name, now, "", "", limit, ALREADY), State.BAD
     trend = trend_of([(float(day.toordinal()), value) for day, value in points])
     if trend is None:
-        reason = f"too little data: {len(points)} of {LEAST_DAYS} days"
+        reason = f"{TOO_LITTLE}: {len(points)} of {LEAST_DAYS} days"
         return (resource.name, now, "", "", limit, reason), State.NONE
     slope = f"{'+' if trend.slope >= 0 else '-'}{resource.write(abs(trend.slope))}"
     if not trend.is_clear:
-        return (resource.name, now, "no clear trend", "", limit, "not in sight"), State.NONE
+        return (resource.name, now, "no clear trend", "", limit, NO_LIMIT), State.NONE
     ahead = float(period.last.toordinal() + QUARTER)
     middle, margin = trend.at(ahead), trend.margin(ahead)
     low, high = (resource.write(max(middle + side * margin, 0.0)) for side in (-1, 1))
-    reached, state = _reached(trend, resource.limit, period)
+    reached, state = _reached(trend, resource, period)
     return (resource.name, now, slope, f"{low} to {high}", limit, reached), state
 
 
-def _reached(trend: Trend, limit: float | None, period: Period) -> tuple[str, State]:
-    if limit is None:
+def _reached(trend: Trend, resource: LimitedResource, period: Period) -> tuple[str, State]:
+    if resource.limit is None:
         return "", State.NONE
-    found = trend.reaches(limit)
+    found = trend.reaches(resource.limit, falling=resource.is_least)
+    if found is None and resource.is_past(trend.at(period.last.toordinal() + QUARTER)):
+        return PERHAPS, State.ATTENTION
     if found is None:
-        return "not in sight", State.GOOD
+        return NO_LIMIT, State.GOOD
     day, early, late = found
     text = f"{_date(day)} ({_date(early)} to {_date(late)})"
     is_soon = day <= period.last.toordinal() + QUARTER

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -24,12 +24,14 @@ from shipper.decoding import UNDECODABLE
 from shipper.files import open_locked, open_regular
 from shipper.reports.document import (
     ReportDocument,
+    ReportFigure,
     ReportFigures,
     ReportSection,
     ReportTable,
     ReportText,
     State,
 )
+from shipper.reports.kpis import NO_DATA
 from shipper.text import counted
 
 TICKS: Final = "checklist.ndjson"
@@ -141,8 +143,8 @@ def _item(
     task: _Task, section: ReportSection, tick: Tick | None, note: str | None
 ) -> ChecklistItem:
     state, proof = _judged(section)
-    if note is not None and state is ItemState.DONE:
-        proof = f"{proof} (so far)"
+    if note is not None and state is ItemState.DONE:  # what is not there yet may say otherwise
+        state, proof = ItemState.YOURS, f"{proof} (so far: {note})"
     return ChecklistItem(
         item=task.item,
         text=task.text,
@@ -156,17 +158,29 @@ def _item(
 
 
 def _judged(section: ReportSection) -> tuple[ItemState, str]:
-    """Return the state of a section, and its proof in words."""
-    unknown = [
-        block.text
-        for block in section.blocks
-        if isinstance(block, ReportText) and block.state is State.ATTENTION
-    ]
+    """Return the state of a section, and its proof in words; what proves nothing is a person's."""
+    texts = [block for block in section.blocks if isinstance(block, ReportText)]
+    unknown = [block.text for block in texts if block.state is State.ATTENTION]
+    judged = replace(section, blocks=tuple(b for b in section.blocks if b not in texts))
+    found = "; ".join(each.text.rstrip(".") for each in section.headlines) or "; ".join(
+        proofs(section)
+    )
+    if judged.state in {State.ATTENTION, State.BAD}:
+        return ItemState.ATTENTION, found
     if unknown:  # nothing that is stored says it
         return ItemState.YOURS, unknown[0]
-    needs = section.state in (State.ATTENTION, State.BAD)
-    proof = "; ".join(proofs(section)) or "nothing found"
-    return (ItemState.ATTENTION if needs else ItemState.DONE), proof
+    if not found or all(block.value == NO_DATA for block in _figures(section)):
+        return ItemState.YOURS, "no record says it"
+    return ItemState.DONE, found
+
+
+def _figures(section: ReportSection) -> list[ReportFigure]:
+    return [
+        figure
+        for block in section.blocks
+        if isinstance(block, ReportFigures)
+        for figure in block.figures
+    ] or [ReportFigure(label="", value="")]
 
 
 def proofs(section: ReportSection) -> Iterator[str]:
@@ -203,17 +217,11 @@ def needs_attention(items: Sequence[ChecklistItem]) -> bool:
 
 def checklist_section(items: Sequence[ChecklistItem], when: dict[str, str]) -> ReportSection:
     """Return the checklist as a section of its report; `when` are the times of the ticks."""
-    states = {
-        ItemState.DONE: State.GOOD,
-        ItemState.ATTENTION: State.ATTENTION,
-        ItemState.YOURS: State.ATTENTION,
-    }
     table = ReportTable(
         columns=("item", "state", "proof", "what helps", "ticked"),
         rows=tuple(
             (each.text, each.state, each.proof, each.command, _ticked(each, when)) for each in items
         ),
-        states=tuple(states[each.state] for each in items),
     )
     return ReportSection(title="Checklist", blocks=(table,))
 

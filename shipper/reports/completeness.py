@@ -30,7 +30,7 @@ class Delivered:
     def reason(self, until: int) -> str | None:
         """Return why the time up to `until` is not complete; None if it is."""
         if self.now < until:
-            return f"it is not over before {iso(until)}"
+            return f"it is not over before {iso(until)[:16]}Z"
         if not self.beats:
             is_settled = self.now >= until + UNKNOWN_MS
             return None if is_settled else "records may still arrive, and no host sends heartbeats"

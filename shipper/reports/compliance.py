@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from shipper.alerts.incident import Incident
 from shipper.alerts.incidents.sla import Kept, compliance
 from shipper.reports.document import (
@@ -14,11 +16,12 @@ from shipper.reports.document import (
     State,
     cut,
 )
+from shipper.reports.glance import named
 from shipper.reports.kpis import percent
 from shipper.reports.metrics import PeriodMetrics
 from shipper.reports.periods import Period
 from shipper.reports.sources import ReportSources
-from shipper.text import duration
+from shipper.text import counted, duration
 
 
 def sla_section(sources: ReportSources, period: Period) -> ReportSection:
@@ -26,7 +29,8 @@ def sla_section(sources: ReportSources, period: Period) -> ReportSection:
     title = "SLA compliance"
     if sources.incidents is None:
         text = "No alert job has run with this config, so there are no incidents to judge."
-        return ReportSection(title=title, blocks=(ReportText(text=text),))
+        blocks_ = (ReportText(text=text, state=State.ATTENTION),)
+        return ReportSection(title=title, blocks=blocks_)
     clocked = [
         each
         for each in sources.incidents
@@ -60,7 +64,19 @@ def sla_section(sources: ReportSources, period: Period) -> ReportSection:
                 empty="No limit was missed.",
             )
         )
-    return ReportSection(title=title, blocks=tuple(blocks))
+    return ReportSection(title=title, blocks=tuple(blocks), headlines=_missed(breaches))
+
+
+def _missed(breaches: Sequence[tuple[str, ...]]) -> tuple[ReportText, ...]:
+    """Return the breaches in one sentence."""
+    if not breaches:
+        return ()
+    names = [
+        f"{rule} ({severity}) at {at}, {what} took {took}, limit {limit}"
+        for at, severity, rule, what, limit, took, _ in breaches
+    ]
+    times = counted(len(breaches), "time")
+    return (ReportText(text=f"SLA missed {times}: {named(names)}.", state=State.BAD),)
 
 
 def _summed(kept: list[Kept]) -> list[Kept]:
@@ -141,7 +157,19 @@ def budget_section(sources: ReportSources, metrics: PeriodMetrics) -> ReportSect
             f"{uptime.unplanned_minutes:,} of {minutes:,.1f}",
         ),
     )
-    return ReportSection(title="Error budget", blocks=(ReportFigures(figures=figures),))
+    over = [f"{f.detail} {what}" for f, what in zip(figures, _BUDGETS, strict=True) if _is_used(f)]
+    text = f"The error budget is used up: {', '.join(over)}."
+    lines = (ReportText(text=text, state=State.BAD),) if over else ()
+    return ReportSection(
+        title="Error budget", blocks=(ReportFigures(figures=figures),), headlines=lines
+    )
+
+
+_BUDGETS = ("failed requests that the target allows", "minutes down that the target allows")
+
+
+def _is_used(figure: ReportFigure) -> bool:
+    return figure.state is State.BAD
 
 
 def _used(label: str, used: float, allowed: float, text: str) -> ReportFigure:

@@ -21,6 +21,7 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from shipper.files import make_folder, write_whole
+from shipper.reports.metrics import bounded
 from shipper.store.api import Average, Filters, Number, Question, Selection, Terms, buckets_of
 
 if TYPE_CHECKING:
@@ -96,7 +97,8 @@ def write(summary: DailySummary, directory: Path) -> Path:
 def _mean(requests: AggregateAnswer) -> float:
     mean = requests.results["mean"]
     assert isinstance(mean, Number)
-    return round(mean.value, 2) if mean.value is not None else 0
+    found = bounded(mean.value)
+    return round(found, 2) if found is not None else 0
 
 
 def _top_errors(errors: AggregateAnswer) -> dict[str, int]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
+from shipper.config.reports import ReportOptions
 from shipper.reports.document import (
     ReportBlock,
     ReportChart,
@@ -15,18 +18,20 @@ from shipper.reports.document import (
     cut,
 )
 from shipper.reports.error_groups import ErrorGroup, error_groups
+from shipper.reports.glance import named
 from shipper.reports.incident_tables import incidents_section
-from shipper.reports.kpis import figures, percent, shown
+from shipper.reports.kpis import NO_DATA, figures, percent, shown
 from shipper.reports.measure import ERRORS
 from shipper.reports.metrics import PeriodMetrics, Point
 from shipper.reports.periods import Period
 from shipper.reports.process_use import process_use
 from shipper.reports.sources import ReportSources
 from shipper.reports.tables import chart_points, timed_table
+from shipper.store.fleet import HostBeat
 from shipper.text import duration, size
 
 
-def daily_report(sources: ReportSources, day: Period) -> ReportDocument:
+def daily_report(sources: ReportSources, day: Period, options: ReportOptions) -> ReportDocument:
     """
     Return the report of a day.
 
@@ -39,7 +44,7 @@ def daily_report(sources: ReportSources, day: Period) -> ReportDocument:
         health(sources, metrics),
         errors_section(sources, day, metrics),
         queue(sources, metrics),
-        resources(sources, day, metrics),
+        resources(sources, day, metrics, options),
         traffic(metrics),
         incidents_section(sources, day),
     ]
@@ -77,9 +82,19 @@ def overview(
         bars=True,
     )
     found = figures(sources.kpis, metrics, before)
-    return ReportSection(
-        title="Key figures", blocks=(ReportFigures(figures=found), requests, failed)
-    )
+    blocks: list[ReportBlock] = [ReportFigures(figures=found), requests, failed]
+    if all(figure.value == NO_DATA for figure in found):
+        text = "No record of this time is stored, so there is nothing to judge."
+        blocks.append(ReportText(text=text, state=State.ATTENTION))
+    return ReportSection(title="Key figures", blocks=tuple(blocks), headlines=tuple(missed(found)))
+
+
+def missed(found: Sequence[ReportFigure]) -> Iterator[ReportText]:
+    """Yield the targets that were missed, the worse ones first."""
+    for state, words in ((State.BAD, "Far off target"), (State.ATTENTION, "Off target")):
+        names = [f"{f.label} {f.value} (target {f.target})" for f in found if f.state is state]
+        if names:
+            yield ReportText(text=f"{words}: {', '.join(names)}.", state=state)
 
 
 def health(sources: ReportSources, metrics: PeriodMetrics) -> ReportSection:
@@ -91,8 +106,8 @@ def health(sources: ReportSources, metrics: PeriodMetrics) -> ReportSection:
         return ReportSection(title="Health", blocks=blocks)
     down = uptime.unplanned_minutes
     status = ReportFigure(
-        label="Up, of the time it should be",
-        value="no data" if uptime.share is None else percent(uptime.share),
+        label="Uptime, planned downtime left out",
+        value=NO_DATA if uptime.share is None else percent(uptime.share),
         target=f"≥ {percent(sources.kpis.uptime)}",
         state=State.NONE
         if uptime.share is None
@@ -133,7 +148,19 @@ def errors_section(sources: ReportSources, period: Period, metrics: PeriodMetric
         blocks.append(ReportText(text=f"By category: {category}."))
     if groups:
         blocks.append(sources.records_of(ERRORS, period, ["error_type"]))
-    return ReportSection(title="Errors", blocks=tuple(blocks))
+    return ReportSection(title="Errors", blocks=tuple(blocks), headlines=tuple(_worst(groups)))
+
+
+def _worst(groups: Sequence[ErrorGroup]) -> Iterator[ReportText]:
+    critical = [f"{cut(g.kind)} ({g.critical:,})" for g in groups if g.critical]
+    if critical:
+        yield ReportText(text=f"Critical errors: {named(critical)}.", state=State.BAD)
+    new = [f"{cut(g.kind)} ({g.count:,})" for g in groups if g.is_new]
+    if new:
+        yield ReportText(
+            text=f"Errors of types that were not seen in the 14 days before: {named(new)}.",
+            state=State.ATTENTION,
+        )
 
 
 def nothing_stored(metrics: PeriodMetrics) -> list[ReportBlock]:
@@ -171,7 +198,7 @@ def queue(sources: ReportSources, metrics: PeriodMetrics) -> ReportSection:
         ReportFigure(label=f"Longer than {within}", value=f"{late:,}", state=states[1]),
         ReportFigure(
             label="Waiting, most",
-            value="no data" if found.pending_max is None else f"{found.pending_max:,}",
+            value=NO_DATA if found.pending_max is None else f"{found.pending_max:,}",
             target=f"≤ {kpis.queue_pending:,}",
             state=states[2],
         ),
@@ -186,18 +213,58 @@ def queue(sources: ReportSources, metrics: PeriodMetrics) -> ReportSection:
     if not found.finished and not found.samples:
         text = "No record says whether the queue moved: no execution ended, no poll has a depth."
         blocks.append(ReportText(text=text, state=State.ATTENTION))
-    return ReportSection(title="Queue", blocks=tuple(blocks))
+    stuck = f"No execution ended, while up to {found.pending_max or 0:,} waited."
+    lines = (ReportText(text=stuck, state=State.BAD),) if is_stuck else ()
+    return ReportSection(title="Queue", blocks=tuple(blocks), headlines=lines)
 
 
-def resources(sources: ReportSources, period: Period, metrics: PeriodMetrics) -> ReportSection:
+def resources(
+    sources: ReportSources, period: Period, metrics: PeriodMetrics, options: ReportOptions
+) -> ReportSection:
     """Return the disk, memory and CPU of processes, and how far each host has delivered."""
     beats = sources.builder.delivered.beats
+    blocks: list[ReportBlock] = []
+    lines = [*_lost(beats)]
+    if metrics.free_gb is None and not beats:
+        text = "No host sends heartbeats, and no health record names the free space."
+        blocks.append(ReportText(text=text, state=State.ATTENTION))
+    if metrics.free_gb is not None:
+        free, chart = disk(metrics, metrics.free_gb, options)
+        blocks += [ReportFigures(figures=(free,)), chart]
+        if free.state is State.BAD:
+            text = f"The disk of the logs had {free.value} left (target {free.target})."
+            lines.append(ReportText(text=text, state=State.BAD))
+    blocks += [*process_use(sources.store, period), _hosts(sources, beats)]
+    return ReportSection(title="Resources", blocks=tuple(blocks), headlines=tuple(lines))
+
+
+def disk(
+    metrics: PeriodMetrics, free_gb: float, options: ReportOptions
+) -> tuple[ReportFigure, ReportChart]:
+    """Return the least free space, and its picture."""
+    limit = options.free_gb_least
+    free = ReportFigure(
+        label="Free space, least",
+        value=f"{free_gb:,.1f} GB",
+        target=f"> {limit} GB",
+        state=State.BAD if free_gb <= limit else State.GOOD,
+    )
+    chart = ReportChart(
+        title="Free space on the disk of the logs",
+        points=chart_points(metrics, lambda point: point.free_gb),
+        unit="GB",
+        limit=float(limit),
+    )
+    return free, chart
+
+
+def _hosts(sources: ReportSources, beats: Sequence[HostBeat]) -> ReportTable:
     rows, states = [], []
     for beat in beats:
         behind = beat.behind_bytes or beat.dead_letters or beat.tombstones
         rows.append(
             (
-                beat.host,
+                cut(beat.host),
                 sources.local(beat.watermark) if beat.watermark else "unknown",
                 size(beat.behind_bytes),
                 f"{beat.dead_letters:,}",
@@ -206,28 +273,20 @@ def resources(sources: ReportSources, period: Period, metrics: PeriodMetrics) ->
         )
         is_lost = beat.dead_letters or beat.tombstones
         states.append(State.ATTENTION if is_lost else State.NONE if behind else State.GOOD)
-    hosts = ReportTable(
+    return ReportTable(
         columns=("host", "delivered up to", "behind", "dead letters", "dropped files"),
         rows=tuple(rows),
         right=frozenset({2, 3, 4}),
         states=tuple(states),
         empty="No host sends heartbeats.",
     )
-    blocks: list[ReportBlock] = []
-    if metrics.free_gb is None and not beats:
-        text = "No host sends heartbeats, and no health record names the free space."
-        blocks.append(ReportText(text=text, state=State.ATTENTION))
-    if metrics.free_gb is not None:
-        blocks.append(
-            ReportChart(
-                title="Free space on the disk of the logs",
-                points=chart_points(metrics, lambda point: point.free_gb),
-                unit="GB",
-            )
-        )
-    return ReportSection(
-        title="Resources", blocks=(*blocks, *process_use(sources.store, period), hosts)
-    )
+
+
+def _lost(beats: Sequence[HostBeat]) -> Iterator[ReportText]:
+    hosts = [cut(beat.host) for beat in beats if beat.dead_letters or beat.tombstones]
+    if hosts:
+        text = f"Records were not delivered: dead letters or dropped files on {named(hosts)}."
+        yield ReportText(text=text, state=State.ATTENTION)
 
 
 def traffic(metrics: PeriodMetrics) -> ReportSection:

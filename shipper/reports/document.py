@@ -8,13 +8,14 @@ it may come from a log line, so every text is escaped by the one who writes it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
 
 LONGEST: Final = 300  # characters of a text out of a record
+MOST_ROWS: Final = 100  # of a table
 
 
 class State(StrEnum):
@@ -83,10 +84,11 @@ ReportBlock = ReportFigures | ReportTable | ReportChart | ReportText
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportSection:
-    """A chapter of a report."""
+    """A chapter of a report; `headlines` are what stands of it at the top of the report."""
 
     title: str
     blocks: tuple[ReportBlock, ...]
+    headlines: tuple[ReportText, ...] = ()
 
     @property
     def state(self) -> State:
@@ -123,6 +125,30 @@ def worst(states: Iterable[State]) -> State:
     """Return the worst of some states."""
     order = list(State)
     return max(states, key=order.index, default=State.NONE)
+
+
+def limited(section: ReportSection) -> ReportSection:
+    """Return a section whose tables have `MOST_ROWS` rows, the worst ones, and say what is left."""
+    blocks: list[ReportBlock] = []
+    for block in section.blocks:
+        if isinstance(block, ReportTable) and len(block.rows) > MOST_ROWS:
+            text = f"{len(block.rows) - MOST_ROWS:,} more rows are not shown."
+            blocks += [_worst_rows(block), ReportText(text=text)]
+        else:
+            blocks.append(block)
+    return replace(section, blocks=tuple(blocks))
+
+
+def _worst_rows(table: ReportTable) -> ReportTable:
+    order = list(State)
+    states = table.states or (State.NONE,) * len(table.rows)
+    numbers = sorted(range(len(table.rows)), key=lambda n: -order.index(states[n]))
+    kept = sorted(numbers[:MOST_ROWS])
+    return replace(
+        table,
+        rows=tuple(table.rows[n] for n in kept),
+        states=tuple(states[n] for n in kept),
+    )
 
 
 def cut(text: str) -> str:

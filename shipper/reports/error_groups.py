@@ -32,14 +32,19 @@ class ErrorGroup:
 
 
 def error_groups(store: Store, period: Period) -> list[ErrorGroup]:
-    """Return the types of errors of a period, those with critical ones first, then by frequency."""
+    """
+    Return the types of errors of a period, those with critical ones first, then by frequency.
+
+    None is new where nothing is stored of the time before.
+    """
     before = Selection(ERRORS, period.since - NEW_AFTER_MS, period.since)
     kinds = {"types": Terms("error_type", 1000)}
-    within, earlier, critical = store.ask(
+    within, earlier, critical, past = store.ask(
         [
             Question(Selection(ERRORS, period.since, period.until), kinds),
             Question(before, kinds),
             Question(Selection("level:CRITICAL", period.since, period.until), kinds),
+            Question(Selection("", before.since, before.until)),
         ]
     )
     known = {str(bucket.key) for bucket in buckets_of(earlier, "types").buckets}
@@ -50,7 +55,13 @@ def error_groups(store: Store, period: Period) -> list[ErrorGroup]:
     severe_untyped = critical.total - sum(severe.values())
     ordered = sorted(counts, key=lambda pair: (-severe.get(pair[0], 0), -pair[1], pair[0]))
     groups = [
-        _group(store, period, kind, (count, severe.get(kind, 0)), is_new=kind not in known)
+        _group(
+            store,
+            period,
+            kind,
+            (count, severe.get(kind, 0)),
+            is_new=past.total > 0 and kind not in known,
+        )
         for kind, count in ordered[:MOST_GROUPS]
     ]
     if untyped:

@@ -41,7 +41,8 @@ STYLE: Final = """
 @media (prefers-color-scheme:dark){:root{--page:#11161c;--card:#1a212a;--ink:#e6ebf1;--soft:#9aa7b4;
 --line:#2d3743;--good:#4cc38a;--attention:#f0a94b;--bad:#ff7b7f;--series:#7aa7ff}}
 *{box-sizing:border-box}
-body{margin:0;background:var(--page);color:var(--ink);font:15px/1.5 system-ui,sans-serif}
+body{margin:0;background:var(--page);color:var(--ink);font:15px/1.5 system-ui,sans-serif;
+overflow-wrap:anywhere}
 main{max-width:1040px;margin:0 auto;padding:32px 20px}
 h1{font-size:28px;line-height:1.2;margin:0 0 4px}
 h2{font-size:18px;margin:0 0 14px}
@@ -65,16 +66,18 @@ table{border-collapse:collapse;width:100%;font-size:14px;margin:10px 0}
 th{text-align:left;color:var(--soft);font-weight:600;border-bottom:1px solid var(--line);
 padding:6px 14px 6px 0;vertical-align:bottom}
 td{border-bottom:1px solid var(--line);padding:6px 14px 6px 0;vertical-align:top;
-overflow-wrap:anywhere;min-width:5.5em}
+overflow-wrap:anywhere;min-width:7em}
 tr:last-child td{border-bottom:0}
-.right{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+.right{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap;min-width:0}
 code{display:block;font:12.5px/1.5 ui-monospace,monospace;background:var(--page);border-radius:6px;
 padding:7px 10px;margin:8px 0;overflow-wrap:anywhere;white-space:pre-wrap}
 figure{margin:14px 0 4px}figcaption{font-size:13px;color:var(--soft);margin-bottom:4px}
 svg{width:100%;height:auto;display:block}
 .series-0{stroke:var(--series)}.fill-0{fill:var(--series)}.label{fill:var(--soft)}
 .axis{stroke:var(--soft)}.grid{stroke:var(--line)}.limit{stroke:var(--bad)}
-footer{font-size:13px;color:var(--soft)}
+@media(max-width:600px){main{padding:20px 10px}section{padding:14px}h1{font-size:24px}
+.figures{grid-template-columns:repeat(auto-fit,minmax(125px,1fr));gap:8px}.figure{padding:8px 10px}
+.figure b{font-size:20px}}
 @media print{:root{--page:#fff;--card:#fff;--ink:#000;--soft:#444;--line:#bbb;--good:#14633a;
 --attention:#7a4600;--bad:#9b1c22;--series:#1d4ed8}
 main{max-width:none;padding:0}section{border:0;padding:0}body{font-size:11pt}}

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from shipper.alerts.incident import Incident, Phase
 from shipper.alerts.severity import Severity
 from shipper.reports.document import ReportBlock, ReportSection, ReportTable, ReportText, State, cut
+from shipper.reports.glance import named
 from shipper.reports.periods import Period
 from shipper.reports.sources import IncidentNote, ReportSources
-from shipper.text import duration
+from shipper.text import counted, duration
 
 MOST_NOTES = 50
+MOST_NAMED = 5  # incidents at the top of a report
 SEVERE = (Severity.CRITICAL, Severity.HIGH)
 
 
@@ -35,7 +37,32 @@ def incidents_section(sources: ReportSources, period: Period) -> ReportSection:
     notes = [each for each in sources.notes if each.incident in ids | {one.id for one in older}]
     if notes:
         blocks += [ReportText(text="Notes:"), _notes(sources, notes[-MOST_NOTES:])]
-    return ReportSection(title="Incidents", blocks=tuple(blocks))
+    lines = _headlines(sources, [*found, *older])
+    return ReportSection(title="Incidents", blocks=tuple(blocks), headlines=lines)
+
+
+def _headlines(sources: ReportSources, incidents: Sequence[Incident]) -> tuple[ReportText, ...]:
+    """Return the incidents that still need somebody, and those that are over."""
+    states = {state: [each for each in incidents if _state(each) is state] for state in State}
+    return tuple(
+        ReportText(
+            text=f"{counted(len(found), 'incident')} {words}: "
+            f"{named([_named(sources, each) for each in found], MOST_NAMED)}.",
+            state=shown,
+        )
+        for state, words, shown in (
+            (State.BAD, "still open", State.BAD),
+            (State.ATTENTION, "still open", State.ATTENTION),
+            (State.NONE, "fired and resolved", State.NONE),
+        )
+        if (found := states[state])
+    )
+
+
+def _named(sources: ReportSources, incident: Incident) -> str:
+    fired = incident.fired_at or incident.opened_at
+    lasted = duration(max((incident.resolved_at or sources.now) - fired, 0) / 1000)
+    return f"{cut(incident.rule)} ({incident.severity}) at {sources.local(fired)}, {lasted}"
 
 
 def _notes(sources: ReportSources, notes: Sequence[IncidentNote]) -> ReportTable:

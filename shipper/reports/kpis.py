@@ -70,7 +70,9 @@ def _nothing(like: PeriodMetrics) -> PeriodMetrics:
 def _kpis(options: KpiOptions, now: PeriodMetrics, before: PeriodMetrics) -> list[_Kpi]:
     def kpi(label: str, of: Of, unit: str, *limits: float, high_is_good: bool = False) -> _Kpi:
         target, alert = (*limits, None, None)[:2]
-        return _Kpi(label, of(now), of(before), unit, target, alert, high_is_good)
+        is_whole = now.complete and before.complete  # else counts do not compare
+        then = of(before) if unit or is_whole else None
+        return _Kpi(label, of(now), then, unit, target, alert, high_is_good)
 
     fast, slow = options.response_time_seconds * 1000, options.response_time_alert_seconds * 1000
     good, alert = options.success_rate, options.success_rate_alert

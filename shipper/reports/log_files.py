@@ -7,7 +7,15 @@ from itertools import islice
 from typing import Final
 
 from shipper.config.inputs import InputOptions
-from shipper.reports.document import ReportSection, ReportTable, State, cut
+from shipper.reports.document import (
+    ReportBlock,
+    ReportSection,
+    ReportTable,
+    ReportText,
+    State,
+    cut,
+)
+from shipper.reports.glance import named
 from shipper.tail.discovery import FoundFile, Patterns, family
 from shipper.text import duration, size
 
@@ -28,9 +36,20 @@ def log_files_section(inputs: Sequence[InputOptions], most_bytes: int, now: int)
         rows=tuple(_row(path, files, now) for path, files in ordered[:MOST_ROWS]),
         right=frozenset({1, 2, 3, 4}),
         states=states,
-        empty="No log file is there.",
     )
-    return ReportSection(title="Log files", blocks=(table,))
+    blocks: list[ReportBlock] = [table]
+    if not logs:
+        text = "No log file of the inputs is on this machine, so none was looked at."
+        blocks = [ReportText(text=text, state=State.ATTENTION)]
+    large = [cut(_shown(path)) for path, files in ordered if is_too_large(files, most_bytes)]
+    text = f"Log files above {size(most_bytes)} that need rotation: {named(large)}."
+    lines = (ReportText(text=text, state=State.ATTENTION),) if large else ()
+    return ReportSection(title="Log files", blocks=tuple(blocks), headlines=lines)
+
+
+def _shown(path: str) -> str:
+    """Return a path whose bytes may be no UTF-8 as a text."""
+    return path.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def found_logs(inputs: Sequence[InputOptions]) -> dict[str, list[FoundFile]]:
@@ -52,6 +71,5 @@ def _row(path: str, files: Sequence[FoundFile], now: int) -> tuple[str, ...]:
     current = sum(file.stat.st_size for file in files if not file.rotated)
     newest = max((file.stat.st_mtime for file in rotated), default=None)
     ago = "never" if newest is None else f"{duration(max(now / 1000 - newest, 0))} ago"
-    shown = path.encode(errors="surrogateescape").decode(errors="replace")
     sizes = size(sum(file.stat.st_size for file in rotated))
-    return (cut(shown), size(current), f"{len(rotated):,}", sizes, ago)
+    return (cut(_shown(path)), size(current), f"{len(rotated):,}", sizes, ago)

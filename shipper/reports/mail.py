@@ -22,6 +22,7 @@ from importlib.util import find_spec
 from itertools import islice
 from typing import Final
 
+from shipper.reports import glance
 from shipper.reports.document import (
     ReportBlock,
     ReportChart,
@@ -78,7 +79,8 @@ def mail_of(document: ReportDocument, zone: tzinfo) -> EmailMessage:
 
 def subject_of(document: ReportDocument) -> str:
     """Return the subject: the title, and how many sections need somebody."""
-    needs = [s for s in document.sections if s.state is State.BAD and s.title != "Checklist"]
+    repeats = {glance.TITLE, "Checklist"}
+    needs = [s for s in document.sections if s.state is State.BAD and s.title not in repeats]
     words = f"{len(needs)} need action" if len(needs) > 1 else "1 needs action"
     return f"{document.title}: {words if needs else 'nothing needs action'}"
 
@@ -93,9 +95,12 @@ def summary_of(document: ReportDocument) -> str:
                     f"{WORDS[each.state] or '·'}: {each.label} {each.value}"
                     for each in block.figures
                 ]
-    needs = [section.title for section in document.sections if section.state is State.BAD]
-    if needs:
-        lines.append(f"Needs action: {', '.join(needs)}")
+        if section.title == glance.TITLE:
+            lines += [
+                f"{WORDS[each.state] or '·'}: {each.text}"
+                for each in section.blocks
+                if isinstance(each, ReportText)
+            ]
     return "\n".join(map(safe, lines))
 
 
@@ -148,7 +153,10 @@ class _MailWriter:
             case ReportText(code=True):
                 yield f'<p style="{_CODE}">{text(block.text)}</p>{link_of(block)}\n'
             case ReportText():
-                yield f"<p>{text(block.text)}</p>\n"
+                word = WORDS[block.state]
+                color = f"color:{COLORS[block.state]};font-weight:bold"
+                state = f'<span style="{color}">{word}</span> ' if word else ""
+                yield f"<p>{state}{text(block.text)}</p>\n"
 
     def _picture(self, chart: ReportChart) -> Iterator[str]:
         if len(self.pictures) >= MOST_PICTURES or not any(v is not None for _, v in chart.points):

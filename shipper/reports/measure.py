@@ -31,6 +31,7 @@ from shipper.reports.metrics import (
     Queue,
     Timed,
     Uptime,
+    bounded,
     rest_of,
     rounded,
     share_of,
@@ -244,7 +245,7 @@ def _queue(executions: AggregateAnswer, health: AggregateAnswer) -> Queue:
         finished=finished,
         in_time=finished - late,
         samples=health.total,
-        pending_total=round((average or 0.0) * health.total),
+        pending_total=round(bounded((average or 0.0) * health.total) or 0),
         pending_average=rounded(average),
         pending_max=None if most is None else round(most),
     )
@@ -312,7 +313,7 @@ def _point(
 def _number(found: Measured, name: str) -> float | None:
     result = found.results[name]
     assert isinstance(result, Number)
-    return result.value
+    return bounded(result.value)
 
 
 def _bins(found: Measured) -> Mapping[int, int]:

@@ -9,6 +9,7 @@ the true ones (shipper/store/distribution.py). A rate is null where there is not
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -24,6 +25,7 @@ MOST_NAMES: Final = 50  # routes and workflows that a file lists; Elasticsearch 
 # at most in one answer, of which a distribution takes 882
 MOST_HOSTS: Final = 200
 MOST_TYPES: Final = 100
+MOST: Final = 1e15  # of any number: what a record claims beyond it counts as that
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,6 +236,11 @@ def sum_of(name: str, parts: Iterable[Timed]) -> Timed:
 def share_of(part: float, whole: float) -> float | None:
     """Return a share with 6 decimals; None of nothing."""
     return round(part / whole, 6) if whole else None
+
+
+def bounded(value: float | None) -> float | None:
+    """Return a number out of records as a finite one that a metrics file can hold."""
+    return None if value is None or math.isnan(value) else min(max(value, -MOST), MOST)
 
 
 def rounded(value: float | None) -> float | None:

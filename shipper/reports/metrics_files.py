@@ -6,6 +6,7 @@ A file is made when its day is over, missed ones when somebody asks next, and ma
     while it is not complete      a host had not delivered all of the day
     when the store has more       late records came
     when its form is older        after an update
+    when it cannot be used        it was cut off, or changed by hand: its hours do not add up
 
 It is never replaced by one with fewer records: what retention has dropped from the store stays in
 the files. A file is replaced whole, and only if its bytes change; they depend on the records alone.
@@ -29,6 +30,7 @@ from shipper.reports.merge import merge
 from shipper.reports.metrics import VERSION, PeriodMetrics, decoded, encoded
 from shipper.reports.periods import Period, PeriodKind, day_at, midnight, period_of
 from shipper.store.api import DateHistogram, Question, Selection, Store, buckets_of
+from shipper.times import parse_period
 
 CUT: Final = "the store has no older records, and may have dropped some of this day"
 MONTHLY: Final = "monthly"
@@ -62,7 +64,7 @@ class Files:
         except FileNotFoundError:
             return None
         except UNDECODABLE:
-            return None  # cut off, or changed by hand: it is made again
+            return None  # cut off: it is made again
         if found.version > VERSION:
             raise DataFolderError(f"{path} is of a newer version", "update shipper")
         if found.zone != str(self.zone):
@@ -70,7 +72,7 @@ class Files:
                 f"{path} has days of the zone {found.zone}, and reports.zone is {self.zone}",
                 "use another folder (reports.metrics), or move the old files away",
             )
-        return found if found.version == VERSION else None
+        return found if found.version == VERSION and _is_of(found, period) else None
 
     def write(self, period: Period, metrics: PeriodMetrics) -> bool:
         """Write the metrics of a period; return whether that changed the file."""
@@ -181,6 +183,21 @@ class MetricsBuilder:
             return
         if self.files.write(month, metrics):
             built.changed.append(month.name)
+
+
+def _is_of(found: PeriodMetrics, period: Period) -> bool:
+    """Return whether metrics are those of a period, and agree with themselves."""
+    starts = [parse_period(point.at) for point in found.series]
+    sums = [
+        (sum(point.records for point in found.series), found.records),
+        (sum(point.requests for point in found.series), found.requests.count),
+        (sum(point.errors for point in found.series), found.errors),
+    ]
+    return (
+        (found.period, found.name) == (period.kind, period.name)
+        and all(start and period.since <= start[0] < period.until for start in starts)
+        and all(part == whole >= 0 for part, whole in sums)
+    )
 
 
 def _days(first: date, last: date) -> Iterator[date]:

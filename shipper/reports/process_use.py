@@ -7,8 +7,10 @@ from typing import Final
 
 from shipper.errors import QueryError
 from shipper.reports.document import ReportBlock, ReportChart, ReportTable, ReportText, State, cut
+from shipper.reports.metrics import bounded
 from shipper.reports.periods import HOUR_MS, Period
 from shipper.store.api import (
+    AggregateAnswer,
     Aggregation,
     Average,
     Bucket,
@@ -22,14 +24,18 @@ from shipper.store.api import (
     buckets_of,
 )
 from shipper.text import size
+from shipper.times import iso
 
 MEMORY: Final = "extra.process.memory_rss_bytes"
 CPU: Final = "extra.process.cpu_percent"
+START: Final = "extra.process.start_time_seconds"
 PROCESSES: Final = f"event.dataset:orchestrator.metrics AND {MEMORY}:*"
 MOST_TARGETS: Final = 20
 MOST_HOSTS: Final = 50  # of a target: each numbers its processes itself
 MOST_PROCESSES: Final = 50  # of a target on a host; those with most records
+MOST_STARTS: Final = 10  # of a number, which another process may get: after a restart, say
 MOST_ROWS: Final = 12  # those with most memory
+LATEST: Final = 1 << 36  # a start beyond it (epoch seconds) is no time
 MIB: Final = 1024 * 1024
 COLUMNS: Final = (
     *("process", "application", "host", "memory, mean", "most", "CPU, mean", "CPU, most"),
@@ -52,7 +58,8 @@ def process_use(store: Store, period: Period) -> tuple[ReportBlock, ...]:
         "cpu": Average(CPU),
         "peak": Maximum(CPU),
     }
-    processes = Terms("extra.process.pid", MOST_PROCESSES, measures)
+    starts = Terms(START, MOST_STARTS, measures)
+    processes = Terms("extra.process.pid", MOST_PROCESSES, {**measures, "starts": starts})
     hours = DateHistogram(HOUR_MS, {"most": most}, filled=False)
     hosts = Terms("host.name", MOST_HOSTS, {"processes": processes})
     targets = Terms("extra.target", MOST_TARGETS, {"hosts": hosts})
@@ -63,13 +70,7 @@ def process_use(store: Store, period: Period) -> tuple[ReportBlock, ...]:
         return (ReportText(text=f"Memory and CPU are unknown: {error}", state=State.ATTENTION),)
     if not found.total:
         return ()
-    rows = [
-        (target, host, process)
-        for target in buckets_of(found, "targets").buckets
-        for host in buckets_of(target, "hosts").buckets
-        for process in buckets_of(host, "processes").buckets
-    ]
-    rows.sort(key=lambda row: -(_number(row[2], "most") or 0))
+    rows = sorted(_processes(found), key=lambda row: -(_number(row[3], "most") or 0))
     table = ReportTable(
         columns=COLUMNS,
         rows=tuple(_row(*row) for row in rows[:MOST_ROWS]),
@@ -83,11 +84,31 @@ def process_use(store: Store, period: Period) -> tuple[ReportBlock, ...]:
     return chart, table
 
 
-def _row(target: Bucket, host: Bucket, process: Bucket) -> tuple[str, ...]:
+def _processes(found: AggregateAnswer) -> Iterator[tuple[Bucket, Bucket, str, Bucket]]:
+    for target in buckets_of(found, "targets").buckets:
+        for host in buckets_of(target, "hosts").buckets:
+            for process in buckets_of(host, "processes").buckets:
+                for name, use in _each_process(process):
+                    yield target, host, name, use
+
+
+def _each_process(number: Bucket) -> Iterator[tuple[str, Bucket]]:
+    """Yield the processes that had a number one after the other, with when they started."""
+    starts = buckets_of(number, "starts").buckets
+    if len(starts) < 2:
+        yield str(number.key), number
+        return
+    for start in sorted(starts, key=lambda start: float(start.key)):
+        seconds = round(bounded(float(start.key)) or 0)
+        since = f"{iso(seconds * 1000)[:19]}Z" if 0 <= seconds < LATEST else f"{start.key}"
+        yield f"{number.key}, since {since}", start
+
+
+def _row(target: Bucket, host: Bucket, name: str, process: Bucket) -> tuple[str, ...]:
     memory = (_number(process, name) for name in ("memory", "most"))
     cpu = (_number(process, name) for name in ("cpu", "peak"))
     return (
-        cut(str(process.key)),
+        cut(name),
         cut(str(target.key)),
         cut(str(host.key)),
         *("" if value is None else size(round(value)) for value in memory),
@@ -109,4 +130,4 @@ def _points(hours: Sequence[Bucket]) -> Iterator[tuple[int, float | None]]:
 def _number(found: Bucket, name: str) -> float | None:
     result = found.results[name]
     assert isinstance(result, Number)
-    return result.value
+    return bounded(result.value)

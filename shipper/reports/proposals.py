@@ -20,13 +20,21 @@ from shipper.alerts.backtest.sweep import changed
 from shipper.alerts.incident import Incident
 from shipper.alerts.rules.rule import Rule
 from shipper.errors import QueryError
-from shipper.reports.document import ReportBlock, ReportSection, ReportTable, ReportText, State
+from shipper.reports.document import (
+    ReportBlock,
+    ReportSection,
+    ReportTable,
+    ReportText,
+    State,
+    cut,
+)
 from shipper.reports.periods import Period
 from shipper.reports.sources import ReportSources
 from shipper.store.api import Store
 from shipper.text import counted
 from shipper.times import iso
 
+TITLE: Final = "Alert thresholds"
 FACTORS: Final = (1.25, 1.5, 2.0, 3.0, 5.0)  # of the distance from nothing, that are tried
 NEAR_MS: Final = 15 * 60_000  # before and after a real incident, what fires belongs to it
 
@@ -52,6 +60,10 @@ def proposals_section(
 ) -> ReportSection:
     """Return what the rules would have done in a period, and better thresholds."""
     judged = [rule for rule in rules if rule.probes and _threshold(rule)]
+    if not judged:
+        text = "There is no rule with a threshold, so none was tried."
+        blocks: list[ReportBlock] = [ReportText(text=text, state=State.ATTENTION)]
+        return ReportSection(title=TITLE, blocks=tuple(blocks))
     span = HistorySpan(period.since, min(period.until, sources.now))
     real = _real(sources.incidents or (), sources.now)
     found = {
@@ -71,11 +83,20 @@ def proposals_section(
     text = f"{quiet} of {counted(len(judged), 'rule')} with a threshold would not have fired."
     since, until = iso(span.since), iso(span.until)
     command = f"shipper alerts backtest --since {since} --until {until}"
-    blocks: list[ReportBlock] = [table, ReportText(text=text), ReportText(text=command, code=True)]
+    blocks = [table, ReportText(text=text), ReportText(text=command, code=True)]
     if not real:
         text = "Nobody acknowledged an incident, so it is unknown which of them were real."
-        blocks.insert(0, ReportText(text=text))
-    return ReportSection(title="Alert thresholds", blocks=tuple(blocks))
+        state = State.ATTENTION if listed else State.NONE
+        blocks.insert(0, ReportText(text=text, state=state))
+    lines = [_headline(row) for row, state in listed if state is State.ATTENTION]
+    return ReportSection(title=TITLE, blocks=tuple(blocks), headlines=tuple(lines))
+
+
+def _headline(row: tuple[str, ...]) -> ReportText:
+    """Return a proposal as a sentence."""
+    threshold, _, outcome = row[-1].partition(": ")
+    text = f"Threshold of {cut(row[0])}: {threshold} instead of {row[1]} {outcome}."
+    return ReportText(text=text, state=State.ATTENTION)
 
 
 def _histories(

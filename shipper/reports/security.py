@@ -21,6 +21,7 @@ from shipper.reports.document import (
     cut,
 )
 from shipper.reports.error_groups import quoted
+from shipper.reports.glance import named
 from shipper.reports.measure import REQUESTS
 from shipper.reports.periods import HOUR_MS, Period
 from shipper.reports.sources import ReportSources
@@ -63,11 +64,16 @@ TOOLS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class AuditFinding:
-    """One kind of finding: what it is, its table, and the command that shows the records."""
+    """
+    One kind of finding: what it is, its table, and the command that shows the records.
+
+    `headline` says what was found in a sentence, empty if nothing was.
+    """
 
     title: str
     table: ReportTable
     command: ReportText
+    headline: str = ""
 
 
 def security_section(
@@ -91,7 +97,12 @@ def security_section(
             finding.table,
             finding.command,
         ]
-    return ReportSection(title="Security audit of access logs", blocks=tuple(blocks))
+    if not audit.store.count(Selection(REQUESTS, period.since, period.until)):
+        text = "No access record of this time is stored, so nobody knows who tried what."
+        blocks = [ReportText(text=text, state=State.ATTENTION)]
+    lines = [ReportText(text=f.headline, state=State.ATTENTION) for f in findings if f.headline]
+    title = "Security audit of access logs"
+    return ReportSection(title=title, blocks=tuple(blocks), headlines=tuple(lines))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,15 +122,16 @@ class _Audit:
         (answer,) = self.store.ask([Question(selection, aggregations)])
         return {name: buckets_of(answer, name).buckets for name in aggregations}
 
-    def finding(
+    def finding(  # noqa: PLR0913, PLR0917 - what it is made of
         self,
         title: str,
         query: str,
         columns: tuple[str, ...],
         rows: Sequence[tuple[str, ...]],
-        by: Sequence[str] = (),
+        by: Sequence[str],
+        headline: str,
     ) -> AuditFinding:
-        """Return a finding, whose rows all need attention."""
+        """Return a finding, whose rows all need attention; `headline` takes a row's cells."""
         table = ReportTable(
             columns=columns,
             rows=tuple(rows[:MOST_ROWS]),
@@ -127,7 +139,9 @@ class _Audit:
             states=(State.ATTENTION,) * len(rows[:MOST_ROWS]),
             empty="nothing found",
         )
-        return AuditFinding(title, table, self.sources.records_of(query, self.period, by))
+        words, _, each = headline.partition(": ")
+        found = f"{words}: {named([each.format(*row) for row in rows])}." if rows else ""
+        return AuditFinding(title, table, self.sources.records_of(query, self.period, by), found)
 
     def guessing(self, who: str, query: str, field: str, most: int) -> AuditFinding:
         """Return who failed to log in very often within an hour."""
@@ -141,7 +155,9 @@ class _Audit:
                 hour = self.sources.local(int(worst.key))
                 rows.append((cut(str(bucket.key)), f"{bucket.count:,}", f"{worst.count:,}", hour))
         title = f"Failed log-ins by {who}: {most} and more within an hour (password guessing)."
-        return self.finding(title, query, (who, "failed", "in an hour", "hour"), rows, [field])
+        headline = f"Password guessing by {who}: {{0}} failed {{2}} times within an hour ({{3}})"
+        columns = (who, "failed", "in an hour", "hour")
+        return self.finding(title, query, columns, rows, [field], headline)
 
     def new_clients(self, paths: Sequence[str]) -> AuditFinding:
         """Return clients on sensitive paths that were not seen in the 90 days before."""
@@ -154,7 +170,8 @@ class _Audit:
             f"New clients on sensitive paths, {len(new):,} of {len(found):,}: answered there, and "
             "without a request in the 90 days before."
         )
-        made = self.finding(title, query, ("client", "requests"), rows, ["client_ip"])
+        headline = "New clients on sensitive paths: {0}"
+        made = self.finding(title, query, ("client", "requests"), rows, ["client_ip"], headline)
         if self._has_past():
             return made
         table = ReportTable(
@@ -188,7 +205,8 @@ class _Audit:
         ]
         title = f"Scans: {SCANNED} and more requests for paths that scanners look for."
         columns = ("client", "requests", "most frequent paths")
-        return self.finding(title, query, columns, rows, ["client_ip"])
+        headline = "Scans for known paths: {0} ({1} requests)"
+        return self.finding(title, query, columns, rows, ["client_ip"], headline)
 
     def storms(self) -> AuditFinding:
         """Return five minutes with very many refusals."""
@@ -207,7 +225,9 @@ class _Audit:
             f"Storms of 401, 403 and 429: {STORM} and more within five minutes, and "
             f"{STORM_TIMES} times the mean."
         )
-        return self.finding(title, query, ("status", "count", "from"), rows, ["status_code"])
+        headline = "Storms of refusals: {1} answers of {0} within five minutes ({2})"
+        columns = ("status", "count", "from")
+        return self.finding(title, query, columns, rows, ["status_code"], headline)
 
     def tools(self) -> AuditFinding:
         """Return user agents of attack tools, and requests without one."""
@@ -216,9 +236,9 @@ class _Audit:
         found = self.ask(query, agents=Terms("user_agent", MOST_ROWS, inner))["agents"]
         rows = [(cut(str(b.key)), f"{b.count:,}", cut(", ".join(_keys(b, "who")))) for b in found]
         title = "User agents of known attack tools."
-        return self.finding(
-            title, query, ("user agent", "requests", "clients"), rows, ["user_agent"]
-        )
+        columns = ("user agent", "requests", "clients")
+        headline = "Attack tools: {0} from {2}"
+        return self.finding(title, query, columns, rows, ["user_agent"], headline)
 
     def floods(self) -> AuditFinding:
         """Return clients that asked more often than a person can."""
@@ -236,7 +256,8 @@ class _Audit:
                 rows.append((cut(client), f"{total:,}", f"{worst.count:,}", at))
         title = f"Impossible volumes: {FLOOD} and more requests of one client within a minute."
         columns = ("client", "requests", "in a minute", "minute")
-        return self.finding(title, REQUESTS, columns, rows, ["client_ip"])
+        headline = "Impossible volumes: {0} asked {2} times within a minute ({3})"
+        return self.finding(title, REQUESTS, columns, rows, ["client_ip"], headline)
 
 
 _NUMBERS: Final = frozenset({"failed", "in an hour", "requests", "count", "in a minute"})

@@ -8,7 +8,7 @@ from typing import Final
 from shipper.reports.document import ReportTable, cut
 from shipper.reports.kpis import milliseconds, percent
 from shipper.reports.metrics import PeriodMetrics, Point, Timed
-from shipper.reports.periods import HOUR_MS
+from shipper.reports.periods import DAY_MS, HOUR_MS
 from shipper.times import parse_period
 
 MOST_ROWS: Final = 12
@@ -24,15 +24,24 @@ def epoch_of(text: str) -> int:
 
 
 def chart_points(metrics: PeriodMetrics, of: Of) -> tuple[tuple[int, float | None], ...]:
-    """Return one number of each point of a period, with gaps where hours are missing."""
+    """Return one number per hour of a day, or day of a longer period, gaps where there is none."""
+    step = HOUR_MS if metrics.period == "day" else DAY_MS
+    since, until = epoch_of(metrics.since), epoch_of(metrics.until)
+    known = [(epoch_of(point.at), of(point)) for point in metrics.series]
     found: list[tuple[int, float | None]] = []
-    for point in metrics.series:
-        at = epoch_of(point.at)
-        is_hourly = metrics.period == "day"
-        if is_hourly and found and at - found[-1][0] > HOUR_MS:
-            found.append((found[-1][0] + HOUR_MS, None))
-        found.append((at, of(point)))
+    begin = since if not known else known[0][0] - (known[0][0] - since) // step * step
+    for at, value in known:
+        found += [(gap, None) for gap in _between(found, begin, at, step)]
+        found.append((at, value))
+    if known:
+        found += [(gap, None) for gap in _between(found, begin, until, step)]
     return tuple(found)
+
+
+def _between(found: Sequence[tuple[int, float | None]], begin: int, at: int, step: int) -> range:
+    """Return the times that are missing up to `at`; days may be an hour shorter or longer."""
+    first = found[-1][0] + step if found else begin
+    return range(first, at - step // 2, step)
 
 
 def timed_table(name: str, rows: Sequence[Timed]) -> ReportTable:

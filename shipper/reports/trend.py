@@ -46,13 +46,18 @@ class Trend:
         error = self.spread / math.sqrt(self.squares)
         return abs(self.slope) > student_95(self.days - 2) * error
 
-    def reaches(self, limit: float) -> tuple[float, float | None, float | None] | None:
+    def reaches(
+        self, limit: float, *, falling: bool = False
+    ) -> tuple[float, float | None, float | None] | None:
         """
         Return the day on which the line reaches a limit, the earliest and the latest such day.
 
-        None if it does not within `FARTHEST`; earliest and latest are where the edges of the
-        interval cross the limit, None where one does not.
+        With `falling` the limit is a least number, else a largest one. None if the line leads away
+        from it, or does not reach it within `FARTHEST`; earliest and latest are where the edges of
+        the interval cross the limit, None where one does not.
         """
+        if (self.slope < 0) != falling:
+            return None
         horizon = self.last + FARTHEST * self.days
         day = self._crossing(limit, 0, horizon)
         if day is None:

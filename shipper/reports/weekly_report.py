@@ -18,6 +18,7 @@ from shipper.reports.document import (
     State,
     cut,
 )
+from shipper.reports.glance import named
 from shipper.reports.incident_tables import incidents_section
 from shipper.reports.kpis import arrow, milliseconds, percent
 from shipper.reports.log_files import log_files_section
@@ -73,7 +74,15 @@ def error_trends(metrics: PeriodMetrics, before: PeriodMetrics | None) -> Report
         states=tuple(states),
         empty="No errors were logged.",
     )
-    return ReportSection(title="Error trends", blocks=(table, *nothing_stored(metrics)))
+    blocks = (table, *nothing_stored(metrics))
+    worse = [
+        f"{row[0]} ({row[1]}, before {row[2]})"
+        for row, s in zip(rows, states, strict=True)
+        if s is State.ATTENTION
+    ]
+    text = f"Errors more than doubled: {named(worse)}."
+    lines = (ReportText(text=text, state=State.ATTENTION),) if worse else ()
+    return ReportSection(title="Error trends", blocks=blocks, headlines=lines)
 
 
 def _change(now: int, then: int) -> str:
@@ -133,7 +142,12 @@ def noisy_rules(sources: ReportSources, period: Period) -> ReportSection:
         ),
         empty="No incident fired.",
     )
-    return ReportSection(title=title, blocks=(table,))
+    noisy = [
+        f"{cut(name)} ({len(found):,} incidents)" for name, found in ordered if _is_noisy(found)
+    ]
+    text = f"Noisy rules, mostly unanswered: {named(noisy)}."
+    lines = (ReportText(text=text, state=State.ATTENTION),) if noisy else ()
+    return ReportSection(title=title, blocks=(table,), headlines=lines)
 
 
 def _is_noisy(found: Sequence[Incident]) -> bool:

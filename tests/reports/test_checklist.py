@@ -68,7 +68,7 @@ def test_a_good_day_is_done_with_proofs(quiet: Path) -> None:
     assert done.exit_code == 0, done.output
     found = items(done)
     assert {each["state"] for each in found.values()} == {"done"}
-    assert found["health"]["proof"] == "Up, of the time it should be: 100 %"
+    assert found["health"]["proof"] == "Uptime, planned downtime left out: 100 %"
     assert found["errors"]["proof"] == "No errors were logged."
 
 

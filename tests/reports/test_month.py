@@ -90,6 +90,29 @@ def test_the_sla_of_the_month_names_the_late_answer(monthly: Report) -> None:
     assert [row[-1] for row in tables(monthly, "Incidents")[0]] == ["realone", "noisyone"]
 
 
+def test_all_that_was_planted_stands_at_the_top(monthly: Report) -> None:
+    """Incidents, the late answer, the full disk with its day, guessing: a sentence each."""
+    first = monthly["sections"][0]
+    assert first["title"] == "At a glance"
+    lines = {line["text"].split(":")[0]: line["text"] for line in first["blocks"]}
+
+    fired = lines["2 incidents fired and resolved"]
+    assert "error_rate_high (high) at 2026-02-12 10:02, 45.0 min; " in fired
+    assert "response took 20.0 min, limit 15.0 min" in lines["SLA missed 1 time"]
+    (disk,) = [text for text in lines.values() if "Free space on the disk reaches" in text]
+    day = date.fromisoformat(disk.split(" on ")[2].split()[0])
+    assert abs((day - planted.DISK_FULL).days) <= 2
+    guessed = lines["Password guessing by client"]
+    assert f"{planted.GUESSER} failed 40 times within an hour (2026-02-10 03:00)" in guessed
+    assert "root failed 40 times" in lines["Password guessing by user"]
+    others = [text for name, text in lines.items() if not name.startswith("Password")]
+    for planted_one in (planted.SCANNER, planted.FLOODER, planted.NEWCOMER, planted.TOOL, "429"):
+        assert any(planted_one in text for text in others)
+    assert "> 3 % instead of > 1 %" in lines["Threshold of error_rate_high"]
+    worst = [line["state"] for line in first["blocks"]]
+    assert worst == sorted(worst, key=["bad", "attention", "none", "good"].index)
+
+
 def test_the_budget_is_what_the_target_allows(month: Planted, monthly: Report) -> None:
     """Two of a hundred requests may fail; how many did is said in shares of that."""
     requests = seeded.of_dataset(month.records, "access")

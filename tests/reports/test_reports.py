@@ -185,6 +185,28 @@ def test_memory_and_cpu_of_each_process_are_shown(tmp_path: Path) -> None:
     assert chart["points"] == [[since, 300.0]]
 
 
+def test_processes_that_had_a_number_one_after_the_other_are_two(tmp_path: Path) -> None:
+    """A number is given again, after a restart of the machine, say: the start tells them apart."""
+    rng = random.Random(2)
+    since = seeded.midnight(DAY, UTC)
+    records = []
+    for n, (start, mib) in enumerate([(1_000_000, 100), (1_000_000, 300), (2e18, 50)]):
+        process = {"pid": 11, "memory_rss_bytes": mib << 20, "start_time_seconds": start}
+        record = seeded.base(since + n, rng, "orchestrator.metrics")
+        extra = {"target": "api", "process": process}
+        records.append(record | {"host": {"name": "one"}, "extra": extra})
+    store_records(tmp_path, records)
+
+    found = json.loads(report(tmp_path, "daily", "--date", str(DAY), "--format", "json"))
+
+    (section,) = [each for each in found["sections"] if each["title"] == "Resources"]
+    (table,) = [each for each in section["blocks"] if each.get("columns", [""])[0] == "process"]
+    assert [(row[0], row[3]) for row in table["rows"]] == [
+        ("11, since 1970-01-12T13:46:40Z", "200.0 MiB"),
+        ("11, since 2000000000000000000", "50.0 MiB"),
+    ]
+
+
 def test_more_values_than_the_store_can_list_cost_only_their_table() -> None:
     """The reason stands where memory and CPU would; the rest of the report is made."""
     store = Mock(spec=Store)

@@ -78,23 +78,31 @@ def subjects(mails: Mails) -> list[str]:
     return [mail["Subject"].split(":")[0] for mail in mails.read()]
 
 
-def test_a_mail_has_text_html_and_pictures_and_loads_nothing(place: Path, mails: Mails) -> None:
+@pytest.mark.parametrize("kind", ["daily", "weekly", "monthly"])
+def test_a_mail_has_text_html_and_pictures_and_loads_nothing(
+    place: Path, mails: Mails, kind: str
+) -> None:
     """Tables and inline styles; pictures are parts of the mail; hostile texts stay texts."""
-    args = ["--config", str(place / "shipper.yml"), "report", "daily", "--date", str(DAY)]
+    args = ["--config", str(place / "shipper.yml"), "report", kind, "--date", str(DAY), "--mail"]
+    more = ["--directory", str(place / "logs")] if kind == "daily" else []
 
-    done = CliRunner().invoke(main, [*args, "--mail", "--directory", str(place / "logs")])
+    done = CliRunner().invoke(main, [*args, *more])
 
     assert done.exit_code == 0, done.output
     (mail,) = mails.read()
-    assert mail["Subject"].startswith("Daily report, Thursday 2026-02-05: ")
+    assert mail["Subject"].startswith(f"{kind.capitalize()} report")
+    assert all(32 <= ord(letter) < 127 for letter in mail["Subject"])
     plain, html = mail.get_body(("plain",)), mail.get_body(("html",))
     assert isinstance(plain, EmailMessage)
     assert isinstance(html, EmailMessage)
-    assert plain.get_content().startswith("# Daily report")
+    assert plain.get_content().startswith(f"# {kind.capitalize()} report")
     page = Page(html.get_content())
     assert set(page.tags) <= IN_MAILS
     pictures = [each for each in mail.walk() if each.get_content_type() == "image/png"]
-    assert len(pictures) >= 3
+    assert len(pictures) >= 2
+    assert all(each["Content-Disposition"].startswith("inline") for each in pictures)
+    contents = [each.get_payload(decode=True) for each in pictures]
+    assert all(isinstance(each, bytes) and each.startswith(b"\x89PNG") for each in contents)
     ids = {f"cid:{each['Content-ID'][1:-1]}" for each in pictures}
     assert {value for _, name, value in page.loads if name == "src"} == ids
     assert {name for _, name, _ in page.loads} == {"src", "style"}
