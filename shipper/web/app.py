@@ -12,10 +12,12 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
+from anyio import CapacityLimiter
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 from starlette.applications import Starlette
@@ -42,7 +44,7 @@ from shipper.web.reports import REPORT_HEADERS, list_reports, read_report
 from shipper.web.rules import rule_page, rules_page
 from shipper.web.searches import SavedSearches
 from shipper.web.similar import similar_page
-from shipper.web.stores import StorePool, cancelled_with_its_tab
+from shipper.web.stores import THREADS, StorePool, cancelled_with_its_tab
 from shipper.web.tasks import TaskRunner
 from shipper.web.throttle import LoginThrottle
 from shipper.web.zones import shown, use_zone, zone
@@ -418,22 +420,23 @@ def _provider_routes(doors: Doors, login: LoginPage) -> list[BaseRoute]:
 
 
 def _routes(pages: Pages, acts: FormActs, tails: LiveTails) -> list[BaseRoute]:
+    asking = partial(cancelled_with_its_tab, threads=CapacityLimiter(THREADS))
     return [
-        Route("/", cancelled_with_its_tab(pages.overview), name="overview"),
-        Route("/logs", cancelled_with_its_tab(pages.logs)),
+        Route("/", asking(pages.overview), name="overview"),
+        Route("/logs", asking(pages.logs)),
         Route("/live", tails.answer),
-        Route("/trace", cancelled_with_its_tab(pages.trace)),
-        Route("/similar", cancelled_with_its_tab(pages.similar)),
-        Route("/download", cancelled_with_its_tab(pages.download)),
+        Route("/trace", asking(pages.trace)),
+        Route("/similar", asking(pages.similar)),
+        Route("/download", asking(pages.download)),
         Route("/incidents", pages.incidents),
         Route("/incidents/{id}", pages.incident),
         Route("/incidents/{id}/{act}", acts.incident, methods=["POST"]),
-        Route("/rules", cancelled_with_its_tab(pages.rules)),
-        Route("/rules/{name}", cancelled_with_its_tab(pages.rule)),
+        Route("/rules", asking(pages.rules)),
+        Route("/rules/{name}", asking(pages.rule)),
         Route("/reports", pages.reports),
         Route("/reports/make", acts.report, methods=["POST"]),
         Route("/reports/{name}", pages.report),
-        Route("/pipeline", cancelled_with_its_tab(pages.pipeline)),
+        Route("/pipeline", asking(pages.pipeline)),
         Route("/deadletters", pages.deadletters),
         Route("/deadletters/{act}", acts.letters, methods=["POST"]),
         Route("/searches/{act}", acts.search, methods=["POST"]),

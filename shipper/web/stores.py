@@ -19,7 +19,7 @@ from threading import BoundedSemaphore, Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from starlette.concurrency import run_in_threadpool
+from anyio.to_thread import run_sync
 
 from shipper.errors import QueryError, StoreUnavailable
 from shipper.store.answers import cancelled
@@ -27,12 +27,14 @@ from shipper.store.answers import cancelled
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
+    from anyio import CapacityLimiter
     from starlette.requests import Request
     from starlette.responses import Response
 
     from shipper.store.api import Store
 
 AT_ONCE: Final = 3
+THREADS: Final = 9  # that make pages: those that ask, and as many more that wait
 WAIT_SECONDS: Final = 20.0
 WAIT_STEP: Final = 0.25  # after so long it is seen that nobody waits any more
 AGAIN_SECONDS: Final = 0.1
@@ -71,16 +73,21 @@ _ERRAND: Final[ContextVar[Errand]] = ContextVar("errand")  # of the request of t
 
 
 def cancelled_with_its_tab(
-    page: Callable[[Request], Response],
+    page: Callable[[Request], Response], threads: CapacityLimiter
 ) -> Callable[[Request], Awaitable[Response]]:
-    """Return the page as one whose questions end when the browser goes away."""
+    """
+    Return the page as one whose questions end when the browser goes away.
+
+    It is made in one of so many `threads`, so however many browsers ask, others are left for what
+    asks no store, and for the live tails.
+    """
 
     async def answer(request: Request) -> Response:
         errand = Errand()
         _ERRAND.set(errand)  # the thread gets a copy of this context
         watching = asyncio.create_task(_cancel_with(request, errand))
         try:
-            return await run_in_threadpool(page, request)
+            return await run_sync(page, request, limiter=threads)
         finally:
             watching.cancel()
 
