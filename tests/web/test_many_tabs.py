@@ -6,11 +6,13 @@ import http.client
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from shipper.errors import StoreUnavailable
 from shipper.store.api import Store
 from shipper.store.opening import open_embedded
 from shipper.web.live import MOST_TAILS
@@ -155,24 +157,31 @@ def test_the_shipper_writes_while_tails_are_open(index: Path, tmp_path: Path) ->
         assert found == [True] * 8
 
 
-def test_pages_that_wait_leave_threads_for_the_rest(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """While every store is busy, the pages that ask none are there."""
-    monkeypatch.setattr("shipper.web.stores.WAIT_SECONDS", 2 * LONG)
+def test_pages_that_wait_leave_threads_for_the_rest(tmp_path: Path) -> None:
+    """While every store is busy, few pages wait in a thread, and those that ask none are there."""
     free, busy = threading.Event(), threading.Semaphore(0)
+    begun: list[int] = []
 
     def opened() -> Store:
         busy.release()
         free.wait(LONG)
-        raise OSError
+        raise StoreUnavailable("there is none", "start it")
 
-    with served(plain_sources(opened, tmp_path)) as site:
+    def now() -> int:
+        begun.append(1)
+        return NOW
+
+    sources = replace(plain_sources(opened, tmp_path), now=now)
+    with served(sources) as site:
+        begun.clear()
         waiting = threading.Thread(target=lambda: at_once(lambda: get(site, "/logs"), TABS))
         waiting.start()
-        for _ in range(AT_ONCE):
-            assert busy.acquire(timeout=LONG)
         try:
+            for _ in range(AT_ONCE):
+                assert busy.acquire(timeout=LONG)
+            for _ in range(40):  # more would begin in this time
+                waiting.join(0.05)
+            assert len(begun) <= THREADS
             assert get(site, "/incidents")[0] == 200
         finally:
             free.set()
