@@ -157,7 +157,7 @@ class StorePool:
         """Close the stores that are not needed, again and again."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            await run_in_threadpool(self.close_unused)
+            await run_sync(self.close_unused)
 
     def close_unused(self) -> None:
         """Close the stores that nobody needed for some minutes."""
