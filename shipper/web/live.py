@@ -22,9 +22,10 @@ from shipper.web.rows import line_of
 from shipper.web.zones import use_zone
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 
     from starlette.requests import Request
+    from starlette.types import Receive, Scope, Send
 
     from shipper.store.api import Hit, Store
 
@@ -32,6 +33,25 @@ MOST_TAILS: Final = 20
 MOST_ROWS: Final = 500  # 1,000 records a second are shown, all of them
 POLL_SECONDS: Final = 0.3
 QUIET_STEPS: Final = 50  # after so many empty steps a comment shows that the connection lives
+
+
+class TailResponse(StreamingResponse):
+    """The stream of a tail; `left` is called when it has ended, however that was."""
+
+    def __init__(self, events: AsyncGenerator[str], left: Callable[[], None]) -> None:
+        super().__init__(
+            events, media_type="text/event-stream", headers={"x-accel-buffering": "no"}
+        )
+        self._events = events
+        self._left = left
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the stream."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._left()
+            await self._events.aclose()
 
 
 class LiveTails:
@@ -51,16 +71,15 @@ class LiveTails:
             return PlainTextResponse(f"{error}\n", 400)
         if self._open >= MOST_TAILS:
             return PlainTextResponse("There are too many live tails; close one.\n", 503)
-        return StreamingResponse(
-            self._events(Selection(query), request.state.is_over),
-            media_type="text/event-stream",
-            headers={"x-accel-buffering": "no"},
-        )
+        self._open += 1  # now, for many may ask before the first of them begins
+        return TailResponse(self._events(Selection(query), request.state.is_over), self._leave)
+
+    def _leave(self) -> None:
+        self._open -= 1
 
     async def _events(
         self, selection: Selection, is_over: Callable[[], bool]
-    ) -> AsyncIterator[str]:
-        self._open += 1
+    ) -> AsyncGenerator[str]:
         store: Store | None = None
         try:
             store = await run_in_threadpool(self._opened)
@@ -78,7 +97,6 @@ class LiveTails:
         except ShipperError as error:
             yield _event("fault", {"fault": str(error)})
         finally:
-            self._open -= 1
             if store is not None:
                 store.close()
 
