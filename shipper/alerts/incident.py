@@ -50,11 +50,16 @@ class Change(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Raise:
-    """What another rule added to an incident: which rule, when, and the severity before."""
+    """
+    What another rule added to an incident: which rule, when first, and the severity before.
+
+    `again` is when people were notified of it anew, as it had ended and came back.
+    """
 
     rule: str
     at: int
     severity: Severity
+    again: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,7 @@ class Incident:
     from a past that nobody could know of. `late` marks what was found after the fact, when a host
     or the job caught up. `muted_by` names the silence, maintenance window or incident for which
     nobody is notified; `catching_up`: nobody is yet, for windows that were missed are being judged.
-    `raised` says which other rules saw the same fault later, each once; the severity is the highest
+    `raised` says which other rules saw the same fault later; the severity is the highest
     of theirs. `before` is the resolved incident that a pending one may turn out not to follow.
     """
 

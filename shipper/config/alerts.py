@@ -267,7 +267,9 @@ equal: [service.name]}, \
 {source: success_rate_low_polled, targets: [success_rate_low], equal: [service.name]}, \
 {source: response_time_high, targets: [response_time_high_polled], equal: [service.name]}, \
 {source: response_time_high_polled, targets: [response_time_high], equal: [service.name]}, \
-{source: system_unhealthy, targets: ["*_polled"], equal: [service.name]}, \
+{source: storage_critical, targets: [system_unhealthy], equal: [service.name]}, \
+{source: system_unhealthy, targets: ["*_polled", success_rate_*, error_rate_high, error_budget, \
+error_spike, response_time_high, application_silent], equal: [service.name]}, \
 {source: shipper_silent, targets: [watermark_behind, shipper_behind, application_silent], \
 equal: [host.name]}]"""
 

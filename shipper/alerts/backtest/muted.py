@@ -2,7 +2,8 @@
 What people would not have been notified of: planned work, and what follows from another incident.
 
 An incident that is muted when it fires is notified when the mute ends and it still fires, as live.
-So one is silent if it was muted for all of its life. Silences are not looked at: they are made by
+So one is silent if it was muted for all of its life. What explains an incident that people knew
+before raises that one, and is no page of its own. Silences are not looked at: they are made by
 hand, of the day.
 """
 
@@ -31,7 +32,39 @@ def with_mutes(
         if any(inhibition.is_from(outcome.rule.name) for inhibition in mutes.inhibitions)
         for each in outcome.incidents
     ]
-    return [_with_mutes(outcome, mutes, sources) for outcome in outcomes]
+    found = [_with_mutes(outcome, mutes, sources) for outcome in outcomes]
+    return [_with_known(outcome, mutes, found) for outcome in found]
+
+
+def _with_known(
+    outcome: BacktestOutcome, mutes: Mutes, among: Sequence[BacktestOutcome]
+) -> BacktestOutcome:
+    """Add the incidents whose fault people knew already by one that they explain."""
+    ours = [each for each in mutes.inhibitions if each.is_from(outcome.rule.name)]
+    known = [
+        incident
+        for other in among
+        if any(each.is_for(other.rule.name) for each in ours)
+        for incident in other.incidents
+        if incident.id not in other.muted
+    ]
+    muted = dict(outcome.muted)
+    for incident in outcome.incidents if known else ():
+        begin, end = incident.fired_at or 0, incident.resolved_at or outcome.until
+        first = next(
+            (
+                each
+                for each in known
+                if (each.fired_at or 0) < begin
+                and (each.resolved_at is None or each.resolved_at >= end)
+                and any(one.mutes(incident, each) for one in ours)
+            ),
+            None,
+        )
+        if first is not None:
+            reason = f"the same fault as {first.rule} (incident {first.id}), notified before"
+            muted.setdefault(incident.id, reason)
+    return replace(outcome, muted=muted)
 
 
 def _with_mutes(

@@ -31,11 +31,12 @@ from typing import Final
 
 from shipper.alerts.incident import Change, Incident, Phase, Transition
 from shipper.alerts.severity import Severity
-from shipper.alerts.verdict import Group, Verdict, VerdictState
+from shipper.alerts.verdict import Group, Verdict, VerdictState, Window
 
 RELAPSE_MS: Final = 3_600_000
 CALM_MS: Final = 1_800_000
 RELAPSES: Final = 2  # so many in a row are flapping
+AHEAD_MS: Final = 60_000  # a clock that is set back by less is waited for
 BY_RULE: Final = "rule"  # who resolved it, where the records say so
 ID_BYTES: Final = 5  # 8 letters
 
@@ -93,6 +94,17 @@ def step(
     if verdict.state is VerdictState.BREACH:
         return _go_on(before, verdict, terms, now)
     return _calm_down(before, verdict, terms, now)
+
+
+def as_of(incident: Incident, now: int, every_ms: int) -> Incident:
+    """Return an incident whose last breach was found while the clock was ahead as one of before."""
+    window = incident.verdict.window
+    ahead = window.end - now
+    if ahead <= AHEAD_MS:
+        return incident
+    back = ahead + 2 * every_ms
+    verdict = replace(incident.verdict, window=Window(window.start - back, window.end - back))
+    return replace(incident, verdict=verdict, ok_since=None)
 
 
 def acknowledge(incident: Incident, by: str, now: int, note: str = "") -> Step:

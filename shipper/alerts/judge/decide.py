@@ -9,7 +9,8 @@ Rules say that an incident fires or ends; whether people hear of it is decided h
   breach: a window of five minutes still holds the errors of an outage that is over.
 - One fault is one incident to people, whichever of its rules fires first. What explains an incident
   of which people were notified before is muted; that one takes on the severity, and people are
-  notified of it once per rule (`raised`), unless the two rules only see the same.
+  notified of it (`raised`), once per rule unless it ends and comes back after a while, and not
+  where the two rules only see the same.
 - Whoever was notified that it fires is notified of its acknowledgement and its end, muted or not: a
   page that was opened is closed. Who was not notified of an incident is not notified of its end.
 - For what fired and ended within one turn, or while missed windows are being judged, there is one
@@ -36,6 +37,7 @@ from shipper.text import instant
 
 LATELY_MS: Final = 6 * 3_600_000  # the longest window that an outage may be seen in after its end
 LATE_MS: Final = 5 * 60_000  # what fired so long ago is said to be found late
+AGAIN_MS: Final = 30 * 60_000  # from which on a cause that came back is news again
 FIRING: Final = (Phase.FIRING, Phase.ACKNOWLEDGED)
 _NOTIFIED: Final = (Change.FIRED, Change.UNMUTED, Change.REMINDED)
 
@@ -156,18 +158,30 @@ class Decisions:
     def _raise(self, known: str, by: Incident) -> None:
         """Put what another rule sees of the same fault on the incident that people know."""
         for incident in self._ledger.find(known):
+            before = next((each for each in incident.raised if each.rule == by.rule), None)
             is_worse = by.severity.rank < incident.severity.rank
             is_less = by.severity.rank > incident.severity.rank
-            is_new = by.rule not in {each.rule for each in incident.raised}
             is_cause = is_worse or not self._mutes.sees_the_same(by, incident)
             is_heard = incident.phase in FIRING and incident.muted is None
-            if is_heard and is_new and is_cause and not is_less:
+            if not is_heard or not is_cause or is_less or not self._is_new(before, by):
+                continue
+            if before is None:
                 raised = (*incident.raised, Raise(by.rule, self._now, incident.severity))
-                after = replace(incident, severity=by.severity, raised=raised)
-                self._raised[after.id] = after
-                self._ledger.update(after)
-                note = f"{by.rule} ({by.severity}, incident {by.id}): {by.verdict.reason}"
-                self._record(Transition(after, Change.RAISED, self._now, note))
+            else:
+                again = replace(before, again=self._now)
+                raised = (*(each for each in incident.raised if each != before), again)
+            after = replace(incident, severity=by.severity, raised=raised)
+            self._raised[after.id] = after
+            self._ledger.update(after)
+            note = f"{by.rule} ({by.severity}, incident {by.id}): {by.verdict.reason}"
+            self._record(Transition(after, Change.RAISED, self._now, note))
+
+    def _is_new(self, before: Raise | None, by: Incident) -> bool:
+        """Return whether people have not heard of a cause, or of one that ended some time ago."""
+        if before is None or by.flapping:
+            return before is None
+        last = before.again or before.at
+        return self._now - last >= AGAIN_MS and (by.fired_at or by.opened_at) > last
 
     def _patch(self, decided: Incident) -> None:
         """Keep who is notified in the incident as it stands, which may have gone on since."""

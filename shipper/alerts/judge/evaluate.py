@@ -18,6 +18,7 @@ from shipper.alerts.rules.kind import Numbers, Probe, RuleFinding
 from shipper.alerts.rules.rule import Rule
 from shipper.alerts.verdict import Group, Verdict, VerdictState, Window
 
+HOST: Final = "host.name"
 _NONE_ENDED: Final[Mapping[Group, int]] = MappingProxyType({})
 
 
@@ -32,7 +33,8 @@ def judge(
     `expected` are groups that are judged although they have no records: those with an open
     incident; `ended` are those whose last one has ended, with the end of its last breach. Of a
     window that is not complete only a breach counts that no record still to come can take back; it
-    is `early`.
+    is `early`. Of one without the hosts that are late, no breach counts that is made of what is
+    missing: it is judged again when they have caught up.
     """
     asked = measurement.asked
     rule = asked.rule
@@ -46,6 +48,8 @@ def judge(
         numbers = measurement.groups.get(group, measurement.shared)
         since = numbers_since(probes, numbers, asked.end, ended.get(group))
         verdicts.append(verdict_of(asked, group, kind.find(limits, since)))
+    if asked.hosts.late and HOST not in rule.all_group_by and kind.needs_all(limits):
+        return [verdict for verdict in verdicts if verdict.state is VerdictState.OK]
     if asked.complete:
         return verdicts
     return [verdict for verdict in verdicts if verdict.state is VerdictState.BREACH]

@@ -196,7 +196,8 @@ def _within_budget(values: Iterable[str]) -> Iterator[str]:
 def ask_of(asked: Asked, probe: Probe) -> Ask:
     """Return what is asked for a probe of a window."""
     until = asked.end - probe.offset_ms
-    query, group_by = asked.hosts.narrow(probe.query), asked.rule.all_group_by
+    query = probe.query if probe.of_all_hosts else asked.hosts.narrow(probe.query)
+    group_by = asked.rule.all_group_by
     if probe.grouped and asked.values:
         query = narrowed(query, f"{group_by[0]}:IN [{_quoted(asked.values)}]")
     return Ask(query, until - probe.span_ms, until, group_by if probe.grouped else ())

@@ -216,7 +216,7 @@ class _Planner:
         if is_late and rule.kind.grows(rule.limits):
             last = self.now // rule.every_ms * rule.every_ms
             newest = last if self.now >= last + self.waits.grace_ms else last - rule.every_ms
-            if self.early is None or self.early < newest:
+            if self.early != newest:  # it is later than this after the clock was set back
                 self.early = newest
                 self.due.append(Due(rule, newest, MAIN, (self._early(newest),)))
 

@@ -19,10 +19,10 @@ from typing import Final, Protocol
 
 from shipper import crashpoints
 from shipper.alerts.incident import Transition
-from shipper.alerts.incidents.lifecycle import resolve
+from shipper.alerts.incidents.lifecycle import as_of, resolve
 from shipper.alerts.incidents.tracks import Standings
 from shipper.alerts.judge.decide import FIRING, Decisions, Policy, act
-from shipper.alerts.judge.evaluate import judge, terms_of
+from shipper.alerts.judge.evaluate import HOST, judge, terms_of
 from shipper.alerts.judge.measure import Asked, Measurement, measure, measure_largest
 from shipper.alerts.judge.schedule import Due, ScheduleProgress, Turn, Waits, fleet_of, plan
 from shipper.alerts.judge.self_checks import (
@@ -48,7 +48,6 @@ log = logging.getLogger("shipper.alerts.job")
 
 LONGEST_REST_MS: Final = 10_000  # clocks and silences are looked at so often
 RETRY_MS: Final = 5_000  # until a store that gave no answer is asked again
-HOST: Final = "host.name"
 
 Found = dict[str, dict[Group, str]]  # by condition: the groups that it is found of, and why
 
@@ -133,11 +132,18 @@ class Judging:
         self._answered: set[str] = set()  # rules whose questions the store answers
 
     def retire(self, now: int) -> None:
-        """End the incidents of rules that are not there any more."""
+        """End the incidents of rules that are not there any more, or group by other fields now."""
+        fields = {rule.name: rule.all_group_by for rule in self._rules}
         with self._ledger.deciding():
             for incident in self._ledger.incidents(FIRING):
+                ours = tuple(field for field, _ in incident.group)
+                note = ""
                 if incident.rule not in self._known:
                     note = "the rule was removed"
+                elif fields.get(incident.rule, ours) != ours:
+                    by = ", ".join(fields[incident.rule]) or "nothing"
+                    note = f"the rule was changed: it groups by {by} now"
+                if note:
                     act(self._ledger, resolve(incident, "config", now, note)[1], now)
             for name in self._ledger.progress.judged().keys() - self._known:
                 self._ledger.progress.forget_rule(name)
@@ -277,7 +283,7 @@ class Judging:
         """
         behind = {turn.rule.name for turn in turns if turn.is_behind}
         with self._ledger.deciding():
-            transitions = [made for turn in turns for made in self._judge(turn, measured)]
+            transitions = [made for turn in turns for made in self._judge(turn, measured, now)]
             found |= {BROKEN: self._broken, FAILING: self._ledger.failing()}
             for name, groups in found.items():
                 transitions += self._hold(self._conditions[name], groups, now)
@@ -314,13 +320,15 @@ class Judging:
             decisions.tell(found)
         return decisions.count
 
-    def _judge(self, turn: Turn, measured: dict[Asked, Measurement | None]) -> list[Transition]:
+    def _judge(
+        self, turn: Turn, measured: dict[Asked, Measurement | None], now: int
+    ) -> list[Transition]:
         """Step through the windows of a rule, in order, and keep how far it is judged."""
         rule, progress = turn.rule, turn.progress
         made: list[Transition] = []
         terms = terms_of(rule)
         if turn.due or turn.caught_up:
-            standings = Standings(self._ledger.standings(rule.name))
+            standings = self._standings(rule, now)
             for due in turn.due:
                 for verdict in _verdicts(due, measured, standings):
                     made += standings.take(verdict, terms, due.track)
@@ -332,13 +340,17 @@ class Judging:
 
     def _hold(self, condition: Condition, found: dict[Group, str], now: int) -> list[Transition]:
         """Step through what is found of the job itself."""
-        standings = Standings(self._ledger.standings(condition.rule.name))
+        standings = self._standings(condition.rule, now)
         made: list[Transition] = []
         expected = {each for each in standings.open_groups() if not self._is_unasked(each)}
         for verdict in condition.verdicts(found, expected, now):
             made += standings.take(verdict, condition.terms)
         self._keep(condition.rule, standings)
         return made
+
+    def _standings(self, rule: Rule, now: int) -> Standings:
+        found = self._ledger.standings(rule.name)
+        return Standings({place: as_of(each, now, rule.every_ms) for place, each in found.items()})
 
     def _open_groups(self, rule: str) -> set[Group]:
         return Standings(self._ledger.standings(rule)).open_groups()

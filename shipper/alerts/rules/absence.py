@@ -43,6 +43,10 @@ class Absence(RuleKind):
         QUERY, "Query: expect no records in windows that have records of this query."
     )
 
+    def needs_all(self, limits: RuleLimits) -> bool:  # noqa: ARG002
+        """Say that what is missing may be on its way from a host that is late."""
+        return True
+
     def probes(self, limits: RuleLimits) -> tuple[Probe, ...]:
         """Return the numbers that are needed."""
         now = Probe("now", self.of, limits.over_ms)

@@ -29,6 +29,10 @@ class Count(RuleKind):
         """Return whether the limit is above: a count only grows."""
         return limits.above is not None
 
+    def needs_all(self, limits: RuleLimits) -> bool:
+        """Return whether those of a host that is late may be what is missing."""
+        return limits.below is not None
+
     def probes(self, limits: RuleLimits) -> tuple[Probe, ...]:
         """Return the numbers that are needed."""
         return (Probe("count", self.query, limits.over_ms),)

@@ -37,7 +37,8 @@ class Probe:
     It is taken of the records of `query` in the `span_ms` before a moment that lies `offset_ms`
     before the end of the window; of their `field`, unless they are counted. One that is not
     `grouped` is asked once, for all groups. One that `widens` the window is left out where it would
-    reach back into the last incident of the group.
+    reach back into the last incident of the group. One `of_all_hosts` is about a time of which
+    those that are late have delivered as well.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Probe:
     field: str = ""
     grouped: bool = True
     widens: bool = False
+    of_all_hosts: bool = False
 
     @property
     def statistic(self) -> Sum | Minimum | Maximum | None:
@@ -120,6 +122,10 @@ class RuleKind:
 
     def grows(self, limits: RuleLimits) -> bool:  # noqa: ARG002
         """Return whether a breach stays one, whatever records are still to come."""
+        return False
+
+    def needs_all(self, limits: RuleLimits) -> bool:  # noqa: ARG002
+        """Return whether records of hosts that are late could be what a breach misses."""
         return False
 
     def probes(self, limits: RuleLimits) -> tuple[Probe, ...]:

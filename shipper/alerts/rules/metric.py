@@ -48,6 +48,11 @@ class Metric(RuleKind):
         """Return whether an extreme that is beyond the limit stays there."""
         return (self.take, limits.above is not None) in {("max", True), ("min", False)}
 
+    def needs_all(self, limits: RuleLimits) -> bool:
+        """Return whether a host that is late may have the record that brings it back."""
+        beyond = {("max", False), ("min", True), ("sum", False)}
+        return (self.take, limits.above is not None) in beyond
+
     def probes(self, limits: RuleLimits) -> tuple[Probe, ...]:
         """Return the numbers that are needed."""
         holders = narrowed(self.among, f"{self.of}:*")
@@ -58,6 +63,13 @@ class Metric(RuleKind):
             return (count, Probe("beyond", beyond, limits.over_ms))
         take = _TAKES.get(self.take, Take.SUM)
         return (count, Probe("number", holders, limits.over_ms, take=take, field=self.of))
+
+    def wrong(self, limits: RuleLimits) -> str:
+        """Return the query for the records that a breach is about: of a sum, all of them."""
+        if self.take == "sum":
+            return narrowed(self.among, f"{self.of}:*")
+        sign = ">" if limits.above is not None else "<"
+        return narrowed(self.among, f"{self.of}:{sign}{limits.threshold:.17g}")
 
     def find(self, limits: RuleLimits, numbers: Numbers) -> RuleFinding:
         """Hold the number against the threshold."""

@@ -43,8 +43,12 @@ class NewValue(RuleKind):
         half = self.unseen_for_ms // 2000 * 1000
         return (
             Probe("now", self.among, limits.over_ms),
-            Probe("before", self.among, self.unseen_for_ms, limits.over_ms),
-            Probe("old", "*", half, limits.over_ms + self.unseen_for_ms - half, grouped=False),
+            Probe("before", self.among, self.unseen_for_ms, limits.over_ms, of_all_hosts=True),
+            Probe(
+                *("old", "*", half, limits.over_ms + self.unseen_for_ms - half),
+                grouped=False,
+                of_all_hosts=True,
+            ),
         )
 
     def group_by(self) -> tuple[str, ...]:

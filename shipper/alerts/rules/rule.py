@@ -177,6 +177,8 @@ class Rule:
         """The question in the query language: the records that a breach is about."""
         if self.ratio is not None:
             return self.ratio.wrong(self.limits)
+        if self.metric is not None:
+            return self.metric.wrong(self.limits)
         return self.probes[0].query if self.probes else ""
 
 

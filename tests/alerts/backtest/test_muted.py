@@ -55,3 +55,16 @@ def test_what_follows_from_another_rule_makes_no_page() -> None:
     (long,) = with_mutes([outcome_of(EFFECT, (12, 40))], mutes, [cause])
     assert long.muted == {}
     assert with_mutes([effect], Mutes())[0].muted == {}
+
+
+def test_what_explains_a_known_incident_raises_it_and_is_no_page() -> None:
+    """The cause that fires later is on the incident that people know; what outlasts it is not."""
+    effect = outcome_of(EFFECT, (10, 40))
+    mutes = Mutes(inhibitions=(Inhibition(CAUSE, (EFFECT,), ("service.name",)),))
+
+    known, cause = with_mutes([effect, outcome_of(CAUSE, (12, 20), (30, 60))], mutes)
+
+    assert (known.pages, cause.pages) == (1, 1)
+    assert cause.muted == {
+        f"{CAUSE}-12": f"the same fault as {EFFECT} (incident {EFFECT}-10), notified before"
+    }

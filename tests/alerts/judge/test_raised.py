@@ -213,3 +213,19 @@ def test_who_was_notified_after_the_source_ended_is_not_muted_by_it(desk: Desk) 
     desk.judge("b", START + 9 * MINUTE)
     assert desk.heard() == []
     assert desk.incident().muted_by is None
+
+
+def test_a_cause_that_comes_back_later_is_notified_again(desk: Desk) -> None:
+    """While the known incident goes on for days, a new outage of its cause is no old news."""
+    desk.judge("b", START)
+    desk.judge("b", START + MINUTE, WORSE, terms=WORST)
+    desk.judge("o", START + 2 * MINUTE, WORSE, terms=WORST)
+    assert desk.heard() == ["fired>desk", "raised>desk"]
+
+    desk.judge("b", START + 40 * MINUTE, WORSE, terms=WORST)
+    told = desk.heard()
+    assert told.count("raised>desk") == 1
+    desk.look(START + 80 * MINUTE)
+    assert "raised>desk" not in desk.heard()
+    (raised,) = desk.incident().raised
+    assert (raised.severity, raised.at) == (Severity.HIGH, START + MINUTE)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shipper.alerts.rules.reading import parse_rule
 from shipper.alerts.verdict import VerdictState
 from shipper.store.answers import percentile
 from tests.alerts.rules.rule_texts import find, rule_of
@@ -81,3 +82,21 @@ def test_a_percentile_shows_the_share_that_lies_beyond() -> None:
 
     assert found.value == 0.12
     assert found.reason == "p95 of duration_ms is above 500: 12 % of 200 records lie above"
+
+
+@pytest.mark.parametrize(
+    ("take", "side", "asked"),
+    [
+        ("average", "above", "(level:INFO) AND (duration_ms:>500)"),
+        ("p95", "above", "(level:INFO) AND (duration_ms:>500)"),
+        ("min", "below", "(level:INFO) AND (duration_ms:<500)"),
+        ("sum", "above", "(level:INFO) AND (duration_ms:*)"),
+    ],
+)
+def test_a_page_is_about_the_records_beyond_the_threshold(take: str, side: str, asked: str) -> None:
+    """The slow requests are explained, not all of them; of a sum, each record has its part."""
+    rule = parse_rule(
+        f"name: slow\nseverity: low\nsummary: slow\n"
+        f"metric: {{of: duration_ms, take: {take}, among: 'level:INFO'}}\n{side}: 500ms\n"
+    )
+    assert rule.asked == asked

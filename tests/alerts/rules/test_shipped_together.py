@@ -83,6 +83,7 @@ def poll(seq: int, at: int, status: str, **found: object) -> Record:
         (True, "degraded", "success_rate_critical"),
         (False, "degraded", "success_rate_critical_polled"),
         (False, "unhealthy", "system_unhealthy"),
+        (True, "unhealthy", "system_unhealthy"),
     ],
 )
 def test_a_fault_that_requests_and_polls_see_is_one_page(
@@ -110,6 +111,17 @@ def test_a_fault_that_requests_and_polls_see_is_one_page(
     ]
     muted = {each.rule for each in site.incidents()} & set(POLLED) - {expected}
     assert "success_rate_low_polled" in muted
+
+
+def test_a_full_disk_is_one_page(site: World) -> None:
+    """The application is unhealthy for it, and that is no other fault."""
+    for minute in range(12):
+        is_bad, at = 3 <= minute < 8, START + minute * MINUTE
+        state = "unhealthy" if is_bad else "healthy"
+        write(site.writer, [poll(minute, at, state, storage={"status": state})])
+        site.look(at + MINUTE)
+    heard = [each for each in site.heard() if each.split()[1] in {"fired", "unmuted"}]
+    assert heard == ["storage_critical fired"]
 
 
 def test_the_words_of_the_rules_in_an_address_page_nobody(site: World) -> None:
