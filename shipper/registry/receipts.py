@@ -12,8 +12,8 @@ The order: read → publish → ack → positions, numbers and receipts in one t
 registry. So a receipt may lag as positions do, and never leads. What follows the last receipt
 begins where reading begins after a crash, so two receipts of a foreign stream never overlap.
 
-A receipt grows with each save until it covers `MAX_BYTES` or `MAX_AGE_MS`; then another one
-begins. That makes about ten rows per million records.
+A receipt grows with each save until it covers `MAX_BYTES` or `MAX_AGE_MS`, or `MOST_OPEN` others
+have grown since; then another one begins. That makes about ten rows per million records.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 64 << 20  # of a file: the most that has to be read again for one lost record
 MAX_AGE_MS = 3600 * 1000  # the precision of `shipper audit --since`
+MOST_OPEN = 4096  # in memory, about 0.6 KB each: a backlog may hold the ends of a million runs
 SWEEP_MS = 60 * 1000  # between two looks for receipts that are old and no longer grow
 
 
@@ -107,7 +108,7 @@ class Receipts:
         """Extend the receipts by a block that was acked at `now` (epoch ms) in that commit."""
         for each in block.ranges:
             key = block.file, each.stream
-            receipt = self._open.get(key) or self._begin(block, each, now, commit)
+            receipt = self._open.pop(key, None) or self._begin(block, each, now, commit)
             self._open[key] = replace(
                 receipt,
                 path=block.path,
@@ -149,6 +150,8 @@ class Receipts:
                 or receipt.until - receipt.since >= MAX_AGE_MS
             ):
                 self._open.pop((receipt.file, receipt.stream), None)
+        for key in [*self._open][:-MOST_OPEN]:  # those that have not grown for the longest time
+            del self._open[key]
         return changed
 
     def _end_old(self, now: int) -> None:

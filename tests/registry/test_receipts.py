@@ -6,6 +6,7 @@ from shipper.events import Block, Events
 from shipper.registry.receipts import (
     MAX_AGE_MS,
     MAX_BYTES,
+    MOST_OPEN,
     BlockReceipt,
     Receipts,
     StreamRange,
@@ -96,3 +97,19 @@ def test_receipts_of_runs_that_are_over_end() -> None:
     receipts.ack(read(300, 301, StreamRange("run0", 1, 1, 1)), NOW + 40 * MAX_AGE_MS, 1)
     (again,) = receipts.changes()
     assert (again.first, again.count, again.start) == (1, 1, 300)
+
+
+def test_receipts_of_runs_that_ended_are_not_kept_in_memory() -> None:
+    """A backlog may hold more runs than memory: those that grew last go on, others begin anew."""
+    receipts = Receipts(0)
+    for number in range(MOST_OPEN + 2):
+        receipts.ack(read(number, number + 1, StreamRange(f"run{number}", 0, 0, 1)), NOW, 1)
+    receipts.ack(read(90_000, 90_001, StreamRange("run0", 1, 1, 1)), NOW, 1)
+    assert len(receipts.changes()) == MOST_OPEN + 2
+
+    for number, run in enumerate(("run0", f"run{MOST_OPEN}", "run1"), 90_001):
+        receipts.ack(read(number, number + 1, StreamRange(run, 2, 2, 1)), NOW, 1)
+
+    found = [(each.stream, each.id, each.count) for each in receipts.changes()]
+    new = ("run1", MOST_OPEN + 2, 1)
+    assert sorted(found) == sorted([("run0", 0, 3), (f"run{MOST_OPEN}", MOST_OPEN, 2), new])
