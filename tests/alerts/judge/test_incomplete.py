@@ -134,6 +134,7 @@ def test_too_few_may_be_enough_with_those_of_a_late_host(world: Make) -> None:
     site.log("INFO", START + MINUTE + 30_000, 3, host="app1")
     both(site, START + 2 * MINUTE)
     assert site.heard() == ["few fired"]
+    assert site.incidents()[0].opened_at == START + 2 * MINUTE
 
 
 def test_what_was_found_while_the_clock_was_ahead_ends_when_it_is_over(world: Make) -> None:
