@@ -18,7 +18,7 @@ from pathlib import Path
 
 from shipper.agent.status import status
 from shipper.check.finding import Finding, ok, warning
-from shipper.check.machine import CheckContext, Machine, existing, may, user
+from shipper.check.machine import CheckContext, Machine, existing, is_closed, may, user
 from shipper.errors import DataFolderError
 from shipper.files import open_regular
 from shipper.tail.discovery import FoundFile
@@ -52,7 +52,7 @@ def check_holds(context: CheckContext) -> Iterator[Finding]:
             all_held = False
             others = f" and {len(faulty) - 1} more" if len(faulty) > 1 else ""
             yield warning("holds", f"{faulty[0]}{others}: {reason}", remedy)
-    if context.files and all_held:
+    if context.files and all_held and not is_closed(config.data_dir):
         most = size(config.holds.max_bytes)
         yield ok("holds", f"rotated files are kept until they are delivered, up to {most}")
 

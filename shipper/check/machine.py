@@ -80,10 +80,24 @@ def existing(path: Path) -> Path:
     return next(above for above in (path, *path.parents) if os.path.exists(above))
 
 
+def is_closed(path: Path) -> bool:
+    """Return whether this user may not even look whether a path exists."""
+    try:
+        path.stat()
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def check_writable(place: str, folder: Path) -> Iterator[Finding]:
     """Yield why nothing can be written to a folder, which need not exist yet."""
     nearest = existing(folder)
-    if not os.path.isdir(nearest):
+    if is_closed(folder):
+        remedy = "run this as the user of the shipper, or as root"
+        yield error(place, f"{user()} may not enter the folder that has {folder}", remedy)
+    elif not os.path.isdir(nearest):
         yield error(place, f"{nearest} is not a folder", "use another path")
     elif not may(nearest, os.W_OK | os.X_OK):
         yield error(

@@ -10,7 +10,7 @@ import pytest
 from shipper.check.finding import FindingLevel
 from shipper.config.outputs import ConsoleOutput, EmbeddedOutput
 from shipper.process.data_folder import hold
-from tests.check.checking import as_nobody, config_in, faults, write
+from tests.check.checking import as_nobody, config_in, faults, findings, write
 
 
 def test_a_data_folder_that_others_may_read(place: Path) -> None:
@@ -38,6 +38,23 @@ def test_a_data_folder_of_another_user(place: Path) -> None:
     assert "belongs to user 1234" in found[2]
     assert of_another[:2] == ("data_dir", FindingLevel.ERROR)
     assert "belongs to user 1234" in of_another[2]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can close a folder to this test")
+def test_a_data_folder_that_this_user_cannot_see(place: Path) -> None:
+    """As that of a service with DynamicUser: nothing is said of the folders above, or of holds."""
+    write(place / "logs/app.log")
+    (place / "private/data").mkdir(parents=True)
+    (place / "private").chmod(0o700)
+    (place / "data").symlink_to(place / "private/data")
+
+    findings(config_in(place))  # with what is imported only then, and not by everybody
+    with as_nobody() as user:
+        found = findings(config_in(place))
+
+    faults_of_it = [each.fault for each in found if each.place == "data_dir"]
+    assert faults_of_it == [f"user {user} may not enter the folder that has {place}/data"]
+    assert ("holds", FindingLevel.OK) not in {(each.place, each.level) for each in found}
 
 
 def test_folders_that_cannot_be_written(place: Path) -> None:
