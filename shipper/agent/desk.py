@@ -52,11 +52,12 @@ class Desk:
         self._current: tuple[Path, Replay] | None = None
         self._block: QueuedBlock[Any] | None = None  # of the replay, waiting for room in the queue
         self._last_error = ""
+        self._refused: set[str] = set()  # names of what is no request
 
     def look(self) -> None:
         """Read the requests that wait in the folder."""
         self._on_positions, self._replays = [], []
-        for path, request in requests.waiting(self._folder):
+        for path, request in requests.waiting(self._folder, self._refused):
             if isinstance(request, requests.ReplayRequest):
                 self._replays.append((path, request))
             else:

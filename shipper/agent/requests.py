@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 ENDING = ".request"
 ANSWER = ".answer"
+MOST_READ = 256  # files, at each look
 MAX_BYTES = 64 << 20  # of a request or an answer: two million ids
 
 
@@ -89,17 +90,27 @@ def ask(folder: Path, name: str, request: Request) -> Path:
     return path.with_suffix(ANSWER)
 
 
-def waiting(folder: Path) -> list[tuple[Path, Request]]:
-    """Return the requests in the folder, in the order of their names."""
+def waiting(folder: Path, refused: set[str]) -> list[tuple[Path, Request]]:
+    """
+    Return the first requests in the folder, in the order of their names.
+
+    What is none by its content is noted in `refused`, and not read again: a folder that is full of
+    such files costs no more than its list.
+    """
     try:
-        names = sorted(name for name in os.listdir(folder) if name.endswith(ENDING))
+        names = {name for name in os.listdir(folder) if name.endswith(ENDING)}
     except OSError:  # not there yet, or not to be read now
         return []
+    refused &= names
     found = []
-    for name in names:
-        request: Request | None = _read(folder / name, Request)  # type: ignore[arg-type]
-        if request is not None:
+    for name in sorted(names - refused)[:MOST_READ]:
+        try:
+            request = msgspec.json.decode(read_regular(folder / name, MAX_BYTES), type=Request)
             found.append((folder / name, request))
+        except UNDECODABLE:
+            refused.add(name)
+        except OSError:
+            continue  # it is gone, is no file, or is not to be read now
     return found
 
 
