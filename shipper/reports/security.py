@@ -246,7 +246,7 @@ class _Audit:
         found = self.ask(REQUESTS, who=Terms("client_ip", 20))["who"]
         busy = [str(bucket.key) for bucket in found if bucket.count >= FLOOD]
         rows = []
-        for client in busy:
+        for client in self._busy_in_an_hour(busy):
             query = f"{REQUESTS} AND client_ip:{quoted(client)}"
             minutes = self.ask(query, minutes=slots)["minutes"]
             worst = max(minutes, key=lambda minute: minute.count)
@@ -258,6 +258,20 @@ class _Audit:
         columns = ("client", "requests", "in a minute", "minute")
         headline = "Impossible volumes: {0} asked {2} times within a minute ({3})"
         return self.finding(title, REQUESTS, columns, rows, ["client_ip"], headline)
+
+    def _busy_in_an_hour(self, clients: Sequence[str]) -> list[str]:
+        """Return the clients with as many requests in an hour: others have none in a minute."""
+        if not clients:
+            return []
+        hours = {"hours": DateHistogram(HOUR_MS, filled=False)}
+        query = f"{REQUESTS} AND {_any_of('client_ip', clients)}"
+        found = self.ask(query, who=Terms("client_ip", len(clients), hours))["who"]
+        busy = {
+            str(bucket.key)
+            for bucket in found
+            if any(hour.count >= FLOOD for hour in buckets_of(bucket, "hours").buckets)
+        }
+        return [client for client in clients if client in busy]
 
 
 _NUMBERS: Final = frozenset({"failed", "in an hour", "requests", "count", "in a minute"})
