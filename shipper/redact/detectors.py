@@ -99,6 +99,19 @@ def _scheme_value(found: bytes, *_: bytes) -> Spans:
 
 def _cards(found: bytes, before: bytes, behind: bytes) -> Spans:
     """
+    Yield the numbers of cards, also in a URL, which has `%20` or `+` for a space.
+
+    The digits of an escape before a number are no part of it, unless they make it one.
+    """
+    found = found.replace(b"%20", b"   ").replace(b"+", b" ")
+    spans = [*_cards_in(found, before, behind)]
+    if not spans and before.endswith(b"%") and found[:2].isdigit():
+        spans = [(first + 2, end + 2) for first, end in _cards_in(found[2:], b"", behind)]
+    yield from spans
+
+
+def _cards_in(found: bytes, before: bytes, behind: bytes) -> Spans:
+    """
     Yield the groups of digits, of two at least, that are the number of a card together.
 
     Digits that touch a letter or `_`, or are parts of a hexadecimal id with hyphens, are none.
@@ -290,11 +303,11 @@ DETECTORS: Final[dict[str, Detector]] = {
         ),
         Detector(
             "card",
-            r"(?:[0-9]\.)?[0-9](?:[ -]?[0-9]){12,}",
-            r"[2-6](?:[ -]?[0-9]){12}",
+            r"(?:[0-9]\.)?[0-9](?:(?:[ +-]|%20)?[0-9]){12,}",
+            r"[2-6](?:(?:[ +-]|%20)?[0-9]){12}",
             "card numbers of 13 to 19 digits with a right check digit (Luhn)",
             spans=_cards,
-            normal=lambda found: re.sub(rb"[ -]", b"", found),
+            normal=lambda found: re.sub(rb"%20|[ +-]", b"", found),
         ),
         Detector(
             "iban",

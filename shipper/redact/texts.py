@@ -93,7 +93,10 @@ class Texts:
     def apply(self) -> Found:
         """Replace the secrets; return how many there were."""
         plain = "".join(self._texts)
-        cut = next(mark for mark in SEPARATORS if mark not in plain)  # none: it is withheld
+        cut = next((mark for mark in SEPARATORS if mark not in plain), "")
+        if not cut:  # a text that has them all loses one
+            cut = SEPARATORS[0]
+            self._texts = [text.replace(cut, " ") for text in self._texts]
         self._cut = cut.encode()
         together = new = cut.join(self._texts).encode(errors="replace")
         rules = self._rules

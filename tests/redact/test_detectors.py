@@ -150,3 +150,20 @@ def test_the_config_knows_every_detector() -> None:
     for each in DETECTORS.values():
         re2.compile(each.pattern)
         re2.compile(each.hint)
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("q=%204111111111111111", "q=%20[redacted:card]"),
+        ("%254111111111111111&a=1", "%25[redacted:card]&a=1"),
+        ("n=4111%201111%201111%201111", "n=[redacted:card]"),
+        ("n=%204111+1111+1111+1111&x", "n=%20[redacted:card]&x"),
+        ("100%4111111111111111", "100%[redacted:card]"),
+        ("n=4111+1111+1111+1112", "n=4111+1111+1111+1112"),
+        ("q=%204111111111111112", "q=%204111111111111112"),
+    ],
+)
+def test_a_card_in_a_url(text: str, left: str) -> None:
+    """Escapes of a URL neither hide the number of a card nor are a part of it."""
+    assert redacted_text(text) == left

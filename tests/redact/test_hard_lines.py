@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from shipper.redact.detectors import DETECTORS
 from shipper.redact.rules import MOST_PLACES
+from shipper.redact.texts import SEPARATORS
 from tests.redact.redacting import card_of, events_of, iban_of, redacted, redactor
 
 LENGTH = 1 << 18
@@ -161,3 +162,12 @@ def test_the_count_says_that_a_text_was_masked_whole() -> None:
     redacting.redact(events_of(record))
 
     assert redacting.found["email", "message"] == 1
+
+
+def test_a_text_with_every_separator_is_redacted() -> None:
+    """Characters by which texts are joined are no reason to withhold a record."""
+    doc = redacted({"message": f"{SEPARATORS} password=hunter22", "extra": {"a": "b"}})
+
+    assert "password=[redacted:password]" in doc["message"]
+    assert doc["extra"] == {"a": "b"}
+    assert "tags" not in doc

@@ -238,10 +238,10 @@ def test_records_on_which_redaction_fails_are_withheld(
 
 
 def test_no_separator_is_trusted() -> None:
-    """A text with every separator in it is withheld, not passed."""
+    """A text with every separator in it loses one, and is not passed."""
     text = "\x1e\x1d\x1c\x02\x03\x04\x05\x06 password=zqx"
 
-    assert redacted_text(text) == WITHHELD_TEXT
+    assert "zqx" not in redacted_text(text)
 
 
 @pytest.mark.parametrize(

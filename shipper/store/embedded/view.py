@@ -268,6 +268,11 @@ def unreadable(root: Path, paths: Sequence[Path], failed: Exception) -> StoreUna
             f"cannot read the store {root}: this user may not read {closed[0]}",
             "run this as the user of the store, or give the file to that user (chown)",
         )
+    if isinstance(failed, duckdb.OutOfMemoryException):
+        return StoreUnavailable(
+            f"the answer of the store {root} takes more memory than {READ_MEMORY}",
+            "ask for a shorter time (--since, --until), or for fewer groups",
+        )
     reason = str(failed).splitlines()[0]  # what follows quotes the SQL
     return StoreUnavailable(
         f"cannot read the store {root}: {reason}",
