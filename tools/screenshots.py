@@ -75,7 +75,7 @@ def _incident(page: Page, server: str) -> str:
 
 def _trace(page: Page, server: str) -> str:
     """Return the page of a request that started a workflow."""
-    page.goto(f"{server}/logs?q=event.dataset%3Aorchestrator.workflow&range=1h&sort=asc")
+    page.goto(f"{server}/logs?q=event.dataset%3Aorchestrator.workflow+AND+request_id%3A*&range=1h")
     found = page.locator('a[href^="/trace"]').first.get_attribute("href")
     if found is None:
         sys.exit("there is no request yet; wait a minute")
