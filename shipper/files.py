@@ -109,10 +109,17 @@ def make_folder(path: Path, mode: int = 0o700) -> None:
         OSError: it could not be made, or is no folder.
     """
     try:
-        path.mkdir(mode=mode)
+        _make_folder(path, mode)
     except FileNotFoundError:
+        if path.parent == path:
+            raise
         make_folder(path.parent, 0o777)
-        make_folder(path, mode)
+        _make_folder(path, mode)
+
+
+def _make_folder(path: Path, mode: int) -> None:
+    try:
+        path.mkdir(mode=mode)
     except FileExistsError:
         if not path.is_dir():
             raise

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from shipper.files import (
     is_locked,
+    make_folder,
     open_locked,
     open_regular,
     read_regular,
@@ -19,7 +21,6 @@ from shipper.files import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 
 @pytest.mark.parametrize("durable", [True, False])
@@ -156,3 +157,9 @@ def test_a_lock_is_not_taken_through_a_link(tmp_path: Path) -> None:
         open_locked(tmp_path / "lock", wait=False)
 
     assert other.read_text() == "of another"
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_and_no_endless_try() -> None:
+    """The kernel says of /proc that a folder above is missing, whatever is made there."""
+    with pytest.raises(FileNotFoundError):
+        make_folder(Path("/proc/none/metrics"))
