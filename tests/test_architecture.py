@@ -68,7 +68,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tail": {*SEAMS, "formats.continuing", "registry"},
     "enrich": {*SEAMS, "formats"},
     "redact": SEAMS,
-    "processors": {*SEAMS, "config.processors", "store.query", "store.untyped"},
+    "processors": {*(*SEAMS, "config.processors", "enrich.weight", "store.query", "store.untyped")},
     "store": {
         *("config", "crashpoints", "decoding", "errors", "fields", "files", "net", "splice"),
         *("text", "times"),

@@ -32,6 +32,7 @@ from shipper.config.processors import (
     TruncateStep,
 )
 from shipper.decoding import UNDECODABLE
+from shipper.enrich.weight import lighten
 from shipper.errors import ConfigError, QueryError
 from shipper.files import open_regular
 from shipper.processors.geo import GeoDatabase
@@ -148,6 +149,10 @@ def _parse(
     found = parse(text) if isinstance(text, str) else None
     if not found or not put(document, into, found):
         return StepResult.FAILED
+    written = {into: take(document, into)}
+    for tag in lighten(written, text.encode(errors="replace")):
+        add_tag(document, tag)
+    put(document, into, written[into])
     return StepResult.CHANGED
 
 

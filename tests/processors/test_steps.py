@@ -208,3 +208,15 @@ def test_cases_say_what_is_wrong(tmp_path: Path) -> None:
         path.write_text(text)
         with pytest.raises(ConfigError):
             run_cases(path, treatment.apply)
+
+
+def test_what_is_parsed_is_no_index_of_gigabytes(tmp_path: Path) -> None:
+    """An object of too much weight is its text, as in a line."""
+    text = '{"' + "k" * 8000 + '":' + str([*range(5000)]) + "}"
+    step = "parse: {field: message, as: json, into: extra.parsed}"
+
+    found = processed(tmp_path, step, {"message": text})
+
+    assert found is not None
+    assert msgspec.json.decode(found["extra"]["parsed"]) == msgspec.json.decode(text)
+    assert found["tags"] == ["unindexed"]
