@@ -49,7 +49,7 @@ soak: $(VENV)/dev.stamp ## memory, descriptors, CPU and tables stay flat for SEC
 	$(BIN)/python -m bench.soak $(SECONDS)
 
 models: $(VENV)/dev.stamp ## SCHEDULES=5000 random schedules of files, crashes and outputs
-	$(BIN)/pytest tests/models/test_delivery_model.py tests/models/test_disturbed_model.py --schedules $(SCHEDULES) --timeout 0
+	$(BIN)/pytest -n auto tests/models/test_delivery_model.py tests/models/test_disturbed_model.py --schedules $(SCHEDULES)
 
 faults-table: $(VENV)/dev.stamp ## docs/faults.md, out of a run of the tests
 	$(BIN)/pytest -n auto --dist loadgroup tests/faults --timeout 1800 --faults-table docs/faults.md

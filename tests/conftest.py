@@ -24,8 +24,10 @@ pytest_plugins = [
 ]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests with a server on one worker (with `--dist loadgroup`)."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the tests with a server on one worker; schedules that were asked for have no limit."""
     for item in items:
+        if config.getoption("--schedules") and item.name == "test_random_schedules":
+            item.add_marker(pytest.mark.timeout(0), append=False)
         if item.get_closest_marker("server"):
             item.add_marker(pytest.mark.xdist_group("server"))
