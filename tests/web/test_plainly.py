@@ -71,6 +71,24 @@ def test_an_incident_says_what_is_wrong_and_what_to_do(tmp_path: Path) -> None:
         assert "The database cannot be reached (" in page_of(tmp_path, [], listed)
 
 
+def test_what_is_muted_does_not_hide_what_is_not(tmp_path: Path) -> None:
+    """The overview lists what people are notified of, and counts the rest behind a line."""
+    found, _ = live_through("bb")
+    assert found is not None
+    rules = ("database_disconnected", "success_rate_low", "error_rate_high")
+    with closing(Ledger(tmp_path / "alerts.db")) as ledger, ledger.deciding():
+        for rule in rules:
+            by = None if rule == rules[0] else rules[0]
+            made = replace(found, id=rule, rule=rule, muted_by=by, opened_at=NOW - HOUR)
+            ledger.place(rule, made.group, "", made)
+
+    page = page_of(tmp_path, [record(1)], "/")
+
+    told, _, muted = page.partition('<details id="muted"><summary>2 muted')
+    places = [(f">{rule}</a>" in told, f">{rule}</a>" in muted) for rule in rules]
+    assert places == [(True, False), (False, True), (False, True)]
+
+
 def test_a_threshold_is_written_out(tmp_path: Path) -> None:
     """Ten million is no power of ten."""
     page = page_of(tmp_path, [record(1)], "/rules")

@@ -12,6 +12,9 @@ async function renew() {
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const main = document.importNode(page.querySelector("main"), true);
     if (document.activeElement?.closest("main form") || isFilled()) return; // somebody is typing
+    for (const each of document.querySelectorAll("main details[id][open]")) {
+      main.querySelector(`#${CSS.escape(each.id)}`)?.setAttribute("open", "");
+    }
     document.querySelector("main").replaceWith(main);
     document.body.dataset.refresh = page.body.dataset.refresh;
     state.textContent = page.querySelector("#state").textContent;
