@@ -1,9 +1,9 @@
 # Lines that no shipper sent, made into the documents that a shipper would have made of them.
 #
 # The rules are those of shipper/enrich: `odd` (what is kept where), `known` (levels, names of ECS,
-# types), `clock` (times), `origin` (what is a run), `classify` (dataset and error category), and their
-# tests hold the two against each other. What differs: there is no file, so no `log`; the host is the
-# sender's address; of ISO 8601, only the extended form is read.
+# types), `clock` (times), `origin` (what is a run), `weight` (what is too heavy for an index), `classify`
+# (dataset and error category), and their tests hold the two against each other. What differs: there is
+# no file, so no `log`; the host is the sender's address; of ISO 8601, only the extended form is read.
 #
 # The id of a record is its run and seq if it has them. Otherwise it is made of the bytes of the line,
 # the sender, and where the line comes from: the file and offset that another shipper names, else, if
@@ -89,7 +89,9 @@ def filter(event)
     record = parsed(line, tags)
   end
   fields, extra, time = record ? sorted(record, tags) : [{ "message" => line }, {}, nil]
-  put(event, raw, fields, others.merge(extra), time, tags)
+  extra = others.merge(extra)
+  lighten(extra, others.empty? ? line : event.to_json, tags)
+  put(event, raw, fields, extra, time, tags)
   [event]
 end
 
@@ -401,6 +403,44 @@ def indexable(value)
   when Float then value.finite? ? value : value.to_s
   else value
   end
+end
+
+# Makes a text of JSON of each object or list that would be an index of many times what was written.
+# Most lines are too short for that, however long the paths in them are.
+def lighten(extra, written, tags)
+  size = written.bytesize
+  left = 16 * 1024 + 12 * size
+  return if (written.count(",") + 1) * (size + 32) <= left
+
+  extra.each do |key, value|
+    next unless nested?(value)
+
+    now = left_of(value, key.length, left)
+    if now.negative?
+      extra[key] = JSON.generate(value, allow_nan: true, max_nesting: 0)
+      tags << "unindexed"
+    else
+      left = now
+    end
+  end
+end
+
+# What is left of a weight without that of a value, which is its path and 32 for each value in it;
+# negative if nothing is.
+def left_of(value, path, left)
+  left -= value.size * (path + 32)
+  return left if left.negative?
+
+  if value.is_a?(Hash)
+    value.each { |key, item| left = left_of(item, path + 1 + key.length, left) if nested?(item) }
+  else
+    value.each { |item| left = left_of(item, path, left) if nested?(item) }
+  end
+  left
+end
+
+def nested?(value)
+  value.is_a?(Hash) || value.is_a?(Array)
 end
 
 # What else a foreign beat says of its event; a line on port 5000 has nothing else.

@@ -129,7 +129,20 @@ LINES = [
     json.dumps({"message": "x" * (1 << 20)}),
 ]
 
-
+LONG = "k" * 8000
+# What would be an index of many times the line, and what is just not.
+HEAVY: list[dict[str, Any]] = [
+    {LONG: [*range(20_000)]},
+    {LONG: {f"k{number}": 1 for number in range(5000)}},
+    {"a": {LONG: {"b": [*range(20_000)]}}, "b": {"c": [1, None, 2**64]}},
+    {"a": [{f"{LONG}{i}": {str(j): j for j in range(99)}} for i in range(9)], "level": "error"},
+    {"logger": {LONG: [*range(20_000)]}},
+    {"timestamp": {LONG: [*range(20_000)]}, "ts": {LONG: [*range(20_000)]}},
+    {"extra": {"é" * 4000: ["é", '"', "/", 1.5, True] * 500}},
+    {"durations": [number * 0.25 for number in range(10_000)]},
+    *({"k" * length: [*range(40)]} for length in range(300, 1200, 20)),
+    *({"é" * 300: [*range(count)], "b": [1]} for count in range(30, 140)),
+]
 NOT_UTF8 = [
     b"caf\xe9",
     b'{"level":"ERROR","message":"caf\xe9","status_code":500}',
@@ -212,6 +225,7 @@ def test_foreign_lines_become_what_the_shipper_makes_of_them() -> None:
     """Whatever a sender writes, port 5000 and a shipper store the same fields and run."""
     # A line of several lines of text is several lines to both.
     given: list[str | bytes] = [line for line in lines() if "\n" not in line and "\x0b" not in line]
+    given += [json.dumps(record, ensure_ascii=False, separators=(",", ":")) for record in HEAVY]
     given += NOT_UTF8
     came = run_script("foreign.rb", PARAMS, [arriving(line) for line in given])
 
@@ -278,6 +292,23 @@ def test_an_event_of_fields_alone() -> None:
     assert identities[0] == identities[2] != identities[1]
     assert odd["fields"]["extra"] == {"a": [1]}
     assert nothing == [None, None]
+
+
+def test_heavy_fields_of_another_shipper() -> None:
+    """What would be an index of many times an event is a text; large usual fields stay."""
+    heavy, usual = {LONG: [*range(2000)]}, {"load": [*range(2000)]}
+    events = [
+        *(from_beat('{"message":"x"}', system=heavy), from_beat('{"message":"x"}', system=usual)),
+        {"fields": {"@timestamp": iso(READ_AT), "system": heavy}, "metadata": {}},
+        {"fields": {"@timestamp": iso(READ_AT), "system": usual}, "metadata": {}},
+    ]
+
+    found = [each["fields"] for each in run_script("foreign.rb", PARAMS, events)]
+
+    for fields, given in zip(found, [heavy, usual] * 2, strict=True):
+        system = fields["extra"]["system"]
+        assert ("unindexed" in fields["tags"]) == (given is heavy) == isinstance(system, str)
+        assert (json.loads(system) if given is heavy else system) == given
 
 
 def test_equal_lines_of_another_shipper_are_apart() -> None:
@@ -364,6 +395,7 @@ def test_a_dead_letter_with_fields_of_other_types() -> None:
         "event": {"created": "2026-02-31T00:00:00Z", "category": ["web", 5], "kind": "event"},
         "log": {"file": {"path": "/a"}, "offset": 2**63},
         "level": {},
+        "extra": {LONG: [*range(2000)]},
     }
     sound = {"event": {"created": "2026-02-05T14:30:45.123Z"}, "log": {"offset": 7}}
     events: list[dict[str, Any]] = [
