@@ -144,6 +144,7 @@ class JsonReader:
         level = self._levels.get(written) or self._level(written)
         if level is None:
             _leave(key, fields, extra)
+            _take_another_level(fields, extra)
             return
         fields["level"] = level
         if level == written:
@@ -169,6 +170,8 @@ def _take_more(more: MoreOfShape, fields: dict[str, Any], extra: dict[str, Any])
         _take(key, field, fields, extra)
     for key in more.objects:
         _take_object(key, fields, extra)
+    if more.others and "level" not in fields:
+        _take_another_level(fields, extra)
     if more.nested and not _make_indexable(more.nested, extra):
         return False
     for key, name in more.traces:
@@ -231,6 +234,13 @@ def _leave(key: str, fields: dict[str, Any], extra: dict[str, Any]) -> None:
     extra[key] = _made_indexable(extra[key])
     if key in OWN:
         fields["tags"] = [_MOVED]
+
+
+def _take_another_level(fields: dict[str, Any], extra: dict[str, Any]) -> None:
+    """Take the level that another key names, where that of the first can't be one."""
+    level = known.take_level(extra)
+    if level is not None:
+        fields["level"] = level
 
 
 def _made_indexable(value: Any) -> Any:

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from shipper.enrich.enricher import Enricher
+from shipper.events import Source
 from shipper.fields import LEVELS
-from tests.enrich.enriching import RUN, document, documents, enrich, line_of, misfits
+from tests.enrich.enriching import (
+    CONTEXT,
+    RUN,
+    TIME,
+    block_of,
+    document,
+    documents,
+    enrich,
+    line_of,
+    misfits,
+)
 
 
 def foreign(**fields: Any) -> dict[str, Any]:
@@ -59,6 +72,23 @@ def test_a_level_under_another_key(key: str) -> None:
     assert foreign(level="info", **{key: "error"})["level"] == "INFO"
     assert "level" not in foreign(**{key: "low"})
     assert "level" not in foreign(**{key: 3})
+
+
+@pytest.mark.parametrize("source_format", ["", "json"])
+@pytest.mark.parametrize("key", ["severity", "levelname", "loglevel", "log_level", "lvl"])
+@pytest.mark.parametrize("level", [[], ["info"], {}, {"a": 1}, " ", "\t", None])
+def test_a_level_that_is_none(level: Any, key: str, source_format: str) -> None:
+    """Another key that names a level counts, whatever the format; all that was written stays."""
+    line = json.dumps({"timestamp": TIME, "level": level, key: "Err"}).encode() + b"\n"
+    block = replace(block_of(line), source=Source(format=source_format))
+
+    (doc,) = documents(Enricher(CONTEXT).enrich(block))
+
+    assert doc["level"] == "ERROR"
+    assert doc["error"]["category"] == "server"
+    kept = {} if level is None else {"level": level}
+    assert doc["extra"] == {**kept, key: "Err"}
+    assert doc.get("tags", []) == ["moved"] * len(kept)
 
 
 @pytest.mark.parametrize(
