@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 from hypothesis import settings
@@ -13,6 +14,10 @@ FIXED = "SHIPPER_TEST_FRESH" not in os.environ
 # How long an example takes says what else the machine does, and nothing of the code.
 settings.register_profile("shipper", deadline=None, derandomize=FIXED)
 settings.load_profile("shipper")
+
+# A shell starts what runs in the background deaf to Ctrl-C; what the tests start would be, too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = [
     "tests.faults.lengths",
