@@ -76,7 +76,8 @@ def open_sources(config: Config, now: int) -> Iterator[ReportSources]:
         kibana = None if server is None else KibanaPlace(server.url, server.space)
         folder = config.reports.folder
         notes = notes_of(config) if incidents else []
-        yield ReportSources(builder, folder, config.kpis, sla, incidents, kibana, notes)
+        judged = None if incidents is None else judged_up_to(config)
+        yield ReportSources(builder, folder, config.kpis, sla, incidents, kibana, notes, judged)
 
 
 def store_size_of(config: Config) -> StoreSize | None:
@@ -103,6 +104,12 @@ def notes_of(config: Config) -> list[IncidentNote]:
         for each in found
         if each.incident is not None
     ]
+
+
+def judged_up_to(config: Config) -> int:
+    """Return the end of the last window that any rule was evaluated on, epoch ms; 0: none was."""
+    with closing(Ledger(config.data_dir / data_folder.ALERTS_LEDGER)) as ledger:
+        return max(ledger.progress.judged().values(), default=0)
 
 
 def incidents_of(config: Config) -> list[Incident] | None:

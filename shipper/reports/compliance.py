@@ -17,6 +17,7 @@ from shipper.reports.document import (
     cut,
 )
 from shipper.reports.glance import named
+from shipper.reports.incident_tables import unjudged
 from shipper.reports.kpis import percent
 from shipper.reports.metrics import PeriodMetrics
 from shipper.reports.periods import Period
@@ -37,7 +38,9 @@ def sla_section(sources: ReportSources, period: Period) -> ReportSection:
         if each.told_at is not None and period.since <= each.told_at < period.until
     ]
     kept = _summed(compliance(clocked, sources.sla, sources.now))
+    unknown = unjudged(sources, period)
     blocks: list[ReportBlock] = [
+        *unknown,
         ReportTable(
             columns=(
                 "severity",
@@ -51,7 +54,7 @@ def sla_section(sources: ReportSources, period: Period) -> ReportSection:
             right=frozenset({1, 2, 3, 4, 5}),
             states=tuple(_state(each) for each in kept),
             empty="Nobody was notified of an incident.",
-        )
+        ),
     ]
     breaches = [row for each in clocked for row in _breaches(each, sources)]
     if clocked:
@@ -64,7 +67,9 @@ def sla_section(sources: ReportSources, period: Period) -> ReportSection:
                 empty="No limit was missed.",
             )
         )
-    return ReportSection(title=title, blocks=tuple(blocks), headlines=_missed(breaches))
+    return ReportSection(
+        title=title, blocks=tuple(blocks), headlines=(*unknown, *_missed(breaches))
+    )
 
 
 def _missed(breaches: Sequence[tuple[str, ...]]) -> tuple[ReportText, ...]:

@@ -13,6 +13,7 @@ from shipper.reports.sources import IncidentNote, ReportSources
 from shipper.text import counted, duration
 
 MOST_NOTES = 50
+LATE_MS = 3_600_000  # how far rules may be behind: windows wait for their hosts
 MOST_NAMED = 5  # incidents at the top of a report
 SEVERE = (Severity.CRITICAL, Severity.HIGH)
 
@@ -31,14 +32,25 @@ def incidents_section(sources: ReportSources, period: Period) -> ReportSection:
         and each.id not in ids
         and each.opened_at < period.until
     ]
-    blocks: list[ReportBlock] = [_table(sources, found, "No incident fired.")]
+    unknown = unjudged(sources, period)
+    blocks: list[ReportBlock] = [*unknown, _table(sources, found, "No incident fired.")]
     if older:
         blocks += [ReportText(text="Open since before:"), _table(sources, older, "")]
     notes = [each for each in sources.notes if each.incident in ids | {one.id for one in older}]
     if notes:
         blocks += [ReportText(text="Notes:"), _notes(sources, notes[-MOST_NOTES:])]
     lines = _headlines(sources, [*found, *older])
-    return ReportSection(title="Incidents", blocks=tuple(blocks), headlines=lines)
+    return ReportSection(title="Incidents", blocks=tuple(blocks), headlines=(*unknown, *lines))
+
+
+def unjudged(sources: ReportSources, period: Period) -> tuple[ReportText, ...]:
+    """Return that rules were not evaluated up to the end of a period, if that is so."""
+    judged, due = sources.judged_up_to, min(period.until, sources.now) - LATE_MS
+    if judged is None or judged >= due:
+        return ()
+    since = f" after {sources.local(judged)}" if judged else ""
+    text = f"No rule was evaluated{since}: incidents of later are unknown. Does the alert job run?"
+    return (ReportText(text=text, state=State.ATTENTION),)
 
 
 def _headlines(sources: ReportSources, incidents: Sequence[Incident]) -> tuple[ReportText, ...]:

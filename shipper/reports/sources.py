@@ -37,8 +37,9 @@ class ReportSources:
     All that a report may look at.
 
     `folder` is where reports are written. `incidents` are those of the ledger, None if no alert job
-    has run here, `notes` the newest written to them, oldest first. `kibana` is where links to
-    records lead, None for none.
+    has run here, `notes` the newest written to them, oldest first, and `judged_up_to` is the end of
+    the last window that any rule was evaluated on (epoch ms; None: not asked). `kibana` is where
+    links to records lead, None for none.
     """
 
     builder: MetricsBuilder
@@ -48,6 +49,7 @@ class ReportSources:
     incidents: Sequence[Incident] | None
     kibana: KibanaPlace | None = None
     notes: Sequence[IncidentNote] = ()
+    judged_up_to: int | None = None
 
     @property
     def store(self) -> Store:

@@ -20,6 +20,7 @@ def notes_in_report(notes: list[IncidentNote]) -> list[tuple[str, ...]]:
     incident = replace(found, id="shown")
     sources: Any = SimpleNamespace(
         incidents=[incident],
+        judged_up_to=None,
         notes=notes,
         now=START,
         opened_in=lambda _period: [incident],

@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, date, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from shipper.alerts.ledger.journal import RUN
+from shipper.alerts.ledger.ledger import Ledger
 from shipper.cli import main
 from shipper.commands.moments import NamedDay
 from shipper.config.main import load
@@ -228,6 +231,25 @@ def test_nothing_is_done_that_no_record_proves(tmp_path: Path) -> None:
         for item, (state, proof) in states(tmp_path, kind).items():
             if (kind, item) not in {("daily", "errors"), ("weekly", "errors")}:
                 assert (state, bool(proof)) == ("yours", True), (kind, item, proof)
+
+
+@pytest.mark.parametrize("kind", ["daily", "monthly"])
+def test_an_alert_job_that_stopped_proves_nothing(tmp_path: Path, kind: str) -> None:
+    """No incident after its end says that nobody looked; with rules evaluated, that none was."""
+    config_in(tmp_path)
+    store_records(tmp_path, seeded.a_day(random.Random(1), DAY, UTC, scale=3))
+    title = "SLA compliance" if kind == "monthly" else "Incidents"
+    (tmp_path / "data").mkdir(exist_ok=True)
+    found, proofs = [], []
+    for judged in (SINCE, SINCE + 40 * 86_400_000):
+        with closing(Ledger(tmp_path / "data" / "alerts.db")) as ledger, ledger.deciding():
+            ledger.set_meta(RUN, "one")
+            ledger.progress.set_judged("error_rate_high", judged)
+        found.append(json.dumps(section(report(tmp_path, kind), title)))
+        proofs.append(states(tmp_path, "monthly")["sla"][1])
+
+    assert ["No rule was evaluated after" in each for each in found] == [True, False]
+    assert ["No rule was evaluated after" in each for each in proofs] == [True, False]
 
 
 def test_a_day_that_is_not_complete_is_not_ticked(tmp_path: Path) -> None:
