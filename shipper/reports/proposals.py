@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from shipper.alerts.backtest.backtest import BacktestOutcome, backtest
-from shipper.alerts.backtest.history import History, HistorySpan, alike, read_history
+from shipper.alerts.backtest.history import History, HistorySpan, alike, packed, read_history
 from shipper.alerts.backtest.sweep import changed
 from shipper.alerts.incident import Incident
 from shipper.alerts.rules.rule import Rule
@@ -68,7 +68,7 @@ def proposals_section(
     real = _real(sources.incidents or (), sources.now)
     found = {
         rule.name: _found(rule, history, real)
-        for together in alike(judged)
+        for together in packed(alike(judged))
         for rule, history in _histories(sources.store, together, span)
     }
     listed = [row for rule in judged if (row := found[rule.name]) is not None]

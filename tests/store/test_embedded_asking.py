@@ -13,9 +13,12 @@ from shipper.store.api import (
     Cardinality,
     DateHistogram,
     Filters,
+    Maximum,
+    Minimum,
     Percentiles,
     Question,
     Selection,
+    Sum,
     Terms,
 )
 from shipper.store.embedded.view import Views
@@ -106,6 +109,94 @@ def test_curves_of_several_queries_are_as_those_of_each(
     statements.clear()
     store.ask(questions[:3])
     assert len(statements) == 1
+    store.close()
+
+
+def grouped(field: str, of: str, step: int = HOUR) -> dict[str, Aggregation]:
+    """Return slots with statistics per value of a field."""
+    numbers: dict[str, Aggregation] = {"sum": Sum(of), "least": Minimum(of), "most": Maximum(of)}
+    return {"each": Terms(field, 50, {"slots": DateHistogram(step, numbers, filled=False)})}
+
+
+# What is asked together, and the statements that it takes.
+HISTORIES: dict[str, tuple[list[tuple[str, dict[str, Aggregation]]], int]] = {
+    "one reading": (
+        [
+            ("path:/a*", grouped("host.name", "duration_ms")),
+            ("level:ERROR", grouped("host.name", "duration_ms")),
+            ("level:NONE", grouped("host.name", "status_code")),
+        ],
+        1,
+    ),
+    "other keys": (
+        [
+            ("path:/a*", grouped("host.name", "duration_ms")),
+            ("path:/a*", grouped("level", "duration_ms")),
+            ("level:ERROR", grouped("host.name", "duration_ms", 2 * HOUR)),
+        ],
+        3,
+    ),
+    "several values": (
+        [(query, grouped("tags", "duration_ms")) for query in ("path:/a*", "level:ERROR")],
+        4,
+    ),
+}
+
+
+@pytest.mark.parametrize("odd", [False, True])
+@pytest.mark.parametrize("name", HISTORIES)
+def test_slots_per_value_of_several_queries_are_as_those_of_each(
+    tmp_path: Path, name: str, *, odd: bool, statements: list[str]
+) -> None:
+    """Also if their times differ a little; objects with odd keys are read one by one."""
+    write_day(tmp_path / "index", odd=odd)
+    asked, expected = HISTORIES[name]
+    times = [(NOON + number * HOUR, NOON + (9 + number) * HOUR) for number in range(len(asked))]
+    questions = [
+        Question(Selection(query, *bounds), each)
+        for (query, each), bounds in zip(asked, times, strict=True)
+    ]
+    store = open_embedded(tmp_path / "index")
+    alone = [store.ask([each])[0] for each in questions]
+    statements.clear()
+
+    assert store.ask(questions) == alone
+
+    assert any(each.total for each in alone)
+    assert odd or len(statements) == expected
+    store.close()
+
+
+DEPTHS = [
+    ("extra.depth:>1", grouped("level", "duration_ms")),
+    ("extra.depth:* AND level:ERROR", grouped("extra.depth", "extra.depth")),
+    ("path:/a*", grouped("host.name", "extra.depth")),
+]
+
+
+@pytest.mark.parametrize("most", [200_000, 3])
+@pytest.mark.parametrize("odd", [False, True])
+def test_keys_without_a_column_are_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, *, odd: bool, statements: list[str]
+) -> None:
+    """What questions about them find is kept for the request, unless it is too much."""
+    monkeypatch.setattr("shipper.store.embedded.view.MOST_FOUND", most)
+    write_day(tmp_path / "index", odd=odd)
+    times = [(NOON + number * HOUR, NOON + (9 + number) * HOUR) for number in range(len(DEPTHS))]
+    questions = [
+        Question(Selection(query, *bounds), each)
+        for (query, each), bounds in zip(DEPTHS, times, strict=True)
+    ]
+    store = open_embedded(tmp_path / "index")
+    alone = [store.ask([each])[0] for each in questions]
+    statements.clear()
+
+    assert store.ask(questions) == alone
+
+    assert all(each.total for each in alone)
+    is_once = not odd and most > len(DEPTHS)
+    assert all("FROM recent" in each for each in statements) == is_once
+    assert store.ask(questions[:1]) == alone[:1]
     store.close()
 
 

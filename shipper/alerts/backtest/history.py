@@ -23,9 +23,10 @@ from shipper.alerts.rules.kind import Probe, Take
 from shipper.alerts.rules.rule import Rule
 from shipper.alerts.verdict import Group
 from shipper.errors import QueryError
-from shipper.store.api import DateHistogram, Question, Selection, buckets_of
+from shipper.store.api import AggregateAnswer, DateHistogram, Question, Selection, buckets_of
 
 SLOTS_AT_ONCE: Final = 20_000  # of one histogram: two weeks of minutes
+ASKS_AT_ONCE: Final = 4  # questions about the same slots, which a store may answer by one reading
 _SLOTS: Final = "slots"
 
 Taken = tuple[Take, str]  # what is taken of which field
@@ -140,10 +141,10 @@ def read_history(
         for ask, plan in plans.items()
         for name in plan.probes
     }
-    pieces = [(ask, piece) for ask, plan in plans.items() for piece in plan.pieces()]
-    for number, (ask, piece) in enumerate(pieces):
-        progress(number / len(pieces))
-        _read(store, ask, plans[ask], piece, series)
+    batches = _batches(plans)
+    for number, batch in enumerate(batches):
+        progress(number / len(batches))
+        _read_all(store, batch, plans, series)
     progress(1.0)
     return History(span, series)
 
@@ -162,6 +163,28 @@ def alike(rules: Iterable[Rule]) -> list[list[Rule]]:
         found = [each for each in found if each not in shared]
         found.append(([*members, rule], asks.union(*(each[1] for each in shared))))
     return [members for members, _ in found]
+
+
+def packed(groups: Sequence[Sequence[Rule]]) -> list[list[Rule]]:
+    """Return rules by what is read together: groups (`alike`) with similar queries."""
+    found: list[list[Rule]] = []
+    number = ASKS_AT_ONCE
+    for asks, members in sorted(((_asks_of(each), each) for each in groups), key=_order):
+        number += len(asks)
+        if number > ASKS_AT_ONCE:
+            found.append([])
+            number = len(asks)
+        found[-1] += members
+    return found
+
+
+def _asks_of(rules: Sequence[Rule]) -> set[Ask]:
+    return {_ask_of(rule, probe) for rule in rules for probe in rule.probes}
+
+
+def _order(group: tuple[set[Ask], Sequence[Rule]]) -> list[str]:
+    """Return the queries of a group, without what they are put in."""
+    return sorted(ask.query.lstrip("(") for ask in group[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +232,46 @@ def _key_of(rule: Rule, probe: Probe) -> Key:
     return _ask_of(rule, probe), _taken(probe)
 
 
+_Piece = tuple[Ask, range]
+
+
+def _batches(plans: Mapping[Ask, _Plan]) -> list[list[_Piece]]:
+    """Return what is asked together: slots as long, in the same turn."""
+    alike: dict[tuple[int, int], list[_Piece]] = {}
+    for ask, plan in plans.items():
+        for turn, piece in enumerate(plan.pieces()):
+            alike.setdefault((plan.slot_ms, turn), []).append((ask, piece))
+    return [
+        each[start : start + ASKS_AT_ONCE]
+        for each in alike.values()
+        for start in range(0, len(each), ASKS_AT_ONCE)
+    ]
+
+
+def _read_all(
+    store: Asks,
+    batch: Sequence[_Piece],
+    plans: Mapping[Ask, _Plan],
+    series: Mapping[Key, HistorySeries],
+) -> None:
+    """Add the numbers of a batch, by one request unless that is too much for the store."""
+    try:
+        answers = store.ask([_question(ask, plans[ask], slots) for ask, slots in batch])
+    except QueryError:
+        for ask, slots in batch:
+            _read(store, ask, plans[ask], slots, series)
+        return
+    for (ask, _), answer in zip(batch, answers, strict=True):
+        _add(ask, plans[ask], answer, series)
+
+
+def _question(ask: Ask, plan: _Plan, slots: range) -> Question:
+    statistics = {n: s for probe in plan.probes.values() for n, s in statistic_of(probe).items()}
+    histogram = DateHistogram(slots.step, statistics, filled=False)
+    selection = Selection(ask.query, slots.start, slots[-1] + slots.step)
+    return Question(selection, grouped(ask.group_by, {_SLOTS: histogram}))
+
+
 def _read(
     store: Asks, ask: Ask, plan: _Plan, slots: range, series: Mapping[Key, HistorySeries]
 ) -> None:
@@ -218,12 +281,8 @@ def _read(
     The groups are outside and the slots inside: a store makes few histograms more quickly than
     many small groupings.
     """
-    statistics = {n: s for probe in plan.probes.values() for n, s in statistic_of(probe).items()}
-    histogram = DateHistogram(slots.step, statistics, filled=False)
-    selection = Selection(ask.query, slots.start, slots[-1] + slots.step)
-    asked = grouped(ask.group_by, {_SLOTS: histogram})
     try:
-        (answer,) = store.ask([Question(selection, asked)])
+        (answer,) = store.ask([_question(ask, plan, slots)])
     except QueryError:
         if len(slots) == 1:  # then it is not for the number of slots
             raise
@@ -231,6 +290,13 @@ def _read(
         _read(store, ask, plan, slots[:middle], series)
         _read(store, ask, plan, slots[middle:], series)
         return
+    _add(ask, plan, answer, series)
+
+
+def _add(
+    ask: Ask, plan: _Plan, answer: AggregateAnswer, series: Mapping[Key, HistorySeries]
+) -> None:
+    """Add the numbers of an answer to their series."""
     for group, found in groups_in(answer, ask.group_by):
         buckets = buckets_of(found, _SLOTS).buckets
         for taken, probe in plan.probes.items():

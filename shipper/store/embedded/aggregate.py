@@ -66,6 +66,27 @@ def alone(questions: Sequence[Question], views: Views, view: View) -> list[Aggre
     return [next(found[question.selection]) for question in questions]
 
 
+def in_parts(
+    questions: Sequence[Question], time: Selection, views: Views, view: View
+) -> list[AggregateAnswer]:
+    """Answer questions that group by the same single values, within a time, by one statement."""
+    compiler = Compiler(odd=view.is_odd(time))
+    conditions = [f"({compiler.selection(question.selection)})" for question in questions]
+    flags = ", ".join(f"{each} AS f{number}" for number, each in enumerate(conditions))
+    where = " OR ".join(conditions)
+    records = _Source(compiler, f"SELECT *, {flags} FROM ({view.source(time)}) WHERE {where}")
+    found = []
+    for number, question in enumerate(questions):
+        part, tallies = _Part(records, f"f{number}"), Tallies()
+        _Level(part).add(question.aggregations, lambda _, tallies=tallies: tallies)
+        found.append((part, tallies, question))
+    records.count(views)
+    return [
+        AggregateAnswer(part.total, results(question.aggregations, tallies, question.selection))
+        for part, tallies, question in found
+    ]
+
+
 def _answers(
     selection: Selection, asked: Sequence[Mapping[str, Aggregation]], views: Views, view: View
 ) -> list[AggregateAnswer]:
@@ -262,6 +283,40 @@ class _Source:
         for below in self._below if total else ():
             below.count(views)
         return total
+
+
+class _Part(_Source):
+    """The records of a source that a column of it says are meant; they are counted with others."""
+
+    def __init__(self, whole: _Source, flag: str) -> None:
+        super().__init__(whole.compiler, "")
+        self._whole = whole
+        self._flag = flag
+        self.total = 0
+
+    def ask(self, cells: Cells) -> None:
+        """Add cells of the part to what is asked of the whole; they have no bins, nor `whole`."""
+
+        def take(keys: tuple[Any, ...], _: int, values: Sequence[Any]) -> None:
+            number, *rest = values
+            if number:
+                self.total += number
+                cells.take(keys, number, rest)
+
+        columns = [("count", "1"), *cells.columns]
+        own = [(each, f"CASE WHEN {self._flag} THEN {sql} END") for each, sql in columns]
+        self._whole.ask(Cells(cells.keys, take, own))
+
+    def numbers(self, field: str) -> str:
+        """Return the name of the column of the whole that has the numbers of a key."""
+        return self._whole.numbers(field)
+
+
+def is_single(field: tuple[str, FieldKind]) -> bool:
+    """Return whether a field has a column with one value, if no object has odd keys."""
+    name, kind = field
+    is_column = kind is not FieldKind.OBJECT or OBJECT_KEYS.get(name, "VARCHAR[]") != "VARCHAR[]"
+    return is_column and name != "tags"
 
 
 def is_row_per_value(values: str) -> bool:

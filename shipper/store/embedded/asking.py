@@ -15,19 +15,29 @@ from shipper.store.api import (
     Percentiles,
     Question,
     Selection,
+    Terms,
 )
-from shipper.store.embedded.aggregate import alone, is_untyped, quantiles_of, slot_of
+from shipper.store.embedded.aggregate import (
+    STATISTICS,
+    alone,
+    in_parts,
+    is_single,
+    is_untyped,
+    quantiles_of,
+    slot_of,
+)
 from shipper.store.embedded.columns import quoted
 from shipper.store.embedded.compile import Compiler
-from shipper.store.embedded.sharing import is_within
+from shipper.store.embedded.sharing import is_within, reads_keys
 from shipper.store.embedded.tally import Tallies, results
 from shipper.store.questions import check, field_of, nested
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from shipper.store.embedded.view import View, Views
 
+Keys = tuple[bool | str, ...]
 Shape = tuple[Selection, int | None]  # time without a query, length of a slot
 
 
@@ -50,6 +60,12 @@ def answers(questions: Sequence[Question], views: Views, view: View) -> list[Agg
             of_group = [questions[number] for number in numbers]
             found |= zip(numbers, _together(of_group, time, interval, views, view), strict=True)
     rest = [number for number in range(len(questions)) if number not in found]
+    found |= _of_keys(questions, rest, views, view)
+    rest = [number for number in rest if number not in found]
+    for numbers, time in _parted(questions, rest, view):
+        parts = in_parts([questions[number] for number in numbers], time, views, view)
+        found |= zip(numbers, parts, strict=True)
+    rest = [number for number in rest if number not in found]
     found |= zip(rest, alone([questions[number] for number in rest], views, view), strict=True)
     return [found[number] for number in range(len(questions))]
 
@@ -71,6 +87,79 @@ def _shape_of(question: Question, view: View) -> Shape | None:
     if all(isinstance(each, Percentiles) and not is_untyped(each) for each in below):
         return time, slots.interval_ms
     return None
+
+
+def _parted(
+    questions: Sequence[Question], numbers: Sequence[int], view: View
+) -> Iterator[tuple[list[int], Selection]]:
+    """Yield questions with the same keys and about the same time, nearly, and the time of all."""
+    alike: dict[Keys, list[int]] = {}
+    for number in numbers:
+        keys = _keys_of(questions[number], view)
+        if keys is not None:
+            alike.setdefault(keys, []).append(number)
+    for found in alike.values():
+        time = _time_of([questions[number].selection for number in found])
+        if time is not None:
+            yield found, time
+
+
+def _time_of(selections: Sequence[Selection]) -> Selection | None:
+    """Return the time of several selections, if each lasts for more than half of it."""
+    times = [(each.since, each.until) for each in selections]
+    bounds = [(since, until) for since, until in times if since is not None and until is not None]
+    if len(bounds) < len(times) or len(bounds) < 2:
+        return None
+    since, until = min(first for first, _ in bounds), max(last for _, last in bounds)
+    if any(2 * (last - first) <= until - since for first, last in bounds):
+        return None
+    return Selection("", since, until)
+
+
+def _of_keys(
+    questions: Sequence[Question], numbers: Sequence[int], views: Views, view: View
+) -> dict[int, AggregateAnswer]:
+    """
+    Return the answers to questions about keys without a column, by their numbers.
+
+    To read these keys takes longer than all else. So what such questions find is read once, if it
+    is not much.
+    """
+    if view.is_odd() or view.recent is not None:
+        return {}
+    reading = [number for number in numbers if reads_keys(questions[number])]
+    asked = [questions[number] for number in reading]
+    time = _time_of([each.selection for each in asked])
+    if time is None:
+        return {}
+    with views.found(view, asked, time) as found:
+        return {} if found is None else dict(zip(reading, alone(asked, views, found), strict=True))
+
+
+def _keys_of(question: Question, view: View) -> Keys | None:
+    """
+    Return what a question with statistics only is grouped by; None unless these are single values.
+
+    The first says whether keys without a column are read, which is not done for other questions.
+    """
+    selection = question.selection
+    time = Selection("", selection.since, selection.until)
+    if time.since is None or time.until is None or view.is_odd():
+        return None
+    if view.recent is not None and is_within(time, view.recent):
+        return None
+    if view.chosen(selection) != view.chosen(time):
+        return None
+    keys: list[str] = []
+    below = question.aggregations
+    while len(below) == 1 and not isinstance(each := next(iter(below.values())), STATISTICS):
+        if not isinstance(each, (Terms, DateHistogram)) or not is_single(field_of(each)):
+            return None
+        keys.append(slot_of(each.interval_ms) if isinstance(each, DateHistogram) else each.field)
+        below = each.aggregations
+    if not keys or not all(isinstance(each, STATISTICS) for each in below.values()):
+        return None
+    return reads_keys(question), *keys
 
 
 def _together(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from shipper.fields import FieldKind
 from shipper.store.api import Aggregation, DateHistogram, Filters, Question, Selection
-from shipper.store.embedded.columns import STORED, quoted
+from shipper.store.embedded.columns import OBJECT_KEYS, STORED, quoted
 from shipper.store.embedded.compile import Compiler
 from shipper.store.query.parser import parse
 from shipper.store.questions import check, field_of, nested
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 SHARED_MS: Final = 2 * 3_600_000  # questions about different times within this time share it
 SHARED_QUESTIONS: Final = 4  # that share a time, at least
 SHARED_RECORDS: Final = 200_000
+MOST_FOUND: Final = 200_000  # records that several questions about keys without a column find
 _NAME: Final = re.compile(r'"([^"]+)"|\b(\w+)\b')
 
 
@@ -53,6 +54,19 @@ def is_within(inner: Selection, outer: Selection) -> bool:
         and outer.until is not None
         and outer.since <= inner.since <= inner.until <= outer.until
     )
+
+
+def reads_keys(question: Question) -> bool:
+    """Return whether keys without a column are read, even if no object has odd ones."""
+    condition = Compiler(odd=False).selection(question.selection)
+    return "_leaves" in condition or any(_untyped(question.aggregations))
+
+
+def _untyped(aggregations: Mapping[str, Aggregation]) -> Iterator[bool]:
+    for aggregation in aggregations.values():
+        field, kind = field_of(aggregation)
+        yield kind is FieldKind.OBJECT and field not in OBJECT_KEYS
+        yield from _untyped(nested(aggregation))
 
 
 def named_columns(questions: Sequence[Question]) -> list[str]:

@@ -29,9 +29,11 @@ from shipper.store.embedded.columns import (
     read_commits,
     read_pieces,
 )
+from shipper.store.embedded.compile import Compiler
 from shipper.store.embedded.engine import READ_MEMORY, connect, signals_pass
 from shipper.store.embedded.needles import asks_for_ids, may_match
 from shipper.store.embedded.sharing import (
+    MOST_FOUND,
     SHARED_RECORDS,
     is_within,
     named_columns,
@@ -45,7 +47,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from shipper.store.api import Question
-    from shipper.store.embedded.compile import Compiler
     from shipper.store.embedded.layout import StoredFile
     from shipper.store.opening import ReadLimits
 
@@ -227,6 +228,24 @@ class Views:
         )
         try:
             yield replace(view, recent=recent)
+        finally:
+            self.connection.execute("DROP TABLE recent")
+
+    @contextmanager
+    def found(
+        self, view: View, questions: Sequence[Question], time: Selection
+    ) -> Iterator[View | None]:
+        """Read once what questions within a time find; yield None if that is too much."""
+        chosen = ", ".join(map(quoted, named_columns(questions)))
+        compiler = Compiler(odd=view.is_odd(time))
+        found = " OR ".join(f"({compiler.selection(each.selection)})" for each in questions)
+        sql = f"SELECT {chosen} FROM ({view.source(time)}) WHERE {found} LIMIT {MOST_FOUND + 1}"
+        self.connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE recent AS {sql}", compiler.parameters(sql)
+        )
+        try:
+            row = self.connection.execute("SELECT count(*) FROM recent").fetchone()
+            yield replace(view, recent=time) if row and row[0] <= MOST_FOUND else None
         finally:
             self.connection.execute("DROP TABLE recent")
 
