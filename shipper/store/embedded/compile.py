@@ -110,7 +110,8 @@ class Compiler:
         for name, found in parts.items():
             if name in joined:
                 whole = self.value(f"(?s){'|'.join(found)}")
-                yield f"regexp_matches({quoted(name)}, {whole})"
+                # Unlike `regexp_matches` it takes each value of a dictionary once; no part is empty.
+                yield f"regexp_extract({quoted(name)}, {whole}) <> ''"
 
     def _match(self, node: tree.Match) -> str:
         if node.kind is FieldKind.TEXT:
