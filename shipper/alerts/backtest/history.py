@@ -25,7 +25,7 @@ from shipper.alerts.verdict import Group
 from shipper.errors import QueryError
 from shipper.store.api import AggregateAnswer, DateHistogram, Question, Selection, buckets_of
 
-SLOTS_AT_ONCE: Final = 20_000  # of one histogram: two weeks of minutes
+SLOTS_AT_ONCE: Final = 5000  # of one histogram: three days of minutes
 ASKS_AT_ONCE: Final = 4  # questions about the same slots, which a store may answer by one reading
 _SLOTS: Final = "slots"
 

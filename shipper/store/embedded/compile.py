@@ -110,7 +110,7 @@ class Compiler:
         for name, found in parts.items():
             if name in joined:
                 whole = self.value(f"(?s){'|'.join(found)}")
-                # Unlike `regexp_matches` it takes each value of a dictionary once; no part is empty.
+                # Unlike `regexp_matches`, once per value of a dictionary; no part is empty.
                 yield f"regexp_extract({quoted(name)}, {whole}) <> ''"
 
     def _match(self, node: tree.Match) -> str:
