@@ -6,7 +6,8 @@ What a page of the dashboard costs over a large embedded store.
 
 The store holds the corpus, its records spread evenly over `--within` (usually 30 days: of ten
 million records, the last hour has 14,000; with 1h it has all of them, which is the worst case).
-Writing it takes minutes; with `--store` it is kept, and used again if it is there.
+Writing it takes minutes; with `--store` it is kept, and used again if it is there. `--until-idle`
+waits until the server has closed the store, for its memory then.
 
 Pages are asked for over the last hour, and over all of the time. First the server answers in this
 process: CPU time is that of all its threads, time is that until the answer has been sent to its
@@ -102,7 +103,7 @@ def within(page: str, since: int, now: int) -> str:
     return f"{page}{'&' if '?' in page else '?'}since={iso(since)}&until={iso(now)}"
 
 
-def serve(path: Path, now: int, spans: dict[str, int]) -> None:
+def serve(path: Path, now: int, spans: dict[str, int], *, until_idle: bool) -> None:
     """Print the memory of a server process, and how late a live record is."""
     with served(path) as (pid, address, client):
         print(f"idle, before the first page: {resident(pid)}")
@@ -112,8 +113,9 @@ def serve(path: Path, now: int, spans: dict[str, int]) -> None:
         print(f"behind the last page: {resident(pid)}")
         late = sorted(tail(path, address, client))
         print(f"a live record is shown after {late[len(late) // 2]:.0f} ms, {late[-1]:.0f} at most")
-        time.sleep(UNUSED_SECONDS + 2 * LOOK_SECONDS)
-        print(f"idle for some minutes: {resident(pid)}")
+        if until_idle:
+            time.sleep(UNUSED_SECONDS + 2 * LOOK_SECONDS)
+            print(f"idle for some minutes: {resident(pid)}")
 
 
 @contextmanager
@@ -165,7 +167,7 @@ def tail(path: Path, address: str, client: httpx.Client) -> Iterator[float]:
         (path / WRITER).rmdir()
 
 
-def run(path: Path, lines: int, within_ms: int) -> None:
+def run(path: Path, lines: int, within_ms: int, *, until_idle: bool) -> None:
     """Make the store if it is not there, and measure."""
     if not path.exists():
         write(path, lines, within_ms / lines)
@@ -180,7 +182,7 @@ def run(path: Path, lines: int, within_ms: int) -> None:
     if within_ms <= HOUR_MS:
         del spans["all of the time"]
     asyncio.run(measure(path, now, spans))
-    serve(path, now, spans)
+    serve(path, now, spans, until_idle=until_idle)
 
 
 def main() -> None:
@@ -188,13 +190,14 @@ def main() -> None:
     parser.add_argument("lines", nargs="?", type=int, default=1_000_000)
     parser.add_argument("--store", type=Path)
     parser.add_argument("--within", type=parse_duration, default=30 * 86_400.0)
+    parser.add_argument("--until-idle", action="store_true", help="wait for minutes at the end")
     options = parser.parse_args()
     within_ms = round(options.within * 1000)
     if options.store:
-        run(options.store, options.lines, within_ms)
+        run(options.store, options.lines, within_ms, until_idle=options.until_idle)
         return
     with tempfile.TemporaryDirectory() as folder:
-        run(Path(folder) / "index", options.lines, within_ms)
+        run(Path(folder) / "index", options.lines, within_ms, until_idle=options.until_idle)
 
 
 if __name__ == "__main__":
