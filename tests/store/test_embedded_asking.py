@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,14 @@ FACETS: dict[str, Aggregation] = {
     "none": Terms("error_type"),
     "two below": Terms("level", 3, {"paths": Terms("path", 2), "hosts": Terms("host.name")}),
 }
+
+
+def shifted(asked: Sequence[tuple[str, dict[str, Aggregation]]]) -> list[Question]:
+    """Return questions about nine hours, each an hour later than the one before."""
+    return [
+        Question(Selection(query, NOON + number * HOUR, NOON + (9 + number) * HOUR), each)
+        for number, (query, each) in enumerate(asked)
+    ]
 
 
 def write_day(path: Path, *, odd: bool) -> None:
@@ -151,11 +159,7 @@ def test_slots_per_value_of_several_queries_are_as_those_of_each(
     """Also if their times differ a little; objects with odd keys are read one by one."""
     write_day(tmp_path / "index", odd=odd)
     asked, expected = HISTORIES[name]
-    times = [(NOON + number * HOUR, NOON + (9 + number) * HOUR) for number in range(len(asked))]
-    questions = [
-        Question(Selection(query, *bounds), each)
-        for (query, each), bounds in zip(asked, times, strict=True)
-    ]
+    questions = shifted(asked)
     store = open_embedded(tmp_path / "index")
     alone = [store.ask([each])[0] for each in questions]
     statements.clear()
@@ -182,11 +186,7 @@ def test_keys_without_a_column_are_read_once(
     """What questions about them find is kept for the request, unless it is too much."""
     monkeypatch.setattr("shipper.store.embedded.view.MOST_FOUND", most)
     write_day(tmp_path / "index", odd=odd)
-    times = [(NOON + number * HOUR, NOON + (9 + number) * HOUR) for number in range(len(DEPTHS))]
-    questions = [
-        Question(Selection(query, *bounds), each)
-        for (query, each), bounds in zip(DEPTHS, times, strict=True)
-    ]
+    questions = shifted(DEPTHS)
     store = open_embedded(tmp_path / "index")
     alone = [store.ask([each])[0] for each in questions]
     statements.clear()

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from shipper.store.api import (
-    AggregateAnswer,
     Filters,
-    Hit,
-    Hits,
     Question,
     Selection,
     Sort,
-    Store,
     Terms,
     buckets_of,
 )
 from shipper.store.fleet import QUERY, FileLag, HostBeat, read_fleet
 from shipper.store.opening import open_embedded
 from tests.store.store_loading import STORES, Load
+from tests.store.store_noting import NotingStore
 from tests.store.store_records import NOON, Record, enriched, record, write_parts
 
 OLD, NEW = "01JKAAAAAAAAAAAAAAAAAAAAAA", "01JKBBBBBBBBBBBBBBBBBBBBBB"
@@ -135,36 +130,6 @@ def test_only_a_query_that_names_heartbeats_finds_them(
     assert store.search(Selection(QUERY), limit=1, sort=Sort.DESC).hits[0].time == NOON + 2
 
 
-@dataclass
-class Counting:
-    """A store that counts its requests."""
-
-    store: Store
-    asked: list[str] = field(default_factory=list)
-
-    def search(
-        self, selection: Selection, *, limit: int, sort: Sort = Sort.DESC, counted: bool = True
-    ) -> Hits:
-        self.asked.append("search")
-        return self.store.search(selection, limit=limit, sort=sort, counted=counted)
-
-    def ask(self, questions: Sequence[Question]) -> list[AggregateAnswer]:
-        self.asked.append("ask")
-        return self.store.ask(questions)
-
-    def count(self, selection: Selection) -> int:
-        raise NotImplementedError
-
-    def follow(self, selection: Selection) -> Iterator[Sequence[Hit]]:
-        raise NotImplementedError
-
-    def cancel(self) -> None:
-        raise NotImplementedError
-
-    def close(self) -> None:
-        self.store.close()
-
-
 def test_a_thousand_hosts_are_a_handful_of_requests(tmp_path: Path) -> None:
     """All hosts are read, in one request for their newest runs and four for the heartbeats."""
     runs = [f"01JK{number:022d}" for number in range(1000)]
@@ -172,7 +137,7 @@ def test_a_thousand_hosts_are_a_handful_of_requests(tmp_path: Path) -> None:
         tmp_path,
         [[beat(f"web-{run[-4:]}", run, seq) for run in runs for seq in range(2)]],
     )
-    store = Counting(open_embedded(tmp_path))
+    store = NotingStore(open_embedded(tmp_path))
 
     beats = read_fleet(store, since=0)
 
